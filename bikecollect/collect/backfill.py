@@ -10,19 +10,32 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 from bikecollect.collect.commit import Committer
-from bikecollect.collect.committed_blocks import STALE, CommittedBlocks
+from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.filling.fillings import WHAT, Filling
+from bikecollect.collect.filling.imports import (
+    BATCH,
+    batches,
+    imported_payload,
+    station_document,
+    vehicle_document,
+)
+from bikecollect.collect.filling.missing import MissingSnapshots, SlotSpan
 from bikecollect.collect.quality import CLOCK_SET
 from bikecollect.collect.reading.trial import PayloadTrial
-from bikecollect.collect.sources import ForeignSnapshot, Source
+from bikecollect.collect.sources import (
+    ForeignBlock,
+    ForeignSnapshot,
+    ForeignVehicles,
+    Source,
+)
 from bikecollect.collect.sources.agreement import Agreement, Comparison
 from bikecollect.core.errors import Interrupted, Outcome
-from bikecollect.core.payload import Document, Payload
+from bikecollect.core.payload import Document
 from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
-from bikecollect.feeds import imported_rows
 from bikecollect.storage.data_folder import (
     INBOX,
     KEPT,
@@ -37,27 +50,7 @@ from bikecollect.storage.repair.repairer import Repairer
 
 log = logging.getLogger(__name__)
 
-BATCH = 30
-"""Slots filled while the lock is held; then a waiting fetch can take it."""
-MOST_WAITING = 100_000
-"""Most rows that wait for the lock; large systems are filled in smaller batches."""
 STATIONS = "SELECT DISTINCT station_id FROM stations"
-STALE_HERE, STALE_THERE = "stale here", "stale there"
-
-
-class Filling(NamedTuple):
-    """The result for a slot: filled, there (already), or not understood, and why.
-
-    Or left: its payload was fetched while the clock was wrong. Or stale here, or there:
-    only one of both archives has a fresh block.
-    """
-
-    slot: Slot
-    day: str
-    origin: str
-    what: str
-    rows: int = 0
-    why: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,35 +114,41 @@ class Backfiller:
         self._compare(source, there)
         if not force:
             self.agreement.check(source.label)
-        stale = self.blocks.stale() if source.has_flags else {}
-        replaced = {slot for slot, is_archived in stale.items() if not is_archived}
-        replaced = replaced if prefer_fresh else set()
-        waiting: list[ForeignSnapshot] = []
-        taken: set[Slot] = set()
-        rows = 0
-        for foreign in source.snapshots():
-            self.interrupted()
-            if not self.since <= foreign.slot < self.until:
-                continue
-            is_fresh = STALE not in foreign.flags
-            if foreign.slot in there and not (is_fresh and foreign.slot in replaced):
-                is_stale_here = foreign.slot in stale
-                if source.has_flags and is_stale_here == is_fresh:
-                    what = STALE_HERE if is_fresh else STALE_THERE
-                    yield Filling(
-                        foreign.slot, self._day(foreign.slot), source.label, what
-                    )
-                continue
-            there.add(foreign.slot)
-            taken.add(foreign.slot)
-            waiting.append(foreign)
-            rows += len(foreign.statuses)
-            if len(waiting) == BATCH or rows >= MOST_WAITING:
-                yield from self._import(waiting, source.label, replaced)
-                waiting, rows = [], 0
-        yield from self._import(waiting, source.label, replaced)
-        if not self.dry and not taken.isdisjoint(replaced):
+        missing = MissingSnapshots(
+            source,
+            self._span,
+            there,
+            self.blocks.stale() if source.has_flags else {},
+            prefer_fresh,
+            self.interrupted,
+        )
+        accept = partial(self._accept, replaced=missing.replaced)
+        for batch in batches(missing):
+            yield from self._import(batch, source.label, accept)
+        for slot, what in missing.differing:
+            yield Filling(slot, self._day(slot), source.label, what)
+        if not self.dry and not missing.taken.isdisjoint(missing.replaced):
             self._remove_replaced()
+        yield from self._fill_vehicles(source)
+
+    def _fill_vehicles(self, source: Source) -> Iterator[Filling]:
+        """Fill the vehicles from *source*, also of slots that have their stations."""
+        if self.vehicles is None:
+            return
+        there = self.vehicles.read()
+        missing = (
+            foreign
+            for foreign in source.vehicles()
+            if foreign.slot in self._span and foreign.slot not in there
+        )
+        for batch in batches(missing):
+            self.interrupted()
+            fillings = self._import(batch, source.label, self._accept_vehicles)
+            yield from (filling._replace(is_vehicles=True) for filling in fillings)
+
+    @property
+    def _span(self) -> SlotSpan:
+        return SlotSpan(self.since, self.until)
 
     def _waiting_payloads(self, there: set[Slot]) -> list[str]:
         """Return the payloads in the inbox whose slots are damaged or missing."""
@@ -237,14 +236,16 @@ class Backfiller:
             yield self._filling(slot, origin, result)
 
     def _import(
-        self, batch: list[ForeignSnapshot], label: str, replaced: set[Slot]
+        self,
+        batch: list[ForeignBlock[Any]],
+        label: str,
+        accept: Callable[[list[ForeignBlock[Any]], str], Iterator[Filling]],
     ) -> Iterator[Filling]:
-        if self.dry or not batch:
-            for foreign in batch:
-                slot = foreign.slot
+        if self.dry:
+            for slot in (foreign.slot for foreign in batch):
                 yield Filling(slot, self._day(slot), label, "would be filled")
             return
-        yield from self._locked(partial(self._accept, batch, label, replaced))
+        yield from self._locked(partial(accept, batch, label))
 
     def _accept(
         self, batch: list[ForeignSnapshot], label: str, replaced: set[Slot]
@@ -258,10 +259,17 @@ class Backfiller:
             if self.blocks.ledger.block(slot) is not None:
                 yield Filling(slot, self._day(slot), label, "there")
                 continue
-            payload = self._payload(foreign, label)
-            self.payloads.accept(payload)
-            result = self.committer.commit(name_of(payload), payload.source)
-            yield self._filling(slot, label, result)
+            yield self._imported(foreign, station_document(foreign), label)
+
+    def _accept_vehicles(
+        self, batch: list[ForeignVehicles], label: str
+    ) -> Iterator[Filling]:
+        for foreign in batch:
+            self.interrupted()
+            if self.vehicles:
+                self.vehicles.release(foreign.slot)
+            if not self._has_vehicles(foreign.slot):
+                yield self._imported(foreign, vehicle_document(foreign), label)
 
     def _remove_replaced(self) -> None:
         """Rewrite files without the rows that were replaced; keep the old files."""
@@ -272,19 +280,15 @@ class Backfiller:
             for repair in Repairer(self.system.path, blocks.store, ledger, aside).run():
                 log.info("%s is rewritten, the old file is in %s", repair.file, aside)
 
-    def _payload(self, foreign: ForeignSnapshot, label: str) -> Payload:
-        body = imported_rows.write(
-            foreign.statuses, foreign.flags, foreign.last_updated
-        )
-        document = Document(imported_rows.DOCUMENT, body, fetched_at=foreign.fetched_at)
-        return Payload(
-            system_id=self.system.system_id,
-            slot=foreign.slot,
-            run_id=self.new_id(),
-            fetched_at=foreign.fetched_at,
-            documents=(document,),
-            source=f"backfill {label}",
-        )
+    def _imported(
+        self, foreign: ForeignBlock[Any], document: Document, label: str
+    ) -> Filling:
+        """Commit *document*, which has the rows of *foreign*, through the inbox."""
+        ids = self.system.system_id, self.new_id()
+        payload = imported_payload(*ids, foreign, document, label)
+        self.payloads.accept(payload)
+        result = self.committer.commit(name_of(payload), payload.source)
+        return self._filling(foreign.slot, label, result)
 
     def _release(self, slot: Slot) -> None:
         """Release damaged blocks of *slot* so that they are replaced."""
@@ -326,11 +330,7 @@ class Backfiller:
         self.breathe()  # a waiting fetch can take the lock
 
     def _filling(self, slot: Slot, origin: str, result: Result) -> Filling:
-        what = "not understood"
-        if result.outcome is Outcome.COLLECTED:
-            what = "filled"
-        elif result.outcome is Outcome.DUPLICATE:
-            what = "there"
+        what = WHAT.get(result.outcome, "not understood")
         return Filling(slot, self._day(slot), origin, what, result.rows, result.error)
 
     def _day(self, slot: Slot) -> str:

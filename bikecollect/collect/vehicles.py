@@ -20,6 +20,7 @@ from bikecollect.core.payload import Documents, Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.snapshot import VehicleSnapshot
+from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.storage.csv_format import EncodedRows
 from bikecollect.storage.data_folder import VEHICLES
@@ -78,10 +79,10 @@ class VehicleCommitter:
         Raises PayloadError if they cannot be read and the payload has no stations.
         Beside stations that is a notice: `backfill` commits them from the kept payload.
         """
-        if payload.body(DOCUMENT) is None:
+        if not has_vehicles(payload):
             return VehicleRows(notices=() if payload.source else (MISSING,))
         try:
-            snapshot = self._filtered(self.parse(payload.documents))
+            snapshot = self._filtered(self._parse(payload))
             rows = encode(
                 payload.slot, payload.fetched_at, snapshot.statuses, self.zone
             )
@@ -103,7 +104,7 @@ class VehicleCommitter:
     @staticmethod
     def is_alone(payload: Payload) -> bool:
         """Return whether *payload* has vehicles and no stations."""
-        return payload.body(DOCUMENT) is not None and payload.body(STATIONS) is None
+        return has_vehicles(payload) and payload.body(STATIONS) is None
 
     def write(self, payload: Payload, vehicles: VehicleRows, source: str) -> Result:
         """Write *vehicles* of *payload*; the result has an outcome without stations.
@@ -131,6 +132,12 @@ class VehicleCommitter:
                 raise
             return Result(notices=(_unreadable(error),))
         return result if self.is_alone(payload) else Result(notices=result.notices)
+
+    def _parse(self, payload: Payload) -> VehicleSnapshot:
+        rows = payload.body(vehicle_rows.DOCUMENT)
+        if rows is not None:
+            return vehicle_rows.read(rows)
+        return self.parse(payload.documents)
 
     def _filtered(self, snapshot: VehicleSnapshot) -> VehicleSnapshot:
         if not self.only.bbox:
@@ -163,7 +170,8 @@ class VehicleCommitter:
         # Missing stations are no evidence about the vehicles.
         own = payload if self.is_alone(payload) else replace(payload, incomplete="")
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
-        flags = (*flags, ALONE) if self.is_alone(payload) else flags
+        if self.is_alone(payload) and not is_imported(payload):
+            flags = (*flags, ALONE)  # imported vehicles have it if they need it
         span = self.store.append(file, end, HEADER, rows.text)
         self.ledger.commit(
             block_of(
@@ -190,7 +198,7 @@ class VehicleCommitter:
 
     def _news(self, payload: Payload, snapshot: VehicleSnapshot) -> tuple[str, ...]:
         """Store the notes of the newest slot; return what is new about the feed."""
-        if not self.ledger.is_newest(payload.slot):
+        if not self.ledger.is_newest(payload.slot) or is_imported(payload):
             return ()
         if self.is_alone(payload):
             reported = {**payload.findings, **snapshot.findings}
@@ -200,6 +208,16 @@ class VehicleCommitter:
         changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
         self.ledger.remember(changed)
         return tuple(f"vehicles: {text}" for text in news)
+
+
+def has_vehicles(payload: Payload) -> bool:
+    """Return whether *payload* has vehicles, fetched or imported."""
+    return payload.body(DOCUMENT) is not None or is_imported(payload)
+
+
+def is_imported(payload: Payload) -> bool:
+    """Return whether *payload* has the vehicles of a slot of another archive."""
+    return payload.body(vehicle_rows.DOCUMENT) is not None
 
 
 def _unreadable(error: Exception) -> Notice:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.datasets import STATUS
+from bikecollect.archive.datasets import STATION_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.certified import LAYOUTS
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
@@ -102,7 +102,7 @@ def mirror_source(
     """Return the source to fill the system *name* from the mirror at *address*.
 
     What is new there is downloaded: closed days, and the open ones that `push --live`
-    copied. Snapshots after *now* are skipped.
+    copied; vehicles if the system collects them. Snapshots after *now* are skipped.
     """
     from bikecollect.archive.mirror.download import MirrorDownload
     from bikecollect.archive.mirror.live import LiveDownload
@@ -111,8 +111,11 @@ def mirror_source(
     store = _store(address)
     # Apart from the copy for queries, which show closed days only.
     folder = _local_copy(live_address(store.address))
-    days = MirrorDownload(store, folder, name).run({STATUS, "slots"})
-    files = LiveDownload(store, folder, name).run()
+    vehicles = settings.systems[name].vehicles
+    layouts = LAYOUTS if vehicles else (STATION_LAYOUT,)
+    datasets = {name for lay in layouts for name in (lay.rows, lay.slots)}
+    days = MirrorDownload(store, folder, name).run(datasets)
+    files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")
     grid = settings.system_folder(name).grid

@@ -31,9 +31,14 @@ from bikecollect.core.errors import BikecollectError, PayloadError, SettingsErro
 from bikecollect.core.payload import Check, Document, Memory, Payload
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.snapshot import (
+    Snapshot,
+    StationInformation,
+    StationStatus,
+    VehicleStatus,
+)
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.feeds import Feed, imported_rows
+from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.gbfs_discovery import fingerprint, without_secrets
@@ -44,6 +49,7 @@ from bikecollect.feeds.http.networks import is_local_name, numeric
 from bikecollect.feeds.http.retry import retry_after
 from bikecollect.feeds.http.transport import date
 from bikecollect.feeds.http.urls import plain
+from bikecollect.feeds.imported import station_rows, vehicle_rows
 from bikecollect.feeds.mapped import Mapped, validate
 from bikecollect.feeds.reading.json_payload import decode
 from bikecollect.feeds.reading.stamps import Stamps
@@ -69,6 +75,7 @@ LATEST = 4_000_000_000.0
 FORMAT = Format(ZONE, (DERIVED["occupancy"],))
 FILE = "station_status/2026-11-22.csv"
 LIST = "station_information.csv"
+VEHICLE = VehicleStatus("v", 25.0, 121.5, "car", True, None, 900, 0.5, "1", SLOT)
 MAPPING = {
     "stations": "data.0.list",
     "station_id": "id",
@@ -126,7 +133,11 @@ def target_mapped(data: bytes) -> None:
 def target_imported(data: bytes) -> None:
     """Read rows that came from another archive."""
     with suppress(PayloadError):
-        _rows_come_back(imported_rows.read(data))
+        _rows_come_back(station_rows.read(data))
+    with suppress(PayloadError):
+        vehicles = vehicle_rows.read(data)
+        written = vehicle_rows.write(vehicles.statuses, vehicles.flags)
+        assert vehicle_rows.read(written).statuses == vehicles.statuses
 
 
 def target_payload(data: bytes) -> None:
@@ -395,7 +406,10 @@ def _seeds() -> Mapping[str, list[bytes]]:
         ],
         "citybikes": [json.dumps({"network": {"stations": [network]}}).encode()],
         "mapped": [json.dumps({"data": [{"list": [station]}], "time": 1.7e9}).encode()],
-        "imported": [imported_rows.write(read.statuses)],
+        "imported": [
+            station_rows.write(read.statuses),
+            vehicle_rows.write([VEHICLE], ["no-stations"], 1_800_000_000),
+        ],
         "payload": [_packed(youbike), _about(_packed(youbike))],
         "address": [
             b"https://me:word@example.org:8443/gbfs.json?key=1#x",

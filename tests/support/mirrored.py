@@ -17,11 +17,11 @@ CERTIFICATE = "archive/certificates/system_id=city/2024-06-05.json"
 
 
 class City:
-    """The settings of *world* with its own mirror, as a user has them."""
+    """A user's settings of the system in *folder*, with its own mirror."""
 
-    def __init__(self, world: World, config: Path, proxy: Proxy, prefix: str) -> None:
-        self.folder, self.config, self.proxy = world.folder, config, proxy
-        self.data = world.folder.parent
+    def __init__(self, folder: Path, config: Path, proxy: Proxy, prefix: str) -> None:
+        self.folder, self.config, self.proxy = folder, config, proxy
+        self.data = folder.parent
         self.address = f"s3://{BUCKET}/{prefix}"
         self.prefix = prefix
         with config.open("a", encoding="utf-8") as out:
@@ -43,8 +43,13 @@ class City:
 
 def mirrored_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
     """Return *world* with a mirror whose prefix only *folder* uses."""
+    return mirrored_folder(world.folder, config, proxy, folder)
+
+
+def mirrored_folder(system: Path, config: Path, proxy: Proxy, folder: Path) -> City:
+    """Return the folder of a *system* with a mirror whose prefix only *folder* uses."""
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-    return City(world, config, proxy, f"{mark}/history")
+    return City(system, config, proxy, f"{mark}/history")
 
 
 def archived_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:

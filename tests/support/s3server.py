@@ -92,7 +92,8 @@ class S3Server:
 class Fault:
     """The fault of a request: answered with *status*, or its body *cut* or changed.
 
-    With *hold* the request waits for the event before it is passed on.
+    With *flip* a bit of what is sent, or of what is downloaded, changes. With *hold*
+    the request waits for the event before it is passed on.
     """
 
     status: int = 0
@@ -142,15 +143,16 @@ class ProxyHandler(BaseHTTPRequestHandler):
         if fault.status:
             self._answer(fault.status, [], b"<Error><Code>SlowDown</Code></Error>")
         else:
-            self._forward(body)
+            self._forward(body, flip=fault.flip and self.command == "GET")
 
-    def _forward(self, body: bytes) -> None:
+    def _forward(self, body: bytes, *, flip: bool) -> None:
         port = self.upstream.port
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()
             data = answer.read()
+            data = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:] if flip else data
         except OSError:
             self.close_connection = True
             return

@@ -201,22 +201,28 @@ class LivePush:
     def _check_other_machine(
         self, folder: Path, objects: dict[str, StoredObject], record: MirrorRecord
     ) -> None:
-        """Raise StorageError if the ledger in the mirror has slots that we lack.
+        """Raise StorageError if a ledger in the mirror has slots that we lack.
 
         It was sent by another machine, or by this one before its data was lost.
         """
-        path = live_path(self.system_id, LEDGER)
-        stored = objects.get(path)
-        if stored is None or record.has(stored, record.copied_sha256(path)):
-            return
-        theirs = folder / "theirs"
-        theirs.mkdir()
-        self.store.download(path, theirs / LEDGER)
-        history = History(self.system_id, self.data / self.system_id)
+        for subfolder, daily, _ in PARTS:
+            path = live_path(self.system_id, f"{subfolder}{LEDGER}")
+            stored = objects.get(path)
+            if stored is not None and not record.has(
+                stored, record.copied_sha256(path)
+            ):
+                self._check_slots(folder / daily, path, subfolder)
+
+    def _check_slots(self, folder: Path, path: str, subfolder: str) -> None:
+        """Raise StorageError if the ledger at *path* has slots that ours lacks."""
+        folder.mkdir()
+        self.store.download(path, folder / LEDGER)
+        history = History(self.system_id, self.data / self.system_id / subfolder)
         ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
-        if missing := len(set(self.foreign_slots(theirs)) - ours):
+        if missing := len(set(self.foreign_slots(folder)) - ours):
+            slots = f"{missing} slots{' of vehicles' if subfolder else ''}"
             raise StorageError(
-                f"the live copy in the mirror has {missing} slots that are missing "
+                f"the live copy in the mirror has {slots} that are missing "
                 f"here; run: bikecollect backfill {self.system_id} --from "
                 f"{self.store.address}; if another host copies to the same address, "
                 "give each its own prefix"
@@ -225,11 +231,15 @@ class LivePush:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LiveDownload:
-    """Downloads the open days of a system from *store* to the data folder *folder*."""
+    """Downloads the open days of a system from *store* to the data folder *folder*.
+
+    With *vehicles*, also the daily files and the ledger of its vehicles.
+    """
 
     store: ObjectStore
     folder: Path
     system_id: str
+    vehicles: bool
 
     def run(self) -> int:
         """Bring the files up to date; return their number."""
@@ -239,14 +249,13 @@ class LiveDownload:
             for stored in self.store.list(live_path(self.system_id))
             if stored.size
         }
-        wanted = [name for name in sorted(names) if is_segment(name)]
-        wanted += [name for name in (INFORMATION, LEDGER) if name in names]
         own = self.folder / self.system_id
+        wanted: list[str] = []
         try:
-            (own / STATUS).mkdir(parents=True, exist_ok=True)
-            for path in (*(own / STATUS).iterdir(), own / LEDGER):
-                if str(path.relative_to(own)) not in wanted:
-                    path.unlink(missing_ok=True)
+            for subfolder, daily, _ in PARTS if self.vehicles else PARTS[:1]:
+                part = self._names(names, subfolder)
+                self._remove_others(own / subfolder, daily, part)
+                wanted += part
             # The ledger before the daily files: these only grow meanwhile.
             for name in reversed(wanted):
                 new = own / f"{name}.new"
@@ -256,3 +265,18 @@ class LiveDownload:
             what = f"cannot write {error.filename or own}"
             raise StorageError(f"{what}: {error.strerror}") from error
         return len(wanted)
+
+    @staticmethod
+    def _names(names: Collection[str], subfolder: str) -> list[str]:
+        """Return which of *names* are those of stations, or of the vehicles."""
+        part = {n.removeprefix(subfolder) for n in names if n.startswith(subfolder)}
+        files = [name for name in sorted(part) if is_segment(name)]
+        files += [name for name in (INFORMATION, LEDGER) if name in part]
+        return [f"{subfolder}{name}" for name in files]
+
+    def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:
+        """Make the folder of daily files; remove what the mirror does not have."""
+        (folder / daily).mkdir(parents=True, exist_ok=True)
+        for path in (*(folder / daily).iterdir(), folder / LEDGER):
+            if str(path.relative_to(self.folder / self.system_id)) not in wanted:
+                path.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
-from bikecollect.collect.backfill import Backfiller, Filling
+from bikecollect.collect.backfill import Backfiller
+from bikecollect.collect.filling.fillings import Filling
 from bikecollect.collect.remedy import for_rejected
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.collect.backfill import STALE_HERE, STALE_THERE, Filling
+from bikecollect.collect.filling.fillings import STALE_HERE, STALE_THERE, Filling
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of, local_minute, percent, visible, visible_json
@@ -39,7 +39,7 @@ def summary(
     """
     unreadable, impossible = skipped
     tried = [filling for filling in fillings if filling.what not in UNTRIED]
-    counts = Counter((f.day, f.origin, f.what) for f in tried)
+    counts = Counter((f.day, _origin(f), f.what) for f in tried)
     present = sum(filling.what == "there" for filling in fillings)
     rejected = sum(filling.what == "left" for filling in fillings)
     lines = [f"{system_id}: {_total(fillings)}"]
@@ -83,12 +83,16 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
     values = {
         "system": system_id,
         "slot": iso(filling.slot, zone),
-        "from": filling.origin,
+        "from": _origin(filling),
         "what": filling.what,
         "rows": filling.rows,
         "why": filling.why,
     }
     return visible_json(values) + "\n"
+
+
+def _origin(filling: Filling) -> str:
+    return f"{filling.origin}, vehicles" if filling.is_vehicles else filling.origin
 
 
 def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
@@ -103,8 +107,12 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
 
 
 def _total(fillings: Sequence[Filling]) -> str:
-    counts = Counter(filling.what for filling in fillings)
-    parts = [f"{_slots(n)} {what}" for what, n in counts.items() if what not in UNTRIED]
+    counts = Counter((filling.is_vehicles, filling.what) for filling in fillings)
+    parts = [
+        f"{'vehicles of ' if is_vehicles else ''}{_slots(n)} {what}"
+        for (is_vehicles, what), n in counts.items()
+        if what not in UNTRIED
+    ]
     rows = sum(filling.rows for filling in fillings if filling.what == "filled")
     total = f" ({count_of(rows, 'row')})" if rows else ""
     return f"{', '.join(parts)}{total}" if parts else "nothing to fill"

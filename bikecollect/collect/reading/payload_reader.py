@@ -10,7 +10,8 @@ from bikecollect.collect.reading import staleness
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.feeds import Feed, imported_rows
+from bikecollect.feeds import Feed
+from bikecollect.feeds.imported import station_rows
 from bikecollect.storage.csv_format import EncodedRows, Format
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class PayloadReader:
             return self._with_known(payload, snapshot, source)
 
     def _parse(self, payload: Payload) -> Snapshot:
-        rows = payload.body(imported_rows.DOCUMENT)
+        rows = payload.body(station_rows.DOCUMENT)
         if rows is not None:
-            return imported_rows.read(rows)
+            return station_rows.read(rows)
         return self.feed.read(payload.documents)
 
     def _with_known(

@@ -8,7 +8,8 @@ from bikecollect.collect import quality
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.text import message
-from bikecollect.feeds import Feed, imported_rows
+from bikecollect.feeds import Feed
+from bikecollect.feeds.imported import station_rows
 from bikecollect.storage import payload_store
 
 if TYPE_CHECKING:
@@ -37,5 +38,5 @@ class PayloadTrial:
     def _read(self, payload: Payload) -> None:
         if self.vehicles is not None and self.vehicles.is_alone(payload):
             self.vehicles.read(payload)
-        elif payload.body(imported_rows.DOCUMENT) is None:
+        elif payload.body(station_rows.DOCUMENT) is None:
             self.feed.read(payload.documents)

@@ -1,23 +1,29 @@
 """Archives of others, from which missing slots can be filled: one module per kind."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from bikecollect.core.slots import Slot
-from bikecollect.core.snapshot import StationStatus
+from bikecollect.core.snapshot import StationStatus, VehicleStatus
+
+Status = TypeVar("Status", StationStatus, VehicleStatus)
 
 
-class ForeignSnapshot(NamedTuple):
-    """A snapshot from another archive, for *slot*; times are in epoch seconds.
+class ForeignBlock(NamedTuple, Generic[Status]):
+    """The rows of *slot* in another archive; times are in epoch seconds.
 
     *flags* and *last_updated* are as in a `Snapshot`, as far as the archive has them.
     """
 
     slot: Slot
     fetched_at: float
-    statuses: tuple[StationStatus, ...]
+    statuses: tuple[Status, ...]
     flags: tuple[str, ...] = ()
     last_updated: int | None = None
+
+
+ForeignSnapshot = ForeignBlock[StationStatus]
+ForeignVehicles = ForeignBlock[VehicleStatus]
 
 
 class Source(Protocol):
@@ -48,5 +54,12 @@ class Source(Protocol):
 
         Raises StorageError if the archive cannot be read, SettingsError if it has not
         the declared layout.
+        """
+        ...
+
+    def vehicles(self) -> Iterator[ForeignVehicles]:
+        """Yield the vehicles, if it has any, each slot once, oldest first.
+
+        Raises StorageError if the archive cannot be read.
         """
         ...

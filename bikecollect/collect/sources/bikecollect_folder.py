@@ -7,18 +7,30 @@ Its files are untrusted: see `foreign_ledger`, `foreign_segments`, `foreign_days
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
+from typing import Any
 
-from bikecollect.collect.sources import ForeignSnapshot
+from bikecollect.collect.sources import (
+    ForeignBlock,
+    ForeignSnapshot,
+    ForeignVehicles,
+    Status,
+)
 from bikecollect.collect.sources.foreign_days import archived
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
+from bikecollect.collect.sources.foreign_rows import (
+    STATION_ROWS,
+    VEHICLE_ROWS,
+    RowReader,
+)
 from bikecollect.collect.sources.foreign_segments import Segments, scanned
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files.scratch import scratch
 
 
@@ -66,36 +78,61 @@ class FolderSource:
         Its interval may differ: of several blocks in a slot of ours, the first counts.
         """
         self.judge = Plausible(self.now)
+        for snapshot in self._merged(self.folder, STATION_ROWS):
+            if snapshot.statuses:
+                yield snapshot
+
+    def vehicles(self) -> Iterator[ForeignVehicles]:
+        """Yield the vehicles, oldest first; damaged blocks are skipped."""
+        return self._merged(self.folder / VEHICLES, VEHICLE_ROWS)
+
+    def _merged(
+        self, place: Path, rows: RowReader[Status]
+    ) -> Iterator[ForeignBlock[Status]]:
+        """Yield the blocks of *rows*, of the daily files in *place* or archived."""
         with scratch() as scratch_folder:
             try:
-                open_days = self._open_days(scratch_folder)
-                days = archived(self.folder, scratch_folder, self.judge)
+                open_days = self._open_days(place, scratch_folder, rows)
+                days = archived(self.folder, scratch_folder, self.judge, rows)
                 merged = heapq.merge(open_days, days, key=_slot)
                 for slot, group in groupby(merged, key=self._our_slot):
-                    snapshot = next((s for s in group if s.statuses), None)
-                    if snapshot is not None:
-                        yield snapshot._replace(slot=slot)
+                    yield _first_with_rows(group)._replace(slot=slot)
             except OSError as error:
                 raise StorageError(f"cannot read {self.folder}: {error}") from error
 
-    def _our_slot(self, foreign: ForeignSnapshot) -> Slot:
+    def _our_slot(self, foreign: ForeignBlock[Any]) -> Slot:
         return self.grid.floor(foreign.slot)
 
-    def _open_days(self, scratch_folder: Path) -> Iterator[ForeignSnapshot]:
-        spans = (
-            blocks(self.folder, scratch_folder)
-            if has_ledger(self.folder)
-            else (
-                (slot, *span, None, "")
-                for slot, span in scanned(self.folder, self.judge)
-            )
-        )
-        with Segments(self.folder, self.judge) as segments:
-            for slot, *span, updated, flags in spans:
-                snapshot = segments.snapshot(slot, *span, updated=updated, flags=flags)
-                if snapshot is not None:
-                    yield snapshot
+    def _open_days(
+        self, place: Path, scratch_folder: Path, rows: RowReader[Status]
+    ) -> Iterator[ForeignBlock[Status]]:
+        spans = self._spans(place, scratch_folder, rows.layout.rows)
+        with Segments(place, self.judge, rows) as segments:
+            for slot, *values, updated, flags in spans:
+                block = segments.block(slot, *values, updated=updated, flags=flags)
+                if block is not None:
+                    yield block
+
+    def _spans(
+        self, place: Path, scratch_folder: Path, dataset: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield slot, span, last_updated and flags of the blocks in *place*."""
+        if place.is_symlink():
+            return
+        if has_ledger(place):
+            yield from blocks(place, scratch_folder)
+            return
+        for slot, span in scanned(place, self.judge, dataset):
+            yield (slot, *span, None, "")
 
 
-def _slot(foreign: ForeignSnapshot) -> Slot:
+def _first_with_rows(
+    same_slot: Iterator[ForeignBlock[Status]],
+) -> ForeignBlock[Status]:
+    """Return the first block that has rows, the first of all if none has."""
+    first = next(same_slot)
+    return next((block for block in chain([first], same_slot) if block.statuses), first)
+
+
+def _slot(foreign: ForeignBlock[Any]) -> Slot:
     return foreign.slot

@@ -1,6 +1,7 @@
 """The archived days of another bikecollect, as listed by its certificates."""
 
 import hashlib
+import heapq
 import json
 import logging
 import os
@@ -12,19 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.datasets import DAYS, PART, STATUS, TYPES
+from bikecollect.archive.datasets import (
+    DAYS,
+    KEY,
+    PART,
+    DatasetLayout,
+    types_of,
+)
 from bikecollect.archive.parts import is_day
 from bikecollect.archive.query import duckdb_engine
-from bikecollect.collect.sources import ForeignSnapshot
-from bikecollect.collect.sources.plausible import (
-    MOST_STATIONS,
-    Plausible,
-    known_flags,
-)
+from bikecollect.collect.sources import ForeignBlock, Status
+from bikecollect.collect.sources.foreign_rows import RowReader
+from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
-from bikecollect.feeds.reading.values import MAX_ID
-from bikecollect.storage.csv_format import COLUMNS
+from bikecollect.feeds.reading.values import MAX_ID, MAX_TEXT
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (
     list_below,
@@ -43,10 +46,8 @@ MOST_BYTES = 1 << 30
 MOST_ROWS = 20_000_000
 MOST_SLOTS = 100_000
 BATCH = 20_000
-NAMES = tuple(COLUMNS)
-SLOTS = "slots"
-Facts = Mapping[int, tuple[Any, Any]]
-"""Flags and stamp by slot, unchecked."""
+Facts = Mapping[int, tuple[Any, Any, Any]]
+"""Flags, stamp and number of rows by slot, unchecked."""
 READ_ERRORS = (
     OSError,
     StorageError,
@@ -73,51 +74,53 @@ class _Certified:
 
 
 def archived(
-    folder: Path, scratch_folder: Path, judge: Plausible
-) -> Iterator[ForeignSnapshot]:
-    """Yield the snapshots of the archived days of the system in *folder*, by slot.
+    folder: Path, scratch_folder: Path, judge: Plausible, rows: RowReader[Status]
+) -> Iterator[ForeignBlock[Status]]:
+    """Yield the archived *rows* of the system in *folder*, by slot.
 
     Each file is copied to *scratch_folder* and must match its certificate, with rows
     of that day only. Any other day is skipped, and *judge* counts it. Raises OSError
     if the archive cannot be listed.
     """
-    place = f"{ARCHIVE}/certificates/system_id={folder.name}"
+    layout = rows.layout
+    place = f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
     for name in list_below(folder.parent, place):
         day, ending = name[:10], name[10:]
         if ending != ".json" or not is_day(day):
             continue
         try:
-            certified = _certified(folder, f"{place}/{name}", day)
-            facts = _facts(folder, certified, scratch_folder)
+            certified = _certified(folder, f"{place}/{name}", day, layout)
+            facts = _facts(folder, certified, scratch_folder, layout)
             copy = _verified_copy(
                 folder,
-                _place(folder, STATUS, day),
+                _place(folder, layout.rows, day),
                 certified.size,
                 certified.sha256,
                 scratch_folder / PART,
             )
-            for snapshot in _snapshots(copy, certified, judge):
-                flags, updated = facts.get(snapshot.slot, ("", None))
-                yield snapshot._replace(
-                    flags=known_flags(flags), last_updated=judge.stamp(updated)
+            blocks = _blocks(copy, certified, judge, rows)
+            for block in heapq.merge(blocks, _empty(facts, certified), key=_slot):
+                flags, updated, _ = facts.get(block.slot, ("", None, None))
+                yield block._replace(
+                    flags=rows.flags(flags), last_updated=judge.stamp(updated)
                 )
         except READ_ERRORS as error:
             log.warning("%s of %s cannot be read: %s", day, folder, error)
             judge.bad += 1
 
 
-def _certified(folder: Path, name: str, day: str) -> _Certified:
+def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:
     """Return the content of the certificate *name* of *day*; raises if invalid."""
     content = json.loads(read_below(folder.parent, name, MOST_CERTIFICATE))
     if content["date"] != day or content["system_id"] != folder.name:
         owner = f"{content['system_id']}, {content['date']}"
         raise ValueError(f"its certificate belongs to {owner}")
-    part = content["parts"][STATUS]
+    part = content["parts"][layout.rows]
     rows, size = int(content["rows"]), int(part["bytes"])
     if not (0 <= rows <= MOST_ROWS and 0 < size <= MOST_BYTES):
         raise ValueError(f"its certificate lists {rows} rows in {size} bytes")
     zone = ZoneInfo(str(content["timezone"])[:99])
-    slots = content["parts"].get(SLOTS)
+    slots = content["parts"].get(layout.slots)
     return _Certified(
         day,
         zone,
@@ -150,11 +153,13 @@ def _place(folder: Path, dataset: str, day: str) -> str:
     return f"{ARCHIVE}/{dataset}/{DAYS.format(folder.name, day)}/{PART}"
 
 
-def _facts(folder: Path, certified: _Certified, scratch_folder: Path) -> Facts:
-    """Return flags and stamp of the slots of a day, none if they cannot be read."""
+def _facts(
+    folder: Path, certified: _Certified, scratch_folder: Path, layout: DatasetLayout
+) -> Facts:
+    """Return what is known of the slots of a day, nothing if it cannot be read."""
     if certified.slots is None or not 0 < certified.slots[0] <= MOST_BYTES:
         return {}
-    place = _place(folder, SLOTS, certified.day)
+    place = _place(folder, layout.slots, certified.day)
     copy = scratch_folder / "slots.parquet"
     try:
         _verified_copy(folder, place, *certified.slots, copy)
@@ -164,19 +169,33 @@ def _facts(folder: Path, certified: _Certified, scratch_folder: Path) -> Facts:
             with duckdb_engine.translated("not the slots of a day"):
                 rows = db.execute(
                     "SELECT TRY_CAST(slot AS BIGINT), substr(flags, 1, 255),"
-                    " TRY_CAST(last_updated AS BIGINT)"
+                    " TRY_CAST(last_updated AS BIGINT),"
+                    " CASE WHEN state = 'missing' THEN NULL"
+                    " ELSE TRY_CAST(rows AS BIGINT) END"
                     f" FROM {duckdb_engine.parquet(copy)} LIMIT {MOST_SLOTS}"
                 ).fetchall()
     except READ_ERRORS as error:
         log.warning("%s of %s has no flags: %s", certified.day, folder, error)
         return {}
-    return {slot: (flags, updated) for slot, flags, updated in rows}
+    return {slot: tuple(facts) for slot, *facts in rows}
 
 
-def _snapshots(
-    copy: Path, certified: _Certified, judge: Plausible
-) -> Iterator[ForeignSnapshot]:
-    """Yield the snapshots in the file *copy* of a day; raises StorageError."""
+def _empty(facts: Facts, certified: _Certified) -> Iterator[ForeignBlock[Any]]:
+    """Yield the collected slots of a day without rows: no vehicle was listed."""
+    begin, end = bounds(certified.day, certified.zone)
+    for slot, (_, _, count) in sorted(facts.items()):
+        if count == 0 and begin <= slot < end:
+            yield ForeignBlock(Slot(slot), float(slot), ())
+
+
+def _slot(block: ForeignBlock[Any]) -> Slot:
+    return block.slot
+
+
+def _blocks(
+    copy: Path, certified: _Certified, judge: Plausible, rows: RowReader[Status]
+) -> Iterator[ForeignBlock[Status]]:
+    """Yield the rows in the file *copy* of a day by slot; raises StorageError."""
     begin, end = bounds(certified.day, certified.zone)
     with closing(duckdb_engine.connect(copy.with_name("spill"), memory=MEMORY)) as db:
         duckdb_engine.confine(db, [str(copy)])
@@ -184,15 +203,15 @@ def _snapshots(
         with duckdb_engine.translated("not a day's rows"):
             _check_rows(db, copy, certified)
             cursor = db.execute(
-                f"SELECT {_cells(db, source)} FROM {source}"
+                f"SELECT {_cells(db, source, rows.layout.columns)} FROM {source}"
                 " WHERE TRY_CAST(slot AS BIGINT) BETWEEN ? AND ? ORDER BY 1",
                 [begin, end - 1],
             )
             count = 0
-            for slot, rows in groupby(_stream(cursor), key=lambda row: row[0]):
-                slot_rows = list(rows)
+            for slot, group in groupby(_stream(cursor), key=lambda row: row[0]):
+                slot_rows = list(group)
                 count += len(slot_rows)
-                yield from _snapshot(Slot(slot), slot_rows, judge)
+                yield from _block(Slot(slot), slot_rows, judge, rows)
     judge.bad += certified.rows - count
 
 
@@ -205,31 +224,33 @@ def _check_rows(db: "DuckDBPyConnection", copy: Path, certified: _Certified) -> 
         raise ValueError(f"its file has {rows} rows, its certificate {certified.rows}")
 
 
-def _cells(db: "DuckDBPyConnection", source: str) -> str:
-    """Return SQL for the columns of a day, cast to their types; NULL if missing."""
+def _cells(db: "DuckDBPyConnection", source: str, columns: Sequence[str]) -> str:
+    """Return SQL for the *columns* of a day, cast to their types; NULL if missing."""
     described = db.execute(f"DESCRIBE FROM {source}").fetchall()
     present = {name for name, *_ in described}
-    cells = []
-    for name in NAMES:
+    cells, types = [], types_of(columns)
+    for name in columns:
         cell = duckdb_engine.name(name) if name in present else "NULL"
-        cell = f"TRY_CAST({cell} AS {TYPES[name]})"
-        is_id = name == NAMES[2]
-        cells.append(f"substr({cell}, 1, {MAX_ID + 1})" if is_id else cell)
+        cell = f"TRY_CAST({cell} AS {types[name]})"
+        longest = MAX_ID if name == columns[KEY] else MAX_TEXT
+        is_text = types[name] == "VARCHAR"
+        cells.append(f"substr({cell}, 1, {longest + 1})" if is_text else cell)
     return ", ".join(cells)
 
 
-def _snapshot(
-    slot: Slot, rows: Sequence[Sequence[Any]], judge: Plausible
-) -> Iterator[ForeignSnapshot]:
-    if len(rows) > MOST_STATIONS or not judge.is_time(slot):
-        judge.bad += len(rows)
+def _block(
+    slot: Slot,
+    cells: Sequence[Sequence[Any]],
+    judge: Plausible,
+    rows: RowReader[Status],
+) -> Iterator[ForeignBlock[Status]]:
+    if len(cells) > MOST_STATIONS or not judge.is_time(slot):
+        judge.bad += len(cells)
         return
-    statuses = []
-    for _, _, station_id, *cells, reported in rows:
-        status = judge.status(station_id, cells[:6], cells[6:9], reported)
-        if status is not None:
-            statuses.append(status)
-    yield ForeignSnapshot(slot, judge.fetched(rows[0][1], slot), tuple(statuses))
+    names = rows.layout.columns
+    read = (rows.read(judge, dict(zip(names, row, strict=True))) for row in cells)
+    statuses = tuple(status for status in read if status is not None)
+    yield ForeignBlock(slot, judge.fetched(cells[0][1], slot), statuses)
 
 
 def _stream(cursor: "DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:

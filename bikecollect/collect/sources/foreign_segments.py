@@ -7,26 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.parts import is_day
-from bikecollect.collect.sources import ForeignSnapshot
-from bikecollect.collect.sources.plausible import (
-    MOST_STATIONS,
-    Plausible,
-    known_flags,
-)
+from bikecollect.collect.sources import ForeignBlock, Status
+from bikecollect.collect.sources.foreign_rows import REPORTED, RowReader
+from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
-from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import is_segment
-from bikecollect.storage.data_folder import STATUS
 from bikecollect.storage.files.regular_file import list_below, open_below
 
-COUNTS = tuple(COLUMNS)[3:9]
-FLAGS = tuple(COLUMNS)[9:12]
 LONGEST_LINE = 1 << 17
 MOST_BLOCK = 64 << 20
 """Bytes of a block; one of the largest feeds has a tenth of it."""
@@ -40,16 +33,17 @@ class _Segment(NamedTuple):
     columns: tuple[str, ...]
 
 
-class Segments:
+class Segments(Generic[Status]):
     """Reads blocks of the daily files in *folder*, one file open at a time.
 
     A block that is missing, damaged, or of another slot than expected is skipped, and
-    *judge* counts it.
+    *judge* counts it. *rows* reads the rows.
     """
 
-    def __init__(self, folder: Path, judge: Plausible) -> None:
+    def __init__(self, folder: Path, judge: Plausible, rows: RowReader[Status]) -> None:
         self._folder = folder
         self._judge = judge
+        self._rows: RowReader[Status] = rows
         self._name = ""
         self._open: _Segment | None = None
         self._read: dict[str, int] = {}
@@ -60,27 +54,29 @@ class Segments:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def snapshot(
+    def block(
         self, slot: Any, *values: Any, updated: Any = None, flags: Any = ""
-    ) -> ForeignSnapshot | None:
-        """Return the snapshot of the block at the span of *values*; None if skipped.
+    ) -> ForeignBlock[Status] | None:
+        """Return the rows of the block at the span of *values*; None if skipped.
 
         All values are unchecked; *updated* and *flags* are those of the ledger.
         """
-        span = _span(values)
+        span = _span(values, self._rows.layout.rows)
         if span is None or not isinstance(slot, int) or not self._judge.is_time(slot):
             self._judge.bad += 1
             return None
         text = self._text(span)
         opened = self._open
-        snapshot = (
-            self._parse(Slot(slot), opened.columns, text) if opened and text else None
+        block = (
+            self._parse(Slot(slot), opened.columns, text)
+            if opened and text is not None
+            else None
         )
-        self._judge.bad += snapshot is None
-        if snapshot is None:
+        self._judge.bad += block is None
+        if block is None:
             return None
-        return snapshot._replace(
-            flags=known_flags(flags), last_updated=self._judge.stamp(updated)
+        return block._replace(
+            flags=self._rows.flags(flags), last_updated=self._judge.stamp(updated)
         )
 
     def _text(self, span: Span) -> bytes | None:
@@ -100,8 +96,8 @@ class Segments:
 
     def _parse(
         self, slot: Slot, columns: Sequence[str], text: bytes
-    ) -> ForeignSnapshot | None:
-        statuses = []
+    ) -> ForeignBlock[Status] | None:
+        statuses: list[Status] = []
         fetched: float | None = None
         times: dict[str, int | None] = {}
         try:
@@ -109,25 +105,19 @@ class Segments:
                 if len(cells) != len(columns):
                     self._judge.bad += 1
                     continue
-                row = dict(zip(columns, cells, strict=True))
+                row: dict[str, Any] = dict(zip(columns, cells, strict=True))
                 if _time(times, row.get("slot", "")) != slot:
                     return None
                 fetched = _time(times, row.get("fetched_at", ""))
-                status = self._judge.status(
-                    row.get("station_id"),
-                    [row.get(name) for name in COUNTS],
-                    [row.get(name) for name in FLAGS],
-                    _time(times, row.get("last_reported", "")),
-                )
+                row[REPORTED] = _time(times, row.get(REPORTED, ""))
+                status = self._rows.read(self._judge, row)
                 if status is not None:
                     statuses.append(status)
                 if len(statuses) > MOST_STATIONS:
                     return None
         except (ValueError, csv.Error):
             return None
-        return ForeignSnapshot(
-            slot, self._judge.fetched(fetched, slot), tuple(statuses)
-        )
+        return ForeignBlock(slot, self._judge.fetched(fetched, slot), tuple(statuses))
 
     def _close(self) -> None:
         if self._open is not None:
@@ -135,13 +125,15 @@ class Segments:
             self._open = None
 
 
-def scanned(folder: Path, judge: Plausible) -> Iterator[tuple[Slot, Span]]:
-    """Yield the groups of lines of one slot in all daily files of *folder*, by slot.
+def scanned(
+    folder: Path, judge: Plausible, dataset: str
+) -> Iterator[tuple[Slot, Span]]:
+    """Yield the groups of lines of one slot in the daily files of *dataset*, by slot.
 
     For a folder without a ledger. If a file ends in a torn line, its last group is
     skipped: its number of rows is unknown. Raises OSError.
     """
-    names = [f"{STATUS}/{name}" for name in list_below(folder, STATUS)]
+    names = [f"{dataset}/{name}" for name in list_below(folder, dataset)]
     segments = sorted(name for name in names if is_segment(name))
     for _, files in groupby(segments, key=lambda name: name.partition(".")[0]):
         groups: list[tuple[Slot, Span]] = []
@@ -192,15 +184,18 @@ def _opened(folder: Path, file: str) -> _Segment:
     raise StorageError(f"{folder / file} is not a daily file", cause="damage")
 
 
-def _span(values: Sequence[Any]) -> Span | None:
-    """Return *values* as a span, None if they are not a possible one."""
+def _span(values: Sequence[Any], dataset: str) -> Span | None:
+    """Return *values* as a span in a file of *dataset*, None if it is impossible."""
     file, start, end, crc = values
-    if not isinstance(file, str) or not is_segment(file) or not is_day(file[15:25]):
+    if not isinstance(file, str) or not is_segment(file):
+        return None
+    folder, _, name = file.partition("/")
+    if folder != dataset or not is_day(name[:10]):
         return None
     if not all(isinstance(number, int) for number in (start, end, crc)):
         return None
     return (
-        Span(file, start, end, crc) if 0 < start < end <= start + MOST_BLOCK else None
+        Span(file, start, end, crc) if 0 < start <= end <= start + MOST_BLOCK else None
     )
 
 

@@ -1,14 +1,15 @@
 """Which values of another archive are accepted; others are skipped and counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.core.snapshot import StationStatus
-from bikecollect.feeds.imported_rows import KEPT_FLAGS
+from bikecollect.core.snapshot import StationStatus, VehicleStatus
+from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import values
-from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP
+from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP, Stamps
 
 MOST_STATIONS = 100_000
 """Stations of a snapshot; the largest feeds have a quarter of that."""
@@ -24,6 +25,7 @@ class Plausible:
     now: float
     bad: int = 0
     odd: int = 0
+    _stamps: Stamps = field(default_factory=lambda: Stamps(UTC), init=False, repr=False)
 
     def is_time(self, moment: float) -> bool:
         """Return whether *moment* is a possible time of a snapshot."""
@@ -63,6 +65,19 @@ class Plausible:
             ]
         )
 
+    def vehicle(self, *values: Any) -> VehicleStatus | None:
+        """Return *values*, a row of vehicles, as far as valid; None without an id."""
+        row = VehicleStatus(*values)
+        status = vehicle_rows.status(row, self._stamps)
+        if status is None:
+            self.bad += 1
+            return None
+        cells = zip(status, row, strict=True)
+        self.odd += sum(
+            value is None and cell not in {None, ""} for value, cell in cells
+        )
+        return status
+
     def _counted(self, value: Any, cell: Any) -> Any:
         """Return *value*, read from *cell*; count a cell that has no valid value."""
         self.odd += value is None and cell not in {None, ""}
@@ -75,9 +90,3 @@ class Plausible:
             return int(moment)
         self.odd += 1
         return None
-
-
-def known_flags(flags: Any) -> tuple[str, ...]:
-    """Return the words of *flags*, the text of another ledger, that are kept."""
-    words = flags.split() if isinstance(flags, str) else ()
-    return tuple(dict.fromkeys(word for word in words if word in KEPT_FLAGS))

@@ -9,7 +9,7 @@ from datetime import UTC, tzinfo
 from itertools import groupby
 from pathlib import Path
 
-from bikecollect.collect.sources import ForeignSnapshot
+from bikecollect.collect.sources import ForeignSnapshot, ForeignVehicles
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.table_dialect import restored_id
 from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
@@ -98,6 +98,10 @@ class TableSource:
             yield from self._slots(timed, layout)
         else:
             yield from self._slots(_sorted(timed, len(columns)), layout)
+
+    def vehicles(self) -> Iterator[ForeignVehicles]:
+        """Yield nothing: tables have stations only."""
+        return iter(())
 
     def _layout(self, header: Sequence[str]) -> Layout:
         if self.maps:

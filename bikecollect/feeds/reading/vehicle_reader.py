@@ -30,8 +30,8 @@ PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
 IDS = ("vehicle_id", "bike_id")
 TYPES = ("vehicle_type_id", "vehicle_type", "type")
 MAX_VEHICLES = MAX_STATIONS
-DECIMALS = 6
-"""Decimals of degrees that are stored: a tenth of a metre."""
+DECIMALS, FUEL_DECIMALS = 6, 4
+"""Decimals that are stored: of degrees (a tenth of a metre), of a share of fuel."""
 FARTHEST = 10_000_000
 """Largest plausible range in metres."""
 MOST_REPORTED = 0.05
@@ -178,7 +178,7 @@ class _Reader:
     def _fuel(self, value: Any) -> float | None:
         share = number(value)
         if share is not None and 0 <= share <= 1:
-            return round(share, 4)
+            return round(share, FUEL_DECIMALS)
         self._count("current_fuel_percent", value)
         return None
 

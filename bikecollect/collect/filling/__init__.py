@@ -1,0 +1,1 @@
+"""The parts of a backfill: its results, and payloads of rows from another archive."""

@@ -1,0 +1,31 @@
+"""The result of a backfill for a slot."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bikecollect.core.errors import Outcome
+from bikecollect.core.slots import Slot
+
+STALE_HERE, STALE_THERE = "stale here", "stale there"
+WHAT: Mapping[Outcome | None, str] = {
+    Outcome.COLLECTED: "filled",
+    Outcome.DUPLICATE: "there",
+}
+"""The result by the outcome of the commit; any other is "not understood"."""
+
+
+class Filling(NamedTuple):
+    """The result for a slot: filled, there (already), or not understood, and why.
+
+    Or left: its payload was fetched while the clock was wrong. Or stale here, or there:
+    only one of both archives has a fresh block. *is_vehicles* if only the vehicles of
+    the slot were filled.
+    """
+
+    slot: Slot
+    day: str
+    origin: str
+    what: str
+    rows: int = 0
+    why: str = ""
+    is_vehicles: bool = False

@@ -1,0 +1,1 @@
+"""Rows imported from another archive, as documents in payloads of any dialect."""

@@ -1,0 +1,202 @@
+"""Vehicles are restored from a mirror like stations: open days and archived ones."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mirrored import City, mirrored_folder
+from publisher import BEGIN, Publisher, publishing
+from s3server import Fault, Proxy, environment
+from vehicles import publish, station, vehicle
+from waiting import wait_until
+
+from bikecollect.core.slots import DAY
+from bikecollect.storage.ledger_reader import History
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+pytest.importorskip("moto")
+
+PAST = BEGIN - 900 * DAY
+"""2024-06-05: before today on any machine."""
+VEHICLE_CSV = "vehicles/vehicle_status/2024-06-05.csv"
+BLOCKS = "SELECT slot, rows, flags FROM blocks ORDER BY slot"
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[Publisher]:
+    """Return a publisher of vehicles, with four slots of them collected."""
+    folder = tmp_path / "bikes"
+    folder.mkdir()
+    with publishing(folder, vehicles=True) as publisher:
+        publisher.clock.now = PAST
+        yield publisher
+
+
+@pytest.fixture
+def city(publisher: Publisher, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return the settings of the system, with a mirror."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        f'data_dir = "{publisher.folder}"\n[systems.city]\nfeed = "gbfs"\n'
+        f'url = "{publisher.base}/gbfs.json"\ntimezone = "Asia/Taipei"\n'
+        "vehicles = true\n"
+    )
+    return mirrored_folder(publisher.folder / "city", config, s3_proxy, tmp_path)
+
+
+def fetch(publisher: Publisher, slots: int = 4, *, stations: bool = True) -> None:
+    """Collect *slots*; in the third no vehicle is listed."""
+    for number in range(slots):
+        more = {"current_range_meters": 900 + number, "current_fuel_percent": 0.28}
+        moved = vehicle(
+            'b,"1"', lat=25 + number / 1000, last_reported=int(PAST), **more
+        )
+        docked = vehicle("z", station_id="1", vehicle_type_id="unknown")
+        listed = [] if number == 2 else [moved, docked, vehicle(f"v{number}")]
+        publish(publisher, listed, stations=[station()] if stations else [])
+        publisher.fetch()
+
+
+def exported(city: City) -> list[str]:
+    """Return the rows of vehicles and of stations, closed and open days."""
+    vehicles = city.run("export", "--what", "vehicle_status").stdout
+    return [*vehicles.splitlines(), *city.run("export").stdout.splitlines()]
+
+
+def blocks(city: City) -> list[tuple[object, ...]]:
+    """Return slot, rows and flags of each block of vehicles."""
+    history = History("city", city.folder / "vehicles")
+    return list(history.select(BLOCKS))
+
+
+def restore(city: City) -> subprocess.CompletedProcess[str]:
+    """Fill the system from its mirror."""
+    return city.run("backfill", "city", "--from", city.address)
+
+
+def test_open_days_are_restored_with_their_vehicles(
+    city: City, publisher: Publisher
+) -> None:
+    """The machine is lost: all rows and all blocks return, also those without rows."""
+    fetch(publisher)
+    city.run("push", "--live")
+    before, blocks_before = exported(city), blocks(city)
+    shutil.rmtree(city.data)
+
+    process = restore(city)
+    again = restore(city)
+
+    assert process.returncode == 0
+    assert "4 slots filled, vehicles of 4 slots filled (13 rows)" in process.stdout
+    assert len(before) == 1 + 9 + 1 + 4
+    assert exported(city) == before
+    assert blocks(city) == blocks_before
+    assert "city: nothing to fill" in again.stdout
+    assert city.run("verify").returncode == 0
+
+
+def test_archived_days_are_restored_with_their_vehicles(
+    city: City, publisher: Publisher
+) -> None:
+    """A closed day comes from its archive, the open one from the live copy."""
+    fetch(publisher)
+    city.run("compact", "--csv-days", "0")
+    publisher.clock.now += DAY
+    fetch(publisher, 1)
+    city.run("push", "--live")
+    before = exported(city)
+    slots = [slot for slot, *_ in blocks(city)]
+    files = sorted(path.name for path in city.folder.rglob("vehicle_status/*"))
+    shutil.rmtree(city.data)
+
+    process = restore(city)
+
+    assert process.returncode == 0
+    assert files == ["2024-06-06.csv"]
+    assert (len(slots), len(before)) == (5, 1 + 12 + 1 + 5)
+    assert exported(city) == before
+    assert [slot for slot, *_ in blocks(city)] == slots
+
+
+def test_a_system_of_vehicles_only_is_restored(
+    city: City, publisher: Publisher
+) -> None:
+    """Its vehicles account for the slots again; until then its copy is not replaced."""
+    fetch(publisher, stations=False)
+    city.run("push", "--live")
+    before, blocks_before = exported(city), blocks(city)
+    shutil.rmtree(city.data)
+    fetch(publisher, 1, stations=False)
+
+    early = city.run("push", "--live")
+    process = restore(city)
+    late = city.run("push", "--live")
+
+    assert early.returncode == 74
+    assert "has 4 slots of vehicles that are missing here; run: " in early.stderr
+    assert process.returncode == 0
+    assert [row for row in exported(city) if row in before] == before
+    assert [block for block in blocks(city) if block in blocks_before] == blocks_before
+    assert late.returncode == 0
+
+
+def test_a_byte_that_changes_on_the_way_costs_nothing(
+    city: City, publisher: Publisher
+) -> None:
+    """A damaged block is skipped and reported; the next call fills it."""
+    fetch(publisher)
+    city.run("push", "--live")
+    before = exported(city)
+    shutil.rmtree(city.data)
+    city.proxy.fault = lambda method, path: (
+        Fault(flip=True) if method == "GET" and path.endswith(VEHICLE_CSV) else None
+    )
+
+    damaged = restore(city)
+    partly = exported(city)
+    city.proxy.fault = lambda _method, _path: None
+    process = restore(city)
+
+    assert damaged.returncode == 0
+    assert "vehicles of 3 slots filled" in damaged.stdout
+    assert "1 rows or blocks of the other archive are unreadable" in damaged.stdout
+    assert len(partly) == len(before) - 3
+    assert "city: vehicles of 1 slot filled (3 rows)" in process.stdout
+    assert exported(city) == before
+
+
+def test_a_killed_restoration_is_continued(city: City, publisher: Publisher) -> None:
+    """Killed while it writes vehicles: no row is lost, none is there twice."""
+    fetch(publisher, 40)
+    city.run("push", "--live")
+    before = exported(city)
+    shutil.rmtree(city.data)
+    command = ["--config", str(city.config), "backfill", "city", "--from", city.address]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bikecollect", *command],
+        env={
+            **os.environ,
+            **environment(city.proxy.url),
+            "XDG_CACHE_HOME": str(city.data.parent / "cache"),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    day = city.folder / VEHICLE_CSV
+
+    try:
+        wait_until(day.exists, "vehicles are written")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    restored = restore(city)
+
+    assert restored.returncode == 0
+    assert exported(city) == before
+    assert city.run("verify").returncode == 0
