@@ -1,8 +1,8 @@
 """The state of a system's alerts: a file beside its data, and the user's copy.
 
-The file in the system's folder is what all users of the data share: cron, a shell,
-sudo and containers see the same incidents. The copy in the user's state folder is for
-the time in which the system's folder cannot be used, such as an unmounted disk.
+All users of the data share the file in the system's folder: cron, a shell, sudo and
+containers see the same incidents. The copy in the user's state folder is used while the
+system's folder cannot be, for example because its disk is not mounted.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from bikecollect.storage.data_folder import (
     MARKER,
     SystemFolder,
     alert_state_path,
-    is_there,
+    is_reachable,
 )
 
 NAME = "alerts.state"
@@ -36,12 +36,12 @@ class SystemAlertState:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the shared file; where it cannot be used, lock the copy.
+        """Lock the shared file, or the copy if the shared file cannot be used.
 
         A folder without its marker is not mounted: nothing is written to it.
         """
         with ExitStack() as stack:
-            if is_there(self._folder / MARKER):
+            if is_reachable(self._folder / MARKER):
                 stack.enter_context(self._shared.held())
             if not self._shared.usable:
                 stack.enter_context(self._copy.held())
@@ -73,7 +73,7 @@ class SystemAlertState:
         return _merged(shared, copy)
 
     def clear_mail_error(self) -> None:
-        """Note, if there is a state, that mails can be sent."""
+        """Note that mails can be sent, if there is a state."""
         if self.stored() is None:
             return
         with self.held():
@@ -89,10 +89,10 @@ def stored_incidents(system: SystemFolder) -> tuple[Incident, ...]:
 
 
 def _merged(shared: AlertState | None, copy: AlertState | None) -> AlertState | None:
-    """Return the newer state, with what only the other knows to be open.
+    """Return the newer state, with open incidents that only the other one has.
 
-    The copy is newer after a time in which the folder could not be used. A copy that
-    another user has continued since has nothing newer to add.
+    The copy is newer if the folder could not be used for a time, unless another user
+    has reported since.
     """
     if shared is None or copy is None:
         return shared or copy

@@ -1,1 +1,1 @@
-"""Settings, catalogue, first run, probe, doctor, cron, systemd."""
+"""Settings, catalogue, first run, trial of feeds, doctor, cron and systemd."""

@@ -27,12 +27,12 @@ Checks = Iterator[Check]
 
 
 def good(name: str, text: str) -> Check:
-    """Return a check that went well."""
+    """Return a check that passed."""
     return Check(name, Verdict.GOOD, text)
 
 
 def note(name: str, text: str, remedy: str) -> Check:
-    """Return a check that a user may want to act on."""
+    """Return a check that passed, with a *remedy* that a user may want to apply."""
     return Check(name, Verdict.NOTE, text, remedy)
 
 

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: each examines one thing and names a remedy."""
+"""The checks of `doctor`; each names a remedy."""
 
 import os
 import platform
@@ -42,7 +42,10 @@ FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 
 
 def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
-    """Yield all checks, in the order in which problems should be fixed."""
+    """Yield all checks, in the order in which problems should be fixed.
+
+    *network* allows connections to feeds and servers, *send* a test mail.
+    """
     yield _python()
     yield from _settings(settings)
     for name, system in settings.systems.items():
@@ -96,7 +99,7 @@ def _command(settings: Settings) -> Checks:
 
 
 def _guarded(name: str, checks: Checks) -> Checks:
-    """Yield *checks*; an unreadable disk is a bad check, not the end."""
+    """Yield *checks*; if the disk cannot be read, yield a bad check instead."""
     try:
         yield from checks
     except OSError as error:
@@ -141,7 +144,7 @@ def _columns(name: str, system: System, settings: Settings) -> Checks:
 
 
 def _facts(name: str, settings: Settings) -> Checks:
-    """Report changes of zone, interval and columns that are recent or pending."""
+    """Note changes of time zone, interval and columns that are recent or pending."""
     now = time.time()
     for old, new in pairwise(settings.system_folder(name, now).facts):
         if new.since > now - RECENT_DAYS * DAY:
@@ -162,13 +165,14 @@ def _archive(data: Path) -> Checks:
 
 
 def _mirror(settings: Settings, *, network: bool) -> Checks:
-    """Check that the mirror can be used, and how far it has each system's history."""
+    """Check the mirror, and whether days of a system are missing in it."""
     address = settings.archive.mirror
     try:
         store = ObjectStore(MirrorAddress.parse(address))
         if network:
             store.find("archive")
-        yield good("mirror", f"{address}, {'answers' if network else 'not contacted'}")
+        state = "reachable" if network else "not contacted"
+        yield good("mirror", f"{address}, {state}")
     except NotInstalled:
         text = f"{address}: obstore is not installed"
         yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
@@ -187,7 +191,7 @@ def _mirror(settings: Settings, *, network: bool) -> Checks:
 
 
 def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
-    """Check that we own all *files* in *place*: a run as root may have created some."""
+    """Check the owner of all *files* in *place*: root may have created some."""
     foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
     if not foreign:
         return good(name, f"{place} belongs to {user_name(os.geteuid())}")
@@ -252,7 +256,8 @@ def _clock(name: str, trial: Trial) -> Checks:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
         yield bad(name, text, "sudo timedatectl set-ntp true")
     else:
-        yield good(name, f"its clock and ours agree within {abs(skew):.0f} s")
+        text = f"its clock and this machine's agree within {abs(skew):.0f} s"
+        yield good(name, text)
 
 
 def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
@@ -267,7 +272,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     host = server(mail, settings.password())
     if send:
         error = test_mail(mail, host)
-        text = f"{address}: a mail is on its way to {', '.join(mail.to)}"
+        text = f"{address}: test mail sent to {', '.join(mail.to)}"
     else:
         error = smtp.check(host)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
@@ -280,7 +285,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
 
 
 def _close_mail_incident(settings: Settings) -> None:
-    """Let the next run close an incident about mails: a mail was just sent."""
+    """Let the next run close an incident about mails, because a mail was sent."""
     for name in settings.systems:
         SystemAlertState.of(settings.system_folder(name)).clear_mail_error()
 

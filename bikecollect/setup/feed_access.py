@@ -1,4 +1,4 @@
-"""A system's feed from its settings: the dialect, the access and the limits."""
+"""Build a system's feed from its settings: the dialect, the access and the limits."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 def feed(system: System, *, interval: int = 300) -> Feed:
-    """Return the feed of *system*, which is read every *interval* seconds.
+    """Return the feed of *system*, fetched every *interval* seconds.
 
     Raises SettingsError.
     """
@@ -83,9 +83,9 @@ def _tokens(system: System) -> "Tokens":
 
 
 def client(client_id: str, secret_file: str, url: str = "") -> dict[str, str]:
-    """Return the table `oauth2` of these options, empty if none is given.
+    """Return the table `oauth2` for these options, empty if all are.
 
-    Raises SettingsError if only one of the first two is given.
+    Raises SettingsError if one of the first two is missing.
     """
     if not (client_id or secret_file or url):
         return {}
@@ -97,7 +97,7 @@ def client(client_id: str, secret_file: str, url: str = "") -> dict[str, str]:
 
 
 def token_url(system: System) -> str:
-    """Return the address that gives the tokens of *system*, empty if none is set."""
+    """Return the address of the token server of *system*, empty if none is set."""
     default = TDX_TOKENS if system.feed == "tdx" else ""
     return system.oauth2.get("token_url", default)
 
@@ -164,7 +164,7 @@ def check(name: str, system: System) -> None:
 
 
 def _check_dialect(place: str, system: System) -> None:
-    """Raise SettingsError for settings of another dialect."""
+    """Raise SettingsError for settings that the system's dialect does not have."""
     if system.fields and system.feed == "mapped":
         raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
     if system.feed == "tdx":
@@ -200,8 +200,8 @@ def _check_oauth2(place: str, system: System) -> None:
         address = parse(url)
         if address.scheme != "https" and not _is_this_machine(address.host):
             raise SettingsError(
-                f"{place}.{key} must begin with https://, or others could read the "
-                "credentials"
+                f"{place}.{key} must begin with https://: otherwise others can read "
+                "the credentials"
             )
 
 
@@ -249,7 +249,7 @@ def check_host(key: str, host: str) -> None:
 def headers(texts: Sequence[str]) -> dict[str, str]:
     """Return the headers of *texts* (``name: value``, or ``@FILE`` with one per line).
 
-    Raises SettingsError for anything else.
+    Raises SettingsError if one is invalid.
     """
     parsed: dict[str, str] = {}
     for line in chain.from_iterable(map(_lines, texts)):
@@ -262,7 +262,7 @@ def headers(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Return *text*, or the lines of the file named after an @."""
+    """Return *text* as a line, or the lines of the file if *text* is ``@FILE``."""
     if not text.startswith("@"):
         return [text]
     try:

@@ -1,4 +1,4 @@
-"""The first settings: systems are looked up and tried, and the file is written."""
+"""The first settings file: look up and try systems, and write the file."""
 
 import os
 import re
@@ -34,7 +34,7 @@ SECRET = 0o600
 """Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
 EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
-"""To be filled in; the file with the secret is beside the settings, mode 0600."""
+"""A placeholder to fill in; the secret's file is beside the settings, mode 0600."""
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -67,9 +67,9 @@ csv_days = 7            # a day's CSV after it was archived
 
 
 class NewSystem(NamedTuple):
-    """A system to write; without a feed, its id is in the catalogue.
+    """A system to write; if it has no feed, its id is in the catalogue.
 
-    *title* and *note* are comments. The values of its headers are to be filled in.
+    *title* and *note* are comments. The values of headers are written as placeholders.
     """
 
     system_id: str
@@ -89,9 +89,9 @@ class NewSettings:
 
 
 def try_feed(query: str, client: Mapping[str, str] = {}) -> tuple[NewSystem, str]:
-    """Return the system *query* (an id or address), and the result of trying its feed.
+    """Return the system *query* (an id or address), and the results of its trial.
 
-    *client* are its OAuth2 credentials. Raises like `probe.try_feed`.
+    *client* has its OAuth2 credentials. Raises like `probe.try_feed`.
     """
     trial = probe.try_feed(query, like=System(oauth2=dict(client)))
     target = trial.target
@@ -111,7 +111,7 @@ def try_feed(query: str, client: Mapping[str, str] = {}) -> tuple[NewSystem, str
 
 
 def _with_vehicles(new: NewSystem, trial: Trial) -> NewSystem:
-    """Return *new*, collected by its vehicles if it has no stations."""
+    """Return *new* with ``vehicles = true`` if the *trial* found no stations."""
     if trial.has_stations:
         return new
     return new._replace(system=replace(new.system, vehicles=True))
@@ -126,7 +126,7 @@ def with_client(new: NewSystem, client: Mapping[str, str]) -> NewSystem:
 def guess_system(query: str, client: Mapping[str, str] = {}) -> NewSystem:
     """Return the system *query* without network access; raises SettingsError.
 
-    The dialect of an address is guessed from its words.
+    The dialect is guessed from words in the address.
     """
     entry = lookup.find(query)
     if entry is not None:
@@ -157,7 +157,7 @@ def split_name(argument: str) -> tuple[str, str]:
 def with_name(new: NewSystem, name: str) -> NewSystem:
     """Return *new* with the id *name*.
 
-    The catalogue's feed is copied, because it is only found by the original id.
+    The feed is copied from the catalogue, which has it only by the original id.
     """
     entry = builtin.find(new.system_id)
     system = new.system
@@ -179,7 +179,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def name_error(name: str, taken: Collection[str]) -> str:
-    """Return why *name* is not usable for another system, empty if it is."""
+    """Return why *name* cannot be used for a new system, empty if it can."""
     return f'"{name}" already exists' if name in taken else data_folder.name_error(name)
 
 
@@ -189,8 +189,8 @@ _FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 def from_entry(entry: Entry, timezone: str = "") -> NewSystem:
     """Return the system of *entry*.
 
-    The id of a built-in entry is enough for the settings file. An entry of the world
-    list is written out, so that an update of the list changes no settings.
+    For a built-in entry the id is enough. An entry of the world list is written with
+    its feed, so that updates of the list do not change the settings.
     """
     title = ", ".join(filter(None, (entry.name, entry.city)))
     if entry.source == BUILT_IN:

@@ -56,9 +56,9 @@ SECTIONS = {
 def load(path: str | None) -> Settings:
     """Return the settings of the file at *path*, or of the first file that exists.
 
-    Searched: $BIKECOLLECT_CONFIG, then the user's config folder; never the current
-    folder, because anybody who can write there would decide what runs. Without a file:
-    the catalogue's first system with default settings. Raises SettingsError naming
+    The search covers $BIKECOLLECT_CONFIG and the user's config folder, but never the
+    current folder: whoever can write there would decide what runs. Without a file, the
+    settings have the catalogue's first system and defaults. Raises SettingsError with
     the file, the key and the valid values.
     """
     file = settings_file.find(path)
@@ -72,7 +72,7 @@ def load(path: str | None) -> Settings:
 
 
 def _placed(settings: Settings) -> Settings:
-    """Return *settings*; without a home the state is kept beside the data."""
+    """Return *settings*; keep state beside the data if the user has no home."""
     with suppress(SettingsError):
         user_folders.use_state_beside(settings.data)
     return settings
@@ -97,7 +97,7 @@ def read_text(path: Path, text: str) -> Settings:
 
 
 def read_alert_settings(path: str | None) -> Settings | None:
-    """Return the alert settings of an otherwise invalid settings file.
+    """Return only the alert settings of a settings file that is otherwise invalid.
 
     None if they are invalid too, or if others can write to the file.
     """
@@ -323,7 +323,7 @@ def _check_mail(mail: Mail) -> None:
 
 
 def _check_mail_times(mail: Mail) -> None:
-    """Raise SettingsError for settings that say wrongly when mails are sent."""
+    """Raise SettingsError for an invalid setting of when mails are sent."""
     if mail.after < 1:
         raise SettingsError("mail.after must be 1 or more")
     if mail.timezone and not is_zone(mail.timezone):

@@ -1,4 +1,4 @@
-"""The machine: the type of a file system, and whether a cron daemon runs."""
+"""Facts about this machine: the type of a file system, a running cron daemon."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Try a feed: find out its dialect and contents, without writing anything."""
+"""Try a feed: find out its dialect and content, without writing anything."""
 
 import re
 import time
@@ -32,21 +32,21 @@ from bikecollect.setup.time_zones import is_zone, zone_of_country, zone_of_place
 from bikecollect.setup.trial import About, Target, Trial, oddities
 
 INTERVAL = 60
-"""The slot length, in seconds, that gives the time limits of a trial."""
+"""The interval, in seconds, whose time limits apply to a trial."""
 DEFAULTS = System()
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
 MAX_TRIES = 2
 TAIWAN = "Asia/Taipei"
 MAX_EXAMPLES = 5
-"""Most examples in a message."""
+"""Maximum examples in a message."""
 
 
 def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -> Trial:
     """Fetch and read the feed *query*: a catalogue id or an address.
 
-    Uses the settings *like*; its dialect and time zone are optional and found out.
-    Raises SettingsError for an unknown *query*, FeedError if the fetch fails,
-    PayloadError if no dialect can read the payload.
+    Uses the settings *like*; a missing dialect or time zone is detected. Raises
+    SettingsError for an unknown *query*, FeedError if the fetch fails, PayloadError if
+    no dialect can read the payload.
     """
     entry = lookup.find(query)
     if entry is not None and entry.auth_type == CLIENT:
@@ -101,7 +101,7 @@ def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
 
 @contextmanager
 def open_getter(system: System, stop: Stop | None = None) -> Iterator[Getter]:
-    """Yield a getter with the access of *system* and few retries: a person waits."""
+    """Yield a getter for *system* with few retries, because a person is waiting."""
     budget = feed_access.budget(system, INTERVAL)
     client = Client(
         budget=budget._replace(credential_retries=0),
@@ -121,7 +121,7 @@ def open_getter(system: System, stop: Stop | None = None) -> Iterator[Getter]:
 
 
 def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
-    """Return the feed *query*; an address without *feed* is fetched and recognized."""
+    """Return the feed *query*; an address without *feed* is fetched to recognize it."""
     entry = lookup.find(query)
     if entry is not None:
         built_in = entry.source == BUILT_IN
@@ -265,7 +265,7 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
 
 
 def _plain_text(value: Any) -> str:
-    """Return a text, or the first text of GBFS 3's list of them by language."""
+    """Return a text, or the first one of a list of localised texts (GBFS 3)."""
     text = at(value, "0.text") if isinstance(value, list) else value
     return message(str(text or ""))
 

@@ -54,8 +54,9 @@ def command_line(
 ) -> str:
     """Return what a user types to run this program with the file *settings*.
 
-    The bare name if it is this installation on the PATH; `--config` only if *settings*
-    is not the default. Paths below *near*, the current folder, are relative.
+    The program is the bare name if that is this installation on the PATH; `--config` is
+    added if *settings* is not the default. Paths below *near*, the current folder, are
+    relative.
     """
     words = program()
     script = shutil.which(NAME)
@@ -75,9 +76,9 @@ def _shorten(word: str, near: Path | None) -> str:
 
 
 def expand_commands(text: str, command: str) -> str:
-    """Return *text* with its `bikecollect` commands as they work on this machine.
+    """Return *text* with its `bikecollect` commands in a form that works here.
 
-    *command* is what `command_line` returns.
+    *command* is the result of `command_line`.
 
     >>> expand_commands("run: bikecollect doctor", "/opt/bikecollect --config b.toml")
     'run: /opt/bikecollect --config b.toml doctor'
@@ -108,7 +109,7 @@ def extra_command(extra: str) -> str:
 def _source() -> tuple[str, bool]:
     """Return the source folder of this installation, and whether it is editable.
 
-    Empty for an installation from an index. Source: PEP 610, direct_url.json.
+    The folder is empty if it was installed from an index. See PEP 610, direct_url.json.
     """
     import json
     from importlib.metadata import PackageNotFoundError, distribution
@@ -126,7 +127,7 @@ def _source() -> tuple[str, bool]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """Return the packages of *extra*; unlike bikecollect, they are on every index."""
+    """Return the packages of *extra*, which any index has, unlike bikecollect."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:

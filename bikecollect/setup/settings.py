@@ -133,7 +133,7 @@ class System:
 class Settings:
     """The settings file; *source* is its path, *folder* its folder.
 
-    *shard* says which share of the systems is left, as K/N; all if it is empty.
+    *shard* is the share of the systems in use, as K/N; empty for all.
     """
 
     data_dir: str = key("folder of all data; default: the user's data folder", "")
@@ -179,7 +179,7 @@ class Settings:
     def path_of(self, name: str) -> Path:
         """Return *name*, a path in the settings, as an absolute path.
 
-        Relative paths begin at the settings' folder, not at the current folder.
+        Relative paths are relative to the settings' folder, not to the current folder.
         """
         with suppress(RuntimeError):
             return (self.folder / Path(name).expanduser()).absolute()
@@ -203,7 +203,7 @@ class Settings:
         return replace(self, systems=systems, mail=mail, tell=tell)
 
     def system_folder(self, name: str, now: float | None = None) -> SystemFolder:
-        """Return the data folder of the system *name*, with what held until *now*."""
+        """Return the data folder of the system *name*, with its facts until *now*."""
         system = self.systems[name]
         return system_folder(
             self.data / name,
@@ -226,7 +226,7 @@ class Settings:
 
     @cached_property
     def secrets_by_key(self) -> dict[str, list[str]]:
-        """The secrets in the settings file, by their key."""
+        """The secrets in the settings file, by key."""
         secrets = {
             "ping.url": of_capability(self.ping.url),
             "tell.webhook": of_capability(self.tell.webhook),

@@ -1,4 +1,4 @@
-"""Find the settings file and read its text, unless others can write to it."""
+"""Find the settings file, and read it if only trusted users can change it."""
 
 import codecs
 import os
@@ -69,7 +69,7 @@ def _check_exists(path: Path) -> None:
 
 
 def read_trusted(path: Path) -> bytes:
-    """Return the bytes of the file *path*; SettingsError if others can write to it."""
+    """Return the bytes of *path*; raises SettingsError if others can change it."""
     try:
         trusted_files.check_file(path.absolute())
         for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
@@ -109,9 +109,9 @@ def _encoding_error(encoding: str, path: Path, evidence: str) -> SettingsError:
 def with_renamed_system(
     text: str, old: str, new: str, missing: Mapping[str, str]
 ) -> str:
-    """Return the settings *text* with the system *old* called *new*.
+    """Return the settings *text* with the system *old* renamed to *new*.
 
-    *missing* are settings that the name alone stood for, to be written out. Only
+    *missing* are settings to add, which the catalogue supplied for the name *old*. Only
     tables `[systems.NAME]` and their subtables are recognized.
     """
     name = rf"""({re.escape(old)}|"{re.escape(old)}"|'{re.escape(old)}')"""

@@ -17,7 +17,7 @@ def is_zone(name: str) -> bool:
 def zone_of_places(places: Iterable[tuple[float, float]]) -> str:
     """Return the time zone at the median of *places* (latitude, longitude).
 
-    Empty if unknown, or without the extra `catalogue`.
+    Empty if unknown, or if the extra `catalogue` is not installed.
     """
     places = list(places)
     try:
@@ -26,7 +26,7 @@ def zone_of_places(places: Iterable[tuple[float, float]]) -> str:
         return ""
     if not places:
         return ""
-    from statistics import median  # not for `is_zone`, which each fetch calls
+    from statistics import median  # not at the top: each fetch imports this module
 
     name = str(
         get_tz(median(lon for _, lon in places), median(lat for lat, _ in places))

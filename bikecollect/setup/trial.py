@@ -1,4 +1,4 @@
-"""The result of a trial of a feed: its figures and oddities."""
+"""The result of a trial of a feed: its figures, and what is unusual."""
 
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,7 +21,7 @@ EXPECTED_COLUMNS = (
     "is_renting",
     "last_reported",
 )
-"""The columns of a feed without oddities."""
+"""Columns that a feed usually has; a feed without one is reported."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class About:
 
 @dataclass(frozen=True)
 class Trial:
-    """The result of a trial: stamps in epoch seconds, duration in *seconds*.
+    """The result of a trial: stamps in epoch seconds, *seconds* is its duration.
 
-    *date* is the server's clock; *headers* are the names of the request headers.
-    *oauth2* is the client of the settings, without its secret.
+    *date* is the time on the server; *headers* are the names of the request headers.
+    *oauth2* is the client in the settings, without its secret.
     """
 
     target: Target
@@ -73,7 +73,7 @@ class Trial:
 
     @property
     def counts(self) -> str:
-        """The numbers of stations and vehicles, in words."""
+        """The numbers of stations and vehicles, as text."""
         stations = count_of(len(self.snapshot.statuses), "station")
         if self.vehicles is None:
             return stations
@@ -104,7 +104,7 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
     """Return a sentence for everything unusual."""
     of_vehicles = _vehicle_oddities(trial.vehicles) if trial.vehicles else []
     if not trial.has_stations:
-        alone = "no stations: `vehicles = true` collects the system by its vehicles"
+        alone = "no stations: set `vehicles = true` to collect the system's vehicles"
         return [alone, *payload.findings.values(), *of_vehicles]
     return _station_oddities(trial, payload) + of_vehicles
 

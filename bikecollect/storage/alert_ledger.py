@@ -28,8 +28,8 @@ BETWEEN = (
 class AlertLedger:
     """The incidents and the past slots in the ledger at *path*.
 
-    A busy, damaged or missing ledger gives empty answers and stores nothing: alerts
-    are sent without it.
+    If the ledger is busy, damaged or missing, methods return empty results and store
+    nothing: alerts are sent without it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class AlertLedger:
             " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
         )
         newest = {}
-        with self._visit() as db:
+        with self._opened() as db:
             db.row_factory = sqlite3.Row
             for row in db.execute(sql, (before, since)):
                 values = {**dict(row), "causes": json.loads(row["causes"])}
@@ -58,7 +58,7 @@ class AlertLedger:
         return tuple(newest.values())
 
     def save(self, incidents: Iterable[Incident]) -> bool:
-        """Write or replace *incidents*; return whether that worked."""
+        """Write or replace *incidents*; return whether that succeeded."""
         rows = [
             (
                 incident.incident_id,
@@ -76,14 +76,14 @@ class AlertLedger:
             if incident.told
         ]
         marks = ", ".join("?" * 10)
-        with self._visit() as db, db:
+        with self._opened() as db, db:
             db.executemany(f"INSERT OR REPLACE INTO incidents VALUES ({marks})", rows)
             return True
         return False
 
     def usable(self) -> bool:
         """Return whether the ledger can be written to now."""
-        with self._visit() as db:
+        with self._opened() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("SELECT 1 FROM incidents LIMIT 1")
             db.execute("ROLLBACK")
@@ -91,15 +91,15 @@ class AlertLedger:
         return False
 
     def last_run(self, before: Slot) -> Slot | None:
-        """Return the newest slot before *before* that has a run."""
-        with self._visit() as db:
+        """Return the newest slot in the 90 days before *before* that has a run."""
+        with self._opened() as db:
             sql = "SELECT max(slot) FROM runs WHERE slot < ? AND slot >= ?"
             return db.execute(sql, (before, before - 90 * DAY)).fetchone()[0]  # type: ignore[no-any-return]
         return None
 
     def newest_block(self) -> Block | None:
         """Return the newest block, None if there is none or it cannot be read."""
-        with self._visit() as db:
+        with self._opened() as db:
             rows = db.execute("SELECT * FROM blocks ORDER BY slot DESC LIMIT 1")
             return next(map(Block.from_row, rows), None)
         return None
@@ -109,18 +109,18 @@ class AlertLedger:
         sql = "SELECT slot, rows FROM blocks WHERE slot < ? ORDER BY slot DESC"
         # On a full disk SQLite cannot create its -shm file: read without it.
         for mode in ("mode=rw", "immutable=1"):
-            with self._visit(mode) as db:
+            with self._opened(mode) as db:
                 return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
         return None
 
     def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[SeenRun]]:
         """Return the slots between *first* and *last* that have a block, and the runs.
 
-        The runs are those of these slots, and the newest one before them.
+        The runs include the newest one before these slots.
         """
         filled: list[Slot] = []
         runs: list[SeenRun] = []
-        with self._visit() as db:
+        with self._opened() as db:
             sql = "SELECT slot FROM blocks WHERE slot > ? AND slot < ?"
             filled = [slot for (slot,) in db.execute(sql, (first, last))]
             for sql in (BEFORE, BETWEEN):
@@ -129,7 +129,7 @@ class AlertLedger:
         return filled, runs
 
     @contextmanager
-    def _visit(self, mode: str = "mode=rw") -> Iterator[sqlite3.Connection]:
+    def _opened(self, mode: str = "mode=rw") -> Iterator[sqlite3.Connection]:
         db = self._connect(mode)
         with suppress(sqlite3.Error, ValueError):
             try:

@@ -1,4 +1,4 @@
-"""Rows: a snapshot as the lines of a daily file; the only definition of the format."""
+"""A snapshot as rows of a daily file: the only definition of the CSV format."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,8 +54,8 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
 class Derived(NamedTuple):
     """A derived column, or several, computed from one row by *make*.
 
-    *cell* computes the only column from the values in the order of `COLUMNS`: a row
-    needs no dict then.
+    *cell*, a faster alternative for a single column, computes it from the values in
+    the order of `COLUMNS`.
     """
 
     names: tuple[str, ...]
@@ -98,7 +98,7 @@ def _kinds(row: Row) -> Row:
     return dict(row)
 
 
-BY_KIND = Derived(tuple(VEHICLE_KINDS), _kinds, "the kinds of vehicles, a column each")
+BY_KIND = Derived(tuple(VEHICLE_KINDS), _kinds, "one column per kind of vehicle")
 DERIVED: Mapping[str, Derived] = {
     "vehicle_types": BY_KIND,
 } | {
@@ -132,7 +132,7 @@ EXAMPLE: Row = {
     "is_returning": True,
     "last_reported": "2026-11-22T10:04:31+08:00",
 }
-"""The row that a user's function is tried on before any network access."""
+"""The row with which a user's function is tested before any network access."""
 
 
 def derived(name: str) -> Derived:
@@ -150,7 +150,7 @@ def derived(name: str) -> Derived:
 
 
 class EncodedRows(NamedTuple):
-    """The rows of one slot as bytes; *troubles* are errors of derived columns."""
+    """The rows of one slot as CSV; *troubles* are errors of derived columns."""
 
     text: bytes
     rows: int
@@ -186,8 +186,8 @@ class Format:
         """Return the rows of *slot*, one for each of *statuses*, in their order.
 
         A missing capacity is taken from *known*, the station information valid at the
-        slot. A derived column that fails is left empty. *kinds* are the counts by kind
-        of vehicle, by station. Pure: the same arguments give the same bytes.
+        slot. A derived column that fails is left empty. *kinds* has the numbers of
+        vehicles by kind, by station id. The same arguments always give the same bytes.
         """
         zone, times = self.zone, dict[int | None, str | None]({None: None})
         head = (iso(slot, zone), iso(fetched_at, zone))
@@ -255,7 +255,7 @@ def _encode(rows: Iterable[Sequence[Value]]) -> bytes:
         for row in rows
     ]
     text = csv_text(cells)
-    # One look at all cells instead of one at each: texts were cleaned when read.
+    # One check of the whole text instead of one per cell: texts were cleaned when read.
     if text.count("\n") != len(cells) or not text.replace("\n", "").isprintable():
         text = csv_text([_cell(value) for value in row] for row in cells)
     return text.encode("utf-8")
@@ -266,8 +266,8 @@ def read_cells(
 ) -> Iterator[list[str]]:
     r"""Yield the cells of each of *lines*, of any length.
 
-    By default the csv module rejects cells over 131,072 characters, which an earlier
-    version wrote.
+    By default the csv module rejects cells over 131,072 characters, but files of an
+    earlier version have such cells.
 
     >>> next(read_cells(["1," + "x" * 200_000 + "\n"]))[0]
     '1'
@@ -292,7 +292,7 @@ def information_lines(
 def read_information(line: Sequence[str]) -> StationInformation:
     """Return the station version in the cells of a *line* of station_information.csv.
 
-    Raises ValueError for anything else.
+    Raises ValueError if *line* is not one.
     """
     if len(line) != len(INFORMATION_COLUMNS):
         raise ValueError(f"{len(line)} cells instead of {len(INFORMATION_COLUMNS)}")

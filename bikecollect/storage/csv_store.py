@@ -1,4 +1,4 @@
-"""The store: daily CSV files, appended block by block, repaired, and read."""
+"""Daily CSV files: appended block by block, checked, repaired and read."""
 
 import csv
 import os
@@ -25,7 +25,7 @@ from bikecollect.storage.files.durable import (
 from bikecollect.storage.files.regular_file import open_plain
 
 LONGEST_LINE = 1_048_576
-"""Bytes of a line at most; a longer one was not written by us."""
+"""Maximum bytes of a line; bikecollect writes no longer ones."""
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
@@ -50,7 +50,7 @@ class Store:
         self.dataset = dataset
 
     def make_folder(self) -> None:
-        """Make the folder, durably."""
+        """Create the folder durably."""
         try:
             make_folder(self._folder)
         except OSError as error:
@@ -100,18 +100,18 @@ class Store:
     def tail(
         self, file: str, end: int, waiting: Collection[Slot], known: Collection[Slot]
     ) -> Tail:
-        """Return the bytes of *file* beyond *end*, sorted into groups and garbage.
+        """Return the bytes of *file* after *end*, divided into groups and garbage.
 
-        A group whose slot is not *waiting* in the inbox was committed. One that is
-        waiting was committed too if another group follows it: nothing is ever appended
-        behind a torn one. Slots in *known* are in the ledger already.
+        A group was committed if its slot is not *waiting* in the inbox, or if another
+        committed group follows it, because nothing is ever appended after a torn one.
+        Slots in *known* are in the ledger already.
         """
         header = self.header(file)
         begin = end or len(header)
         if not end and not header.startswith((b"slot,", b"valid_from,")):
             return Tail(file, (), 0, self._read(file, 0, None))
         adopted: list[Group] = []
-        later: list[Group] = []  # those behind the last one that was committed
+        later: list[Group] = []  # groups after the last one that was committed
         cut = end
         for group in self._groups(file, begin, header.count(b",") + 1):
             later.append(group)
@@ -125,7 +125,7 @@ class Store:
     def _groups(self, file: str, begin: int, width: int) -> Iterator[Group]:
         """Yield the groups of complete, well-formed lines of *file* from *begin* on.
 
-        One group at a time is in memory.
+        Only one group at a time is in memory.
         """
         path = self._folder / file
         try:
@@ -137,7 +137,7 @@ class Store:
             raise StorageError(f"cannot read {path}: {error}") from error
 
     def truncate(self, file: str, size: int) -> None:
-        """Cut *file* to *size* bytes, durably."""
+        """Truncate *file* to *size* bytes durably."""
         path = self._folder / file
         try:
             fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -147,19 +147,21 @@ class Store:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise StorageError(f"cannot cut {path} to {size}: {error}") from error
+            raise StorageError(
+                f"cannot truncate {path} to {size} bytes: {error}"
+            ) from error
 
     def content(self, file: str) -> bytes | None:
         """Return all bytes of *file*, None if it does not exist."""
         return self._read(file, 0, None) if (self._folder / file).exists() else None
 
     def replace(self, file: str, data: bytes) -> None:
-        """Rewrite *file* in one step, durably."""
+        """Replace the content of *file* by *data*, atomically and durably."""
         with replacing(self._folder / file, len(data)) as fd:
             write_all(fd, data)
 
     def remove(self, file: str) -> None:
-        """Remove *file*, durably, if it exists."""
+        """Remove *file* durably, if it exists."""
         path = self._folder / file
         try:
             path.unlink(missing_ok=True)
@@ -168,7 +170,7 @@ class Store:
             raise StorageError(f"cannot remove {path}: {error}") from error
 
     def keep_aside(self, file: str, folder: Path) -> Path:
-        """Keep *file*, which is about to be removed, in *folder* too; durably."""
+        """Link *file*, which will be replaced, into *folder*; return the new path."""
         path, number = self._folder / file, 1
         try:
             make_folder(folder)
@@ -181,16 +183,16 @@ class Store:
         return target
 
     def append(self, file: str, end: int, header: bytes, text: bytes) -> Span:
-        """Append *text* to *file*, whose committed bytes end at *end*; durably.
+        """Append *text* durably to *file*, whose committed bytes end at *end*.
 
-        A new file gets *header* first, and its folder is made durable. The bytes are
-        synced once: a sync that failed is never tried again, because the kernel may
-        have dropped the pages that it could not write.
+        A new file begins with *header*, and its folder is synced too. The bytes are
+        synced once: a failed sync is never repeated, because the kernel may have
+        dropped the pages that it could not write.
         """
         path = self._folder / file
         try:
             make_folder(path.parent)
-            leave_reserve(path.parent, 2 * len(text))  # the ledger knows stations too
+            leave_reserve(path.parent, 2 * len(text))  # as much again for the ledger
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             fd = os.open(path, flags | os.O_CLOEXEC, 0o640)
             try:
@@ -231,7 +233,7 @@ def _grouped(
 ) -> Iterator[Group]:
     """Yield the groups of *lines*, which begin at the byte *begin* of *file*.
 
-    A group of the list of stations has all its rows, any other the first one only.
+    Groups of station_information.csv have all their rows, others only the first.
     """
     position, has_all = begin, file == INFORMATION
     parsed = ((cells, line) for line in lines for cells in [_cells(line, width)])
@@ -248,7 +250,7 @@ def _grouped(
 
 
 def _cells(line: bytes, width: int) -> tuple[str, ...]:
-    """Return the cells of *line*, none if it is torn or foreign."""
+    """Return the cells of *line*, none if it is torn or has other columns."""
     if not line.endswith(b"\n") or b"\0" in line:
         return ()
     try:
@@ -274,7 +276,7 @@ def slot_of(block: bytes) -> Slot | None:
 
 
 def _is_torn_block(rest: bytes, groups: list[Group], cut: int) -> bool:
-    """Return whether *rest* is only a torn block that a waiting payload will redo."""
+    """Return whether *rest* is just a torn block that a waiting payload rewrites."""
     if not rest:
         return True
     if not groups or groups[0].span.start > cut + 65_536:
@@ -292,6 +294,6 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _undo(fd: int, end: int) -> None:
-    """Cut what was half written; if that fails too, the next run cuts it."""
+    """Truncate a half-written block; if that fails, the next run does it."""
     with suppress(OSError):
         os.ftruncate(fd, end)

@@ -1,4 +1,4 @@
-"""A system's folder: made once, marked, and not written to while it is not mounted."""
+"""A system's folder: its parts, its marker, and whether it is safe to write to."""
 
 import errno
 import os
@@ -24,13 +24,13 @@ SQLITE = b"SQLite format 3\0"
 LEDGER = "ledger.sqlite3"
 PAYLOADS = "payloads"
 INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
-"""The folder of the payloads in a system's folder, and the folders in it."""
+"""The folders inside `PAYLOADS`, the folder of payloads in a system's folder."""
 WAITING = f"{PAYLOADS}/{INBOX}"
 PAYLOAD_FOLDERS = (WAITING, f"{PAYLOADS}/{REJECTED}", f"{PAYLOADS}/{KEPT}/*")
 """The folders of payload files in a system's folder, as patterns."""
 STATUS = "station_status"
 VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
-"""The folder of the vehicles in a system's folder, and that of their daily files."""
+"""The folder of vehicles in a system's folder, and the folder of their daily files."""
 ARCHIVE = "archive"
 INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
@@ -38,9 +38,10 @@ MARK = b"This folder holds the data of one system; see bikecollect.\n"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SystemFolder:
-    """The folder *path* of one system, the *zone* of its days, the length of its slots.
+    """The folder *path* of one system, and what its files depend on.
 
-    *interval* is in seconds; *facts* are what held before, and since when.
+    *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
+    these values over time.
     """
 
     system_id: str
@@ -51,31 +52,31 @@ class SystemFolder:
 
     @property
     def grid(self) -> Grid:
-        """The grid of its slots."""
+        """The grid of the system's slots."""
         if self.facts:
             return grid_of(self.facts)
         return Grid.of(self.interval, self.zone)
 
     def interval_on(self, day: str) -> int:
-        """Return the interval that held at the end of the local *day*, in seconds."""
+        """Return the interval at the end of the local *day*, in seconds."""
         return self.grid.interval_at(bounds(day, self.zone)[1] - 1)
 
     @property
     def vehicles(self) -> "SystemFolder":
-        """The folder of its vehicles: a ledger and daily files.
+        """The folder of the system's vehicles: a ledger and daily files.
 
-        Their payloads and the lock are those of this folder.
+        Vehicles share the payloads and the lock of this folder.
         """
         return replace(self, path=self.path / VEHICLES)
 
     @property
     def ledger(self) -> Path:
-        """The ledger: its runs and blocks."""
+        """The ledger, with runs and blocks."""
         return self.path / LEDGER
 
     @property
     def payloads(self) -> Path:
-        """The folder of its payloads."""
+        """The folder of payloads."""
         return self.path / PAYLOADS
 
     @property
@@ -111,9 +112,9 @@ PARTS = (
 
 
 def prepare(folder: Path, known: Collection[str] | None = None) -> None:
-    """Make sure that *folder* can be written to; create and mark it if it is new.
+    """Ensure that *folder* can be written to; create and mark it if it is new.
 
-    *known* are the `known_folders`, if the caller has many folders to prepare.
+    *known* are the `known_folders`, passed by callers that prepare many folders.
     Raises SettingsError if another user may change its content (`check`), or if it
     should hold data and has no marker: most likely its disk is not mounted, and the
     mount point must not be filled.
@@ -144,7 +145,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         write_file(folder / MARKER, MARK)
         sync_folder(folder)
     except OSError as error:
-        raise StorageError(f"cannot make {folder}: {error}") from error
+        raise StorageError(f"cannot create {folder}: {error}") from error
     remember(folder)
 
 
@@ -180,7 +181,7 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
 def check_archive(data: Path) -> None:
     """Raise SettingsError if another user may change the content of the archive.
 
-    Root may write to another user's archive: it need not trust what is there.
+    Root may write to another user's archive, because it does not rely on its content.
     """
     check_links(data, (ARCHIVE,))
     place = data / ARCHIVE
@@ -191,7 +192,7 @@ def check_archive(data: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Raise PermissionError if *folder* is another user's and not writable."""
+    """Raise PermissionError if *folder* belongs to another user and is not writable."""
     is_foreign = folder.stat().st_uid != os.geteuid()
     if is_foreign and not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
@@ -209,12 +210,12 @@ def _remedy(folder: Path, error: OSError) -> str:
 
 
 def _is_suspect(folder: Path) -> bool:
-    if _is_plainly_ours(folder):
+    if _has_system_files(folder):
         return False  # the marker was deleted
     if folder.is_dir() and any(folder.iterdir()):
         return True
-    # A mount point that lost its disk exists, and is empty; a folder that was
-    # removed does not exist, and its owner intends to start again.
+    # The mount point of an unmounted disk exists and is empty. A folder that does not
+    # exist was removed: its owner wants to start again.
     mount_point = folder if folder.is_dir() else folder.parent
     is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
     return is_empty and is_known(folder)
@@ -229,7 +230,7 @@ def name_error(name: str) -> str:
     return ""
 
 
-def _is_plainly_ours(folder: Path) -> bool:
+def _has_system_files(folder: Path) -> bool:
     """Return whether *folder* has a ledger, daily files and payloads of a system."""
     try:
         with (folder / LEDGER).open("rb") as file:
@@ -242,20 +243,21 @@ def _is_plainly_ours(folder: Path) -> bool:
 def state_home() -> Path:
     """Return the user's folder for state that must survive without the data disk."""
     home = user_folders.state_home()
-    # Without any, a path that cannot be written to: what is kept there is optional.
+    # Without a home, a path that is not writable: the state is optional.
     return (home or Path("/nonexistent")) / user_folders.OURS
 
 
 def alert_state_path(name: str, known_by: str, home: Path | None = None) -> Path:
-    """Return the path of the alert state of *name*, for the path *known_by*.
+    """Return the path of the alert state of the system *name*.
 
-    *home* is the `state_home`, if the caller has it.
+    *known_by* is the path that identifies it: its folder, or the settings file. *home*
+    is the `state_home`, passed by callers that have it.
     """
     mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
     return (home or state_home()) / "incidents" / f"{name}.{mark}.json"
 
 
-def is_there(path: Path) -> bool:
+def is_reachable(path: Path) -> bool:
     """Return whether *path* exists and can be reached."""
     with suppress(OSError):
         return path.exists()
@@ -263,9 +265,9 @@ def is_there(path: Path) -> bool:
 
 
 def state_problem() -> tuple[str, str] | None:
-    """Return why the state of the alerts cannot be kept, and a remedy; None if it can.
+    """Return why the alert state cannot be kept, and a remedy; None if it can.
 
-    One run as another user (`sudo -E`) leaves files that this one cannot change.
+    A run as another user (`sudo -E`) may have left files that this user cannot change.
     """
     home = state_home()
     remedy = f"sudo chown -R {trusted_files.user_name(os.geteuid())} {home}"
@@ -286,7 +288,7 @@ def _folder_list() -> Path:
 
 
 def known_folders() -> frozenset[str]:
-    """Return the folders that have held data of a system before."""
+    """Return the folders that have held data of a system."""
     try:
         return frozenset(_folder_list().read_text(encoding="utf-8").splitlines())
     except (OSError, RuntimeError, ValueError):
@@ -294,12 +296,12 @@ def known_folders() -> frozenset[str]:
 
 
 def is_known(folder: Path) -> bool:
-    """Return whether *folder* has held data of a system before."""
+    """Return whether *folder* has held data of a system."""
     return str(folder) in known_folders()
 
 
 def remember(folder: Path) -> None:
-    """Add *folder* to the known folders; skipped without a home folder."""
+    """Add *folder* to the known folders; errors are ignored."""
     try:
         path = _folder_list()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,16 +42,16 @@ class Ledger(LedgerFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.latest = Slot(LATEST)
-        """The latest plausible slot: what is later was written by a wrong clock."""
+        """The latest plausible slot; later ones were written with a wrong clock."""
         self._released: set[Slot] = set()
         self._version: int | None = 0
 
     def open(self, *, check: bool = False) -> str:
         """Open the ledger; replace a missing or damaged one by an empty one.
 
-        Its structure is checked after an unclean end, and with *check*. Returns a
-        message for people if it was damaged, else an empty text. Raises SettingsError
-        if a newer bikecollect wrote it.
+        Its structure is checked after an unclean end, and if *check*. Returns a message
+        for people if it was damaged, else an empty text. Raises SettingsError if a
+        newer bikecollect wrote it.
         """
         trouble = self.connect(self._identify, check=check)
         with self.translated():
@@ -61,7 +61,7 @@ class Ledger(LedgerFile):
 
     @property
     def folder(self) -> Path:
-        """The folder of its file."""
+        """The folder of the ledger's file."""
         return self._path.parent
 
     def close(self) -> None:
@@ -70,16 +70,16 @@ class Ledger(LedgerFile):
         super().close()
 
     def recall(self) -> Memory:
-        """Return what earlier runs remembered; nothing if that cannot be read."""
+        """Return the notes and stations of earlier runs, empty if unreadable."""
         try:
             if not self._path.is_file():
                 return Memory()
-            # Nearly always nobody else uses it: then it is read without locks.
+            # If no other process uses the file, as usual, read it without locks.
             if (before := unused_state(self._path)) is not None:
                 memory = self._recalled("immutable=1")
                 if unused_state(self._path) == before:
                     return memory
-            # Read only: closing it must not merge a log that `open` has to check.
+            # Read-only: closing it must not merge a log that `open` has to check.
             return self._recalled("mode=ro")
         except (sqlite3.Error, OSError, MemoryError):
             return Memory()
@@ -92,13 +92,13 @@ class Ledger(LedgerFile):
             return Memory(notes, frozenset(ids))
 
     def notes(self) -> dict[str, str]:
-        """Return the remembered values, by key."""
+        """Return the stored notes, by key."""
         return dict(self.all(NOTES, SESSIONS))
 
     def remember(self, notes: Mapping[str, str]) -> None:
         """Store *notes* for the next runs, replacing former values.
 
-        Overlong ones are dropped: notes only save work.
+        Those that are too long are dropped: notes only save requests.
         """
         if notes:
             with self.transaction() as db:
@@ -107,7 +107,7 @@ class Ledger(LedgerFile):
     def extents(self, day: str = "") -> dict[str, Extent]:
         """Return the committed part of each file, by its name.
 
-        Files that were archived and removed are left out, except those of *day*.
+        Files that were archived and removed are skipped, except those of *day*.
         """
         sql = (
             'SELECT file, start, "end", crc32, damaged FROM files'
@@ -161,9 +161,9 @@ class Ledger(LedgerFile):
     ) -> dict[str, StationInformation]:
         """Return the version of each station that is valid at *slot*.
 
-        A station that is known only from later on is returned in its first version. One
-        that left the list is returned only if it is among *ids*: the cost of a run
-        depends on its snapshot, not on how many stations there ever were.
+        For a station whose first version is later, that one is returned. A station that
+        left the list is returned only if it is among *ids*: the cost of a run must not
+        grow with the number of former stations.
         """
         sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
         valid: dict[str, StationInformation] = {}
@@ -197,8 +197,8 @@ class Ledger(LedgerFile):
     def later_versions(self, slot: Slot) -> dict[str, tuple[Slot, bool]]:
         """Return, by station, the slot of its first version after *slot*.
 
-        Beside it stands whether the station has an earlier version. Empty if no station
-        has one: the first list is newer than *slot*.
+        The second value says whether it has an earlier version. Empty if no station
+        has one, because the first list is newer than *slot*.
         """
         sql = (
             "SELECT station_id, min(CASE WHEN valid_from > ?1 THEN valid_from END),"
@@ -214,26 +214,23 @@ class Ledger(LedgerFile):
         }
 
     def next_block(self, slot: Slot) -> Slot | None:
-        """Return the first slot after *slot* that has a block, None for none."""
+        """Return the first slot after *slot* with a block, None if there is none."""
         ((following,),) = self.all("SELECT min(slot) FROM blocks WHERE slot > ?", slot)
         return None if following is None else Slot(following)
 
     def versions_since(self, slot: Slot) -> int:
-        """Return how many station versions begin after *slot*, until now."""
+        """Return how many plausible station versions begin after *slot*."""
         sql = "SELECT count(*) FROM stations WHERE valid_from > ? AND valid_from <= ?"
         return int(self.all(sql, slot, self.latest)[0][0])
 
     def absent(self) -> dict[str, int]:
-        """Return since which slot each unlisted station has been missing."""
+        """Return, by station id, the first slot at which the station was missing."""
         return dict(self.all("SELECT station_id, since FROM absent"))
 
     def commit(
         self, block: Block, stations: Stations, notes: Mapping[str, str] | None = None
     ) -> None:
-        """Write *block*, the changes of the *stations*, and *notes* as `remember` does.
-
-        All of it is one transaction.
-        """
+        """Write *block*, changes of *stations* and *notes* in one transaction."""
         with self.transaction() as db:
             store_notes(db, notes or {})
             if block.slot in self._released:
@@ -267,7 +264,7 @@ class Ledger(LedgerFile):
             upsert_file(db, span)
 
     def mark_damaged(self, file: str) -> None:
-        """Mark *file* as damaged: nothing is appended to it any more."""
+        """Mark *file* as damaged: nothing more is appended to it."""
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO files VALUES (?, 0, 0, 0, 1, NULL)"
@@ -284,8 +281,8 @@ class Ledger(LedgerFile):
     def release(self, slot: Slot) -> None:
         """Allow another block to replace the damaged one of *slot*.
 
-        The old block stays recorded until the transaction that commits the new one; if
-        none comes before the ledger is closed, nothing changes.
+        The old block is removed by the transaction that commits the new one; if there
+        is none before the ledger is closed, nothing changes.
         """
         self._released.add(slot)
 
@@ -307,7 +304,7 @@ class Ledger(LedgerFile):
                 db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)
 
     def _identify(self, db: sqlite3.Connection | None) -> None:
-        """Find the schema of *db*, None for an empty one; raises DatabaseError."""
+        """Determine the schema of *db* (None: empty); raises DatabaseError."""
         self._version = 0
         if db is None:
             return
@@ -334,7 +331,7 @@ class Ledger(LedgerFile):
         )
 
     def _forget_files_of_lost_rows(self) -> None:
-        """Let the files be read again whose blocks or stations were deleted here."""
+        """Forget the files of a table that was emptied, so that they are read again."""
         for table, condition in LOST_ROWS.items():
             if not self.all(f"SELECT 1 FROM {table} LIMIT 1"):
                 sql = f"DELETE FROM files WHERE damaged = 0 AND {condition}"

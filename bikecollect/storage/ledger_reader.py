@@ -1,4 +1,4 @@
-"""The history of a system, read from its folder without changing anything there."""
+"""The history of a system, read from its folder without changing it."""
 
 import errno
 import json
@@ -47,7 +47,7 @@ FLAGS = (
     " FROM slot_blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
-"""In an older schema the flags of a block are stored with its run only."""
+"""In an older schema the flags of a block are stored only with its run."""
 SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
     f" WHERE +v.{WITHIN}"
@@ -55,9 +55,9 @@ SLOT_BLOCKS = (
     f" AND (' ' || v.flags || ' ' LIKE '% {ALONE} %' OR"
     " (v.source = 'adopted' AND NOT EXISTS (SELECT 1 FROM main.blocks)))"
 )
-"""The blocks that account for slots: also vehicles of payloads without stations.
+"""The blocks that account for slots, including vehicles of payloads without stations.
 
-Vehicles adopted from a file have no flags; without any station they count too.
+Vehicle blocks adopted from a file have no flags; they count if there are no stations.
 """
 DAILY = "/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*"
 PLAUSIBLE = {
@@ -65,16 +65,18 @@ PLAUSIBLE = {
     f" AND (file GLOB '{STATUS}{DAILY}' OR file GLOB '{VEHICLE_STATUS}{DAILY}')",
     "runs": f"SELECT * FROM main.runs WHERE +{WITHIN} AND +slot >= {CLOCK_FLOOR}",
 }
-"""The views that readers see in place of the tables; `main.blocks` has all rows.
+"""The views that readers see instead of the tables; `main.blocks` has all rows.
 
-The plus keeps SQLite from seeking by these bounds, and not by those of a query.
+The unary plus keeps SQLite from using its index for these bounds instead of those of
+the query; see https://sqlite.org/optoverview.html.
 """
 
 
 class History:
     """Runs, blocks and incidents of the system whose folder is *place*.
 
-    A missing ledger has no history; an unreadable one raises StorageError.
+    Without a ledger the history is empty. Every method raises StorageError if the
+    ledger cannot be read.
     """
 
     def __init__(self, system_id: str, place: Path) -> None:
@@ -93,8 +95,8 @@ class History:
     ) -> list[Run]:
         """Return the runs of the slots from *since* to before *until*, newest first.
 
-        With *outcomes* only runs with one of them. Killed runs that no later run has
-        recorded yet are included.
+        If *outcomes* are given, only runs with one of them. Killed runs are included
+        even if no later run has recorded them yet.
         """
         end, wanted = until or END, frozenset(outcomes)
         where, values = "slot >= ? AND slot < ?", [since, end]
@@ -132,7 +134,7 @@ class History:
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return slot and outcome of each run from *since* on, oldest first.
 
-        Like `runs`, with the killed runs that no later run has recorded yet.
+        Killed runs are included as by `runs`.
         """
         sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
@@ -166,13 +168,13 @@ class History:
         return None
 
     def first_collected(self) -> Slot | None:
-        """Return the first slot that was not imported, see `first_collected`."""
+        """Return the first slot that was not imported, None if there is none."""
         with self._opened() as db:
             return first_collected(db)
         return None
 
     def ends(self) -> tuple[Slot, Slot] | None:
-        """Return the first and the last slot that has a run or a block."""
+        """Return the first and last slot with a run or a block, None if none has."""
         with self._opened() as db:
             return ends(db)
         return None
@@ -242,7 +244,7 @@ class History:
         for path in self._place.glob(f"{data_folder.WAITING}/*.run"):
             with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:
                 if not flock.try_lock(note.fileno(), shared=True):
-                    continue  # the run is at work
+                    continue  # the run is still active
                 run = from_json(note.read())
                 if run.outcome is None:
                     run = run.ended(Outcome.KILLED, "killed", run.error)
@@ -251,13 +253,13 @@ class History:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Keep the ledger open: what is read meanwhile opens it only once."""
+        """Keep the ledger open during the context: all reads see one state."""
         outer = self._session
         with self._opened() as db:
             self._session = db
             try:
                 if outer is None:
-                    db.execute("BEGIN")  # all reads see one state
+                    db.execute("BEGIN")
                 yield
             finally:
                 self._session = outer
@@ -300,7 +302,7 @@ class History:
 
     def _connect(self) -> sqlite3.Connection:
         if is_special(self._path):
-            raise OSError(errno.EINVAL, "it is not a file")
+            raise OSError(errno.EINVAL, "not a regular file")
         if not self._path.exists() or not self._path.stat().st_size:
             return sqlite3.connect(":memory:", uri=True)
         return sqlite3.connect(_uri(self._path), uri=True, timeout=PATIENCE)
@@ -308,8 +310,8 @@ class History:
 
 def _uri(path: Path) -> str:
     """Return the address by which SQLite opens *path* for reading."""
-    # A reader of a WAL creates its -shm file unless another process has the ledger
-    # open. Without write permission the file alone is read: it is complete then.
+    # A reader of a WAL creates the -shm file, which requires write permission. If there
+    # is no WAL the file alone is complete, and can be read as immutable.
     wal = path.with_name(f"{path.name}-wal").exists()
     mode = "mode=ro" if wal or os.access(path.parent, os.W_OK) else "immutable=1"
     return f"file:{quote(str(path))}?{mode}"

@@ -43,7 +43,7 @@ CREATE TABLE blocks (
     slot INTEGER PRIMARY KEY,   -- epoch seconds at which the slot begins
     file TEXT NOT NULL,
     start INTEGER NOT NULL,     -- byte at which the block begins
-    "end" INTEGER NOT NULL,     -- byte behind its last
+    "end" INTEGER NOT NULL,     -- byte after its last
     crc32 INTEGER NOT NULL,
     rows INTEGER NOT NULL,
     sha256 TEXT NOT NULL,       -- of the payload's documents; empty if adopted
@@ -123,7 +123,8 @@ SELECT station_id
 FROM (SELECT station_id, is_listed, max(valid_from) FROM stations GROUP BY station_id)
 WHERE is_listed
 """
-"""The stations whose newest version is listed: a bare column is of max's row."""
+"""The stations whose newest version is listed. In SQLite a bare column is taken from
+the row with max(); see https://sqlite.org/lang_select.html."""
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES, PACKED_RUNS)
 """The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
@@ -135,7 +136,7 @@ LOST_ROWS = {
     "blocks": f"file <> '{INFORMATION}'",
     "stations": f"file = '{INFORMATION}'",
 }
-"""The files to read again if a table is empty, by table."""
+"""By table, the files to read again if the table is empty."""
 INDEXES = """
 CREATE INDEX IF NOT EXISTS runs_by_slot ON runs (slot);
 CREATE INDEX IF NOT EXISTS incidents_by_slot ON incidents (opened);
@@ -149,19 +150,19 @@ COLUMNS = (
 
 TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 CURRENT = 0xD773FFFD
-"""The crc32 of the columns of `VERSION`, which nearly all ledgers have."""
+"""The crc32 of the columns in schema `VERSION`: a shortcut for nearly all ledgers."""
 LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
-"""The characters of one remembered value, and the keys that one payload may set."""
+"""Maximum characters of a note, and maximum notes that are stored at a time."""
 
 
 def find_version(db: "sqlite3.Connection") -> int | None:
-    """Return the schema that the tables of *db* have, ignoring its version number.
+    """Return the schema version of *db*, found by its tables.
 
-    0: it has no tables; None: they are of no schema that is known here. (A ledger that
-    was restored from SQL text has version number 0.)
+    It is 0 if there are no tables and None if they are of no known schema. The stored
+    version number is ignored: a ledger restored from SQL text has 0.
     """
     tables = tuple(db.execute(TABLES).fetchall())
-    if tables not in _versions:  # the ledgers of a call have the same tables
+    if tables not in _versions:  # usually all ledgers of a call have the same tables
         columns = tuple(db.execute(COLUMNS).fetchall())
         is_current = zlib.crc32(repr(columns).encode()) == CURRENT
         _versions[tables] = VERSION if is_current else _schemas().get(columns)
@@ -174,7 +175,7 @@ _versions: dict[tuple[Any, ...], int | None] = {}
 @cache
 def _schemas() -> dict[tuple[Any, ...], int]:
     """Return the number of each schema, by its columns."""
-    import sqlite3  # this module is imported without it elsewhere
+    import sqlite3  # not at the top: many importers of this module do not need it
 
     schemas = {}
     with closing(sqlite3.connect(":memory:")) as model:
@@ -195,7 +196,7 @@ def insert_block(db: "sqlite3.Connection", block: Block) -> None:
 def upsert_file(
     db: "sqlite3.Connection", span: Span, header: int | None = None
 ) -> None:
-    """Write that the file of *span* ends with that span."""
+    """Record that the file of *span* ends with that span."""
     db.execute(
         "INSERT INTO files VALUES (?, ?, ?, ?, 0, ?)"
         ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
@@ -217,7 +218,7 @@ def insert_stations(
 
 
 def to_information(row: Sequence[Any]) -> StationInformation:
-    """Return the station version in a *row* of the stations."""
+    """Return the station version in a *row* of the table ``stations``."""
     virtual = None if row[10] is None else bool(row[10])
     return StationInformation._make(
         (row[0], *row[2:10], virtual, *row[11:14], bool(row[14]))
@@ -225,7 +226,7 @@ def to_information(row: Sequence[Any]) -> StationInformation:
 
 
 def store_notes(db: "sqlite3.Connection", notes: Mapping[str, str]) -> None:
-    """Store *notes*, replacing former values; overlong ones are dropped."""
+    """Store *notes*, replacing former values; those that are too long are dropped."""
     kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
     db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
     db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])

@@ -1,4 +1,4 @@
-"""The lock: one writer per system, held by the kernel and freed with the process."""
+"""Locks: one writer per system, and readers that keep files from being removed."""
 
 import os
 import time
@@ -15,8 +15,8 @@ POLL = 0.05
 class Lock:
     """The writer's lock of one system, at *path*.
 
-    The file is never removed; its text, the holder's pid, is only a hint.
-    *patience* is in seconds.
+    The file is never removed; its text, the holder's pid, is only a hint. *patience*
+    is the longest wait in seconds.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Lock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; raises LockBusy if another process holds it for too long."""
+        """Hold the lock during the context; raises LockBusy after *patience*."""
         fd = self._acquire()
         try:
             yield
@@ -69,10 +69,10 @@ class Lock:
             raise StorageError(f"cannot open the lock {self._path}: {error}") from error
 
     def _is_current(self, fd: int) -> bool:
-        """Return whether *fd* is still the file in the folder.
+        """Return whether *fd* is still the file at the lock's path.
 
-        If it was removed while another run held it, two processes would each
-        own a lock, on two files.
+        If the file was removed while another run held it, two processes would each
+        hold a lock, on two files.
         """
         try:
             current = self._path.stat()
@@ -86,14 +86,14 @@ class Lock:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
         except OSError:
-            return  # a full disk does not make the lock less held
+            return  # on a full disk the lock is held all the same
 
 
 @contextmanager
 def shared_lock(folder: Path) -> Iterator[None]:
     """Keep compaction from removing files of *folder* while the caller reads them.
 
-    Others may read and append meanwhile. Has no effect on a filesystem without locks.
+    Others may read and append meanwhile. Has no effect on file systems without locks.
     """
     with flock.open_folder(folder) as fd:
         if fd is not None:
@@ -104,7 +104,10 @@ def shared_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[bool]:
-    """Yield whether no process holds a `shared_lock` on *folder*, and keep it so."""
+    """Lock *folder*; yield False if a process holds a `shared_lock` on it.
+
+    Always yields True on file systems without locks.
+    """
     with flock.open_folder(folder) as fd:
         yield fd is None or _is_free(fd)
 
@@ -113,4 +116,4 @@ def _is_free(fd: int) -> bool:
     try:
         return flock.try_lock(fd)
     except OSError:
-        return True  # a filesystem without locks: readers cannot be seen
+        return True  # a file system without locks: readers cannot be detected

@@ -1,4 +1,4 @@
-"""The payloads on disk: the inbox, the rejected, the kept."""
+"""The payloads on disk: in the inbox, rejected, or kept."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -32,8 +32,8 @@ KILLED = "were killed while they read it"
 class Payloads:
     """The payloads of one system, in *folder*.
 
-    A payload is in the inbox from before the first byte of its rows until after the
-    ledger's commit. Every method raises StorageError on disk errors.
+    A payload is in the inbox from before the first byte of its rows is written until
+    after the ledger's commit. Every method raises StorageError on disk errors.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +44,7 @@ class Payloads:
         self._has_rejected = False
 
     def accept(self, payload: Payload) -> None:
-        """Make *payload* durable in the inbox; from here on it cannot be lost."""
+        """Write *payload* durably to the inbox; hold it in memory if that fails."""
         path = self._inbox / name_of(payload)
         temporary = path.with_name(path.name + ".tmp")
         try:
@@ -65,7 +65,7 @@ class Payloads:
     def waiting(self) -> list[str]:
         """Return the names of the payloads in the inbox, oldest slot first.
 
-        Payloads that could not be written, and are held in memory, are among them.
+        Payloads that could not be written, and are held in memory, are included.
         """
         return sorted(
             {*(path.name for path in list_files(self._inbox, ".zip")), *self._held}
@@ -83,8 +83,8 @@ class Payloads:
     def mark_reading(self, name: str) -> Iterator[None]:
         """Mark the payload *name*, durably, as being read.
 
-        The mark is removed when the reading ends or fails: only a killed run leaves
-        it. A payload that is held in memory is not marked.
+        The mark is removed when the context ends, so that only a killed run leaves it.
+        A payload that is held in memory is not marked.
         """
         if name in self._held:
             yield
@@ -110,7 +110,7 @@ class Payloads:
         return read_payload(self._inbox / name)
 
     def path(self, name: str, folder: str) -> Path:
-        """Return the path of the payload *name* in *folder*: rejected, inbox, a day."""
+        """Return the path of the payload *name* in *folder*: inbox, rejected, a day."""
         if folder in {INBOX, REJECTED}:
             return self._inbox.with_name(folder) / name
         return self._kept / folder / name
@@ -145,7 +145,7 @@ class Payloads:
         return has_document(folder / name, document)
 
     def newest_kept(self, before: Slot) -> Payload | None:
-        """Return the newest kept payload of a slot before *before*, if it is whole."""
+        """Return the newest kept payload before a slot, None if unreadable."""
         older = (item for item in self.kept().items() if slot_of(item[0]) < before)
         name, day = max(older, default=("", ""))
         try:
@@ -156,8 +156,8 @@ class Payloads:
     def requeue(self, name: str, day: str = "") -> None:
         """Move the payload *name* back into the inbox.
 
-        It is one of the kept ones of *day*, or a rejected one. One that killed runs
-        is marked as if it had been read once.
+        It is one of the kept payloads of *day*, or a rejected one if *day* is empty. A
+        payload that killed runs is marked as if it had killed one.
         """
         source = self._kept / day if day else self._rejected
         try:
@@ -182,7 +182,8 @@ class Payloads:
     def drop_reasons(self) -> None:
         """Remove the reasons of payloads that are neither rejected nor waiting.
 
-        A killed backfill leaves one when the next fetch commits its payload.
+        If a backfill was killed, the next fetch commits its payload and the reason is
+        left over.
         """
         for path in self._rejected.glob(f"*.zip{REASON}"):
             name = path.name.removesuffix(REASON)
@@ -192,10 +193,10 @@ class Payloads:
                 path.unlink(missing_ok=True)
 
     def reject(self, name: str, reason: str, *, few: bool = False) -> Path:
-        """Move the payload *name* to the rejected ones, with the *reason*.
+        """Move the payload *name* to the rejected ones; store the *reason* beside it.
 
-        Very large payloads, and those of which *few* are to be kept, share 32 MiB: the
-        oldest are removed.
+        Very large payloads, and those marked *few*, share 32 MiB: the oldest are
+        removed.
         """
         text = visible(shortened(reason, LONGEST_REASON), lines=True)
         try:
@@ -210,7 +211,7 @@ class Payloads:
         return self._rejected / name
 
     def set_aside(self, name: str, data: bytes) -> Path:
-        """Write *data*, of unknown origin, as *name* to the rejected ones."""
+        """Write *data* as *name* beside the rejected payloads; return its path."""
         try:
             make_folder(self._rejected)
             leave_reserve(self._rejected, len(data))
@@ -224,9 +225,10 @@ class Payloads:
     def prune(self, first_day: str, newest: int, needed_since: float) -> str:
         """Remove kept payloads of days before *first_day*, and stray marks.
 
-        Those of the *newest* days stay. If something was rejected since the last call,
-        that folder is bounded too: nothing of *needed_since* or later is removed there.
-        Returns a text for people, empty if no rejected payload was removed.
+        The *newest* days that have payloads are kept in any case. If something was
+        rejected since the last call, the size of that folder is limited too, but files
+        since *needed_since* (epoch seconds) are kept. Returns a text for people,
+        empty if no rejected payload was removed.
         """
         for mark in list_files(self._inbox, OPENED):
             if not mark.with_suffix("").with_suffix("").exists():
@@ -247,7 +249,7 @@ class Payloads:
         return self._inbox / f"{name}.{number}{OPENED}"
 
     def _touch(self, mark: Path) -> None:
-        """Make the empty file *mark*, durably."""
+        """Create the empty file *mark* durably."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             os.close(os.open(mark, flags, 0o640))
@@ -268,7 +270,7 @@ class Payloads:
                 mark.unlink(missing_ok=True)
 
     def _hold(self, path: Path, payload: Payload) -> None:
-        """Keep *payload* in memory: its rows may still fit on the disk."""
+        """Hold *payload* in memory: its rows may still fit on the disk."""
         with suppress(OSError):
             path.with_name(path.name + ".tmp").unlink(missing_ok=True)
         if not path.exists():

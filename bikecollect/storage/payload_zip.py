@@ -1,6 +1,6 @@
-"""A payload as one file: a zip of the publisher's bytes and of the fetch's details.
+"""A payload as one file: a zip of the publisher's bytes and the details of the fetch.
 
-Anyone with write access to the folder may have put a file there: sizes are bounded and
+Anyone with write access to the folder may have created the file: sizes are limited and
 values checked before they are used.
 """
 
@@ -17,14 +17,15 @@ from bikecollect.core.payload import Document, Payload
 
 FETCH = "fetch.json"
 LEVEL = 1
-"""The level of deflate: payloads live for days, the five-minute path pays for it."""
+"""The level of deflate: the fastest, because every run compresses a payload and it is
+kept only for days."""
 MOST_BYTES = 256 * 1024 * 1024
-"""The inflated size of all documents together: far more than a run fetches."""
+"""Maximum inflated bytes of all documents together: far more than a run fetches."""
 MOST_DOCUMENTS = 1_000
 REQUIRED = ("system_id", "slot", "run_id", "fetched_at")
 PIECE = 65_536
 LATEST = 7_258_118_400
-"""The year 2200 begins, in epoch seconds."""
+"""The beginning of the year 2200, in epoch seconds."""
 EARLIEST_TIME, LATEST_TIME = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 FOREIGN = (
     *(ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError),
@@ -50,7 +51,7 @@ def pack(payload: Payload) -> bytes:
 
 
 def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Write *data* as *name*, with a time that zips can have: 1980 to 2107."""
+    """Write *data* as *name*, with the time limited to that of zips: 1980 to 2107."""
     now = time.localtime()[:6]
     info = zipfile.ZipInfo(name, min(max(now, EARLIEST_TIME), LATEST_TIME))
     info.external_attr = 0o600 << 16
@@ -58,9 +59,9 @@ def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def unpack(data: bytes, *, most: int = MOST_BYTES) -> Payload:
-    """Return the payload that `pack` turned into *data*; raises ValueError otherwise.
+    """Return the payload in *data*, written by `pack`; raises ValueError otherwise.
 
-    Its documents may have *most* bytes together, inflated.
+    Its documents may have at most *most* bytes together, inflated.
     """
     try:
         with zipfile.ZipFile(BytesIO(data)) as file:
@@ -90,12 +91,12 @@ def _read(file: zipfile.ZipFile, most: int) -> Payload:
         most -= len(body)
         documents.append(Document(**_validated({**entry, "body": body})))
     if missing := [name for name in REQUIRED if name not in details]:
-        raise ValueError(f"it has no {missing[0]}")
+        raise ValueError(f"{missing[0]} is missing")
     return Payload(**_validated({**details, "documents": tuple(documents)}))
 
 
 def _read_member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return the file called *name*; its entry may state a wrong size."""
+    """Return the content of the member *name*, whose entry may state a wrong size."""
     parts = []
     with file.open(name) as member:
         while part := member.read(PIECE):  # read() allocates the requested size
@@ -107,7 +108,7 @@ def _read_member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _validated(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* if each has the type and range of its name; raises ValueError."""
+    """Return *values*; raises ValueError if one has a wrong type or is out of range."""
     for name, value in values.items():
         if name in _VALIDATORS and not _VALIDATORS[name](value):
             raise ValueError(f"{name} is {value!r:.60}")

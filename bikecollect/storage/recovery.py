@@ -34,8 +34,8 @@ ADOPTED = "adopted"
 class Recovery:
     """Brings the files and the ledger of one system into agreement.
 
-    Every step is computed from the files on the disk, so that the next run completes a
-    recovery that crashed. Needs the lock and an open ledger.
+    Every step is derived from the files on the disk, so that the next run completes a
+    recovery that was interrupted. Requires the lock and an open ledger.
     """
 
     payloads: "Payloads"
@@ -44,10 +44,10 @@ class Recovery:
     zone: tzinfo
 
     def recover_files(self) -> list[Notice]:
-        """Adopt, cut or abandon each file that does not end where the ledger says."""
+        """Adopt, truncate or abandon each file that does not end as in the ledger."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
-        for file in sizes.keys() - extents.keys():  # archived, perhaps, and removed
+        for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(
             sizes.items(), key=lambda item: item[0] == INFORMATION
@@ -68,7 +68,7 @@ class Recovery:
     def find_newer_payloads(self, slot: Slot, interval: int) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the block of *slot*.
 
-        An older copy of the folder was restored over a newer one.
+        In that case an older copy of the folder was restored over a newer one.
         """
         last = self.ledger.block_before(slot)
         if last is None or last.slot >= slot - interval:
@@ -78,7 +78,7 @@ class Recovery:
     def _payloads_before(self, groups: Sequence[Group]) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the adopted *groups*.
 
-        An older copy was restored over all but the newest files.
+        In that case an older copy was restored, but the newest files were not replaced.
         """
         last = self.ledger.block_before(groups[0].slot) if groups else None
         if last is None or last.source == ADOPTED:
@@ -99,9 +99,9 @@ class Recovery:
         return [Notice("ledger", text)]
 
     def rebuild_stations(self) -> list[Notice]:
-        """Rewrite the list of stations, with all versions in the ledger.
+        """Rewrite the list of stations from all versions in the ledger.
 
-        A list with other content is kept aside.
+        A list with other content is moved to the rejected payloads.
         """
         versions = self.ledger.station_versions()
         if not versions:
@@ -114,7 +114,7 @@ class Recovery:
         old = self.store.content(INFORMATION)
         reason = "is missing" if old is None else "was changed by another program"
         if old == text:
-            reason = "is as it should be"
+            reason = "is intact"
         elif old is not None:
             name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
             reason = f"{reason} (moved to {self.payloads.set_aside(name, old)})"
@@ -142,7 +142,7 @@ class Recovery:
         return [Repair(INFORMATION, sum(map(len, versions.values())), ())]
 
     def _is_changed(self, extent: Extent, size: int) -> bool:
-        """Return whether the list of stations lacks bytes that the ledger knows."""
+        """Return whether the list of stations differs from what the ledger recorded."""
         return (
             extent.damaged
             or size < extent.end
@@ -150,15 +150,15 @@ class Recovery:
         )
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
-        """Record the runs of *notes* that are over, killed ones as killed."""
+        """Record the runs of *notes* that have ended; killed runs are recorded too."""
         runs = []
         for note, run in notes.orphans():
             if run is None:
-                # Empty: its run is about to write it, or failed to write it.
+                # Empty: its run has not written it yet, or could not write it.
                 if note.name < stamp(current.slot):
                     notes.forget(note)
             elif run.run_id != current.run_id:
-                # A run may be killed after its record and before the note's removal.
+                # A run may be killed after it was recorded, before its note is removed.
                 has_ended = run.outcome is not Outcome.KILLED
                 if has_ended or not self.ledger.has_run(run.run_id):
                     runs.append(run)
@@ -174,8 +174,8 @@ class Recovery:
             return self._abandon(file, "was changed by another program")
         waiting = self.payloads.waiting_slots()
         if file == INFORMATION:
-            # A slot whose block was adopted is not committed again: its stations
-            # would not be written a second time.
+            # A slot with a block is not committed again, so its stations must be
+            # adopted too.
             again = set(waiting) - self.ledger.slots()
             tail = self.store.tail(file, end, again, ())
             self._adopt_information(tail)
@@ -188,7 +188,7 @@ class Recovery:
 
     def _abandon(self, file: str, reason: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
-        text = f"{file} {reason}: it is left unchanged, a new segment begins"
+        text = f"{file} {reason}: it is left unchanged; a new segment is started"
         return [Notice("damage", text)]
 
     def _vanished(
@@ -219,7 +219,7 @@ class Recovery:
             if tail.strange:
                 name = f"{tail.file.replace('/', '.')}.{tail.cut}-{size}.tail"
                 path = self.payloads.set_aside(name, tail.strange)
-                text = f"{tail.file} ended in bytes that are no rows; moved to {path}"
+                text = f"{tail.file} ended in bytes that are not rows; moved to {path}"
                 notices.append(Notice("damage", text))
             self.store.truncate(tail.file, tail.cut)
         return notices
@@ -249,17 +249,17 @@ def _versions(group: Group) -> list[StationInformation]:
         try:
             versions.append(read_information(row))
         except ValueError:
-            continue  # a line that was added by hand
+            continue  # not written by bikecollect
     return versions
 
 
 def target(
     day: str, header: bytes, store: "Store", extents: dict[str, Extent]
 ) -> tuple[str, int, Notice | None]:
-    """Return the file that takes the next block of *day*, and where it ends.
+    """Return the file for the next block of *day*, its end in bytes, and a notice.
 
-    The newest segment, unless it is damaged or has other columns. A file whose last
-    block has another checksum is damaged, and named in the notice.
+    It is the newest segment, or a new one if that is damaged or has other columns. The
+    notice is set if the checksum of a file's last block does not match.
     """
     files = sorted(
         {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
@@ -272,7 +272,7 @@ def target(
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:
-        text = f"the last block of {file} was changed; {after} begins"
+        text = f"the last block of {file} was changed; {after} is started"
         return after, 0, Notice("damage", text)
     if extent.end and store.header(file) != header:
         return after, 0, None

@@ -1,4 +1,4 @@
-"""The notes of runs: which have begun, and which were killed before they ended."""
+"""Notes of runs in the inbox: they show which runs were killed before they ended."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from bikecollect.storage.payload_store import list_files
 
 NOTE = ".run"
 LONGEST = 1_048_576
-"""Bytes that are read of a note."""
+"""Maximum bytes of a note."""
 
 
 class RunNotes:
@@ -33,7 +33,10 @@ class RunNotes:
         self._paths: dict[str, Path] = {}
 
     def begin(self, run: Run) -> None:
-        """Note that *run* has begun; the kernel unlocks the note when it dies."""
+        """Write and lock a note that *run* has begun.
+
+        The kernel unlocks it when the process ends.
+        """
         path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
         try:
             make_folder(self._inbox)
@@ -53,9 +56,9 @@ class RunNotes:
         self._paths[run.run_id] = path
 
     def end(self, run: Run, *, written: bool) -> None:
-        """Remove the note of *run*; unless *written*, store the run's result in it.
+        """Remove the note of *run* if the run is *written* to the ledger.
 
-        The next run copies a stored result into the ledger.
+        Otherwise store its result in the note: the next run copies it into the ledger.
         """
         fd = self._notes.pop(run.run_id, None)
         if fd is None:
@@ -72,7 +75,7 @@ class RunNotes:
             os.close(fd)
 
     def update(self, run: Run) -> None:
-        """Write what *run* knows by now: the next run reports it, if this one dies."""
+        """Store the state of *run*: the next run reports it if this one is killed."""
         fd = self._notes.get(run.run_id)
         if fd is None:
             return
@@ -83,7 +86,7 @@ class RunNotes:
             raise StorageError(f"cannot write {path}: {error}") from error
 
     def orphans(self) -> Iterator[tuple[Path, Run | None]]:
-        """Yield the notes of runs that are over, with None for an unreadable one.
+        """Yield the notes of runs that have ended, and the runs; None if unreadable.
 
         A run whose note has no result was killed. `forget` removes a note.
         Half-written payloads without a note are removed.
@@ -108,10 +111,10 @@ class RunNotes:
                 os.close(fd)
 
     def unreported(self) -> list[Run]:
-        """Return the runs that are over and have a note, by slot.
+        """Return the runs that have ended and have a note, by slot.
 
-        They were killed, before their end or before they were reported; or they could
-        not be recorded in the ledger.
+        They were killed before they ended or were reported, or could not be recorded in
+        the ledger.
         """
         return [run for _, run in self.orphans() if run is not None]
 
@@ -145,7 +148,7 @@ class RunNotes:
         return replace(killed, accepted=is_waiting or is_kept)
 
     def _lost_ledger(self, fd: int, run: Run) -> list[Notice]:
-        """Return a notice if the killed *run* set the ledger aside unreported."""
+        """Return a notice if the killed *run* replaced a damaged ledger."""
         folder = self._inbox.parent.parent
         known = any(notice.kind == "ledger" for notice in run.notices)
         begun = os.fstat(fd).st_mtime_ns
@@ -163,7 +166,7 @@ class RunNotes:
 class OpenNote(NamedTuple):
     """The note in *notes* of a run that has ended and was not reported yet.
 
-    *written* says that the ledger has the run.
+    *written* is set if the run is in the ledger.
     """
 
     notes: RunNotes
@@ -176,7 +179,7 @@ class OpenNote(NamedTuple):
 
 
 def _rewrite(fd: int, run: Run) -> None:
-    """Put *run* in place of what the note *fd* says; it is never empty meanwhile."""
+    """Replace the content of the note *fd* by *run*; it is never empty meanwhile."""
     data = run.to_json().encode("utf-8", "backslashreplace")
     os.lseek(fd, 0, os.SEEK_SET)
     write_all(fd, data)

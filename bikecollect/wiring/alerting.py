@@ -1,4 +1,4 @@
-"""Builds the alert channels from the settings: mail, webhook, command, ping."""
+"""Build the alert channels from the settings: mail, webhook, command, ping."""
 
 import logging
 import time
@@ -34,7 +34,7 @@ HOOK_SECONDS = 10.0
 
 
 def pinger(settings: Settings) -> Pinger | None:
-    """Return what pings the dead-man switch, None where none is set up."""
+    """Return the function that pings the dead-man switch, None without one."""
     if not settings.ping.url:
         return None
     seconds = hook_seconds(settings)
@@ -54,7 +54,7 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
     """
     times = Times(time.time, time.monotonic, Stop())
     alerter, state_path = settings_alerter(settings, times)
-    if error is None and not data_folder.is_there(state_path):
+    if error is None and not data_folder.is_reachable(state_path):
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
@@ -81,7 +81,7 @@ def alerter(
     times: Times,
     troubles: Mapping[str, object],
 ) -> Alerter:
-    """Return the alerter of the runs; systems in *troubles* have no usable folder."""
+    """Return the alerter of the runs; the folders of *troubles* cannot be used."""
     home = data_folder.state_home()
     paths = {s.system_id: _alert_paths(s, str(s.path), home) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
@@ -150,7 +150,7 @@ def _alerter(
 
 
 def mailer(settings: Settings, times: Times) -> "Mailer | None":
-    """Return the sender of mails, None if no mail server is set up."""
+    """Return the sender of mails, None if no mail server is configured."""
     mail = settings.mail
     if not mail.host:
         return None
@@ -167,7 +167,7 @@ def mailer(settings: Settings, times: Times) -> "Mailer | None":
 
 
 def mail_zone(mail: Mail) -> ZoneInfo | None:
-    """Return the time zone of the times in mails, None for that of this machine."""
+    """Return the time zone used in mails, None for that of this machine."""
     return ZoneInfo(mail.timezone) if mail.timezone else None
 
 
@@ -180,7 +180,7 @@ def _is_quiet(mail: Mail, moment: float) -> bool:
 
 
 def mail_settings(mail: Mail) -> str:
-    """Return the fingerprint of the settings that mails are sent by, empty for none."""
+    """Return the fingerprint of the mail settings, empty if there are none."""
     if not mail.host:
         return ""
     server = (mail.host, mail.port, mail.security, mail.user, mail.ca_bundle)
@@ -189,7 +189,7 @@ def mail_settings(mail: Mail) -> str:
 
 
 def hooks(settings: Settings) -> "dict[str, Hook]":
-    """Return the alert channels beside mail, by name."""
+    """Return the alert channels other than mail, by name."""
     channels: dict[str, Hook] = {}
     if not (settings.tell.webhook or settings.tell.command):
         return channels

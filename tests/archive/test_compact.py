@@ -295,7 +295,7 @@ def test_a_lost_file_of_a_day_is_rebuilt_from_its_csv(
 
     steps = compacted(world)
 
-    assert "can be made again; run: bikecollect compact" in damage[0]
+    assert "can be recreated; run: bikecollect compact" in damage[0]
     assert [step.what for step in steps] == ["archived"]
     assert part.read_bytes()[:4] == before[:4] == b"PAR1"
     assert findings(world) == []

@@ -52,7 +52,7 @@ cp -r {disk}/city {after}/later
     outcomes = runs.fetchall()
     db.close()
     assert [outcome[:2] for outcome in outcomes] == [("disk", "disk")] * 2
-    assert "no space left but the last 0.2 MB, kept for the ledger" in outcomes[0][2]
+    assert "no space left except 0.2 MB reserved for the ledger" in outcomes[0][2]
     assert list((after / "payloads/inbox").iterdir()) == []
     assert (
         harness.violations(

@@ -336,8 +336,8 @@ def test_the_alert_job_is_omitted_if_no_mail_can_be_sent(
     lines = installed(spool).decode()
 
     assert without == ["fetch", "compact --quiet"]
-    assert "alert    left out: its mails cannot be sent: add [mail]" in unread.stdout
-    assert "left out" not in mailed.stdout
+    assert "alert    skipped: its mails cannot be sent: add [mail]" in unread.stdout
+    assert "skipped" not in mailed.stdout
     assert " status --alert --mail\n" in lines
     assert " backfill-report --since 7d --mail > /dev/null\n" in lines
     assert "Already" in again.stdout

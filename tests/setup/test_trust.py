@@ -249,7 +249,7 @@ def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
             loader.load(str(path))
         messages.append(str(caught.value))
 
-    assert "not a plain file" in messages[0]
+    assert "not a regular file" in messages[0]
     assert len(messages) == 3
 
 

@@ -21,7 +21,7 @@ def test_a_try_prints_the_settings_for_a_system_without_stations(
 
     assert trial.counts == "2 vehicles"
     assert trial.oddities == (
-        "no stations: `vehicles = true` collects the system by its vehicles",
+        "no stations: set `vehicles = true` to collect the system's vehicles",
         "1 vehicles occur twice; the first is used",
     )
     assert "vehicles = true\n" in text

@@ -138,7 +138,7 @@ def test_a_file_that_names_no_run_is_refused(name: str) -> None:
     del about[name]
     packed = _zip({"fetch.json": json.dumps(about).encode(), "page-0.json": b"[1]"})
 
-    with pytest.raises(ValueError, match=f"it has no {name}"):
+    with pytest.raises(ValueError, match=f"{name} is missing"):
         unpack(packed)
 
 

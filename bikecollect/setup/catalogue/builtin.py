@@ -128,7 +128,7 @@ odpt docomo-cycle-tokyo
 hellocycling|HELLO CYCLING|Japan|JP|OpenStreet|Asia/Tokyo
 odpt hellocycling
 """
-# Systems whose feed has ended: no longer listed.
+# Systems whose feed has ended: not listed, but known to `find`.
 _GONE = """\
 nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
 nextbike gg
@@ -159,7 +159,7 @@ GONE = _parse(_GONE.splitlines())
 def find(system_id: str) -> Entry | None:
     """Return the built-in entry *system_id*, None if there is none.
 
-    Systems that have ended are included: settings that name them stay valid.
+    Systems whose feed has ended are included: settings that name them stay valid.
     """
     entries = (*CATALOGUE, *GONE)
     return next((entry for entry in entries if entry.system_id == system_id), None)

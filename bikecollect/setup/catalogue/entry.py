@@ -11,8 +11,8 @@ BUILT_IN, WORLD = "built-in", "world"
 class Entry(NamedTuple):
     """A system: its id, name, place and operator, and its feed.
 
-    The fields from *website* on are those of MobilityData's list; *stations* is None
-    until the feed was checked.
+    The fields from *website* on are those of MobilityData's list; *stations* says
+    whether the feed has stations, None until it was checked.
     """
 
     system_id: str
@@ -40,8 +40,8 @@ def requires_key(entry: Entry) -> bool:
 def is_header_key(entry: Entry) -> bool:
     """Return whether the key of *entry* is sent in a header, not in the address.
 
-    Types 1 (a parameter of the address) and 2 (a header) are those of MobilityData;
-    words are understood too.
+    MobilityData's types are 1 (a parameter of the address) and 2 (a header); types in
+    words are recognised too.
     """
     kind = entry.auth_type.casefold()
     return kind == "2" or any(word in kind for word in ("header", "bearer", "oauth"))
@@ -56,7 +56,7 @@ def key_header(entry: Entry) -> list[str]:
 
 
 def access_text(entry: Entry) -> str:
-    """Return what a user needs to access the feed of *entry*, empty for nothing.
+    """Return what a user needs to access the feed of *entry*, empty if nothing.
 
     >>> access_text(Entry("x", "", "", "", "", "", "gbfs", "", auth_type="1"))
     'a key in the address: add ?PARAMETER=KEY to url'

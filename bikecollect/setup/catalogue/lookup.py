@@ -18,7 +18,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(system_id: str) -> Entry | None:
-    """Return the entry *system_id*, None if there is none; the built-in list first."""
+    """Return the entry *system_id*, None if there is none; built-in ones first."""
     entry = builtin.find(system_id)
     if entry is not None:
         return entry
@@ -30,8 +30,8 @@ def find(system_id: str) -> Entry | None:
 def search(words: str, *, country: str = "") -> list[Entry]:
     """Return the entries with all of *words* in id, name, place, operator or website.
 
-    An exact id gives that entry alone. Case, accents and width are ignored; *country*
-    is a code such as FR.
+    If *words* is an id, only that entry. Case, accents and width are ignored;
+    *country* is a code such as FR.
 
     >>> [entry.system_id for entry in search("montreal")]
     ['bixi-montreal']

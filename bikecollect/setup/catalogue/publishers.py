@@ -1,4 +1,4 @@
-"""Who publishes a feed, and the licence of its data: for pages and datasets."""
+"""The publisher of a feed and the licence of its data, for pages and datasets."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,14 +20,14 @@ LICENSES = {
     "tdx.transportdata.tw": TAIWAN,
     "api.entur.io": NORWAY,
 }
-"""SPDX id and address of the licence of all data of a host."""
+"""SPDX id and address of the licence of all data, by host of the feed."""
 
 
 class Publisher(NamedTuple):
     """The publisher of a system's feed, and the licence of the data.
 
-    *title* is the name of the system; *host* that of the feed. *license* is an SPDX id
-    or a name, *attribution* the text that the licence requires; what is unknown is
+    *title* is the name of the system, *host* the host of the feed, *license* an SPDX id
+    or a name, and *attribution* the text that the licence requires. Unknown values are
     empty.
     """
 
@@ -46,7 +46,7 @@ class Publisher(NamedTuple):
 
 
 KEYS = ("title", "name", "url", "license", "license_url", "attribution")
-"""The keys of the table ``publisher`` of a system's settings."""
+"""The keys of the table ``publisher`` in a system's settings."""
 
 
 def publisher_in(settings: Settings, name: str) -> Publisher:
@@ -62,8 +62,8 @@ def publisher_of(
 ) -> Publisher:
     """Return the publisher of the system *name*.
 
-    The settings come first, then what the feed has *stated* itself, then what the
-    catalogue knows.
+    Values of the settings take precedence over those *stated* by the feed, and these
+    over the catalogue.
     """
     entry = builtin.find(name)
     host = urlsplit(system.url).hostname or ""
@@ -89,7 +89,7 @@ def publisher_of(
 
 
 def check(name: str, system: System) -> None:
-    """Raise SettingsError for an unknown key, or an address that is none."""
+    """Raise SettingsError for an unknown key or an invalid address."""
     place = f"systems.{name}.publisher"
     for key, text in system.publisher.items():
         if key not in KEYS:

@@ -1,6 +1,6 @@
-"""Which systems have stations: their feeds are asked, and the answers remembered.
+"""Find out which systems have stations, by their feeds; the results are saved.
 
-MobilityData's list does not tell. A system has stations if its gbfs.json lists
+MobilityData's list does not say. A system has stations if its gbfs.json lists
 station_information and that document has at least one station.
 """
 
@@ -19,14 +19,14 @@ from bikecollect.setup.probe import open_getter
 from bikecollect.setup.settings import System
 
 MAX_ASKED = 100
-"""Most systems that one search asks."""
+"""Maximum feeds that one search requests."""
 WORKERS = 8
 VALID_DAYS = 90
 DAY = 86_400
 
 
 class StationSearch(NamedTuple):
-    """The systems with stations, and how many others are unknown and why."""
+    """The systems with stations; how many requests *failed* or were not made."""
 
     entries: Sequence[Entry]
     failed: int
@@ -34,10 +34,10 @@ class StationSearch(NamedTuple):
 
 
 def with_stations(entries: Iterable[Entry], *, now: float) -> StationSearch:
-    """Return those of *entries* that have stations; unknown ones are asked first.
+    """Return those of *entries* that have stations; request feeds if unknown.
 
-    The systems of the built-in list all have stations. At most MAX_ASKED feeds are
-    asked; answers are saved and valid for VALID_DAYS.
+    All systems of the built-in list have stations. At most MAX_ASKED feeds are
+    requested; results are saved and valid for VALID_DAYS.
     """
     entries = list(entries)
     saved = world.load()
@@ -51,8 +51,8 @@ def with_stations(entries: Iterable[Entry], *, now: float) -> StationSearch:
         and (entry.url not in answers or answers[entry.url].asked < oldest)
     ]
     batch = unknown[:MAX_ASKED]
-    # As documents of the list's own host: a list from the Internet cannot make us ask
-    # hosts of a private network.
+    # Treated as documents of the list's host: a list from the Internet must not make us
+    # send requests to a private network.
     home = System(url=saved.source if saved and "://" in saved.source else "")
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(partial(has_stations, home=home), batch))

@@ -1,4 +1,4 @@
-"""MobilityData's systems.csv: its rows as entries, its bad rows as messages."""
+"""Parse MobilityData's systems.csv to entries, and list its bad rows."""
 
 import codecs
 import csv
@@ -28,13 +28,13 @@ COLUMNS = {
     "auth_type": ("authentication type",),
     "auth_parameter": ("authentication parameter name", "authentication parameters"),
 }
-"""Header names of each column, past and present, without case and punctuation."""
+"""Past and present header names of each column, without case and punctuation."""
 REQUIRED = ("id", "url")
 DELIMITERS = (",", ";", "\t")
 MAX_TEXT = 200
 MAX_ROW_LINES = 3
 MIN_GOOD_SHARE = 0.5
-"""Share of good rows below which a file is not the expected list."""
+"""Minimum share of good rows in a file that is accepted."""
 
 
 class Problem(NamedTuple):
@@ -182,10 +182,10 @@ def _is_address(url: str) -> bool:
 
 
 def _entries(rows: Sequence[_Row]) -> Iterator[Entry]:
-    """Yield an entry for each row, with unique ids that can be names of systems.
+    """Yield an entry for each row, with unique ids that are valid names of systems.
 
-    An id that several rows share, or that the built-in list uses, is extended by the
-    location, and by a number if that is shared too.
+    If several rows have one id, or the built-in list has it, the location is appended,
+    and a number if that is not unique either.
     """
     ids = [_system_id(row.values["id"]) for row in rows]
     counts = Counter(ids)

@@ -1,4 +1,4 @@
-"""Texts made comparable: without case, accents and compatibility forms."""
+"""Normalise texts for comparison: without case, accents and compatibility forms."""
 
 import unicodedata
 

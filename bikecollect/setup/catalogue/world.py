@@ -31,16 +31,16 @@ FILE = "catalogue.json"
 OFFICIAL = "https://raw.githubusercontent.com/MobilityData/gbfs/master/systems.csv"
 MAX_BYTES = 16 * 1024 * 1024
 MIN_SHARE_LEFT = 0.5
-"""Share of the previous entries below which a new list is probably truncated."""
+"""Minimum share of the previous number of entries; a shorter list may be truncated."""
 FETCH_INTERVAL = 120
-"""The slot length, in seconds, that gives the time limits of a download."""
+"""The interval, in seconds, whose time limits apply to a download."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StationAnswer:
-    """Whether a feed had stations when it was asked, and when, in epoch seconds."""
+    """Whether a feed had stations when it was requested, at *asked* (epoch seconds)."""
 
     stations: bool
     asked: float
@@ -48,9 +48,9 @@ class StationAnswer:
 
 @dataclass(frozen=True)
 class World:
-    """The saved list: where it came from and when, in epoch seconds.
+    """The saved list: its *source*, and when it was *updated* (epoch seconds).
 
-    *answers* are what feeds said about their stations, by their address.
+    *answers* say which feeds have stations, by their address.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""The checks of the schedule: its lines or timers, and a running cron daemon."""
+"""The checks of the schedule: lines or timers, and a running cron daemon."""
 
 import time
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ INSTALL = "bikecollect schedule install"
 
 
 def schedule_checks(settings: Settings) -> Checks:
-    """Yield the checks of what starts the runs, cron or systemd."""
+    """Yield the checks of the scheduler in use, cron or systemd."""
     source = Path(settings.source) if settings.source else None
     if timer := timers.timer(source):
         yield good("schedule", f"a systemd timer: {timer}")

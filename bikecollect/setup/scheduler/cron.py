@@ -12,17 +12,17 @@ from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
 
 BEGIN = "# >>> bikecollect >>>"
 OPEN, CLOSE = "# >>> bikecollect ", " >>>"
-"""The begin mark with the settings path between these two parts."""
+"""The parts of the begin mark before and after the settings path."""
 END = "# <<< bikecollect <<<"
 NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines."
 MAX_COMMAND = 998
-"""Longest command in characters; cron silently truncates longer ones."""
+"""Maximum characters of a command; cron silently truncates longer ones."""
 HOUR = 60
 Local = Callable[[float], datetime]
 
 TIMEOUT = 30.0
 NO_CRONTAB_MESSAGES = ("no crontab for", "no such file or directory")
-"""Messages for a missing crontab: Debian and cronie; busybox."""
+"""Messages for a missing crontab: of Debian and cronie, of busybox."""
 
 
 class CronState(Enum):
@@ -109,8 +109,8 @@ def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:
 def state(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> CronState:
     """Return whether *crontab* has the block *ours*, an outdated one, or none.
 
-    A block without some of our commands is current: a user may remove any of them
-    but the first. Comments do not count.
+    A block that lacks some of our commands is current: a user may remove any except
+    the first. Comments are ignored.
     """
     blocks = own_blocks(crontab, names)
     if not blocks:
@@ -133,7 +133,7 @@ def own_blocks(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:
 
 
 def mails_output(crontab: bytes) -> bool:
-    """Return whether *crontab* names a recipient for what its commands print.
+    """Return whether *crontab* names a recipient for the output of its commands.
 
     >>> mails_output(b'MAILTO=me@example.org'), mails_output(b'MAILTO=""')
     (True, False)
@@ -161,8 +161,8 @@ def next_fires(
 ) -> list[datetime]:
     """Return the next *number* times after *now* at which *fields* fire.
 
-    cron uses the wall clock; *local* converts an epoch second to it. Supports only
-    the fields that `expression` writes.
+    cron uses local time; *local* converts an epoch second to it. Supports only the
+    fields that `expression` writes.
     """
     minute, hour, *_ = fields.split()
     times: list[datetime] = []

@@ -1,4 +1,4 @@
-"""The schedule that runs `bikecollect fetch` and what belongs to it, by cron."""
+"""The schedule by cron: `bikecollect fetch` and the jobs that accompany it."""
 
 import os
 import shlex
@@ -18,11 +18,11 @@ from bikecollect.setup.settings import Settings
 
 @dataclass(frozen=True)
 class Plan:
-    """The text to install, whether it is installed, and the next fire times.
+    """The *text* to install, whether it is installed, and the next fire times.
 
-    *jobs* are those of the text. *missing* has the other jobs that an operator needs,
-    with the reason why one cannot be installed, else an empty text. *others* are the
-    settings paths of our other blocks, which stay unchanged.
+    *jobs* are the jobs in *text*. *missing* has the other jobs that an operator needs,
+    each with the reason why it cannot be installed, or an empty text. *others* are the
+    settings paths of our other blocks, which remain unchanged.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Installation:
-    """What `install` did: the state *before*, the jobs, and those left out and why."""
+    """The result of an installation: the state *before*, and the jobs."""
 
     before: CronState
     choice: JobChoice
@@ -47,9 +47,9 @@ class Installation:
 def command(
     path: Path | None, words: Sequence[str] = FETCH.words, *, shard: str = ""
 ) -> list[str]:
-    """Return the command *words* for the settings at *path*; None: the defaults.
+    """Return the command line of *words* with the settings at *path*, None by default.
 
-    *shard* is the share of the systems, as K/N, if it is not for all of them.
+    *shard* is a share of the systems as K/N, empty for all.
     """
     chosen = [] if path is None else ["--config", str(path.absolute())]
     chosen += ["--shard", shard] if shard else []
@@ -80,8 +80,8 @@ def install_in_cron(
 ) -> Installation:
     """Install or update our block in the crontab, with the jobs *wanted*.
 
-    A weekly report that is there stays unless *wanted* is empty. Raises SettingsError
-    if cron cannot run at the interval.
+    An installed weekly report is kept unless *wanted* is empty. Raises SettingsError if
+    cron cannot run at the interval.
     """
     cron.expression(settings.seconds)
     before, names = read_crontab(), own_names(path)
@@ -93,8 +93,8 @@ def install_in_cron(
     state = cron.state(before, text, names)
     if before != after:
         write_crontab(after)
-        is_there = state is not CronState.ABSENT
-        state = CronState.OUTDATED if is_there else CronState.ABSENT
+        is_installed = state is not CronState.ABSENT
+        state = CronState.OUTDATED if is_installed else CronState.ABSENT
     return Installation(state, choice, cron.other_settings(before, names))
 
 
@@ -103,8 +103,8 @@ def remove_from_cron(
 ) -> tuple[bool, list[str]]:
     """Remove the block of the settings at *path* from the crontab.
 
-    Only the lines of the jobs *wanted*, if any are named. Returns whether there was
-    something to remove, and the settings paths of our remaining blocks.
+    If jobs are *wanted*, only their lines are removed. Returns whether anything was
+    removed, and the settings paths of our remaining blocks.
     """
     before, names = read_crontab(), own_names(path)
     after = cron.without(before, names)
@@ -121,8 +121,8 @@ def remove_from_cron(
 def is_in_a_crontab() -> bool:
     """Return whether any line of cron may run bikecollect.
 
-    Lines without our marks count, too, and those of the whole machine.
-    Raises NotInstalled where there is no `crontab` program.
+    Lines without our marks and lines of the whole machine count too. Raises
+    NotInstalled if there is no `crontab` program.
     """
     crontabs = [read_crontab()]
     for file in (Path("/etc/crontab"), *Path("/etc/cron.d").glob("*")):
@@ -149,7 +149,7 @@ def own_names(path: Path | None) -> set[str]:
 def _choice(
     settings: Settings, crontab: bytes, names: Collection[str], wanted: Collection[str]
 ) -> JobChoice:
-    """Return the jobs *wanted* that work under cron with the other lines there."""
+    """Return those of the jobs *wanted* that work in cron with its other lines."""
     others = cron.without(crontab, names)
     return jobs.choose(settings.mail, wanted, can_print=cron.mails_output(others))
 
@@ -173,7 +173,7 @@ def _installed(blocks: Sequence[str]) -> set[str]:
 
 
 def _job_of(line: str) -> Job | None:
-    """Return the job that *line* of a crontab runs, None for a comment or another."""
+    """Return our job that *line* of a crontab runs, None if there is none."""
     words: list[str] = []
     with suppress(ValueError):
         words = shlex.split(line.replace("\\%", "%"), comments=True)

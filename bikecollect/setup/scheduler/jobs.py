@@ -23,7 +23,7 @@ class Job:
     fields: str = ""
     calendar: str = ""
     is_silenced: bool = False
-    """Whether what it prints is discarded: it is sent another way."""
+    """Whether its output is discarded, because it is also sent by mail."""
 
 
 FETCH = Job("fetch", ("fetch",), "one snapshot of each system in every slot")
@@ -51,45 +51,45 @@ REPORT = Job(
 JOBS = (FETCH, COMPACT, ALERT, REPORT)
 OPTIONAL = (COMPACT.name, ALERT.name, REPORT.name)
 USUAL = (COMPACT.name, ALERT.name)
-"""The jobs that every operator needs beside `fetch`."""
+"""The jobs that every operator needs in addition to `fetch`."""
 
 
 @dataclass(frozen=True)
 class JobChoice:
-    """The jobs to install, and why others are left out, by their name."""
+    """The jobs to install, and for others, by name, why they are skipped."""
 
     jobs: Sequence[Job]
-    left_out: dict[str, str]
+    skipped: dict[str, str]
 
 
 def choose(mail: Mail, names: Collection[str], *, can_print: bool = False) -> JobChoice:
-    """Return the jobs called *names* that work here, the fetch job always.
+    """Return the jobs called *names* that work here; the fetch job is always included.
 
-    *can_print* is set if cron mails what a job prints.
+    *can_print* is set if cron mails the output of a job.
     """
     jobs: list[Job] = []
-    left_out: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     for job in JOBS:
         if job is not FETCH and job.name not in names:
             continue
         if reason := _obstacle(job, mail, can_print=can_print):
-            left_out[job.name] = reason
+            skipped[job.name] = reason
         else:
             jobs.append(_mailed(job, mail))
-    return JobChoice(jobs, left_out)
+    return JobChoice(jobs, skipped)
 
 
 def missing(installed: Sequence[Job], everything: JobChoice) -> dict[str, str]:
-    """Return the usual jobs that are not *installed*, with what hinders each."""
+    """Return the usual jobs that are not *installed*, each with the obstacle or ""."""
     names = {job.name for job in installed}
-    left_out = everything.left_out
-    return {name: left_out.get(name, "") for name in USUAL if name not in names}
+    skipped = everything.skipped
+    return {name: skipped.get(name, "") for name in USUAL if name not in names}
 
 
 def describe(choice: JobChoice) -> str:
-    """Return a line for each job that is installed, or left out and why."""
+    """Return a line for each job that is installed, and for each that is skipped."""
     lines = [f"  {job.name:<9}{job.purpose}" for job in choice.jobs]
-    lines += [f"  {name:<9}left out: {why}" for name, why in choice.left_out.items()]
+    lines += [f"  {name:<9}skipped: {why}" for name, why in choice.skipped.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -103,7 +103,7 @@ def _obstacle(job: Job, mail: Mail, *, can_print: bool) -> str:
 
 
 def _mailed(job: Job, mail: Mail) -> Job:
-    """Return *job* so that it sends its mails by *mail*, if that is set up."""
+    """Return *job* with the option that sends its mails, if *mail* is configured."""
     if job not in {ALERT, REPORT} or not _is_complete(mail):
         return job
     words = (*job.words, "--mail")

@@ -1,7 +1,7 @@
 """The system user of a system-wide service: its creation, its folder, its access.
 
-A separate user limits what the service can touch. It is static, not systemd's
-DynamicUser, so that members of its group can read the data.
+A separate user limits what the service can access. It is not systemd's DynamicUser, so
+that members of its group can read the data.
 """
 
 import grp
@@ -23,11 +23,11 @@ ROOT = 0
 MODE = 0o750
 """Mode of the data folder: readable by the group."""
 DECLARED = f'u {NAME} - "collects the history of bike-share systems"'
-"""The user's declaration, see sysusers.d(5)."""
+"""The declaration of the user, see sysusers.d(5)."""
 
 
 def choose(data: Path) -> str:
-    """Return the user to run the service: the owner of *data*, but never root.
+    """Return the user that runs the service: the owner of *data*, but never root.
 
     >>> choose(Path("/nowhere"))
     'bikecollect'
@@ -39,10 +39,10 @@ def choose(data: Path) -> str:
 
 
 def prepare(data: Path) -> None:
-    """Create the user if missing, and its folder *data*, writable by it.
+    """Create the user if it is missing, and the folder *data*, which it owns.
 
-    Raises StorageError if that fails, and SettingsError if *data* holds files of
-    root: their owner must be changed by hand.
+    Raises StorageError if that fails, and SettingsError if *data* has files of root:
+    their owner must be changed by hand.
     """
     _create_user()
     try:
@@ -66,9 +66,9 @@ def chown_command(data: Path) -> str:
 
 
 def obstacles(user: str, program: Path, files: Iterable[Path]) -> list[str]:
-    """Return what keeps *user* from running *program* or reading *files*.
+    """Return why *user* cannot run *program* or read *files*, each with the remedy.
 
-    Each text includes the remedy. Empty if *user* does not exist.
+    Empty if it can, or if *user* does not exist yet.
     """
     try:
         account = pwd.getpwnam(user)

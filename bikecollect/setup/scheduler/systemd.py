@@ -23,8 +23,8 @@ OFFSET = 7
 """Seconds after a slot's start: feeds get the most requests at the full minute."""
 MAX_LINES = 60
 QUARTER_HOUR = 900
-# Also works in a user's own manager: needs no mount namespace, which an unprivileged
-# manager cannot create (systemd.exec(5), "Sandboxing").
+# These also work in a user's own manager: they require no mount namespace, which an
+# unprivileged manager cannot create (systemd.exec(5), "Sandboxing").
 USER_HARDENING = """\
 UMask=0027
 TasksMax=300
@@ -39,7 +39,7 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
-# 1 means "no" (such as `status --alert`): it was mailed, the unit has not failed.
+# Exit code 1 is a negative result (`status --alert`), which was mailed: no failure.
 OTHER_LIMITS = "TimeoutStartSec=6h\nMemoryMax=1G\nSuccessExitStatus=1\n"
 SYSTEM_HARDENING = """\
 CapabilityBoundingSet=
@@ -144,10 +144,10 @@ def control(*commands: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class ServiceConfig:
-    """The contents of a service unit: the *command* and the folder that it writes.
+    """The contents of a service unit: the *command*, and the folder *data*.
 
-    *user* runs a system-wide service; empty for the user's own units. *credentials*
-    are paths of files that only root can read, by credential name.
+    *user* runs a system-wide service; it is empty for the user's own units.
+    *credentials* are paths of files that only root can read, by credential name.
     """
 
     command: Sequence[str]
@@ -156,14 +156,14 @@ class ServiceConfig:
     user: str = ""
     credentials: Mapping[str, str] = field(default_factory=dict)
     purpose: str = ""
-    """What a command other than `fetch` does."""
+    """The description of a command other than `fetch`."""
 
 
 def calendar(interval: int, zones: Sequence[str] = ()) -> list[str]:
     """Return the OnCalendar lines for *interval* seconds, which divides a day.
 
-    Slots follow the clock of the systems' *zones*. Offsets to UTC are multiples of a
-    quarter of an hour, so a zone is only needed if the interval does not divide one.
+    Slots follow local time in the systems' *zones*. UTC offsets are multiples of a
+    quarter of an hour, so zones are needed only if the interval does not divide that.
 
     >>> calendar(300), calendar(30)
     (['*:0/5:7'], ['*:*:7/30'])
@@ -289,7 +289,7 @@ def _system_wide_lines(config: ServiceConfig) -> str:
         f"User={config.user}\n{credentials}"
         f"{SYSTEM_HARDENING}"
         f"ReadWritePaths={_quoted(config.data)}\n"
-        # The alert state is kept there: see decision 7.
+        # The folder of the alert state, see docs/decisions/0007.
         "StateDirectory=bikecollect\nEnvironment=XDG_STATE_HOME=%S\n"
         f"{PRIVATE_NETWORKS}"
     )

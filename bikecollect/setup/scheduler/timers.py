@@ -50,7 +50,7 @@ def install_in_systemd(
 ) -> Installation:
     """Write the units of the jobs *wanted*, and start their timers.
 
-    A weekly report that is there stays unless *wanted* is empty.
+    An installed weekly report is kept unless *wanted* is empty.
     """
     folder = _folder(system_wide=system_wide)
     present = _installed(path, folder)
@@ -72,7 +72,7 @@ def install_in_systemd(
 
 
 def obstacles(settings: Settings, path: Path | None) -> list[str]:
-    """Return why the system-wide service cannot access its program or settings."""
+    """Return why the system-wide service cannot read its program or settings."""
     files = [path] if path is not None else []
     loaded = set(_credentials(settings).values())
     files += [file for file in _secret_files(settings) if str(file) not in loaded]
@@ -85,8 +85,8 @@ def remove_from_systemd(
 ) -> bool:
     """Stop the timers of the settings at *path* and remove their units.
 
-    Only those of the jobs *wanted*, if any are named. Returns whether there were any;
-    units of other settings stay.
+    If jobs are *wanted*, only their units are removed. Returns whether there were any.
+    Units of other settings are not changed.
     """
     present = _installed(path, _folder(system_wide=system_wide))
     chosen = [job for job in present if not wanted or job.name in wanted]
@@ -201,8 +201,8 @@ def _zones(settings: Settings) -> list[str]:
 def _credentials(settings: Settings) -> dict[str, str]:
     """Return the secret files beside the settings as credentials, by name.
 
-    Only root reads them then. They are found by their name, so that of the mail
-    password must be a bare one.
+    As credentials they are read only by root. The service finds them by name, so the
+    settings must name the mail password's file without a folder.
     """
     password = settings.mail.password_file
     files = _secret_files(settings)
@@ -224,7 +224,7 @@ def _secret_files(settings: Settings) -> list[Path]:
 
 
 def _make_folder(data: Path) -> None:
-    """Create the folder *data*, which a service cannot do itself."""
+    """Create the folder *data*, which the service itself may not create."""
     try:
         durable.make_folder(data)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Declares a setting: its documentation, default and type."""
+"""Declare a setting: its documentation, default and type."""
 
 from dataclasses import MISSING, field
 from types import UnionType
@@ -8,7 +8,7 @@ Kind = type | UnionType
 
 
 def key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) -> Any:
-    """Declare a setting with its *doc*, *default*, *kind* and kind *of* items."""
+    """Declare a setting: *doc*, *default*, type (*kind*), type *of* its items."""
     metadata = {"doc": doc, "kind": kind, "items": of}
     if default is MISSING:
         return field(metadata=metadata)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 TILES = re.compile(
     r"https?://[\w.:-]+/(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})[\w./{}@?=&%-]+", re.ASCII
 )
-"""Addresses of tiles; none can end the part of a policy that names their host."""
+"""Valid addresses of tiles: without characters that could end a directive of the
+Content-Security-Policy, in which their host is named."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,7 @@
-"""What held before there was a file of facts: from the ledger's blocks and archives."""
+"""Infer the facts of a system without a facts file from its ledger.
+
+An earlier version stored no facts: zone and interval show in the blocks and archives.
+"""
 
 import math
 import os
@@ -19,17 +22,17 @@ from bikecollect.storage.runs.ends import WITHIN
 BLOCKS = f"SELECT slot, substr(file, 16, 10) FROM blocks WHERE {WITHIN} ORDER BY slot"
 ARCHIVES = "SELECT day, timezone FROM archives ORDER BY day"
 MIN_BLOCKS = 12
-"""Blocks that show an interval."""
+"""Minimum blocks from which an interval is inferred."""
 USUAL_SHARE = 0.5
-"""Share of the steps between blocks that an interval must have."""
+"""Minimum share of the distances between blocks that equal the interval."""
 
 Rows = Sequence[tuple[int, str]]
 
 
 def facts_of(name: str, folder: Path, wanted: SystemFact) -> list[SystemFact]:
-    """Return the facts of the system *name* before the settings *wanted*, if others.
+    """Return the facts that the ledger of the system *name* shows.
 
-    Empty if everything in the ledger agrees with *wanted*, or nothing can be read.
+    Empty if they agree with *wanted*, the current settings, or cannot be read.
     """
     if not os.path.exists(folder / LEDGER):  # noqa: PTH110 - False where it fails
         return []
@@ -55,7 +58,7 @@ def facts_of(name: str, folder: Path, wanted: SystemFact) -> list[SystemFact]:
 def _zones(
     archives: Sequence[tuple[str, str]], blocks: Rows, wanted: str
 ) -> list[tuple[int, str]]:
-    """Return the zones that the archived days and the names of files show."""
+    """Return the zones shown by archived days and by the names of daily files."""
     zones = [(0, archives[0][1] if archives else wanted)]
     for day, name in archives:
         if name != zones[-1][1]:
@@ -83,7 +86,7 @@ def _is_zone(name: object) -> bool:
 
 
 def _fixed_zone(blocks: Rows) -> str:
-    """Return a zone of fixed offset by which *blocks* are in their files, or ""."""
+    """Return a zone of fixed offset that explains the days of *blocks*, else ""."""
     names = (f"Etc/GMT{hours:+d}" for hours in range(-14, 13))
     return next(
         (n for n in names if all(day_of(Slot(s), ZoneInfo(n)) == d for s, d in blocks)),

@@ -1,4 +1,4 @@
-"""The file with the facts of a system: read, and written when the settings change."""
+"""The file with the facts of a system: read it, and write it when settings change."""
 
 import json
 import logging
@@ -33,9 +33,9 @@ def load(folder: Path) -> list[SystemFact]:
 
 
 def record(folder: Path, facts: Sequence[SystemFact]) -> list[str]:
-    """Write *facts* to *folder* if they differ from the file; return the new changes.
+    """Write *facts* to *folder* if they differ from the file.
 
-    Raises StorageError.
+    Returns a description of each new change. Raises StorageError.
     """
     before = load(folder)
     if before == list(facts):
@@ -57,7 +57,7 @@ def record(folder: Path, facts: Sequence[SystemFact]) -> list[str]:
 def _fact(
     since: int, timezone: str, interval: int, columns: Sequence[str], *, local: bool
 ) -> SystemFact:
-    """Return a fact from its values; raises ValueError or LookupError for others."""
+    """Return the fact with these values; raises ValueError, LookupError if invalid."""
     ZoneInfo(timezone)
     if interval <= 0:
         raise ValueError(f"interval {interval}")

@@ -1,4 +1,4 @@
-"""A system's folder with its facts, by its settings and its past."""
+"""A system's folder with its facts, from the settings and from its files."""
 
 import os
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from bikecollect.storage.facts import facts_file
 def system_folder(
     path: Path, *, timezone: str, interval: int, columns: Sequence[str], now: float
 ) -> SystemFolder:
-    """Return the folder *path* of a system whose settings say the rest.
+    """Return the folder *path* of a system with these settings at the time *now*.
 
-    Without a file of facts, they are taken from the ledger.
+    Without a facts file, past facts are inferred from the ledger.
     """
     name = path.name
     facts: Sequence[SystemFact] = facts_file.load(path)

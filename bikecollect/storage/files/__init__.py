@@ -1,1 +1,1 @@
-"""Files: written durably, and read only if no other user can replace them."""
+"""Files: durable writing, locks, and reading only what other users cannot replace."""

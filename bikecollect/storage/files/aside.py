@@ -1,4 +1,4 @@
-"""Damaged files are renamed, not removed: the newest ones are kept."""
+"""Rename damaged ledgers instead of removing them; the newest ones are kept."""
 
 import time
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, stamp
 
 MOST_ASIDE = 5
-"""Damaged ledgers that are kept; a disk that damages them daily must not fill up."""
+"""Maximum damaged ledgers that are kept: a disk that damages them must not fill up."""
 MOST_BYTES = 512 * 1024 * 1024
-"""Their bytes; the newest one is kept at any size."""
+"""Maximum bytes of these ledgers together; the newest one is always kept."""
 
 
 def set_aside(path: Path, suffixes: Sequence[str]) -> str:
-    """Rename the files *suffixes* of the database *path*; return the new name.
+    """Rename the files of the database *path* that have *suffixes*; return a text.
 
-    If older ones are removed for it, the text that is returned says so.
+    It is the new name, with a remark if older damaged files were removed.
     """
     name = f"{path.name}.damaged-{stamp(Slot(int(time.time())))}"
     taken = [_order(file.name)[1] for file in path.parent.glob(f"{name}.*")]
@@ -36,10 +36,7 @@ def set_aside(path: Path, suffixes: Sequence[str]) -> str:
 
 
 def _remove_oldest(path: Path) -> int:
-    """Remove the oldest of what was set aside of *path*, beyond the limits.
-
-    Returns how many were removed.
-    """
+    """Remove the oldest damaged ledgers beyond the limits; return how many."""
     files: dict[str, list[Path]] = {}
     for file in path.parent.glob(f"{path.name}.damaged-*"):
         files.setdefault(
@@ -57,7 +54,7 @@ def _remove_oldest(path: Path) -> int:
 
 
 def _order(name: str) -> tuple[str, int]:
-    """Return the key by which names of set-aside files are in the order of time."""
+    """Return the key that sorts names of damaged ledgers by time."""
     stamped, _, rest = name.partition(".damaged-")[2].partition(".")
     number = rest.partition("-")[0]
     return stamped, int(number) if number.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Durable writing: all bytes, then the file, then its folder."""
+"""Durable writing: write all bytes, sync the file, then sync its folder."""
 
 import errno
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 from bikecollect.core.errors import StorageError
 
 RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
-"""Free bytes that data never use, or that share of a small disk: with them the ledger
-can record how runs end, and alerts can be sent, when the disk is full."""
+"""Free bytes, or share of a small disk, that data never use: with them the ledger can
+record runs and alerts can be sent when the disk is full."""
 
 
 INODES = 16
-"""Free inodes that data never use: the ledger needs files beside it to record a run."""
+"""Free inodes that data never use: SQLite needs files beside the ledger."""
 
 
 def leave_reserve(folder: Path, size: int) -> None:
@@ -25,14 +25,12 @@ def leave_reserve(folder: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, message)
     reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
     if disk.f_bavail * disk.f_frsize < size + reserve:
-        message = (
-            f"no space left but the last {reserve / 1e6:.1f} MB, kept for the ledger"
-        )
+        message = f"no space left except {reserve / 1e6:.1f} MB reserved for the ledger"
         raise OSError(errno.ENOSPC, message)
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all of *data* to *fd*, however often the kernel takes only a part."""
+    """Write all of *data* to *fd*, in several calls if the kernel writes less."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
@@ -46,10 +44,10 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path, size: int) -> Iterator[int]:
-    """Yield a descriptor; the *size* bytes written to it replace *path* in one step.
+    """Yield a descriptor; the *size* bytes written to it replace *path* atomically.
 
-    They are durable when the block ends. Raises StorageError if the disk fails: the
-    file is then unchanged.
+    They are durable when the context ends. Raises StorageError if the disk fails; the
+    file is unchanged then.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -66,7 +64,7 @@ def replacing(path: Path, size: int) -> Iterator[int]:
 
 @contextmanager
 def _written(path: Path) -> Iterator[int]:
-    """Yield a descriptor of *path*, emptied; it is synced when the block ends."""
+    """Yield a descriptor of *path*, truncated to 0; it is synced at the end."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o640)
     try:
@@ -86,7 +84,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in the folder *path* durable."""
+    """Make the entries of the folder *path* durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -95,7 +93,7 @@ def sync_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder *path* and its parents where they are missing, durably."""
+    """Create the folder *path* and its missing parents durably."""
     if path.is_dir():
         return
     make_folder(path.parent)

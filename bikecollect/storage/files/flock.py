@@ -1,4 +1,4 @@
-"""Kernel locks on open files (`flock`), freed when the process ends in any way."""
+"""Kernel locks on open files (flock(2)), freed when the process ends in any way."""
 
 import errno
 import fcntl
@@ -11,9 +11,9 @@ HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
-    """Lock the open file *fd* without waiting; return False if another holds it.
+    """Lock the open file *fd* without waiting; return False if it is locked elsewhere.
 
-    Raises OSError, also where the filesystem does not support such locks.
+    Raises OSError, also if the file system does not support such locks.
     """
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -26,13 +26,13 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
 
 
 def lock(fd: int, *, shared: bool = False) -> None:
-    """Lock the open file *fd*, waiting for its holder; raises OSError."""
+    """Lock the open file *fd*, waiting until it is free; raises OSError."""
     fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 @contextmanager
 def open_folder(folder: Path) -> Iterator[int | None]:
-    """Yield a descriptor of *folder*, to lock; None where it cannot be opened."""
+    """Yield a descriptor of *folder* for locking, None if it cannot be opened."""
     fd = None
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
-"""The file of the ledger: opened, checked after an unclean end, and proven damaged.
+"""The ledger's file: open it, check it after an unclean end, replace it if damaged.
 
-SQLite removes the write-ahead log (``-wal``) when the last connection closes. A log
-that is still there was left by a killed process, unless a reader is at work. The file
-is not checked otherwise: that would cost more with every year.
+SQLite removes the write-ahead log (``-wal``) when the last connection closes. If there
+still is one, a process was killed, or a reader is active. Only then is the file
+checked: a check in every run would take longer with every year.
 """
 
 import os
@@ -20,12 +20,12 @@ BUSY = 10.0
 SYNCHRONOUS = "FULL"
 """SQLite's setting that makes a committed transaction survive a power cut."""
 SUSPECT = "-check"
-"""The suffix of a mark beside a file in which a run has met damage."""
+"""The suffix of the mark beside a file in which a run has found damage."""
 CHUNK = 1_048_576
 TOKEN, SIZE = 68, 4
-"""Position of the application id in the first page; it is the token of a session."""
+"""Position and bytes of the application id in the file, used as token of a session."""
 SESSIONS = "bikecollect.sessions"
-"""The key of the tokens since the one in the file itself, in the table ``memory``."""
+"""The key, in the table ``memory``, of the tokens since the one in the file itself."""
 ENVIRONMENT = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -37,9 +37,9 @@ ENVIRONMENT = (
     "SQLITE_AUTH",
     "SQLITE_INTERRUPT",
 )
-"""Names of errors of the disk or the machine; all others are of the file's content."""
+"""Names of errors of the disk or the machine; all others are due to the content."""
 HEADER, FORMATS = 20, frozenset({1, 2})
-"""The first bytes of a database file, and values of the last two of a writable one."""
+"""Bytes of a database file's header, and the valid values of the last two of them."""
 
 
 class LedgerFile:
@@ -59,14 +59,15 @@ class LedgerFile:
     ) -> str:
         """Open the file; replace a missing or damaged one by an empty one.
 
-        Its structure is checked after an unclean end, and with *check*. *identify*
-        raises DatabaseError if it is no ledger; it gets None for an empty one. Returns
-        a message for people if the file was damaged, else an empty text.
+        Its structure is checked after an unclean end, and if *check*. *identify* is
+        called with the connection, None for an empty file; it raises DatabaseError if
+        the file is not a ledger. Returns a message for people if the file was damaged,
+        else an empty text.
         """
         with self.translated():
             trouble = ""
             if is_special(self._path):
-                trouble = _set_aside(self._path, OSError("it is not a file"))
+                trouble = _set_aside(self._path, OSError("not a regular file"))
             is_unclean = _ended_uncleanly(self._path)
             trouble = (_set_log_aside(self._path) if is_unclean else "") or trouble
         damage = self._find_damage(identify, check=check or is_unclean)
@@ -130,10 +131,10 @@ class LedgerFile:
         *,
         check: bool,
     ) -> sqlite3.DatabaseError | None:
-        """Open the file; return what is damaged, None if nothing is.
+        """Open the file; return the error that proves it damaged, None if it is not.
 
-        Only what a second look finds too is damage, after the disk has given all bytes:
-        SQLite also calls it damage when the disk cannot be read for a moment.
+        The error must occur twice, and all bytes must be readable in between: SQLite
+        also reports damage if the disk cannot be read for a moment.
         """
         for is_proof in (False, True):
             try:
@@ -166,7 +167,7 @@ class LedgerFile:
         self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
     def _abandon(self) -> None:
-        """Close the connection, which has failed."""
+        """Close the connection after an error."""
         db, self._db = self._db, None
         with suppress(sqlite3.Error):
             if db is not None:
@@ -187,9 +188,9 @@ def _check_structure(db: sqlite3.Connection) -> None:
 
 
 def close(db: sqlite3.Connection) -> None:
-    """Close *db* with an empty log.
+    """Close *db* after emptying its log.
 
-    Beside a reader SQLite would leave the log as a killed run does.
+    While a reader is active, SQLite would leave a log like that of a killed run.
     """
     with suppress(sqlite3.Error):
         db.execute("PRAGMA busy_timeout = 0")
@@ -200,7 +201,7 @@ def close(db: sqlite3.Connection) -> None:
 def is_usable(path: Path) -> bool:
     """Return whether the file may be opened for writing before a run has checked it.
 
-    To close it merges its log into it; the next run checks the result.
+    Closing it merges its log into it, so the next run is made to check the result.
     """
     if not _has_log(path):
         return True
@@ -211,13 +212,13 @@ def is_usable(path: Path) -> bool:
 
 
 def _suspect(path: Path) -> None:
-    """Let the next run check *path*."""
+    """Make the next run check *path*."""
     with suppress(OSError):
         _beside(path, SUSPECT).touch(0o640)
 
 
 def _ended_uncleanly(path: Path) -> bool:
-    """Return whether a process was killed while it used *path*, or met damage in it."""
+    """Return whether a process was killed while using *path*, or found damage in it."""
     return _has_log(path) or _beside(path, SUSPECT).exists()
 
 
@@ -230,10 +231,10 @@ def _has_log(path: Path) -> bool:
 
 
 def unused_state(path: Path) -> tuple[int, int] | None:
-    """Return when *path* was last changed, and its size; None while it is in use.
+    """Return mtime (ns) and size (bytes) of *path*, None while it is in use.
 
-    SQLite writes to the file itself only when it empties the log, which exists as long
-    as any process has the file open for writing.
+    SQLite writes to the file itself only when it empties the log, and the log exists
+    while any process has the file open for writing.
     """
     if _beside(path, "-wal").exists():
         return None
@@ -242,7 +243,7 @@ def unused_state(path: Path) -> tuple[int, int] | None:
 
 
 def _read_all(path: Path) -> None:
-    """Read *path* and its log; raises OSError if the disk cannot."""
+    """Read *path* and its log; raises OSError if a byte cannot be read."""
     for file in (path, _beside(path, "-wal")):
         with suppress(FileNotFoundError), file.open("rb", buffering=0) as stream:
             while stream.read(CHUNK):
@@ -252,8 +253,8 @@ def _read_all(path: Path) -> None:
 def _begin_session(db: sqlite3.Connection, base: str) -> None:
     """Give the database a new token, within a transaction of *db*.
 
-    Its predecessors are remembered back to *base*, the one of the file itself: a log
-    whose transactions follow upon another token belongs to another file.
+    The tokens since *base*, the one in the file itself, are remembered. A log that
+    does not list the file's token was written for another file.
     """
     rows = db.execute("SELECT value FROM memory WHERE key = ?", (SESSIONS,)).fetchall()
     tokens = rows[0][0].split() if rows else []
@@ -269,14 +270,13 @@ def _begin_session(db: sqlite3.Connection, base: str) -> None:
 def _has_foreign_log(path: Path) -> bool:
     """Return whether the log beside *path* was written for another file.
 
-    An older copy that was restored beside the log of a killed run would be read with
+    If an older copy was restored beside the log of a killed run, SQLite would mix
     pages of both.
     """
     try:
         base = _token(path)
-        uri = (
-            f"{path.absolute().as_uri()}?mode=ro"  # does not write the log to the file
-        )
+        # Read-only: the log is not merged into the file.
+        uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as db:
             ((token,),) = db.execute("PRAGMA application_id")
             if token == base:
@@ -291,8 +291,8 @@ def _has_foreign_log(path: Path) -> bool:
 def _token(path: Path) -> int:
     """Return the token in the file itself, 0 if there is none.
 
-    Not to be called while this process has a connection to the file: closing it here
-    would give up the locks of that connection (POSIX).
+    Must not be called while this process has a connection to the file: closing the
+    descriptor would release the locks of that connection (POSIX, fcntl(2)).
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -309,7 +309,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _is_environment(error: sqlite3.Error, path: Path) -> bool:
-    """Return whether *error* is of the disk or the machine, not of the file *path*."""
+    """Return whether *error* is due to the disk or machine, not to the file *path*."""
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith("SQLITE_READONLY"):
         return not _is_foreign_format(path)
@@ -332,7 +332,7 @@ def _set_aside(path: Path, error: Exception) -> str:
 
 
 def _set_log_aside(path: Path) -> str:
-    """Rename the log beside the ledger at *path* if it is of another ledger.
+    """Rename the log beside the ledger at *path* if it was written for another file.
 
     Returns a message for people, empty if the log belongs to it.
     """

@@ -1,6 +1,6 @@
-"""Reading files that others may have put there: plain ones only, of bounded size.
+"""Read files that others may have created: only regular ones, of limited size.
 
-Links, FIFOs, devices and sockets are never read, and none of them blocks.
+Links, FIFOs, devices and sockets are rejected without blocking.
 """
 
 import errno
@@ -12,30 +12,30 @@ from typing import BinaryIO
 
 PIECE = 1_048_576
 REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
-"""The errno of what these functions raise for a file that is not plain or too large."""
+"""The errno values of errors raised for files that are not regular or too large."""
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_file(path: Path | str, *, dir_fd: int | None = None) -> int:
-    """Return a descriptor of the plain file *path*; raises OSError for anything else.
+    """Return a descriptor of the regular file *path*; raises OSError for others.
 
-    A link is refused where it is the last part of *path*.
+    The last part of *path* must not be a link.
     """
     return _plain(os.open(path, FLAGS, dir_fd=dir_fd), path)
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Open the plain file *path*, or what a link there leads to, for reading.
+    """Open the regular file *path* for reading; a link is followed.
 
-    Raises OSError for anything else, at once.
+    Raises OSError for anything else, without blocking.
     """
     return os.fdopen(_plain(os.open(path, FLAGS & ~os.O_NOFOLLOW), path), "rb")
 
 
 def is_special(path: Path) -> bool:
-    """Return whether *path* is something else than a file, as a FIFO or a folder.
+    """Return whether *path* exists and is not a regular file, such as a FIFO.
 
-    To open a FIFO for reading blocks until something writes to it.
+    Opening a FIFO for reading blocks until another process opens it for writing.
     """
     try:
         return not stat.S_ISREG(path.stat().st_mode)
@@ -44,14 +44,14 @@ def is_special(path: Path) -> bool:
 
 
 def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
-    """Return the bytes of the plain file *path*; raises OSError where there are more.
+    """Return the bytes of the regular file *path*, at most *most*.
 
-    *most* bounds what is read, however the file grows.
+    Raises OSError if it has more, even if it grows while it is read.
     """
     fd = open_file(path, dir_fd=dir_fd)
     parts, left = [], most
     with os.fdopen(fd, "rb") as file:
-        # Not *most* at once: read() allocates that much, however short the file is.
+        # In pieces, because read(most) would allocate *most* bytes.
         while part := file.read(PIECE):
             left -= len(part)
             if left < 0:
@@ -61,9 +61,9 @@ def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> byte
 
 
 def open_below(folder: Path, name: str) -> int:
-    """Return a descriptor of the plain file *name* below *folder*; raises OSError.
+    """Return a descriptor of the regular file *name* below *folder*; raises OSError.
 
-    *name* may have folders in it; links and ".." are refused.
+    *name* may contain folders; links and ".." are rejected.
     """
     *folders, last = _parts(name)
     fd = _folder_below(folder, folders)
@@ -86,7 +86,7 @@ def read_below(folder: Path, name: str, most: int) -> bytes:
 def list_below(folder: Path, name: str) -> list[str]:
     """Return the sorted names in the folder *name* below *folder*; none if missing.
 
-    Raises OSError for a link, and for anything that is not a folder.
+    Raises OSError if it is a link or not a folder.
     """
     try:
         fd = _folder_below(folder, _parts(name))
@@ -100,11 +100,11 @@ def list_below(folder: Path, name: str) -> list[str]:
 
 
 def _plain(fd: int, path: Path | str) -> int:
-    """Return *fd* of *path*; close it and raise OSError if it is no plain file."""
+    """Return *fd* of *path*; close it and raise OSError if it is not a regular file."""
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    raise OSError(errno.EINVAL, "not a plain file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _parts(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Folders for temporary data: where there is room, and removed also after a kill."""
+"""Folders for temporary data: on a disk with space, and removed even after a kill."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from bikecollect.storage.files import flock
 PREFIX, SUFFIX = "bikecollect-", ".scratch"
 OURS = re.compile(rf"{PREFIX}[^/]+{re.escape(SUFFIX)}")
 ROOM = 1 << 30
-"""Free bytes that a place should have; if none has, the one with most is used."""
+"""Free bytes that a place should have; if none has, the one with the most is used."""
 NEW = 60.0
-"""Seconds in which an empty folder may be a new one that is not locked yet."""
+"""Seconds for which an empty folder may be a new one that is not locked yet."""
 PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 """The usual places of large temporary data; `/tmp` is often in memory."""
 
@@ -25,8 +25,8 @@ PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 def scratch() -> Iterator[Path]:
     """Yield a new private folder, removed at the end.
 
-    It is in $TMPDIR if that is set. Folders that killed processes of this user left
-    in the same place are removed.
+    It is in $TMPDIR if that is set. Folders left there by killed processes of this
+    user are removed.
     """
     parent = _choose_place()
     _remove_leftovers(parent)

@@ -13,7 +13,7 @@ from bikecollect.storage.files.regular_file import read_file
 MAX_BYTES = 65_536
 PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
 PATIENCE, POLL = 10.0, 0.05
-"""Seconds to wait for another run that requests a token, and between two looks."""
+"""Seconds to wait for another run that requests a token, and between two checks."""
 
 
 class TokenFile:
@@ -24,9 +24,9 @@ class TokenFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the file while the context lasts, so that one run requests a token.
+        """Lock the file during the context, so that only one run requests a token.
 
-        After `PATIENCE` seconds, or if locking fails, the run continues without it.
+        After `PATIENCE` seconds, or if locking fails, the context begins without it.
         """
         fd = None
         with suppress(OSError):
@@ -43,7 +43,7 @@ class TokenFile:
                 os.close(fd)
 
     def read(self) -> str:
-        """Return the text in the file, empty if there is none that only we can read."""
+        """Return the text in the file, empty if it is missing or others can read it."""
         try:
             info = self._path.lstat()
             if info.st_uid != os.geteuid() or info.st_mode & 0o077:
@@ -53,7 +53,7 @@ class TokenFile:
             return ""
 
     def write(self, text: str) -> None:
-        """Replace the text in the file, which others cannot read at any moment."""
+        """Replace the text in the file; others cannot read it at any time."""
         new = self._path.with_name(f"{self._path.name}.{process.run_id()}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:

@@ -1,4 +1,4 @@
-"""Files that decide what runs: their owner, and who else may change them."""
+"""Check files on which the program relies: who owns them, and who may change them."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from bikecollect.storage.files.regular_file import read_file
 SECRET_BYTES = 4_096
 ROOT = 0
 LINKS = 40
-"""The number of links that Linux follows."""
+"""The maximum number of links that Linux follows, see path_resolution(7)."""
 
 
 def check_file(path: Path) -> None:
@@ -28,12 +28,12 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise SettingsError if others may put files into the folder *path*."""
+    """Raise SettingsError if others may create files in the folder *path*."""
     for place in _link_targets(path):
         _check(place)
-    if path.is_dir() and _others_write(path):  # sticky, else refused above
+    if path.is_dir() and _others_write(path):  # sticky, or rejected above
         raise UntrustedFile(
-            f"others may put files into {path}: use a folder that only you may write "
+            f"others may create files in {path}: use a folder that only you can write "
             "to",
             f"mkdir -m 700 {quoted(path / 'mine')}, and move it there",
         )
@@ -46,8 +46,8 @@ def check_owner(path: Path, root: Path) -> None:
         return
     owner, me = user_name(owners.pop()), user_name(os.geteuid())
     raise UntrustedFile(
-        f"{path} belongs to the user {owner}: run bikecollect as {owner}, or take the "
-        "folder over",
+        f"{path} belongs to the user {owner}: run bikecollect as {owner}, or change "
+        "the owner",
         f"sudo chown -R {me} {quoted(root)}",
     )
 
@@ -63,9 +63,10 @@ def check_closed(path: Path) -> None:
 
 
 def others_read(path: Path) -> bool:
-    """Return whether others than the owner, or those root allowed, may read *path*.
+    """Return whether users other than the intended ones may read *path*.
 
-    Allowed are the owner's private group, and any group of a file that root owns.
+    Intended are the owner, the owner's private group, and the group of a file that
+    root owns.
     """
     info = path.stat()
     if info.st_mode & 0o007:
@@ -109,7 +110,7 @@ def read_credential(path: Path) -> str:
 def credential(name: str) -> Path | None:
     """Return the path of the service's credential *name*, None if it has none.
 
-    A name with a slash is refused: it could lead anywhere.
+    A name with a slash is ignored, because it could lead out of the folder.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder or "/" in name:
@@ -136,8 +137,8 @@ def read_setting(key: str, name: str, path: Path) -> str:
 def weak_parent(path: Path) -> Path | None:
     """Return the nearest folder above *path* that others may rename, None for none.
 
-    `check_file` looks at the nearest folder only; a user who may write to a folder may
-    replace any folder in it.
+    `check_file` checks only the nearest folder, but a user who may write to a folder
+    may replace any folder in it.
     """
     for folder in path.absolute().parents[:-1]:
         info = folder.parent.stat()
@@ -167,7 +168,7 @@ def user_name(uid: int) -> str:
 
 
 def _link_targets(path: Path) -> Iterator[Path]:
-    """Yield *path* and, link by link, what it leads to; skip what does not exist."""
+    """Yield *path* and the target of each link that it leads to, if they exist."""
     for _ in range(LINKS):
         if not os.path.lexists(path):
             return
@@ -210,8 +211,8 @@ def _others_write(path: Path) -> bool:
 def _is_private_group(path: Path, gid: int) -> bool:
     """Return whether only the user of this process is in the group *gid*.
 
-    Many systems give each user such a group, and a umask that lets it write. The
-    group's bits mean something else if the file has an access control list.
+    Many systems give each user such a group, and a umask that lets it write. If the
+    file has an access control list, the group's bits have another meaning.
     """
     import grp  # only where a group may write
     import pwd

@@ -1,4 +1,4 @@
-"""Damage of the stored data that only people can repair: files, the archive."""
+"""Find damage of daily files and of the archive that only people can repair."""
 
 import json
 import os
@@ -16,7 +16,7 @@ DAMAGED = (
     "SELECT f.file, count(b.slot) FROM files AS f CROSS JOIN main.blocks AS b"
     " ON b.file = f.file WHERE f.damaged = 1 GROUP BY f.file ORDER BY f.file"
 )
-"""CROSS JOIN: SQLite starts with the few damaged files, mostly none."""
+"""CROSS JOIN makes SQLite start with the damaged files, of which there are few."""
 ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
 MOST_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
@@ -25,7 +25,7 @@ SUMMARIES = frozenset({"coverage", "profile"})
 
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
-    """Return what is damaged or missing, a message each. Raises StorageError."""
+    """Return a message for everything damaged or missing. Raises StorageError."""
     return [
         *_missing_ledger(system),
         *_damaged_files(system, history),
@@ -34,15 +34,15 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
 
 
 def lacks_ledger(system: SystemFolder) -> bool:
-    """Return whether there are daily files, but no ledger nor a bad link to one."""
+    """Return whether there are daily files but no ledger, nor a broken link to one."""
     folder = system.path / STATUS
     return not os.path.lexists(system.ledger) and any(folder.glob("*.csv"))
 
 
 def prepare_archive(system: SystemFolder, history: History) -> None:
-    """Make sure that the archive is there to write to; create and mark a new one.
+    """Ensure that the archive can be written to; create and mark it if it is new.
 
-    Raises SettingsError if it has no marker and lacks all days that it should have:
+    Raises SettingsError if it has no marker and none of the days that it should have:
     most likely its disk is not mounted.
     """
     archive = system.path.parent / ARCHIVE
@@ -103,15 +103,15 @@ def _missing_days(system: SystemFolder, history: History) -> Iterator[str]:
     yield from _lost_days(system, archive, lost)
     if replaceable:
         yield (
-            f"{_days(replaceable)} missing or damaged in {archive}, but can be made "
-            f"again; run: bikecollect compact {system.system_id}"
+            f"{_days(replaceable)} missing or damaged in {archive}, but can be "
+            f"recreated; run: bikecollect compact {system.system_id}"
         )
 
 
 def _lost_days(
     system: SystemFolder, archive: Path, days: Sequence[str]
 ) -> Iterator[str]:
-    """Yield that archived *days* without CSV are lost, and how to go on."""
+    """Yield a message that the archived *days* are lost, with the remedies."""
     if days:
         yield (
             f"{_days(days)} missing or damaged in {archive}, and the CSV was removed; "
@@ -127,9 +127,9 @@ def _days(days: Sequence[str]) -> str:
 
 
 def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[str]:
-    """Return the datasets of *day* whose file is missing or of another size.
+    """Return the datasets of *day* whose file is missing or has another size.
 
-    *parts* are those of the ledger. The content is not read: `status` must be quick.
+    *parts* is the ledger's JSON. The content is not read: `status` must be quick.
     """
     try:
         sizes = {name: part["bytes"] for name, part in json.loads(parts).items()}

@@ -1,4 +1,4 @@
-"""Accepting a loss: removes lost blocks or a run from the ledger, with a note in it."""
+"""Remove lost blocks or a run from the ledger, and leave a note of it there."""
 
 import json
 from collections.abc import Callable
@@ -24,9 +24,10 @@ OF_DAY = "SELECT DISTINCT file FROM main.blocks WHERE substr(file, 16, 10) = ?"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forgetter:
-    """Removes what is lost for good from the ledger of *system*. Raises StorageError.
+    """Removes what is irrecoverably lost from the ledger of *system*.
 
-    Nothing that can still be read is removed. Needs the lock and an open ledger.
+    Nothing that can still be read is removed. Requires the lock and an open ledger.
+    Every method raises StorageError.
     """
 
     system: SystemFolder
@@ -81,7 +82,7 @@ class Forgetter:
         return self.store.crc(block.span) != block.span.crc
 
     def _is_day_lost(self, day: str) -> bool:
-        """Return whether the archive lacks the rows of *day*, or has other bytes."""
+        """Return whether the archive has no valid rows of *day*, by their checksum."""
         path = self.system.path.parent / ARCHIVE / STATUS
         path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
         rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
@@ -94,7 +95,7 @@ class Forgetter:
         return True
 
     def _revoke_certificate(self, day: str) -> None:
-        """Set the certificate of *day* aside: `compact` would restore the day by it."""
+        """Rename the certificate of *day*: `compact` would restore the day from it."""
         folder = self.system.path.parent / ARCHIVE / "certificates"
         path = folder / f"system_id={self.system.system_id}" / f"{day}.json"
         with suppress(FileNotFoundError):

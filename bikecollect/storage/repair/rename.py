@@ -1,4 +1,4 @@
-"""Renaming a system: its folder, its days in the archive, and its alert state."""
+"""Rename a system: its folder, its days in the archive, and its alert state."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 class SystemRename:
     """Renames the system *old* in the folder *data* to *new*.
 
-    A rename that was interrupted is completed by the same call.
+    Repeating the call completes a rename that was interrupted.
     """
 
     data: Path
@@ -75,7 +75,7 @@ class SystemRename:
         return moves
 
     def _lock(self, stack: ExitStack) -> None:
-        """Hold the system's lock, and wait for no reader."""
+        """Hold the system's lock; raises LockBusy if a process reads its files."""
         for name in (self.old, self.new):
             folder = self.data / name
             if folder.exists():
@@ -105,7 +105,7 @@ class SystemRename:
                 temporary.replace(path)
 
     def _move_alert_state(self) -> None:
-        """Keep the incidents and the waiting mails; skipped on errors."""
+        """Move the incidents and the waiting mails; errors are ignored."""
         pairs = [
             (
                 data_folder.alert_state_path(self.old, str(self.data / self.old)),

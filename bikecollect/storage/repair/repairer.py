@@ -1,6 +1,5 @@
-"""Repair of daily files: rewrites blocks that are proven by their checksums."""
+"""Repair daily files: rewrite blocks that are proven by their checksums."""
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.files.durable import (
-    make_folder,
     replacing,
-    sync_folder,
     write_all,
 )
 from bikecollect.storage.ledger import Ledger
@@ -31,7 +28,7 @@ REPLACE = (
 
 
 class _File(NamedTuple):
-    """A daily file as the ledger knows it."""
+    """A daily file as recorded in the ledger."""
 
     name: str
     end: int
@@ -43,8 +40,8 @@ class _File(NamedTuple):
 class Repairer:
     """Rewrites the changed daily files of a system's *folder*. Raises StorageError.
 
-    A file is written only if each block that the ledger has in it is proved by its
-    checksum; the changed file is kept in *aside*. Needs the lock and an open ledger.
+    A file is rewritten only if its checksum proves every block that the ledger has in
+    it; the changed file is kept in *aside*. Requires the lock and an open ledger.
     """
 
     folder: Path
@@ -69,10 +66,10 @@ class Repairer:
         return [Block.from_row(row) for row in self.ledger.all(BLOCKS, file.name)]
 
     def _correct_ledger(self, blocks: Sequence[Block]) -> int:
-        """Correct slot and rows of *blocks* as their lines say; return how many.
+        """Correct slot and rows of *blocks* in the ledger; return how many changed.
 
-        The ledger was edited, and the checksums prove the lines. Of two blocks of
-        one slot the one with the right slot stays.
+        The checksums prove the lines of the file, so the ledger was edited. If two
+        blocks have one slot, the one whose lines have it is kept.
         """
         wrong = []
         for block in blocks:
@@ -118,7 +115,7 @@ class Repairer:
             slots = damaged or [block.slot for block in blocks]
             return Repair(file.name, len(blocks), slots)
         self.ledger.mark_damaged(file.name)
-        self._keep_aside(file.name)
+        self.store.keep_aside(file.name, self.aside)
         if blocks:
             self._write(file.name, header, blocks, respelled)
         else:
@@ -130,7 +127,7 @@ class Repairer:
     def _read(
         self, file: _File, blocks: Sequence[Block]
     ) -> tuple[bytes, dict[Sum, bytes]]:
-        """Return the file's first line, and its respelled blocks by their sums."""
+        """Return the file's header, and the restored text of its changed blocks."""
         header = self.store.header(file.name)
         is_ours = header.startswith(b"slot,") and file.header_crc in {
             None,
@@ -146,20 +143,6 @@ class Repairer:
             raise StorageError(f"cannot read {file.name}: {error}") from error
         return header if is_ours else respelled.header, texts
 
-    def _keep_aside(self, file: str) -> None:
-        path = self.folder / file
-        try:
-            make_folder(self.aside)
-            number = 1
-            while (target := self.aside / f"{path.name}.{number}.changed").exists():
-                number += 1
-            os.link(path, target)
-            sync_folder(self.aside)
-        except OSError as error:
-            raise StorageError(
-                f"cannot keep {path} in {self.aside}: {error}"
-            ) from error
-
     def _write(
         self,
         file: str,
@@ -167,7 +150,7 @@ class Repairer:
         blocks: Sequence[Block],
         respelled: dict[Sum, bytes],
     ) -> None:
-        """Write *file* with *blocks* in one step, then record their new positions."""
+        """Replace *file* by *blocks* atomically, then record their new positions."""
         spans = []
         size = len(header) + sum(b.span.end - b.span.start for b in blocks)
         with replacing(self.folder / file, size) as fd:

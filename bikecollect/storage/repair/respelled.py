@@ -1,8 +1,8 @@
-"""Blocks in a CSV that a spreadsheet saved: the same cells, spelled with other bytes.
+"""Restore blocks of a CSV that a spreadsheet saved with the same cells in other bytes.
 
 A spreadsheet changes the ends of lines, quotes, the separator, the encoding, the order
 of columns, `true` to `TRUE`, `0.5` to `0,5`. A block is accepted only if its rows,
-written as we write them, have the checksum in the ledger: nothing is guessed.
+encoded in our format, have the checksum in the ledger.
 """
 
 import csv
@@ -19,7 +19,7 @@ from bikecollect.storage.csv_format import COLUMNS, read_cells
 Sum = tuple[int, int]
 """crc32 and length of a block."""
 Spelling = Callable[[str, str], str]
-"""Returns a cell as it was first written, given its column."""
+"""Returns the original form of a cell, given its column and the changed cell."""
 ENCODINGS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
@@ -38,8 +38,8 @@ def sum_of(text: bytes) -> Sum:
 class RespelledFile:
     """The daily file *path*, which a spreadsheet may have saved; raises OSError.
 
-    *crc* is that of its first line as it was, None if unknown. *header* is that line,
-    empty if the file has other columns.
+    *crc* is the crc32 of its original first line, None if unknown. *header* is that
+    line, empty if it cannot be restored.
     """
 
     def __init__(self, path: Path, crc: int | None) -> None:
@@ -60,7 +60,7 @@ class RespelledFile:
         self.header = csv_text([self._order]).encode("utf-8") if self._order else b""
 
     def blocks(self, wanted: Container[Sum]) -> Iterator[bytes]:
-        """Yield the blocks whose sums are *wanted*, as they were first written."""
+        """Yield the original bytes of the blocks whose sums are in *wanted*."""
         if not self._order:
             return
         with suppress(csv.Error, UnicodeError), self._open() as lines:
@@ -89,7 +89,7 @@ class RespelledFile:
 
 
 def _order(names: Sequence[str], crc: int | None) -> list[str]:
-    """Return the columns *names* in their first order, empty if that is unknown."""
+    """Return the columns *names* in their original order, empty if unknown."""
     ours = [name for name in COLUMNS if name in names]
     derived = [name for name in names if name not in COLUMNS]
     if len(ours) != len(COLUMNS) or len(set(names)) != len(names):
@@ -110,7 +110,7 @@ def _with_flags(_: str, cell: str) -> str:
 
 
 def _with_decimals(column: str, cell: str) -> str:
-    """Return *cell* with its own decimal point: a share is 0.5, 1.0 or 0.0."""
+    """Return *cell* with a decimal point, as ratios are written: 0.5, 1.0 or 0.0."""
     if column in COLUMNS or not cell.replace(",", "").replace(".", "").isdigit():
         return FLAGS.get(cell, cell)
     number = cell.replace(",", ".")

@@ -1,1 +1,1 @@
-"""Bounds of what is kept: payloads, what was rejected or set aside."""
+"""Limits of kept and rejected payloads and of files that were set aside."""

@@ -1,4 +1,4 @@
-"""Removes kept payloads after their days."""
+"""Remove kept payloads when they are old enough."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +15,9 @@ def prune_kept(
 ) -> None:
     """Remove the payloads in *folder* of days before *first_day*; raises OSError.
 
-    Those of the *newest* days stay: a clock that was ahead once is no reason to remove
-    what `backfill` may need. *list_payloads* returns the payloads of a day; files of
-    others stay.
+    The *newest* days that have payloads are kept in any case: if the clock was ahead
+    once, `backfill` may still need them. *list_payloads* returns the payloads in the
+    folder of a day; other files are not removed.
     """
     days = sorted(path for path in folder.glob(DAYS) if path.is_dir())
     for day in days[: -newest or None]:

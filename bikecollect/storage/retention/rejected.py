@@ -1,7 +1,7 @@
-"""Bounds the folder of rejected payloads, and the files set aside in it.
+"""Limit the folder of rejected payloads and of files set aside.
 
-A publisher who changes a feed for months, or a disk that damages files daily, must not
-fill the disk. What `backfill` may still need is not removed within its days.
+A feed that is not understood for months, or files that are damaged daily, must not
+fill the disk. Payloads that `backfill` may still need are not removed.
 """
 
 import os
@@ -15,17 +15,17 @@ from bikecollect.core.text import size
 
 REASON = ".reason.txt"
 FEW = "(of such payloads the newest 32 MiB are kept)\n"
-"""The end of the reason of a payload of which few are kept."""
+"""Ends the reason of a payload of a kind of which few are kept."""
 LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
-"""The size of a very large payload, and the room for payloads of which few are kept."""
+"""Bytes of a very large payload, and for all payloads of which few are kept."""
 MOST_PAYLOADS, PAYLOAD_BYTES = 20_000, 1024**3
-"""Rejected payloads that are kept: those of 70 days of five-minute slots."""
+"""Maximum rejected payloads (70 days of five-minute slots), and their bytes."""
 MOST_OTHERS, OTHER_BYTES = 200, 256 * 1024 * 1024
-"""Files that are kept of what was set aside: torn ends and changed daily files."""
+"""Maximum other files (torn ends, changed daily files), and their bytes."""
 
 
 class _RejectedFile(NamedTuple):
-    """A file, and the time by which it is kept, in epoch seconds."""
+    """A file; its *time* (epoch seconds) is the slot of a payload, else its mtime."""
 
     time: float
     name: str
@@ -35,14 +35,15 @@ class _RejectedFile(NamedTuple):
 def thin_out(folder: Path, names: Iterable[str], reason: Callable[[str], str]) -> None:
     """Remove the oldest payloads of which few are kept, beyond `MOST_FEW` bytes.
 
-    *names* are those of the payloads in *folder*, newest first.
+    *names* are the payloads in *folder*, newest first; *reason* returns the reason of
+    one.
     """
     room = MOST_FEW
     for name in names:
         with suppress(OSError):
             count = (folder / name).lstat().st_size
             if count > LARGE or reason(name).endswith(FEW):
-                if room < count and room < MOST_FEW:  # the newest one stays
+                if room < count and room < MOST_FEW:  # the newest one is kept
                     _remove(folder, name)
                 room -= count
 
@@ -50,7 +51,8 @@ def thin_out(folder: Path, names: Iterable[str], reason: Callable[[str], str]) -
 def bound(folder: Path, needed_since: float) -> str:
     """Remove the oldest files in *folder* beyond the limits; return a text for people.
 
-    None of a time from *needed_since* on is removed. The text is empty if nothing was.
+    Files from *needed_since* (epoch seconds) on are kept. The text is empty if nothing
+    was removed.
     """
     payloads, others = [], []
     with suppress(OSError), os.scandir(folder) as entries:
@@ -83,7 +85,7 @@ def bound(folder: Path, needed_since: float) -> str:
 def _beyond(
     files: list[_RejectedFile], most: int, most_bytes: int, needed_since: float
 ) -> list[_RejectedFile]:
-    """Return the oldest of *files* beyond the limits that are not needed."""
+    """Return the oldest of *files*, beyond the limits and before *needed_since*."""
     kept = kept_bytes = 0
     beyond = []
     for file in sorted(files, reverse=True):
@@ -105,8 +107,8 @@ def _remove(folder: Path, name: str) -> bool:
 
 
 def _slot(name: str) -> float:
-    """Return the slot of the payload *name*; of a foreign file the latest time."""
+    """Return the slot of the payload *name*, infinity if it has none."""
     try:
         return float(from_stamp(name.partition(".")[0]))
     except ValueError:
-        return float("inf")  # not ours: never removed
+        return float("inf")  # not a payload of ours: never removed

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
-"""The plausible slots: a wrong clock, or an edit, may have written others."""
+"""The plausible slots; others may be due to a wrong clock or an edited ledger."""
 RUNS = f"{WITHIN} AND slot >= {CLOCK_FLOOR}"
 ENDS = (
     "SELECT min(slot), max(slot) FROM ("
@@ -21,14 +21,14 @@ ENDS = (
     " UNION ALL SELECT max(last) FROM packed_runs)"
 )
 STATION_ENDS = ENDS.replace("slot_blocks", "blocks")
-"""The same in a ledger without views: of the blocks of stations only."""
+"""`ENDS` for a ledger without views: only of blocks of stations."""
 FIRST = (
     f"SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs WHERE {RUNS}"
     " UNION ALL SELECT min(first) FROM packed_runs"
     f" UNION ALL SELECT * FROM (SELECT slot FROM slot_blocks WHERE {WITHIN}"
     " AND source NOT GLOB 'backfill * *' ORDER BY slot LIMIT 1))"
 )
-"""The source of an import is `backfill KIND PATH`, that of a kept payload one word."""
+"""Imported blocks are excluded: their source is `backfill KIND PATH`, three words."""
 
 
 def ends(db: "Connection") -> tuple[Slot, Slot] | None:
@@ -38,18 +38,18 @@ def ends(db: "Connection") -> tuple[Slot, Slot] | None:
 
 
 def first_collected(db: "Connection") -> Slot | None:
-    """Return the first slot that has a run, or a block that a run has written.
+    """Return the first slot that has a run, or a block that was not imported.
 
-    Slots imported from another archive may be older; None if there are only such.
+    None if there is none. Slots imported from another archive may be older.
     """
     (first,) = db.execute(FIRST).fetchone()
     return None if first is None else Slot(first)
 
 
 def first_expected(db: "Connection") -> Slot | None:
-    """Return the first collected slot, or if there is none, the first imported one.
+    """Return the first slot that counts as expected, None if there is none.
 
-    Nothing was expected before it.
+    It is the first collected slot, or else the first imported one.
     """
     first = first_collected(db)
     if first is not None:

@@ -1,4 +1,4 @@
-"""The lines that a run has written to the log files of its system."""
+"""Find the lines that a run wrote to the log files of its system."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +22,6 @@ def log_lines(folder: Path, run_id: str) -> list[str]:
 
 
 def _age(path: Path) -> int:
-    """Return the number in a log file's name: the older, the higher."""
+    """Return the number in a log file's name; older files have higher ones."""
     number = path.suffix.removeprefix(".")
     return int(number) if number.isdigit() else 0

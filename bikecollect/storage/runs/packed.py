@@ -1,8 +1,8 @@
-"""Runs of days that were archived long ago, packed into one row of the ledger per day.
+"""Runs of days archived long ago, packed into one row of the ledger per day.
 
-A year of runs takes 78 MB as rows and 9 MB packed; the table `runs`, which each fetch
-writes to, has the runs of the last five weeks. Every function raises DatabaseError if
-a packed day is damaged.
+A year of runs takes 78 MB as rows and 9 MB packed; the table `runs`, to which each
+fetch writes, has only the last five weeks. Every function raises DatabaseError if a
+packed day is damaged.
 """
 
 import json
@@ -52,7 +52,7 @@ ACCOUNT = (
     "uptime",
     "awake",
 )
-"""The columns that the account of the past needs, which are packed on their own."""
+"""The columns needed to account for slots, which are packed separately."""
 DETAILS = tuple(name for name in COLUMNS if name not in ACCOUNT)
 DAYS = "FROM packed_runs WHERE last >= ? AND first < ?"
 FLAGS = (
@@ -62,14 +62,14 @@ FLAGS = (
     " AND run_id IN (SELECT r.run_id FROM runs AS r WHERE r.flags <> ''"
     " AND r.slot >= :begin AND r.slot < :end)"
 )
-"""In ledgers of an older schema the flags of a block are stored with its run only."""
+"""In ledgers of an older schema the flags of a block are stored only with its run."""
 Row = Sequence[Any]
 
 
 def pack(db: "Connection", day: str, begin: Slot, end: Slot) -> int:
     """Move the runs from *begin* to before *end* into the packed *day*.
 
-    To be called within a transaction. Returns the number of runs of the day.
+    Must be called within a transaction. Returns the number of runs of the day.
     """
     span = {"begin": begin, "end": end}
     where = "FROM runs WHERE slot >= :begin AND slot < :end"
@@ -91,7 +91,8 @@ def accounts(
 ) -> Iterator[Row]:
     """Yield the columns *names* of each packed run from *since* to before *until*.
 
-    They are of `ACCOUNT`. The days before and after are included, as neighbours.
+    *names* are columns of `ACCOUNT`. The packed days before and after the span are
+    included.
     """
     before = "SELECT max(last) FROM packed_runs WHERE last < ?"
     after = "SELECT min(first) FROM packed_runs WHERE first >= ?"
@@ -103,7 +104,7 @@ def accounts(
 
 
 def newest_first(db: "Connection", since: Slot, until: Slot) -> Iterator[list[Row]]:
-    """Yield the rows of each packed day, only those from *since* to before *until*."""
+    """Yield the rows of each packed day, those from *since* to before *until*."""
     sql = f"SELECT day {DAYS} ORDER BY last DESC"
     for (day,) in db.execute(sql, (since, until)).fetchall():
         yield [row for row in _unpack_day(db, day) if since <= row[1] < until]
@@ -126,7 +127,7 @@ def select(
 
 
 def find(db: "Connection", run_id: str) -> tuple[str, list[Row]]:
-    """Return the packed day of the run *run_id*, and its row, if there is one."""
+    """Return the packed day of the run *run_id* and its row, both empty if absent."""
     quoted = json.dumps(run_id)
     for day, blob in db.execute("SELECT day, account FROM packed_runs"):
         if quoted in _inflate(blob, day):
@@ -161,7 +162,7 @@ def drop(db: "Connection", day: str) -> None:
 
 
 def _store(db: "Connection", day: str, rows: list[Row]) -> None:
-    """Replace the packed *day* by *rows*; without any it is removed."""
+    """Replace the packed *day* by *rows*; remove it if there are none."""
     drop(db, day)
     if rows:
         rows.sort(key=lambda row: (row[1], row[2]))
@@ -208,6 +209,6 @@ def _inflate(blob: bytes, day: str) -> str:
 
 
 def _database_error() -> "type[DatabaseError]":
-    from sqlite3 import DatabaseError  # this module is imported without it elsewhere
+    from sqlite3 import DatabaseError  # not at the top: not needed by all importers
 
     return DatabaseError

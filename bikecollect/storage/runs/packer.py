@@ -1,4 +1,4 @@
-"""Packs the runs of days that were archived long ago, and shrinks the ledger."""
+"""Pack the runs of days archived long ago, and shrink the ledger."""
 
 import logging
 from collections.abc import Container, Iterator
@@ -14,9 +14,9 @@ from bikecollect.storage.runs import packed
 log = logging.getLogger(__name__)
 
 BATCH = 31
-"""Days that are packed while the lock is held."""
+"""Maximum days that are packed while the lock is held."""
 MOST_FREE = 8 * 1024 * 1024
-"""The ledger is rewritten if it has this many unused bytes."""
+"""Unused bytes from which the ledger is rewritten."""
 FIRST_RUN = "SELECT min(slot) FROM runs WHERE slot >= ? AND slot < ?"
 NEWEST_RUN = f"SELECT max(slot) FROM runs WHERE slot BETWEEN {EARLIEST} AND {LATEST}"
 
@@ -25,8 +25,8 @@ NEWEST_RUN = f"SELECT max(slot) FROM runs WHERE slot BETWEEN {EARLIEST} AND {LAT
 class RunPacker:
     """Packs runs in *ledger*, which is open, by the days of *zone*.
 
-    Raises StorageError. Each day is one transaction: a killed process leaves its runs
-    either packed or as they were, and the next call continues.
+    Raises StorageError. Each day is one transaction: if the process is killed, a day is
+    either packed or unchanged, and the next call continues.
     """
 
     ledger: Ledger
@@ -35,8 +35,8 @@ class RunPacker:
     def pack(self, archived: Container[str], now: float) -> bool:
         """Pack the *archived* days that are old; return whether there may be more.
 
-        A day is old five weeks before *now*, or before the newest run if that is
-        earlier: what the alerts read stays unpacked, also after a long outage.
+        A day is old if it ended five weeks before *now* and before the newest run: the
+        runs that alerts read stay unpacked, also after a long outage.
         """
         days = list(self._old_days(archived, now))
         for day in days[:BATCH]:

@@ -1,4 +1,4 @@
-"""The dataset of single vehicles: how its rows are written."""
+"""The dataset of single vehicles: the format of its rows."""
 
 ALONE = "no-stations"
-"""The flag of a block whose payload has no stations: it accounts for the slot."""
+"""The flag of a vehicle block that accounts for a slot, as there are no stations."""

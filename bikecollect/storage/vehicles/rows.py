@@ -1,4 +1,4 @@
-"""Vehicles as the lines of a daily file; the only definition of that format."""
+"""Vehicles as rows of a daily file: the only definition of that CSV format."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
@@ -31,7 +31,7 @@ def encode(
 ) -> EncodedRows:
     """Return the rows of *slot*, one for each of *vehicles*, in their order.
 
-    Pure: the same arguments give the same bytes.
+    The same arguments always give the same bytes.
     """
     text = csv_text(_rows(slot, fetched_at, vehicles, zone))
     return EncodedRows(text.encode("utf-8"), len(vehicles))
