@@ -43,7 +43,7 @@ class AlertPaths(NamedTuple):
 class RunAlerts:
     """The alerts of one run: the *state* after it, and the *events* to report.
 
-    *is_held_back*: there are events, but others may have been reported within the hour.
+    *is_held_back* is set if the events are not sent, to limit reports to one an hour.
     """
 
     run: Run
@@ -58,18 +58,18 @@ class RunAlerts:
 
 FEW_RUNS = 8
 GRACE = 7 * DAY
-"""Seconds by which a CSV may outlive its `csv_days` without a signal."""
+"""Seconds after `csv_days` at which a CSV that was not removed becomes a signal."""
 Notification = Sequence[tuple[Event, RunAlerts]]
 """The events of one kind and type, which are reported together."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Alerter:
-    """Decides what is reported; *dispatcher* makes the object that reports it.
+    """Decides what is reported; *dispatcher* returns the object that reports it.
 
-    *mails* and *digests* are set if the settings ask for them, *has_channel* if they
-    name any channel. *mail_settings* is the fingerprint of the mail settings.
-    CSV files are kept for *csv_days*. *after* slots are lost before the first report.
+    *mails* and *digests* are set if the settings enable them, *has_channel* if they
+    have any alert channel. *mail_settings* is the fingerprint of the mail settings. CSV
+    files are kept for *csv_days*. The first report follows after *after* lost slots.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -109,7 +109,7 @@ class Alerter:
         with ExitStack() as stack:
             evaluated = evaluate(stack)
             notifications = _grouped(evaluated)
-            # Nearly always there is nothing to report, and nothing is imported for it.
+            # Usually there is nothing to report, and nothing is imported for it.
             is_needed = notifications or any(map(self._has_mail, evaluated))
             dispatcher = self.dispatcher() if is_needed else None
             spooled = [dispatcher.spool(n) for n in notifications] if dispatcher else []
@@ -143,7 +143,7 @@ class Alerter:
     def _noted(
         self, run: Run, observed: Mapping[str, Signal | None], stack: ExitStack
     ) -> RunAlerts:
-        """Return the alerts of what was *observed* beside the runs."""
+        """Return the alerts for signals that were *observed* outside of a fetch."""
         state_file, ledger, before = self._loaded(run, stack)
         incidents, events = step(before.incidents, run.slot, observed, self.interval)
         after = before._replace(incidents=incidents)
@@ -152,14 +152,14 @@ class Alerter:
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
     def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
-        """Return the alerts of *run*, none if it was reported before."""
+        """Return the alerts of *run*; no events if it was reported before."""
         paths = self.systems[run.system_id]
         state_file, ledger, before = self._loaded(run, stack)
         if run.run_id in before.told:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
         before = self._with_mail_settings(self._plausible(before, run, ledger))
         before = self._with_ledger(before, run, ledger)
-        # A run of an unknown time is reported as of the latest known slot.
+        # A run whose time is unknown is reported for the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
         today = day_of(slot, paths.system.zone)
         room = space.measure(paths.system.path)
@@ -217,10 +217,10 @@ class Alerter:
     def _plausible(
         self, state: AlertState, run: Run, ledger: AlertLedger
     ) -> AlertState:
-        """Return *state* without slots of a time when the clock was wrong.
+        """Return *state* without slots from a time when the clock was wrong.
 
-        Else a clock that was ahead once would mute the alerts until that time. What has
-        closed in the future was an error of the clock: nothing returns to it.
+        Otherwise a clock that was ahead once would mute the alerts until that time. An
+        incident closed in the future is dropped: no later problem continues it.
         """
         seen = state.seen or run.slot
         is_ahead = seen > run.slot + self.interval
@@ -240,7 +240,7 @@ class Alerter:
     ) -> AlertState:
         """Return *state* with open incidents that only the ledger has; once a day.
 
-        A kill between the two writes leaves such an incident; nothing else closes it.
+        They exist if a run was killed between the two writes, and would stay open.
         """
         if state.archive_day == day_of(
             run.slot, self.systems[run.system_id].system.zone
@@ -265,12 +265,12 @@ class Alerter:
             return {}
         text = (
             f"the CSV of {oldest} was not archived and removed after "
-            f"{self.csv_days} days: `bikecollect compact` does not run, or fails"
+            f"{self.csv_days} days: `bikecollect compact` does not run or fails"
         )
         return {"archive": Signal("not-archived", text)}
 
     def _with_mail_settings(self, state: AlertState) -> AlertState:
-        """Return *state*; what it knows of the mail server ends with a new setting."""
+        """Return *state*, without the mail server's errors if its settings changed."""
         if not self.mails or state.mail_settings == self.mail_settings:
             return state
         was_known = bool(state.mail_settings)
@@ -281,7 +281,7 @@ class Alerter:
         )
 
     def _has_mail(self, alerts: RunAlerts) -> bool:
-        """Return whether mails wait, could not be sent, or a digest may be due."""
+        """Return whether mails wait or could not be sent, or a digest may be due."""
         if not self.mails:
             return False
         system, state = alerts.paths.system, alerts.state
@@ -297,15 +297,16 @@ class Alerter:
         if seen is None or grid.next(seen) >= run.slot:
             return None
         if _is_of_wrong_clock(run):
-            return None  # the next run with a right clock knows
+            return None  # the next run with a correct clock reports them
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, grid, filled, runs)
 
 
 def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
-    """Return whether *state*, of an earlier version, is another user's old one.
+    """Return whether *state*, written by an earlier version, is out of date.
 
-    Earlier versions kept it in the user's state folder only.
+    Earlier versions kept it only in a user's state folder; another user may have
+    collected since.
     """
     if state.revision or state.seen is None:
         return False
@@ -338,7 +339,7 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _save(alerts: RunAlerts) -> None:
-    # The state first: the ledger gets all its incidents again with the next change.
+    # The state first: the next change writes all its incidents to the ledger again.
     alerts.state_file.save(alerts.state)
     if alerts.changed:
         alerts.ledger.save(alerts.state.incidents)

@@ -43,13 +43,12 @@ Hook = Callable[[str, Mapping[str, str]], str]
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """Reports events; *mailer* sends mails (None: no mail server is set up).
+    """Reports events; *mailer* sends mails, None without a mail server.
 
     *hooks* take a short text and variables, and return an error or an empty text.
-    *period* is that of the digest, daily or weekly, empty for none. *unusable* are the
-    systems whose folder cannot be written to. *zone* is that of the times in mails,
-    None for this machine's. *redact* takes secrets out of a text and
-    completes the commands in it.
+    *period* is that of the digest: daily, weekly or empty. *unusable* are the systems
+    whose folder cannot be written to. *zone* is the time zone of mails, None for this
+    machine's. *redact* removes secrets from a text and completes the commands in it.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -63,7 +62,7 @@ class Dispatcher:
     zone: tzinfo | None = None
 
     def spool(self, notification: Notification) -> bool:
-        """Put a mail about *notification* into the outbox; return whether it is."""
+        """Put a mail about *notification* into the outbox; return whether it worked."""
         pairs = self._pairs(notification)
         event, facts = pairs[0]
         _, alerts = notification[0]
@@ -80,7 +79,7 @@ class Dispatcher:
         return self.mailer.spool(outbox, letter, without=_unreachable(event, alerts))
 
     def drain(self) -> None:
-        """Send the waiting mails, and keep the outcome in the first system's state."""
+        """Send the waiting mails, and store the outcome in the first system's state."""
         if self.mailer is None:
             return
         paths = self.systems.values()
@@ -176,7 +175,7 @@ class Dispatcher:
                 for paths in self.systems.values()
             ]
         except BikecollectError as error:
-            log.warning("cannot make the digest: %s", error)
+            log.warning("cannot create the digest: %s", error)
             return
         sender = f"bikecollect {self.version} on {os.uname().nodename}"
         text = self.redact(digest.body(summaries, sender))
@@ -187,7 +186,7 @@ class Dispatcher:
     def _summary(
         self, system: SystemFolder, days: tuple[date, date], now: float
     ) -> DigestSummary:
-        """Return the figures of *days*, which are days in the system's time zone."""
+        """Return the figures of *days*, which are local days of the system."""
         first, last = (
             datetime.combine(day, time(), system.zone).timestamp()
             for day in (days[0], days[1] + timedelta(days=1))
@@ -217,9 +216,9 @@ def _is_unmailable(event: Event, alerts: RunAlerts) -> bool:
 
 
 def _unreachable(event: Event, alerts: RunAlerts) -> frozenset[str]:
-    """Return the recipients that do not get the mail about their being rejected.
+    """Return the recipients to leave out of the mail that reports their rejection.
 
-    Once a day they are still tried: the server may accept them again.
+    Once a day they are tried all the same: the server may accept them again.
     """
     incident = event.incident
     if incident.kind != "mail" or incident.told_at - incident.opened >= DAY:
@@ -228,7 +227,7 @@ def _unreachable(event: Event, alerts: RunAlerts) -> frozenset[str]:
 
 
 def _local_zone(moment: float) -> tzinfo:
-    """Return this machine's time zone, as an offset that holds at *moment*."""
+    """Return this machine's UTC offset at *moment*, as a time zone."""
     offset = datetime.fromtimestamp(moment, UTC).astimezone().utcoffset()
     return timezone(offset or timedelta())
 

@@ -1,4 +1,4 @@
-"""The digest: a day or a week of all systems in one mail, with or without problems."""
+"""The digest: one mail about a day or a week of all systems, sent in any case."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ PERIODS = {"daily": 1, "weekly": 7}
 class DigestSummary:
     """The figures of one system for the period of a digest.
 
-    *lost* counts missing slots by cause, *flags* collected ones by flag. The *free*
-    bytes last for *days_left* days, None if unknown.
+    *lost* has the missing slots by cause, *flags* the collected ones by flag. The
+    *free* bytes last for *days_left* days, None if unknown.
     """
 
     system_id: str

@@ -1,6 +1,6 @@
 """Escalation: when an incident opens, when people are reminded, and when it closes.
 
-A state machine without clock or disk: `step` takes the open and the recently closed
+This is a state machine without clock or disk: `step` takes the open and recently closed
 incidents and the signals of one run, and returns the new incidents and the events to
 report. All times are slots (epoch seconds).
 """
@@ -14,19 +14,20 @@ from bikecollect.core.text import message
 LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
 """The ages of an open incident at which people are reminded; then once a day."""
 RESTLESS_LADDER = LADDER[1:]
-"""The same after a relapse, counted from the start of the latest row of bad slots."""
+"""The same after a relapse, counted from the first of the latest row of bad slots."""
 ESCALATE_AFTER = HOUR
 CALM = 2 * HOUR
-"""The time without a bad slot that closes an incident after a relapse."""
+"""Seconds without a bad slot that close an incident after a relapse."""
 NEAR = 30 * MINUTE
-"""A problem that returns within this time continues the old incident."""
+"""A problem that returns within so many seconds continues the old incident."""
 MEMORY = DAY
-"""How long a closed incident is kept: a third one of a kind in a day continues it."""
+"""Seconds for which a closed incident is kept: the third of a kind in that time
+continues it."""
 FEW = 4
-"""A flapping incident with this many reports relapses without another report."""
+"""Reports of a flapping incident after which further relapses are not reported."""
 FIRST = frozenset({EventType.OPENED, EventType.NOTED})
 BRIEF = 2
-"""An incident with more reports is continued by a new problem within a day."""
+"""An incident with more reports is continued by any new problem within `MEMORY`."""
 
 
 def step(
@@ -36,11 +37,11 @@ def step(
     interval: int,
     patience: int = 1,
 ) -> tuple[tuple[Incident, ...], tuple[Event, ...]]:
-    """Return *incidents* as they are after *slot*, and the events to report.
+    """Return the state of *incidents* after *slot*, and the events to report.
 
-    *signals* has the observations of the run by kind: a problem, or None if the run
-    found none; other kinds were not observed. Closed incidents are kept for a day.
-    Incidents that lose slots are not reported before *patience* slots are lost.
+    *signals* has the observations of the run by kind: a problem, or None if there was
+    none; absent kinds were not observed. *interval* is in seconds. Closed incidents are
+    kept for a day. An incident that loses slots is reported when *patience* are lost.
     """
     current = {incident.kind: incident for incident in incidents}
     events: list[Event] = []

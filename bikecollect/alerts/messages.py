@@ -10,7 +10,7 @@ from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import length, visible
 
 LIMIT = 10_240
-"""The maximum of bytes of a body; the end of it, the log's last lines, is cut first."""
+"""Maximum bytes of a body; its end, the last lines of the log, is cut."""
 NEXT_STEPS = {
     "fetch": ("bikecollect doctor", "bikecollect runs show {slot}"),
     "payload": (
@@ -41,7 +41,7 @@ KEPT = {
     "damage": "the damaged file is unchanged; new rows go into a new segment",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
-    "mirror": "all data are on this machine; what the mirror lacks is copied later",
+    "mirror": "all data, on this machine; missing days are copied to the mirror later",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
     "settings": "all data so far; collection stops until the settings are corrected",
     "bug": "the unchanged payload, in {folder}/payloads",
@@ -60,9 +60,9 @@ OVER = frozenset({EventType.RECOVERED, EventType.NOTED})
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """What a message says about a system besides the incident.
+    """What a message says about a system in addition to the incident.
 
-    *zone* is the time zone of the system, *reader_zone* that of the times in mails.
+    *zone* is the time zone of the system, *reader_zone* the one used in mails.
     """
 
     system_id: str
@@ -98,7 +98,7 @@ class Letter:
 def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """Return the subject of a mail about *events*, which are all of one kind.
 
-    Such as "[bikecollect] taipei: feed down since 10:05".
+    An example is "[bikecollect] taipei: feed down since 10:05".
     """
     event, facts = events[0]
     more = len(events) - 1
@@ -118,7 +118,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
 
 
 def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return from when to when incidents that are over lasted, and the lost slots."""
+    """Return the span of incidents that have ended, and the number of lost slots."""
     _, facts = events[0]
     opened = min(event.incident.opened for event, _ in events)
     end = Slot(max(event.incident.last for event, _ in events) + facts.interval)
@@ -128,9 +128,9 @@ def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
 
 
 def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
-    """Return the time of *slot*, with the date if that is not that of *today*.
+    """Return the time of *slot*, with the date unless it is the day of *today*.
 
-    The default of *today* is the slot of the run that reports.
+    *today* defaults to the slot of the run that reports.
     """
     text = iso(slot, facts.reader_zone)
     other = iso(facts.slot if today is None else today, facts.reader_zone)
@@ -138,7 +138,7 @@ def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
 
 
 def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return the text about *events*, which are all of one kind, a part per system."""
+    """Return the text about *events*, which are all of one kind: a part per system."""
     parts = [part(event, facts) for event, facts in events]
     event, facts = events[0]
     parts.append(_next_steps(event.incident, facts))
@@ -177,7 +177,7 @@ def part(event: Event, facts: MessageFacts) -> str:
 
 
 def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return the events in a line or two each, for a chat."""
+    """Return *events* in one or two lines each, for a chat."""
     lines = [subject(events)]
     for event, facts in events:
         incident = event.incident
@@ -190,7 +190,7 @@ def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
 
 
 def name(event: Event, facts: MessageFacts) -> str:
-    """Return the name of the mail about *event*: the same when it is decided again."""
+    """Return the name of the mail about *event*, always the same for the same event."""
     moment = iso(facts.slot, facts.zone)[:19].replace(":", "").replace("-", "")
     incident = event.incident
     return f"{moment}.{facts.system_id}.{incident.incident_id}.{incident.told}"

@@ -1,4 +1,4 @@
-"""Signals: what a run observed of each kind of incident."""
+"""Signals: the problems that a run observed, by kind of incident."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -37,9 +37,9 @@ OF_NOTICE = {
 def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     """Return what *run* observed, by kind: a problem, or None if there was none.
 
-    *missed* is the signal for the slots before it that no run has reported. Kinds that
-    the run did not observe are absent: an interrupted run observes nothing, a killed
-    one only that it was killed.
+    *missed* is the signal for earlier slots that no run has reported. Kinds that the
+    run did not observe are absent: an interrupted run observes nothing, a killed one
+    only that it was killed.
     """
     if run.outcome in {Outcome.INTERRUPTED, Outcome.DRY, None}:
         return {}
@@ -56,7 +56,7 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     signals |= _of_flags(run)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
-        kind = "disk"  # a full disk is one problem, whichever system reports it
+        kind = "disk"  # a full disk is one problem, whatever fails because of it
         del signals["ledger"]
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
@@ -70,10 +70,10 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
 
 
 def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal | None]:
-    """Return the signal of the mail server; none if its state is unknown.
+    """Return the signal of the mail server, empty if its state is unknown.
 
-    *error* is why mails cannot be sent, *rejected* maps recipients to the server's
-    reply; see `AlertState`.
+    *error* is why mails cannot be sent; *rejected* maps recipients to the server's
+    reply, see `AlertState`.
     """
     if error:
         return {"mail": Signal("smtp", error)}
@@ -82,8 +82,8 @@ def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal 
             f"{recipient} ({reply})" for recipient, reply in rejected.items()
         )
         text = (
-            f"the mail server rejects {replies}; the other recipients get the mails. "
-            "Correct `to` or `escalate_to` in [mail] of the settings"
+            f"the mail server rejects {replies}; the other recipients get the mails: "
+            "correct `to` or `escalate_to` in [mail] of the settings"
         )
         return {"mail": Signal("recipient", text)}
     return {} if error is None else {"mail": None}
@@ -107,7 +107,7 @@ def _observed_kinds(run: Run) -> Iterable[str]:
 
 
 def _ended_by(run: Run) -> str:
-    """Return the kind of incident that ended *run*, empty for none."""
+    """Return the kind of incident because of which *run* failed, empty if none."""
     if run.outcome in UNFETCHED:
         return "fetch"
     if run.outcome is Outcome.REJECTED:
@@ -119,7 +119,7 @@ def _ended_by(run: Run) -> str:
 
 
 def _of_notices(run: Run) -> dict[str, Signal]:
-    """Return the signals of the notices: the first of each kind, all of a drift."""
+    """Return the signals of the notices: the first of each kind, but all of a drift."""
     signals: dict[str, Signal] = {}
     for notice in run.notices:
         kind = OF_NOTICE.get(notice.kind)
@@ -145,7 +145,7 @@ def _remedy(run: Run) -> str:
 def _of_flags(run: Run) -> dict[str, Signal]:
     signals = {}
     if "stale" in run.flags:
-        text = "the feed answers, but its data are old"
+        text = "the feed responds, but its data are old"
         signals["stale"] = Signal("stale", text)
     if "short" in run.flags:
         text = f"{run.stations} stations, less than half of the usual number"
@@ -168,8 +168,8 @@ def missed(
 ) -> Signal | None:
     """Return the signal for the empty slots between *seen* and that of *run*.
 
-    *seen* is the latest slot that was reported, *filled* are slots with a block,
-    *runs* those of the slots between, and the latest one before.
+    *seen* is the latest slot that was reported, *filled* are the slots with a block,
+    *runs* the runs of the slots in between and the latest one before.
     """
     expected = grid.between(grid.next(seen), run.slot)
     collected = set(filled)

@@ -1,4 +1,4 @@
-"""Low space on the disk, reported before it is full."""
+"""Report low space on the disk before it is full."""
 
 import os
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from bikecollect.core.incidents import Signal
 from bikecollect.core.text import size
 
 ENOUGH_DAYS = 14
-"""Days to a full disk below which people are warned."""
+"""Days until the disk is full below which people are warned."""
 LOW_BYTES, LOW_INODES = 200_000_000, 2_000
 """Free bytes and inodes below which people are warned..."""
 LOW_SHARE = 0.1
 """... or that share of a small disk."""
 MARGIN = 1.25
-"""The factor by which a limit is exceeded when the warning ends."""
+"""The factor by which a limit must be exceeded for the warning to end."""
 RECENT, FEWEST = 8, 4
-"""The most and the fewest daily measurements that a rate is computed from."""
+"""Maximum and minimum of daily measurements from which a rate is computed."""
 
 
 class Space(NamedTuple):
-    """Free and all bytes and inodes of a disk; no inodes: it does not limit them."""
+    """Free and total bytes and inodes of a disk; 0 inodes if it has no limit."""
 
     free: int
     total: int
@@ -55,7 +55,7 @@ def noted(
 ) -> tuple[DailySpace, ...]:
     """Return *days* with the first measurement of *day*; only the newest are kept.
 
-    Days that are not before it are dropped: the clock was ahead.
+    Later days are dropped: the clock was ahead.
     """
     if space is None or (days and days[-1].day == day):
         return tuple(days)
@@ -68,8 +68,8 @@ def of_space(
 ) -> dict[str, Signal | None]:
     """Return the signal of low *space* in *folder*, as a run observes it.
 
-    *days* are the daily measurements. Nothing is observed just above a limit: the
-    warning neither begins nor ends there.
+    *days* are the daily measurements. Just above a limit nothing is observed, so that
+    the warning neither begins nor ends there.
     """
     if space is None:
         return {}
@@ -87,7 +87,7 @@ def of_space(
 
 
 def days_left(days: Sequence[DailySpace], space: Space) -> float | None:
-    """Return in how many days *space* is used up at the rate of *days*.
+    """Return the number of days until *space* is used up at the rate of *days*.
 
     None if it does not shrink, or if there are too few measurements.
     """
@@ -95,7 +95,7 @@ def days_left(days: Sequence[DailySpace], space: Space) -> float | None:
         return None
     first, last = days[0], days[-1]
     elapsed = (date.fromisoformat(last.day) - date.fromisoformat(first.day)).days
-    # Space that a backup takes for an hour, now or at the last measurement, is no rate.
+    # Space used temporarily (by a backup), now or at the last measurement, is no trend.
     rates = [
         (space.free, first.free - max(last.free, space.free)),
         (

@@ -1,6 +1,6 @@
 """The state of the alerts, in a small file that can be updated on a full disk.
 
-Its length never changes: writing in place needs no free block.
+Its length never changes: writing in place requires no free block.
 """
 
 import json
@@ -24,16 +24,15 @@ PATIENCE = 5.0
 
 
 class AlertState(NamedTuple):
-    """What the alerts keep between runs.
+    """The state that is kept between runs.
 
     *seen* is the latest slot that was reported. *mail* is the reason why mails could
-    not be sent (empty: they were sent; None: none was tried yet), *rejected* maps
-    recipients that the server rejects, while others get the mails, to its reply.
-    *mail_settings* is the fingerprint of the settings that these two belong to.
+    not be sent (empty: they were sent; None: none was tried yet); *rejected* maps
+    rejected recipients to the server's reply, if others receive the mails.
+    *mail_settings* is the fingerprint of the settings to which these two belong.
     *digested* is the day of the latest digest, *archive_day* that of the latest check
-    of the archive, *told* the ids of the latest runs that were reported. *space* is
-    what was free on the disk on the latest days. *revision* counts how often the state
-    was written.
+    of the archive; *told* has the ids of the latest runs that were reported, *space*
+    the free space on the latest days. *revision* is increased with every write.
     """
 
     seen: Slot | None = None
@@ -49,7 +48,7 @@ class AlertState(NamedTuple):
 
 
 def stored_state(path: Path) -> AlertState | None:
-    """Return the state in the file *path* without locking it, None for none."""
+    """Return the state in the file *path* without locking it, None if there is none."""
     try:
         return _read(read_file(path, LENGTH))
     except OSError:
@@ -69,7 +68,7 @@ class AlertStateFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the file, or go on without it if that takes more than 5 s."""
+        """Lock the file, or continue without it if that takes more than 5 s."""
         with suppress(OSError, RuntimeError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,7 +144,7 @@ def _read(data: bytes) -> AlertState | None:
 
 
 def _give_to_owner_of(folder: Path, fd: int) -> None:
-    """Give a file that root has made in *folder* to the folder's owner."""
+    """Give a file that root created in *folder* to the folder's owner."""
     owner = folder.stat()
     if os.geteuid() == 0 and os.fstat(fd).st_uid != owner.st_uid:
         os.fchown(fd, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""Alert channels beside mail: a ping, a webhook, a command, each with a deadline."""
+"""Alert channels other than mail: ping, webhook and command, each with a deadline."""
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -99,8 +99,8 @@ def _request(
 ) -> str:
     from bikecollect.feeds.http.session import session  # takes 60 ms to import
 
-    # The address is a secret, and requests puts it into its exceptions: only their
-    # class is reported. The body is never read.
+    # The address is a secret, and exceptions of requests contain it: only their class
+    # is reported. The body is not read.
     with (
         session() as http,
         http.request(

@@ -1,8 +1,8 @@
 """Backfill: fills missing slots through the same commit path as a fetch.
 
 A payload is in the inbox before its first row is written, so that the next fetch
-recovers a killed backfill. A slot that has a block is never changed, but for stale ones
-on request.
+recovers a killed backfill. A slot that has a block is never changed, except that stale
+blocks are replaced on request.
 """
 
 import logging
@@ -57,10 +57,10 @@ STATIONS = "SELECT DISTINCT station_id FROM stations"
 class Backfiller:
     """Fills the missing slots of one system from *since* to before *until*.
 
-    With *dry* payloads are read, and nothing is written. *restore* copies what the
-    archive has into a ledger that was lost: those slots are not missing. *interrupted*
-    raises Interrupted between two slots if the process was asked to stop; *breathe*
-    pauses without the lock.
+    If *dry*, payloads are read and nothing is written. *restore* copies archived slots
+    into a ledger that was lost, so that they are not missing. *interrupted* is called
+    between two slots, and raises Interrupted if a stop was requested; *breathe* pauses
+    without the lock.
     """
 
     system: SystemFolder
@@ -80,14 +80,14 @@ class Backfiller:
     agreement: Agreement = field(default_factory=Agreement)
 
     def fill_from_payloads(self) -> Iterator[Filling]:
-        """Fill from the payloads of the system: rejected ones, then kept ones.
+        """Fill from the system's payloads: in the inbox, then rejected, then kept.
 
-        First come those that a killed backfill left in the inbox.
+        Those in the inbox were left by a killed backfill.
         """
         self._restore()
         there = self.blocks.read() | self._alone()
         vehicles = self.vehicles.read() if self.vehicles else set()
-        kept = self.payloads.kept()  # those below get there once they are committed
+        kept = self.payloads.kept()  # before others are committed and kept
         waiting = [(name, "") for name in self._waiting_payloads(there)]
         yield from self._recommit(waiting, there, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
@@ -106,8 +106,9 @@ class Backfiller:
     ) -> Iterator[Filling]:
         """Fill from *source*; raises SettingsError if it disagrees with our data.
 
-        The agreement is measured first, over slots that both have. With *prefer_fresh*
-        a fresh block of it replaces a stale one of a day that is not archived.
+        The agreement is measured first, over slots that both have; *force* ignores it.
+        If *prefer_fresh*, a fresh block of *source* replaces a stale one, unless its
+        day is archived.
         """
         self._restore()
         there = self.blocks.read() | self._alone()
@@ -151,12 +152,12 @@ class Backfiller:
         return SlotSpan(self.since, self.until)
 
     def _waiting_payloads(self, there: set[Slot]) -> list[str]:
-        """Return the payloads in the inbox whose slots are damaged or missing."""
+        """Return the payloads in the inbox whose slots are not *there*."""
         names = self.payloads.waiting()
         return [name for name in names if slot_of(name) not in there]
 
     def _alone(self) -> set[Slot]:
-        """Return the slots that are filled by their vehicles, without stations."""
+        """Return the slots filled by payloads that have vehicles but no stations."""
         rows = self.blocks.history.select("SELECT slot FROM slot_blocks")
         damaged = self.vehicles.damaged if self.vehicles else set()
         return {slot for (slot,) in rows} - self.blocks.damaged - damaged
@@ -171,7 +172,7 @@ class Backfiller:
         return bool(self.vehicles and self.vehicles.ledger.block(slot))
 
     def _is_committed(self, name: str, day: str) -> bool:
-        """Return whether all of a payload has been committed, by the ledgers."""
+        """Return whether the ledgers have all of a payload's stations and vehicles."""
         slot = slot_of(name)
         slots = {slot} if self._has_vehicles(slot) else set()
         if self._lacks_vehicles(name, day, slots):
@@ -187,7 +188,7 @@ class Backfiller:
         vehicles: set[Slot],
         origin: str,
     ) -> Iterator[Filling]:
-        """Commit the payloads *names*, each with the day it is kept under, again."""
+        """Commit payloads again; *names* has the name and the kept day of each."""
         candidates = []
         for name, day in names:
             slot = slot_of(name)
@@ -228,7 +229,7 @@ class Backfiller:
             if origin != INBOX:
                 self.payloads.requeue(name, day)
             elif name not in self.payloads.waiting():
-                continue  # a fetch has committed it meanwhile
+                continue  # a fetch has committed it in the meantime
             result = self.committer.commit(name, f"backfill {origin}")
             if had_stations and self._has_vehicles(slot):
                 # Only the vehicles were missing: the stations are a duplicate.
@@ -272,13 +273,13 @@ class Backfiller:
                 yield self._imported(foreign, vehicle_document(foreign), label)
 
     def _remove_replaced(self) -> None:
-        """Rewrite files without the rows that were replaced; keep the old files."""
+        """Rewrite files without the replaced rows; keep the old files."""
         blocks, aside = self.blocks, self.system.rejected
         with self.lock.held(), closing(blocks.ledger) as ledger:
             ledger.open()
             self.recovery.recover_files()
             for repair in Repairer(self.system.path, blocks.store, ledger, aside).run():
-                log.info("%s is rewritten, the old file is in %s", repair.file, aside)
+                log.info("%s was rewritten; the old file is in %s", repair.file, aside)
 
     def _imported(
         self, foreign: ForeignBlock[Any], document: Document, label: str
@@ -304,9 +305,9 @@ class Backfiller:
                 self.restore()
 
     def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
-        """Do *work* under the lock, with files that agree with the ledger.
+        """Do *work* under the lock, after bringing files and ledger into agreement.
 
-        After an interruption the fillings so far are yielded, then it is raised.
+        If it is interrupted, yield the fillings so far, then raise Interrupted.
         """
         fillings: list[Filling] = []
         interruption: Interrupted | None = None

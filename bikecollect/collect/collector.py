@@ -1,4 +1,4 @@
-"""Runs the cycles of many systems in parallel, each isolated, and sends alerts."""
+"""Run the cycles of many systems in parallel, each isolated, and send alerts."""
 
 import logging
 import threading
@@ -38,7 +38,7 @@ Troubles = Mapping[str, BikecollectError | None]
 class Pinger(NamedTuple):
     """Pings an address: *send* takes the signal, and returns an error text.
 
-    With *start* the start is signalled too; a ping takes *seconds* at most.
+    If *start*, the start is signalled too. A ping takes at most *seconds*.
     """
 
     send: Callable[[str], str]
@@ -47,7 +47,7 @@ class Pinger(NamedTuple):
 
 
 class Crew(NamedTuple):
-    """Runs all systems of a call; *end_reports* takes the reported runs."""
+    """Runs all systems of a call; *end_reports* is called with the reported runs."""
 
     results: Callable[[], Iterator[Run]]
     end_reports: Callable[[Sequence[Run]], None]
@@ -57,10 +57,10 @@ class Crew(NamedTuple):
 class Collector:
     """Runs one cycle for each of some systems, in parallel, and sends alerts.
 
-    *cycle* returns the cycle of a system that may use the network for some seconds;
-    *alert* takes the runs, and returns whether people were alerted; *logs* returns the
-    handler that logs to the *folders*. *hosts* are those of the feeds, *seconds* is the
-    time for all requests, *workers* the maximum of processes.
+    *cycle* returns the cycle of a system, given the seconds for its requests; *alert*
+    takes the runs and returns whether people were alerted; *logs* returns the handler
+    that logs to the *folders*. *hosts* are the hosts of the feeds, *seconds* is the
+    time for all requests, *workers* the maximum number of processes.
     """
 
     folders: Mapping[str, Path]
@@ -86,7 +86,7 @@ class Collector:
         troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)):
-            # The cause of their death may kill this run before it can report anything.
+            # First, because what killed them may kill this run before it can report.
             self._report_earlier(ready)
             crew = self._crew(troubles)  # may fork, so before the ping's thread
             with _pinged(self.ping) as runs:
@@ -111,7 +111,7 @@ class Collector:
         return [runs[name] for name in self.folders if name in runs]
 
     def _crew(self, troubles: Troubles) -> "Crew":
-        """Return what runs all cycles: this process, or several if there are many."""
+        """Return the crew that runs all cycles: this process, or several for many."""
         work = Work(partial(self._results, troubles), self._end_reports)
         parts = shares(self.hosts, self.workers)
         if len(parts) == 1:
@@ -173,9 +173,9 @@ class Collector:
 
     @contextmanager
     def _cycle(self, name: str, seconds: float) -> Iterator[Cycle]:
-        """Yield the cycle of the system *name*; keep only what is needed after it.
+        """Yield the cycle of the system *name*; afterwards keep only what is needed.
 
-        The cycles of a thousand systems would need 100 MB.
+        The cycles of a thousand systems would take 100 MB.
         """
         cycle = self.cycle(name, seconds)
         try:
@@ -198,9 +198,9 @@ class Collector:
         )
 
     def _report_earlier(self, folders: Mapping[str, Path]) -> None:
-        """Alert people about earlier runs that were killed before they did, by slot.
+        """Alert people about earlier runs that were killed before reporting, by slot.
 
-        A later slot is ignored: the clock was ahead.
+        Future slots are ignored: the clock was ahead.
         """
         latest = self.times.clock() + GRACE
         unreported = (run for run in _unreported(folders) if run.slot <= latest)
@@ -215,7 +215,7 @@ class Collector:
                         log.warning("%s: %s", *values, extra={"told": is_reported})
 
     def _alert(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
-        """Return whether people were alerted; an error here does not change *runs*."""
+        """Send alerts; return whether people were alerted. Errors are only logged."""
         try:
             return self.alert(troubles, runs)
         except OSError as error:
@@ -230,7 +230,7 @@ class Collector:
             return False
 
     def _log_end(self, run: Run, *, is_reported: bool) -> Run:
-        """Log how *run* ended; if it *is_reported*, not on stderr."""
+        """Log how *run* ended; not on stderr if people were alerted (*is_reported*)."""
         zone = self.zones[run.system_id]
         extra = {"told": is_reported}
         with of_run(run.system_id, run.run_id):
@@ -259,9 +259,9 @@ def _slot_of(run: Run) -> Slot:
 
 
 def _prepare(folder: Path, known: Collection[str]) -> BikecollectError | None:
-    """Make *folder* ready; return the error if that fails.
+    """Prepare *folder*; return the error if that fails.
 
-    A disk that fails for a moment gets a second chance: the slot would be lost.
+    It is tried twice, because a momentary failure of the disk would cost the slot.
     """
     try:
         data_folder.prepare(folder, known)
@@ -277,7 +277,7 @@ def _prepare(folder: Path, known: Collection[str]) -> BikecollectError | None:
 
 @contextmanager
 def _logged(handler: logging.Handler) -> Iterator[None]:
-    """Add *handler* to the logger of the package meanwhile."""
+    """Add *handler* to the logger of the package during the context."""
     logger = logging.getLogger("bikecollect")
     logger.addHandler(handler)
     try:
@@ -308,7 +308,7 @@ def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
 
 
 def __getattr__(name: str) -> object:
-    """Return `wiring.collection.collect`, which operators' scripts import from here.
+    """Return `wiring.collection.collect`, which users' scripts import from here.
 
     It is imported on access, because it depends on all packages.
     """

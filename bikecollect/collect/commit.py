@@ -1,4 +1,4 @@
-"""Commit one accepted payload: read, write its block, account for it, move it on."""
+"""Commit one accepted payload: read it, write its block, record it, move it."""
 
 import logging
 import zlib
@@ -47,10 +47,10 @@ class Committer:
     """Writes payloads of one system from the inbox into its files.
 
     Requires the lock, an open ledger, and files that agree with it (`Recovery`). The
-    feed, the files and the ledger are those of *reader*.
-    Raises StorageError if the disk or the ledger fails: the run must end then, and
-    the next one starts with recovery. *fields* come from the settings. *vehicles*
-    commits the vehicles of a payload, if they are collected.
+    feed, the files and the ledger are those of *reader*. *fields* are the user's fields
+    for single columns; *bounded* limits the memory for reading; *vehicles* commits the
+    vehicles of a payload, if they are collected. Raises StorageError if the disk or the
+    ledger fails: the run must end then, and the next one begins with recovery.
     """
 
     reader: PayloadReader
@@ -70,7 +70,7 @@ class Committer:
         return self.reader.ledger
 
     def commit(self, name: str, source: str) -> Result:
-        """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
+        """Commit the payload *name* of the inbox; *source* is stored with its block."""
         payload, vehicles = None, Result()
         try:
             self._check_kills(name)
@@ -90,7 +90,7 @@ class Committer:
             remedy = self._remedy(name, payload) if payload and misread else []
             result = self._reject(name, error, str(error), remedy)
         except (BikecollectError, OSError):
-            raise  # of the disk, memory or rights: the payload is not at fault
+            raise  # disk, memory or permissions: not the payload's fault
         except Exception as error:  # noqa: BLE001 - a bug: the payload is kept
             result = self._bug(name, error)
         else:
@@ -123,10 +123,11 @@ class Committer:
 
     @contextmanager
     def _ending_the_run(self, name: str) -> Iterator[None]:
-        """Raise any error as one that ends the run; the payload stays in the inbox.
+        """Convert any exception to an error that ends the run.
 
-        The ledger may not know what was appended: the next run cuts it. A payload that
-        always fails is rejected like one that kills runs.
+        The payload stays in the inbox. If bytes were appended that the ledger lacks,
+        the next run truncates them. A payload that fails twice is rejected, like one
+        that kills runs.
         """
         try:
             yield
@@ -214,7 +215,7 @@ class Committer:
             self.payloads.keep(name, day_of(payload.slot, self.zone))
 
     def _skip(self, name: str, payload: Payload, block: Block) -> Result:
-        """Move on a payload whose slot has a block: a second run, or a wrong clock."""
+        """Move a payload whose slot has a block: of a second run, or a wrong clock."""
         if block.run_id != payload.run_id and quality.clock_was_set(
             payload, block, self.reader.interval
         ):
@@ -271,7 +272,7 @@ class Committer:
         return Result(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
     def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
-        """Append new versions to the information file, durably; return the changes."""
+        """Append new versions durably to the station list; return the changes."""
         versions, absent, left, _ = changes
         if not versions and not left:
             return Stations(absent=absent)

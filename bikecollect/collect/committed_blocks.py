@@ -1,4 +1,4 @@
-"""The blocks of one dataset, for backfill: which slots have one, which are damaged."""
+"""The committed blocks of one dataset: which slots have one, which are damaged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ STALE_BLOCKS = (
 
 @dataclass(eq=False, repr=False)
 class CommittedBlocks:
-    """The blocks in *history*, whose files are in *store* and account in *ledger*.
+    """The blocks in *history*; *store* has their files, *ledger* their records.
 
-    *damaged* are the slots whose block no longer has its checksum.
+    *damaged* are the slots whose block does not match its checksum.
     """
 
     history: History
@@ -34,13 +34,13 @@ class CommittedBlocks:
     damaged: set[Slot] = field(default_factory=set)
 
     def read(self) -> set[Slot]:
-        """Look for damage; return the slots that have an undamaged block."""
+        """Find damaged blocks; return the slots that have an undamaged block."""
         self.damaged = {s for s, span in self.spans() if not self._is_whole(span)}
         slots = {slot for (slot,) in self.history.select("SELECT slot FROM blocks")}
         return slots - self.damaged
 
     def spans(self) -> Iterator[tuple[Slot, Span]]:
-        """Yield the blocks whose CSV is still there, by slot."""
+        """Yield slot and span of the blocks whose CSV was not removed, by slot."""
         for slot, *columns in self.history.select(SPANS, GONE):
             yield slot, Span(*columns)
 
@@ -61,7 +61,7 @@ class CommittedBlocks:
     def release(self, slot: Slot) -> None:
         """Release a damaged block so that it is replaced; its file is unchanged.
 
-        It is checked again: another backfill may have replaced it meanwhile.
+        It is checked again: another backfill may have replaced it in the meantime.
         """
         block = self.ledger.block(slot) if slot in self.damaged else None
         if block and not self._is_whole(block.span):

@@ -1,4 +1,4 @@
-"""The main line: fetch one payload, accept it, commit all waiting payloads."""
+"""The five-minute path of one system: fetch, accept, commit all waiting payloads."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -60,9 +60,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cycle:
-    """The path of one system from its feed to its files, with all parts it needs.
+    """The path of one system from its feed to its files.
 
-    *working* is held while payloads are read and committed, not while they are fetched.
+    *working* is held while payloads are read and committed, but not during the fetch.
     """
 
     feed: Feed
@@ -91,7 +91,7 @@ class Cycle:
     def run(self, run: Run, refusal: FeedError | None = None) -> Run:
         """Collect one snapshot; errors end the run and are recorded in it.
 
-        With *refusal* nothing is fetched: it is recorded as the error.
+        If there is a *refusal*, nothing is fetched: it is recorded as the error.
         """
         run = self._begin(run)
         run = run.noticed(*(Notice("columns", text) for text in self.troubles))
@@ -107,20 +107,20 @@ class Cycle:
         return self._settle(run)
 
     def open_note(self) -> OpenNote:
-        """Return the note of the run, which is to be closed when it was reported."""
+        """Return the note of the run, which is closed after the run was reported."""
         return OpenNote(self.run_notes, all(self.written))
 
     def _note_notices(self, run: Run) -> None:
-        """Write the notices of *run* down, without an outcome: it is not over yet."""
+        """Store the notices of *run* in its note, without an outcome."""
         if run.notices:
             with suppress(BikecollectError):  # the disk is reported by its own errors
                 noted = Result(notices=run.notices)
                 self.run_notes.update(replace(run, result=noted))
 
     def _check_clock(self, run: Run, payload: Payload) -> tuple[Run, Payload]:
-        """Return both with the right time and slot, where the clock is far off.
+        """Return both with corrected times and slot if the clock is far off.
 
-        Such a run commits nothing: its payload waits for a run with a right clock.
+        Such a run commits nothing: its payload waits for a run with a correct clock.
         """
         check = check_clock(self.clock(), payload.documents, run, self.newest_block)
         if not check.error:
@@ -161,7 +161,7 @@ class Cycle:
             with self.working, self.lock.held():
                 run, recordable = self._recover_and_commit(run)
                 if not all(check.is_known for check in self.checks):
-                    written = True  # of an unknown time: no run of the account
+                    written = True  # the time is unknown: the run is not recorded
                 elif recordable:
                     run = self._with_measurements(run)
                     self.ledger.record([run])
@@ -177,7 +177,7 @@ class Cycle:
     def _recover_and_commit(self, run: Run) -> tuple[Run, bool]:
         """Recover and commit; return the run, and whether the ledger can record it.
 
-        On a full disk it can: data files leave a reserve for the ledger.
+        On a full disk it still can, because data files leave a reserve for the ledger.
         """
         vehicles = self.committer.vehicles
         try:
@@ -213,7 +213,7 @@ class Cycle:
         return run, True
 
     def _ignore_future_blocks(self) -> None:
-        """Let the ledgers ignore what a clock that was ahead has written."""
+        """Make the ledgers ignore blocks written while the clock was ahead."""
         latest = Slot(int(self.clock()) + self.committer.reader.interval)
         self.ledger.latest = latest
         if self.committer.vehicles:
@@ -308,7 +308,7 @@ class Cycle:
         )
 
     def _prune(self, slot: Slot) -> str:
-        """Remove what is kept for too long; return a text for people."""
+        """Remove payloads that were kept long enough; return a text for people."""
         oldest = Slot(slot - self.payload_days * DAY)
         first_day = day_of(oldest, self.committer.zone)
         return self.payloads.prune(first_day, self.payload_days + 1, oldest)
@@ -337,9 +337,9 @@ class Cycle:
 
 
 def _translated(error: BikecollectError | OSError) -> BikecollectError:
-    """Return *error*; one of the disk that no adapter has translated as StorageError.
+    """Return *error*, converted to a StorageError if it is an OSError.
 
-    Memory, files or permissions that were missing for a moment are no bug.
+    Memory, files or permissions may be missing for a moment: that is not a bug.
     """
     if isinstance(error, OSError):
         return StorageError(f"cannot use the disk: {error}")

@@ -51,13 +51,12 @@ class Chosen(NamedTuple):
 def chosen(names: Sequence[str], beside: Path) -> Chosen:
     """Return the derived columns called *names*.
 
-    A name with a colon is a function ``package.module:function`` of the user, found
-    on the Python path or in the folder *beside* the settings. It takes a row (a dict)
-    and returns columns (a mapping); their names are its attribute ``columns``, else
-    the keys that it returns for an example row. A function that cannot be loaded is
-    skipped and reported: a snapshot that is not fetched now is lost for ever, a
-    column can be added later. So is one whose columns have names that are in use.
-    Raises SettingsError for an unknown name.
+    A name with a colon is a function ``package.module:function`` of the user, found on
+    the Python path or in the folder *beside* the settings. It takes a row (a dict) and
+    returns columns (a mapping); their names are its attribute ``columns``, or the keys
+    that it returns for an example row. A function that cannot be loaded, or whose
+    columns have names in use, is skipped and reported: a missed snapshot is lost for
+    ever, but a column can be added later. Raises SettingsError for an unknown name.
     """
     columns: list[Derived] = []
     troubles: list[str] = []
@@ -112,8 +111,8 @@ def _check_names(names: Sequence[str], used: Mapping[str, str]) -> None:
 def _import_trusted(module: str) -> ModuleType:
     """Import *module* after checking who may change its code; return it.
 
-    The packages above it and its compiled files are checked too. Raises SettingsError
-    if anybody but root and the user of this process may change them.
+    Its parent packages and compiled files are checked too. Raises SettingsError if
+    anybody except root and the user of this process may change them.
     """
     parts = module.split(".")
     for count in range(1, len(parts) + 1):

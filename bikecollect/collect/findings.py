@@ -1,4 +1,4 @@
-"""Findings: a lasting anomaly of a feed is reported once, not in every slot."""
+"""Findings: report a lasting anomaly of a feed once, not in every slot."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
 FORGOTTEN = 7 * DAY
-"""How long a finding must be absent before it is reported again, in seconds."""
+"""Seconds for which a finding must be absent before it is reported again."""
 
 
 def notes_to_store(
@@ -44,8 +44,8 @@ def new_findings(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the notes to store for *snapshot*, and the new findings and drifts.
 
-    *memory* holds the notes of the snapshot before. A field that is null at every
-    station keeps its earlier type: it may come back.
+    *memory* has the notes of the previous snapshot. A field that is null at every
+    station keeps its earlier type, because its values may return.
     """
     before: dict[str, str] = json.loads(memory.get(SHAPE, "") or "{}")
     shape = {
@@ -68,10 +68,10 @@ def new_findings(
 def unreported(
     findings: Mapping[str, str], note: str, slot: Slot
 ) -> tuple[tuple[str, ...], str]:
-    """Return the sentences of *findings* not reported yet, and the new note.
+    """Return the sentences of *findings* that are not reported yet, and the new note.
 
-    *note* is the last one returned. It maps the key of a finding to 0 while the
-    finding lasts, then to the first slot without it.
+    *note* is the previous one. It maps the key of a finding to 0 while the finding
+    lasts, then to the first slot without it.
 
     >>> unreported({"a": "A is odd"}, "", Slot(300))
     (('A is odd',), '{"a": 0}')

@@ -1,4 +1,4 @@
-"""Filters: which stations get rows; payloads and the station list are unfiltered."""
+"""Filter the stations that get rows; payloads and the station list are unfiltered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,8 @@ class Only:
     def filter(self, snapshot: Snapshot, known: Known) -> Snapshot:
         """Return *snapshot* with only the statuses to keep; *known* are the stations.
 
-        Raises PayloadError if none is left: the payload waits for other settings.
+        Raises PayloadError if none is left, so that the payload can be committed when
+        the settings were corrected.
         """
         if not self:
             return snapshot
@@ -79,7 +80,10 @@ class Only:
         return replace(snapshot, statuses=statuses, total=None)
 
     def since(self, note: str, slot: Slot) -> tuple[Slot, str]:
-        """Return the first slot with this filter, and its note; *note* is the last."""
+        """Return the first slot with this filter, and the new note.
+
+        *note* is the previous one.
+        """
         text = "|".join((*sorted(self.regions), *sorted(self.ids), str(self.bbox)))
         text = text if self else ""
         first, _, before = note.partition(" ")

@@ -1,8 +1,8 @@
 """The quality of a snapshot: flags for anomalies, implausible numbers, a wrong clock.
 
-Evidence of the time is the feed's Date header, the newest block in the ledger, and the
-time since boot. A server's Date alone proves little: the clock counts as wrong only if
-it also is far from the newest block, or before any plausible time.
+The clock is checked by the feed's Date header, the newest block in the ledger, and the
+time since boot. A server's Date alone may be wrong: our clock counts as wrong only if
+it is also far from the newest block, or earlier than any plausible time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,20 +27,21 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 GROWTH = "bikecollect.growth"
-"""The ledger's note of a growth."""
+"""The note about a sudden growth of a system."""
 CLOCK_SET = "the clock of this machine was set back"
-"""Part of the reason for a rejection; such a payload is never tried again."""
+"""Part of the reason for a rejection; such a payload is never committed again."""
 CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
 FEW, MOST_GROWTH, BELIEVED = 5_000, 10, 3_600
-"""More than FEW stations and MOST_GROWTH times the usual are doubted for BELIEVED s."""
+"""More than FEW stations that are MOST_GROWTH times the usual number are rejected for
+BELIEVED seconds."""
 MOST_OF_CAPACITY = 10
-"""A count may exceed the capacity, but not by this factor."""
+"""The factor by which a count may exceed the capacity."""
 FEW_KNOWN = 0.1
-"""Share of stations known before, below which the ids count as changed."""
+"""Minimum share of known stations; with less, the ids count as changed."""
 MOST_TOLD = 0.05
-"""A finding is reported for at least this share of the stations."""
+"""Share of affected stations from which a finding is reported."""
 
 
 def flags(
@@ -50,9 +51,9 @@ def flags(
     interval: int,
     since: int = 0,
 ) -> tuple[str, ...]:
-    """Return the flags of the block of *snapshot*: what is unusual about it.
+    """Return the flags of the block of *snapshot*, words for what is unusual about it.
 
-    Blocks before the slot *since* were written with another filter.
+    *interval* is in seconds. Blocks before the slot *since* had another filter.
     """
     before = ledger.block_before(payload.slot)
     usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
@@ -73,10 +74,10 @@ def flags(
 def check_growth(
     rows: int, usual: int | None, note: str, slot: int
 ) -> tuple[str, bool]:
-    """Return the note of a growth, empty for none, and whether to doubt it still.
+    """Return the note about a growth, empty if there is none, and whether to reject it.
 
-    More than ten times the *usual* stations are doubted until they have been reported
-    for an hour. *note* is the last one: the first and the latest slot of the growth.
+    More than ten times the *usual* number of stations is rejected until it has been
+    reported for an hour. *note* is the previous one: first and latest slot of it.
 
     >>> check_growth(60_000, 1_500, "", 300)
     ('300 300', True)
@@ -103,10 +104,10 @@ def reject_growth(
     notes: Mapping[str, str],
     source: str,
 ) -> None:
-    """Raise PayloadError for far more *rows* than usual, in the first hour.
+    """Raise PayloadError if there are far more *rows* than usual, in the first hour.
 
-    *unit* they are is "stations" or "vehicles"; *notes* are those of *ledger*. A
-    `backfill`, by its *source*, commits them.
+    *unit* is "stations" or "vehicles"; *notes* are those of *ledger*. They are accepted
+    if *source* is a `backfill`.
     """
     usual, before = ledger.usual_rows(slot), notes.get(GROWTH, "")
     note, doubted = check_growth(rows, usual, before, slot)
@@ -121,7 +122,7 @@ def reject_growth(
 
 
 def clock_is_off(payload: Payload) -> bool:
-    """Return whether the server's clock and ours differed by over two minutes."""
+    """Return whether the server's clock and ours differ by more than two minutes."""
     return any(
         document.date is not None
         and abs(document.date - document.fetched_at) > CLOCK_TOLERANCE
@@ -130,7 +131,7 @@ def clock_is_off(payload: Payload) -> bool:
 
 
 def clock_was_set(payload: Payload, block: "Block", interval: int) -> bool:
-    """Return whether two payloads of one slot were in fact fetched far apart."""
+    """Return whether *payload* and *block*, of one slot, were fetched far apart."""
     if block.boot_id and block.boot_id == payload.boot_id:
         return abs(payload.uptime - block.uptime) > 1.5 * interval
     return clock_is_off(payload)
@@ -142,7 +143,7 @@ def _is_stale(
     before: "Block | None",
     ledger: "Ledger",
 ) -> bool:
-    """Return whether the feed's stamp is old, stands still, or falls back."""
+    """Return whether the feed's stamp is old, unchanged, or earlier than before."""
     stamp = snapshot.last_updated
     if stamp is None or not snapshot.is_stamped:
         return False
@@ -157,7 +158,7 @@ def _is_stale(
 
 
 def _has_news(payload: Payload, snapshot: Snapshot | VehicleSnapshot) -> bool:
-    """Return whether a station has just reported: then the feed's stamp is wrong."""
+    """Return whether a station has just reported, so that the feed's stamp is wrong."""
     if not isinstance(snapshot, Snapshot):
         return False
     reports = staleness.read_reports(snapshot.statuses, payload.fetched_at)
@@ -165,7 +166,7 @@ def _has_news(payload: Payload, snapshot: Snapshot | VehicleSnapshot) -> bool:
 
 
 def _is_behind(stamp: int, slot: Slot, ledger: "Ledger") -> bool:
-    """Return whether *stamp* is behind that of the last block that is not stale."""
+    """Return whether *stamp* is before that of the last block that is not stale."""
     fresh = ledger.fresh_block_before(slot)
     if fresh is None or fresh.last_updated is None:
         return False
@@ -178,8 +179,8 @@ def drop_implausible(
 ) -> tuple[tuple[StationStatus, ...], list[str]]:
     """Return *statuses* without counts above ten times the station's capacity.
 
-    The capacity is that of the status, else that of the station in *known*. Also
-    returns a text for each station that lost a count.
+    The capacity is that of the status, else that of the station in *known*. The second
+    result has a text for each station with such a count.
     """
     kept, odd = [], []
     for status in statuses:
@@ -237,10 +238,10 @@ def renumbering_findings(
 
 @dataclass(eq=False, repr=False)
 class ClockCheck:
-    """What a run knows of its clock: how wrong it is, *error*, empty if it is right.
+    """The result of checking the clock; *error* says what is wrong, empty if nothing.
 
-    *offset* are the seconds to be added to it. *is_known* is False if the right time
-    cannot be found out.
+    *offset* are the seconds to add to the clock. *is_known* is False if the correct
+    time cannot be determined.
     """
 
     error: str = ""
@@ -254,9 +255,9 @@ def check_clock(
     run: Run,
     newest_block: "Callable[[], Block | None]",
 ) -> ClockCheck:
-    """Return how wrong the clock is that shows *now*.
+    """Return the check of the clock, which shows *now*.
 
-    The *newest_block* is queried only if the clock is in doubt.
+    *newest_block* is called only if the clock may be wrong.
     """
     offsets = [d.date - d.fetched_at for d in documents if d.date is not None]
     offset = min(offsets, key=abs, default=None)
@@ -275,9 +276,9 @@ def check_clock(
 
 
 def check_payload(payload: Payload) -> None:
-    """Raise PayloadError for a payload fetched under a clock that was far behind.
+    """Raise PayloadError if *payload* was fetched while the clock was far behind.
 
-    It has an unknown time. Payloads of others (`backfill --from`) may be old.
+    Its time is unknown. Imported payloads (`backfill --from`) may be old.
     """
     if payload.slot < CLOCK_FLOOR and not payload.source:
         raise PayloadError(
@@ -287,7 +288,7 @@ def check_payload(payload: Payload) -> None:
 
 
 def _without_date(now: float, run: Run, newest: "Block | None") -> ClockCheck:
-    """Return the check of a clock that shows an impossible time, without a response."""
+    """Return the check of a clock that shows an impossible time, without responses."""
     if newest is not None and newest.boot_id and newest.boot_id == run.boot_id:
         elapsed = run.uptime + (now - run.started) - newest.uptime
         if elapsed >= 0:

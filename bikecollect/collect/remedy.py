@@ -25,7 +25,7 @@ KIND = "fields"
 def notices(
     feed: Feed, payload: Payload, payloads: "Payloads", fields: Mapping[str, str]
 ) -> list[Notice]:
-    """Return what to do about renamed fields of *payload*.
+    """Return the settings for renamed fields of *payload*, as notices.
 
     It is compared with the newest kept one of *payloads*.
     """
@@ -36,9 +36,9 @@ def notices(
 
 
 def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
-    """Return what to do about the newest rejected payload of *slots*, line by line.
+    """Return the settings for renamed fields of the newest rejected payload of *slots*.
 
-    Empty if no field was renamed, or if there is no such payload.
+    The result is a list of lines, empty if no field was renamed or there is none.
     """
     payloads = committer.payloads
     names = [name for name in payloads.rejected() if slot_of(name) in slots]
@@ -57,7 +57,7 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
 def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list[str]:
     """Return an explanation of *renames*, and the lines to paste into the settings.
 
-    *fields* are the overrides that the settings have already.
+    *fields* are the fields that the settings already have.
 
     >>> from bikecollect.feeds.reading.renames import Rename, Renames
     >>> lines("city", {}, Renames((Rename("capacity", "tot", "size"),)))[2:]

@@ -1,4 +1,4 @@
-"""The station list: merges the information of a snapshot into the known stations."""
+"""The station list: merge the information of a snapshot into the known stations."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 MANY, MOST_LISTS = 500, 3
-"""At most MOST_LISTS times the list may change a day, beyond MANY stations at once: a
-list that differs in every slot would fill the disk."""
+"""More than MANY stations may change at once at most MOST_LISTS times a day: a list
+that differs in every slot would fill the disk."""
 OWN = "bikecollect.information"
 """The note of a system that publishes a separate station list."""
 VANISHED = "bikecollect.vanished"
-"""The note of vanished fields: the stations, by field and first slot without it."""
+"""The note of vanished fields: stations by field and by the first slot without it."""
 SILENT = "bikecollect.silent"
-"""The note of listed stations without a row: their ids, by first slot without it."""
+"""The note of listed stations without a row: ids by the first slot without a row."""
 MOST_SILENT = 500
-"""Most stations in that note; for a list with more, rows are no evidence."""
+"""Maximum stations in that note; if there are more, rows are no evidence."""
 MOST_TOLD = 0.05
-"""A vanished field is reported for at least this share of the stations."""
+"""Share of affected stations from which a vanished field is reported."""
 MOST_LISTED = 120_000
-"""Most stations on the list at a time; a snapshot holds 100,000 at most."""
+"""Maximum stations on the list; a snapshot has at most 100,000."""
 FIELDS = StationInformation._fields[1:-1]
 Known = Mapping[str, StationInformation]
 
@@ -32,7 +32,7 @@ Known = Mapping[str, StationInformation]
 class MergedStations(NamedTuple):
     """The *information* valid from now on, the notes to store, and findings.
 
-    *lists_all* says that a station that is not listed has left.
+    *lists_all* is set if a station that is not listed has left the system.
     """
 
     information: tuple[StationInformation, ...]
@@ -52,8 +52,8 @@ def merge(
 ) -> MergedStations:
     """Merge the stations of *snapshot*, in *slot*, with the *known* ones.
 
-    A station list outweighs information found beside the counts, which only fills
-    gaps. A field that vanishes keeps its last value for a day.
+    A separate station list takes precedence over information beside the counts, which
+    only fills gaps. A field that vanishes keeps its last value for a day.
     """
     return _limited(_merged(snapshot, known, notes, slot), known)
 
@@ -83,7 +83,7 @@ def _merged(
 def _limited(stations: MergedStations, known: Known) -> MergedStations:
     """Return *stations* without new ones that exceed `MOST_LISTED`.
 
-    The cost of a run grows with the list, so a feed must not grow it without bound.
+    The cost of a run grows with the list, so its length must be limited.
     """
     room = MOST_LISTED - sum(station.is_listed for station in known.values())
     new = sum(station.station_id not in known for station in stations.information)
@@ -122,7 +122,7 @@ def _expired(
 ) -> MergedStations:
     """Return *stations* without vanished values that were kept for a day.
 
-    For a snapshot without a station list: an unchanged list is not fetched again.
+    It is used for a snapshot without a station list, which may just be unchanged.
     """
     note = notes.get(VANISHED, "")
     if not note:
@@ -141,9 +141,8 @@ def _expired(
 class Changes(NamedTuple):
     """New *versions* of stations, and the slots since which some are *absent*.
 
-    *absent* is None if nothing is known about that. *left* are the last versions of
-    stations that have left, by the first slot without them. *trouble* is a text for
-    people.
+    *absent* is None if that is unknown. *left* maps a slot to the last versions of the
+    stations that left in it. *trouble* is a text for people, empty if there is none.
     """
 
     versions: Sequence[StationInformation] = ()
@@ -163,8 +162,8 @@ def find_changes(
 ) -> Changes:
     """Return how the station list of *snapshot*, in *slot*, differs from *known*.
 
-    *notes* has the `silent_note` of the slot. A list that has not changed is not in the
-    payload: it still lacks the same stations.
+    *notes* has the `silent_note` of the slot. If the payload has no list, it is
+    unchanged and still lacks the same stations.
     """
     if _is_old(snapshot):
         return Changes()
@@ -201,10 +200,10 @@ def find_changes(
 def _dated_back(
     snapshot: Snapshot, known: Known, slot: Slot, ledger: "Ledger"
 ) -> list[StationInformation]:
-    """Return the versions that begin at *slot*, filled late, and not with a later list.
+    """Return the versions that begin at *slot*, if it is filled after later slots.
 
-    A list that is in each payload must be followed by another version in the next
-    block: otherwise the station changed back in between.
+    If every payload has a list, the next block must have another version of the
+    station: otherwise it changed back in between.
     """
     later, following = ledger.later_versions(slot), ledger.next_block(slot)
     versions = []
@@ -217,9 +216,9 @@ def _dated_back(
 
 
 def _is_old(snapshot: Snapshot) -> bool:
-    """Return whether the list is old content: its stations would change, and back.
+    """Return whether the list is old content, with which stations would change back.
 
-    A list in a separate document may be fresh although the status is old.
+    A list in a separate document may be fresh although the status is stale.
     """
     is_stale = "stale" in snapshot.flags
     return is_stale and bool(snapshot.information) and not snapshot.is_listed_apart
@@ -228,10 +227,10 @@ def _is_old(snapshot: Snapshot) -> bool:
 def _departed(
     since: Mapping[str, int], known: Known, slot: Slot
 ) -> tuple[dict[str, int], dict[Slot, list[StationInformation]]]:
-    """Return the stations that are still only absent, and those that have left.
+    """Return the stations that are only absent, and those that have left.
 
-    Stations vanish from a list for one poll and return: only after a day's absence
-    is a station recorded as having left, from the first slot without it.
+    Stations may vanish from a list for one poll: only after a day is a station recorded
+    as having left, from the first slot without it.
     """
     absent: dict[str, int] = {}
     left: dict[Slot, list[StationInformation]] = {}
@@ -244,10 +243,10 @@ def _departed(
 
 
 def silent_note(snapshot: Snapshot, known: Known, note: str, slot: Slot) -> str:
-    """Return the note of the listed stations without a row: since which slot.
+    """Return the note of listed stations without a row, by their first such slot.
 
-    A list may be fetched once a day only: the rows end at the slot at which a station
-    has left. *note* is the last one returned.
+    A list may be fetched only once a day, but rows end at the slot at which a station
+    left. *note* is the previous one.
     """
     reported = {status.station_id for status in snapshot.statuses}
     silent = [i for i, s in known.items() if s.is_listed and i not in reported]
@@ -261,22 +260,22 @@ def silent_note(snapshot: Snapshot, known: Known, note: str, slot: Slot) -> str:
 
 
 def _silent_since(note: str) -> dict[str, int]:
-    """Return since which slot each station of *note* has had no row."""
+    """Return by station id the first slot without a row, from *note*."""
     by_slot: dict[str, list[str]] = json.loads(note or "{}")
     return {i: int(since) for since, ids in by_slot.items() for i in ids}
 
 
 def _first_without(silent: Mapping[str, int], station_id: str, slot: Slot) -> int:
-    """Return the first slot without a station that the list of *slot* lacks.
+    """Return the first slot without a station that is not in the list of *slot*.
 
-    A station may be listed for months without any row: then the list decides.
+    If a station was listed for months without any row, the list decides.
     """
     since = silent.get(station_id, slot)
     return since if slot - since < DAY else slot
 
 
 class _VanishedFields:
-    """Which fields of which stations have vanished, and since when."""
+    """The vanished fields of stations, each with the first slot without it."""
 
     def __init__(self, note: str, slot: Slot) -> None:
         self._slot = slot
@@ -314,7 +313,7 @@ class _VanishedFields:
         return expired
 
     def note(self) -> str:
-        """Return the note to store, empty for none."""
+        """Return the note to store, empty if no field has vanished."""
         by_slot: dict[str, dict[str, list[str]]] = {}
         for name, stations in self._now.items():
             for station_id, since in stations.items():

@@ -1,8 +1,8 @@
-"""Commits the vehicles of a payload: a second dataset, with its own ledger.
+"""Commit the vehicles of a payload: a second dataset with its own ledger.
 
 The vehicles of a payload are committed before its stations, and only then does the
-payload leave the inbox: each ledger is recovered separately, from the same
-inbox (docs/decisions/0025).
+payload leave the inbox. So each ledger can be recovered separately from the same inbox
+(docs/decisions/0025).
 """
 
 import logging
@@ -40,7 +40,7 @@ MISSING = Notice("partial", "no vehicles in this slot: vehicle_status was not re
 
 
 class VehicleRows(NamedTuple):
-    """The vehicles of a payload, and their rows; *notices* if there are none."""
+    """The vehicles of a payload and their rows; *notices* say why there are none."""
 
     snapshot: VehicleSnapshot | None = None
     rows: EncodedRows = EncodedRows(b"", 0)
@@ -51,7 +51,7 @@ class VehicleRows(NamedTuple):
 class VehicleCommitter:
     """Writes the vehicles of payloads into their files; see `Committer`.
 
-    *parse* reads the documents of a payload. The lock of the system must be held.
+    *parse* reads the documents of a payload. Requires the lock of the system.
     """
 
     parse: Callable[[Documents], VehicleSnapshot]
@@ -63,7 +63,7 @@ class VehicleCommitter:
     only: Only = Only()
 
     def open(self) -> list[Notice]:
-        """Open the ledger and bring the files into agreement with it."""
+        """Open the ledger, and bring it into agreement with the files."""
         self.store.make_folder()
         trouble = self.ledger.open()
         notices = [Notice("ledger", f"vehicles: {trouble}")] if trouble else []
@@ -76,8 +76,8 @@ class VehicleCommitter:
     def read(self, payload: Payload) -> VehicleRows:
         """Return the vehicles of *payload* as rows, or a notice if there are none.
 
-        Raises PayloadError if they cannot be read and the payload has no stations.
-        Beside stations that is a notice: `backfill` commits them from the kept payload.
+        If they cannot be read, raises PayloadError if the payload has no stations; else
+        that is a notice, and `backfill` can commit them from the kept payload.
         """
         if not has_vehicles(payload):
             return VehicleRows(notices=() if payload.source else (MISSING,))
@@ -107,9 +107,10 @@ class VehicleCommitter:
         return has_vehicles(payload) and payload.body(STATIONS) is None
 
     def write(self, payload: Payload, vehicles: VehicleRows, source: str) -> Result:
-        """Write *vehicles* of *payload*; the result has an outcome without stations.
+        """Write *vehicles* of *payload*.
 
-        Raises StorageError, and PayloadError like `read`.
+        The result has an outcome only if the payload has no stations. Raises
+        StorageError, and PayloadError like `read`.
         """
         if vehicles.snapshot is None:
             return Result(notices=vehicles.notices)
@@ -167,7 +168,7 @@ class VehicleCommitter:
         day = day_of(payload.slot, self.zone)
         extents = self.ledger.extents(day)
         file, end, damage = target(day, HEADER, self.store, extents)
-        # Missing stations are no evidence about the vehicles.
+        # That stations are missing says nothing about the vehicles.
         own = payload if self.is_alone(payload) else replace(payload, incomplete="")
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         if self.is_alone(payload) and not is_imported(payload):
@@ -197,7 +198,7 @@ class VehicleCommitter:
         )
 
     def _news(self, payload: Payload, snapshot: VehicleSnapshot) -> tuple[str, ...]:
-        """Store the notes of the newest slot; return what is new about the feed."""
+        """Store the notes if the slot is the newest; return new findings and drifts."""
         if not self.ledger.is_newest(payload.slot) or is_imported(payload):
             return ()
         if self.is_alone(payload):

@@ -1,4 +1,4 @@
-"""Reports to people whether closed days could be archived and copied to the mirror."""
+"""Alert people if closed days could not be archived or copied to the mirror."""
 
 import logging
 from collections.abc import Mapping
@@ -20,24 +20,24 @@ ARCHIVE, MIRROR = "archive", "mirror"
 
 
 def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
-    """Report the *errors* of `compact` by system, empty for those that went well.
+    """Report the *errors* of `compact` by system; an empty text stands for success.
 
-    Never raises: the exit code of `compact` is that of its work.
+    Never raises, so that alerts do not change the exit code of `compact`.
     """
     _report(settings, ARCHIVE, "compact", errors, times)
 
 
 def report_push(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
-    """Report the *errors* of copying to the mirror, like `report_compact`."""
+    """Report the *errors* of copying to the mirror; see `report_compact`."""
     _report(settings, MIRROR, "mirror", errors, times)
 
 
 def report_live_push(
     settings: Settings, errors: Mapping[str, str], times: Times
 ) -> None:
-    """Report the *errors* of copying open days to the mirror, like `report_push`.
+    """Report the *errors* of copying open days to the mirror; see `report_push`.
 
-    An incident about the archive stays open: the next `push` closes it.
+    Success does not close an open incident: the next `push` of closed days does.
     """
     address = settings.archive.mirror
     errors = {

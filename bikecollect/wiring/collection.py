@@ -1,4 +1,4 @@
-"""Builds the parts of the five-minute path from the settings."""
+"""Build the parts of the five-minute path from the settings."""
 
 import logging
 import time
@@ -46,9 +46,9 @@ log = logging.getLogger(__name__)
 
 
 FETCH_SHARE = 0.7
-"""The share of the interval in which requests are made; commits and alerts follow."""
+"""Share of the interval in which requests are made; commits and alerts follow."""
 WORKING = 16
-"""The maximum of systems whose payloads are read and committed at a time."""
+"""Maximum systems whose payloads are read and committed at a time."""
 
 
 def collect(
@@ -64,7 +64,7 @@ def collect(
 ) -> list[Run]:
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
-    With *dry* nothing is written, and no alerts are sent. Raises SettingsError for an
+    If *dry*, nothing is written and no alerts are sent. Raises SettingsError for an
     unknown name, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
@@ -112,9 +112,10 @@ def cycle(
     seconds: float = inf,
     working: AbstractContextManager[object] | None = None,
 ) -> Cycle:
-    """Return the cycle of the system called *name*, whose *folder* may be known.
+    """Return the cycle of the system *name*.
 
-    It may use the network for *seconds* at most; for *working* see `Cycle`.
+    *folder* is passed by callers that have it. Requests may take at most *seconds*; for
+    *working* see `Cycle`.
     """
     system = settings.systems[name]
     folder = folder or settings.system_folder(name, times.clock())
@@ -170,7 +171,7 @@ def cycle(
 def _vehicles(
     system: System, folder: SystemFolder, payloads: Payloads
 ) -> "VehicleCommitter":
-    """Return what commits the vehicles of *system*."""
+    """Return the committer of the vehicles of *system*."""
     from bikecollect.collect.vehicles import VehicleCommitter  # needed with vehicles
     from bikecollect.feeds import registry
 
@@ -212,7 +213,7 @@ def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
 
 
 def trial(settings: Settings, name: str) -> "PayloadTrial":
-    """Return what tries to read kept payloads of the system called *name*."""
+    """Return the object that tries to read kept payloads of the system *name*."""
     from bikecollect.collect.reading.trial import (
         PayloadTrial,
     )  # a fetch does not need it

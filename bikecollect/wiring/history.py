@@ -1,4 +1,4 @@
-"""Builds the parts that archive, verify, fill and show the history of a system."""
+"""Build the parts that archive, verify, fill and show the history of a system."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -50,9 +50,9 @@ from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
 
 BREATH = 0.2
-"""Seconds without the lock, in which a waiting fetch can take it."""
+"""Seconds for which the lock is released, so that a waiting fetch can take it."""
 TRAIL_DAYS = 31
-"""Days shown after the last run of a dead collector."""
+"""Maximum days shown after the last run, if the collector has stopped."""
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -70,7 +70,7 @@ def compactor(
 ) -> Compactor:
     """Return the compactor of the system called *name*.
 
-    Raises SettingsError if links would lead its files elsewhere.
+    Raises SettingsError if parts of its folder are links.
     """
     system = settings.system_folder(name)
     data_folder.check_links(system.path)
@@ -184,7 +184,7 @@ def source(
 ) -> Source:
     """Return the source at *path*, to fill the system called *name*.
 
-    It is a folder of bikecollect (of the system, or the one above), or tables.
+    It is a folder of bikecollect (of the system, or the data folder), or tables.
     Snapshots after *now* are skipped.
     """
     system = settings.system_folder(name)
@@ -237,9 +237,9 @@ def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Veri
 
 
 def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
-    """Repair the changed files of the system *name*; yield what became of each.
+    """Repair the changed files of the system *name*; yield a result for each.
 
-    What checksums cannot prove is filled from kept payloads where there are some.
+    Blocks that checksums cannot prove are committed again from kept payloads, if any.
     """
     system = settings.system_folder(name)
     data_folder.prepare(system.path)
@@ -287,7 +287,7 @@ def rebuild_stations(settings: Settings, name: str, times: Times) -> list[str]:
 def _recovered(
     system: SystemFolder, times: Times, store: Store, ledger: Ledger
 ) -> Iterator[Recovery]:
-    """Hold the lock, with an open ledger that agrees with the files."""
+    """Hold the lock, with the ledger open and brought into agreement with the files."""
     recovery = Recovery(Payloads(system.payloads), store, ledger, system.zone)
     with _lock(system, times).held():
         ledger.open()
@@ -317,7 +317,7 @@ def vehicle_verifier(
 
 
 def shown(settings: Settings, name: str, clock: Clock = time.time) -> ViewedSystem:
-    """Return the system called *name*, as the views show it."""
+    """Return the system called *name* in the form that views need."""
     system = settings.system_folder(name)
     return ViewedSystem(
         system=system,
@@ -329,7 +329,7 @@ def shown(settings: Settings, name: str, clock: Clock = time.time) -> ViewedSyst
 def _days(system: SystemFolder, now: float) -> list[str]:
     """Return the local days from the first slot to that of *now*.
 
-    If the collector is dead, up to `TRAIL_DAYS` after its last run.
+    If the collector has stopped, at most `TRAIL_DAYS` after its last run.
     """
     ends = History(system.system_id, system.path).ends()
     if ends is None:

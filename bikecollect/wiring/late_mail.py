@@ -1,4 +1,4 @@
-"""Mails about what `fetch` cannot report itself: that it does not run."""
+"""Mails about problems that `fetch` cannot report itself: that it does not run."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ NEXT_STEPS = "Next steps:\n  bikecollect schedule show\n  bikecollect doctor\n"
 def mail_problems(
     settings: Settings, problems: Mapping[str, str], times: Times
 ) -> bool:
-    """Mail *problems* (a line each, by system); return whether a person knows of them.
+    """Mail *problems* (a line each, by system); return whether people were informed.
 
     The same problem is mailed once a day. A mail that cannot be sent waits in the
     outbox for the next run of `fetch` or of this command.
@@ -41,7 +41,7 @@ def mail_problems(
     path = _state_path(settings)
     mailed = {name: at for name, at in _read(path).items() if name in problems}
     new = [name for name in problems if not 0 <= now - mailed.get(name, 0.0) < DAY]
-    # Not in the data folder: that may be what cannot be used.
+    # Not in the data folder, which may be unusable.
     outbox = Outbox(state_home() / "outbox" / next(iter(settings.systems), OTHER))
     is_safe = True
     if new:
@@ -69,7 +69,7 @@ def _state_path(settings: Settings) -> Path:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """Return when each system's problem was mailed; empty if that is unknown."""
+    """Return when each system's problem was mailed, empty if unknown."""
     try:
         times = json.loads(path.read_bytes())
         return {name: float(at) for name, at in times.items()}

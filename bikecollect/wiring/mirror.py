@@ -1,4 +1,4 @@
-"""Builds the parts that copy the history to the mirror and read it there."""
+"""Build the parts that copy the history to the mirror and read it from there."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -37,7 +37,7 @@ NO_MIRROR = (
     'no mirror is set: add mirror = "s3://bucket/prefix" to [archive] in the settings'
 )
 UNUSABLE = (MirrorUnavailable, MirrorDenied, NotInstalled, SettingsError)
-"""Errors that all systems would meet."""
+"""Errors that concern all systems."""
 
 
 def mirror_store(settings: Settings) -> "ObjectStore":
@@ -63,9 +63,9 @@ def mirrored_systems(address: str) -> "Iterator[MirroredSystem]":
 def mirrored_views(
     settings: Settings, names: Sequence[str], tables: Collection[str] = TABLES
 ) -> tuple[Path, list[ViewedSystem]]:
-    """Return the folder and the systems *names* as they are in the mirror.
+    """Return a folder with the systems *names* of the mirror, and these systems.
 
-    What *tables* need is downloaded first, if it is not in the local copy yet.
+    Files that *tables* need are downloaded first, unless the folder has them.
     """
     from bikecollect.archive.mirror.download import MirrorDownload
 
@@ -81,7 +81,7 @@ def mirrored_views(
 
 
 def _datasets_for(tables: Collection[str]) -> set[str]:
-    """Return the datasets that *tables* need, summaries and what they are made of."""
+    """Return the datasets that *tables* need, including the sources of summaries."""
     return {dataset for layout in LAYOUTS for dataset in needed(layout, tables)}
 
 
@@ -109,7 +109,7 @@ def mirror_source(
     from bikecollect.archive.mirror.record import live_address
 
     store = _store(address)
-    # Apart from the copy for queries, which show closed days only.
+    # Separate from the copy for queries, which show only closed days.
     folder = _local_copy(live_address(store.address))
     vehicles = settings.systems[name].vehicles
     layouts = LAYOUTS if vehicles else (STATION_LAYOUT,)
@@ -131,7 +131,7 @@ def _foreign_slots(folder: Path) -> set[int]:
 def check_mirror(
     settings: Settings, name: str, since: str, until: str
 ) -> Iterator[Finding | Certificate]:
-    """Yield certificates of the days of *name* in the mirror, and what is wrong."""
+    """Yield the certificates of the days of *name* in the mirror, and findings."""
     from bikecollect.archive.mirror.check import MirrorCheck
 
     store = mirror_store(settings)
@@ -141,10 +141,9 @@ def check_mirror(
 class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
-    *worst* is the error with the highest exit code, None if all went well. A mirror
-    that cannot be used is tried once: all systems fail with the same error, and their
-    records have it. A missing library and wrong credentials files are such errors.
-    With *live*, the open days are copied instead of the archive.
+    *worst* is the error with the highest exit code, None if there was none. After an
+    error that concerns all systems (see `UNUSABLE`), the others are not tried: it is
+    recorded for each of them. If *live*, the open days are copied, not the archive.
     """
 
     def __init__(
@@ -164,7 +163,7 @@ class MirrorCopying:
         self.worst: BikecollectError | None = None
 
     def run(self) -> Iterator["MirrorStep"]:
-        """Yield a step per day, or per system; errors become steps, too."""
+        """Yield a step per day or per system; errors are yielded as steps."""
         from bikecollect.archive.mirror.push import MirrorStep
 
         for name in self._names:
@@ -184,7 +183,7 @@ class MirrorCopying:
                     yield MirrorStep(name, "", FAILED, why=str(error))
 
     def _steps(self, name: str) -> Iterator["MirrorStep"]:
-        """Yield the steps of a system; a push that cannot begin is recorded here."""
+        """Yield the steps of a system; record the error if the push cannot begin."""
         try:
             if self._unusable is not None:
                 raise self._unusable

@@ -1,4 +1,4 @@
-"""Builds and rewrites the mails in the outbox."""
+"""Build and rewrite the mails in the outbox."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 MOST = 200_000
-"""The maximum of bytes of the text of a combined mail."""
+"""Maximum bytes of the text of a combined mail."""
 
 
 @dataclass(frozen=True)
 class Audience:
-    """The sender and the recipients of mails, as the settings name them.
+    """The sender and the recipients of mails in the settings.
 
-    *fingerprint* identifies the mail settings: a change of them takes effect on the
-    mails that wait.
+    *fingerprint* identifies the mail settings: waiting mails are readdressed when they
+    change.
     """
 
     sender: str
@@ -53,7 +53,7 @@ def mail(
 ) -> bytes:
     """Return *letter* as a mail to *audience*, but not to the addresses *without*.
 
-    The Message-ID depends on the name of the letter only.
+    The Message-ID depends only on the letter's name.
     """
     from email import policy  # only if there is something to report
     from email.message import EmailMessage
@@ -77,10 +77,10 @@ def mail(
 
 
 def readdressed(data: bytes, audience: Audience) -> bytes:
-    """Return the mail *data*, addressed by the settings of today.
+    """Return the mail *data*, addressed by the current settings.
 
-    It is unchanged if they are those that addressed it. Recipients that have it
-    already do not get it again.
+    It is unchanged if it was addressed by the same settings. Recipients that have
+    received it do not get it again.
     """
     message = read(data)
     if message[SETTINGS] == audience.fingerprint:
@@ -102,17 +102,17 @@ def readdressed(data: bytes, audience: Audience) -> bytes:
 
 
 def left_to(data: bytes, to: Sequence[str]) -> bytes:
-    """Return the mail *data* with *to* as the recipients that do not have it yet."""
+    """Return the mail *data* with *to* as the remaining recipients."""
     return _with_header(data, RECIPIENTS, ", ".join(to))
 
 
 def paused(data: bytes, until: float) -> bytes:
-    """Return the mail *data*, not to be tried again before *until*."""
+    """Return the mail *data*, marked not to be retried before *until*."""
     return _with_header(data, RETRY, f"{until:.0f}")
 
 
 def is_paused(data: bytes, now: float) -> bool:
-    """Return whether the mail *data* must not be tried yet."""
+    """Return whether the mail *data* must not be retried yet."""
     until = str(read(data)[RETRY] or "0")
     return until.isdecimal() and now < int(until)
 

@@ -1,4 +1,4 @@
-"""The headers that a mail has in the outbox only, and what is sent of it."""
+"""The headers that a mail has only in the outbox; they are not sent."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 RECIPIENTS = "X-Bikecollect-Recipients"
-"""The recipients that do not have the mail yet."""
+"""The recipients that have not received the mail yet."""
 SETTINGS = "X-Bikecollect-Settings"
 """The fingerprint of the mail settings that addressed the mail."""
 ESCALATED = "X-Bikecollect-Escalated"
@@ -14,7 +14,7 @@ ESCALATED = "X-Bikecollect-Escalated"
 RETRY = "X-Bikecollect-Retry"
 """The epoch second before which a rejected mail is not tried again."""
 WIDEST = 900
-"""The maximum of characters of a line; RFC 5322 allows 998. Longer ones are folded."""
+"""Maximum characters of a line; longer ones are folded. RFC 5322 allows 998."""
 
 
 def read(data: bytes) -> "EmailMessage":
@@ -31,12 +31,12 @@ def addresses(mail: "EmailMessage", header: str) -> tuple[str, ...]:
 
 
 def recipients(data: bytes) -> tuple[str, ...]:
-    """Return the recipients that do not have the mail *data* yet."""
+    """Return the recipients that have not received the mail *data* yet."""
     return addresses(read(data), RECIPIENTS)
 
 
 def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
-    """Return the sender, the recipients without the mail, and the mail to be sent."""
+    """Return the sender, the remaining recipients, and the mail to be sent."""
     mail = read(data)
     to = addresses(mail, RECIPIENTS)
     for header in (RECIPIENTS, SETTINGS, ESCALATED, RETRY):

@@ -1,4 +1,4 @@
-"""Puts mails into the outbox, and sends them from there."""
+"""Put mails into the outbox, and send them from there."""
 
 import logging
 import os
@@ -18,18 +18,18 @@ from bikecollect.core.slots import DAY, HOUR
 log = logging.getLogger(__name__)
 
 MANY = 20
-"""From this number on, waiting mails are sent as one."""
+"""Number of waiting mails from which they are sent as one."""
 PAUSE = HOUR
-"""Seconds until a mail that the server rejected for good is tried again."""
+"""Seconds until a mail that the server rejected permanently is retried."""
 
 
 @dataclass(frozen=True)
 class MailOutcome:
     """The result of sending the waiting mails.
 
-    *error* is why mails could not be sent, empty if they were. *rejected* maps
-    recipients that the server rejects, while others get the mails, to its reply;
-    *accepted* are those that got one.
+    *error* is why mails could not be sent, empty if they were. *rejected* maps rejected
+    recipients to the server's reply, if others received the mails; *accepted* are those
+    that received one.
     """
 
     error: str = ""
@@ -50,10 +50,10 @@ class Mailer:
     def spool(
         self, outbox: Outbox, letter: Letter, *, without: frozenset[str] = frozenset()
     ) -> bool:
-        """Make *letter* durable in *outbox*; if the disk fails, try to send it at once.
+        """Write *letter* durably to *outbox*; if the disk fails, try to send it now.
 
-        Returns whether it is safe or sent. Waiting mails about the same incidents are
-        replaced: the new one says all that they do. Addresses *without* do not get it.
+        Returns whether it was stored or sent. It replaces waiting mails about the same
+        incidents, because it has their content. Addresses *without* do not get it.
         """
         host, now = os.uname().nodename, self.clock()
         data = envelope.mail(letter, self.audience, host=host, now=now, without=without)
@@ -74,7 +74,7 @@ class Mailer:
     def drain(self, outboxes: Sequence[Outbox]) -> MailOutcome | None:
         """Send the mails in *outboxes*; None if there was nothing to send.
 
-        Outboxes that another process is sending from are skipped.
+        Outboxes from which another process is sending are skipped.
         """
         if self.is_quiet(self.clock()):
             return None
@@ -93,7 +93,7 @@ class Mailer:
             for (box, name, data), delivery in zip(
                 waiting, result.deliveries, strict=True
             ):
-                with suppress(StorageError):  # the same mail is sent again
+                with suppress(StorageError):  # the mail will be sent again
                     self._settle(box, name, data, delivery)
         outcome = _outcome(mails, result)
         if outcome.error:
@@ -105,7 +105,7 @@ class Mailer:
         return smtp.check(self.server, seconds=self.seconds)
 
     def _ready(self, outbox: Outbox) -> list[tuple[str, bytes]]:
-        """Return the mails to be sent now from *outbox*: one for many, none too old."""
+        """Return the mails to send now from *outbox*; combine many, drop old ones."""
         now = self.clock()
         outbox.remove_leftovers()
         ready = []
@@ -120,7 +120,10 @@ class Mailer:
         return ready if len(ready) < MANY else self._combined(outbox, ready)
 
     def _readdressed(self, outbox: Outbox, name: str) -> bytes:
-        """Return the mail *name* for today's settings; empty if all have it."""
+        """Return the mail *name* readdressed by the current settings.
+
+        Empty if all recipients have received it.
+        """
         old = outbox.read(name)
         data = envelope.readdressed(old, self.audience)
         if not headers.recipients(data):
@@ -144,7 +147,7 @@ class Mailer:
         return [(name, data)]
 
     def _settle(self, box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
-        """Remove a mail from *box*, or keep it for the recipients without it."""
+        """Remove a mail from *box*, or keep it for the remaining recipients."""
         if delivery.error not in {"", "not tried"}:
             log.info("mail %s: %s", name, delivery.error)
         if not delivery.left:

@@ -17,14 +17,14 @@ KEPT_DAYS = 7
 class Outbox:
     """The mails in *folder*; their names sort by time, the oldest first.
 
-    Every method but `waiting` raises StorageError if the disk fails.
+    Every method except `waiting` raises StorageError if the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, name: str, data: bytes) -> None:
-        """Make the mail *data* durable as *name*; a mail of that name is replaced."""
+        """Write the mail *data* durably as *name*; a mail of that name is replaced."""
         try:
             make_folder(self.folder)
             aside = self.folder / f"{name}.{os.getpid()}{UNFINISHED}"
@@ -42,7 +42,7 @@ class Outbox:
             raise self._failure("keep", error) from error
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put *data* in place of the mail *name*, which keeps its age."""
+        """Replace the content of the mail *name* by *data*; its age is kept."""
         path = self.folder / f"{name}{SUFFIX}"
         try:
             times = path.stat()
@@ -89,7 +89,7 @@ class Outbox:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Lock the outbox, so that no mail is sent twice; yield whether it is."""
+        """Lock the outbox, so that no mail is sent twice; yield whether it worked."""
         with flock.open_folder(self.folder) as fd:
             try:
                 is_held = fd is not None and flock.try_lock(fd)
@@ -102,7 +102,7 @@ class Outbox:
 
 
 def _remove_unless_locked(path: Path) -> None:
-    """Remove *path*, unless a living process is writing it."""
+    """Remove *path*, unless another process is writing it."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if flock.try_lock(fd):

@@ -1,4 +1,4 @@
-"""Quiet hours: times of the day in which mails wait."""
+"""Quiet hours: times of the day at which mails wait."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class QuietHours:
         )
 
     def includes(self, moment: float, zone: tzinfo | None) -> bool:
-        """Return whether *moment* is within, by the clock of *zone* (None: ours)."""
+        """Return whether *moment* is within, in local time of *zone* (None: ours)."""
         local_time = datetime.fromtimestamp(moment, UTC).astimezone(zone)
         minute = local_time.hour * MINUTES_OF_HOUR + local_time.minute
         if self.begin < self.end:

@@ -1,4 +1,4 @@
-"""Sends mails by SMTP: over one connection, with verified TLS and a deadline."""
+"""Send mails by SMTP: over one connection, with verified TLS and a deadline."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 IDLE = 10.0
 DEADLINE = 20.0
 PERMANENT = 500
-"""Reply codes from here on mean that a retry will fail, too (RFC 5321, 4.2.1)."""
+"""The first reply code of permanent errors (RFC 5321, 4.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Server:
 class Delivery:
     """The delivery of one mail.
 
-    *left* are the recipients that may get it later, *rejected* maps those that the
-    server rejected for good to its reply. *is_final* is set if the whole mail was
-    rejected for good: a retry with the same settings is useless.
+    *left* are the recipients that may get it later; *rejected* maps those that the
+    server rejected permanently to its reply. *is_final* is set if the whole mail was
+    rejected permanently: a retry with the same settings is useless.
     """
 
     left: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ class SmtpResult:
 def send(
     server: Server, mails: Sequence[bytes], *, seconds: float = DEADLINE
 ) -> SmtpResult:
-    """Send *mails*, as stored in the outbox, over one connection within *seconds*.
+    """Send *mails* of the outbox over one connection within *seconds*.
 
-    Never raises: the result has the reason why a mail was not sent.
+    Never raises: the result says why a mail was not sent.
     """
     envelopes = [parsed(mail) for mail in mails]
     result = SmtpResult([Delivery(to, "not tried") for _, to, _ in envelopes])
@@ -111,9 +111,9 @@ def _delivered(
 
 
 def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Delivery:
-    """Return the delivery to all of *to* but those *refused*, with code and text.
+    """Return the delivery to all of *to* except those *refused*, with code and text.
 
-    If no recipient got the mail, no rejection is final: it is kept for all.
+    If no recipient received the mail, no rejection is final: the mail is kept for all.
     """
     final = {
         recipient: text

@@ -1,4 +1,4 @@
-"""An SMTP connection whose replies are bounded in size."""
+"""An SMTP connection that limits the size of replies."""
 
 import base64
 import hmac
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 REPLY_LINES, REPLY_BYTES = 100, 32 * 1024
-"""The limits of one reply: the longest usual ones, to EHLO, have thirty short lines."""
+"""Maximum lines and bytes of one reply; usual ones (to EHLO) have up to 30 lines."""
 DIALOGUE_BYTES = 1024 * 1024
-"""The limit of all replies together."""
+"""Maximum bytes of all replies together."""
 CHALLENGE, ACCEPTED = 334, frozenset({235, 503})
 MOST_ANSWERS = 5
 
@@ -26,7 +26,7 @@ class _Replies:
         self.total = 0
 
     def begin(self) -> None:
-        """Start another reply."""
+        """Begin another reply."""
         self._lines = self._bytes = 0
 
     def readline(self, size: int) -> bytes:
@@ -49,7 +49,7 @@ class _Replies:
 
 
 class _Bounded(smtplib.SMTP):
-    """A connection whose replies are bounded, before and after the login."""
+    """A connection whose replies are limited, before and after the login."""
 
     file: Any
     _answers = 0
@@ -88,12 +88,12 @@ class _Bounded(smtplib.SMTP):
         raise smtplib.SMTPAuthenticationError(code, reply)
 
     def auth_login(self, challenge: Any = None) -> str:
-        """Return the user, then the password: the challenges' texts vary."""
+        """Return the user, then the password: the texts of challenges vary."""
         is_first = challenge is None or self._answers == 1
         return self.user if is_first else self.password
 
     def auth_cram_md5(self, challenge: Any = None) -> Any:
-        """Return the response to *challenge* (RFC 2195), None without one."""
+        """Return the response to *challenge* (RFC 2195), None if there is none."""
         if challenge is None:
             return None
         digest = hmac.HMAC(self.password.encode("utf-8"), challenge, "md5")

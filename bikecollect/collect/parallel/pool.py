@@ -1,4 +1,4 @@
-"""Threads that run the tasks of many systems within one call's time, host by host."""
+"""Run the tasks of many systems in threads, within one call's time, fair to hosts."""
 
 import threading
 from collections import Counter, deque
@@ -12,15 +12,15 @@ from bikecollect.core.process import Times, open_files_limit
 from bikecollect.core.run import Run
 
 THREADS = 128
-"""The maximum of systems at a time; most of them wait for their feed."""
+"""Maximum systems at a time; most of them wait for their feed."""
 PER_HOST = 8
-"""The maximum of systems at a time whose feeds are on one host."""
+"""Maximum systems at a time whose feeds are on one host."""
 FILES = 6
-"""The open files to allow for each thread."""
+"""Open files that a thread may need."""
 SHARE = 64
-"""The least number of systems for which a process is worth its start."""
+"""Minimum systems of a worker process; for fewer it is not worth starting one."""
 POLL = 0.5
-"""Seconds between two looks at a request to stop, while all hosts are busy."""
+"""Seconds between two checks for a request to stop, while all hosts are busy."""
 
 
 def shares(hosts: Mapping[str, str], workers: int) -> list[list[str]]:
@@ -41,9 +41,10 @@ def shares(hosts: Mapping[str, str], workers: int) -> list[list[str]]:
 
 
 class Turn(NamedTuple):
-    """What a task may do: use the network for *seconds*, or, with *error*, not at all.
+    """The permission of a task to use the network for *seconds*.
 
-    With *error* the task records only that, as the reason for its missing slot.
+    If there is an *error*, it must not use the network, and records *error* as the
+    reason for its missing slot.
     """
 
     seconds: float
@@ -53,7 +54,8 @@ class Turn(NamedTuple):
 class Task(NamedTuple):
     """The work for one system, whose feed is on *host*.
 
-    *not_before* returns when the host can be asked again, in epoch seconds; 0 is now.
+    *not_before* returns the epoch second before which the host accepts no request; 0
+    if it has no such limit.
     """
 
     host: str
@@ -62,9 +64,9 @@ class Task(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a process does with its systems: *results* runs those of some names.
+    """The work of a process: *results* runs the systems with some names.
 
-    *end_reports* is called with runs that have been reported.
+    *end_reports* is called with the runs that have been reported.
     """
 
     results: Callable[[Sequence[str]], Iterator[Run]]
@@ -72,11 +74,11 @@ class Work(NamedTuple):
 
 
 class Pool:
-    """Runs *tasks* in threads, and hands out the *seconds* that they have together.
+    """Runs *tasks* in threads, and distributes the *seconds* that they have together.
 
-    Each task gets its share of the time that is left, so that feeds which do not
-    answer cannot use up the time of the others. A task that finds no time is handed an
-    `Overload`, and one whose host asks for a longer pause a `RateLimited`.
+    Each task gets its share of the time left, so that feeds which do not respond cannot
+    use up the time of the others. A task for which no time is left gets an `Overload`,
+    and one whose host requires a longer pause a `RateLimited`.
     """
 
     def __init__(
@@ -120,12 +122,12 @@ class Pool:
             raise error
 
     def _start(self, results: SimpleQueue[Run | BaseException]) -> int:
-        """Start the threads and return how many of them work.
+        """Start the threads; return how many of them take tasks.
 
-        Where the system refuses more, half of them end again: each attempt to fetch
+        If the system's limit is reached, half of them end again: each attempt to fetch
         needs a second thread (see `process.deadline`).
         """
-        with self._changed:  # none takes a task before all have started
+        with self._changed:  # no thread takes a task before all have started
             for number in range(self._threads):
                 work = partial(self._work, results, index=number)
                 thread = threading.Thread(target=work, daemon=True)
@@ -137,7 +139,7 @@ class Pool:
             return self._threads
 
     def _work(self, results: SimpleQueue[Run | BaseException], *, index: int) -> None:
-        """Run tasks until none is left, unless thread *index* is one too many."""
+        """Run tasks until none is left; end at once if thread *index* is not needed."""
         with self._changed:
             if index >= self._threads:
                 return
@@ -153,7 +155,7 @@ class Pool:
             self._end_turn(task.host, not_before)
 
     def _take(self) -> tuple[int, Turn] | None:
-        """Return the next task with its turn, once there is one; None at the end."""
+        """Wait for a task that may run; return it and its turn, None at the end."""
         with self._changed:
             while self._waiting:
                 host, turn = self._next()
@@ -163,7 +165,7 @@ class Pool:
         return None
 
     def _next(self) -> tuple[str, Turn | None]:
-        """Return a host that may have a turn now, and the turn; else None for it."""
+        """Return a host whose task may run now, and its turn; None if there is none."""
         left = self._end - self._times.monotonic()
         if left < self._seconds / 60:
             return next(iter(self._waiting)), Turn(0.0, self._overload())
@@ -202,9 +204,9 @@ class Pool:
 
     def _overload(self) -> Overload:
         return Overload(
-            f"no time was left for it: {len(self._tasks)} systems had "
-            f"{self._seconds:.0f} s. Fetch fewer systems per call, use more machines, "
-            "or a longer interval"
+            f"no time left for this system: {len(self._tasks)} systems had "
+            f"{self._seconds:.0f} s; fetch fewer systems per call, use more machines, "
+            "or set a longer interval"
         )
 
 

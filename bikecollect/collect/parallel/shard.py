@@ -34,8 +34,8 @@ class Shard(NamedTuple):
     def of(self, names: Iterable[str]) -> list[str]:
         """Return the systems of *names* in this shard.
 
-        It depends on a system's id only: each system is in exactly one shard, and other
-        systems in the settings do not change that.
+        A system's shard depends only on its id: each system is in exactly one shard,
+        whichever other systems are in the settings.
 
         >>> Shard(1, 2).of(["taipei", "oslo", "vienna"])
         ['oslo', 'vienna']

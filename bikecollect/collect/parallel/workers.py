@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL = 0.5
-"""Seconds between two looks at a request to stop."""
+"""Seconds between two checks for a request to stop."""
 M_ARENA_MAX, ARENAS = -8, 2
-"""A parameter of glibc's mallopt(3), and its value."""
+"""The parameter of glibc's mallopt(3) for the number of arenas, and its value."""
 PATIENCE = 10.0
-"""Seconds for a process to end after its runs were reported."""
+"""Maximum seconds for a process to end after its runs were reported."""
 
 
 class Workers:
-    """Runs each of *parts* in a process, which lives until its runs were reported.
+    """Runs each of *parts* in a process, which exists until its runs were reported.
 
-    The notes of its runs stay locked until then: no other run takes them for killed.
-    A process that dies leaves the runs of its share to the next call, as any killed
-    run does.
+    Until then the notes of its runs remain locked, so that no other run counts them as
+    killed. If a process is killed, the next call recovers the runs of its share.
     """
 
     def __init__(self, parts: Sequence[Sequence[str]], work: Work, stop: Stop) -> None:
@@ -55,7 +54,7 @@ class Workers:
             theirs.close()
 
     def results(self) -> Iterator[Run]:
-        """Yield the runs as they end; those of a process that dies are missing."""
+        """Yield the runs as they end; those of a killed process are missing."""
         yield from self._work.results(self._here) if self._here else ()
         pending, is_forwarded = set(self._processes), False
         while pending:
@@ -71,7 +70,7 @@ class Workers:
                     yield run
 
     def end_reports(self, runs: Sequence[Run]) -> None:
-        """Let the processes take note that *runs* were reported, and end."""
+        """Tell the processes that *runs* were reported, so that they end."""
         here = [run for run in runs if run.system_id in self._here]
         self._work.end_reports(here)
         for connection in self._processes:
@@ -87,10 +86,10 @@ class Workers:
 
 
 def _share_memory() -> None:
-    """Let the processes share more of this one's memory, and their threads as well.
+    """Make the processes share more memory with this one, and threads with each other.
 
-    A thread would get an arena of its own from glibc, up to eight per core, and each
-    garbage collection would copy the pages of all objects.
+    By default glibc creates up to eight arenas per core for threads, and each garbage
+    collection would copy the shared pages of all objects.
     """
     import ctypes  # needed for many systems only
 
@@ -100,7 +99,7 @@ def _share_memory() -> None:
 
 
 def _receive(connection: Connection) -> Run | None:
-    """Return the next run from a process, None once there is none."""
+    """Return the next run from a process, None if there are no more."""
     try:
         run = connection.recv()
     except (EOFError, OSError):
@@ -115,9 +114,10 @@ def _run(
     others: Connection,
     alarm: float,
 ) -> None:
-    """Run the systems called *names* in this new process; *alarm* ends it in seconds.
+    """Run the systems called *names* in this new process, for at most *alarm* seconds.
 
-    Timers do not pass a fork, and *others* is the end of the process that started it.
+    The alarm is set again, because a fork clears timers. *others* is the parent's end
+    of the pipe, which is closed here.
     """
     others.close()
     signal.setitimer(signal.ITIMER_REAL, alarm)
@@ -125,7 +125,7 @@ def _run(
     try:
         for run in work.results(names):
             runs.append(run)
-            with suppress(OSError):  # its reader is gone: the next call reports the run
+            with suppress(OSError):  # the parent has ended: the next call reports it
                 connection.send(run)
         with suppress(EOFError, OSError):
             connection.send(None)

@@ -1,1 +1,1 @@
-"""Reading a payload in the light of what the ledger knows of its system."""
+"""Read a payload, using what the ledger knows about its system."""

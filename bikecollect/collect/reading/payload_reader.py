@@ -1,4 +1,4 @@
-"""Read a payload to the rows of a block, with what the ledger knows of the system."""
+"""Read a payload into the rows of a block, using the ledger of the system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Understood(NamedTuple):
-    """A payload as read: the stations *known* before it, its rows, the new notes."""
+    """The result of reading a payload: the stations *known* before, rows, new notes."""
 
     snapshot: Snapshot
     known: Mapping[str, StationInformation]
@@ -30,7 +30,7 @@ class Understood(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PayloadReader:
-    """Reads payloads of *feed*; changes nothing but a note of the ledger."""
+    """Reads payloads of *feed*; it changes only a note in the ledger."""
 
     feed: Feed
     format: Format

@@ -1,9 +1,9 @@
-"""Whether a snapshot is stale, by the times at which its stations last reported.
+"""Decide whether a snapshot is stale, by the times at which its stations reported.
 
-A republisher's stamp moves though the source behind it stands still: the newest
-`last_reported` of the stations then falls back, or grows old. How old it usually is
-differs by system and is learned from its own past. Stations that report on a change
-only are silent at night without being stale.
+A republisher's stamp may advance although the source has stopped: the newest
+`last_reported` of the stations then falls back, or becomes old. How old it usually is
+differs between systems and is learned from the past. Stations that report only changes
+are silent at night without being stale.
 """
 
 import csv
@@ -27,32 +27,34 @@ NOTE = "bikecollect.reports"
 OLD = 900.0
 """Seconds by which the newest report may be older than usual."""
 FALL = 60
-"""Seconds by which the newest report may fall back: servers differ a little."""
+"""Seconds by which the newest report may fall back, because servers differ a little."""
 AHEAD = 120.0
 """Seconds by which a report may be ahead of our clock; later ones are errors."""
 REGULAR = 0.8
-"""Share of the stations heard within an hour that a heartbeat has within `OLD`."""
+"""Share of the stations reporting within an hour that report within `OLD` seconds, if
+the system has a heartbeat."""
 BEATS, FEW = 2, 20
-"""So many slots in a row in which at least FEW stations report prove a heartbeat."""
+"""BEATS slots in a row in which at least FEW stations report prove a heartbeat."""
 PROVEN = 6 * HOUR
-"""Seconds of an uninterrupted heartbeat that prove it with fewer stations."""
+"""Seconds without interruption that prove a heartbeat of fewer stations."""
 LEARNED, SILENCES, LEAST = 2 * DAY, 8, 2 * OLD
-"""After LEARNED seconds, SILENCES times the longest silence is stale, or LEAST."""
+"""After LEARNED seconds, silence of SILENCES times the longest, or LEAST, is stale."""
 CLOSED = 0.5
-"""With this share of closed stations, silence is no evidence."""
+"""Share of closed stations from which silence is no evidence."""
 RISING, FALLING = 300.0, 30.0
-"""Most seconds by which the usual age changes at once: an outage is not usual."""
+"""Maximum seconds by which the usual age rises or falls at once, so that an outage does
+not change it."""
 CELL_ID, CELL_REPORTED = 2, 12
-"""Where a row of a daily file has the id and the report of its station."""
+"""Indexes of the columns station_id and last_reported in a row of a daily file."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reports:
-    """The reports of a snapshot: the *newest*, *age* seconds old, and the others.
+    """The times at which the stations of a snapshot reported, *stamps* (epoch seconds).
 
-    *recent* stations have reported within an hour before the newest one; *is_regular*
-    says that nearly all of them did so within 15 minutes. The system *is_open* unless
-    half of its stations are closed. *stamps* are epoch seconds.
+    The *newest* is *age* seconds old. *recent* is the number of stations that reported
+    within an hour before it; *is_regular* is set if nearly all of these did so within
+    15 minutes. *is_open* is set unless half of the stations are closed.
     """
 
     newest: int
@@ -65,12 +67,12 @@ class Reports:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
-    """The reports of a system until *slot*, the last slot that was read.
+    """What was learned about the reports of a system until *slot*, the last one read.
 
     *newest* is the latest report so far; at *slot* it was *last* seconds old. In the
-    last *beats* slots with news, from the slot *regular* on, nearly all stations had
-    reported; the newest report was at most *age* seconds old then, as a rule. *silence*
-    is the longest time without any report since the slot *began*.
+    last *beats* slots with new reports, from the slot *regular* on, nearly all stations
+    had reported; the newest report was usually at most *age* seconds old. *silence* is
+    the longest time without any report since the slot *began*.
     """
 
     slot: int
@@ -104,7 +106,7 @@ class Calibration:
         return json.dumps(asdict(self))
 
     def limit(self, reports: Reports) -> float | None:
-        """Return how old the newest of *reports* may be; None if that is unknown."""
+        """Return the maximum age of the newest of *reports*, None if unknown."""
         if not reports.is_open:
             return None
         many = self.beats >= BEATS and reports.recent >= FEW
@@ -119,7 +121,7 @@ class Calibration:
         if reports.newest <= self.newest:
             return replace(self, slot=slot, last=reports.age)
         silence = self.silence
-        if slot - self.slot <= 2 * interval:  # else stations may have reported twice
+        if slot - self.slot <= 2 * interval:  # later, stations may have reported twice
             following = min(stamp for stamp in reports.stamps if stamp > self.newest)
             silence = max(silence, following - self.newest)
         change = max(self.last, reports.age) - self.age
@@ -138,9 +140,9 @@ class Calibration:
 def read_reports(
     statuses: Sequence[StationStatus], fetched_at: float
 ) -> Reports | None:
-    """Return the reports of *statuses*, fetched at *fetched_at*; None without any.
+    """Return the reports of *statuses*, fetched at *fetched_at*, None without any.
 
-    Single reports that are ahead of our clock are errors.
+    A few reports that are ahead of our clock are treated as errors.
     """
     reported = [status.last_reported for status in statuses]
     stamps = _credible([stamp for stamp in reported if stamp is not None], fetched_at)
@@ -163,16 +165,16 @@ def read_reports(
 def _credible(stamps: Sequence[int], fetched_at: float) -> Sequence[int]:
     """Return *stamps* without those ahead of *fetched_at*.
 
-    If most are ahead the feed's clock, or its zone, is: all are, by the same time.
+    If most are ahead, the feed's clock or time zone is wrong: all are kept.
     """
     past = [stamp for stamp in stamps if stamp <= fetched_at + AHEAD]
     return past if len(past) * 2 > len(stamps) else stamps
 
 
 def _is_shut(status: StationStatus) -> bool:
-    """Return whether a station need not report: closed, or it does not rent.
+    """Return whether a station need not report, because it is closed or not renting.
 
-    Some feeds publish ``is_renting = false`` of a station that is merely empty.
+    Some feeds publish ``is_renting = false`` for a station that is merely empty.
     """
     is_empty = status.num_vehicles_available == 0
     does_not_rent = status.is_renting is False and not is_empty
@@ -191,7 +193,7 @@ def judge(
 ) -> tuple[bool, str]:
     """Return whether *statuses* are stale by their reports, and the new note.
 
-    *note* is the last one returned. It is not used for a slot before it.
+    *note* is the previous one; it is ignored if it is of a later slot.
     """
     slot = payload.slot
     reports = read_reports(statuses, payload.fetched_at)
@@ -217,11 +219,11 @@ def _falls_back(
     ledger: "Ledger",
     store: "Store",
 ) -> bool | None:
-    """Return whether the reports fall back behind those of the last fresh block.
+    """Return whether the reports are older than those of the last fresh block.
 
-    None if its rows are gone. More stations must have an older report than a newer
-    one: the newest one alone may be of a station that has been removed, or whose clock
-    was set.
+    None if its rows are gone. More stations must have an older report than a newer one:
+    the newest report alone may be of a station that was removed, or whose clock was
+    set.
     """
     block = ledger.fresh_block_before(slot)
     before = _block_reports(store, block) if block else {}
@@ -239,7 +241,7 @@ def _falls_back(
 
 
 def _block_reports(store: "Store", block: "Block") -> dict[str, int]:
-    """Return when the stations of *block* had reported; empty if it is gone."""
+    """Return the reports in *block* by station id (epoch seconds), empty if gone."""
     from bikecollect.archive.day_csv import cells  # rarely needed
 
     try:

@@ -1,4 +1,4 @@
-"""Try to read payloads without writing anything, to see which `backfill` can fill."""
+"""Try to read payloads without writing anything: find those `backfill` can commit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PayloadTrial:
-    """Reads payloads as a commit would, by *feed*, and by *vehicles* if collected."""
+    """Reads payloads like a commit: by *feed*, and by *vehicles* if collected."""
 
     feed: Feed
     vehicles: "VehicleCommitter | None" = None
@@ -31,7 +31,7 @@ class PayloadTrial:
             self._read(payload)
         except PayloadError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - a bug, which a commit would meet
+        except Exception as error:  # noqa: BLE001 - a bug, which a commit would have
             return message(f"{type(error).__name__}: {error}")
         return ""
 

@@ -1,4 +1,4 @@
-"""Archives of others, from which missing slots can be filled: one module per kind."""
+"""Other archives from which missing slots can be filled."""
 
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -12,7 +12,7 @@ Status = TypeVar("Status", StationStatus, VehicleStatus)
 class ForeignBlock(NamedTuple, Generic[Status]):
     """The rows of *slot* in another archive; times are in epoch seconds.
 
-    *flags* and *last_updated* are as in a `Snapshot`, as far as the archive has them.
+    *flags* and *last_updated* are as in a `Snapshot`, empty if the archive has none.
     """
 
     slot: Slot
@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def has_flags(self) -> bool:
-        """Whether the flags of its snapshots are known: whether they are stale."""
+        """Whether the flags of its snapshots are known, such as ``stale``."""
         ...
 
     @property
@@ -52,8 +52,8 @@ class Source(Protocol):
     def snapshots(self) -> Iterator[ForeignSnapshot]:
         """Yield the snapshots, each slot once, oldest first.
 
-        Raises StorageError if the archive cannot be read, SettingsError if it has not
-        the declared layout.
+        Raises StorageError if the archive cannot be read, SettingsError if its layout
+        is not the declared one.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""How far another archive agrees with ours, and whether its times are shifted."""
+"""Measure how well another archive agrees with ours, and a shift of its times."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,39 +12,42 @@ from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
 
 SAMPLE = 500
-"""Most slots on which the agreement with another archive is measured."""
+"""Maximum slots on which the agreement with another archive is measured."""
 LEAST = 0.5
-"""Agreement below which an archive is refused: another city, or time zone."""
+"""Minimum agreement; with less, it is another city or another time zone."""
 FEW_COMMON = 0.1
-"""Share of their stations that must be known here."""
+"""Minimum share of the other archive's stations that are known here."""
 POLLS, APART = 48, HOUR // 2
-"""Snapshots that are tried at other times, at least so many seconds apart."""
+"""Snapshots that are compared at shifted times, and minimum seconds between them."""
 STATIONS = 100
-"""Stations whose values are compared then."""
+"""Maximum stations whose values are compared at shifted times."""
 QUARTER = HOUR // 4
 _NEAR = [quarters * QUARTER for quarters in (*range(-56, 0), *range(1, 57))]
 _A_DAY = [days * DAY + near for days in (-1, 1) for near in (-APART, 0, APART)]
 SHIFTS = tuple(sorted([*_NEAR, *_A_DAY]))
-"""The shifts that are tried: quarters of an hour up to 14 hours (zones differ by 5:45
-h too), and about a day."""
+"""The shifts in seconds that are tried: quarters of an hour up to 14 hours (some zones
+have offsets such as 5:45), and about a day."""
 BETTER, MOST_LEFT = 0.03, 0.5
-"""A shift is proven if its agreement is so much better, and halves the differences."""
+"""A shift is proven if its agreement is BETTER by this much, and at most MOST_LEFT of
+the differences are left."""
 EXACT, CLEAR = 0.98, 0.05
-"""Without common slots, an agreement of EXACT that is CLEAR of all others proves it."""
+"""Without common slots, a shift is proven by an agreement of EXACT that exceeds that of
+all others by CLEAR."""
 ENOUGH = 40
-"""Least values that prove a shift."""
+"""Minimum values that must be compared to prove a shift."""
 Values = Mapping[str, tuple[int | None, int | None]]
 """Vehicles and docks by station."""
 
 
 @dataclass
 class Agreement:
-    """How far another archive agrees with ours, in slots that both have.
+    """The agreement of another archive with ours, in slots that both have.
 
-    *equal* of the *values* that both know (vehicles, docks) are the same; *here* and
-    *there* count stations that only ours or only theirs has. *common* of *stations*
-    of the other archive are known here, *unpadded* except for leading zeros. With times
-    moved by *shift* seconds, *shifted* of the values are the same.
+    Of the *values* that both have (vehicles, docks), *equal* are the same; *here* and
+    *there* count stations that only ours or only theirs has. Of the *stations* of the
+    other archive, *common* are known here, and *unpadded* without regard to leading
+    zeros. With times moved by *shift* seconds, the share *shifted* of the values is the
+    same.
     """
 
     slots: int = 0
@@ -97,7 +100,7 @@ class Agreement:
 class Comparison:
     """Compares snapshots with our blocks at *spans*, whose bytes are in *store*.
 
-    *known* are the stations of our list; imported ones have rows only.
+    *known* are the ids in our station list, which lacks imported stations.
     """
 
     store: Store
@@ -135,7 +138,7 @@ class Comparison:
         self._find_shift()
 
     def _keep(self, foreign: ForeignSnapshot) -> None:
-        """Keep *foreign* to be tried at other times."""
+        """Keep *foreign* for the comparison at shifted times."""
         before = self._polls[-1].slot if self._polls else Slot(0)
         if len(self._polls) < POLLS and foreign.slot - before >= APART:
             self._polls.append(foreign)
@@ -151,7 +154,7 @@ class Comparison:
         agreement.there += len(theirs.keys() - both)
 
     def _find_shift(self) -> None:
-        """Find the shift of their times by which the archives agree far better."""
+        """Find the shift of the other archive's times with far better agreement."""
         polls = [(poll.slot, _values(poll, STATIONS)) for poll in self._polls]
         ids = {station_id for _, values in polls for station_id in values}
         self._sample = {
@@ -191,7 +194,7 @@ class Comparison:
         return total, equal
 
     def _ours(self, slot: Slot, ids: Collection[str] | None = None) -> Values:
-        """Return our values in *slot*, of the stations *ids* if given."""
+        """Return our values in *slot*; only of the stations *ids* if there are any."""
         span = self.spans.get(slot)
         rows = _rows(self.store.text(span)) if span else iter(())
         return {i: values for i, values in rows if ids is None or i in ids}

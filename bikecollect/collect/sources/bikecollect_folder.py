@@ -1,7 +1,7 @@
-"""The folder of another bikecollect: committed blocks from its CSVs and its archive.
+"""The folder of another bikecollect: committed blocks of its CSVs and its archive.
 
-Its files are untrusted: see `foreign_ledger`, `foreign_segments`, `foreign_days`, and
-`plausible` for the values that are accepted.
+Its files are untrusted: see `foreign_ledger`, `foreign_segments` and `foreign_days`,
+and `plausible` for the values that are accepted.
 """
 
 import heapq
@@ -36,10 +36,10 @@ from bikecollect.storage.files.scratch import scratch
 
 @dataclass
 class FolderSource:
-    """The system's *folder* of another bikecollect; *grid* is ours.
+    """The *folder* of a system of another bikecollect; *grid* has our slots.
 
-    Snapshots after *now* (epoch seconds) are skipped. *address* is where the folder was
-    copied from.
+    Snapshots after *now* (epoch seconds) are skipped. *address* is the origin of the
+    folder if it is a copy.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class FolderSource:
 
     @property
     def has_flags(self) -> bool:
-        """Whether it has a ledger, which knows the flags."""
+        """Whether the folder has a ledger, which contains the flags."""
         return has_ledger(self.folder)
 
     @property
@@ -75,7 +75,8 @@ class FolderSource:
     def snapshots(self) -> Iterator[ForeignSnapshot]:
         """Yield the snapshots, oldest first; damaged blocks are skipped.
 
-        Its interval may differ: of several blocks in a slot of ours, the first counts.
+        Its interval may differ: if several blocks are in a slot of ours, the first one
+        is used.
         """
         self.judge = Plausible(self.now)
         for snapshot in self._merged(self.folder, STATION_ROWS):

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 MEMORY = "96MB"
 MOST_CERTIFICATE = 1 << 18
 MOST_BYTES = 1 << 30
-"""Size of a day's file; that of a large city has two million bytes."""
+"""Maximum bytes of a day's file; that of a large city has two million."""
 MOST_ROWS = 20_000_000
 MOST_SLOTS = 100_000
 BATCH = 20_000
@@ -57,7 +57,7 @@ READ_ERRORS = (
     OverflowError,
     RecursionError,
 )
-"""What reading a day's files may raise for any content."""
+"""The exceptions that reading a day's files may raise for any content."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class _Certified:
     size: int
     sha256: str
     slots: tuple[int, str] | None = None
-    """Size and sha256 of the file of its slots, which has their flags."""
+    """Size and sha256 of the day's file of slots, which has the flags."""
 
 
 def archived(
@@ -78,9 +78,9 @@ def archived(
 ) -> Iterator[ForeignBlock[Status]]:
     """Yield the archived *rows* of the system in *folder*, by slot.
 
-    Each file is copied to *scratch_folder* and must match its certificate, with rows
-    of that day only. Any other day is skipped, and *judge* counts it. Raises OSError
-    if the archive cannot be listed.
+    Each file is copied to *scratch_folder*, and must match its certificate and have
+    only rows of that day. Other days are skipped, and counted by *judge*. Raises
+    OSError if the archive cannot be listed.
     """
     layout = rows.layout
     place = f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
@@ -110,7 +110,7 @@ def archived(
 
 
 def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:
-    """Return the content of the certificate *name* of *day*; raises if invalid."""
+    """Return the content of the certificate *name* of *day*; raises `BROKEN` errors."""
     content = json.loads(read_below(folder.parent, name, MOST_CERTIFICATE))
     if content["date"] != day or content["system_id"] != folder.name:
         owner = f"{content['system_id']}, {content['date']}"

@@ -1,8 +1,8 @@
 """The ledger of another bikecollect, read as an untrusted database.
 
-A copy is read, so that nothing is written there and nothing changes meanwhile. Only two
-plain tables are read; no view, trigger, virtual table or function of the database runs,
-and the cost of reading is limited.
+A copy is read, so that nothing is written to the folder and nothing changes meanwhile.
+Only two plain tables are read; no view, trigger, virtual table or function of the
+database runs, and the cost of reading is limited.
 """
 
 import os
@@ -18,12 +18,12 @@ from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION
 
 MOST_BYTES = 4 << 30
-"""Size of a ledger; a hundred years of runs take less."""
+"""Maximum bytes of a ledger; a hundred years of runs take less."""
 LONGEST_VALUE = 1 << 20
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the limit."""
 MOST_STEPS = 2_000_000_000
-"""Steps for all queries; ten years of blocks take a fortieth of it."""
+"""Maximum steps of all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
 BLOCKS = (
     'SELECT slot, file, start, "end", crc32, last_updated, {} FROM blocks ORDER BY slot'
@@ -37,7 +37,7 @@ READS = {
     sqlite3.SQLITE_SELECT: frozenset({None}),
     sqlite3.SQLITE_READ: frozenset(COLUMNS),
 }
-"""What a statement may do after the schema was checked."""
+"""The actions allowed to statements after the schema was checked."""
 
 
 def has_ledger(folder: Path) -> bool:
@@ -48,9 +48,9 @@ def has_ledger(folder: Path) -> bool:
 def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
     """Yield slot, span, last_updated and flags of the blocks in *folder*'s ledger.
 
-    A ledger of an older schema has no flags. Ordered by slot, without blocks of files
-    that were archived and removed. The values are unchecked. The ledger
-    is copied to *scratch_folder*. Raises StorageError if it cannot be read or is no
+    They are ordered by slot, without blocks of files that were archived and removed;
+    their values are unchecked. A ledger of an older schema has no flags. The ledger is
+    copied to *scratch_folder*. Raises StorageError if it cannot be read or is not a
     ledger, SettingsError if its version is newer.
     """
     with _translated_errors(folder):
@@ -99,7 +99,7 @@ def _copy(folder: Path, name: str, target: Path) -> None:
     fd = open_below(folder, name)
     with os.fdopen(fd, "rb") as source, target.open("wb") as out:
         if (size := os.fstat(fd).st_size) > MOST_BYTES:
-            raise OSError(f"{name} has {size} bytes, more than any ledger")
+            raise OSError(f"{name} is too large for a ledger: {size} bytes")
         left = size
         while left and (data := source.read(min(left, 1 << 20))):
             out.write(data)

@@ -1,4 +1,4 @@
-"""The daily CSV files of another bikecollect: its complete blocks, as snapshots."""
+"""Read the complete blocks in daily CSV files of another bikecollect as snapshots."""
 
 import csv
 import os
@@ -22,7 +22,7 @@ from bikecollect.storage.files.regular_file import list_below, open_below
 
 LONGEST_LINE = 1 << 17
 MOST_BLOCK = 64 << 20
-"""Bytes of a block; one of the largest feeds has a tenth of it."""
+"""Maximum bytes of a block; one of the largest feeds has a tenth of it."""
 
 
 class _Segment(NamedTuple):
@@ -36,8 +36,8 @@ class _Segment(NamedTuple):
 class Segments(Generic[Status]):
     """Reads blocks of the daily files in *folder*, one file open at a time.
 
-    A block that is missing, damaged, or of another slot than expected is skipped, and
-    *judge* counts it. *rows* reads the rows.
+    A block that is missing, damaged, or of an unexpected slot is skipped, and counted
+    by *judge*. *rows* reads the rows.
     """
 
     def __init__(self, folder: Path, judge: Plausible, rows: RowReader[Status]) -> None:
@@ -169,7 +169,7 @@ def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
 
 
 def _opened(folder: Path, file: str) -> _Segment:
-    """Open *file* in *folder*; raises OSError, StorageError if it is no daily file."""
+    """Open *file* in *folder*; raises OSError, StorageError if not a daily file."""
     fd = open_below(folder, file)
     try:
         header, newline, _ = os.pread(fd, LONGEST_LINE, 0).partition(b"\n")

@@ -1,4 +1,4 @@
-"""Which values of another archive are accepted; others are skipped and counted."""
+"""Check values of another archive; implausible ones are skipped and counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP, Stamps
 
 MOST_STATIONS = 100_000
-"""Stations of a snapshot; the largest feeds have a quarter of that."""
+"""Maximum stations of a snapshot; the largest feeds have a quarter of that."""
 
 
 @dataclass
 class Plausible:
     """Checks values of another archive up to *now*, the latest possible time.
 
-    *bad* rows or blocks and *odd* values were skipped so far.
+    *bad* counts the rows or blocks, *odd* the values that were skipped so far.
     """
 
     now: float
@@ -32,13 +32,13 @@ class Plausible:
         return FIRST_STAMP <= moment <= self.now
 
     def stamp(self, moment: Any) -> int | None:
-        """Return *moment*, a feed's stamp, None if it is not a possible one."""
+        """Return *moment*, a feed's stamp in epoch seconds, None if impossible."""
         if not isinstance(moment, int) or not FIRST_STAMP <= moment <= LAST_STAMP:
             return None
         return moment
 
     def fetched(self, moment: float | None, slot: Slot) -> float:
-        """Return *moment*, at which *slot* was fetched; the slot if impossible."""
+        """Return *moment*, when *slot* was fetched; the slot itself if impossible."""
         if moment is not None and slot - 3_600 <= moment <= slot + DAY:
             return moment
         self.odd += moment is not None
@@ -79,7 +79,7 @@ class Plausible:
         return status
 
     def _counted(self, value: Any, cell: Any) -> Any:
-        """Return *value*, read from *cell*; count a cell that has no valid value."""
+        """Return *value*, parsed from *cell*; count *cell* if it is invalid."""
         self.odd += value is None and cell not in {None, ""}
         return value
 

@@ -1,4 +1,4 @@
-"""How a CSV of others separates cells, writes numbers, and what spreadsheets did."""
+"""The dialect of another program's CSV: delimiter, decimal commas, changed ids."""
 
 import re
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def with_decimal_points(cells: Sequence[str | None]) -> list[str | None]:
 
 
 def restored_id(cell: str | None) -> str | None:
-    """Return the id *cell* as it was before it became a float; None if it is lost.
+    """Return the id in *cell* as it was before it became a float; None if it is lost.
 
     A spreadsheet that rounds ``500101001`` to ``5.001E+08`` loses the station.
 

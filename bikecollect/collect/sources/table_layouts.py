@@ -1,4 +1,4 @@
-"""Layouts of tables that others publish: which of their columns maps to ours."""
+"""Layouts of tables that others publish: their names for our columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,17 +9,18 @@ from bikecollect.core.snapshot import StationStatus
 TIME = "time"
 SHOWN = 1_000
 FIELDS = StationStatus._fields
-"""What a mapping may name, beside the time."""
+"""The columns that a mapping may name, in addition to the time."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A table's *columns*, theirs by ours. *time* is when the rows were fetched.
+    """The *columns* of a table by our names; *time* is the time of the poll.
 
-    With *utc* a time without an offset is UTC, else of the system's zone. *network* is
-    the column that names the system of a row. With *apart* the time is not that of a
-    poll: each station has its own. *updated* is the column of the source's stamp,
-    *published* that of the republisher's, in the system's zone; a table may lack both.
+    Times without an offset are in UTC if *utc*, else in the system's zone. *network* is
+    the column that names the system of a row. If *apart*, stations are not polled
+    together: each row has a time of its own. *updated* is the column of the source's
+    stamp, *published* that of the republisher's, in the system's zone; both are
+    optional.
     """
 
     name: str
@@ -79,7 +80,7 @@ KNOWN = (
         apart=True,
     ),
 )
-"""The most specific ones last: the last layout that a table satisfies is chosen."""
+"""The last layout that a table satisfies is chosen; the most specific ones are last."""
 NAMES = tuple(dict.fromkeys(layout.name for layout in KNOWN))
 
 

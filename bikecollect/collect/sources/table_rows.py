@@ -1,7 +1,7 @@
-"""Rows of tables from others: CSV line by line, Parquet through DuckDB.
+"""Read rows of other programs' tables: CSV line by line, Parquet by DuckDB.
 
-Memory is limited for any file: the length of a line and of a value, and the size of an
-uncompressed file. A line that cannot be read does not affect others.
+Memory is limited for any file: the length of lines and values, and the decompressed
+size of a file. A line that cannot be read does not affect others.
 """
 
 import codecs
@@ -61,7 +61,7 @@ class Table(Protocol):
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """Yield *columns* of each row, in the files' order; None for an unreadable row.
 
-        Raises StorageError if a file cannot be read at all.
+        Raises StorageError if a file cannot be read.
         """
         ...
 
@@ -174,7 +174,7 @@ class _LimitedGzip(gzip.GzipFile):
 
 
 class _TextLines:
-    """The decoded lines of *source*; *lost* counts those that were skipped.
+    """The decoded lines of *source*; *lost* is the number of skipped ones.
 
     The current row may take *left* more bytes, which limits an unclosed quote.
     """
@@ -196,7 +196,7 @@ class _TextLines:
                 continue
             self.left -= len(line)
             if self.left < 0:
-                raise csv.Error("a row without an end")
+                raise csv.Error("the row is too long")
             if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise OSError("its encoding is UTF-16; convert it to UTF-8 first")
             encoding, self._encoding = self._encoding, "utf-8"

@@ -1,4 +1,4 @@
-"""A first pass over a table: its order, its gaps, and the zone of its times."""
+"""Survey a table before importing it: its order, its gaps, the zone of its times."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,24 +21,24 @@ MOST_BAD = 0.2
 KNOWN_TIMES = 10_000
 SHOWN = 200
 AHEAD, BEHIND = 120.0, HOUR
-"""Seconds by which the newest report of a poll may be after it, or before it."""
+"""Maximum seconds by which the newest report may be after its poll, and before it."""
 ANY_OFFSET = timedelta(hours=1)
 STEADY, LONG = HOUR / 2, 2 * HOUR
-"""Seconds within which the age of the newest report stays over LONG seconds of polls,
-if the times are in another zone; behind a dead source it would grow."""
+"""If times are in another zone, the age of the newest report changes by less than
+STEADY seconds over LONG seconds of polls; if the source has stopped, it grows."""
 MOST_POLLS = 2_000
-"""Polls by which the zone of the times is found."""
+"""Maximum polls by which the zone of the times is determined."""
 DAYS, STATIONS = 3, 200
-"""Days and stations by which a change-only archive is recognised."""
+"""Days and stations by which an archive of changes only is recognised."""
 WHOLE = 0.5
-"""Share of the slots that have a station, below which only changes are archived."""
+"""Share of the slots that have a station; with less, only changes are archived."""
 
 
 class Survey(NamedTuple):
-    """Measures of a table; *ordered* says whether its times are.
+    """Properties of a table; *ordered* says whether it is sorted by time.
 
-    Its times without an offset are in *zone*. A table that is *change_only* has a row
-    where a station has changed, and lacks the others.
+    Its times without an offset are in *zone*. A table that is *change_only* has rows
+    only of stations that have changed.
     """
 
     rows: int
@@ -49,7 +49,7 @@ class Survey(NamedTuple):
 
 
 class TimeParser:
-    """Parses the times of tables; those without an offset are of *zone*."""
+    """Parses the times of tables; those without an offset are in *zone*."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
@@ -81,9 +81,9 @@ class TimeParser:
 
 @dataclass
 class Surveyor:
-    """Surveys *table*, at *place*, of *layout*; *system_zone* is that of its reports.
+    """Surveys *table*, at *place*, of *layout*; its reports are in *system_zone*.
 
-    *zone* is given for times without an offset, None to find it out.
+    *zone* is the zone of times without an offset, None to determine it.
     """
 
     table: Table
@@ -99,9 +99,10 @@ class Surveyor:
     _pairs: dict[int, set[tuple[int, str]]] = field(default_factory=dict, init=False)
 
     def survey(self) -> Survey:
-        """Return the measures; raises SettingsError if too many rows are bad.
+        """Return the properties of the table.
 
-        Or if the times can be neither in the zone of the system nor UTC.
+        Raises SettingsError if too many rows are bad, or if the times can be neither in
+        the zone of the system nor in UTC.
         """
         layout = self.layout
         names = [layout.columns["station_id"], layout.columns["num_vehicles_available"]]
@@ -136,7 +137,7 @@ class Surveyor:
         return [name for name in names if name in header and name != layout.time]
 
     def _is_good(self, row: Row, moment: float) -> bool:
-        # A time that is in the future in one zone may be past in another.
+        # A time that is in the future in one zone may be in the past in another.
         is_time = self.judge.is_time(moment) or self.judge.is_time(moment - DAY)
         station_id = values.identifier(restored_id(row[1]))
         return bool(is_time and station_id and is_count(row[2]))
@@ -189,7 +190,7 @@ class Surveyor:
 
 
 def _ages(polls: dict[str, float], zone: tzinfo) -> dict[float, float]:
-    """Return how long the *polls* in *zone* are after their reports, by moment."""
+    """Return by moment the seconds from the newest report to the poll, in *zone*."""
     times = TimeParser(zone)
     moments = ((times(text), newest) for text, newest in polls.items())
     return {at: at - newest for at, newest in moments if at is not None}
@@ -202,7 +203,7 @@ def _is_steady(ages: dict[float, float]) -> bool:
 
 
 def _have_offsets(times: Iterable[str]) -> bool:
-    """Return whether *times* are the same moments in any zone."""
+    """Return whether all *times* have an offset: they are the same in any zone."""
     west, east = TimeParser(timezone(-ANY_OFFSET)), TimeParser(timezone(ANY_OFFSET))
     return all(west(text) == east(text) for text in times)
 
@@ -213,7 +214,7 @@ def is_count(text: str | None) -> bool:
 
 
 def row_text(row: Row | None) -> str:
-    """Return *row* as a text for messages; None stands for an invalid line."""
+    """Return *row* as text for messages; None is an invalid line."""
     if row is None:
         return "a line that does not match the header"
     return ",".join(map(str, row))[:SHOWN]

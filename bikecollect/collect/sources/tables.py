@@ -1,4 +1,4 @@
-"""CSV and Parquet files of others, snapshot by snapshot."""
+"""Read other programs' CSV and Parquet files, snapshot by snapshot."""
 
 import logging
 import sqlite3
@@ -30,9 +30,9 @@ from bikecollect.storage.files.scratch import scratch
 
 log = logging.getLogger(__name__)
 WHOLE = 0.9
-"""Share of the stations seen in a slot that makes a poll complete."""
+"""Share of a slot's stations that a complete poll must have."""
 MOST_IN_A_SLOT = 300_000
-"""Most rows of one slot; more cannot be polls of one system."""
+"""Maximum rows of one slot; more cannot be polls of one system."""
 Poll = dict[str, tuple[float, StationStatus]]
 Timed = tuple[float, Row]
 
@@ -41,9 +41,9 @@ Timed = tuple[float, Row]
 class TableSource:
     """The files *paths*; their layout is given by *maps* or *name*, else by the header.
 
-    Times without an offset are in *times_zone*; if that is None, in the zone that the
-    reports in the same rows prove, else in that of the system, *zone*. Of several polls
-    in a slot of *grid* the first counts. Rows after *now* (epoch seconds) are bad.
+    Times without an offset are in *times_zone*; if that is None, in the zone proven by
+    the reports in the same rows, or in *zone*, that of the system. If a slot of *grid*
+    has several polls, the first is used. Rows after *now* (epoch seconds) are bad.
     """
 
     paths: Sequence[Path]
@@ -69,7 +69,7 @@ class TableSource:
 
     @property
     def has_flags(self) -> bool:
-        """Whether the flags are known: tables have none."""
+        """Whether the flags are known: False, because tables have none."""
         return False
 
     @property
@@ -85,7 +85,7 @@ class TableSource:
     def snapshots(self) -> Iterator[ForeignSnapshot]:
         """Yield the snapshots, oldest first.
 
-        A table with too many bad rows is refused before the first.
+        Raises SettingsError before the first if the table has too many bad rows.
         """
         self.judge = Plausible(self.now)
         rows = table(self.paths)
@@ -124,7 +124,7 @@ class TableSource:
                 )
 
     def _survey(self, rows: Table, layout: Layout) -> Survey:
-        """Return the survey of the table, told to people where it decides something."""
+        """Return the survey of the table; log what it decides."""
         surveyor = Surveyor(
             rows,
             layout,
@@ -171,7 +171,7 @@ class TableSource:
     ) -> Iterator[ForeignSnapshot]:
         """Yield a snapshot for each slot; the rows of a poll may differ in time.
 
-        The earliest poll that has nearly all stations of the slot counts; if none has
+        The earliest poll that has nearly all stations of the slot is used; if none has
         (stations report independently), the first row of each station.
         """
         names = list(layout.columns)
