@@ -1,4 +1,4 @@
-"""The archived days in the ledger, and what the archive needs from the ledger."""
+"""The archived days in the ledger, and the queries of the archive to the ledger."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ INSERT_RUN = (
 class Archived(NamedTuple):
     """An archived day; *parts* has the size and the sha256 of its files.
 
-    *timezone* is the one by which the day was cut, *archived_at* is in epoch seconds.
+    *timezone* is the zone of the day, *archived_at* is in epoch seconds.
     """
 
     day: str
@@ -95,7 +95,7 @@ class ArchivedDays:
         return [block for block in blocks if is_segment(block.span.file)]
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
-        """Return the runs of those slots, with the columns of the dataset `runs`."""
+        """Return the runs of such slots, with the columns of the dataset `runs`."""
         with self._ledger.translated():
             return packed.select(self._ledger.opened(), tuple(RUNS), begin, end)
 
@@ -127,7 +127,7 @@ class ArchivedDays:
         runs: Sequence[Sequence[Any]],
         files: Iterable[str],
     ) -> None:
-        """Write a day that the ledger has lost: *blocks*, whose *files* are removed."""
+        """Write a day that the ledger lacks; *files* of its *blocks* are removed."""
         with self._ledger.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
@@ -164,10 +164,10 @@ def _mark_removed(db: "Connection", day: str, files: Iterable[str]) -> None:
 
 
 def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> None:
-    """Copy what *archive* knows into a ledger that was lost.
+    """Copy the days of *archive* into a ledger that was lost.
 
-    Slots whose rows are in the *store* keep these; the others are recorded in a file of
-    their day that was removed.
+    Slots whose rows are in the *store* keep their blocks; the others are recorded as
+    blocks of a removed file of their day.
     """
     known = archived_days.archived()
     for day in archive.days():
@@ -246,7 +246,7 @@ def _archived_day(day: str, row: Sequence[Any]) -> Archived:
 
 
 class OpenedDays:
-    """The lock held and the ledger open, for one day's work."""
+    """Holds the lock and opens the ledger, for the work on one day."""
 
     def __init__(self, lock: Lock, ledger: Ledger, *, check: bool = False) -> None:
         self._held = lock.held()

@@ -7,7 +7,7 @@ from bikecollect.archive.day_csv import DaySummary
 
 
 class Certificate(NamedTuple):
-    """The summary of a day; *where* its rows were read: csv or archive."""
+    """The summary of a day; *where* is the source of its rows: csv or archive."""
 
     system_id: str
     date: str
@@ -16,7 +16,7 @@ class Certificate(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A disagreement: *where* (a file, a day), and *what* is wrong there."""
+    """A disagreement: *where* (a file or a day), and *what* is wrong."""
 
     system_id: str
     where: str

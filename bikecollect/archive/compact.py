@@ -39,7 +39,7 @@ IN_USE, CHANGED, LOST = "in use", "changed", "lost"
 RENEWED, NOT_RENEWED = "summed up", "not summed up"
 REPAIR = "bikecollect verify --repair"
 ROW = 120
-"""Bytes of a row, about."""
+"""Approximate bytes of a row."""
 SETTLED = 3_600.0
 """Seconds after its midnight from which a day is closed."""
 SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
@@ -47,7 +47,7 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 
 
 class Step(NamedTuple):
-    """What was done for a day, or *why* nothing could be done.
+    """The work done for a day, or *why* nothing could be done.
 
     *what* is archived, let go (its CSV was removed), in use, lost (its CSV was
     removed too early), failed, kept, or (not) summed up. *before* and *after* are
@@ -68,9 +68,9 @@ class Step(NamedTuple):
 class Compactor:
     """Archives the closed days of one system, one day at a time.
 
-    The system's lock is held for one day at most: *breathe* lets a fetch that waits for
-    it run. With *skip_damaged* a day is archived without its damaged blocks, whose
-    slots are missing from then on.
+    The system's lock is held for at most one day; *breathe* then pauses for a waiting
+    fetch. If *skip_damaged*, a day is archived without its damaged blocks, whose slots
+    are missing from then on.
     """
 
     system: SystemFolder
@@ -93,7 +93,7 @@ class Compactor:
             self._roll_forward(archived_days)
             restore(self.archive, archived_days, self.store)
             due = self._due(archived_days)
-        # First what frees space: archiving takes some.
+        # First remove CSVs, which frees space for archiving.
         yield from (step for step in self._remove_old(due) if step.what != IN_USE)
         for day in due:
             with self._open() as archived_days:
@@ -128,7 +128,7 @@ class Compactor:
     def _renew_summaries(self) -> Iterator[Step]:
         """Sum up days again whose summaries are lost or of an earlier format.
 
-        The newest first: the views look at the first and the last day.
+        The newest day is first, because views check the first and the last day.
         """
         with self._open() as archived_days:
             archived = archived_days.archived()
@@ -177,9 +177,9 @@ class Compactor:
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that the archive lacks or has with other rows.
 
-        Also those whose files are damaged or missing, while their CSV is there.
-        A day without blocks is archived too, to keep the causes of its gaps; but only
-        after a later run.
+        Days whose files are damaged or missing are included if their CSV exists. A day
+        without blocks is archived too, to keep the causes of its gaps, but only after a
+        later run.
         """
         archived = archived_days.archived()
         counts = archived_days.counts()
@@ -232,14 +232,14 @@ class Compactor:
     def _lost_files(
         self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]
     ) -> list[str]:
-        """Return the files of *day* that have blocks and were removed by others."""
+        """Return the files of *day* that have blocks but are missing."""
         removed = set(archived_days.removed_files())
         blocks = archived_days.blocks(*bounds(day, self.system.zone))
         files = sorted({block.span.file for block in blocks} - removed)
         return [file for file in files if file not in sizes]
 
     def contents(self, archived_days: ArchivedDays, day: str, size: int) -> Contents:
-        """Return what is archived of *day*, whose CSV has *size* bytes."""
+        """Return the contents to archive of *day*, whose CSV has *size* bytes."""
         begin, end = bounds(day, self.system.zone)
         slots, runs = self.slot_rows(begin, end), archived_days.runs(begin, end)
         return Contents(day, *self._read_day(archived_days, day), slots, runs, size)
@@ -300,7 +300,7 @@ class Compactor:
             if is_free:
                 step = self._remove(archived_days, archived)
                 if step.what == CHANGED:
-                    # Another block has replaced one since: archive the day again.
+                    # A block was replaced in the meantime: archive the day again.
                     return self._archive_day(archived_days, archived.day)
                 return step
         return Step(self.system.system_id, archived.day, IN_USE)
@@ -328,7 +328,7 @@ class Compactor:
     def _strange_files(
         self, archived_days: ArchivedDays, archived: Archived, sizes: Mapping[str, int]
     ) -> list[str]:
-        """Return the files of a day that have bytes which belong to no block."""
+        """Return the files of a day with bytes that belong to no block."""
         blocks = archived_days.blocks(*bounds(archived.day, self.system.zone))
         strange = []
         for file in self.store.segments(archived.day):

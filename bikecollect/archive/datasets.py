@@ -61,9 +61,9 @@ ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
 VERBATIM = "verbatim_line"
 """The text of a row whose values do not reproduce it; absent on most days."""
 OCCUPANCY, OCCUPANCY_DERIVED = "occupancy", "occupancy_is_derived"
-"""A column that costs 12 to 38 % of a file, and what is in the file in its place.
+"""A column that takes 12 to 38 % of a file, and the column that replaces it.
 
-On a day on which each value follows from its row the views compute it.
+If each value of a day follows from its row, the views compute it.
 """
 DERIVED_FROM = ("num_vehicles_available", "capacity")
 OCCUPANCY_SQL = (
@@ -71,9 +71,9 @@ OCCUPANCY_SQL = (
     " THEN round_even(CAST(num_vehicles_available AS DOUBLE) / capacity, 4) END"
 )
 NOT_COLLECTED = frozenset({VERBATIM, OCCUPANCY_DERIVED})
-"""Columns of the files that are in no view and no CSV."""
+"""Columns of the files that are neither in views nor in CSVs."""
 SLOT_TIME = "slot_time"
-"""A column of the views only: the slot as TIMESTAMP WITH TIME ZONE."""
+"""A column that only views have: the slot as TIMESTAMP WITH TIME ZONE."""
 SLOTS = {
     "slot": "BIGINT",
     "minute_of_day": "SMALLINT",
@@ -191,9 +191,9 @@ def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
 class DatasetLayout(NamedTuple):
     """One kind of rows in the archive: of stations, or of vehicles.
 
-    *columns* are those of a daily file. A day has *datasets*, among them *rows* and the
-    account of its *slots*; it is certified in the folder *certificates* and prepared in
-    the folder *work*.
+    *columns* are those of a daily file. A day has *datasets*, which include *rows* and
+    *slots*; its certificate is in the folder *certificates*, and it is prepared in the
+    folder *work*.
     """
 
     rows: str
@@ -204,7 +204,7 @@ class DatasetLayout(NamedTuple):
     work: str
 
     def accounts_for(self, flags: str) -> bool:
-        """Return whether a block with *flags* in the account has these rows."""
+        """Return whether a block with *flags* in the dataset of slots has such rows."""
         return self.rows == VEHICLE_STATUS or ALONE not in flags.split()
 
     def certificate(self, data: Path, system_id: str, day: str) -> Path:

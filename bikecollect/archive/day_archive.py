@@ -1,8 +1,8 @@
 """The archive of closed days: prepared aside, compared with the CSV, then published.
 
-A day is prepared in a separate folder. From the moment that folder is renamed from
-``DAY.tmp`` to ``DAY.ready`` the day will be in the archive, even if the process is
-killed: this process or the next moves the files into place, one by one.
+A day is prepared in a separate folder. Once that is renamed from ``DAY.tmp`` to
+``DAY.ready`` the day will be in the archive, even if the process is killed: this
+process or the next one moves the files into place.
 """
 
 import json
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 MEMORY, VEHICLE_MEMORY = "48MB", "96MB"
 """The limits of DuckDB; a day of vehicles has millions of rows."""
 ROOM = 262_144
-"""Bytes that the smallest day needs on the way."""
+"""Bytes of temporary files that the smallest day needs."""
 CERTIFICATE = "certificate.json"
 
 
 class Contents(NamedTuple):
     """The content of *day*; slots and runs have the columns of their datasets.
 
-    *size* is about that of the rows as CSV, in bytes.
+    *size* is the approximate size of the rows as CSV, in bytes.
     """
 
     day: str
@@ -65,8 +65,8 @@ class Archive:
     def prepare(self, contents: Contents) -> Archived:
         """Write *contents* aside, check that they read back unchanged; mark as ready.
 
-        Raises StorageError if any value would change, or if the disk has no room for
-        what is written on the way. Then its temporary files are removed.
+        Raises StorageError, and removes the temporary files, if any value would change
+        or the disk has no space for them.
         """
         aside = self._aside(contents.day, "tmp")
         try:
@@ -129,8 +129,8 @@ class Archive:
         return self.certified(day)
 
     def published(self, day: str) -> None:
-        """Remove the emptied folder of *day*, which is in place and in the ledger."""
-        with self._failing(f"cannot tidy up after {day}"):
+        """Remove the empty work folder of *day*, which is in place and recorded."""
+        with self._failing(f"cannot remove the work folder of {day}"):
             self._aside(day, "ready").rmdir()
 
     def ready(self) -> list[str]:
@@ -151,7 +151,7 @@ class Archive:
         return sorted(path.stem for path in folder.glob("*.json"))
 
     def certified(self, day: str) -> Archived:
-        """Return the archived *day* as its certificate describes it."""
+        """Return the archived *day* as described by its certificate."""
         path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -171,11 +171,11 @@ class Archive:
         return damaged_parts(self.data, name, archived.day, archived.parts)
 
     def is_replaceable(self, archived: Archived) -> bool:
-        """Return whether files of a day are damaged that its CSV can replace."""
+        """Return whether damaged files of a day can be replaced from its CSV."""
         return not archived.csv_gone and bool(self.damage(archived))
 
     def lacks_summaries(self, archived: Archived) -> bool:
-        """Return whether a summary of *archived* is missing or of another size."""
+        """Return whether a summary of *archived* is missing or has another size."""
         parts = summaries.only(archived.parts)
         return is_any_lost(self.data, self.system.system_id, archived.day, parts)
 

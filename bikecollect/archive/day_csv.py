@@ -1,7 +1,7 @@
 """A day as sorted CSV: its rows ordered by slot and station, and their digest.
 
-The daily CSV, the archive and an export give the same bytes, so that one sha256 holds
-for all of them.
+The daily CSV, the archive and an export give the same bytes, so one sha256 verifies all
+of them.
 """
 
 import csv
@@ -19,7 +19,7 @@ from bikecollect.storage.csv_format import read_cells
 
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 IDS = frozenset({"station_id", "vehicle_id"})
-"""The columns that identify a row of a slot; they are at the index `KEY`."""
+"""The columns that identify a row of a slot; their index is `KEY`."""
 
 
 class Piece(NamedTuple):
@@ -50,7 +50,7 @@ def columns_of(header: bytes) -> tuple[str, ...]:
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return *names* with a number after each repeated one; old files may have some."""
+    """Return *names*, repeated ones with a number: old files may have such columns."""
     unique: list[str] = []
     for name in names:
         number, candidate = 1, name
@@ -97,14 +97,14 @@ def lines(pieces: Iterable[Piece], columns: Sequence[str]) -> Iterator[bytes]:
 
 
 class Summing:
-    """Sums up the texts of a day's sorted CSV, header first, as they pass."""
+    """Computes the summary of a day's sorted CSV from its texts, header first."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._rows = self._slots = -1
 
     def add(self, text: bytes) -> None:
-        """Add the next text: the header, then the rows of one slot each."""
+        """Add the next text: first the header, then the rows of one slot at a time."""
         self._digest.update(text)
         self._rows += text.count(b"\n")
         self._slots += 1

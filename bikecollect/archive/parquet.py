@@ -1,4 +1,4 @@
-"""Station status as Parquet: a day's sorted CSV in, and the same bytes out again."""
+"""Convert a day's sorted CSV to Parquet, and back to the same bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
 """The times that Python's datetime can represent in every time zone."""
 WIDE = 10 * 366 * DAY
-"""Days are looked up for times at least so many seconds apart."""
+"""Seconds of a span of times from which the days of times are looked up."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
-"""More rows than a day has: one row group, so that a station's rows are together."""
+"""More rows than a day has: with one row group, a station's rows are together."""
 ROWS_AT_ONCE, AT_ONCE = 120_000, 10_000
-"""About how many rows are read back in one query, which decodes the whole file, and how
-many of them are fetched at a time."""
+"""Approximate rows that are read back by one query, which decodes the whole file, and
+rows that are fetched at a time."""
 DICTIONARY = 3_000
 """A column with more distinct values is stored as differences (last_reported)."""
 BASE = (
     f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP},"
     " WRITE_BLOOM_FILTER false"
 )
-"""A filter by value is of no use in a file of one row group."""
+"""Bloom filters are useless in a file of one row group."""
 OPTIONS = f"{BASE}, COMPRESSION_LEVEL {LEVEL}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 SMALL = (
     "FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL 12,"
@@ -47,28 +47,26 @@ SMALL = (
 )
 """The options for a day's slots, runs and coverage, which are always read whole."""
 PROFILE = SMALL.replace("LIMIT 1", f"LIMIT {DICTIONARY}")
-"""The options for a day's profile.
+"""The options for a day's profile, with dictionaries.
 
-A report on a year decodes 14 million rows, dictionaries in half the time. The file is
-12 % larger than at level 19 without them, and written in a tenth of the time.
+A report on a year decodes 14 million rows; with dictionaries it takes half the time.
+The file is 12 % larger than at level 19 without them, and written in a tenth of the
+time.
 """
 VEHICLE_ROW_GROUP = 100_000
-"""Of vehicles a day has millions of rows: a row group is held in memory."""
+"""For vehicles: a day has millions of rows, and a row group is held in memory."""
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 """The options for short-lived files."""
 TEMPORARY = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 40960"
-"""The options for files of one query, of which some stations are read at a time."""
+"""The options for temporary files of which a query reads some stations at a time."""
 
 
 def as_rows(columns: Sequence[str], derived: str = "") -> str:
     """Return the expressions that turn the texts of a CSV into typed *columns*.
 
-    Instead of the column *derived* there is `OCCUPANCY_DERIVED`.
-
-    *columns* are names in SQL, see `own_columns`.
-
-    Local time is taken from the text itself, which has the system's own offset. A text
-    that is not a value of its column's type becomes NULL.
+    *columns* are names in SQL, see `own_columns`; `OCCUPANCY_DERIVED` replaces the
+    column *derived*. Local time is taken from the text, which has the system's offset.
+    A text that is not a value of its column's type becomes NULL.
     """
     types = datasets.types_of(columns)
     expressions = [
@@ -89,8 +87,8 @@ def as_rows(columns: Sequence[str], derived: str = "") -> str:
 def csv_source(files: str, columns: Sequence[str]) -> str:
     """Return the table of *files* (an SQL literal), with text in all columns.
 
-    Nothing is guessed: a torn file is an error, never a table of one column. The
-    buffers, several for each thread, are as small as the longest line allows.
+    The dialect is not detected: a torn file is an error, never a table of one column.
+    The buffers, several per thread, are as small as the longest line allows.
     """
     types = ", ".join(f"{text(column)}: 'VARCHAR'" for column in columns)
     return (
@@ -110,8 +108,8 @@ def write_day(
 ) -> None:
     """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError.
 
-    The column *derived* is left out, see `derivable`. Columns of stations are encoded
-    by trial, see `encoding.trial`.
+    The column *derived* is omitted, see `derivable`. Encodings of columns of stations
+    are chosen by trial, see `encoding.trial`.
     """
     with translated(f"{sheet} cannot be archived"):
         sql = _sorted_rows(sheet, columns, derived)
@@ -247,9 +245,9 @@ def text_of_times(
 ) -> str:
     """Return the expression that writes the columns *times* of *source*.
 
-    See `iso_text`. It knows the offsets of *zone* at these times only: with those of
-    a century DuckDB takes a second to plan a query, and a single station that reports
-    the year 9999 would cost eight thousand years of offsets.
+    See `iso_text`. It contains only the offsets of *zone* at these times: with those of
+    a century DuckDB takes a second to plan a query, and one station that reports the
+    year 9999 would add eight thousand years of offsets.
     """
     times = list(times)
     ends = ", ".join(f"min({time}), max({time})" for time in times)
@@ -268,7 +266,7 @@ def text_of_times(
 
 
 def _limited(moment: float) -> int:
-    """Return *moment* as one that Python's datetime can represent."""
+    """Return *moment*, limited to the range of Python's datetime."""
     return int(min(max(moment, FIRST), LAST))
 
 
@@ -289,8 +287,8 @@ def _typed(column: str, types: Mapping[str, str]) -> str:
     kind, cell = datasets.type_of(column, types), name(column)
     if kind == "VARCHAR":
         return cell
-    # Without nullif, DuckDB takes TRY_CAST(x AS INTEGER) for the column's type and
-    # lets its CSV reader cast, which fails on bad values.
+    # Without nullif, DuckDB treats TRY_CAST(x AS INTEGER) as the column's type and
+    # casts in its CSV reader, which fails on bad values.
     cell = f"nullif({cell}, '')"
     if column in datasets.TIMES:
         return f"TRY_CAST(epoch(TRY_CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"

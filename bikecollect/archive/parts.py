@@ -1,7 +1,7 @@
 """The files of the archive: regular files in folders named after days.
 
-Links and special files are ignored: adding one to an archive cannot choose what is
-read in its place.
+Links and special files are ignored, so that one in an archive cannot determine which
+file is read.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def is_day(text: str) -> bool:
 
 
 def describe(aside: Path, dataset: str) -> dict[str, Any]:
-    """Sync the file of *dataset* in *aside*; return what its certificate says."""
+    """Sync the file of *dataset* in *aside*; return its entry for the certificate."""
     path = aside / f"{dataset}.parquet"
     sync_file(path)
     values = {"bytes": path.stat().st_size, "sha256": digest(path)}
@@ -115,7 +115,7 @@ def damaged_parts(
 def is_any_lost(
     data: Path, system_id: str, day: str, parts: Mapping[str, Mapping[str, Any]]
 ) -> bool:
-    """Return whether any file of *parts* is missing or of another size."""
+    """Return whether any file of *parts* is missing or has another size."""
     for dataset, expected in parts.items():
         path = part(data, dataset, system_id, day)
         try:

@@ -1,7 +1,7 @@
 """The summaries of a day: SQL over the rows of stations and the day's slots.
 
-Both tables have ``system_id`` and ``date``, so that the same SQL sums up one closed
-day, all open ones, or a report's whole range. It is portable, like the reports.
+Both tables have ``system_id`` and ``date``, so that the same SQL sums up a closed day,
+all open days, or the whole range of a report. It is portable, like the reports.
 """
 
 from collections.abc import Mapping
@@ -114,10 +114,10 @@ GROUP BY r.system_id, r.date, r.station_id, r.hour_of_week
 def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's day.
 
-    Changes are counted between consecutive collected slots only: their number over a
-    gap is unknown. A row is silent if its station has not reported for an hour, or
-    never; `silent` is NULL on a day on which no station has such a time. The length of
-    a slot is that of the day; *interval* (seconds) is for a day of a single slot.
+    Changes are counted only between consecutive collected slots, because their number
+    over a gap is unknown. A row is silent if its station has not reported for an hour,
+    or never; `silent` is NULL on a day without any reporting time. The length of a slot
+    is that of the day; *interval* (seconds) is used for a day with a single slot.
     """
     rules = {"closed": closed_sql("r"), "stale": stale_sql("n")}
     return COVERAGE.format(interval=int(interval), rows=rows, slots=slots, **rules)

@@ -1,4 +1,4 @@
-"""A time zone as numbers: the second from which each offset to UTC holds."""
+"""A time zone as numbers: its UTC offsets, each with its first epoch second."""
 
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
@@ -19,9 +19,9 @@ def steps(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], ...]:
 
 
 def steps_between(zone: tzinfo, moments: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Return the same for ascending *moments*, the first of which is where they begin.
+    """Return the same for ascending *moments*, beginning with the first of them.
 
-    The result holds at the moments, and between those that are at most a day apart.
+    The result is valid at the moments, and between those at most a day apart.
     """
     remaining = iter(moments)
     before = next(remaining)

@@ -1,7 +1,6 @@
-"""Days with rows that their typed values cannot reproduce: their text is archived too.
+"""Archive days with rows that typed values cannot reproduce: their text is kept too.
 
-A count of twenty digits, a time of another form, a `007`: the text is kept, and the
-day is archived.
+Examples are a count of twenty digits, a time in another format, and `007`.
 """
 
 import csv

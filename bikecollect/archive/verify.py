@@ -1,4 +1,4 @@
-"""Verification that files, ledger and checksums of a system agree, byte for byte."""
+"""Verify that files, ledger and checksums of a system agree, byte for byte."""
 
 import time
 import zlib
@@ -48,7 +48,7 @@ class _Day(NamedTuple):
 
 @dataclass(frozen=True)
 class _Names:
-    """The names of files and days to verify; with None all."""
+    """The names of files and days to verify; None for all."""
 
     names: Collection[str] | None = None
 
@@ -62,7 +62,7 @@ class _Names:
 
 @dataclass
 class VerifiedCounts:
-    """How much was verified."""
+    """The numbers of verified items."""
 
     files: int = 0
     blocks: int = 0
@@ -72,10 +72,10 @@ class VerifiedCounts:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verifier:
-    """Verifies all files of one system; changes nothing.
+    """Verifies all files of one system, without changing anything.
 
-    *deep* also reads the rows of archived days back, not only the bytes of their files.
-    Days from *since* to before *until* get a certificate.
+    If *deep*, the rows of archived days are read back, not only the bytes of their
+    files. Days from *since* to before *until* get a certificate.
     """
 
     system: SystemFolder
@@ -266,12 +266,13 @@ class Verifier:
         except (StorageError, ValueError, IndexError, RuntimeError):
             summary = None
         for _ in texts:
-            continue  # check the blocks after an unreadable one
+            continue  # check the blocks after an unreadable one, too
         yield from findings
         if summary is None or len(blocks) < len(day.blocks):
             if all(block.span.file in sizes for block in day.blocks):
-                yield self._finding(day.name, "its files were changed meanwhile")
-            return  # what was missing before is reported by `_files`
+                what = "its files were changed during the verification"
+                yield self._finding(day.name, what)
+            return  # `_files` reports what was missing before
         archived = day.archived.summary if day.archived else summary
         if archived != summary and archived[:2] == summary[:2]:
             yield self._finding(day.name, "CSV and archive have different rows")

@@ -239,7 +239,7 @@ def test_a_dataset_that_is_a_link_is_not_followed(world: World, tmp_path: Path) 
     part.parents[1].rename(tmp_path / "elsewhere")
     part.parents[1].symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(Exception, match="is missing or not a plain file"):
+    with pytest.raises(Exception, match="is missing or not a regular file"):
         rows(world)
 
 

@@ -139,8 +139,8 @@ def test_a_system_without_a_turn_is_recorded() -> None:
     }
     assert isinstance(errors[3], Overload)
     assert str(errors[3]) == (
-        "no time was left for it: 4 systems had 210 s. Fetch fewer systems per call, "
-        "use more machines, or a longer interval"
+        "no time left for this system: 4 systems had 210 s; fetch fewer systems per "
+        "call, use more machines, or set a longer interval"
     )
 
 

@@ -1,4 +1,4 @@
-"""Verification of a daily file: every byte belongs to a block, and none differs."""
+"""Verify a daily file: every byte belongs to a block that matches its checksum."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,10 @@ FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
 
 
 class DailyFile(NamedTuple):
-    """A daily file of *size* bytes, None if it is missing, and what the ledger says.
+    """A daily file of *size* bytes (None: missing), and its record in the ledger.
 
-    That is its *end*, its damage, the crc32 of its first line, and its blocks' *spans*.
+    The record has its *end*, its damage, the crc32 of its first line, and the *spans*
+    of its blocks.
     """
 
     name: str
@@ -26,7 +27,7 @@ class DailyFile(NamedTuple):
 
 
 def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator[str]:
-    """Yield what is wrong with *file*; its blocks are read only with *reads_blocks*."""
+    """Yield what is wrong with *file*; its blocks are read only if *reads_blocks*."""
     if file.size is None:
         yield "is missing"
         return

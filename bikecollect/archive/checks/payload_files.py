@@ -1,4 +1,4 @@
-"""Verification of the payload files: readable, and those that were committed."""
+"""Verify payload files: they are readable, and are the ones that were committed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What to do about a finding of `verify`."""
+"""The remedies for findings of `verify`."""
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.parts import is_day
@@ -8,9 +8,9 @@ MISSING = "is missing"
 
 
 def remedy(finding: Finding, *, has_csv: bool) -> str:
-    """Return the command for *finding*, or what else to do, as one line.
+    """Return the command that fixes *finding*, or other advice, as one line.
 
-    *has_csv* is set if the CSV of the finding's day is still there.
+    *has_csv* is set if the CSV of the finding's day still exists.
 
     >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
     'bikecollect rebuild stations city'

@@ -1,20 +1,20 @@
-"""A second look at what seems wrong: writers may have changed it during the first."""
+"""Repeat the verification of findings, which a writer may have caused meanwhile."""
 
 from collections.abc import Callable, Collection, Iterator
 
 from bikecollect.archive.certificates import Certificate, Finding
 
 LOOKS = 3
-"""How often a disagreement must be found before it is reported."""
+"""Number of times a disagreement must be found to be reported."""
 Look = Callable[[Collection[str] | None], Iterator[Finding | Certificate]]
-"""Verifies the files and days of some names; with None everything."""
+"""Verifies the files and days of some names, or everything if that is None."""
 
 
 def confirmed(look: Look) -> Iterator[Finding | Certificate]:
-    """Yield the certificates of *look*, and the findings that stay on repetition.
+    """Yield the certificates of *look*, and the findings that recur in each repetition.
 
-    A `compact` or `fetch` that works meanwhile replaces files and rows of the ledger.
-    The results keep their order; what only a later look finds comes last.
+    A `compact` or `fetch` that is active meanwhile replaces files and rows of the
+    ledger. The order of results is kept; certificates of later looks come last.
     """
     certified: set[str] = set()
     results: list[Finding | Certificate] = []

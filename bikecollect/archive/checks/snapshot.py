@@ -14,7 +14,7 @@ from bikecollect.storage.lock import Lock
 BLOCKS = 'SELECT * FROM main.blocks ORDER BY file, start, "end"'
 FILES = 'SELECT file, "end", damaged, header FROM files'
 PATIENCE, PAUSE = 10, 0.3
-"""How often, and after how many seconds, a commit that is in progress is waited for."""
+"""Maximum waits for a commit that is in progress, and seconds of each."""
 
 
 class FilesAndLedger(NamedTuple):
@@ -36,8 +36,8 @@ def read_snapshot(
 ) -> FilesAndLedger:
     """Return the state of the files and the ledger of *system*.
 
-    A user who can only read cannot hold the lock: that user waits for a commit that is
-    in progress, about three seconds at most.
+    A user without write permission cannot hold the lock, but waits for a commit that is
+    in progress, at most about three seconds.
     """
     can_lock = os.access(system.path, os.W_OK)
     for _ in range(PATIENCE):
@@ -63,7 +63,7 @@ def _read(
 
 @contextmanager
 def _held(lock: Lock, *, can_lock: bool) -> Iterator[None]:
-    """Hold the lock, so that no run is amid a commit."""
+    """Hold the lock, so that no run is in the middle of a commit."""
     if not can_lock:
         yield
         return
@@ -72,7 +72,7 @@ def _held(lock: Lock, *, can_lock: bool) -> Iterator[None]:
 
 
 def _is_amid_commit(snapshot: FilesAndLedger) -> bool:
-    """Return whether a file has another size than the ledger says."""
+    """Return whether the size of a file differs from the ledger."""
     ends = {file: end for file, end, is_damaged, _ in snapshot.files if not is_damaged}
     known = {file for file, *_ in snapshot.files}
     return any(

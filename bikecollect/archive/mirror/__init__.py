@@ -1,1 +1,1 @@
-"""The archive's second home: a copy in an object store, verified on arrival."""
+"""The mirror: a copy of the archive in an object store, verified on arrival."""

@@ -1,4 +1,4 @@
-"""The address of a mirror: ``s3://bucket/prefix`` and its siblings."""
+"""The address of a mirror, such as ``s3://bucket/prefix``."""
 
 import re
 from typing import NamedTuple

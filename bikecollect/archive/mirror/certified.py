@@ -1,4 +1,4 @@
-"""Archived days as their certificates describe them, here and in the mirror."""
+"""Archived days as described by their certificates, here and in the mirror."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 class CertifiedPart(NamedTuple):
-    """What a certificate says of a file."""
+    """The entry of a file in a certificate."""
 
     size: int
     sha256: str

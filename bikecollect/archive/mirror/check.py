@@ -1,4 +1,4 @@
-"""Verification of the mirror: each object is read and compared with its certificate."""
+"""Verify the mirror: read each object and compare it with its certificate."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ class MirrorCheck:
     until: str = "9"
 
     def run(self) -> Iterator[Finding | Certificate]:
-        """Yield a certificate per good day in the mirror, and what is wrong there."""
+        """Yield a certificate per good day in the mirror, and findings for others."""
         for layout in LAYOUTS:
             ours = {
                 day.day: day

@@ -1,4 +1,4 @@
-"""The systems that a mirror has, and how new their data is there."""
+"""List the systems in a mirror, and how new their data are there."""
 
 import json
 from collections import defaultdict
@@ -21,7 +21,7 @@ from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 
 LATE = 2 * DAY
-"""Seconds. Days are archived and copied nightly: the newest data is no older."""
+"""Maximum age of the newest data in seconds: days are archived and copied nightly."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MirroredSystem:
     newest: float | None
 
     def is_late(self, now: float) -> bool:
-        """Return whether nothing has arrived for two days."""
+        """Return whether the newest data are older than `LATE`."""
         return self.newest is None or now - self.newest > LATE
 
 

@@ -1,7 +1,7 @@
-"""Credentials for object stores: the environment and the files of their own tools.
+"""Credentials for object stores, from the environment and the files of their tools.
 
-The library itself reads the environment, and Google's and Azure's files. The files
-of the AWS tools (``~/.aws/credentials``, ``~/.aws/config``) are read here.
+The library obstore reads the environment, and Google's and Azure's files. The files of
+the AWS tools (``~/.aws/credentials``, ``~/.aws/config``) are read here.
 """
 
 import configparser
@@ -26,16 +26,16 @@ DELEGATED = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-"""Variables with which a platform hands out credentials."""
+"""Variables by which a platform provides credentials."""
 PREFIXES = ("AWS_", "AZURE_", "GOOGLE_")
 SHORTEST = 8
 
 
 def s3_config() -> dict[str, str]:
-    """Return what the files of the AWS tools say and the environment does not.
+    """Return the settings in the files of the AWS tools that the environment lacks.
 
-    Keys in the environment go before those of the files, as for the AWS tools. Raises
-    SettingsError if $AWS_PROFILE names a profile that the files do not have.
+    As for the AWS tools, keys in the environment take precedence. Raises SettingsError
+    if $AWS_PROFILE names a profile that the files do not have.
     """
     profile = os.environ.get("AWS_PROFILE", "default")
     values = _profile(profile)
@@ -56,9 +56,9 @@ def s3_config() -> dict[str, str]:
 
 
 def are_found(scheme: str) -> bool:
-    """Return whether there are credentials for *scheme*; True if we cannot tell.
+    """Return whether there are credentials for *scheme*; True if that is unknown.
 
-    Without any, the library asks the metadata service of a cloud's machine.
+    Without any, the library requests them from the metadata service of a cloud.
     """
     if scheme != "s3":
         return True

@@ -1,4 +1,4 @@
-"""A local copy of what commands need from a mirror: kept, and verified on arrival.
+"""A local copy of the files of a mirror that commands need, verified on arrival.
 
 The copy has the layout of a data folder. Only files that are new in the mirror are
 downloaded; each must have the sha256 that its certificate lists.
@@ -48,7 +48,7 @@ class MirrorDownload:
     def run(self, datasets: Collection[str]) -> int:
         """Bring the files of *datasets* up to date; return the number of days.
 
-        A file whose content does not match its certificate raises MirrorError.
+        Raises MirrorError if a file does not match its certificate.
         """
         try:
             make_folder(self.folder)
@@ -154,7 +154,7 @@ class MirrorDownload:
         record.add(stored, part.sha256)
 
     def _remove_others(self, dataset: str, parts: Collection[str]) -> None:
-        """Remove local files of *dataset* that are of no day of the mirror."""
+        """Remove local files of *dataset* whose days are not in the mirror."""
         place = f"{ARCHIVE}/{dataset}/system_id={self.system_id}"
         for path in (self.folder / place).glob("date=*/*"):
             if str(path.relative_to(self.folder)) not in parts:

@@ -1,8 +1,8 @@
-"""Copies what is not archived yet to ``live/`` in the mirror: open days and the ledger.
+"""Copy open days and the ledger to ``live/`` in the mirror.
 
-Objects are replaced by each call. The ledger is sent last: its blocks are in the daily
-files that were sent before it, also if a call is killed. A daily file whose day has
-arrived in the archive of the mirror is emptied, because nothing is deleted there.
+Each call replaces the objects. The ledger is sent last, so that its blocks are always
+in the daily files in the mirror, even if a call is killed. When a day is in the archive
+of the mirror, its daily file is emptied there, because nothing is deleted.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def live_path(system_id: str, name: str = "") -> str:
 class LivePush:
     """Copies the open days of a system in *data* to *store*.
 
-    *foreign_slots* returns the slots in the ledger of a folder that is untrusted.
+    *foreign_slots* returns the slots in the ledger of an untrusted folder.
     """
 
     store: ObjectStore
@@ -59,10 +59,10 @@ class LivePush:
     foreign_slots: Callable[[Path], Collection[int]]
 
     def run(self) -> MirrorStep:
-        """Copy what has changed; return the step with the bytes that were sent.
+        """Copy changed files; return the step with the number of bytes sent.
 
         Raises MirrorError if the mirror cannot be used, StorageError if a file cannot
-        be read, or if the mirror has slots of another machine.
+        be read or the mirror has slots of another machine.
         """
         address = live_address(self.store.address)
         record = MirrorRecord(self.data, self.system_id, address)
@@ -140,7 +140,7 @@ class LivePush:
             ):
                 ledger.execute("PRAGMA query_only = ON")
                 ledger.backup(copy)
-                # One file: it needs no write-ahead log beside it.
+                # A single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             raise StorageError(
@@ -203,7 +203,7 @@ class LivePush:
     ) -> None:
         """Raise StorageError if a ledger in the mirror has slots that we lack.
 
-        It was sent by another machine, or by this one before its data was lost.
+        Another machine sent it, or this one before its data were lost.
         """
         for subfolder, daily, _ in PARTS:
             path = live_path(self.system_id, f"{subfolder}{LEDGER}")
@@ -233,7 +233,7 @@ class LivePush:
 class LiveDownload:
     """Downloads the open days of a system from *store* to the data folder *folder*.
 
-    With *vehicles*, also the daily files and the ledger of its vehicles.
+    If *vehicles*, the daily files and the ledger of its vehicles are included.
     """
 
     store: ObjectStore
@@ -256,7 +256,7 @@ class LiveDownload:
                 part = self._names(names, subfolder)
                 self._remove_others(own / subfolder, daily, part)
                 wanted += part
-            # The ledger before the daily files: these only grow meanwhile.
+            # The ledger first: the daily files can only grow meanwhile.
             for name in reversed(wanted):
                 new = own / f"{name}.new"
                 self.store.download(f"{place}{name}", new)
@@ -275,7 +275,7 @@ class LiveDownload:
         return [f"{subfolder}{name}" for name in files]
 
     def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:
-        """Make the folder of daily files; remove what the mirror does not have."""
+        """Create the folder of daily files; remove files that the mirror lacks."""
         (folder / daily).mkdir(parents=True, exist_ok=True)
         for path in (*(folder / daily).iterdir(), folder / LEDGER):
             if str(path.relative_to(self.folder / self.system_id)) not in wanted:

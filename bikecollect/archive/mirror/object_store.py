@@ -1,7 +1,7 @@
-"""An object store, by the library obstore; its errors become ours.
+"""An object store, accessed by the library obstore, whose errors are translated.
 
-Every request is bounded in time. What the server answers is shortened and redacted
-before it is part of a message.
+Every request has a deadline. Texts of the server are shortened and redacted before they
+are used in messages.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 REQUEST, CONNECT, RETRY = "60s", "5s", 40
-"""How long a request, connecting, and all retries of a request may take."""
+"""Maximum time of a request, of connecting, and of all retries (in seconds)."""
 RETRIES = 6
 PIECE = 8 << 20
-"""Files of this size and more are sent and received in pieces of it."""
+"""Bytes of a piece: larger files are sent and received in pieces."""
 TRIES = 2
-"""How often an object is sent whose copy arrives changed."""
+"""Maximum uploads of an object whose copy differs."""
 MOST_WHOLE = 64 << 20
-"""The largest object that is read into memory: a certificate, a list, a ledger."""
+"""Maximum bytes of an object that is read into memory (certificate, list, ledger)."""
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _DENIED = frozenset({"401", "403"})
@@ -43,7 +43,7 @@ _CREDENTIALS = re.compile(
 
 
 class StoredObject(NamedTuple):
-    """An object of a store: its size in bytes, and a tag that its content changes."""
+    """An object: its size in bytes, and a tag that changes with its content."""
 
     path: str
     size: int
@@ -125,7 +125,7 @@ class ObjectStore:
     def write(self, path: str, data: bytes | Path, sha256: str) -> StoredObject:
         """Write *data* to *path* and read it back; raises MirrorError if it differs.
 
-        An object with the same path is replaced in one step.
+        An object with the same path is replaced atomically.
         """
         for _ in range(TRIES):
             with self._translated(f"cannot write {self._shown(path)}"):
@@ -157,7 +157,7 @@ class ObjectStore:
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
-        """Turn the library's errors into ours."""
+        """Translate the library's errors."""
         from obstore.exceptions import BaseError
 
         try:
@@ -223,7 +223,7 @@ def _client(address: MirrorAddress) -> "Client":
         config: dict[str, Any] = credentials.s3_config()
         if config.get("endpoint", "").startswith("http://"):
             options["client_options"]["allow_http"] = True
-        # The server compares what arrives with this checksum.
+        # The server compares the received bytes with this checksum.
         config["checksum_algorithm"] = "SHA256"
         options["config"] = config
     return store.from_url(str(address), **options)

@@ -1,9 +1,9 @@
-"""Copies archived days to the mirror: what is new, verified on arrival.
+"""Copy new archived days to the mirror, verified on arrival.
 
 The files of a day are sent before its certificate: a certificate in the mirror means
-that the day is complete. Nothing is ever deleted: what would be replaced by another
-content is first copied to ``replaced/``. May be killed at any time: the next call
-compares what is there and continues.
+that the day is complete. Nothing is deleted: an object is copied to ``replaced/``
+before it is replaced. The process may be killed at any time: the next call compares and
+continues.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ COPIED, REPLACED_DAY, CONFLICT, FAILED = "copied", "replaced", "conflict", "fail
 
 
 class MirrorStep(NamedTuple):
-    """What was done for *day*: copied, replaced; or *why* not: conflict, failed."""
+    """The work done for *day*: copied, replaced; or *why* not: conflict, failed."""
 
     system_id: str
     day: str
@@ -62,9 +62,9 @@ class MirrorPush:
     interrupted: Callable[[], None] = lambda: None
 
     def run(self) -> Iterator[MirrorStep]:
-        """Copy what is new; yield a step per day.
+        """Copy new days; yield a step per day.
 
-        Raises MirrorError if the mirror cannot be used at all.
+        Raises MirrorError if the mirror cannot be used.
         """
         record = MirrorRecord(self.data, self.system_id, str(self.store.address))
         started = self.clock()
@@ -202,13 +202,13 @@ class MirrorPush:
         raise StorageError(f"{what}; run: bikecollect verify", cause="archive")
 
     def _keep_aside(self, stored: StoredObject | None) -> None:
-        """Copy *stored*, which will be replaced, to a path of its content."""
+        """Copy *stored*, which will be replaced, to a path named after its content."""
         if stored is not None:
             sha256 = self.store.digest(stored.path)
             self.store.copy(stored.path, f"{REPLACED}/{stored.path}/{sha256}")
 
     def _stations(self, record: MirrorRecord) -> None:
-        """Copy the list of stations, which only grows; keep another one aside."""
+        """Copy the list of stations, which only grows; keep a different one aside."""
         local = self.data / self.system_id / INFORMATION
         path = f"{self.system_id}/{INFORMATION}"
         try:

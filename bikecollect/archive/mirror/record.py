@@ -1,6 +1,6 @@
-"""What this machine knows of the mirror: the objects it has copied, and how that went.
+"""The record of copies to the mirror: verified objects, and the last result.
 
-The record saves requests only: without it every object is compared with the mirror.
+It only saves requests: without it every object is compared with the mirror.
 """
 
 import json
@@ -21,7 +21,7 @@ LIVE = "live"
 
 
 class MirrorState(NamedTuple):
-    """How far the mirror at *address* has the history of a system.
+    """The state of the mirror at *address* for a system.
 
     *last_day* is the last day of the unbroken copy, *waiting* the number of archived
     days that are not in the mirror, *tried* and *succeeded* are epoch seconds (0:
@@ -60,7 +60,7 @@ class MirrorRecord:
         return str(known[0]) if isinstance(known, list) and known else ""
 
     def save(self) -> None:
-        """Write the record, in one step; raises StorageError."""
+        """Write the record atomically; raises StorageError."""
         text = json.dumps({**self.state._asdict(), "objects": self._objects})
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:

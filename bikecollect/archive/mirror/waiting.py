@@ -1,6 +1,6 @@
-"""How many archived days of a system are not in the mirror, for `status`.
+"""Count the archived days of a system that are not in the mirror, for `status`.
 
-Reads files of this machine only: the certificates and the record of the copies.
+Only files of this machine are read: the certificates and the record of the copies.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,17 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.text import ago, count_of
 
 PATIENCE = 2 * DAY
-"""Seconds after which an archived day should be in the mirror: `compact` is nightly."""
+"""Seconds within which an archived day should be in the mirror, as `compact` is
+nightly."""
 
 
 class MirrorStanding(NamedTuple):
     """The state of the mirror at *address* for a system.
 
-    *waiting* is the number of archived days that were never copied as they are now,
-    *oldest* is when the first of them was archived and *succeeded* when everything was
-    copied last (epoch seconds; 0: never). *error* is why the last attempt failed.
-    *live* is the state of the open days there, None if `push --live` was never run.
+    *waiting* is the number of archived days that were not copied in their current form.
+    In epoch seconds (0: never), *oldest* is when the first of them was archived, and
+    *succeeded* when everything was last copied. *error* is why the last attempt failed.
+    *live* is the state of the open days, None if `push --live` was never run.
     """
 
     address: str
@@ -90,9 +91,9 @@ def _certificates(data: Path, system_id: str) -> Iterator[tuple[str, float]]:
 
 
 def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> bool:
-    """Return whether the certificate at *path* was copied as it is now.
+    """Return whether the certificate at *path* was copied in its current form.
 
-    A file is read only if it may have changed after everything was copied.
+    It is read only if it may have changed since everything was copied.
     """
     sha256, state = record.copied_sha256(path), record.state
     if not sha256:

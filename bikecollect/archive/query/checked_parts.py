@@ -1,4 +1,4 @@
-"""The archived files of a system, compared with what the ledger knows of them."""
+"""Compare the archived files of a system with their records in the ledger."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class CheckedParts(NamedTuple):
 
 
 class _KnownDay(NamedTuple):
-    """The number of *rows* of a day, and what is known of its files."""
+    """The number of *rows* of a day, and the ledger's record of its files."""
 
     rows: int
     files: Mapping[str, Any]
@@ -35,8 +35,8 @@ def check_parts(
 ) -> CheckedParts:
     """Return *parts* without files that are damaged; *rows* is the dataset of rows.
 
-    A file of the size that the ledger knows is sound. The footer of any other one is
-    read: the dataset of rows must have as many as were archived.
+    A file of the size in the ledger is sound. For any other one the footer is read: the
+    dataset of rows must have the archived number of rows.
     """
     certified = _certified(history)
     sound: dict[str, dict[str, ArchivePart]] = {}

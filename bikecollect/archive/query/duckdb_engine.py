@@ -1,4 +1,4 @@
-"""DuckDB for a small machine: bounded memory, no network, errors translated."""
+"""DuckDB on a small machine: limited memory, no network, translated errors."""
 
 import os
 import re
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 MEMORY = "256MB"
 LEAST_MB = 48
-"""Megabytes with which a report of a month of a large city still works."""
+"""Minimum megabytes: enough for a report on a month of a large city."""
 THREADS = min(2, os.cpu_count() or 1)
-"""Threads that read, sort and sum up a day; each has buffers of its own."""
+"""Threads that read, sort and sum up a day; each has its own buffers."""
 ADDRESS_SPACE_MB = 850
 """Megabytes of addresses that DuckDB reserves; it uses far less memory.
 
@@ -31,10 +31,9 @@ UNREADABLE = "cannot be read:"
 def affordable() -> str:
     """Return the memory that a query may use: a third of what is free, within bounds.
 
-    At most half of what this process may still allocate (control group, ulimit), as
-    DuckDB needs about as much outside of its limit. With less than half a gigabyte,
-    grouping a year's summaries spills to disk and takes five times as long; a small
-    machine still gets its answer.
+    It is at most half of what this process may still allocate (control group, ulimit),
+    because DuckDB needs about as much outside of its limit. With less than half a
+    gigabyte, grouping a year's summaries spills to disk and takes five times as long.
     """
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -48,7 +47,7 @@ def affordable() -> str:
 def connect(
     temporary: Path, *, memory: str = MEMORY, threads: int = 1
 ) -> "DuckDBPyConnection":
-    """Return a connection to a database in memory that spills into *temporary*.
+    """Return a connection to an in-memory database that spills into *temporary*.
 
     Raises NotInstalled if DuckDB is missing, StorageError if it cannot be started.
     """
@@ -86,12 +85,12 @@ def _raise_if_cramped() -> None:
 
 CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 CSV_FILE = re.compile(r"^\s*file = (.+?)\s*$", re.MULTILINE)
-"""Where DuckDB's error about a CSV has the line and the file."""
+"""The line and the file in DuckDB's error about a CSV."""
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn errors of DuckDB into StorageError; *what* says what failed."""
+    """Translate errors of DuckDB to StorageError; *what* says what failed."""
     import duckdb  # an extra, and heavy
 
     try:
@@ -153,7 +152,7 @@ def paths(values: Iterable[Path]) -> str:
 
 
 def plain(value: str) -> str:
-    """Return *value* as a pattern that matches nothing else."""
+    """Return *value* as a glob pattern that matches only *value*."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in value)
 
 

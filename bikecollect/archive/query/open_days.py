@@ -38,17 +38,17 @@ TOTAL = (
 )
 LONGEST_HEADER = 65_536
 UNTOUCHED = 3_600.0
-"""Seconds after its last fetch in which only bikecollect writes to a file."""
+"""Seconds after the last fetch before which changes of a file are bikecollect's."""
 DELIMITERS = ",;\t"
-"""Of these the first in a header separates its cells: spreadsheets write all three."""
+"""Delimiters that spreadsheets write: the first one in a header is used."""
 MOST_STATIONS = 512 << 20
-"""The bytes that are read of a list of stations; it grows by some kilobytes a year."""
+"""Maximum bytes of a list of stations, which grows by some kilobytes a year."""
 
 
 class _Block(NamedTuple):
-    """The *span* of a block, its time, and what the ledger says of its file.
+    """The *span* of a block, its time, and the ledger's record of its file.
 
-    This is the crc32 of its header, and whether a run has reported the file.
+    The record has the crc32 of the header, and whether a run has reported the file.
     """
 
     span: Span
@@ -65,9 +65,9 @@ class Segment(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """*why* a part of a day cannot be read.
+    """The reason, *why*, for which a part of a day cannot be read.
 
-    *is_accepted*: its file was removed, and a run has reported and recorded that.
+    *is_accepted* is set if its file was removed and a run has recorded that.
     """
 
     why: str
@@ -75,9 +75,9 @@ class Loss(NamedTuple):
 
 
 class OpenDays(NamedTuple):
-    """The open days; True: some of its CSV was or may have been removed.
+    """The open days; True if some CSV of the day was or may have been removed.
 
-    No block of them is before the slot *since*.
+    None of their blocks is before the slot *since*.
     """
 
     days: Mapping[str, bool]
@@ -87,10 +87,10 @@ class OpenDays(NamedTuple):
 def open_days(
     history: History, days: Sequence[str], parts: Parts, datasets: Sequence[str]
 ) -> OpenDays:
-    """Return those of *days* and of the days with blocks whose *datasets* are missing.
+    """Return those of *days*, and of days with blocks, whose *datasets* are missing.
 
-    A day is open too if the ledger has other rows than the archive. It needs the
-    archive as well if some of its CSV was or may have been removed.
+    A day is also open if the ledger has other rows than the archive. Its archived rows
+    are needed too if some of its CSV was or may have been removed.
     """
     archived = {day: tuple(values) for day, *values in history.select(ARCHIVED)}
     counts, since = _counts(history, archived)
@@ -99,7 +99,7 @@ def open_days(
         known = archived.get(day)
         is_complete = all(day in parts[dataset] for dataset in datasets)
         if known is None and day not in counts and is_complete:
-            continue  # the ledger was lost: the archive knows better
+            continue  # the ledger was lost: the archive has more
         if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
             # After a lost ledger there may be late blocks of an archived day.
             open_[day] = known[2] > 0 if known else is_complete
@@ -112,8 +112,8 @@ def _counts(
 ) -> tuple[dict[str, tuple[int, int]], Slot]:
     """Return slots and rows by day, and a slot before which no open day has blocks.
 
-    The days before the newest archived one are not counted one by one if together they
-    have as many slots and rows as were archived, and no late ones: all were fetched.
+    The days before the newest archived one are counted together if they have as many
+    slots and rows as were archived, and all were fetched (none late).
     """
     newest = max(filter(is_day, archived), default="")
     begin = _day_before(newest) if newest else BEGINNING
@@ -138,7 +138,7 @@ def missing(data: Path, dataset: str, system_id: str, day: str) -> str:
     """Return the message for a *day* without CSV whose archived file is missing."""
     path = part(data, dataset, system_id, day)
     return (
-        f"{path} is missing or not a plain file, and the "
+        f"{path} is missing or not a regular file, and the "
         "CSV of that day has been removed; restore it from a backup"
     )
 
@@ -155,9 +155,9 @@ def segments(
 ) -> Iterator[Segment]:
     """Yield the files of *day* in a system's *folder*: committed bytes only.
 
-    None of its blocks is before *since*. A file without other bytes is read in place
-    unless it may still grow, like those of the *newest* day; the others are copied to
-    *aside*. Unreadable parts are skipped, with a message in *lost*.
+    None of its blocks is before *since*. A file without other bytes is read in place,
+    unless it may grow, like those of the *newest* day; others are copied to *aside*.
+    Unreadable parts are skipped and added to *lost*.
     """
     rows = history.select(SPANS, since, day, GONE)
     for file, members in groupby(rows, key=lambda row: str(row[0])):
@@ -216,7 +216,7 @@ def _segment(
 def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
     """Yield the versions in a system's list of stations, as cells by column.
 
-    A line with more or fewer cells than the header is skipped: a run may be writing,
+    A line with more or fewer cells than the header is skipped: a run may be writing it,
     or the file was edited.
     """
     try:

@@ -1,4 +1,4 @@
-"""The rows of open days, read from their CSV or once into temporary Parquet files."""
+"""Queries for the rows of open days, from CSV or from temporary Parquet files."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
 BYTES_AT_ONCE = 48_000_000
-"""The CSV that is summed up at a time: a day of a large city, or many small ones."""
+"""Bytes of CSV that are summed up at a time: a large city's day, or many small ones."""
 CSV_BYTES_PER_BYTE = 10
-"""The CSV bytes that a byte of an archived file stands for, about."""
+"""Approximate bytes of CSV per byte of an archived file."""
 SUMMED_COLUMNS = (
     *("slot", "station_id", "num_vehicles_available", "num_docks_available"),
     *("capacity", "is_installed", "is_renting", "is_returning", "last_reported"),
     "hour_of_week",
 )
-"""The columns of rows that the summaries are made of."""
+"""The columns of rows from which summaries are computed."""
 
 
 class RowsFile(NamedTuple):
@@ -35,7 +35,7 @@ class RowsFile(NamedTuple):
 
     @property
     def csv_bytes(self) -> int:
-        """The size of its rows as CSV, about."""
+        """The approximate size of its rows as CSV."""
         size = self.path.stat().st_size
         return size if self.header else size * CSV_BYTES_PER_BYTE
 
@@ -75,9 +75,9 @@ def _parquet_rows(db: "DuckDBPyConnection", file: RowsFile) -> str:
 
 
 def settled(db: "DuckDBPyConnection", folder: Path, header: bytes, sheet: Path) -> Path:
-    """Return *sheet* as Parquet in *folder*; its committed bytes only grow.
+    """Return *sheet* as Parquet in *folder*, written unless it exists.
 
-    Raises StorageError.
+    The committed bytes of *sheet* only grow. Raises StorageError.
     """
     kept = folder / f"{sheet.stem}-{sheet.stat().st_size}.parquet"
     if not kept.exists():
@@ -102,8 +102,8 @@ def union(parts: Iterable[str], columns: Mapping[str, str]) -> str:
 class BatchSummaries:
     """Sums up open days, some at a time, into Parquet files in the folder *aside*.
 
-    One plan over the rows of a month of a large city takes a gigabyte of memory, and
-    reads each CSV as often as a query names a summary. Only *tables* are needed.
+    A single plan over the rows of a month of a large city would take a gigabyte of
+    memory, and read each CSV once per use of a summary. Only *tables* are needed.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class BatchSummaries:
     def sum_up(
         self, files: Iterable[RowsFile], slots: str, *, keep: Container[str] = ()
     ) -> None:
-        """Add the summaries of the days of *files*; *keep* their rows if named there.
+        """Add the summaries of the days of *files*; also their rows if in *keep*.
 
         The view *slots* has their slots. *files* of the same day follow each other.
         """
@@ -160,7 +160,7 @@ class BatchSummaries:
         )
 
     def _load(self, batch: Sequence[RowsFile]) -> None:
-        """Load what the summaries need of the rows of *batch*, as `batch_rows`."""
+        """Load the columns of *batch* that summaries need, as the view `batch_rows`."""
         columns = datasets.COLUMNS[datasets.STATUS]
         rows = union(queries(self._db, batch), columns)
         names = ", ".join([*KEYS, *SUMMED_COLUMNS])

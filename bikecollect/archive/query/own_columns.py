@@ -1,4 +1,4 @@
-"""Names in SQL of a user's own columns, where the names in the files are in use.
+"""Names in SQL of a user's own columns whose names in the files are in use.
 
 Earlier versions took any name: a column `Slot` or `date` is `Slot_own` or `date_own`
 in Parquet and in the views, and keeps its name in CSV.

@@ -1,4 +1,4 @@
-"""The account of the vehicles' slots: one row for each slot that has a block."""
+"""The dataset of the vehicles' slots: one row for each slot that has a block."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ BLOCKS = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
 def vehicle_slots(
     system: SystemFolder, begin: Slot, end: Slot
 ) -> Sequence[Sequence[Any]]:
-    """Return the slots from *begin* to before *end* that have vehicles' blocks.
+    """Return the slots from *begin* to before *end* that have a block of vehicles.
 
     The columns are those of the dataset `slots`; *system* is that of the vehicles.
     """

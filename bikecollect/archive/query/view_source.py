@@ -1,4 +1,4 @@
-"""The source of views: systems, the tables needed, what happens to lost days."""
+"""The source of views: systems, the tables needed, the treatment of lost days."""
 
 import logging
 from collections.abc import Callable, Container, Sequence
@@ -22,7 +22,7 @@ TABLES = frozenset({*datasets.COLUMNS, "stations"})
 SUMMED = frozenset({"profile", "coverage"})
 """Tables that are computed from rows for open days."""
 OnSkip = Callable[[str, str, Loss], None]
-"""Called with a system, a day that is skipped, and why."""
+"""Called with a system, a day that is skipped, and the reason."""
 
 
 def warn(system_id: str, day: str, loss: Loss) -> None:
@@ -72,7 +72,7 @@ class ViewSource:
 def needed(layout: DatasetLayout, tables: Container[str]) -> tuple[str, ...]:
     """Return the datasets of *layout* that *tables* need.
 
-    For summaries these are also the rows and slots of which they are made.
+    Summaries also need the rows and slots from which they are computed.
     """
     is_summed = any(table in tables for table in SUMMED)
     sources = {*SUMMED, layout.rows, layout.slots} if is_summed else set()

@@ -1,7 +1,7 @@
 """Views over the whole history: open days from their CSV, closed ones from the archive.
 
-There is one view per dataset, with ``system_id`` and ``date``; open days have their
-committed rows only.
+There is one view per dataset, with ``system_id`` and ``date``. Of open days it has only
+the committed rows.
 """
 
 import logging
@@ -47,7 +47,7 @@ STATIONS = (
 
 
 def tables_in(sql: str) -> frozenset[str]:
-    """Return the tables that *sql* may read; all if it may ask for their list.
+    """Return the tables that *sql* may read, all if it may list tables.
 
     >>> sorted(tables_in("SELECT * FROM slots JOIN Stations USING (system_id)"))
     ['slots', 'stations']
@@ -56,7 +56,7 @@ def tables_in(sql: str) -> frozenset[str]:
     """
     text = sql.casefold()
     tables = frozenset(table for table in TABLES if table in text)
-    # A name that is misspelled is corrected by DuckDB, which must know the right one.
+    # DuckDB suggests a correction for a misspelled name, for which it needs all tables.
     is_odd = not tables and "from" in text
     return TABLES if is_odd or LISTING.search(text) else tables
 
@@ -77,13 +77,13 @@ def connected(
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views of *systems*, whose archive is in *data*.
 
-    It can open only their files, and *also*. *memory* bounds DuckDB ("512MB"); empty:
+    It can open only their files, and *also*. *memory* limits DuckDB ("512MB"); empty:
     chosen for the machine. *settled* is a folder for callers that connect repeatedly:
     it keeps the CSV of open days as Parquet, so that each is read only once.
-    *timezone* is that of `slot_time` and the like. Only *tables* are needed, see
-    `tables_in`. A day that cannot be read is skipped, and *on_skip* is called; or, with
-    *fails_on* the place where it is lost (its file in the archive, its CSV), every
-    query that touches it fails. Raises StorageError, NotInstalled.
+    *timezone* is that of times such as `slot_time`. Only *tables* are needed, see
+    `tables_in`. A day that cannot be read is skipped, and *on_skip* is called; but if
+    the place where it is lost (archive, CSV) is in *fails_on*, every query that reads
+    it fails. Raises StorageError, NotInstalled.
     """
     source = ViewSource(data, systems, settled, fails_on, tables, on_skip)
     with _viewed(source, memory, threads) as (db, files):
@@ -131,9 +131,9 @@ def _viewed(
 
 @contextmanager
 def _locked(source: ViewSource) -> Iterator[None]:
-    """Keep compaction from removing files meanwhile: a query may take long.
+    """Keep compaction from removing files meanwhile, because a query may take long.
 
-    Not for callers that connect repeatedly: they would always prevent it.
+    It has no effect for callers that connect repeatedly, which would always prevent it.
     """
     with ExitStack() as stack:
         for system in source.systems if source.settled is None else ():
@@ -161,8 +161,8 @@ class _Views:
     def create(self) -> Sequence[Path]:
         """Create the views of the tables needed; return the files that they read."""
         if any(table in self._tables for table in ("slots", *SUMMED)):
-            # Before the rows: a block that is committed meanwhile has rows and no slot,
-            # and is not shown; the newest slot never lacks its rows.
+            # Before the rows: a block that is committed meanwhile has rows but no slot
+            # and is not shown, while the newest slot never lacks its rows.
             self._load_slots()
         for create in (self._create_rows, self._create_slots, self._create_runs):
             create()
@@ -187,7 +187,7 @@ class _Views:
             self._create_summaries(interval)
 
     def _create_summaries(self, interval: int) -> None:
-        """Create the views of summaries that sum up when they are queried."""
+        """Create the views of summaries, which are computed when they are queried."""
         rows, slots = "summed_rows", "summed_slots"
         outdated = self._stations.create_summed("rows", "day_slots")
         for table, sql in (
@@ -263,15 +263,15 @@ class _Views:
         self._db.execute("DROP TABLE versions")
 
     def _versions(self, system: ViewedSystem) -> list[tuple[object, ...]]:
-        """Return the station versions: those of the list, or else of the ledger.
+        """Return the station versions of the list, else those of the ledger.
 
-        The list may have been deleted or damaged.
+        The list may be missing or damaged.
         """
         known = self._histories[system.system_id].select(STATIONS)
         try:
             listed = list(_versions(system.system.path))
         except OSError as error:
-            log.warning("%s: %s; the ledger's is used", system.system_id, error)
+            log.warning("%s: %s; using the ledger's list", system.system_id, error)
             return known
         return listed if len(listed) >= len(known) else known
 
