@@ -29,15 +29,15 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a range of slots.
+    """The evidence about a range of slots.
 
-    *first* is the first expected slot. *runs* are sorted by their start and
-    include one run before and one after the range; the last may stand for the present
-    moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
-    that has a payload for them: inbox, rejected or kept; *unreadable* are those whose
-    payloads cannot be read by this version, *untried* those with payloads that were
-    never tried. *incidents* are those of the disk, the ledger and the settings;
-    during the *silencing* ones a run may have been unable to record itself.
+    *first* is the first expected slot. *runs* are sorted by their start and include one
+    run before and one after the range; the last one may be the present moment (without
+    outcome, only a boot id and uptimes). *spare* maps slots to the folder that has a
+    payload for them: inbox, rejected or kept; *unreadable* are slots whose payloads
+    this version cannot read, *untried* those whose payloads were not tried. *incidents*
+    are those of the disk, the ledger and the settings; during the *silencing* ones a
+    run may have been unable to record itself.
     """
 
     first: Slot | None = None
@@ -53,8 +53,8 @@ class Evidence:
 class Judged(NamedTuple):
     """An expected slot and its state; *spare* names a source that can still fill it.
 
-    *unreadable*: it has payloads only that cannot be read; *untried*: it has payloads
-    that were never tried.
+    It is *unreadable* if none of its payloads can be read, *untried* if they were not
+    tried.
     """
 
     slot: Slot
@@ -69,9 +69,9 @@ class Judged(NamedTuple):
 class Gap:
     """Consecutive missing slots from *start* to before *end* (epoch seconds).
 
-    All have the same *cause*; *backfillable* of them can still be filled from *origin*,
-    *unreadable* of them have payloads only that cannot be read, *untried* of them have
-    payloads that were never tried.
+    All have the same *cause*. Of them, *backfillable* can still be filled from
+    *origin*, *unreadable* have only payloads that cannot be read, and *untried* have
+    payloads that were not tried.
     """
 
     start: Slot
@@ -166,7 +166,7 @@ def account(
 def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
     """Return the end of the slots that count at *now*, wherever coverage is shown.
 
-    They are the slots that are over, and the present one once it is *filled*.
+    These are the slots that have ended, and the current one once it is *filled*.
     """
     for slot in (grid.at(now), grid.floor(now)):
         if slot in filled:
@@ -185,7 +185,7 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
         run = runs.last(slot)
         if run is not None:
             cause = cause_of(run)
-            if cause == "ledger":  # a full disk first shows as an error of the ledger
+            if cause == "ledger":  # the first sign of a full disk is a ledger error
                 cause = _kind_at(slot, evidence.incidents) or cause
         elif evidence.first is None or slot < evidence.first:
             cause = Cause.NOT_COLLECTING

@@ -94,7 +94,7 @@ DOCS: Mapping[str, str] = {
     "awake": "seconds since that boot, suspended time excluded",
     "version": "version of bikecollect",
     "error": "error message",
-    "valid_to": "first slot at which this version no longer held; empty: current",
+    "valid_to": "first slot at which this version is no longer valid; empty: current",
     "slots": "slots in which the station has a row; of a gap: missing slots",
     "expected": "slots that the day should have",
     "collected": "slots of the day that have a block",

@@ -32,9 +32,9 @@ def disk_of(
 ) -> Disk:
     """Return the disk usage of the system in *folder*.
 
-    *slots* is the number of slots collected in the last 24 hours, *slots_a_day* that
-    of a complete day. The days from the first to before the second of *imported* are
-    those of an import: they do not show the growth.
+    *slots* is the number of slots collected in the last 24 hours, *slots_a_day* that of
+    a complete day. The days from the first to before the second of *imported* were
+    imported, and say nothing about the growth.
     """
     archived = _archived(folder)
     used = sum(_sizes(folder)) + sum(archived.values())

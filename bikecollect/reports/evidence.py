@@ -1,4 +1,4 @@
-"""Read the evidence for the account of the past from a system's folder."""
+"""Read the evidence about past slots from a system's folder."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ STATES = "SELECT slot, flags, {} FROM slot_blocks WHERE slot >= ? AND slot < ?"
 FLAGGED = "SELECT run_id, flags FROM runs WHERE flags <> ''"
 
 MOST_TRIED = 600
-"""Slots whose payloads are read for a report: two days, half a minute's work."""
+"""Maximum slots whose payloads are read for a report: two days, half a minute."""
 BlockReader = Callable[[History, Slot, Slot], Iterable[Block]]
 """Returns the blocks of the slots between two."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
@@ -74,8 +74,8 @@ def read(
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
-    *now* stands for the present moment: its uptime tells whether the machine was off
-    or asleep since the last run. *read_blocks* reads the blocks. Raises StorageError.
+    *now* is the present moment: its uptime shows whether the machine was off or asleep
+    since the last run. *read_blocks* reads the blocks. Raises StorageError.
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
@@ -106,9 +106,9 @@ def read(
 
 
 def _states(history: History, since: Slot, until: Slot) -> Iterator[Block]:
-    """Yield the blocks of `_blocks` with slots and flags only, in a third of the time.
+    """Yield the blocks of `_blocks`, but only with slots and flags.
 
-    Years of them fit into memory.
+    This takes a third of the time, and years of them fit into memory.
     """
     flags_by_run = dict(history.select(FLAGGED))
     sql = STATES.format("run_id" if flags_by_run else "''")
@@ -119,8 +119,8 @@ def _states(history: History, since: Slot, until: Slot) -> Iterator[Block]:
 def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
     """Return whether a bad slot of *incident* may have no run in the ledger.
 
-    An incident that relapses spans good slots too. If all its bad slots have a run, it
-    is no cause of the slots without one.
+    An incident with relapses also spans good slots. If all its bad slots have a run, it
+    is not the cause of slots without one.
     """
     rows = history.run_rows(
         ("slot", "notices"), incident.opened, Slot(incident.last + 1)
@@ -131,7 +131,7 @@ def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
 
 
 def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
-    """Yield the *runs* of the slots, the newest before and the first after them."""
+    """Yield the *runs* of the slots, the last run before and the first after them."""
     yield from sorted((r for r in runs if r.slot < since), key=_slot)[-1:]
     yield from (run for run in runs if since <= run.slot < until)
     yield from sorted((r for r in runs if r.slot >= until), key=_slot)[:1]
@@ -144,7 +144,7 @@ def _slot(run: SeenRun) -> Slot:
 def _payloads(folder: Path) -> dict[Slot, list[tuple[str, Path]]]:
     """Return the folders and files of the payloads of each slot.
 
-    The last one of a slot is the most certain to be committed: that of the inbox.
+    The last one of a slot is the most likely to be committed: that of the inbox.
     """
     payloads: dict[Slot, list[tuple[str, Path]]] = {}
     for origin, pattern in (
@@ -165,7 +165,7 @@ def _tried(
 ) -> Evidence:
     """Return *evidence* in which only slots with a readable payload can be filled.
 
-    The payloads of the newest slots are tried, at most those of `MOST_TRIED`.
+    The payloads of the newest `MOST_TRIED` slots are tried.
     """
     spare, unreadable = {}, set()
     slots = sorted(payloads.keys() - evidence.blocks.keys(), reverse=True)
@@ -193,10 +193,10 @@ def read_account(
 ) -> Account:
     """Return the account of *system* up to the last slot that counts at *now*.
 
-    It begins at *since*, but not before the first expected slot: slots before that
-    was never expected, even if it was imported. A range that ends before it begins at
-    the first imported slot. With *can_read* the payloads of missing slots are tried: a
-    slot whose payloads cannot be read is not one that can be filled.
+    It begins at *since*, but not before the first expected slot, because earlier slots
+    were never expected, even if imported. A range that ends before that begins at the
+    first imported slot. If *can_read* is given, the payloads of missing slots are
+    tried: a slot without a readable payload does not count as fillable.
     """
     history = History(system.system_id, system.path)
     present = {system.grid.at(now), system.grid.floor(now)}
@@ -229,7 +229,7 @@ def slot_rows(
 ) -> Sequence[Sequence[Any]]:
     """Return the rows of the archive's `slots` dataset from *begin* to before *end*.
 
-    Slots before the first run, and those that have not ended yet, are not expected.
+    Slots before the first run, and slots that have not ended yet, are not expected.
     """
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)

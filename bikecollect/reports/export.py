@@ -57,7 +57,7 @@ ORDER = {
     "gaps": "first_slot",
 }
 ROWS = frozenset({datasets.STATUS, VEHICLE_STATUS})
-"""Tables of a row per slot and station or vehicle; they are read day by day."""
+"""Tables with a row per slot and station or vehicle; they are read day by day."""
 WITHOUT_NAMES = frozenset({"stations", VEHICLE_STATUS})
 DAILY = frozenset({"coverage", "profile"})
 BATCH = 10_000
@@ -72,8 +72,8 @@ class ExportRequest:
 
     *since* is the first day, *until* the day after the last; *stations* are ids, empty
     for all. *names* joins the station list as of each slot; *excel_safe* keeps
-    spreadsheets from running cells as formulas. With *with_system* there is a column
-    system_id also for a single system.
+    spreadsheets from running cells as formulas. If *with_system*, there is a column
+    system_id even for a single system.
     """
 
     what: str
@@ -197,7 +197,7 @@ class Exporter:
     def records(
         self, time_of: Callable[[float, tzinfo], object]
     ) -> Iterator[Sequence[Sequence[Any]]]:
-        """Yield batches of rows; *time_of* makes their times, in the system's zone."""
+        """Yield batches of rows; *time_of* converts times, given the system's zone."""
         days = self._all_days()
         names = ", ".join(map(duckdb_engine.name, self.columns))
         are_times = [column in data_dictionary.SECONDS for column in self.columns]
@@ -217,8 +217,8 @@ class Exporter:
     def parquet(self, fd: int) -> None:
         """Write the export to the open file *fd* as Parquet; times are epoch seconds.
 
-        DuckDB opens *fd* again through ``/proc``, so no name in a folder that others
-        may write to is ever opened.
+        DuckDB opens *fd* again by its path in ``/proc``, and never by its name in a
+        folder to which others may write.
         """
         names = ", ".join(map(duckdb_engine.name, self.columns))
         parts, values = [], list[Any]()
@@ -280,7 +280,7 @@ class Exporter:
     def _select(self, name: str, columns: str, day: str = "") -> tuple[str, list[Any]]:
         request = self._request
         where, values = request.where()
-        # As literals, so that DuckDB plans with the files of this system and day only.
+        # As literals, so that DuckDB plans only with the files of this system and day.
         where += f" AND system_id = {duckdb_engine.text(name)}"
         if day:
             where += f" AND date = DATE {duckdb_engine.text(day)}"
@@ -298,9 +298,9 @@ class Exporter:
         return sql, values
 
     def _with_names(self, source: str) -> str:
-        """Return *source* joined with the version of the station list of its time.
+        """Return *source* joined with the station list as of each row.
 
-        Rows before the first version get the first one.
+        Rows before the first version of a station get the first one.
         """
         at = "first_slot" if self._request.what in DAILY else "slot"
         names = ", ".join(f"s.{column}" for column in NAMED)
@@ -330,7 +330,7 @@ class Exporter:
 
 
 def _disarmed(cell: str) -> str:
-    """Return the SQL expression that does to *cell* what `core.text.disarmed` does."""
+    """Return the SQL expression of `core.text.disarmed` for *cell*."""
     formula = f"regexp_matches({cell}, {duckdb_engine.text(FORMULA)})"
     number = f"regexp_full_match({cell}, {duckdb_engine.text(NUMBER.pattern)})"
     is_formula = f"{formula} AND NOT {number}"

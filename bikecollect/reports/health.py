@@ -1,4 +1,4 @@
-"""Health of a system: the last runs, coverage, and whether the data is late."""
+"""Health of a system: the last runs, coverage, and whether data are late."""
 
 import math
 from bisect import bisect_left
@@ -26,13 +26,13 @@ GOOD = frozenset({"collected", "duplicate"})
 
 @dataclass(frozen=True)
 class Past:
-    """What the ledger knows about a system's last 31 days.
+    """The last 31 days of a system, from its ledger.
 
-    *blocks* maps each slot of the last day that has a block to its state, *older* are
-    the slots before that have one; *first* is the first slot that is expected,
-    *newest* the newest slot with a block. *is_known* is
-    set if the folder has held data before, *configured* is when its settings were
-    written. *mirror* is the state of the mirror, None if none is set.
+    *blocks* maps the slots of the last day that have a block to their states; *older*
+    are earlier slots with a block. *first* is the first expected slot, *newest* the
+    newest slot with a block. *is_known* is set if the folder has held data before;
+    *configured* is when the settings were written. *mirror* is the state of the mirror,
+    None if none is set.
     """
 
     first: Slot | None
@@ -52,12 +52,11 @@ class Past:
 class Health:
     """Health of a system at *now*; durations are in seconds.
 
-    *strip* has the state of each slot of the last 24 hours, oldest first; *runs* and
-    *good* count the runs of that time. *behind* is the age of the newest block's slot,
-    None without a block. *silent* is the time since the last run started, None if that
-    is within the usual time. *late* is set when either is too long, or the first block
-    is overdue; a system without any run waits for its first slot, and is late once its
-    settings are that old.
+    *strip* has the state of each slot of the last 24 hours, oldest first; *runs* is the
+    number of runs in that time, *good* of the successful ones. *behind* is the age of
+    the newest block's slot, None without a block. *silent* is the time since the last
+    run started, None if that is usual. *late* is set if either is too long or the first
+    block is overdue; a system without any run is late if its settings are that old.
     """
 
     now: float
@@ -77,18 +76,18 @@ class Health:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was collected or tried yet."""
+        """Whether there is neither a run nor a block yet."""
         return self.last_run is None and self.behind is None
 
     @property
     def in_trouble(self) -> bool:
-        """Whether data is late, damaged or not mirrored, or an incident is open."""
+        """Whether data are late, damaged or not mirrored, or an incident is open."""
         is_bad = self.late or self.is_mirror_behind
         return is_bad or bool(self.incidents) or bool(self.damage)
 
     @property
     def is_mirror_behind(self) -> bool:
-        """Whether copying to the mirror failed, or days have waited for too long."""
+        """Whether copying to the mirror failed, or days have waited too long for it."""
         return self.mirror is not None and self.mirror.is_behind(self.now)
 
 
@@ -152,7 +151,7 @@ def _coverages(
 ) -> dict[str, Coverage]:
     """Return the coverage of today and the last days, as `backfill-report` counts it.
 
-    It begins at the first expected slot, see `end_of_slots` for its end.
+    It begins at the first expected slot; for its end see `end_of_slots`.
     """
     # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(

@@ -1,4 +1,4 @@
-"""Report SQL that reads rows instead of summaries, and can leave out stale slots."""
+"""Report SQL that reads rows instead of summaries, and can skip stale slots."""
 
 import re
 from collections.abc import Iterator
@@ -30,11 +30,11 @@ STALE = f"s.flags IS NOT NULL AND {stale_sql('s')}"
 def from_rows(
     text: str, since: str, until: str, interval: int, *, without_stale: bool
 ) -> str:
-    """Return the SQL *text* of a report so that it sums up the rows itself.
+    """Return the SQL *text* of a report, changed to compute summaries from rows.
 
-    Its tables are defined in front of it, for the days from *since* to before *until*,
-    with names in ``counted_``; *interval* is in seconds. With *without_stale*, stale
-    slots are missing in them, with the cause `stale`.
+    The summaries are defined in a WITH clause, with names that begin with ``counted_``,
+    for the days from *since* to before *until*; *interval* is in seconds. If
+    *without_stale*, stale slots count as missing, with the cause `stale`.
     """
     sources = {source for _, source in SOURCE.findall(text)}
     between = f"s.date >= DATE '{since}' AND s.date < DATE '{until}'"

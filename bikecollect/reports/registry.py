@@ -1,4 +1,4 @@
-"""The reports: one portable SQL text each, and the values put into it."""
+"""The reports: a portable SQL text for each, and the values of its placeholders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ STATION, DISTRICT, SYSTEM = "station", "district", "system"
 class Report:
     """A report; *places* are the possible groupings of its rows, the default first.
 
-    *may_be_empty*: no row is an answer, too, such as no change. If *slots_per_value* is
-    not 0, an engine holds a value for so many slots of a station: it gets some stations
-    at a time.
+    *may_be_empty* is set if a result without rows is valid, such as "no changes". If
+    *slots_per_value* is not 0, an engine holds one value per that number of slots of a
+    station in memory, and is given some stations at a time.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Report:
 
     @property
     def order_of_systems(self) -> list[tuple[str, bool]]:
-        """The numbers by which rows are sorted before their system; True: descending.
+        """The columns by which rows are sorted before the system; True: descending.
 
         >>> REPORTS["episodes"].order_of_systems, REPORTS["hours"].order_of_systems
         ([('length_s', True)], [])
@@ -48,7 +48,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        """The question that it answers, in one line."""
+        """The question that the report answers, in one line."""
         return self.text.partition("\n")[0].removeprefix("-- ")
 
     @property
@@ -89,9 +89,9 @@ class Values:
 
     *interval* is in seconds; *begin* and *end* are epoch seconds; *minute* is a minute
     of the day; *first_hour* and *end_hour* (exclusive) are hours of the week; *least*
-    is a number of slots. With *rows*, summaries are not read but computed from the rows
-    (slower, same result); *without_stale* does so, and leaves out stale slots.
-    *without* is a day that `typical` leaves out.
+    is a number of slots. If *rows*, summaries are computed from the rows, not read
+    (slower, same result); *without_stale* implies that, and skips stale slots.
+    *without* is a day that `typical` skips.
     """
 
     since: date
@@ -112,9 +112,9 @@ class Values:
         return self.fill(report.text)
 
     def fill(self, text: str) -> str:
-        """Return *text*, an SQL with placeholders, with these values filled in.
+        """Return the SQL *text* with these values in place of its placeholders.
 
-        Only dates, integers and the rule for closed stations are ever inserted.
+        Only dates, integers and the rule for closed stations are inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
@@ -142,8 +142,8 @@ Rows = Sequence[Sequence[Any]]
 def wilson(good: int, seen: int) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of the share *good* / *seen*.
 
-    Wilson's score interval (E. B. Wilson, 1927, J. Am. Stat. Assoc. 22, 209-212),
-    which stays between 0 and 1 for few days, too.
+    This is Wilson's score interval (E. B. Wilson, 1927, J. Am. Stat. Assoc. 22,
+    209-212), which is within 0 and 1 even for few days.
 
     >>> [round(bound, 3) for bound in wilson(9, 10)]
     [0.596, 0.982]

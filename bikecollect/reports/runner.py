@@ -41,7 +41,7 @@ EXPECTED = (
     " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' LIMIT 1"
 )
 TABLES = frozenset({"stations", "coverage", "slots"})
-"""The tables that every report reads, beside those in its SQL."""
+"""The tables that every report reads, in addition to those in its SQL."""
 ENDS = (
     "SELECT s.system_id AS system_id, MIN(s.slot) AS first_slot,"
     " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"
@@ -52,7 +52,7 @@ COUNT = (
     " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' GROUP BY s.system_id"
 )
 VALUES_AT_ONCE = 150_000
-"""Values that a heavy report holds at a time: 140 MB in DuckDB for `typical`."""
+"""Maximum values that a heavy report holds at a time (`typical` in DuckDB: 140 MB)."""
 BATCH = 10_000
 """Rows of a result that are read at a time."""
 ALWAYS = (0, 1 << 40)
@@ -121,8 +121,8 @@ class Answer:
 class BatchedAnswer(NamedTuple):
     """The rows that a report returned, in *batches*, none of them empty.
 
-    A month of a large city has a million rows. They are read once, and before the
-    engine runs another query.
+    A month of a large city has a million rows. They can be read only once, and before
+    the engine runs another query.
     """
 
     columns: list[str]
@@ -137,7 +137,7 @@ def ask(
     by: str = "",
     stations: Sequence[str] = (),
 ) -> Answer:
-    """Run *report* as `stream` does, and return all its rows."""
+    """Run *report* like `stream`, and return all its rows."""
     answer = stream(engine, report, values, by=by, stations=stations)
     return Answer(answer.columns, list(chain.from_iterable(answer.batches)))
 
@@ -153,8 +153,8 @@ def stream(
 ) -> BatchedAnswer:
     """Run *report*, with its figures *by* station, district or system.
 
-    *stations* limits it to these ids; with *names*, the name of each station follows
-    its id. Raises UsageError for a grouping that the report does not have, or an
+    *stations* limits it to these ids; if *names*, the name of each station follows its
+    id. Raises UsageError for a grouping that the report does not have, and for an
     unknown station.
     """
     by = by or report.places[0]
@@ -172,7 +172,7 @@ def stream(
 def _run(
     engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
 ) -> BatchedAnswer:
-    # Other engines bound their memory themselves, and start slowly.
+    # Other engines limit their memory themselves, and start slowly.
     if report.slots_per_value and isinstance(engine, Duck):
         return _in_parts(engine, report, values, members)
     engine.register("asked", ASKED, members)
@@ -182,7 +182,10 @@ def _run(
 def _in_parts(
     engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
 ) -> BatchedAnswer:
-    """Run *report* on some stations at a time; its rows are in their order."""
+    """Run *report* on some stations at a time; its rows are in their order.
+
+    This limits the memory of the engine.
+    """
     sql = values.sql(report)
     counts = engine.query(_in_range(COUNT, values))[1]
     slots = max((count for (count,) in counts), default=1)
@@ -203,7 +206,7 @@ def _in_range(sql: str, values: Values) -> str:
 
 
 def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageError]:
-    """Return why a *report* has no row, empty if that is an answer, too."""
+    """Return the error if *report* has no row because data are missing, else empty."""
     if not engine.query(_in_range(EXPECTED, values))[1]:
         text = NO_DATA
     elif report.needs_moment:
@@ -251,8 +254,8 @@ def asked(
 ) -> list[tuple[str, str, str, int, int]]:
     """Return the stations to report on as (system, station, place, first, last).
 
-    This includes stations that have rows but are in no station list. The last two are
-    the slots between which a station is expected, see `_lives`.
+    Stations that have rows but are in no station list are included. *first* and *last*
+    are the slots between which a station is expected, see `_lives`.
     """
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
     seen = engine.query(_in_range(SEEN, values))[1]
@@ -273,8 +276,8 @@ def asked(
 def _lives(seen: Rows, ends: Rows) -> dict[tuple[str, str], tuple[int, int]]:
     """Return the first and the last slot of each station of *seen*.
 
-    A station that was there in the system's first (last) slot of *ends* is expected
-    before (after) it too: those slots were lost, the station was not absent.
+    A station with a row in the system's first (last) slot of *ends* is also expected
+    before (after) it: there slots were lost, but the station was not absent.
     """
     bounds = {system: (first, last) for system, first, last in ends}
     lives = {}

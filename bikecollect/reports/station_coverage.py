@@ -1,4 +1,4 @@
-"""Coverage of each station: which vanished, appeared late, or stopped reporting."""
+"""Coverage of each station: find those that vanished, came late, stopped reporting."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

@@ -28,10 +28,10 @@ TWO_DAYS = 2 * DAY
 class Standing:
     """Status of one system.
 
-    *inbox*, *outbox* and *rejected* count files, *slots* those collected in the last 24
-    hours, *imported* is the first day of an import and the day of the first run.
-    *scheduled* says whether a schedule that starts the runs was found; None if nobody
-    looked for one.
+    *inbox*, *outbox* and *rejected* are numbers of files, *slots* is the number of
+    slots collected in the last 24 hours. *imported* has the first day of an import and
+    the day of the first run. *scheduled* says whether a schedule that starts runs was
+    found, None if that was not checked.
     """
 
     system_id: str
@@ -64,13 +64,13 @@ def survey(
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
-    Its coverage is counted in *windows*, see `health`: none for `--alert`.
-    *noted* are the incidents in the state of the alerts, which also has those that
-    could not be written to the ledger. *configured* is when the settings were written:
-    a system without any run is late from then on. *mirror* is the mirror's address.
+    Coverage is counted in *windows*, see `health`: none for `--alert`. *noted* are the
+    incidents in the alert state, which also has those that could not be written to the
+    ledger. *configured* is when the settings were written, from which a system without
+    any run becomes late. *mirror* is the mirror's address.
     """
     folder, interval = system.path, system.interval
-    # Later slots are of a clock that was ahead: they do not mean that all is well.
+    # Future slots were written while the clock was ahead, and prove nothing.
     soon = Slot(int(now) + interval)
     begin = Slot(int(now) - (max(windows.values(), default=0) + 1) * DAY)
     history = History(system.system_id, folder)

@@ -1,4 +1,4 @@
-"""The status of a system in words: titled facts, each part good, bad or plain."""
+"""The status of a system as text: titled facts, with good, bad and neutral parts."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -17,7 +17,7 @@ from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
 BEYOND_ANY_PLAN = 5_000
-"""Days beyond which a forecast for the disk is not worth a number."""
+"""Days beyond which no number is given in a forecast for the disk."""
 
 
 class Tone(Enum):
@@ -72,7 +72,7 @@ def by_trouble(standings: Iterable[Standing]) -> list[Standing]:
 
 
 class Overview(NamedTuple):
-    """A system in a few words: its verdict, its newest data, coverage of 7 days."""
+    """A system in a few words: its verdict, the newest data, coverage of 7 days."""
 
     system_id: str
     verdict: Part
@@ -93,7 +93,7 @@ def overview(standings: Iterable[Standing]) -> Iterator[Overview]:
 
 
 def facts(standing: Standing) -> list[Fact]:
-    """Return the facts about a system's status; the mirror only if one is set."""
+    """Return the facts about a system's status, with the mirror if one is set."""
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
     return [

@@ -43,16 +43,16 @@ class Time(Stop):
         return self.now
 
     def wait(self, seconds: float) -> bool:
-        """Advance the time by *seconds*; return whether the end was requested."""
+        """Advance the time by *seconds*; return whether a stop was requested."""
         self.now += seconds
         return super().wait(0)
 
 
 @contextmanager
 def state_in(folder: Path) -> Iterator[None]:
-    """Keep the state of this program, such as incidents, in *folder* meanwhile.
+    """Keep state, such as incidents, in *folder* during the context.
 
-    Incidents of a simulated feed do not belong among the user's own.
+    Incidents of a simulated feed must not be mixed with the user's own.
     """
     before = os.environ.get(STATE_HOME)
     os.environ[STATE_HOME] = str(folder / ".state")

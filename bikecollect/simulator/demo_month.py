@@ -28,13 +28,13 @@ from bikecollect.wiring.collection import collect
 from bikecollect.wiring.history import compactor
 
 INTERVAL = 600
-"""Ten minutes: a month with a slot each five minutes would take twice as long."""
+"""Seconds of a slot: with five minutes a month would take twice as long."""
 COMPACTED = 2 * HOUR
-"""When the closed days of each night are archived, after midnight."""
+"""Seconds after midnight at which closed days are archived."""
 AT_ONCE = 5
-"""Days that are published together: after a week an alert would say what is late."""
+"""Days that are archived together; after a week an alert would report them."""
 SLEEP = 5 * HOUR
-"""How long the machine sleeps in one of the nights."""
+"""Seconds for which the machine sleeps in one of the nights."""
 
 
 def slots(days: int, now: float) -> range:
@@ -93,7 +93,7 @@ def collect_days(
 
 
 class _Month:
-    """Collects slots: troubled ones over HTTP, each span of quiet ones straight."""
+    """Collects slots: those near events over HTTP, quiet ones directly."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class _Month:
         self._writer: StraightWriter | None = None
 
     def collect(self, slot: int, *, is_quiet: bool) -> None:
-        """Collect *slot*; a *quiet* one is neither in trouble nor beside it."""
+        """Collect *slot*; one that *is_quiet* is not near any event."""
         time = self._time
         time.now = slot + 2.0
         up = slot - self._begin + 3_600.0
@@ -132,7 +132,7 @@ class _Month:
         )
 
     def end_span(self) -> None:
-        """End a span of quiet slots: others may use the ledger."""
+        """End a span of quiet slots, so that others may use the ledger."""
         self._span.close()
         self._writer = None
 
@@ -177,7 +177,7 @@ WHEN = {
     "cron": 0.81,
     "removed": 0.9,
 }
-"""When each event happens, as a share of the whole time."""
+"""The time of each event, as a share of the whole time."""
 
 
 def _events(at: dict[str, float], stations: int) -> tuple[StationEvent, ...]:

@@ -16,7 +16,7 @@ RENAMED = "rentable"
 def youbike(city: City, moment: float, *, renamed: bool = False) -> bytes:
     """Return the city in the format of YouBike's third generation.
 
-    With *renamed* the field of the bikes has another name, as happened three times.
+    If *renamed*, the field of the bikes has another name, as in three real changes.
     """
     stations = [_youbike(state, moment) for state in city.at(moment)]
     if renamed:

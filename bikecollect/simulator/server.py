@@ -13,7 +13,7 @@ from bikecollect.simulator.city import City
 
 HTML = b"<html><body>Scheduled maintenance</body></html>"
 POLL = 0.02
-"""Seconds that the server takes at most to notice that it has to end."""
+"""Maximum seconds until the server notices that it has to end."""
 KINDS = ("outage", "renamed", "garbage", "empty")
 
 
@@ -21,8 +21,8 @@ KINDS = ("outage", "renamed", "garbage", "empty")
 class Outage:
     """A fault of the feed from *start* until *end*, in epoch seconds.
 
-    By *kind*: outage answers 503; renamed has another name for the bikes; garbage is a
-    web page with status 200; empty is a list without stations.
+    The *kind* is outage (HTTP 503), renamed (another name for the field of the bikes),
+    garbage (a web page with status 200) or empty (a list without stations).
     """
 
     start: float

@@ -1,6 +1,6 @@
-"""Writes quiet slots of a simulated city without HTTP, and closed days side by side.
+"""Write quiet slots of a simulated city without HTTP, and closed days in parallel.
 
-Rows, ledger and archive become what `fetch` and `compact` make of the same payloads.
+Rows, ledger and archive are the same as by `fetch` and `compact` of the same payloads.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ PAGE = "page-0"
 
 
 class HeldPayloads(Payloads):
-    """The payload that is being committed, in memory; none is kept."""
+    """Holds the payload that is being committed in memory, and keeps none."""
 
     def accept(self, payload: Payload) -> None:
         """Hold *payload*."""
@@ -58,7 +58,7 @@ class HeldPayloads(Payloads):
 
 
 class StraightWriter:
-    """Commits payloads of *city* to the system *name*, its ledger open meanwhile."""
+    """Commits payloads of *city* to the system *name*, and keeps its ledger open."""
 
     def __init__(self, settings: Settings, name: str, city: City, times: Times) -> None:
         self._city, self._name = city, name
@@ -159,13 +159,13 @@ class DayArchiver:
         self._days.clear()
 
     def add(self, settings: Settings, name: str, day: str, times: Times) -> None:
-        """Prepare *day*, which nothing writes to any more, at the time of *times*."""
+        """Prepare *day*, which is complete, at the time of *times*."""
         days = compactor(settings, name, times)
         sizes = days.store.sizes()
         size = sum(sizes.get(file, 0) for file in days.store.segments(day))
         with OpenedDays(days.lock, days.ledger) as archived_days:
             contents = days.contents(archived_days, day, size)
-            # Another process gets the rows, not what would read them.
+            # The other process gets the rows, because their readers cannot be sent.
             contents = contents._replace(pieces=list(contents.pieces))
         self._days.append(self._pool.apply_async(_prepare, (days.archive, contents)))
 

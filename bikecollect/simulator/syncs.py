@@ -1,4 +1,4 @@
-"""Skips the waits for the disk: simulated data that is lost is made again."""
+"""Skip syncs to the disk: simulated data that are lost can be recreated."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from bikecollect.storage.files import ledger_file
 
 @contextmanager
 def without_syncs() -> Iterator[None]:
-    """Write to the page cache only meanwhile, and to the disk once at the end.
+    """Write only to the page cache during the context, and to the disk at its end.
 
     A month of simulated slots would wait for the disk 40,000 times otherwise.
     """

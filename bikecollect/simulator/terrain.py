@@ -29,13 +29,13 @@ EAST = NORTH * math.cos(math.radians(CENTRE[0]))
 """Metres of a degree at the centre."""
 SMOOTH = 10
 LONGEST_STEP = 2_000.0
-"""Metres between two points of the smooth river at most."""
+"""Maximum metres between two points of the smooth river."""
 BANK = 45.0
-"""Metres between the water and the nearest station."""
+"""Minimum metres between water and a station."""
 PACE = 40.0
 SAMPLE = 60.0
 STUMP = 4
-"""Shorter streets, in samples, are not drawn."""
+"""Minimum samples of a street that is drawn."""
 
 
 def dry(lat: float, lon: float, centre: Place) -> Place:
@@ -172,7 +172,7 @@ def _blob(centre: Place, width: float, height: float) -> list[Place]:
 
 
 def _is_water(place: Place, margin: float) -> bool:
-    """Return whether *place* is in water, or nearer than *margin* metres to it."""
+    """Return whether *place* is in water, or less than *margin* metres away from it."""
     (x, y), ((lake_x, lake_y), width, height) = place, LAKE
     wide, high = 1.2 * width + margin, 1.2 * height + margin
     if ((x - lake_x) / wide) ** 2 + ((y - lake_y) / high) ** 2 < 1:

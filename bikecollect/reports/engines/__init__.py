@@ -1,1 +1,1 @@
-"""Bigger engines: the reports' SQL with the views that it reads, over the archive."""
+"""Other engines for the reports: their SQL, and the views over the archive for it."""

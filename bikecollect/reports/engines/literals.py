@@ -1,4 +1,4 @@
-"""Literals of SQL that every engine reads alike."""
+"""SQL literals that every engine reads in the same way."""
 
 from bikecollect.core.errors import UsageError
 

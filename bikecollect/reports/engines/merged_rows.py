@@ -1,4 +1,4 @@
-"""The rows of systems that are read one by one, merged in the order of a report."""
+"""Merge the rows of systems, which are read one by one, in the order of a report."""
 
 import heapq
 import json
@@ -10,7 +10,7 @@ from bikecollect.reports.registry import Report, Rows
 from bikecollect.storage.files.scratch import scratch
 
 AT_ONCE = 500
-"""Rows of each system that are in memory."""
+"""Rows of each system that are in memory at a time."""
 SYSTEM = "system_id"
 
 
@@ -19,8 +19,8 @@ def merged(
 ) -> Iterator[tuple[list[str], Rows]]:
     """Yield columns and up to *batch* rows at a time, in the order of *report*.
 
-    *results* are columns and rows of one system each, which are in that order. They are
-    kept in a file meanwhile. At least one batch is yielded; it may be empty.
+    *results* are the columns and rows of one system each, in that order; rows are kept
+    in a file meanwhile. At least one batch is yielded, which may be empty.
     """
     with scratch() as folder, (folder / "rows").open("w+b") as file:
         columns: list[str] = []
@@ -47,7 +47,7 @@ def _read(file: BinaryIO, positions: Sequence[int]) -> Iterator[Sequence[Any]]:
 def _sort_key(
     report: Report, columns: Sequence[str]
 ) -> Callable[[Sequence[Any]], list[Any]]:
-    """Return the key that sorts rows with *columns*, as far as systems differ in it."""
+    """Return the key that sorts rows with *columns*, up to the system's id."""
     terms = [
         (columns.index(column), -1 if is_descending else 1)
         for column, is_descending in report.order_of_systems

@@ -30,7 +30,7 @@ def _pieces(sql: str) -> Iterator[str]:
 
 
 def _end(sql: str, position: int) -> int:
-    """Return where the parenthesis ends that is open at *position*."""
+    """Return the end of the parenthesis that is open at *position*."""
     depth = 1
     while depth:
         depth += {"(": 1, ")": -1}.get(sql[position], 0)

@@ -1,7 +1,7 @@
 """SQL scripts that create the views of the reports over the archive, per engine.
 
 The archive is one Hive dataset, in a folder or an object store; the lists of stations
-lie in the systems' folders beside it.
+are in the systems' folders beside it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -45,7 +45,7 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class ArchivePlace:
-    """Where the archive is, a path or an address, and which *systems* are read."""
+    """The location of the archive (a path or an address), and the *systems* to read."""
 
     archive: str
     systems: Sequence[str]
@@ -89,7 +89,7 @@ def script(
     stations: Sequence[str],
     tables: Collection[str],
 ) -> str:
-    """Return the SQL of *report* after all statements that it needs."""
+    """Return the SQL of *report*, preceded by all statements that it needs."""
     asked = asked_query(values, place.among, by or report.places[0], stations)
     kind = "TEMPORARY VIEW" if engine == SPARK else "VIEW"
     statements = views(engine, place, tables)
@@ -123,7 +123,7 @@ SETTINGS = {
     ),
     SPARK: ("SET spark.sql.session.timeZone = UTC",),
 }
-"""Statements that make an engine compute as SQL demands."""
+"""Statements that make an engine conform to standard SQL."""
 
 
 def _types(engine: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -281,7 +281,7 @@ def _list_source(engine: str, place: ArchivePlace, typed: str) -> tuple[str, str
 
 
 def _list_table(engine: str, place: ArchivePlace, typed: str) -> list[str]:
-    """Return the statements before the view of stations, for engines that need some."""
+    """Return the statements that an engine needs before the view of stations."""
     if engine == SPARK:
         return [
             (

@@ -1,4 +1,4 @@
-"""The stations to report on, as a query that every engine understands."""
+"""The stations to report on, as a query that works on every engine."""
 
 from collections.abc import Sequence
 

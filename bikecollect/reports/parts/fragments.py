@@ -1,4 +1,4 @@
-"""The parts of the reports' SQL, by the placeholder for each."""
+"""Parts that the reports' SQL has in common, by their placeholders."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +11,7 @@ UNKNOWN_DOCKS = (
     "LEFT JOIN dockless AS x ON x.system_id = {0}.system_id\n"
     "        AND x.station_id = {0}.station_id AND x.date = {0}.date"
 )
-"""Finds the rows of the table {0} on days without known docks: x is NULL on others."""
+"""Joins days without known docks to the table {0}; x is NULL on other days."""
 OF_ASKED = (
     "    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id"
 )
@@ -19,7 +19,7 @@ PROFILE = "    FROM profile AS p"
 
 
 def with_parts(text: str) -> str:
-    """Return *text*, an SQL, with the part of each placeholder of `parts`."""
+    """Return the SQL *text* with the placeholders of `parts` filled in."""
     return Template(text).safe_substitute(parts())
 
 
