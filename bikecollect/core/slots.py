@@ -93,6 +93,35 @@ def iso(moment: float, zone: tzinfo) -> str:
         return str(moment)
 
 
+class IsoTexts(dict[int | None, str]):
+    """The texts of `iso` in *zone* by moment, empty for None; each minute is made once.
+
+    >>> from datetime import UTC
+    >>> texts = IsoTexts(UTC)
+    >>> texts[61], texts[119], texts[None]
+    ('1970-01-01T00:01:01+00:00', '1970-01-01T00:01:59+00:00', '')
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__({None: ""})
+        self._zone = zone
+        self._minutes: dict[int, str] = {}
+
+    def __missing__(self, moment: int) -> str:
+        """Return the text of *moment*, and keep it."""
+        seconds = moment % MINUTE
+        begin = moment - seconds
+        minute = self._minutes.get(begin)
+        if minute is None:
+            minute = self._minutes[begin] = iso(begin, self._zone)
+        if minute[16:20] in {":00+", ":00-"}:
+            text = f"{minute[:17]}{seconds:02}{minute[19:]}"
+        else:  # no date, or the offset of an old local time, which has seconds
+            text = iso(moment, self._zone)
+        self[moment] = text
+        return text
+
+
 def day_of(slot: Slot, zone: tzinfo) -> str:
     """Return the local day of *slot*, by which its file is named.
 

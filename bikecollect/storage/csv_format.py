@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.core.slots import Slot, iso
+from bikecollect.core.slots import IsoTexts, Slot, iso
 from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, StationStatus
 from bikecollect.core.text import clean, csv_text
+from bikecollect.storage.rows.plain_rows import Cell, plain_rows
 
 LONGEST_CELL = 1 << 30
 Value = str | int | float | bool | None
@@ -54,22 +55,25 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
 class Derived(NamedTuple):
     """A derived column, or several, computed from one row by *make*.
 
-    *cell*, a faster alternative for a single column, computes it from the values in
-    the order of `COLUMNS`.
+    *cell*, a faster alternative for a single column, computes a number from a status
+    that has its capacity.
     """
 
     names: tuple[str, ...]
     make: Derive
     doc: str = ""
-    cell: Callable[[Sequence[Value]], Value] | None = None
+    cell: Cell | None = None
 
 
 def _occupancy(row: Row) -> Row:
-    return {"occupancy": _occupancy_cell(tuple(row[name] for name in COLUMNS))}
+    return {"occupancy": _share(row["num_vehicles_available"], row["capacity"])}
 
 
-def _occupancy_cell(values: Sequence[Value]) -> Value:
-    vehicles, capacity = values[3], values[8]
+def _occupancy_cell(status: StationStatus) -> float | None:
+    return _share(status.num_vehicles_available, status.capacity)
+
+
+def _share(vehicles: Value, capacity: Value) -> float | None:
     if not isinstance(vehicles, int) or not isinstance(capacity, int) or not capacity:
         return None
     return round(vehicles / capacity, 4)
@@ -189,19 +193,21 @@ class Format:
         slot. A derived column that fails is left empty. *kinds* has the numbers of
         vehicles by kind, by station id. The same arguments always give the same bytes.
         """
-        zone, times = self.zone, dict[int | None, str | None]({None: None})
-        head = (iso(slot, zone), iso(fetched_at, zone))
-        base: list[list[Value]] = []
-        for status in statuses:
-            reported = status.last_reported
-            if reported not in times:
-                times[reported] = iso(reported or 0, zone)
-            row: list[Value] = [*head, *status]
-            row[2] = clean(status.station_id)
-            row[12] = times[reported]
-            if row[8] is None and (station := known.get(status.station_id)):
-                row[8] = station.capacity
-            base.append(row)
+        head = (iso(slot, self.zone), iso(fetched_at, self.zone))
+        filled = [
+            status if status.capacity is not None else _with_capacity(status, known)
+            for status in statuses
+        ]
+        ids = "".join([status.station_id for status in statuses])
+        is_plain = ids.isprintable() and "," not in ids and '"' not in ids
+        cells = [column.cell for column in self.derived if column.cell]
+        if is_plain and len(cells) == len(self.derived):
+            text = plain_rows(head, filled, cells, self.zone)
+            return EncodedRows(text.encode("utf-8"), len(filled))
+        times = IsoTexts(self.zone)
+        base: list[list[Value]] = [[*head, *status] for status in filled]
+        for row, status in zip(base, filled, strict=True):
+            row[2], row[12] = clean(status.station_id), times[status.last_reported]
         troubles = self._derive(base, [kinds.get(s.station_id, {}) for s in statuses])
         for row in base:
             row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
@@ -213,10 +219,6 @@ class Format:
         """Append the derived columns to each row of *base*; return their errors."""
         troubles: dict[str, None] = {}
         for column in self.derived:
-            if column.cell is not None:
-                for row in base:
-                    row.append(column.cell(row))
-                continue
             for row, counts in zip(base, kinds, strict=True):
                 try:
                     cells = zip(COLUMNS, row, strict=False)
@@ -247,6 +249,15 @@ def _cell(value: Value) -> Value:
 
 
 _FLAGS = {True: "true", False: "false", None: None}
+
+
+def _with_capacity(
+    status: StationStatus, known: Mapping[str, StationInformation]
+) -> StationStatus:
+    """Return *status* with the capacity of its station, if that is *known*."""
+    station = known.get(status.station_id)
+    capacity = station.capacity if station else None
+    return StationStatus(*status[:6], capacity, *status[7:])
 
 
 def _encode(rows: Iterable[Sequence[Value]]) -> bytes:

@@ -134,3 +134,21 @@ def test_an_id_is_text_with_its_leading_zeros() -> None:
     block = Format(TAIPEI).block(SLOT, SLOT, stations, {})
 
     assert [row.split(b",")[2] for row in block.text.split()] == [b"0001", b"00A1"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Taipei", "America/St_Johns", "Africa/Monrovia"])
+def test_rows_are_the_same_with_and_without_an_id_in_quotes(zone: str) -> None:
+    """The faster way, which needs plain ids, writes the bytes of the csv module."""
+    writer = Format(ZoneInfo(zone), (derived("occupancy"),))
+    moments = (None, 0, 59, 60, 1_795_320_059, 1_795_320_060, -7, 1 << 60)
+    plain = [
+        StationStatus(f"s{i}", i, None, 0, 998, 2, i % 3 or None, True, False, None, m)
+        for i, m in enumerate(moments)
+    ]
+    quoted = StationStatus("a,b", *plain[0][1:])
+
+    fast = writer.block(Slot(60), 61.5, plain, {}).text
+    slow = writer.block(Slot(60), 61.5, [*plain, quoted], {}).text
+
+    assert slow.startswith(fast)
+    assert slow[len(fast) :].count(b'"a,b"') == 1

@@ -1,0 +1,1 @@
+"""Rows of stations as text."""
