@@ -105,6 +105,18 @@ def test_invalid_stamps_are_empty(stamp: object) -> None:
     assert READ(stamp) is None
 
 
+@pytest.mark.parametrize("zone", ["Asia/Taipei", "Europe/London", "UTC"])
+@pytest.mark.parametrize("minute", ["2026-10-25 01:59", "2026-13-01 12:00"])
+def test_the_seconds_of_a_minute_are_read_alike(zone: str, minute: str) -> None:
+    """A stamp is the same whether others of its minute were read before it or not."""
+    together = Stamps(ZoneInfo(zone))
+    texts = [f"{minute}:{second}" for second in ("00", "01", "59", "60", "5x", "٣٤")]
+
+    expected = [Stamps(ZoneInfo(zone), "%d.%m.%Y")(text) for text in texts]
+
+    assert [together(text) for text in texts] == expected
+
+
 def test_the_format_of_the_settings_is_tried_first() -> None:
     """Other known formats are still read."""
     read = Stamps(ZoneInfo("Asia/Taipei"), "%m/%d/%Y %H:%M:%S")

@@ -12,6 +12,7 @@ MILLISECONDS = 100_000_000_000
 MINGUO = 1911
 """Year 0 of the Minguo calendar (Taiwan), whose years have three digits today."""
 MAX_LENGTH = 60
+USUAL_LENGTH = len("2026-11-22 12:00:00")
 MAX_NUMBER = 10**19
 """Above the end of this century in nanoseconds."""
 
@@ -64,6 +65,24 @@ class Stamps:
         return self._known[text]
 
     def _parse(self, text: str) -> int | None:
+        seconds = self._by_minute(text)
+        return self._parse_alone(text) if seconds is None else seconds
+
+    def _by_minute(self, text: str) -> int | None:
+        """Parse ``YYYY-MM-DD hh:mm:ss`` by its minute, None if that is not possible.
+
+        The stamps of a snapshot are of few minutes, and each minute is parsed once.
+        """
+        is_usual = len(text) == USUAL_LENGTH and text[4] == text[7] == "-"
+        if self._form or not is_usual or not text[13] == text[16] == ":":
+            return None
+        seconds = text[17:]
+        if not "00" < seconds < "60" or not (seconds.isascii() and seconds.isdigit()):
+            return None
+        begin = self(f"{text[:17]}00")
+        return None if begin is None or begin == LAST_STAMP else begin + int(seconds)
+
+    def _parse_alone(self, text: str) -> int | None:
         try:
             seconds = self._seconds(text)
         except (ValueError, OverflowError):

@@ -22,13 +22,13 @@ from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import (
     DAMAGED,
     MAX_TEXT,
-    SHORT,
     Counts,
     distinct,
     flag,
     identifier,
     is_cut,
     place,
+    plain_texts,
     text,
 )
 
@@ -183,23 +183,9 @@ class StationReader:
         status = (vehicles, ebikes, *others, capacity, installed, renting, returning)
         rows = zip(ids, *status, reported, strict=True)
         self._statuses = {row[0]: StationStatus._make(row) for row in rows}
-        texts = [
-            self._parse(self._dialect.texts.get(name, text), column(name))
-            for name in TEXTS
-        ]
-        long = (
-            text for text in chain.from_iterable(texts) if text and len(text) > SHORT
-        )
-        self._cut = sum(map(is_cut, long))
-        # Joined first, because most columns have no such character.
-        self._damaged = sum(
-            sum(DAMAGED in text for text in column if text)
-            for column in texts
-            if DAMAGED in "".join(filter(None, column))
-        )
-        places = zip(column("lat"), column("lon"), strict=True)
-        lat, lon = zip(*(place(*pair) for pair in places), strict=True)
-        by_name = dict(zip(TEXTS, texts, strict=True))
+        texts = [self._texts(name, column(name)) for name in TEXTS]
+        lat, lon = zip(*map(place, column("lat"), column("lon")), strict=True)
+        by_name: dict[str, Sequence[Any]] = dict(zip(TEXTS, texts, strict=True))
         by_name |= {"station_id": ids, "lat": lat, "lon": lon, "capacity": capacity}
         by_name["is_virtual_station"] = virtual
         by_name["is_listed"] = [True] * len(ids)
@@ -215,6 +201,18 @@ class StationReader:
         parsed: list[Any] = []
         for part in self._pace(values):
             parsed += [None if value is None else parse(value) for value in part]
+        return parsed
+
+    def _texts(self, name: str, values: Sequence[Any]) -> Sequence[str | None]:
+        """Return *values* as texts of the column *name*; count cut and damaged ones."""
+        parse = self._dialect.texts.get(name, text)
+        plain = plain_texts(values) if parse is text else None
+        if plain is not None:
+            return plain
+        parsed = self._parse(parse, values)
+        texts = [text for text in parsed if text]
+        self._cut += sum(map(is_cut, texts))
+        self._damaged += sum(DAMAGED in text for text in texts)
         return parsed
 
     def _by_type(
