@@ -98,7 +98,7 @@ class AlertStateFile:
             data = os.pread(self._fd, LENGTH, 0)
         except OSError:
             return None
-        self._used = len(data.rstrip())
+        self._used = _end(data)
         return _read(data)
 
     def save(self, state: AlertState) -> bool:
@@ -131,7 +131,7 @@ class AlertStateFile:
 
 def _read(data: bytes) -> AlertState | None:
     try:
-        crc, _, text = data.rstrip().partition(b" ")
+        crc, _, text = data[: _end(data)].partition(b" ")
         if not text or int(crc, 16) != zlib.crc32(text):
             return None
         values = json.loads(text)
@@ -141,6 +141,11 @@ def _read(data: bytes) -> AlertState | None:
         return AlertState(incidents=incidents, told=told, space=space, **values)
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _end(data: bytes) -> int:
+    """Return where the object in *data* ends; after it come 64 KB of blanks."""
+    return data.rfind(b"}") + 1
 
 
 def _give_to_owner_of(folder: Path, fd: int) -> None:
