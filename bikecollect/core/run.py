@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, NamedTuple, Self
 
@@ -176,7 +176,7 @@ class Run:
 
     def to_json(self) -> str:
         """Return this run as one line of JSON; `from_json` reads it back."""
-        values = asdict(self)
+        values = dict(vars(self))
         values |= values.pop("result")._asdict()
         values["outcome"] = self.outcome.value if self.outcome else None
         values["attempts"] = [attempt._asdict() for attempt in self.attempts]

@@ -9,7 +9,7 @@ are silent at night without being stale.
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from bikecollect.core.errors import StorageError
@@ -103,7 +103,7 @@ class Calibration:
 
     def to_note(self) -> str:
         """Return the note to store."""
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))
 
     def limit(self, reports: Reports) -> float | None:
         """Return the maximum age of the newest of *reports*, None if unknown."""
