@@ -2,13 +2,15 @@
 
 import importlib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from app_pages import scan_packages_once
 from keeping import data_service
-from world import World
+from world import FakeClock, World
 
 pytest.importorskip("duckdb")
 testing = pytest.importorskip("streamlit.testing.v1")
@@ -26,13 +28,21 @@ MODULES = (
 Show = Callable[..., Any]
 
 
-@pytest.fixture
-def world(folder: Path) -> World:
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Return an hour of three stations: a is empty at first, b is never, c is far."""
-    world = World(folder / "city")
+    world = World(tmp_path_factory.mktemp("hour") / "city")
     for bikes in [{"a": 0, "b": 3, "c": 5}] * 7 + [{"a": 4, "b": 0, "c": 5}] * 5:
         world.fetch(dict(bikes), after=300, places=PLACES, names=NAMES)
     return world
+
+
+@pytest.fixture
+def world(hour: World, folder: Path) -> World:
+    """Return a copy of *hour*, which the test may continue."""
+    shutil.copytree(hour.folder, folder / "city")
+    clock = FakeClock(hour.clock.now)
+    return World(folder / "city", clock=clock, uptime=hour.uptime, runs=hour.runs)
 
 
 @pytest.fixture
@@ -40,6 +50,7 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
     """Yield what runs a page with an address, and returns what is on it."""
     import streamlit  # heavy, and an extra
 
+    scan_packages_once(monkeypatch)
     service = data_service(world)
     for name in MODULES:
         module = importlib.import_module(f"bikecollect.app.{name}")
