@@ -19,6 +19,7 @@ from bikecollect.archive.parts import digest
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.core.snapshot import StationInformation, StationStatus
+from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.simulator.city import City
 from bikecollect.storage.csv_format import (
     DERIVED,
@@ -28,6 +29,7 @@ from bikecollect.storage.csv_format import (
 )
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARK, MARKER
+from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads
@@ -111,6 +113,7 @@ def main() -> None:
     _ledger(place, archived, now)
     _information(place)
     write_sheet(place, TODAY, now)
+    facts_file.record(place, [SystemFact(0, str(ZONE), INTERVAL, ("occupancy",))])
     (data.parent / "bikecollect.toml").write_text(
         f'data_dir = "{data.name}"\n[systems.{SYSTEM}]\nfeed = "youbike"\n'
         'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\n',
@@ -168,7 +171,8 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     small = parquet.SMALL
     _copy(db, "SELECT * FROM slot_values ORDER BY slot", files["slots"], small)
     _copy(db, "SELECT * FROM run_values", files["runs"], small)
-    _copy(db, plain.format(summaries.coverage(INTERVAL), ""), files["coverage"], small)
+    coverage = plain.format(summaries.coverage_file(INTERVAL), "")
+    _copy(db, coverage, files["coverage"], small)
     profile = plain.format(summaries.profile(), ", hour_of_week")
     _copy(db, profile, files["profile"], parquet.PROFILE)
     slots = sum(not missing(slot) for slot in range(begin, end, INTERVAL))

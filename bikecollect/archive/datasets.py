@@ -182,6 +182,19 @@ COLUMNS = {
 }
 """The columns that each dataset always has, by name, with their types."""
 
+STATION_DAYS = "station_days"
+"""A view for reports on DuckDB: the columns that only the files of coverage have."""
+EPISODES = (
+    "STRUCT(what VARCHAR, first_slot BIGINT, last_slot BIGINT, slots INTEGER,"
+    " begin_seen BOOLEAN, end_seen BOOLEAN)[]"
+)
+STATION_DAY = {
+    "station_id": "VARCHAR",
+    "sum_docks": "BIGINT",
+    "docks_known": "INTEGER",
+    "episodes": EPISODES,
+}
+
 
 def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
     """Return the path of the file of *dataset* for *day* of a system."""

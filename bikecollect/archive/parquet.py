@@ -182,7 +182,7 @@ def write_summaries(
             f"CREATE VIEW {view} AS SELECT 0 AS system_id, 0 AS date, * FROM {source}"
         )
     for dataset, sql, order, options in (
-        ("coverage", summaries.coverage(interval), "station_id", SMALL),
+        ("coverage", summaries.coverage_file(interval), "station_id", SMALL),
         ("profile", summaries.profile(), "station_id, hour_of_week", PROFILE),
     ):
         part = text(str(target / f"{dataset}.parquet"))

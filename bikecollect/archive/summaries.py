@@ -10,9 +10,13 @@ from typing import Any
 from bikecollect.core.slots import stale_sql
 from bikecollect.core.snapshot import closed_sql
 
-FORMAT = 2
-"""The version of these definitions; files of version 1 lack `NEW_COLUMN`."""
+FORMAT = 3
+"""The version of these definitions.
+
+Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `NEWEST_COLUMN`.
+"""
 NEW_COLUMN = {"coverage": "first_vehicles", "profile": "closed"}
+NEWEST_COLUMN = "episodes"
 COVERAGE = """
 WITH numbered AS (
     SELECT system_id, date, slot, state, flags,
@@ -110,6 +114,60 @@ ON s.system_id = r.system_id AND s.date = r.date AND s.slot = r.slot
 GROUP BY r.system_id, r.date, r.station_id, r.hour_of_week
 """
 
+STATION_DAYS = """
+WITH numbered AS (
+    SELECT system_id, date, slot,
+        ROW_NUMBER() OVER (PARTITION BY system_id, date ORDER BY slot) AS place,
+        COUNT(*) OVER (PARTITION BY system_id, date) AS places
+    FROM {slots}
+), placed AS (
+    SELECT r.system_id, r.date, r.station_id, r.slot, n.place,
+        {closed} = 0 AND r.num_vehicles_available = 0 AS is_empty,
+        {closed} = 0 AND r.num_docks_available = 0 AS is_full,
+        CASE WHEN n.place > 1 THEN COALESCE(n.place - 1 = LAG(n.place) OVER station
+            AND LAG(r.num_vehicles_available) OVER station IS NOT NULL, false) END
+            AS begin_seen,
+        CASE WHEN n.place < n.places THEN COALESCE(n.place + 1 = LEAD(n.place) OVER
+            station AND LEAD(r.num_vehicles_available) OVER station IS NOT NULL, false)
+            END AS end_seen
+    FROM {rows} AS r
+    JOIN numbered AS n
+    ON n.system_id = r.system_id AND n.date = r.date AND n.slot = r.slot
+    WINDOW station AS (
+        PARTITION BY r.system_id, r.date, r.station_id ORDER BY r.slot
+    )
+), scarce AS (
+    SELECT *, 'empty' AS what FROM placed WHERE is_empty
+    UNION ALL
+    SELECT *, 'full' AS what FROM placed WHERE is_full
+), islands AS (
+    SELECT *, place - ROW_NUMBER() OVER (
+        PARTITION BY system_id, date, station_id, what ORDER BY place) AS island
+    FROM scarce
+), pieces AS (
+    SELECT system_id, date, station_id, what, MIN(slot) AS first_slot,
+        MAX(slot) AS last_slot, CAST(COUNT(*) AS INTEGER) AS slots,
+        arg_min_null(begin_seen, slot) AS begin_seen,
+        arg_max_null(end_seen, slot) AS end_seen
+    FROM islands GROUP BY system_id, date, station_id, what, island
+), lists AS (
+    SELECT system_id, date, station_id,
+        list({{'what': what, 'first_slot': first_slot, 'last_slot': last_slot,
+            'slots': slots, 'begin_seen': begin_seen, 'end_seen': end_seen}}
+            ORDER BY what, first_slot) AS episodes
+    FROM pieces GROUP BY system_id, date, station_id
+), docks AS (
+    SELECT system_id, date, station_id,
+        CAST(SUM(num_docks_available) AS BIGINT) AS sum_docks,
+        CAST(COUNT(num_docks_available) AS INTEGER) AS docks_known
+    FROM {rows} GROUP BY system_id, date, station_id
+)
+SELECT d.system_id, d.date, d.station_id, d.sum_docks, d.docks_known, l.episodes
+FROM docks AS d
+LEFT JOIN lists AS l ON l.system_id = d.system_id AND l.date = d.date
+    AND l.station_id = d.station_id
+"""
+
 
 def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's day.
@@ -127,6 +185,25 @@ def profile(rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's hours of the week."""
     rules = {"closed": closed_sql("r"), "stale": stale_sql("s")}
     return PROFILE.format(rows=rows, slots=slots, **rules)
+
+
+def station_days(rows: str = "rows", slots: str = "day_slots") -> str:
+    """Return the SQL for DuckDB of a station's docks and episodes on each day.
+
+    `episodes` has the sequences of slots in which it was empty or full; *begin_seen*
+    tells whether its vehicles were known in the slot before, and is NULL at the first
+    slot of the day (*end_seen*: after, last).
+    """
+    return STATION_DAYS.format(rows=rows, slots=slots, closed=closed_sql("r"))
+
+
+def coverage_file(interval: int) -> str:
+    """Return the SQL for DuckDB of the archived file of a day's coverage."""
+    return (
+        "SELECT c.*, e.* EXCLUDE (system_id, date, station_id)"
+        f" FROM ({coverage(interval)}) AS c"
+        f" JOIN ({station_days()}) AS e ON e.station_id = c.station_id"
+    )
 
 
 def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -1,6 +1,5 @@
 """The exact meaning of figures in reports: days, lives, silence, old summaries."""
 
-import json
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from keeping import compacted, compactor, findings, viewed
+from keeping import compacted, compactor, findings, replace_summaries, viewed
 from world import NOON, World
 
 from bikecollect.archive import parquet, summaries
-from bikecollect.archive.parts import digest, list_parts
+from bikecollect.archive.parts import list_parts
 from bikecollect.archive.utc_offsets import steps
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.reports import runner
@@ -257,41 +256,16 @@ def test_a_feed_without_times_has_no_silence(folder: Path) -> None:
     assert row["share_silent"] is None
 
 
-def aged(world: World) -> None:
-    """Give all archived days the summaries of the version before."""
-    names = tuple(summaries.NEW_COLUMN)
-    data = world.folder.parent
-    folder = data / "archive/certificates/system_id=city"
-    for certificate in sorted(folder.glob("*.json")):
-        values = json.loads(certificate.read_text())
-        for name, parts in list_parts(data, "city", names).items():
-            path = parts[certificate.stem].path
-            rows = f"read_parquet('{path}', hive_partitioning = false)"
-            old = ", ".join(OLD[name])
-            duckdb.sql(f"CREATE OR REPLACE TABLE t AS SELECT {old} FROM {rows}")
-            duckdb.sql(f"COPY t TO '{path}' (FORMAT parquet)")
-            values["parts"][name] = {
-                "bytes": path.stat().st_size,
-                "sha256": digest(path),
-            }
-        certificate.write_text(json.dumps(values))
-        world.ledger.open()
-        with world.ledger.transaction() as db:
-            parts_ = json.dumps(values["parts"]), certificate.stem
-            db.execute("UPDATE archives SET parts = ? WHERE day = ?", parts_)
-        world.ledger.close()
-
-
 OLD = {
     "coverage": (
         "station_id, slots, expected, collected, first_slot, last_slot, gaps,"
         " longest_gap_s, known, 99 AS empty_slots, 99 AS full_slots, changes,"
-        " capacity_min, capacity_max, 99 AS silent, 99 AS inactive",
+        " capacity_min, capacity_max, 99 AS silent, 99 AS inactive"
     ),
     "profile": (
         "station_id, hour_of_week, slots, known, docks_known, 99 AS with_vehicle,"
         " 99 AS with_dock, sum_vehicles, sum_docks, min_vehicles, max_vehicles,"
-        " sum_capacity, capacity_known",
+        " sum_capacity, capacity_known"
     ),
 }
 """What version 1 held; where its rule was another, a figure that must not be used."""
@@ -314,7 +288,7 @@ def archived(folder: Path) -> World:
 def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None:
     """Reports read the rows of those days; `compact` then renews the summaries."""
     reports = {name: rows_of(archived, name) for name in SUMMED}
-    aged(archived)
+    replace_summaries(archived, OLD)
 
     assert {name: rows_of(archived, name) for name in SUMMED} == reports
 
@@ -333,7 +307,7 @@ def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None
 def test_summaries_renewed_in_part_are_read(archived: World) -> None:
     """A killed compact has renewed the newest day only."""
     reports = {name: rows_of(archived, name) for name in SUMMED}
-    aged(archived)
+    replace_summaries(archived, OLD)
 
     step = next(iter(compactor(archived).run()))
 

@@ -1,19 +1,22 @@
 """The compactor and the views of a world, for tests."""
 
 import base64
+import json
 import zlib
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from world import TAIPEI, World
 
 from bikecollect.app.queries.service import DataService
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.parts import digest, list_parts
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
@@ -167,3 +170,29 @@ def unpacked(text: str) -> list[int]:
     numbers = array("H")
     numbers.frombytes(zlib.decompress(base64.b64decode(text)))
     return list(numbers)
+
+
+def replace_summaries(world: World, columns: Mapping[str, str]) -> None:
+    """Give all archived days summaries of an earlier format, with *columns* (SQL)."""
+    duckdb = pytest.importorskip("duckdb")
+    data = world.folder.parent
+    folder = data / "archive/certificates/system_id=city"
+    for certificate in sorted(folder.glob("*.json")):
+        values = json.loads(certificate.read_text())
+        for name, parts in list_parts(data, "city", tuple(columns)).items():
+            path = parts[certificate.stem].path
+            rows = f"read_parquet('{path}', hive_partitioning = false)"
+            duckdb.sql(
+                f"CREATE OR REPLACE TABLE t AS SELECT {columns[name]} FROM {rows}"
+            )
+            duckdb.sql(f"COPY t TO '{path}' (FORMAT parquet)")
+            values["parts"][name] = {
+                "bytes": path.stat().st_size,
+                "sha256": digest(path),
+            }
+        certificate.write_text(json.dumps(values))
+        world.ledger.open()
+        with world.ledger.transaction() as db:
+            parts_ = json.dumps(values["parts"]), certificate.stem
+            db.execute("UPDATE archives SET parts = ? WHERE day = ?", parts_)
+        world.ledger.close()

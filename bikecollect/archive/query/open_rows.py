@@ -120,10 +120,15 @@ class BatchSummaries:
             for name, sql in (
                 ("coverage", summaries.coverage(interval, "batch_rows", "batch_slots")),
                 ("profile", summaries.profile("batch_rows", "batch_slots")),
+                (
+                    datasets.STATION_DAYS,
+                    summaries.station_days("batch_rows", "batch_slots"),
+                ),
             )
             if name in tables
         }
-        self.files: dict[str, list[Path]] = {name: [] for name in datasets.DATASETS}
+        names = (*datasets.DATASETS, datasets.STATION_DAYS)
+        self.files: dict[str, list[Path]] = {name: [] for name in names}
 
     def sum_up(
         self, files: Iterable[RowsFile], slots: str, *, keep: Container[str] = ()

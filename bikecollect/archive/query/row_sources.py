@@ -1,6 +1,6 @@
 """The rows of one layout: open days from their CSV, closed ones from the archive."""
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from bikecollect.archive import datasets, summaries
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.archived_schemas import ArchivedSchemas, Key
 from bikecollect.archive.query.checked_parts import CheckedParts, check_parts
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
@@ -19,6 +20,7 @@ from bikecollect.archive.query.open_days import (
     segments,
 )
 from bikecollect.archive.query.open_rows import (
+    KEYS,
     BatchSummaries,
     RowsFile,
     queries,
@@ -26,7 +28,6 @@ from bikecollect.archive.query.open_rows import (
     union,
 )
 from bikecollect.archive.query.own_columns import columns_of_view, has_own
-from bikecollect.archive.query.schemas import read_schemas
 from bikecollect.archive.query.view_source import (
     ARCHIVE,
     CSV,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TIME = "TRY(to_timestamp(slot))"
-Key = tuple[str, str]
-"""A system and a day."""
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
@@ -71,8 +70,7 @@ class RowSources:
         self._failing: list[str] = []
         self._on_skip = source.on_skip
         self.files: list[Path] = []
-        self._unreadable: dict[Key, str] = {}
-        self._names: dict[Key, list[str]] = {}
+        self._schemas = ArchivedSchemas(db)
         self._needed = needed(layout, source.tables)
         self.histories = {
             s.system_id: History(s.system_id, s.folder(layout)) for s in systems
@@ -137,7 +135,7 @@ class RowSources:
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
         parts += self._archived(dataset, kept)
         if dataset == self._layout.rows:
-            for (name, day), why in self._unreadable.items():
+            for (name, day), why in self._schemas.unreadable.items():
                 parts += self._lost(name, day, ARCHIVE, [Loss(why)])
         self._view(dataset, parts, datasets.COLUMNS[dataset])
 
@@ -172,12 +170,12 @@ class RowSources:
         outdated = self._outdated()
         self._create_with("summed_slots", slots, self._layout.slots, outdated)
         rows = self._closed(self._layout.rows)
-        self._columns(outdated, rows)  # notes those that are unreadable
+        self._schemas.columns(outdated, rows)  # notes those that are unreadable
         closed = [RowsFile(*key, rows[key]) for key in sorted(outdated)]
         summing = BatchSummaries(self._db, self._aside, self._tables, interval)
         summing.sum_up(self._open_files(), "summed_slots", keep=self._tables)
         summing.sum_up(
-            (file for file in closed if file[:2] not in self._unreadable),
+            (file for file in closed if file[:2] not in self._schemas.unreadable),
             "summed_slots",
         )
         for dataset in (self._layout.rows, *SUMMED):
@@ -186,30 +184,29 @@ class RowSources:
                 sql = union(parts, datasets.COLUMNS[dataset])
                 is_rows = dataset == self._layout.rows
                 self.create_view(dataset, sql, besides=() if is_rows else outdated)
+        if datasets.STATION_DAYS in self._tables:
+            self._create_station_days(summing.query(datasets.STATION_DAYS))
         self.files += [path for paths in summing.files.values() for path in paths]
 
-    def _outdated(self) -> set[Key]:
-        """Return the archived days with summaries of an earlier definition.
+    def _create_station_days(self, opened: Sequence[str]) -> None:
+        """Create `station_days` of the days *opened* and the archive.
 
-        They are read one by one only if the first and the last of a system differ:
-        `compact` renews them from the newest to the oldest.
+        There is no such view if the archive has days without its columns.
         """
-        closed, new = self._closed("coverage"), summaries.NEW_COLUMN["coverage"]
+        closed = self._closed("coverage")
+        if self._schemas.lacking(closed, summaries.NEWEST_COLUMN):
+            return
+        names = ", ".join([*KEYS, *datasets.STATION_DAY])
+        parts = [*opened, *self._archived("coverage", closed, names), *self._failing]
+        self._view(datasets.STATION_DAYS, parts, datasets.STATION_DAY)
+
+    def _outdated(self) -> set[Key]:
+        """Return the archived days with summaries of an earlier definition."""
         have_rows, have_slots = map(self._closed, (self._layout.rows, "slots"))
-        outdated: set[Key] = set()
-        for system in self._systems:
-            keys = [key for key in closed if key[0] == system.system_id]
-            ends = dict.fromkeys([*keys[:1], *keys[-1:]])
-            is_old = {
-                key: new not in columns
-                for key, columns in self._columns(ends, closed).items()
-            }
-            if len(set(is_old.values())) > 1:
-                columns_of = self._columns(keys, closed).items()
-                outdated.update(key for key, names in columns_of if new not in names)
-            elif True in is_old.values():
-                outdated.update(keys)
-        return outdated & have_rows.keys() & have_slots.keys()
+        old = self._schemas.lacking(
+            self._closed("coverage"), summaries.NEW_COLUMN["coverage"]
+        )
+        return old & have_rows.keys() & have_slots.keys()
 
     def _closed(self, dataset: str) -> dict[Key, Path]:
         """Return the archived files of *dataset* of the days that are not open."""
@@ -220,10 +217,14 @@ class RowSources:
             if day not in self._open[system.system_id].days
         }
 
-    def _archived(self, dataset: str, closed: Mapping[Key, Path]) -> Iterator[str]:
-        """Yield queries for the files *closed* of *dataset*."""
-        for group in self._by_columns(dataset, closed):
-            if dataset == self._layout.rows and has_own(self._names[group[0]]):
+    def _archived(
+        self, dataset: str, closed: Mapping[Key, Path], columns: str = ""
+    ) -> Iterator[str]:
+        """Yield queries for *columns* (SQL) of the files *closed* of *dataset*."""
+        is_rows = dataset == self._layout.rows
+        for group in self._schemas.groups(closed, is_uniform=not is_rows):
+            names = self._schemas.names[group[0]]
+            if is_rows and has_own(names):
                 own = [RowsFile(*key, closed[key]) for key in group]
                 self.files += [file.path for file in own]
                 yield from queries(self._db, own)
@@ -232,54 +233,10 @@ class RowSources:
             self.files += paths
             files = duckdb_engine.paths(paths)
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
-            columns = "*"
-            if dataset == self._layout.rows:
-                columns = f"system_id, date, {columns_of_view(self._names[group[0]])}"
-            yield f"SELECT {columns} FROM {source}"
-
-    def _by_columns(
-        self, dataset: str, closed: Mapping[Key, Path]
-    ) -> Iterator[list[Key]]:
-        """Yield the days of *closed* whose files have the same columns, together.
-
-        So DuckDB opens one file of each group to plan a query, and not all. The rows of
-        days may have columns of a user's own; of the other datasets the first and the
-        last file of a system are read.
-        """
-        by_system: dict[str, list[Key]] = {}
-        for key in closed:
-            by_system.setdefault(key[0], []).append(key)
-        looked_at = [
-            keys if dataset == self._layout.rows else [keys[0], keys[-1]]
-            for keys in by_system.values()
-        ]
-        columns = self._columns(
-            dict.fromkeys(k for keys in looked_at for k in keys), closed
-        )
-        groups: dict[object, list[Key]] = {}
-        for keys in by_system.values():
-            is_same = columns.get(keys[0]) == columns.get(keys[-1])
-            for key in keys:
-                if key in self._unreadable:
-                    continue
-                own = columns.get(key) or (columns.get(keys[0]) if is_same else key)
-                groups.setdefault(own, []).append(key)
-        yield from groups.values()
-
-    def _columns(
-        self, keys: Iterable[Key], closed: Mapping[Key, Path]
-    ) -> dict[Key, str]:
-        """Return names and types of the columns of the files of *keys*.
-
-        Files that cannot be read are noted as unreadable.
-        """
-        by_path = {str(closed[key]): key for key in keys}
-        schemas = read_schemas(self._db, list(by_path))
-        for path, why in schemas.unreadable.items():
-            self._unreadable[by_path[path]] = f"{path}: {why}"
-        for path, names in schemas.names.items():
-            self._names[by_path[path]] = names
-        return {by_path[path]: columns for path, columns in schemas.columns.items()}
+            shown = columns or _shown(dataset, names)
+            if is_rows:
+                shown = f"system_id, date, {columns_of_view(names)}"
+            yield f"SELECT {shown} FROM {source}"
 
     def _open_files(self) -> Iterator[RowsFile]:
         """Yield the files of open days: their CSV, and archived rows.
@@ -348,3 +305,13 @@ class RowSources:
                 f" DATE {duckdb_engine.text(day)} AS date"
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
+
+
+def _shown(dataset: str, names: Sequence[str]) -> str:
+    """Return the SQL of the columns that a file with *names* has for its view."""
+    hidden = [
+        name
+        for name in names
+        if name in datasets.STATION_DAY and name not in datasets.COLUMNS[dataset]
+    ]
+    return f"* EXCLUDE ({', '.join(hidden)})" if hidden else "*"

@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, tzinfo
 from difflib import get_close_matches
 from itertools import chain
@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from bikecollect.archive.query import views
-from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.completion import (
     complete_configured,
     complete_report,
@@ -25,12 +23,16 @@ from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
+from bikecollect.cli.reporting.results import (
+    Question,
+    Results,
+    results_of,
+    results_of_spark,
+    tables_of,
+)
 from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
-from bikecollect.reports import runner
-from bikecollect.reports.engines import spark
-from bikecollect.reports.engines.merged_rows import merged
 from bikecollect.reports.engines.scripts import (
     DUCKDB,
     ENGINES,
@@ -38,13 +40,10 @@ from bikecollect.reports.engines.scripts import (
     ArchivePlace,
     script,
 )
-from bikecollect.reports.registry import REPORTS, Report, Rows, Values
+from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.reports.runner import BatchedAnswer
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
-
-Results = Generator[tuple[list[str], Rows], None, None]
-"""Columns and some rows at a time; the first has no rows if there are none."""
 
 
 @click.command()
@@ -179,15 +178,15 @@ def report(
         )
     if names is None:
         names = form == "text" and sys.stdout.isatty()
-    zones = {name: history.zone(settings, name) for name in ids}
     if engine == SPARK:
-        results = _results_of_spark(place, master, question, names=names)
+        zones = {name: history.zone(settings, name) for name in ids}
+        results = results_of_spark(place, master, question, names=names)
         _print(chosen, results, zones, form, limit)
         return ExitCode.OK
     systems, code = readable(settings, ids)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
-    results = _results(settings.data, systems, question, skipped, names=names)
+    results = results_of(settings.data, systems, question, skipped, names=names)
     _print(chosen, results, zones, form, limit)
     return code or skipped.code
 
@@ -196,20 +195,6 @@ def _unknown(name: str) -> str:
     near = get_close_matches(name, REPORTS, 1)
     hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect report"
     return f'unknown report "{name}"{hint}'
-
-
-@dataclass(frozen=True)
-class Question:
-    """A *report*, its *values*, and what its figures are grouped *by*."""
-
-    report: Report
-    values: Values
-    by: str
-    stations: Sequence[str]
-
-
-def _tables(question: Question) -> frozenset[str]:
-    return views.tables_in(question.values.sql(question.report)) | runner.TABLES
 
 
 def _script(engine: str, place: ArchivePlace, question: Question) -> str:
@@ -221,7 +206,7 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
         question.values,
         by=question.by,
         stations=question.stations,
-        tables=_tables(question),
+        tables=tables_of(question),
     )
 
 
@@ -241,91 +226,6 @@ def _print(
         for text in answer(report, BatchedAnswer(columns, batches), zones, form, limit):
             if not print_text(text):
                 break
-
-
-def _results(
-    data: Path,
-    systems: Sequence[ViewedSystem],
-    question: Question,
-    skipped: SkippedDays,
-    *,
-    names: bool,
-) -> Results:
-    """Yield columns and some rows at a time, in the order of the report.
-
-    Systems are read one by one unless stations are asked for, so that memory does not
-    grow with their number. At least one result, unless all are without data: then
-    UsageError is raised.
-    """
-    groups = [systems]
-    if not question.stations:
-        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
-    results = _results_by_group(data, groups, question, skipped, names=names)
-    if len(groups) > 1 and question.report.order_of_systems:
-        yield from merged(question.report, results, runner.BATCH)
-    else:
-        yield from results
-
-
-def _results_by_group(
-    data: Path,
-    groups: Sequence[Sequence[ViewedSystem]],
-    question: Question,
-    skipped: SkippedDays,
-    *,
-    names: bool,
-) -> Results:
-    """Yield columns and some rows at a time, of one of *groups* after the other."""
-    report, values = question.report, question.values
-    tables = _tables(question)
-    columns: list[str] = []
-    errors: list[UsageError] = []
-    count = 0
-    for group in groups:
-        with views.connected(
-            data, group, fails_on=(), tables=tables, on_skip=skipped
-        ) as db:
-            skipped.warn()
-            engine = runner.Duck(db)
-            columns, batches = _stream(engine, question, names=names)
-            before = count
-            for rows in batches:
-                count += len(rows)
-                yield columns, rows
-            if count == before:
-                errors += runner.missing_data(engine, report, values)
-    if not count:
-        if len(errors) == len(groups):
-            raise min(errors, key=lambda error: str(error).startswith(runner.NO_DATA))
-        yield columns, []
-
-
-def _results_of_spark(
-    place: ArchivePlace, master: str, question: Question, *, names: bool
-) -> Results:
-    """Yield columns and some rows at a time, at least once.
-
-    Raises UsageError if there is no data in the range.
-    """
-    with spark.connected(place, _tables(question), master) as engine:
-        columns, batches = _stream(engine, question, names=names)
-        first = next(batches, [])
-        if not first:
-            for error in runner.missing_data(engine, question.report, question.values):
-                raise error
-        yield columns, first
-        yield from ((columns, rows) for rows in batches)
-
-
-def _stream(engine: runner.Engine, question: Question, *, names: bool) -> BatchedAnswer:
-    return runner.stream(
-        engine,
-        question.report,
-        question.values,
-        by=question.by,
-        stations=question.stations,
-        names=names,
-    )
 
 
 def _values(

@@ -144,13 +144,13 @@ def answer(
         yield csv_text([columns])
     left = maxsize if limit is None else limit
     for rows in batches:
-        batch = [_machine_row(columns, row, zones) for row in rows[:left]]
+        batch = _machine_rows(columns, rows[:left], zones)
         left -= len(batch)
         if form == "json":
             records = (dict(zip(columns, row, strict=True)) for row in batch)
             yield "".join(visible_json(record) + "\n" for record in records)
         else:
-            yield csv_text([_csv_cell(cell) for cell in row] for row in batch)
+            yield csv_text(_csv_cells(batch))
 
 
 @dataclass
@@ -193,22 +193,29 @@ class _Overview:
             self.slots.update(islice(sorted(_slots(columns, rows, zones)), SEVERAL))
 
 
-def _csv_cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def _csv_cells(rows: Sequence[list[Any]]) -> Iterator[list[Any]]:
+    """Yield *rows* with booleans as true and false."""
+    texts = {True: "true", False: "false"}
+    for row in rows:
+        yield [texts[cell] if isinstance(cell, bool) else cell for cell in row]
 
 
-def _machine_row(
-    columns: Sequence[str], row: Sequence[Any], zones: Mapping[str, tzinfo]
-) -> list[Any]:
-    """Return *row* with times as ISO 8601 and floats rounded to six digits."""
-    zone = zones[row[columns.index("system_id")]]
-    cells: list[Any] = []
-    for name, value in zip(columns, row, strict=True):
-        if name in TIMES and value is not None:
-            cells.append(iso(value, zone))
-        else:
-            cells.append(round(value, 6) if isinstance(value, float) else value)
-    return cells
+def _machine_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    zones: Mapping[str, tzinfo],
+) -> list[list[Any]]:
+    """Return *rows* with times as ISO 8601 and floats rounded to six digits."""
+    system = columns.index("system_id")
+    times = [n for n, name in enumerate(columns) if name in TIMES]
+    machine_rows = []
+    for row in rows:
+        cells = [round(cell, 6) if type(cell) is float else cell for cell in row]
+        for n in times:
+            if row[n] is not None:
+                cells[n] = iso(row[n], zones[row[system]])
+        machine_rows.append(cells)
+    return machine_rows
 
 
 def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> str:

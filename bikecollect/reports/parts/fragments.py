@@ -16,6 +16,12 @@ OF_ASKED = (
     "    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id"
 )
 PROFILE = "    FROM profile AS p"
+DOCKLESS_BY_DAY = """without_docks AS (
+    SELECT DISTINCT p.system_id AS system_id, p.station_id AS station_id
+    FROM station_days AS p
+    WHERE p.sum_docks = 0 AND p.date < DATE '$until'
+), """
+"""In front of ``dockless``: it then looks at the days of these stations only."""
 
 
 def with_parts(text: str) -> str:
@@ -29,9 +35,11 @@ def parts() -> Mapping[str, str]:
 
     Parts that end with a table are the beginning of a WITH clause; their tables:
     ``dockless`` has station days without known docks (``dockless_of_asked``: of the
-    stations in ``asked`` only), ``expected`` has numbers of expected slots.
+    stations in ``asked`` only; ``dockless_by_day``: the same from ``station_days``),
+    ``expected`` has numbers of expected slots.
     """
     dockless = _read("dockless")
+    of_asked = dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}")
     stale = {f"stale_{alias}": stale_sql(alias) for alias in "mst"}
     joins = {
         "join_dockless_p": UNKNOWN_DOCKS.format("p"),
@@ -43,8 +51,13 @@ def parts() -> Mapping[str, str]:
         **joins,
         **stale,
         "dockless": dockless,
-        "dockless_of_asked": dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}"),
+        "dockless_of_asked": of_asked,
+        "dockless_by_day": DOCKLESS_BY_DAY
+        + of_asked.replace("profile AS", "station_days AS").replace(
+            "JOIN asked", "JOIN without_docks"
+        ),
         "lives": _read("lives"),
+        "numbered": Template(_read("numbered")).safe_substitute(stale),
         "expected": _expected(),
         "expected_by_date": _expected("date"),
         "expected_by_hour": _expected("hour_of_week"),

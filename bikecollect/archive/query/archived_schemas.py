@@ -1,0 +1,85 @@
+"""The columns of archived files, and which days have files with the same columns."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.archive.query.schemas import read_schemas
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Key = tuple[str, str]
+"""A system and a day."""
+
+
+class ArchivedSchemas:
+    """Reads the columns of archived files; files are given by their days.
+
+    *names* are those of the files that were read; *unreadable* says why others cannot
+    be read.
+    """
+
+    def __init__(self, db: "DuckDBPyConnection") -> None:
+        self._db = db
+        self.names: dict[Key, list[str]] = {}
+        self.unreadable: dict[Key, str] = {}
+
+    def columns(self, keys: Iterable[Key], files: Mapping[Key, Path]) -> dict[Key, str]:
+        """Return names and types of the columns of the *files* of *keys*."""
+        by_path = {str(files[key]): key for key in keys}
+        schemas = read_schemas(self._db, list(by_path))
+        for path, why in schemas.unreadable.items():
+            self.unreadable[by_path[path]] = f"{path}: {why}"
+        for path, names in schemas.names.items():
+            self.names[by_path[path]] = names
+        return {by_path[path]: columns for path, columns in schemas.columns.items()}
+
+    def lacking(self, files: Mapping[Key, Path], column: str) -> set[Key]:
+        """Return the days whose files lack *column*.
+
+        They are read one by one only if the first and the last of a system differ:
+        `compact` renews them from the newest to the oldest.
+        """
+        lacking: set[Key] = set()
+        for keys in _by_system(files).values():
+            ends = self.columns(dict.fromkeys([keys[0], keys[-1]]), files)
+            is_lacking = {column not in columns for columns in ends.values()}
+            if len(is_lacking) > 1:
+                columns_of = self.columns(keys, files).items()
+                lacking.update(key for key, names in columns_of if column not in names)
+            elif True in is_lacking:
+                lacking.update(keys)
+        return lacking
+
+    def groups(
+        self, files: Mapping[Key, Path], *, is_uniform: bool
+    ) -> Iterator[list[Key]]:
+        """Yield the days whose *files* have the same columns, together.
+
+        So DuckDB opens one file of each group to plan a query, and not all. With
+        *is_uniform* the columns of all files are read only if those of the first and
+        the last of a system differ.
+        """
+        by_system = _by_system(files)
+        read = [
+            [keys[0], keys[-1]] if is_uniform else keys for keys in by_system.values()
+        ]
+        columns = self.columns(dict.fromkeys(k for keys in read for k in keys), files)
+        groups: dict[object, list[Key]] = {}
+        for keys in by_system.values():
+            first = columns.get(keys[0])
+            if first is None or first != columns.get(keys[-1]):
+                columns |= self.columns(keys, files)
+            for key in keys:
+                if key not in self.unreadable:
+                    own = columns.get(key) or first
+                    groups.setdefault(own, []).append(key)
+        yield from groups.values()
+
+
+def _by_system(keys: Iterable[Key]) -> dict[str, list[Key]]:
+    by_system: dict[str, list[Key]] = {}
+    for key in keys:
+        by_system.setdefault(key[0], []).append(key)
+    return by_system

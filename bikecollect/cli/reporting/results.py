@@ -1,0 +1,147 @@
+"""The results of a report on the history, some rows at a time."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.archive.query import views
+from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.cli.each_system import SkippedDays
+from bikecollect.reports import runner
+from bikecollect.reports.engines import by_day, spark
+from bikecollect.reports.engines.merged_rows import merged
+from bikecollect.reports.engines.scripts import ArchivePlace
+from bikecollect.reports.registry import Report, Rows, Values
+from bikecollect.reports.runner import BatchedAnswer
+
+if TYPE_CHECKING:
+    from bikecollect.core.errors import UsageError
+
+Results = Generator[tuple[list[str], Rows], None, None]
+"""Columns and some rows at a time; the first has no rows if there are none."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A *report*, its *values*, and what its figures are grouped *by*."""
+
+    report: Report
+    values: Values
+    by: str
+    stations: Sequence[str]
+
+
+def tables_of(question: Question) -> frozenset[str]:
+    """Return the tables that the report reads."""
+    return views.tables_in(question.values.sql(question.report)) | runner.TABLES
+
+
+def results_of(
+    data: Path,
+    systems: Sequence[ViewedSystem],
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
+) -> Results:
+    """Yield columns and some rows at a time, in the order of the report.
+
+    Systems are read one by one unless stations are asked for, so that memory does not
+    grow with their number. At least one result, unless all are without data: then
+    UsageError is raised.
+    """
+    groups = [systems]
+    if not question.stations:
+        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
+    results = _results_by_group(data, groups, question, skipped, names=names)
+    if len(groups) > 1 and question.report.order_of_systems:
+        yield from merged(question.report, results, runner.BATCH)
+    else:
+        yield from results
+
+
+def _results_by_group(
+    data: Path,
+    groups: Sequence[Sequence[ViewedSystem]],
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
+) -> Results:
+    """Yield columns and some rows at a time, of one of *groups* after the other."""
+    report, values = question.report, question.values
+    columns: list[str] = []
+    errors: list[UsageError] = []
+    count = 0
+    for group in groups:
+        with _connected(data, group, question, skipped) as (engine, best):
+            columns, batches = _stream(engine, best, names=names)
+            before = count
+            for rows in batches:
+                count += len(rows)
+                yield columns, rows
+            if count == before:
+                errors += runner.missing_data(engine, report, values)
+    if not count:
+        if len(errors) == len(groups):
+            raise min(errors, key=lambda error: str(error).startswith(runner.NO_DATA))
+        yield columns, []
+
+
+@contextmanager
+def _connected(
+    data: Path,
+    group: Sequence[ViewedSystem],
+    question: Question,
+    skipped: SkippedDays,
+) -> Iterator[tuple[runner.Duck, Question]]:
+    """Yield DuckDB with the views for *question*, and the question to ask it.
+
+    That is of the same report from summaries if there is one, and the history has what
+    it reads.
+    """
+    if (faster := by_day.variant(question.report, question.values)) is not None:
+        with views.connected(
+            data, group, fails_on=(), tables=by_day.TABLES, on_skip=skipped
+        ) as db:
+            if by_day.is_possible(db):
+                skipped.warn()
+                yield runner.Duck(db), replace(question, report=faster)
+                return
+        skipped.losses.clear()
+    tables = tables_of(question)
+    with views.connected(
+        data, group, fails_on=(), tables=tables, on_skip=skipped
+    ) as db:
+        skipped.warn()
+        yield runner.Duck(db), question
+
+
+def results_of_spark(
+    place: ArchivePlace, master: str, question: Question, *, names: bool
+) -> Results:
+    """Yield columns and some rows at a time, at least once.
+
+    Raises UsageError if there is no data in the range.
+    """
+    with spark.connected(place, tables_of(question), master) as engine:
+        columns, batches = _stream(engine, question, names=names)
+        first = next(batches, [])
+        if not first:
+            for error in runner.missing_data(engine, question.report, question.values):
+                raise error
+        yield columns, first
+        yield from ((columns, rows) for rows in batches)
+
+
+def _stream(engine: runner.Engine, question: Question, *, names: bool) -> BatchedAnswer:
+    return runner.stream(
+        engine,
+        question.report,
+        question.values,
+        by=question.by,
+        stations=question.stations,
+        names=names,
+    )

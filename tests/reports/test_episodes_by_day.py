@@ -1,0 +1,241 @@
+"""The report `episodes` from the summaries of days has the rows of that from rows."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keeping import compacted, compactor, replace_summaries, viewed
+from world import NOON, World
+
+from bikecollect.archive import summaries
+from bikecollect.archive.datasets import part
+from bikecollect.cli import main
+from bikecollect.core.slots import DAY
+from bikecollect.reports.engines import by_day
+from bikecollect.reports.registry import REPORTS, Values
+from bikecollect.reports.runner import ASKED, Duck, ask
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+duckdb = pytest.importorskip("duckdb")
+FIRST = date(2026, 10, 24)
+ALL = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
+CLOSED = {"is_renting": False, "is_returning": False}
+STATIONS = ("a", "b")
+DAYS, SLOTS = 4, 5
+
+rows = st.sampled_from(
+    [
+        None,  # the station has no row
+        *((bikes, docks, True) for bikes in (None, 0, 0, 3) for docks in (None, 0, 3)),
+        (0, 0, False),  # closed
+    ]
+)
+slots = st.tuples(
+    st.sampled_from(["collected", "collected", "stale", "missing", "absent"]),
+    st.sampled_from([300, 300, 300, 900]),
+    st.tuples(*[rows] * len(STATIONS)),
+)
+histories = st.lists(
+    st.lists(slots, min_size=SLOTS, max_size=SLOTS), min_size=DAYS, max_size=DAYS
+)
+
+
+@pytest.fixture(scope="module")
+def db() -> Iterator["DuckDBPyConnection"]:
+    """Yield a connection with the tables of the reports, empty, and the summaries."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute(
+            "CREATE TABLE slots (system_id VARCHAR, date DATE, slot BIGINT,"
+            " hour_of_week SMALLINT, state VARCHAR, flags VARCHAR);"
+            " CREATE TABLE station_status (system_id VARCHAR, date DATE, slot BIGINT,"
+            " hour_of_week SMALLINT, station_id VARCHAR,"
+            " num_vehicles_available INTEGER, num_docks_available INTEGER,"
+            " capacity INTEGER, is_installed BOOLEAN, is_renting BOOLEAN,"
+            " is_returning BOOLEAN, last_reported BIGINT)"
+        )
+        sources = ("station_status", "slots")
+        for view, sql in (
+            ("coverage", summaries.coverage(300, *sources)),
+            ("profile", summaries.profile(*sources)),
+            ("station_days", summaries.station_days(*sources)),
+        ):
+            connection.execute(f"CREATE VIEW {view} AS {sql}")
+        members = [("city", name, name, 0, 1 << 40) for name in STATIONS]
+        Duck(connection).register("asked", ASKED, members)
+        yield connection
+
+
+def fill(db: "DuckDBPyConnection", history: list[list[Any]]) -> None:
+    """Replace the slots and rows in *db* by those of *history*, days of slots."""
+    slots_, rows_ = [], []
+    for number, day in enumerate(history):
+        slot, name = number * DAY, str(FIRST + timedelta(days=number))
+        for state, length, cells in day:
+            slot += length
+            if state == "absent":  # no slot of the grid
+                continue
+            flags = "stale" if state == "stale" else ""
+            slots_.append(f"('city', DATE '{name}', {slot}, 0, '{state}', '{flags}')")
+            for station, row in zip(STATIONS, cells, strict=True):
+                if row is not None and state != "missing":
+                    bikes, docks, is_open = ("NULL" if v is None else v for v in row)
+                    rows_.append(
+                        f"('city', DATE '{name}', {slot}, 0, '{station}', {bikes},"
+                        f" {docks}, 9, true, {is_open}, {is_open}, {slot})"
+                    )
+    for table, lines in (("slots", slots_), ("station_status", rows_)):
+        db.execute(f"DELETE FROM {table}")
+        if lines:
+            db.execute(f"INSERT INTO {table} VALUES {', '.join(lines)}")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    history=histories,
+    least=st.integers(1, SLOTS + 2),
+    since=st.integers(0, 1),
+    until=st.integers(2, DAYS),
+)
+def test_any_history_has_equal_rows(
+    db: "DuckDBPyConnection",
+    history: list[list[Any]],
+    least: int,
+    since: int,
+    until: int,
+) -> None:
+    """Gaps, closed stations, unknown counts, docks never above 0, edges of a range."""
+    fill(db, history)
+    values = replace(
+        ALL,
+        since=FIRST + timedelta(days=since),
+        until=FIRST + timedelta(days=until),
+        least=least,
+    )
+
+    from_rows = Duck(db).query(values.sql(REPORTS["episodes"]))
+    from_days = Duck(db).query(values.sql(by_day.VARIANTS["episodes"]))
+
+    assert from_days == from_rows
+
+
+def test_an_episode_over_two_midnights_is_one(db: "DuckDBPyConnection") -> None:
+    """Its length is that of its slots; the slots around it are seen."""
+    seen, empty = ((3, 3, True), None), ((0, 3, True), None)
+    day = [("collected", 300, empty)] * SLOTS
+    ends = [("collected", 300, seen)]
+    fill(db, [ends + day[1:], day, day[1:] + ends])
+
+    columns, rows = Duck(db).query(ALL.sql(by_day.VARIANTS["episodes"]))
+
+    (row,) = [dict(zip(columns, row, strict=True)) for row in rows]
+    assert (row["what"], row["slots"], row["length_s"]) == ("empty", 13, 13 * 300)
+    assert (row["begin_seen"], row["end_seen"]) == (1, 1)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return two archived days and an open one; "a" is empty from day to day."""
+    world = World(folder / "city")
+    for day in range(3):
+        world.clock.now = NOON + day * DAY
+        for number in range(4):
+            flags = {"b": CLOSED} if number % 2 else {}
+            world.fetch({"a": number // 3, "b": 0}, after=300, flags=flags)
+    world.clock.now += 3600
+    compacted(world)
+    return world
+
+
+def from_rows(world: World, values: Values = ALL) -> list[Any]:
+    """Return the rows of the report as it reads the rows of stations."""
+    with viewed(world) as db:
+        return list(ask(Duck(db), REPORTS["episodes"], values).rows)
+
+
+def from_days(world: World, values: Values = ALL) -> list[Any] | None:
+    """Return the rows of the variant from summaries, None if it is not possible."""
+    with viewed(world, tables=by_day.TABLES) as db:
+        if not by_day.is_possible(db):
+            return None
+        return list(ask(Duck(db), by_day.VARIANTS["episodes"], values).rows)
+
+
+def test_archived_and_open_days_have_equal_rows(world: World) -> None:
+    """The open day is summed up for the report; the others by `compact`."""
+    days = [date(2026, 11, day) for day in (22, 23, 24, 25)]
+    ranges = [
+        replace(ALL, since=days[first], until=days[end], least=least)
+        for first, end, least in ((0, 3, 1), (0, 3, 3), (0, 1, 1), (1, 3, 2), (2, 3, 1))
+    ]
+
+    answers = [from_days(world, values) for values in ranges]
+
+    assert answers == [from_rows(world, values) for values in ranges]
+    assert all(answers)
+
+
+def test_summaries_without_episodes_are_not_used(world: World) -> None:
+    """Until `compact` has renewed those of all days, the rows are read."""
+    expected = from_rows(world)
+    replace_summaries(
+        world,
+        {
+            "coverage": "* EXCLUDE (sum_docks, docks_known, episodes)",
+            "profile": "*",
+        },
+    )
+
+    assert from_days(world) is None
+    next(iter(compactor(world).run()))
+    assert from_days(world) is None
+    compacted(world)
+    assert from_days(world) == expected
+
+
+def test_the_command_does_not_read_the_rows_of_archived_days(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its output is the same after they were overwritten by zeros."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1:9/"\n'
+    )
+    (world.folder / ".bikecollect").touch()
+    command = ["--config", str(config), "report", "episodes", "--format", "csv"]
+
+    assert main.run(command) == 0
+    before = capfd.readouterr().out
+    rows = part(world.folder.parent, "station_status", "city", "2026-11-22")
+    rows.write_bytes(bytes(rows.stat().st_size))
+    assert main.run(command) == 0
+
+    assert capfd.readouterr().out == before
+    assert before.count("\n") == 1 + len(from_days(world) or [])
+
+
+def test_days_that_overlap_are_read_from_their_rows(db: "DuckDBPyConnection") -> None:
+    """After a change of the time zone slots of two days may alternate."""
+    cells = ((0, 3, True), (0, 3, True))
+    fill(db, [[("collected", 300, cells)] * 3] * 2)
+
+    assert by_day.is_possible(db)
+    db.execute(f"UPDATE slots SET slot = slot + {DAY} WHERE date = '{FIRST}'")
+    assert not by_day.is_possible(db)
+
+
+def test_the_columns_are_in_no_view_of_the_user(world: World) -> None:
+    """`coverage` and `profile` have the columns that are documented."""
+    with viewed(world) as db:
+        for view in ("coverage", "profile"):
+            described = db.execute(f"DESCRIBE {view}").fetchall()
+            assert "episodes" not in {column for column, *_ in described}
+        (known,) = db.execute("SELECT sum(docks_known) FROM profile").fetchall()
+    assert known[0] > 0
