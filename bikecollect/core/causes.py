@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from enum import StrEnum
+from operator import itemgetter
 from typing import NamedTuple, Self
 
 from bikecollect.core.slots import Slot
@@ -95,7 +96,7 @@ class SeenRuns:
     """
 
     def __init__(self, runs: Iterable[SeenRun]) -> None:
-        self._order = sorted(runs, key=lambda run: run.slot)
+        self._order = sorted(runs, key=itemgetter(0))
         self._last = {run.slot: run for run in self._order if run.outcome}
         self._slots = [run.slot for run in self._order]
 

@@ -1,10 +1,11 @@
 """Read the evidence about past slots from a system's folder."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,18 @@ FLAGGED = "SELECT run_id, flags FROM runs WHERE flags <> ''"
 
 MOST_TRIED = 600
 """Maximum slots whose payloads are read for a report: two days, half a minute."""
-BlockReader = Callable[[History, Slot, Slot], Iterable[Block]]
+BlockReader = Callable[[History, Slot, Slot], dict[Slot, Block]]
 """Returns the blocks of the slots between two."""
+SLOT, STARTED = itemgetter(0), itemgetter(1)
+"""The first two fields of a `SeenRun`: a year has 100,000 runs."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
 
-def _blocks(history: History, since: Slot, until: Slot) -> Iterator[Block]:
-    """Yield the blocks of the slots from *since* to before *until*."""
-    yield from map(Block.from_row, history.select(BLOCKS, since, until))
+def _blocks(history: History, since: Slot, until: Slot) -> dict[Slot, Block]:
+    """Return the blocks of the slots from *since* to before *until*."""
+    blocks = map(Block.from_row, history.select(BLOCKS, since, until))
+    return {block.slot: block for block in blocks}
 
 
 def read(
@@ -90,14 +94,14 @@ def read(
         ]
         rows += history.packed_runs(since, until, SeenRun._fields)
         recorded = [*map(SeenRun._make, rows)]
-        blocks = {b.slot: b for b in read_blocks(history, since, until)}
+        blocks = read_blocks(history, since, until)
         incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
         silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(
         first=first,
-        runs=sorted(runs, key=lambda run: run.started),
+        runs=sorted(runs, key=STARTED),
         blocks=blocks,
         spare={s: p[-1][0] for s, p in _payloads(folder / PAYLOADS).items()},
         incidents=incidents,
@@ -105,15 +109,23 @@ def read(
     )
 
 
-def _states(history: History, since: Slot, until: Slot) -> Iterator[Block]:
-    """Yield the blocks of `_blocks`, but only with slots and flags.
+def _states(history: History, since: Slot, until: Slot) -> dict[Slot, Block]:
+    """Return blocks for the slots of `_blocks`, but only with their flags.
 
-    This takes a third of the time, and years of them fit into memory.
+    Slots with the same flags share a block. This takes a sixth of the time, and years
+    of them fit into memory.
     """
     flags_by_run = dict(history.select(FLAGGED))
     sql = STATES.format("run_id" if flags_by_run else "''")
-    for slot, flags, run_id in history.select(sql, since, until):
-        yield Block(slot, flags=flags or flags_by_run.get(run_id, ""))
+    blocks: dict[str, Block] = {}
+    blocks_by_slot = {}
+    for slot, own_flags, run_id in history.select(sql, since, until):
+        flags = own_flags or flags_by_run.get(run_id, "")
+        block = blocks.get(flags)
+        if block is None:
+            block = blocks[flags] = Block(Slot(0), flags=flags)
+        blocks_by_slot[slot] = block
+    return blocks_by_slot
 
 
 def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
@@ -132,13 +144,9 @@ def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
 
 def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
     """Yield the *runs* of the slots, the last run before and the first after them."""
-    yield from sorted((r for r in runs if r.slot < since), key=_slot)[-1:]
-    yield from (run for run in runs if since <= run.slot < until)
-    yield from sorted((r for r in runs if r.slot >= until), key=_slot)[:1]
-
-
-def _slot(run: SeenRun) -> Slot:
-    return run.slot
+    yield from sorted([r for r in runs if r.slot < since], key=SLOT)[-1:]
+    yield from [run for run in runs if since <= run.slot < until]
+    yield from sorted([r for r in runs if r.slot >= until], key=SLOT)[:1]
 
 
 def _payloads(folder: Path) -> dict[Slot, list[tuple[str, Path]]]:

@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bikecollect import __version__
-from bikecollect.alerts.mail.outbox import Outbox
-from bikecollect.alerts.messages import Letter
-from bikecollect.archive.query import views
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.each_system import SkippedDays
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
     Shared,
@@ -24,9 +21,8 @@ from bikecollect.cli.options import (
     say_figures,
 )
 from bikecollect.cli.output_file import refuse_misnamed, written
-from bikecollect.cli.render import coverage, coverage_html, station_coverage
+from bikecollect.cli.render import coverage
 from bikecollect.cli.timeparse import slots
-from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, UsageError
 from bikecollect.core.process import Times
@@ -34,10 +30,13 @@ from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import percent
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
-from bikecollect.reports.station_coverage import TABLES, seen
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import alerting, collection, history
 
+if TYPE_CHECKING:
+    from bikecollect.collect.reading.trial import PayloadTrial
+
+# Most reports need neither the network's libraries nor the archive: what does is
+# imported by the functions below.
 FORMS = ("text", "csv", "json", "html")
 
 
@@ -92,9 +91,9 @@ def backfill_report(
         raise UsageError(
             "no slot is expected in that range: nothing was collected before its end"
         )
-    skipped = SkippedDays()
+    code = ExitCode.OK
     if stations:
-        text = _stations(settings, accounts, form, skipped)
+        text, code = _stations(settings, accounts, form)
     else:
         text = _text(accounts, form, what)
     if output is None:
@@ -109,7 +108,7 @@ def backfill_report(
         (a.total.ratio for a in accounts if a.total.ratio is not None),
         default=0.0,
     )
-    return ExitCode.NO if least < (min_coverage or 0) else skipped.code
+    return ExitCode.NO if least < (min_coverage or 0) else code
 
 
 def account(
@@ -118,12 +117,18 @@ def account(
     """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
     begin, end = slots(since, until, system.zone, now)
-    can_read = partial(_can_read, cache(partial(collection.trial, settings, name)))
+    can_read = partial(_can_read, cache(partial(_trial, settings, name)))
     with progress(f"{name}: reading the ledger and kept payloads ..."):
         return evidence.read_account(system, begin, end, now=now, can_read=can_read)
 
 
-def _can_read(trial: Callable[[], PayloadTrial], path: Path) -> bool:
+def _trial(settings: Settings, name: str) -> "PayloadTrial":
+    from bikecollect.wiring import collection
+
+    return collection.trial(settings, name)
+
+
+def _can_read(trial: Callable[[], "PayloadTrial"], path: Path) -> bool:
     """Return whether the payload at *path* is read by this version and its settings."""
     return not trial().problem(path)
 
@@ -139,13 +144,23 @@ def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 
 
 def _page(accounts: Sequence[Account]) -> str:
+    from bikecollect.cli.render import coverage_html
+
     footer = f"Created {iso(time.time(), UTC)} by bikecollect {__version__}"
     return coverage_html.page(accounts, footer)
 
 
 def _stations(
-    settings: Settings, accounts: Sequence[Account], form: str, skipped: SkippedDays
-) -> str:
+    settings: Settings, accounts: Sequence[Account], form: str
+) -> tuple[str, ExitCode]:
+    """Return the coverage of each station, and the exit code for skipped days."""
+    from bikecollect.archive.query import views
+    from bikecollect.cli.each_system import SkippedDays
+    from bikecollect.cli.render import station_coverage
+    from bikecollect.reports.station_coverage import TABLES, seen
+    from bikecollect.wiring import history
+
+    skipped = SkippedDays()
     shown = [history.shown(settings, account.system_id) for account in accounts]
     with views.connected(
         settings.data, shown, fails_on=(), tables=TABLES, on_skip=skipped
@@ -156,10 +171,14 @@ def _stations(
             if account.days
         ]
     skipped.warn()
-    return station_coverage.render(stations_by_system, form)
+    return station_coverage.render(stations_by_system, form), skipped.code
 
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
+    from bikecollect.alerts.mail.outbox import Outbox
+    from bikecollect.alerts.messages import Letter
+    from bikecollect.wiring import alerting
+
     times = Times(time.time, time.monotonic, process.Stop())
     mailer = alerting.mailer(settings, times)
     if mailer is None:
