@@ -1,1 +1,1 @@
-"""The data app: Streamlit pages that draw what reports and archive give."""
+"""The data app: Streamlit pages that draw the results of reports."""

@@ -1,7 +1,7 @@
-"""Serves the app: python -P -m bikecollect.app HOST PORT [NAME]... (`bikecollect app`).
+"""Serve the app: python -P -m bikecollect.app HOST PORT [NAME]... (`bikecollect app`).
 
-Its address is printed once it answers, and it answers once all pages are loaded and
-the data of the first one are read.
+The server starts after all pages are loaded and the data of the first one are read.
+Its address is printed when it responds.
 """
 
 import logging
@@ -25,7 +25,7 @@ SOON = 0.02
 
 
 def _announce(address: str) -> None:
-    """Print *address* once the server answers."""
+    """Print *address* once the server responds."""
     place = urlsplit(address)
     while True:
         try:
@@ -41,7 +41,7 @@ def main(host: str, port: str, *names: str) -> None:
     """Load all pages and the data of the first one, then serve them."""
     opening = threading.Thread(target=current.warm)
     opening.start()
-    # Each cache of the pages would warn that there is no server yet.
+    # Otherwise each cache of the pages would warn that there is no server yet.
     logging.disable(logging.WARNING)
     server = import_module("bikecollect.app.server")
     for page in PAGES:

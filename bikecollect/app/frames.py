@@ -1,4 +1,4 @@
-"""The data of the pages as pandas frames, cached until something new is committed."""
+"""The data of the pages as pandas frames, cached until new data are committed."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -46,7 +46,7 @@ def _asked(
 
 
 def answer(name: str, report: str, when: Span, **more: Any) -> Answer:
-    """Return the answer of *report*, cached until something new is committed.
+    """Return the answer of *report*, cached until new data are committed.
 
     *more* are parameters of `DataService.ask`.
     """
@@ -122,7 +122,7 @@ def publisher(name: str) -> Publisher:
 
 
 def names(name: str) -> dict[str, tuple[str | None, str | None]]:
-    """Return the name and the area of each station, as they are shown."""
+    """Return the displayed name and area of each station, by its id."""
     service = data_service()
     return _display_names(service, service.state(name), name, english=is_english())
 
@@ -141,7 +141,7 @@ def snapshot(name: str, newest: date) -> list[MapStation]:
 
 
 def vehicles(name: str, newest: date) -> Answer:
-    """Return the vehicles of the newest slot, which is of the day *newest*."""
+    """Return the vehicles in the newest slot, which is on the day *newest*."""
     return answer(name, "vehicles", (newest - DAY, newest + DAY))
 
 
@@ -169,7 +169,7 @@ def _film(
 
 
 def film(name: str, day: date) -> Film:
-    """Return the film of *day*, cached until something new is committed."""
+    """Return the film of *day*, cached until new data are committed."""
     return _film(data_service(), data_service().state(name), name, day)
 
 
@@ -217,7 +217,7 @@ def _standing(
 
 
 def standing(name: str) -> Standing:
-    """Return the status of the system *name*, as of this slot or a little before."""
+    """Return the status of the system *name*, which may be cached for a moment."""
     return _standing(data_service(), data_service().state(name), name)
 
 
@@ -236,7 +236,7 @@ def counts(name: str) -> NewestCounts:
 
 
 def warm() -> None:
-    """Read in advance what the first page shows; errors are shown by the page."""
+    """Read the data of the first page in advance; the page itself shows errors."""
     service = data_service()
     with suppress(BikecollectError):
         name = next(iter(service.settings.systems))

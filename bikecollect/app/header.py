@@ -30,15 +30,15 @@ EMBEDDED = """<style>
 .st-key-head, [data-testid="stHeader"], [data-testid="stAlert"] {display: none}
 [data-testid="stMainBlockContainer"] {padding: 0.4rem}
 </style>"""
-"""Hides what is not a figure."""
+"""The style that hides everything except figures."""
 LOOK_AGAIN = 10.0
-"""Seconds after which an open page looks whether there are new data."""
+"""Seconds between two checks of an open page for new data."""
 LONGEST = 60
-"""The maximum of characters quoted from the address, which anybody may have made."""
+"""Maximum characters quoted from the address, which is untrusted."""
 
 
 def head(name: str) -> str:
-    """Show the head of the page *name*; return the system that is chosen."""
+    """Show the head of the page *name*; return the chosen system."""
     st.session_state.setdefault("kept", {})
     if mode.is_embedded():
         st.html(EMBEDDED)
@@ -55,7 +55,7 @@ def head(name: str) -> str:
 
 
 def source() -> None:
-    """Show the source of the data and their licence, at the end of a page."""
+    """Show the source and the licence of the data, at the end of a page."""
     name = kept("system")
     if not name or name not in widgets.service().settings.systems:
         return
@@ -69,7 +69,7 @@ def source() -> None:
 def _license(publisher: Publisher) -> str:
     """Return the licence of the data of *publisher* as HTML."""
     if not (publisher.license or publisher.license_url):
-        return "The licence of the data is not known here: ask the publisher."
+        return "The licence of the data is unknown: ask the publisher."
     title = escape(publisher.license or "terms of the publisher")
     if publisher.license_url:
         address = escape(publisher.license_url)
@@ -85,17 +85,17 @@ def has_several() -> bool:
 
 
 def entitle(*parts: str) -> None:
-    """Let the browser's tab have the title *parts*."""
+    """Set the title of the browser's tab to *parts*."""
     st.set_page_config(page_title=" · ".join([*filter(None, parts), "bikecollect"]))
 
 
 def keep(key: str, value: str) -> None:
-    """Keep *value* while the user looks at other pages."""
+    """Keep *value* as *key* while the user visits other pages."""
     st.session_state.setdefault("kept", {})[key] = value
 
 
 def kept(key: str) -> str:
-    """Return what was kept for *key*, empty if nothing was."""
+    """Return the value kept as *key*, empty if there is none."""
     value: str = st.session_state.get("kept", {}).get(key, "")
     return value
 
@@ -107,12 +107,12 @@ def link(name: str) -> StreamlitPage:
 
 
 def has_link(name: str) -> bool:
-    """Return whether there is a page *name* to link to: not if a page is run alone."""
+    """Return whether there is a page *name* to link to (not if a page is run alone)."""
     return name in st.session_state.get("pages", {})
 
 
 def _system() -> str:
-    """Return the system: of the address, else the one shown before."""
+    """Return the system in the address, else the one that was shown last."""
     only = os.environ.get(ONLY)
     names = [only] if only else list(widgets.service().settings.systems)
     requested = st.query_params.get("system", "")
@@ -141,7 +141,7 @@ def _system() -> str:
 
 
 def _age(name: str) -> None:
-    """Show the age of the newest data; the browser counts on."""
+    """Show the age of the newest data, which the browser keeps counting."""
     health = standing(name).health
     if health.behind is None:
         return
@@ -173,10 +173,10 @@ def _warn(name: str) -> None:
     skipped = widgets.service().skipped(name)
     if skipped and mode.is_public():
         days = widgets.counted(len(skipped), "day")
-        st.warning(f"Left out of all figures: {days} that cannot be read.")
+        st.warning(f"Missing in all figures: {days} that cannot be read.")
         return
     for text in skipped:
-        left_out = f"Left out of all figures: {text}"
+        left_out = f"Missing in all figures: {text}"
         st.warning(widgets.plain(widgets.service().addressed(left_out)))
 
 
@@ -187,6 +187,6 @@ def standing(name: str) -> Standing:
 
 @st.fragment(run_every=LOOK_AGAIN)
 def _watch(name: str, state: tuple[object, ...]) -> None:
-    """Draw the page again once the system *name* has left *state*: new data."""
+    """Draw the page again when the system *name* has new data since *state*."""
     if widgets.service().state(name) != state:
         st.rerun()

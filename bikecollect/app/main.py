@@ -12,7 +12,7 @@ ICON = str(files("bikecollect.app").joinpath("icon.svg"))
 
 
 def _page(name: str, *, default: bool = False) -> StreamlitPage:
-    """Return the page *name*, whose module is imported when it is shown first."""
+    """Return the page *name*; its module is imported when it is first shown."""
 
     def show() -> None:
         import_module(f"bikecollect.app.pages.{name}").page()

@@ -1,4 +1,4 @@
-"""How the app is served: for everybody or not, below a path, in a frame."""
+"""The mode of serving the app: public or not, below a path, in a frame."""
 
 import os
 
@@ -11,7 +11,7 @@ BASE_PATH = "BIKECOLLECT_APP_BASE_PATH"
 
 
 def is_public() -> bool:
-    """Return whether visitors see neither paths nor the disk nor messages of errors."""
+    """Return whether paths, disk usage and error messages are hidden from visitors."""
     return bool(os.environ.get(PUBLIC))
 
 
@@ -21,5 +21,5 @@ def base_path() -> str:
 
 
 def is_embedded() -> bool:
-    """Return whether the page is a figure within a page of another site."""
+    """Return whether the page is embedded as a figure in a page of another site."""
     return st.context.is_embedded is True

@@ -50,7 +50,7 @@ HEADERS = {
 def serve(host: str, port: int, names: Iterable[str]) -> None:
     """Serve the app at *host* and *port* until a signal ends it.
 
-    *names* are more host names for which requests are allowed.
+    *names* are additional host names for which requests are allowed.
     """
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     policy = (
@@ -59,7 +59,7 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
         FRAMED_BY_ALL if mode.is_public() else FRAMED_BY_OWN,
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
-    # Otherwise a first request for /city runs the file pages/city.py, which is empty.
+    # Otherwise a first request for /city would run pages/city.py as a script.
     PagesManager.uses_pages_directory = False
     known = known_names(host, names)
     guard = Middleware(RequestGuard, known=known, proxies=plain(names), policy=policy)
@@ -112,8 +112,8 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
 class RequestGuard:
     """Allows reading requests of the app's own pages, and adds `HEADERS`.
 
-    A page of another site must not read the app or open its websocket, neither by its
-    own name nor by a name that it points here (DNS rebinding).
+    Pages of other sites must not read the app or open its websocket, neither under its
+    own name nor under a name of theirs that resolves to it (DNS rebinding).
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class RequestGuard:
             return "unknown host name; to allow it: bikecollect app --allow-host NAME"
         origin = headers.get("origin")
         if origin is not None and not is_own(origin, host, self._proxies):
-            return "a page of another site may not ask the app"
+            return "requests from pages of other sites are not allowed"
         return ""
 
     def _secured(
@@ -197,7 +197,7 @@ def _refused(why: str) -> ASGIApp:
 def is_known(host: str, names: frozenset[str]) -> bool:
     """Return whether *host*, a Host header, cannot be the domain of an attacker.
 
-    An address or a name without a dot (localhost) cannot be a domain of others.
+    That is the case for *names*, addresses, and names without a dot (localhost).
 
     >>> names = frozenset({"a.org"})
     >>> [is_known(host, names) for host in ("[::1]:80", "pi", "a.org", "b.org")]
@@ -239,5 +239,5 @@ def known_names(host: str, names: Iterable[str]) -> frozenset[str]:
 
 
 def plain(names: Iterable[str]) -> frozenset[str]:
-    """Return *names* for comparing: in lower case, without a final dot."""
+    """Return *names* for comparison: in lower case, without a final dot."""
     return frozenset(name.lower().rstrip(".") for name in names)

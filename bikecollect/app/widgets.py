@@ -1,4 +1,4 @@
-"""Parts that pages share: inputs, and figures with their basis and their data."""
+"""Widgets that pages share: inputs, and figures with their basis and their data."""
 
 import logging
 import re
@@ -41,16 +41,17 @@ p.source a {color: inherit}
 }
 </style>"""
 UNREADABLE = "The data cannot be read at the moment."
-"""The text that visitors of a public app see in place of an error."""
+"""The text that visitors of a public app see instead of an error."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
 TRAIL = timedelta(days=TRAIL_DAYS)
 COUNT = ".1f"
 """The number format of a mean number of bikes."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
-"""Where to break addresses, emoji, icons and colours, which work even if escaped."""
+"""The positions at which a joiner disables addresses, emoji, icons and colours, which
+work even if escaped."""
 SIGNS = re.compile(r"[\\`*_{}\[\]()#!|<>&~$:^@]|^[-+=]")
-"""The special characters of Markdown and Streamlit, some at the beginning only."""
+"""The special characters of Markdown and Streamlit, some only at the beginning."""
 ColumnConfig = Any
 HOUR_TIPS = {
     "weekday": ("day", ""),
@@ -93,7 +94,7 @@ def days(name: str) -> tuple[date, date]:
 def last_day(name: str) -> date:
     """Return the last day of ranges: today, so that a current outage counts.
 
-    Of a system that has had no run for a month, the newest day with data.
+    For a system without a run for a month, it is the newest day with data.
     """
     newest, today = days(name)[1], data_service().today(name)
     return today if newest <= today <= newest + TRAIL else newest
@@ -107,7 +108,7 @@ def views(known: dict[str, Any]) -> str:
 def segments(title: str, key: str, options: Sequence[str]) -> str:
     """Return one of *options*, chosen by the user; *key* is its name in the address.
 
-    A choice is a step in the browser's history.
+    Each choice is a step in the browser's history.
     """
     requested = st.query_params.get(key)
     current = requested if requested and requested in options else options[0]
@@ -129,8 +130,8 @@ def segments(title: str, key: str, options: Sequence[str]) -> str:
 def fresh(key: str, current: str) -> str:
     """Return a key for a widget that shows *current*.
 
-    It is a new one whenever that was changed elsewhere, such as by the browser's Back:
-    the widget would show what was chosen last.
+    The key changes if *current* was changed elsewhere, such as by the browser's Back:
+    otherwise the widget would show the last choice.
     """
     value, number = st.session_state.get(f"shown-{key}", (current, 0))
     if value != current:
@@ -140,7 +141,7 @@ def fresh(key: str, current: str) -> str:
 
 
 def showing(key: str, chosen: str) -> None:
-    """Note that the widget of `fresh` shows what the user has *chosen* in it."""
+    """Note that the widget of `fresh` shows *chosen*, the user's choice."""
     _, number = st.session_state[f"shown-{key}"]
     st.session_state[f"shown-{key}"] = (chosen, number)
 
@@ -187,12 +188,12 @@ def day(title: str, key: str, default: date, known: Span) -> date:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return *count* with its *noun*, in the plural unless it is one."""
+    """Return *count* and *noun*, in the plural unless *count* is 1."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def basis(seen: float, expected: float, unit: str = "slots") -> str:
-    """Return the basis of a figure: the data seen of those expected."""
+    """Return the basis of a figure: the numbers of data seen and expected."""
     share = percent(seen / expected) if expected else percent(None)
     return f"Basis: {seen:,.0f} of {expected:,.0f} expected {unit} were seen ({share})."
 
@@ -241,10 +242,10 @@ def foot(
 
 
 def disarmed_csv(table: pd.DataFrame) -> str:
-    """Return *table* as CSV without cells that a spreadsheet takes for formulas.
+    """Return *table* as CSV without cells that a spreadsheet would run as formulas.
 
-    A download is often opened in a spreadsheet; `bikecollect export` leaves texts
-    unchanged.
+    A download is often opened in a spreadsheet. (`bikecollect export` does not change
+    texts.)
     """
     cells = table.select_dtypes(exclude="number").map(_disarmed)
     return table.assign(**cells).to_csv(index=False)
@@ -276,8 +277,8 @@ def time_column(title: str, help_: str = "") -> ColumnConfig:
 def plain(text: str) -> str:
     r"""Return the untrusted *text* as Markdown that only shows it.
 
-    All special characters are escaped. Addresses and icons work even so: an invisible
-    joiner breaks them.
+    All special characters are escaped. Addresses and icons would work even so, and are
+    disabled by an invisible joiner.
 
     >>> print(plain("![x](y) <b> 1. *z*"))
     \!\[x\]\(y\) \<b\> 1. \*z\*
@@ -285,4 +286,4 @@ def plain(text: str) -> str:
     True
     """
     escaped = SIGNS.sub(r"\\\g<0>", JOINTS.sub("\u2060", visible(text)))
-    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # a list would begin
+    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # or a list would begin

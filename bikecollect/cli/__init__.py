@@ -52,13 +52,13 @@ COMMANDS = {
     "demo": "Collect a whole day from a simulated city, without any network.",
     "simulate": "Serve a simulated city as a live feed on this machine.",
 }
-"""The commands in the order of their use, each with the first sentence of its help."""
+"""The commands in the order of typical use, with the first sentence of their help."""
 
 
 class LazyGroup(click.Group):
     """A group that imports the module of a command only when the command is used.
 
-    So the module of a command may import at its top everything that it needs.
+    Therefore these modules may import everything that they need at their top.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Let the help of each command fit a terminal narrower than 80 columns."""
+        """Make the help of commands fit a terminal narrower than 80 columns."""
         if (width := columns()) < WIDTH:
             extra.setdefault("terminal_width", width - 1)
         return super().make_context(info_name, args, parent, **extra)
@@ -151,7 +151,7 @@ def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None
     "--verbose",
     count=True,
     is_eager=True,
-    help="Print what is done; twice: tracebacks, too.",
+    help="Print progress; twice: tracebacks, too.",
 )
 @click.option(
     "--log-format",

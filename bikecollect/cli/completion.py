@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
 MOST = 200
-"""Stations that are offered: more would not help."""
+"""Maximum stations that are offered."""
 
 
 def complete_system(
@@ -100,7 +100,7 @@ def _chosen(ctx: click.Context, settings: "Settings") -> list[str]:
 
 
 def _settings(ctx: click.Context) -> "Settings | None":
-    """Return the settings; None if there are none that can be read."""
+    """Return the settings, None if they cannot be read."""
     from bikecollect.core.errors import BikecollectError  # only for a Tab
     from bikecollect.setup.loader import load
 
@@ -112,4 +112,4 @@ def _settings(ctx: click.Context) -> "Settings | None":
 systems_argument = click.argument(
     "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
 )
-"""Argument of the commands for some systems of the settings, or all."""
+"""The argument of commands for some systems of the settings, or all."""

@@ -1,4 +1,4 @@
-"""Commands over several systems: one that cannot be read is skipped."""
+"""Commands for several systems: skip those that cannot be read."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,9 +30,9 @@ class Attempts:
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
-        """Report on stderr that the system *name* is skipped if its work fails.
+        """Report on stderr that the system *name* is skipped, if the context fails.
 
-        The error is raised if it is the only system, or not one of its folder.
+        The error is raised if it is the only system, or does not concern its folder.
         """
         try:
             yield
@@ -48,7 +48,7 @@ class Attempts:
 class SkippedDays:
     """Notes each skipped day from *since* to before *until*, for `warn`.
 
-    *code* is 0 if nothing was skipped but removed files that a run has reported.
+    *code* is 0 if only removed files were skipped that a run has reported.
     """
 
     since: str = FIRST_DAY
@@ -91,7 +91,7 @@ def viewed(
 ) -> tuple[Path, list[ViewedSystem], ExitCode]:
     """Return the folder and the systems to view, here or in the *mirror*.
 
-    Only *tables* are needed of the mirror.
+    Of the mirror, only *tables* are downloaded.
     """
     if not mirror:
         return settings.data, *readable(settings, names)

@@ -78,7 +78,7 @@ EXAMPLES = {
         "bikecollect simulate --port 8080 --stations 50",
     ),
 }
-"""Two calls of each command, by its name."""
+"""Two examples of each command, by its name."""
 
 
 def epilog(name: str) -> str:

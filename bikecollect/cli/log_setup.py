@@ -14,7 +14,7 @@ from bikecollect.core.text import visible
 
 T = TypeVar("T")
 FEW_COLUMNS = 80
-"""The width of a terminal that does not say it."""
+"""The columns of a terminal whose width is unknown."""
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -26,9 +26,9 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class _Progress(_Quiet):
-    """A handler for a person: progress is a line that the next message replaces.
+    """A handler for a terminal: the next message replaces a line of progress.
 
-    Besides warnings it shows how each successful run ended.
+    It shows warnings, and the end of each successful run.
     """
 
     _has_progress = False
@@ -41,7 +41,7 @@ class _Progress(_Quiet):
         return is_shown or getattr(record, "progress", False)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*, in place of the progress shown before."""
+        """Write *record*, replacing the progress shown before."""
         if not getattr(record, "progress", False):
             self.show("")
             super().emit(record)
@@ -51,7 +51,7 @@ class _Progress(_Quiet):
         self.show(prefix + _safe(record.getMessage()))
 
     def show(self, text: str) -> None:
-        """Write *text* over the progress shown before; empty only removes that."""
+        """Write *text* over the progress shown before; an empty one only removes it."""
         if not text and not self._has_progress:
             return
         columns = FEW_COLUMNS
@@ -64,7 +64,7 @@ class _Progress(_Quiet):
 
 
 def show_progress(text: str) -> None:
-    """Show *text* on a terminal until the next message; empty removes it."""
+    """Show *text* on a terminal until the next message; an empty text removes it."""
     for handler in logging.getLogger("bikecollect").handlers:
         if isinstance(handler, _Progress):
             handler.show(text)
@@ -81,7 +81,7 @@ def progress(text: str) -> Iterator[None]:
 
 
 def awaited(results: Iterable[T], text: str) -> Iterator[T]:
-    """Yield *results*; show *text* and their number while the next one is awaited."""
+    """Yield *results*; show *text* and their number while waiting for the next one."""
     iterator, number = iter(results), 0
     while True:
         counted = f"{text} ({number} so far) ..." if number else f"{text} ..."
@@ -107,8 +107,8 @@ def _safe(text: str) -> str:
 def set_up(verbose: int, form: str) -> None:
     """Log warnings and errors to stderr, and more with *verbose* 1 or 2.
 
-    What was mailed is skipped, as cron would mail it again, unless stderr is a
-    terminal. The loggers always pass lines of runs, for the log file.
+    Unless stderr is a terminal, messages that were mailed are skipped, because cron
+    would mail them again. Lines of runs are always passed on to the log file.
     """
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

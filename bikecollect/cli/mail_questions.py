@@ -28,17 +28,17 @@ def _optional(check: Callable[[str], str]) -> Callable[[str], str]:
 
 @dataclass
 class MailQuestions:
-    """Ask for the missing values of *mail*; a password is for *password_path*."""
+    """Asks for the missing values of *mail*; a password is for *password_path*."""
 
     mail: Mail
     password_path: Path
     password: str = ""
 
     def ask(self, missing: Sequence[str], *, attempt: bool) -> None:
-        """Ask for the *missing* keys; with *attempt*, offer a test mail.
+        """Ask for the *missing* keys; if *attempt*, offer a test mail.
 
         After a failed test mail the questions can be answered again. Raises Back to
-        return to the question before all of these.
+        return to the question before these.
         """
         questions_by_key = {
             "to": self._to,

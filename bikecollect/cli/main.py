@@ -1,4 +1,4 @@
-"""Run the command line; every error becomes one line on stderr and an exit code."""
+"""Run the command line; convert every error to a line on stderr and an exit code."""
 
 import io
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> int:
     except (click.ClickException, click.exceptions.Abort) as error:
         return _usage(error)
     except SystemExit:
-        return ExitCode.OK  # click reports a closed pipe in this way
+        return ExitCode.OK  # click's way to report a closed pipe
     except BikecollectError as error:
         complain(str(error))
         return error.exit_code
@@ -45,7 +45,7 @@ def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
 
 
 def _checked(code: int) -> int:
-    """Return *code*; a good code becomes 74 if a result could not be printed."""
+    """Return *code*, or 74 instead of 0 if a result could not be printed."""
     if Screen.lost is None:
         return code
     io_code = _io_error(Screen.lost)
@@ -54,7 +54,7 @@ def _checked(code: int) -> int:
 
 def _io_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
-        return ExitCode.OK  # the reader, `head` perhaps, closed the pipe
+        return ExitCode.OK  # the reader, such as `head`, closed the pipe
     what = error.filename or "cannot write the output"
     text = f"{what}: {error.strerror or error}"
     complain(message(text + resource_hint(text)))
@@ -62,7 +62,7 @@ def _io_error(error: OSError) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether *error* is Python's or DuckDB's for too little memory."""
+    """Return whether *error* is the out-of-memory error of Python or DuckDB."""
     return isinstance(error, MemoryError) or type(error).__name__ == DUCKDB_ERROR
 
 

@@ -1,4 +1,4 @@
-"""Copying to the mirror by `push` and `compact`: prints the steps, reports errors."""
+"""Copy to the mirror for `push` and `compact`: print the steps, report errors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from bikecollect.wiring.mirror import NO_MIRROR, MirrorCopying
 
 
 class Copied(NamedTuple):
-    """The exit code of copying, and the number of days that were copied."""
+    """The exit code, and the number of copied days."""
 
     code: ExitCode
     days: int
@@ -32,9 +32,8 @@ def copy_to_mirror(
 ) -> Copied:
     """Copy the archive of *names*, print the steps, report failures to people.
 
-    With *live*, the open days are copied instead.
-
-    Raises UsageError if no mirror is set. A missing library is reported, too.
+    If *live*, the open days are copied instead. Raises UsageError if no mirror is set.
+    A missing library is reported, too.
     """
     if not settings.archive.mirror:
         raise UsageError(NO_MIRROR)

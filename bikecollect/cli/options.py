@@ -30,10 +30,10 @@ shard_option = click.option(
     "--shard",
     default="",
     metavar="K/N",
-    help="Only share K of N of the systems: N machines with the same settings "
-    "collect each system once.",
+    help="Use only share K of N of the systems, so that N machines with the same "
+    "settings collect each system once.",
 )
-"""Option of the group, and of the commands that begin a share."""
+"""Option of the group, and of the commands that start the runs of a share."""
 mirror_option = click.option(
     "--mirror",
     is_flag=True,
@@ -55,14 +55,14 @@ client_secret_option = click.option(
 log = logging.getLogger(__name__)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
-"""The colours that our screens use; no other escape sequence reaches a terminal."""
+"""The colours that are used; no other escape sequence is printed on a terminal."""
 
 
 class Screen:
-    """State of printing: *redact* removes secrets from everything printed.
+    """The state of printing: *redact* removes secrets from everything printed.
 
-    *config* is the settings file named on the command line, and *shard* the share;
-    *lost* is the error with which a result could not be printed, None for none.
+    *config* is the settings file on the command line, *shard* the share; *lost* is the
+    error if a result could not be printed, else None.
     """
 
     redact: Redact = staticmethod(unredacted)
@@ -72,7 +72,7 @@ class Screen:
 
     @classmethod
     def person(cls, text: str) -> str:
-        """Return *text* without secrets, with commands as they are called here."""
+        """Return *text* without secrets, with commands in the form that works here."""
         return addressed(cls.redact(text))
 
 
@@ -91,7 +91,7 @@ class Shared:
     def settings_for_cron(self) -> "Settings":
         """Return the settings; a missing file is reported only on a terminal.
 
-        For commands that print nothing on success: cron would mail it every time.
+        It is for commands that print nothing on success: cron would mail every report.
         """
         is_terminal = sys.stderr is not None and sys.stderr.isatty()
         return self._settings(logging.WARNING if is_terminal else logging.INFO)
@@ -113,7 +113,7 @@ class Shared:
 def _in_shard(settings: "Settings", text: str, level: int) -> "Settings":
     """Return *settings* with the systems of the shard *text*; raises UsageError.
 
-    Without any, there is nothing to do: that is logged, and the command ends with 0.
+    If it has none, that is logged and the command ends with 0.
     """
     from bikecollect.collect.parallel.shard import Shard  # only with a shard
     from bikecollect.core.errors import UsageError
@@ -130,7 +130,7 @@ def _in_shard(settings: "Settings", text: str, level: int) -> "Settings":
 
 
 def _report_defaults(level: int) -> None:
-    """Log that there is no settings file, or that one in this folder is not read."""
+    """Log that there is no settings file, or that the one in this folder is unused."""
     from bikecollect.setup import program, settings_file  # not for --help
 
     if (path := settings_file.unused_local_file()) is None:
@@ -144,7 +144,7 @@ def _report_defaults(level: int) -> None:
 
 
 def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
-    """Return the option of a command that writes a folder; *what* is its help."""
+    """Return the option of a command that writes a folder; its help is *what*."""
     return click.option(
         "-o",
         "--output",
@@ -157,14 +157,14 @@ def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
 
 
 def called(path: Path) -> str:
-    """Return the command that calls this program with the settings file at *path*."""
+    """Return the command that runs this program with the settings file at *path*."""
     from bikecollect.setup import program  # only where it is printed
 
     return program.command_line(path, Path.cwd())
 
 
 def addressed(text: str) -> str:
-    """Return *text* with its commands as they work on this machine, by full paths."""
+    """Return *text* with its commands in the form that works here, with full paths."""
     if "bikecollect " not in text and "pip install" not in text:
         return text
     from bikecollect.setup import program, settings_file  # only where it is printed
@@ -178,7 +178,7 @@ def addressed(text: str) -> str:
 def output() -> TextIO:
     """Return standard output for data: UTF-8, line ends unchanged.
 
-    On a terminal control characters are escaped; else every byte is kept.
+    On a terminal control characters are escaped; elsewhere every byte is kept.
     """
     kind = _Terminal if os.isatty(1) else io.TextIOWrapper
     return kind(open(1, "wb", closefd=False), encoding="utf-8", newline="")
@@ -193,29 +193,29 @@ class _Terminal(io.TextIOWrapper):
 def say(text: str) -> None:
     """Print the result *text*; if that fails, the command ends with 74 (`main`).
 
-    The work itself continues. A closed pipe is not a failure. Secrets are removed and
-    control characters escaped, except our own colours.
+    The command itself continues. A closed pipe is not a failure. Secrets are removed
+    and control characters escaped, except our own colours.
     """
     _print(mention, text)
 
 
 def say_json(text: str) -> None:
-    """Print lines of JSON like `say`; only the texts in them are redacted."""
+    """Print lines of JSON like `say`; only texts in them are redacted."""
     _print(mention_json, text)
 
 
 def say_figures(text: str) -> bool:
-    """Print *text* like `say`, not redacted: it has only figures and names.
+    """Print *text*, which has only figures and names, like `say` without redaction.
 
-    Return whether it was printed.
+    Returns whether it was printed.
     """
     return _print(_echo, _shown(text))
 
 
 def emit(data: str) -> bool:
-    """Print *data* (CSV or HTML) like `say`; escaped only on a terminal.
+    """Print *data* (CSV or HTML) like `say`; escape it only on a terminal.
 
-    Return whether it was printed.
+    Returns whether it was printed.
     """
     return _print(_echo, visible(data, lines=True) if sys.stdout.isatty() else data)
 

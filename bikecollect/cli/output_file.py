@@ -1,7 +1,7 @@
-"""Files that a user names for a result: written aside, then put in place in one step.
+"""Output files: written aside, then renamed to the path that the user gave.
 
 An existing entry is never opened. A link is replaced and not followed, so that a
-planted link has no effect; a FIFO, a socket or a disk is refused.
+planted link has no effect; a FIFO, a socket or a block device is rejected.
 """
 
 import os
@@ -26,13 +26,13 @@ ENDINGS = {
     "pq": "parquet",
     "xlsx": "xlsx",
 }
-"""Formats of tables by the ending of a file's name."""
+"""Formats of tables by the extension of a file's name."""
 PLAIN = frozenset({"txt", "text", "dat", "out"})
 SHEETS = frozenset({"xlsx", "xls", "xlsm", "xlsb", "ods", "fods", "numbers"})
 PACKED = frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
 PART = re.compile(r"\.[0-9a-f]{8}\.part")
 NEW = 60.0
-"""Seconds in which an empty file aside may be a new one that is not locked yet."""
+"""Seconds for which an empty temporary file may be new and not locked yet."""
 FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,10 +52,10 @@ def text_file(fd: int) -> TextIO:
 def placed(path: Path, mode: int = 0) -> Iterator[int]:
     """Yield a descriptor; its content appears at *path* when it is complete.
 
-    Where the block raises, *path* is as it was. With *mode* the file gets these
-    permissions, else those that it had. Streams (``-``, ``/dev/stdout``, ``/dev/fd/3``)
-    and character devices are written to as they are. Raises UsageError where *path*
-    is a FIFO or the like, StorageError where it cannot be made.
+    If the context raises, *path* is unchanged. The file gets the permissions *mode*; if
+    that is 0, those of the existing file. Streams (``-``, ``/dev/stdout``,
+    ``/dev/fd/3``) and character devices are written to directly. Raises UsageError if
+    *path* is a FIFO or the like, StorageError if it cannot be created.
     """
     direct = _stream(path)
     if direct is not None:
@@ -100,9 +100,9 @@ def _stream(path: Path) -> int | None:
 
 
 def _aside(path: Path, mode: int) -> tuple[Path, int]:
-    """Make a new file beside *path*; return it, held by a lock until it is closed."""
+    """Create a file beside *path*; return path and descriptor, locked until closed."""
     if not path.parent.is_dir():
-        raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
+        raise StorageError(f"cannot write {path}: no such folder: {path.parent}")
     aside = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     try:
         _sweep(path)
@@ -117,7 +117,7 @@ def _aside(path: Path, mode: int) -> tuple[Path, int]:
 
 
 def _permissions(path: Path, new: int) -> int:
-    """Return what *path* allows, where it is a file; else what a *new* one does."""
+    """Return the permissions of the file *path*, or *new* if it does not exist."""
     with suppress(FileNotFoundError):
         there = path.lstat().st_mode
         if stat.S_ISREG(there):
@@ -126,7 +126,7 @@ def _permissions(path: Path, new: int) -> int:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the files of killed calls beside *path*: their locks are free."""
+    """Remove temporary files of killed calls beside *path*, which are not locked."""
     begin = f".{path.name[:200]}"
     for old in path.parent.iterdir():
         if old.name.startswith(begin) and PART.fullmatch(old.name[len(begin) :]):
@@ -159,10 +159,10 @@ def is_stream(path: Path) -> bool:
 
 
 def format_of(output: Path | None, default: str) -> str:
-    """Return the format that *output* is named after, *default* where it is none.
+    """Return the format given by the extension of *output*, *default* if it has none.
 
-    Raises UsageError for an ending of something else: another program that opens the
-    file would not find that in it.
+    Raises UsageError for the extension of another format, which the file would not
+    have.
 
     >>> format_of(Path("out.pq"), "csv"), format_of(Path("out"), "csv")
     ('parquet', 'csv')
@@ -176,7 +176,7 @@ def format_of(output: Path | None, default: str) -> str:
 
 
 def refuse_misnamed(output: Path | None, form: str = "") -> None:
-    """Raise UsageError if *output* is named like a workbook or an archive.
+    """Raise UsageError if *output* has the extension of a workbook or an archive.
 
     *form* is the format that is written.
     """

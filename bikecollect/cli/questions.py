@@ -46,9 +46,9 @@ def confirm(text: str, *, default: bool = True) -> bool:
 
 
 def ask_in_order(steps: Sequence[Callable[[], None]]) -> None:
-    """Run *steps* in order; one that raises Back returns to the previous step.
+    """Run *steps* in order; if one raises Back, return to the previous step.
 
-    Back of the first step is raised to the caller.
+    If the first step raises Back, the caller gets it.
     """
     index = 0
     while index < len(steps):

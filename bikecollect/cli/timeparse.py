@@ -17,7 +17,7 @@ UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def moment(text: str, zone: ZoneInfo, now: float) -> float:
-    """Return the time that *text* names, in epoch seconds.
+    """Return the time *text* in epoch seconds.
 
     *text* is an ISO 8601 day or time (in *zone* if it has no offset), a time of day
     (its latest occurrence), or a duration before now: 30min, 24h, 7d, 2w. A time before
@@ -51,8 +51,8 @@ def days(
 ) -> tuple[str, str]:
     """Return the first day of a range of days, and the day after its last.
 
-    Both *since* and *until* are in the range; None stands for no bound. Raises
-    UsageError if the range is empty.
+    Both *since* and *until* are in the range; None means no limit. Raises UsageError if
+    the range is empty.
 
     >>> days("1970-01-02T23:00", "1970-01-03", ZoneInfo("Asia/Taipei"), 0)
     ('1970-01-02', '1970-01-04')
@@ -70,8 +70,8 @@ def slots(
 ) -> tuple[Slot | None, Slot | None]:
     """Return the first second of a range of slots, and the end of the range.
 
-    A day given as *until* is in the range, a time is its end. Raises UsageError if the
-    range is empty.
+    If *until* is a day, it is in the range; if it is a time, it is the end. Raises
+    UsageError if the range is empty.
 
     >>> slots("1970-01-01", "1970-01-02", ZoneInfo("UTC"), 0)
     (0, 172800)

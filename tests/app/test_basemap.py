@@ -101,7 +101,7 @@ FEATURE = {"type": "Feature", "properties": {}}
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ([1, 2], "not GeoJSON: it has no object at its top"),
+        ([1, 2], "not GeoJSON: the top-level value is not an object"),
         ({"type": "Topology", "objects": {}}, "TopoJSON cannot be read"),
         ({"a": 1}, 'not GeoJSON: its type is "None"'),
         (collection(), "nothing to draw: no line and no area"),
@@ -126,7 +126,7 @@ FEATURE = {"type": "Feature", "properties": {}}
         ),
         (
             collection(({}, "LineString", [[25.0, 81.5], [25.1, 81.5]])),
-            "nothing of it is in the city",
+            "no shape is in the city",
         ),
         (collection(({}, "LineString", ["x", "y"])), "is not [number, number]"),
         (collection(({}, "LineString", 7)), "not lists of numbers"),
@@ -380,7 +380,7 @@ def test_tiles_without_the_extra_name_it(config: Path, tmp_path: Path) -> None:
     )
 
     assert process.returncode == 69
-    assert "PMTiles need the extra basemap; run: " in process.stderr
+    assert "PMTiles require the extra basemap; run: " in process.stderr
 
 
 COLOUR = """([lat, lon]) => {

@@ -262,7 +262,7 @@ def test_a_page_ends_with_the_source_and_the_licence(opened: Visit) -> None:
     source = opened.page.locator("p.source")
 
     api.expect(source).to_contain_text("Data: 127.0.0.1.")
-    api.expect(source).to_contain_text("The licence of the data is not known here")
+    api.expect(source).to_contain_text("The licence of the data is unknown")
 
 
 def test_the_app_wrote_nothing_to_the_data(

@@ -308,7 +308,7 @@ def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> 
     app = show("city", view="Rankings")
 
     assert list(app.dataframe[0].value["station_id"]) == ["c", "a", "b"]
-    assert "2 stations left out" in said(app)
+    assert "2 stations not ranked" in said(app)
 
 
 def test_days_without_a_run_count_up_to_now(show: Show, world: World) -> None:

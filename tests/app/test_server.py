@@ -169,4 +169,4 @@ def test_listening_for_everyone_prints_a_warning(host: str, *, told: bool) -> No
 
     assert process.returncode == 64
     assert f"cannot listen on {host}" in process.stderr
-    assert ("warning: the app answers everyone" in process.stderr) is told
+    assert ("warning: everyone who can reach this machine" in process.stderr) is told

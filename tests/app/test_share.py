@@ -132,7 +132,7 @@ def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
     """A station that was seen too rarely is not ranked."""
     text = (pages / "rankings.html").read_text("utf-8")
 
-    assert "Left out are stations seen half as often" in text
+    assert "Not ranked are stations seen half as often" in text
     assert re.search(r"<td class=\"n\">\d+ of \d+</td>", text)
     assert re.search(r"Minimum basis: \d+ slots seen. Ranked are \d+ of 30", text)
 
@@ -194,7 +194,7 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
 
     assert "the licence of the data is unknown" in output
     page = (tmp_path / "out/index.html").read_text("utf-8")
-    assert "licence of the data is not known here" in page
+    assert "licence of the data is unknown" in page
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(

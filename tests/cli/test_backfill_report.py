@@ -238,7 +238,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
         up = bikecollect(*command)
 
     assert (down.returncode, up.returncode) == (0, 0)
-    assert "stays in the outbox" in down.stderr
+    assert "waits in the outbox" in down.stderr
     assert len(waiting) == 1
     (subject, *_) = mail.subjects()
     assert subject == "coverage: city 62.5 %"

@@ -265,7 +265,7 @@ def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
     process = answer(config, f"export -o {tmp_path / 'no/such/rows.csv'}")
 
     assert process.returncode == 74
-    assert "there is no folder" in process.stderr
+    assert "no such folder" in process.stderr
     assert not (tmp_path / "no").exists()
 
 

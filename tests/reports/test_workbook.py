@@ -162,5 +162,5 @@ def test_a_missing_library_is_named(config: Path, tmp_path: Path) -> None:
     )
 
     assert process.returncode == 69
-    assert "a workbook needs XlsxWriter; run: " in process.stderr
+    assert "a workbook requires XlsxWriter; run: " in process.stderr
     assert path.read_text(encoding="utf-8") == "mine"

@@ -1,1 +1,1 @@
-"""A basemap of the user: read from a file, fitted to the city, kept beside its data."""
+"""A user's basemap: read from a file, fitted to the city, and kept beside its data."""

@@ -1,4 +1,4 @@
-"""The basemap in the folder of a system: written in one step, read with care."""
+"""The basemap in the folder of a system: create, write and read it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from bikecollect.storage.ledger_reader import History
 NAME = "basemap.json"
 """The file in the folder of a system."""
 LARGEST = 32 << 20
-"""Bytes of a GeoJSON file that is read."""
+"""Maximum bytes of a GeoJSON file."""
 MOST_KEPT = 4 << 20
 LONGEST = 200
 PLACES = "SELECT lon, lat FROM stations WHERE lon IS NOT NULL AND lat IS NOT NULL"
@@ -36,14 +36,15 @@ class Basemap:
     source: str = ""
 
     def packed(self) -> str:
-        """Return it as a map takes it."""
+        """Return the basemap in the form that a map takes."""
         return fitting.packed(self.fitted, self.attribution)
 
 
 def read_source(path: Path, stations: Sequence[Point], attribution: str) -> Basemap:
     """Return a basemap from the GeoJSON or PMTiles file *path*, fitted to *stations*.
 
-    Without *attribution* that of the file is used. Raises UsageError, NotInstalled.
+    An empty *attribution* is replaced by that of the file. Raises UsageError,
+    NotInstalled.
     """
     bounds = fitting.bounds_of(stations)
     try:
@@ -58,7 +59,7 @@ def read_source(path: Path, stations: Sequence[Point], attribution: str) -> Base
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     if not shapes:
-        raise UsageError(f"{path}: it has no vector tiles with lines or areas here")
+        raise UsageError(f"{path}: no vector tiles with lines or areas in the city")
     fitted = fitting.fit(shapes, bounds, str(path))
     credit = message(attribution or _plain(credit))[:LONGEST]
     return Basemap(fitted, credit, path.name)
@@ -82,7 +83,7 @@ def _check_size(data: bytes, path: Path) -> None:
 
 
 def _plain(html: str) -> str:
-    """Return the text of *html*, as metadata of tiles have it."""
+    """Return the text in *html*, a value of the metadata of tiles."""
     import re
     from html import unescape
 
@@ -164,7 +165,7 @@ def _basemap(value: Mapping[str, Any]) -> Basemap:
 
 
 def packed_of(folder: Path) -> str:
-    """Return the basemap of the system's *folder* as a map takes it; "" without one.
+    """Return the basemap of the system's *folder* for a map, "" if there is none.
 
     A damaged one is not drawn; `load` reports it.
     """

@@ -1,4 +1,4 @@
-"""Classes of shapes, by the properties that OpenStreetMap and tiles of it have."""
+"""Classes of shapes, by the properties of OpenStreetMap and of its tiles."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -79,7 +79,7 @@ def _area_class(tags: Mapping[str, str], words: set[str], own: set[str]) -> str 
         return GREEN
     if words & LANDS or "land" in tags.get("place", ""):
         return LAND
-    # A square that is part of a street.
+    # A square is drawn as part of a street.
     return None if "highway" in tags or words & ROADS else AREA
 
 

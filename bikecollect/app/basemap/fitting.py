@@ -1,4 +1,4 @@
-"""Fits shapes to a city and to the size that a page can carry."""
+"""Fit shapes to a city and to the size of a page."""
 
 import json
 import zlib
@@ -13,28 +13,29 @@ from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridde
 from bikecollect.core.errors import UsageError
 
 MOST_BYTES = 40_000
-"""Characters of a packed basemap: a page with 1,700 stations stays below 400 kB."""
+"""Maximum characters of a packed basemap: with it, a page of 1,700 stations has less
+than 400 kB."""
 TOLERANCES = (2.0, 4.0, 8.0, 15.0, 25.0)
-"""Metres by which a line may be moved: the first that is small enough is used."""
+"""Metres by which lines may be simplified: the first value that is enough is used."""
 DROPPED: tuple[Collection[str], ...] = ((), (MINOR, LINE), (MINOR, LINE, AREA, RAIL))
-"""Classes that are left out, if simpler lines are not enough."""
+"""Classes that are dropped if simpler lines are not enough."""
 OUTLIERS = 0.002
 FEWEST_METRES = 2_000.0
 AROUND, WIDE, HIGH = 1.4, 4.0, 1.4
-"""Width and height of a basemap, compared with those of the stations: maps are wide."""
+"""Factors of the stations' extent: around them, and up to the shape of wide maps."""
 FINE = (MINOR, LINE, AREA, BORDER)
-"""Classes that are kept near the stations only."""
+"""Classes that are kept only near the stations."""
 DEGREE = 111_195.0
 Steps = list[int]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Shapes that fit a page: by class, in steps from *origin* (longitude, latitude).
+    """Shapes that fit a page, by class; *origin* is a longitude and latitude.
 
-    Each is a list of steps east and north, the first from the origin and each other
-    from the point before. They are simplified to *metres*, and lack the classes
-    *left_out*.
+    A shape is a list of steps east and north, the first from *origin*, the others from
+    the previous point. Lines are simplified to *metres*; the classes *left_out* were
+    dropped.
     """
 
     origin: Point
@@ -44,7 +45,7 @@ class Fitted:
 
     @property
     def count(self) -> int:
-        """The number of its lines and rings."""
+        """The number of lines and rings."""
         return sum(map(len, self.shapes.values()))
 
 
@@ -78,8 +79,7 @@ def _ends(values: Sequence[float], cut: int) -> tuple[float, float]:
 def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
     """Return *shapes* within *bounds*, as detailed as a page can carry.
 
-    Raises UsageError, which begins with *name*, if nothing of them is there, or if they
-    are too many.
+    Raises UsageError, which begins with *name*, if there are none or too many.
     """
     shapes = list(shapes)
     near = _near(bounds)
@@ -88,9 +88,7 @@ def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
         *clipped([shape for shape in shapes if shape.kind in FINE], near),
     ]
     if not inside:
-        raise UsageError(
-            f"{name}: nothing of it is in the city: {_where(shapes, bounds)}"
-        )
+        raise UsageError(f"{name}: no shape is in the city: {_where(shapes, bounds)}")
     origin = bounds.west, bounds.south
     for left_out in DROPPED:
         some = [shape for shape in inside if shape.kind not in left_out]
@@ -139,10 +137,10 @@ def _steps(points: Sequence[tuple[int, int]]) -> Steps:
 
 
 def _where(shapes: Sequence[Shape], bounds: Bounds) -> str:
-    """Say where *shapes* and the stations are, and whether x and y are exchanged."""
+    """Describe where *shapes* and the stations are, and whether x and y are swapped."""
     x, y = shapes[0].points[0]
     lon, lat = bounds.centre
-    text = f"it lies around {y:.3f}, {x:.3f}; the stations around {lat:.3f}, {lon:.3f}"
+    text = f"shapes are near {y:.3f}, {x:.3f}, stations near {lat:.3f}, {lon:.3f}"
     exchanged = (
         shape._replace(points=[(b, a) for a, b in shape.points]) for shape in shapes
     )
@@ -152,7 +150,7 @@ def _where(shapes: Sequence[Shape], bounds: Bounds) -> str:
 
 
 def packed(fitted: Fitted, attribution: str = "") -> str:
-    """Return *fitted* as a map takes it: JSON, deflated, in base64."""
+    """Return *fitted* in the form that a map takes: JSON, deflated, in base64."""
     value: dict[str, Any] = {
         "origin": fitted.origin,
         "shapes": fitted.shapes,

@@ -1,4 +1,4 @@
-"""Reads the shapes of a GeoJSON file (RFC 7946)."""
+"""Read the shapes of a GeoJSON file (RFC 7946)."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible
 
 DEGREES = re.compile(r"(CRS:?84|EPSG:{1,2}4326)$")
-"""The ends of names of systems with longitude and latitude on WGS 84."""
+"""The ends of names of reference systems with longitude and latitude on WGS 84."""
 CONVERT = "convert it with: ogr2ogr -t_srs EPSG:4326 -f GeoJSON new.geojson"
 PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
-"""Geometries with lines or rings, and how many lists their coordinates are in."""
+"""Geometries with lines or rings, and the depth of nested lists around these."""
 POINTS = ("Point", "MultiPoint")
 DEEPEST = 20
 EAST, POLE = 180, 90
@@ -25,8 +25,8 @@ LONGEST = 40
 def shapes_of(data: bytes, name: str) -> list[Shape]:
     """Return the lines and rings in *data*; errors begin with *name*.
 
-    Raises UsageError if it is not GeoJSON, has coordinates in another system, or
-    nothing that could be drawn.
+    Raises UsageError if it is not GeoJSON, has coordinates in another reference system,
+    or has nothing to draw.
     """
     document = _parsed(data, name)
     _check_type(document, name)
@@ -69,7 +69,7 @@ def _parsed(data: bytes, name: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise UsageError(f"{name}: not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise UsageError(f"{name}: not GeoJSON: it has no object at its top")
+        raise UsageError(f"{name}: not GeoJSON: the top-level value is not an object")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Shapes of a basemap: clipped to the city, simplified, in whole steps of a grid."""
+"""Shapes of a basemap: clip them to the city, simplify them, snap them to a grid."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ STEP = 1e-5
 METRES = 1.11
 """Metres of a step from south to north."""
 CORNERS = 3
-"""Points that an area has at least, and a line from which one can be left out."""
+"""Minimum points of an area, and of a line that can be simplified."""
 Point = tuple[float, float]
 Points = Sequence[Point]
 
@@ -39,11 +39,11 @@ class Bounds:
 
     @property
     def centre(self) -> Point:
-        """The longitude and latitude of its middle."""
+        """The longitude and latitude of the centre."""
         return (self.west + self.east) / 2, (self.south + self.north) / 2
 
     def touches(self, points: Points) -> bool:
-        """Return whether the box around *points* overlaps with this one."""
+        """Return whether the box around *points* overlaps this one."""
         box = box_of(points)
         return (
             box.west <= self.east
@@ -85,7 +85,10 @@ def _clipped_line(points: Points, bounds: Bounds) -> Iterator[Points]:
 
 
 def _segment(begin: Point, end: Point, bounds: Bounds) -> tuple[Point, Point] | None:
-    """Return the part of a line within *bounds* (Liang and Barsky), None if none is."""
+    """Return the part of a line within *bounds*, None if there is none.
+
+    Liang and Barsky's algorithm.
+    """
     (x, y), first, last = begin, 0.0, 1.0
     dx, dy = end[0] - x, end[1] - y
     for step, distance in (
@@ -109,7 +112,7 @@ def _segment(begin: Point, end: Point, bounds: Bounds) -> tuple[Point, Point] | 
 
 
 def _clipped_ring(points: Points, bounds: Bounds) -> Iterator[Points]:
-    """Yield the ring cut at each side of *bounds* (Sutherland and Hodgman)."""
+    """Yield the ring, clipped at each side of *bounds* (Sutherland and Hodgman)."""
     ring = list(points)
     for axis, limit, sign in (
         (0, bounds.west, 1),
@@ -139,7 +142,7 @@ def _cut(ring: Points, axis: int, limit: float, sign: int) -> list[Point]:
 def gridded(shape: Shape, origin: Point, metres: float) -> list[tuple[int, int]]:
     """Return *shape* in steps east and north of *origin*, simplified to *metres*.
 
-    It is empty if nothing of it is left. Outer rings turn left, inner ones right.
+    Empty if nothing is left. Outer rings turn left, inner ones right.
     """
     west, south = origin
     points = [
@@ -165,9 +168,9 @@ def _doubled_area(ring: Sequence[tuple[int, int]]) -> int:
 def _simplified(
     points: Sequence[tuple[int, int]], tolerance: float, shrink: float, *, is_ring: bool
 ) -> list[tuple[int, int]]:
-    """Return *points* without those nearer than *tolerance* to the line without them.
+    """Return *points* without those closer than *tolerance* to the simplified line.
 
-    By Douglas and Peucker; a ring keeps its first point and the farthest from it.
+    Douglas and Peucker's algorithm; a ring keeps its first point and the farthest one.
     """
     points = [
         point for n, point in enumerate(points) if n == 0 or point != points[n - 1]
@@ -194,7 +197,7 @@ def _simplified(
 def _farthest(
     points: Sequence[tuple[int, int]], first: int, last: int, shrink: float
 ) -> tuple[float, int]:
-    """Return the distance of the point that is farthest from a line, and its place."""
+    """Return the distance of the point farthest from a line, and its index."""
     (ax, ay), (bx, by) = points[first], points[last]
     dx, dy = (bx - ax) * shrink, by - ay
     length = dx * dx + dy * dy

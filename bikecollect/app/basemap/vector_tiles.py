@@ -1,4 +1,4 @@
-"""Reads the shapes of a city from vector tiles in a PMTiles file."""
+"""Read the shapes of a city from vector tiles in a PMTiles file."""
 
 import mmap
 import zlib
@@ -15,9 +15,9 @@ from bikecollect.core.errors import NotInstalled, UsageError
 MAGIC = b"PMTiles"
 VERSION = 3
 MOST_TILES = 64
-"""Tiles that are read: the deepest zoom at which the city has no more is used."""
+"""Maximum tiles that are read: the highest zoom with no more tiles is used."""
 LARGEST = 16 << 20
-"""Bytes of a tile, decompressed."""
+"""Maximum bytes of a decompressed tile."""
 GZIP = 31
 PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
 NORTHERNMOST = 85.05
@@ -31,7 +31,8 @@ def is_pmtiles(beginning: bytes) -> bool:
 def read_tiles(path: Path, bounds: Bounds) -> tuple[list[Shape], str]:
     """Return the shapes of the tiles within *bounds*, and the file's attribution.
 
-    Raises UsageError if it cannot be read, NotInstalled without the extra ``basemap``.
+    Raises UsageError if it cannot be read, NotInstalled if the extra ``basemap`` is
+    missing.
     """
     try:
         from mapbox_vector_tile import decode
@@ -39,7 +40,7 @@ def read_tiles(path: Path, bounds: Bounds) -> tuple[list[Shape], str]:
         from pmtiles.tile import Compression, TileType
     except ImportError as error:
         raise NotInstalled(
-            "PMTiles need the extra basemap; run: pip install 'bikecollect[basemap]'"
+            "PMTiles require the extra basemap; run: pip install 'bikecollect[basemap]'"
         ) from error
     with _mapped(path) as get_bytes:
         _check_version(get_bytes(0, len(MAGIC) + 1), path)
@@ -67,7 +68,7 @@ def read_tiles(path: Path, bounds: Bounds) -> tuple[list[Shape], str]:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[Callable[[int, int], bytes]]:
-    """Yield a function that returns bytes of *path*, by their offset and number."""
+    """Yield a function that returns bytes of *path*, given their offset and number."""
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -144,7 +145,7 @@ def _shapes(layers: Mapping[str, Any], z: int, x: int, y: int) -> Iterator[Shape
 
 
 def _lines(value: Any, depth: int, *, is_area: bool) -> Iterator[tuple[int, Any]]:
-    """Yield each line in *value*, nested so deep, with its place in its polygon."""
+    """Yield each line in *value*, nested to *depth*, with its index in its polygon."""
     if depth == 0:
         yield 0, value
     elif depth == 1:

@@ -10,7 +10,7 @@ from bikecollect.app.charts.encodings import BLUE, Tips, time_axis, tooltips
 def over_time(
     x: str, y: str, colours: Mapping[str, str], *, title: str, kind: str, tips: Tips
 ) -> alt.Chart:
-    """Return thin bars over time, coloured by the column *kind*."""
+    """Return narrow bars over time, coloured by the column *kind*."""
     colour = alt.Color(
         kind,
         type="nominal",

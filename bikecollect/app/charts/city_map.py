@@ -25,8 +25,7 @@ HTML = '<div class="city"></div>'
 class Picked(NamedTuple):
     """The station picked on a map, or the point as "lat, lon"; empty if none.
 
-    *at* is the slot that the slider shows, *open* the station whose page is to be
-    opened.
+    *at* is the slot shown by the slider, *open* the station whose page is to be opened.
     """
 
     station: str | None = None

@@ -21,12 +21,12 @@ SCRIPTS = (
 
 
 def station_data(places: Iterable[MapStation]) -> list[list[Any]]:
-    """Return *places* as the map takes them."""
+    """Return *places* in the form that the map takes."""
     return [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places]
 
 
 def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
-    """Return *film* as the map takes it, nothing for None."""
+    """Return *film* in the form that the map takes, empty for None."""
     if film is None:
         return {}
     return {
@@ -45,7 +45,7 @@ def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def scripts() -> str:
-    """Return the map's scripts, without what fits them into a page."""
+    """Return the map's scripts, without the part that mounts them on a page."""
     folder = files(__package__)
     return "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS)
 

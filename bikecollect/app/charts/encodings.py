@@ -1,4 +1,4 @@
-"""Colours, axes and tooltips that the charts share, readable without telling hues.
+"""Colours, axes and tooltips that charts share; colour-blind readers can tell them.
 
 Colours are those of Okabe and Ito (2008, "Color Universal Design") for kinds, and
 viridis (Smith and van der Walt, 2015) for amounts.
@@ -16,7 +16,7 @@ DAY_OR_TIME = (
     "timeFormat(datum.value, hours(datum.value) === 0"
     " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')"
 )
-"""The label of a tick: the day at midnight, else the time."""
+"""The expression for the label of a tick: the day at midnight, else the time."""
 Chart = alt.Chart | alt.LayerChart
 Tips = Mapping[str, tuple[str, str]]
 """The tooltip of a chart: the title and the number format of each column."""
@@ -29,7 +29,7 @@ def time_axis(column: str) -> alt.X:
 
 
 def tooltips(tips: Tips) -> list[alt.Tooltip]:
-    """Return the tooltips that *tips* describe."""
+    """Return the tooltips described by *tips*."""
     return [_tooltip(column, *tip) for column, tip in tips.items()]
 
 

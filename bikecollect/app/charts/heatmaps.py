@@ -13,7 +13,7 @@ MONTH = (
     "toNumber(slice(datum.value, 8)) <= 7"
     " ? timeFormat(toDate(datum.value + 'T12:00'), '%b') : ''"
 )
-"""The label of a week, named by its Monday: the month, if it is its first Monday."""
+"""The expression for the label of a Monday: the month if it is the first one in it."""
 CALENDAR_TIPS = {
     "day": ("day", ""),
     "share": ("coverage", ".1%"),
@@ -47,7 +47,7 @@ def week(
         alt.Chart(height=alt.Step(24))
         .mark_rect(stroke=None)
         .encode(
-            # Whole pixels: the background would show between the hours.
+            # Whole pixels: otherwise the background would show between the hours.
             x=alt.X("hour:O", title="hour of the day", axis=hours).scale(
                 domain=list(range(24)), round=True
             ),

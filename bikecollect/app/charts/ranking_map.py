@@ -1,4 +1,4 @@
-"""A small map of ranked stations among all others, as SVG: no script, no host."""
+"""A small map of ranked stations among all others, as SVG without scripts."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -15,7 +15,7 @@ OUTLIERS = 0.002
 class RankingMaps:
     """Maps of the *places* of all stations, by their ids.
 
-    The first one has all of them, the others refer to it: a page has them once.
+    The first map contains all stations, and the others on the page refer to it.
     """
 
     def __init__(self, places: Mapping[str, Place]) -> None:
@@ -62,7 +62,7 @@ class RankingMaps:
         return "".join(f"M{x:.0f} {y:.0f}h0" for x, y in map(self._at, self._places))
 
     def _marks(self, ranked: Sequence[str]) -> list[tuple[int, float, float]]:
-        """Return number, x and y of each of the *ranked* stations with a place."""
+        """Return number, x and y of the *ranked* stations whose place is known."""
         return [
             (number, *self._at(station))
             for number, station in enumerate(ranked, 1)
@@ -84,7 +84,7 @@ def _mark(number: int, x: float, y: float) -> str:
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest of *values* without a few outliers."""
+    """Return the lowest and the highest of *values*, without a few outliers."""
     ordered = sorted(values)
     cut = int(len(ordered) * OUTLIERS)
     return ordered[cut], ordered[len(ordered) - 1 - cut]

@@ -1,6 +1,6 @@
-"""Areas through the week: small charts with one scale, one element of the page.
+"""Areas through the week: small charts with one scale, in one element of the page.
 
-A chart of Altair for each area took the browser ten times as long.
+An Altair chart for each area takes the browser ten times as long.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def draw(
     domain: tuple[float, float],
     is_share: bool,
 ) -> None:
-    """Draw the values of each area by hour of the week; *domain* ends the scale.
+    """Draw the values of each area by hour of the week, on the scale *domain*.
 
     *title* names the values for screen readers.
     """
@@ -40,7 +40,7 @@ def draw(
 
 
 def scale_of(lowest: float, highest: float, least: float) -> tuple[float, float]:
-    """Return the ends of a scale for values that are not negative, *least* apart.
+    """Return the ends, at least *least* apart, of a scale for non-negative values.
 
     >>> scale_of(1.0, 1.0, 0.05), scale_of(0.0, 0.0, 1.0), scale_of(0.2, 0.9, 0.05)
     ((0.95, 1.0), (0.0, 1.0), (0.2, 0.9))

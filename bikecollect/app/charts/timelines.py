@@ -21,7 +21,7 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 """The dash patterns of the first to the fourth line."""
 EVENT_TIPS = {"old": ("before", ""), "new": ("after", "")}
 BREAK: Literal["break-paths-show-domains"] = "break-paths-show-domains"
-"""What a line does where its value is absent."""
+"""The treatment of absent values: the line is interrupted."""
 Bend = Literal["step-after", "linear"]
 
 
@@ -39,7 +39,7 @@ def lines(
 
     A line is interrupted where its value is absent. The background is shaded up to
     ``until`` where the column ``missing`` or ``closed`` is true. *between* are the
-    columns with the minimum and the maximum of the first of *series*; with *is_filled*
+    columns with the minimum and the maximum of the first of *series*; if *is_filled*,
     the area below the first is filled.
     """
     names, colours = zip(*series.values(), strict=True)
@@ -69,7 +69,7 @@ def band(*, unit: str, tips: Tips) -> alt.LayerChart:
     """Return a typical day: quartiles as a band, the median and one day as lines.
 
     Columns: ``time``, ``low``, ``mid``, ``high``, ``that_day`` and ``asked``, which is
-    false where that day has no slot.
+    false if that day has no slot.
     """
     x = time_axis("time").axis(format="%H:%M", tickCount=8)
     style = _line_style(("typical", "that day"), (BLUE, VERMILLION))
@@ -98,7 +98,7 @@ def band(*, unit: str, tips: Tips) -> alt.LayerChart:
 def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
     """Return events as points over time, from the first of *ends* to the last.
 
-    Columns: the time *x*, and *kind*, a word with its own row.
+    Columns: the time *x*, and *kind*, a word; each kind has a row.
     """
     domain = [alt.DateTime(year=d.year, month=d.month, date=d.day) for d in ends]
     tips = {x: ("since", "%Y-%m-%d %H:%M"), kind: ("what", "")} | EVENT_TIPS

@@ -29,7 +29,7 @@ MEASURES = {
     "free docks at a station": ("mean_docks", ".1f"),
 }
 LEAST = {".0%": 0.05, ".1f": 1.0}
-"""By a measure's number format: smaller differences of two periods are drawn pale."""
+"""By the number format of a measure, the difference below which colours are pale."""
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 WEEK = 7
@@ -46,7 +46,7 @@ def _measure() -> str:
 
 
 def _regions(name: str) -> list[str]:
-    """Return the areas as the reports call them, in English or not."""
+    """Return the areas by the names that the reports use."""
     texts = frames.texts(name).values()
     return sorted({about.region for about in texts if about.region})
 

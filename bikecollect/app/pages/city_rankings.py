@@ -1,4 +1,4 @@
-"""The rankings of the city page: stations in an order, the first ones on a map."""
+"""The rankings of the city page: a table of stations, with the first ones on a map."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,10 +15,10 @@ from bikecollect.app.queries.stations import Known
 
 STATION_SLOTS = "station slots"
 MAPPED = 15
-"""Stations of a ranking that are on its map."""
+"""Maximum stations of a ranking on its map."""
 MAP_WIDTH = 300
 OFTEN_UNCHANGED = 0.05
-"""The share of unchanged slots from which it is explained."""
+"""The share of unchanged slots from which an explanation is shown."""
 RANKED = {
     "name": st.column_config.TextColumn("station", width="medium"),
     "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
@@ -38,7 +38,7 @@ RANKED = {
 
 
 def view(name: str) -> None:
-    """Show the stations of the city *name* in an order, and the first on a map."""
+    """Show a ranking of the stations of *name*, and its first ones on a map."""
     when = widgets.span(name)
     order = widgets.segments("Order", "order", list(ORDERS))
     answer = frames.answer(name, "reliability", when)
@@ -64,7 +64,7 @@ def view(name: str) -> None:
     left_out = len(table) - len(ranked)
     text = (
         f"{widgets.summed(ranked, STATION_SLOTS)} {least_basis(rows_of(answer))} "
-        f"{widgets.counted(left_out, 'station')} left out: seen half as often as "
+        f"{widgets.counted(left_out, 'station')} not ranked: seen half as often as "
         "others or less, closed for half of the time or more, or never with a bike."
     )
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
@@ -80,7 +80,7 @@ def _draw_map(
 ) -> None:
     """Draw the *first* stations of an *order*, numbered, among all others.
 
-    *lacking* is the column whose lowest values lead, if any.
+    *lacking* is the column whose lowest values come first, if any.
     """
     places = {
         station.station_id: (station.lat, station.lon)

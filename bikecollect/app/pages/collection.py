@@ -1,4 +1,4 @@
-"""The page of the collection itself: status, runs, incidents, coverage and gaps."""
+"""The page about the collection: status, runs, incidents, coverage and gaps."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ COLOURS = dict(
     )
 )
 OPEN_DAYS = 3
-"""The number of newest days that are never archived yet."""
+"""Number of newest days that may not be archived yet."""
 
 
 def page() -> None:

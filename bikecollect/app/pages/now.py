@@ -19,7 +19,7 @@ from bikecollect.app.queries.stations import (
 from bikecollect.reports.runner import Answer
 
 MOST_DOTS = 10_000
-"""Vehicles on the map and in the table at most: a browser draws no more with ease."""
+"""Maximum vehicles on the map and in the table: with more a browser gets slow."""
 COLUMNS = {
     "station_id": st.column_config.TextColumn("id"),
     "name": st.column_config.TextColumn("station", width="medium"),
@@ -83,7 +83,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
 
 
 def _vehicles(name: str, vehicles: Answer) -> None:
-    """Draw the vehicles, a dot each."""
+    """Draw each vehicle as a dot."""
     st.header("Vehicles", anchor=False)
     dots = vehicle_dots(vehicles)
     city_map.draw(dots[:MOST_DOTS], key="vehicles-map", system=name, vehicles_only=True)
@@ -99,7 +99,7 @@ def _vehicles(name: str, vehicles: Answer) -> None:
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
-    """Show search and filters, and return the stations that pass them."""
+    """Show the search and the filters; return the stations that pass them."""
     regions = sorted({station.region for station in stations if station.region})
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         text = st.text_input(
@@ -139,7 +139,7 @@ def _language(name: str) -> None:
 
 
 def _follow(picked: city_map.Picked, selected: str) -> None:
-    """Put what was picked on the map into the address, or open the station's page."""
+    """Put the pick on the map into the address, or open the station's page."""
     if picked.open:
         header.keep("station", picked.open)
         st.switch_page(header.link("station"), query_params={"station": picked.open})

@@ -1,4 +1,4 @@
-"""The page of a station: its past, its typical week, and when it is empty or full."""
+"""The page of a station: its past, its typical week, its times empty or full."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -16,9 +16,9 @@ from bikecollect.core.text import percent
 
 HALF_AN_HOUR = 1800
 LONGEST_ID = 40
-"""The maximum of characters quoted from the address, which anybody may have made."""
+"""Maximum characters quoted from the address, which is untrusted."""
 NEAR, FEWEST = 14, 3
-"""Stations on the map of a neighbourhood: at most, and at least."""
+"""Maximum and minimum of stations on the map of a neighbourhood."""
 AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
 
@@ -38,7 +38,10 @@ def page() -> None:
 
 
 def _picked(name: str) -> Known | None:
-    """Let the user pick a station, present or removed; its id is in the address."""
+    """Return the station chosen by the user, present or removed.
+
+    Its id is in the address.
+    """
     known = frames.stations(name, widgets.days(name)[1])
     ids = sorted(known, key=lambda i: (known[i].until is not None, known[i].called))
     if not ids:
@@ -130,7 +133,7 @@ def _typical(name: str, station: str, when: Span) -> None:
 
 
 def _at_least(name: str, station: str, when: Span) -> None:
-    """Show the share of the slots seen with at least one, three and five bikes."""
+    """Show the shares of slots with at least one, three and five bikes."""
     st.header("At least so many bikes", anchor=False)
     answer = frames.answer(name, "history", when, stations=(station,))
     counts = frames.frame(answer, frames.zone(name))["num_vehicles_available"]

@@ -1,4 +1,4 @@
-"""What is usual at a station in the next hours, with the basis of each hour."""
+"""The usual availability of a station in the next hours, with the basis of each."""
 
 from datetime import datetime, timedelta
 

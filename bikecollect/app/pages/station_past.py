@@ -1,4 +1,4 @@
-"""The past of a station: its availability, and changes of its data."""
+"""The past of a station: its availability, and the changes of its data."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ from bikecollect.reports.runner import Answer
 Line = tuple[str, str]
 """The title and the colour of a line."""
 RAW_DAYS, HOURLY_DAYS = 10, 92
-"""The longest ranges drawn by slot, and by hour; longer ones are drawn by day."""
+"""Maximum days of ranges drawn by slot, and by hour; longer ones are drawn by day."""
 
 
 def view(name: str, station: str, when: Span) -> None:
@@ -64,7 +64,7 @@ def _by_slot(name: str, station: str, when: Span) -> None:
 
 
 class PastSummary(NamedTuple):
-    """How a longer range is drawn: from which report, by hour or by day."""
+    """The way a longer range is drawn: the report, and the unit (hour or day)."""
 
     report: str
     rows: Callable[[Answer], Answer]
@@ -122,7 +122,7 @@ def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
 def _drawn(table: pd.DataFrame, shown: Mapping[str, Line]) -> dict[str, Line]:
     """Return the lines of *shown* to draw: bikes, and the capacity above them.
 
-    Free docks are the space between the two, and a line if no capacity is known.
+    Free docks are the space between the two, or a line if no capacity is known.
     """
     bikes, docks, capacity = shown
     other = capacity if table[capacity].notna().any() else docks

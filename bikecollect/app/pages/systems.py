@@ -1,4 +1,4 @@
-"""The page of all systems: a row each, those in trouble first."""
+"""The page of all systems, one per row, those in trouble first."""
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +10,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import ago
 
 GOOD, BAD = "● ", "▲ "
-"""What stands before the status; the shape says it without its colour, too."""
+"""The marks before a status, which differ in shape, not only in colour."""
 COLUMNS = {
     "system": st.column_config.TextColumn("system", width="medium"),
     "status": st.column_config.TextColumn("status", width="medium"),

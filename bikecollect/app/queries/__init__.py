@@ -1,1 +1,1 @@
-"""What the data app asks the history; knows no Streamlit."""
+"""The queries of the data app to the history, independent of Streamlit."""

@@ -1,4 +1,4 @@
-"""Rows of the figures: answers of reports with more columns."""
+"""The rows of figures: answers of reports with additional columns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -39,7 +39,7 @@ def where(answer: Answer, **values: object) -> Answer:
 
 
 def by_hour(answer: Answer) -> Answer:
-    """Return *answer* with its hour of the week as a weekday's name and an hour."""
+    """Return *answer* with the hour of the week split into weekday and hour."""
     return with_columns(
         answer,
         weekday=lambda row: WEEKDAYS[row["hour_of_week"] // 24],
@@ -48,11 +48,11 @@ def by_hour(answer: Answer) -> Answer:
 
 
 def slots(answer: Answer, seconds: int, seen: str) -> Answer:
-    """Return *answer*, a row per slot of so many *seconds*, with columns for shading.
+    """Return *answer*, a row per slot of *seconds* length, with columns for shading.
 
     ``until`` is the end of the slot; ``missing`` is true if the column *seen* has no
-    value; ``said`` is the cause, or the state of the slot; ``closed`` is as reported
-    by the station.
+    value; ``said`` is the cause or the state of the slot; ``closed`` is as reported by
+    the station.
     """
     return with_columns(
         answer,
@@ -91,7 +91,7 @@ def days(answer: Answer) -> Answer:
 def reach(answer: Answer, column: str, least: float) -> tuple[float, float]:
     """Return the ends of a scale around zero that includes all of *column*.
 
-    It extends to *least* at least, so that noise does not look like a finding.
+    It extends at least to *least*, so that noise does not look like a finding.
 
     >>> reach(Answer(["a"], [(-0.2,), (None,), (0.1,)]), "a", 0.05)
     (-0.2, 0.2)
@@ -104,9 +104,9 @@ def reach(answer: Answer, column: str, least: float) -> tuple[float, float]:
 def overlaid(typical: Answer, history: Answer, day: date, column: str) -> Answer:
     """Return the *typical* day of *day*'s weekday, merged with that day's *history*.
 
-    A row for each minute that one of both has: ``low``, ``mid``, ``high`` of *column*
-    (vehicles or docks), their basis in days, the count ``that_day``, and ``asked``,
-    which is true if that day has the slot.
+    There is a row for each minute that either has: ``low``, ``mid``, ``high`` of
+    *column* (vehicles or docks), their basis in days, the count ``that_day``, and
+    ``asked``, which is true if that day has the slot.
     """
     band = {
         row["minute"]: tuple(row[f"{quartile}_{column}"] for quartile in BAND)

@@ -64,7 +64,7 @@ def incidents(incidents: Iterable[Incident]) -> Answer:
 def causes(account: Account, seconds: int) -> Answer:
     """Return the missing slots by cause, with their hours and the cause's meaning.
 
-    A slot has so many *seconds*.
+    *seconds* is the length of a slot.
     """
     rows = [
         (cause, slots, slots * seconds / HOUR, meaning(cause))

@@ -1,4 +1,4 @@
-"""A connection that stays open until something new is committed."""
+"""A connection that remains open until new data are committed."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ State = tuple[object, ...]
 class _Held(NamedTuple):
     """An open connection, and the *state* of the data when it was opened.
 
-    *skipped* has a message for each file that was left out.
+    *skipped* has a message for each file that was skipped.
     """
 
     state: State
@@ -36,7 +36,7 @@ class _Held(NamedTuple):
 class Held:
     """One connection at a time, to the system of *settings* that was used last.
 
-    It is reopened for another system and after a commit, which takes a quarter of a
+    It is reopened for another system and after a commit. That takes a quarter of a
     second for a year of days, and half a second more for the newest day.
     """
 
@@ -62,16 +62,16 @@ class Held:
             try:
                 yield held.db
             except BaseException:
-                self._close()  # a file may have been archived or moved meanwhile
+                self._close()  # a file may have been archived in the meantime
                 raise
 
     def skipped(self, name: str, state: State) -> list[str]:
-        """Return a message for each file of the system *name* that was left out."""
+        """Return a message for each file of the system *name* that was skipped."""
         with self.connection(name, state):
             return list(self._open.skipped) if self._open else []
 
     def close(self) -> None:
-        """Close the connection, and remove what was kept for the next one."""
+        """Close the connection, and remove the files kept for the next one."""
         with self._lock:
             self._close()
             self._kept.close()

@@ -1,4 +1,4 @@
-"""Coverage of days."""
+"""The coverage of each day."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from bikecollect.reports.runner import Answer
 
 
 class Day(NamedTuple):
-    """A local *day* (ISO 8601): its slots, and *why* most missing ones are missing.
+    """A local *day* (ISO 8601) and its slots.
 
-    *share* is its coverage, *level* the word for it in reports, *week* its Monday.
+    *why* is the most frequent cause of missing ones, *share* the coverage, *level* the
+    word for it in reports, *week* the day's Monday.
     """
 
     day: str

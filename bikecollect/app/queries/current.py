@@ -11,7 +11,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.setup import loader
 
 PUBLIC = "BIKECOLLECT_APP_PUBLIC"
-"""The environment variable that is set if everybody may see the app."""
+"""The environment variable that is set if the app is public."""
 HEAVY = ("duckdb", "pandas", "pyarrow")
 
 
@@ -24,7 +24,7 @@ def data_service() -> DataService:
 
 
 def warm() -> None:
-    """Load what the first page needs, and open its system; the page shows errors."""
+    """Load the modules of the first page and open its system; the page shows errors."""
     for module in HEAVY:
         import_module(module)
     with suppress(BikecollectError):

@@ -1,4 +1,4 @@
-"""Rankings of stations: which have enough data, and in which order."""
+"""Rankings of stations that have enough data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,24 +10,24 @@ ORDERS = {
     "Most often without a dock": ("share_with_dock", True),
     "Most reliable": ("share_with_vehicle", False),
 }
-"""The column by which stations are ranked, and whether its lowest values lead."""
+"""The column by which stations are ranked, and whether its lowest values are first."""
 LEAST_SEEN = 0.5
 RULE = (
-    "Left out are stations seen half as often as others or less, closed for half of "
+    "Not ranked are stations seen half as often as others or less, closed for half of "
     "the time or more, or never with a bike."
 )
 
 
 def rows_of(answer: Answer) -> list[Mapping[str, Any]]:
-    """Return the rows of *answer* by the names of the columns."""
+    """Return the rows of *answer* as mappings by column."""
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
-    """Return which *rows* of the report ``reliability`` have enough data.
+    """Return, for each of *rows* of the report ``reliability``, if it can be ranked.
 
     Stations that were closed for half of the time, or that never had a bike (depots),
-    would lead a ranking without saying anything about its riders.
+    would be first in a ranking although that is not the riders' experience.
     """
     most = max((row["share_seen"] or 0 for row in rows), default=0)
     return [
@@ -39,7 +39,7 @@ def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
 
 
 def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return on how little data a station is ranked, and how many are.
+    """Return a sentence on the minimum basis and on the number of ranked stations.
 
     >>> row = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
     >>> least_basis([row | {"slots_seen": 900}, row | {"slots_seen": 880}])

@@ -1,4 +1,4 @@
-"""The data service of the app: answers questions through an open connection."""
+"""The data service of the app: runs reports through an open connection."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -36,9 +36,9 @@ State = tuple[object, ...]
 
 
 class DataService:
-    """Answers questions about the systems of *settings*; writes nothing.
+    """Runs reports about the systems of *settings*, without writing anything.
 
-    Several threads may use it.
+    It is safe for several threads.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DataService:
     def addressed(self, text: str) -> str:
         """Return *text* with its commands completed for this machine.
 
-        Visitors of a public app get no paths: the commands stay as they are.
+        In a public app commands are unchanged, because visitors must not see paths.
         """
         if self._is_public:
             return text
@@ -103,8 +103,8 @@ class DataService:
     ) -> Answer:
         """Return the answer of *report* for the days from *since* to before *until*.
 
-        *weekday* (0 = Monday) and *without*, a day that is left out, are for the
-        report ``typical``. Raises UsageError, StorageError.
+        *weekday* (0 = Monday) and *without*, a day to skip, are for the report
+        ``typical``. Raises UsageError, StorageError.
         """
         zone = history.zone(self.settings, name)
         values = Values(
@@ -130,7 +130,7 @@ class DataService:
             pass
 
     def skipped(self, name: str) -> list[str]:
-        """Return a message for each unreadable file that all figures leave out."""
+        """Return a message for each unreadable file, which is skipped in figures."""
         return self._held.skipped(name, self.state(name))
 
     def film(self, name: str, day: date) -> Film:
@@ -190,7 +190,7 @@ class DataService:
         return History(name, self.settings.data / name).incidents(since)
 
     def unarchived(self, name: str) -> int:
-        """Return the number of closed days that are not archived: they are slow."""
+        """Return the number of closed days that are not archived, which are slow."""
         days = self.days(name)
         if days is None:
             return 0

@@ -1,4 +1,4 @@
-"""Names of stations: in English on choice, without a common prefix; and search."""
+"""Names of stations: display names without common prefixes, English, and search."""
 
 import re
 from collections import Counter
@@ -7,12 +7,12 @@ from typing import NamedTuple
 from unicodedata import category, normalize
 
 PREFIX = re.compile(r"^[^_:|]{2,24}[_:|]\s*(?=\S)")
-"""What may be a prefix that many names share, such as "YouBike2.0_"."""
+"""The form of a prefix that many names may share, such as "YouBike2.0_"."""
 COMMON = 0.1
 """A prefix is hidden if at least this share of the names has it."""
 FEWEST = 3
 VARIANTS = str.maketrans({"台": "臺"})
-"""Characters that are written in two ways, and how they are compared."""
+"""Variants of characters, and the characters with which they are compared."""
 
 
 class StationTexts(NamedTuple):
@@ -27,7 +27,7 @@ class StationTexts(NamedTuple):
 
 
 def folded(text: str) -> str:
-    r"""Return *text* as it is compared: without case, width, accents and variants.
+    r"""Return *text* for comparison: without case, width, accents and variants.
 
     >>> folded("\uff39ou 台北 Café") == folded("you 臺北 CAFE")
     True
@@ -38,7 +38,7 @@ def folded(text: str) -> str:
 
 
 def matching(texts: Mapping[str, StationTexts], query: str) -> set[str]:
-    """Return the ids of the stations whose texts or id have all words of *query*.
+    """Return the ids of the stations whose texts or id contain all words of *query*.
 
     >>> sorted(matching({"7": StationTexts("Old Mill", "East")}, "east mil"))
     ['7']
@@ -57,7 +57,7 @@ def _has_all(text: str, words: Iterable[str]) -> bool:
 
 
 def prefixes(names: Iterable[str | None]) -> frozenset[str]:
-    """Return the prefixes that most of *names* share, which carry no information.
+    """Return the prefixes that many of *names* share, which carry no information.
 
     >>> prefixes(["YouBike2.0_A", "YouBike2.0_B", "YouBike2.0_C", "D"])
     frozenset({'YouBike2.0_'})
@@ -71,9 +71,9 @@ def prefixes(names: Iterable[str | None]) -> frozenset[str]:
 def display_names(
     texts: Mapping[str, StationTexts], *, english: bool
 ) -> dict[str, tuple[str | None, str | None]]:
-    """Return the name and the area of each station, as they are shown.
+    """Return the displayed name and area of each station, by its id.
 
-    With *english*, those in English are preferred. Shared prefixes are removed.
+    If *english*, those in English are preferred. Shared prefixes are removed.
     """
     chosen = {
         station_id: (

@@ -9,7 +9,7 @@ from bikecollect.core.snapshot import is_closed
 from bikecollect.reports.runner import Answer
 
 METRES = 111_195.0
-"""Metres of a degree on a sphere with the mean radius, 6,371,009 m (IUGG)."""
+"""Metres of a degree on a sphere with the earth's mean radius, 6,371,009 m (IUGG)."""
 
 
 class MapStation(NamedTuple):
@@ -33,7 +33,7 @@ class MapStation(NamedTuple):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is reported as not in use."""
+        """Whether the station is reported as closed."""
         return is_closed((self.is_installed, self.is_renting, self.is_returning))
 
 
@@ -70,7 +70,7 @@ def film_dot(
     *,
     is_closed: bool = False,
 ) -> MapStation:
-    """Return the *station* of a `Film` as a dot, *shown* with name and area."""
+    """Return the *station* of a `Film` as a dot; *shown* is its name and area."""
     station_id, _, _, lat, lon, capacity = station
     name, region = shown
     is_open = False if is_closed else None
@@ -104,7 +104,7 @@ class Known(NamedTuple):
 
     @property
     def called(self) -> str:
-        """Its name, or its id if it has no name."""
+        """The name of the station, or its id if it has no name."""
         return self.name or self.station_id
 
 
@@ -118,8 +118,9 @@ def chosen(
 ) -> list[MapStation]:
     """Return the stations that pass the filters.
 
-    *matches* are the ids that a search found, None without one; *vehicles* and *docks*
-    are minima; no *regions* means all. A station that the slot lacks has no vehicles.
+    *matches* are the ids found by a search, None without a search; *vehicles* and
+    *docks* are minima; empty *regions* stand for all. A station that is not in the slot
+    counts as without vehicles.
     """
     return [
         station
@@ -157,7 +158,7 @@ def nearest(
 ) -> list[tuple[float, MapStation]]:
     """Return the *count* stations nearest to a point, with their distance in metres.
 
-    Degrees of WGS 84 on a flat earth: the error is below 1 % within a city.
+    The earth is treated as flat: within a city the error is below 1 %.
     """
     distances = [
         (metres(lat, lon, station.lat, station.lon), station)

@@ -1,4 +1,4 @@
-"""A row for each system: its status, and the counts of its newest slot."""
+"""The rows of the page of all systems: status, and counts of the newest slot."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class NewestCounts(NamedTuple):
 
 
 class SystemRow(NamedTuple):
-    """The row of a system; *hours* are shares of the last day's slots collected."""
+    """The row of a system; *hours* has the share of each hour's slots with data."""
 
     system: str
     status: str
@@ -68,7 +68,7 @@ def _hours(strip: Sequence[tuple[int, SlotState]]) -> list[float]:
 
 
 def newest_counts(folder: SystemFolder) -> NewestCounts:
-    """Return the counts in the newest block, read from its daily file alone.
+    """Return the counts in the newest block, read only from its daily file.
 
     Free docks are unknown if no station of that slot has any.
     """

@@ -15,8 +15,8 @@ from bikecollect.setup.settings import Settings
 
 LOOPBACK = ("localhost", "127.", "::1")
 EXPOSED = (
-    "the app answers everyone who can reach this machine, without a password or "
-    "encryption; a safer way: listen on 127.0.0.1 and use ssh -L 8501:localhost:8501"
+    "everyone who can reach this machine can use the app, without a password or "
+    "encryption; it is safer to listen on 127.0.0.1 and use ssh -L 8501:localhost:8501"
 )
 
 
@@ -40,7 +40,7 @@ EXPOSED = (
     "names",
     multiple=True,
     metavar="NAME",
-    help="Additional host name for which the app answers, such as that of a reverse "
+    help="Additional host name of the app in requests, such as that of a reverse "
     "proxy; repeatable. This machine's names and addresses always work.",
 )
 @click.option(
@@ -134,6 +134,6 @@ def _environment(settings: Settings, system_id: str | None) -> dict[str, str]:
         env["BIKECOLLECT_CONFIG"] = settings.source
     if system_id:
         env["BIKECOLLECT_APP_SYSTEM"] = system_id
-    # Each page is drawn in another thread: with a heap for each, memory only grows.
+    # Each page is drawn in another thread; with a heap per thread, memory only grows.
     env.setdefault("MALLOC_ARENA_MAX", "2")
     return env

@@ -38,7 +38,7 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
 
 LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
-"""Columns of the progress bar, and of the texts around it."""
+"""Minimum and maximum columns of the progress bar, and columns of texts beside it."""
 
 
 @click.command()
@@ -81,7 +81,7 @@ LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
     "--prefer-fresh",
     is_flag=True,
     help="With --from a bikecollect folder: its fresh blocks replace stale ones here, "
-    "of days that are not archived.",
+    "unless their day is archived.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
@@ -104,9 +104,8 @@ def backfill(
 
     Rejected payloads are tried again (after an upgrade, or with a new mapping), and
     kept ones replace missing or damaged blocks. With --from, slots are filled from
-    another archive. A slot that has a block is never overwritten, unless it is
-    stale, with --prefer-fresh. May be interrupted:
-    the next call continues.
+    another archive. A slot that has a block is never overwritten, except a stale one
+    with --prefer-fresh. The command may be interrupted: the next call continues.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
@@ -176,7 +175,7 @@ def _span(
 
 
 def _is_expected(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> bool:
-    """Return whether any slot of the range *span* was ever expected."""
+    """Return whether any slot in the range *span* was ever expected."""
     return read_account(filler.system, *span, now=now).total.expected > 0
 
 

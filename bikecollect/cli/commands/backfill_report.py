@@ -129,7 +129,7 @@ def _trial(settings: Settings, name: str) -> "PayloadTrial":
 
 
 def _can_read(trial: Callable[[], "PayloadTrial"], path: Path) -> bool:
-    """Return whether the payload at *path* is read by this version and its settings."""
+    """Return whether this version can read the payload at *path* by the settings."""
     return not trial().problem(path)
 
 
@@ -190,4 +190,4 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
     outcome = mailer.drain([outbox])
     if outcome is not None and outcome.error:
-        complain(f"the mail could not be sent, it stays in the outbox: {outcome.error}")
+        complain(f"the mail could not be sent; it waits in the outbox: {outcome.error}")

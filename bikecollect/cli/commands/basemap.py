@@ -1,4 +1,4 @@
-"""``bikecollect basemap``: a map of the user's own below the stations."""
+"""``bikecollect basemap``: a user's own map below the stations."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def basemap() -> None:
     """Draw a map of your own below the stations: add, list, remove.
 
     The map is drawn in the app, in embedded figures and on shared pages; no other host
-    is asked.
+    is contacted.
     """
 
 
@@ -37,8 +37,8 @@ def add(ctx: click.Context, *, system_id: str, file: Path, attribution: str) -> 
     """Use FILE, GeoJSON or PMTiles (vector tiles), as the basemap of SYSTEM.
 
     Water, parks, roads, railways and borders are recognised by the tags of
-    OpenStreetMap. What is around the stations is kept, simplified until a page can
-    carry it. An earlier basemap of SYSTEM is replaced.
+    OpenStreetMap. The area around the stations is kept, simplified to fit a page. An
+    earlier basemap of SYSTEM is replaced.
     """
     settings = ctx.ensure_object(Shared).settings()
     settings.chosen((system_id,))
@@ -46,7 +46,7 @@ def add(ctx: click.Context, *, system_id: str, file: Path, attribution: str) -> 
     stations = basemap_file.stations_of(system_id, folder)
     if not stations:
         raise UsageError(
-            f"{system_id} has no station with a location yet; collect it first: "
+            f"{system_id} has no station with a location yet; first collect it: "
             f"bikecollect fetch {system_id}"
         )
     added = basemap_file.read_source(file, stations, attribution)
@@ -87,7 +87,7 @@ def list_(ctx: click.Context, *, form: str) -> None:
 @click.argument("system_id", metavar="SYSTEM", shell_complete=complete_configured)
 @click.pass_context
 def remove(ctx: click.Context, *, system_id: str) -> None:
-    """Remove the basemap of SYSTEM; its maps are drawn from the stations again."""
+    """Remove the basemap of SYSTEM; maps are drawn only from the stations again."""
     settings = ctx.ensure_object(Shared).settings()
     settings.chosen((system_id,))
     if not basemap_file.remove(settings.data / system_id):
@@ -96,7 +96,7 @@ def remove(ctx: click.Context, *, system_id: str) -> None:
 
 
 def _loaded(settings: Settings, name: str) -> tuple[Basemap | None, str]:
-    """Return the basemap of the system *name*, or what is wrong with it."""
+    """Return the basemap of the system *name*, and what is wrong with it."""
     try:
         return basemap_file.load(settings.data / name), ""
     except StorageError as error:

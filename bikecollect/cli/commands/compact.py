@@ -32,7 +32,7 @@ from bikecollect.wiring.history import compactor, vehicle_compactor
 @click.option(
     "--skip-damaged",
     is_flag=True,
-    help="Archive days without blocks that are damaged and cannot be filled again.",
+    help="Archive days without their damaged blocks that cannot be filled again.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
@@ -50,9 +50,9 @@ def compact(
 
     Each day is written to a temporary file, read back and compared with its CSV, value
     by value; the CSV is removed after keep.csv_days. A day is closed one hour after its
-    midnight; a day that gets late slots is archived again. May be killed at any time:
-    the next call continues. At the end new files are copied to `archive.mirror`, if
-    that is set: see `push`.
+    midnight; a day that gets late slots is archived again. The command may be killed at
+    any time: the next call continues. At the end new files are copied to
+    `archive.mirror`, if that is set: see `push`.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
@@ -68,7 +68,7 @@ def compact(
                 settings, name, times, csv_days=csv_days, skip_damaged=skip_damaged
             )
             for step in awaited(steps, f"{name}: archiving closed days"):
-                is_failed = step.why and step.what != LOST  # `status` reports a loss
+                is_failed = step.why and step.what != LOST  # `status` reports losses
                 code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
                 if is_failed:
                     errors[name] = errors[name] or f"{step.day}: {step.why}"
@@ -96,7 +96,7 @@ def _steps(
     csv_days: int | None,
     skip_damaged: bool,
 ) -> Iterator[Step]:
-    """Yield the steps for one system; a failure is of this system only."""
+    """Yield the steps for one system; a failure does not affect other systems."""
     try:
         if (settings.data / name).is_dir():
             stations = compactor(settings, name, times, csv_days=csv_days)

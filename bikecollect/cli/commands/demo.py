@@ -26,7 +26,7 @@ from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
 SLOTS = 288
 MINE = ".bikecollect-demo"
 DEPTH = 3
-"""Files deeper in the folder, the payloads, are counted only."""
+"""Levels of the folder whose files are listed; deeper ones, payloads, are counted."""
 
 
 @click.command()
@@ -51,8 +51,8 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """Collect a whole day from a simulated city, without any network.
 
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
-    by the real client, inbox, files and ledger. For an hour the feed is down; for half
-    an hour it renames a field. Takes under a minute, and a month (--days 30) too.
+    by the real client, inbox, files and ledger. For an hour the feed is down, and for
+    half an hour it renames a field. Even a month (--days 30) takes less than a minute.
     """
     gc.enable()
     _empty(folder)
@@ -98,7 +98,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
 
 
 def _add_basemap(folder: Path, name: str) -> None:
-    """Give the system *name* the water and the roads of the simulated city."""
+    """Add the water and the roads of the simulated city to the system *name*."""
     stations = basemap_file.stations_of(name, folder / name)
     city = basemap_file.from_geojson(
         terrain.geojson(), Path("simport.geojson"), stations, "Simport, a city of code"

@@ -23,7 +23,7 @@ INDENT = " " * 6
 COMMAND = re.compile(
     r"/|\b(sudo|bikecollect|chmod|chown|crontab|df|mkdir|mount|rm|systemctl|touch)\b"
 )
-"""What a remedy has that is a command: it stays on one line, to be copied."""
+"""Matches remedies that are commands, which are kept on one line for copying."""
 
 
 @click.command()
@@ -45,7 +45,7 @@ def doctor(
     bad = False
     for result in examine(shared.settings(), network=not offline, send=send):
         bad = bad or result.verdict is Verdict.BAD
-        # Redacted before lines are wrapped, so that a secret with a blank is whole.
+        # Redacted before lines are wrapped, which could split a secret at a blank.
         text, remedy = map(Screen.person, (result.text, result.remedy))
         check = replace(result, text=text, remedy=remedy)
         if form == "json":
@@ -97,7 +97,7 @@ def _line(check: Check) -> str:
 
 
 def _remedy(text: str) -> str:
-    """Return a remedy; a narrow terminal breaks what cannot be a command to copy."""
+    """Return a remedy; on a narrow terminal it is wrapped unless it is a command."""
     is_text = columns() < WIDTH and not COMMAND.search(text)
     lines = wrapped(text, f"{INDENT}-> ", f"{INDENT}   ") if is_text else []
     return "".join(f"{line}\n" for line in lines or [f"{INDENT}-> {text}"])

@@ -140,7 +140,7 @@ def _write(
     form: str,
     output: Path | None,
 ) -> Exporter:
-    """Write the export to *output*, completely or not at all; None: to stdout."""
+    """Write the export to *output* completely or not at all; None is stdout."""
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
@@ -171,7 +171,7 @@ def _write(
 def _checked(
     parts: Iterator[str], exporter: Exporter, request: ExportRequest
 ) -> Iterator[str]:
-    """Yield *parts*; nothing at all, not even a header, if there is no row."""
+    """Yield *parts*; raise UsageError before the first one if there is no row."""
     begin = list(islice(parts, 2))
     _refuse_nothing(exporter, request)
     yield from begin

@@ -82,7 +82,7 @@ def list_(*, country: str, form: str) -> None:
 @click.option(
     "--stations",
     is_flag=True,
-    help="Only systems with stations; asks the feeds that are not known yet.",
+    help="Only systems with stations; requests feeds that were not checked yet.",
 )
 @_table_form
 def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -> None:
@@ -122,8 +122,8 @@ def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -
 def update(*, source: str, force: bool, form: str) -> None:
     """Fetch the list of the world's GBFS systems into the catalogue.
 
-    It is saved in your data folder. Settings are never changed by it. Rows that
-    cannot be used are skipped and listed with their line.
+    It is saved in your data folder; your settings do not change. Rows that cannot be
+    used are skipped, and listed with their line.
     """
     result = world.update(source, now=time.time(), force=force)
     if form == "json":

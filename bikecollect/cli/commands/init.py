@@ -140,7 +140,7 @@ def init(
 
 @dataclass
 class _Plan:
-    """The answers so far; with *attempt*, feeds and mails are tried."""
+    """The answers so far; if *attempt*, feeds and mails are tried."""
 
     path: Path
     mail: Mail
@@ -251,7 +251,7 @@ def _question(text: str, default: str) -> str:
 def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
     """Return the system *query*; the user may accept it after a failed trial.
 
-    None if the user prefers to name another.
+    None if the user wants to name another one.
     """
     entry = lookup.find(query)
     needs_client = entry is not None and entry.auth_type == CLIENT
@@ -286,7 +286,7 @@ def _ask_client(query: str) -> dict[str, str]:
 
 
 def _with_timezone(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
-    """Return *new* with a time zone, if neither it nor the catalogue has one."""
+    """Return *new* with a time zone; ask for it if the catalogue has none."""
     if not new.system.feed or new.system.timezone:
         return new
     zone = plan.timezone
@@ -320,12 +320,12 @@ def _ask_folder(plan: _Plan) -> None:
 
 
 def _absolute(path: str) -> str:
-    """Return *path* made absolute; the settings file may be in another folder."""
+    """Return *path* as absolute, because the settings may be in another folder."""
     return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
-    """Install the cron lines if wanted; otherwise print the next commands."""
+    """Install the cron lines if requested; otherwise print the next commands."""
     if cron is None and ask and sys.stdin.isatty():
         cron = confirm("Install the cron lines, to fetch every five minutes?")
     if cron:

@@ -109,7 +109,7 @@ def publish(
 
 
 def _only(settings: Settings, system_id: str | None) -> str:
-    """Return the system to be published; raises UsageError if it is not clear."""
+    """Return the system to publish; raises UsageError if there are several."""
     names = settings.chosen([system_id] if system_id else [])
     if len(names) > 1:
         raise UsageError(f"name one system of {', '.join(names)}: each is a dataset")
@@ -156,7 +156,7 @@ def _certificates(settings: Settings, name: str, span: Range) -> dict[str, str]:
 
 
 def _concerns(finding: Finding, span: Range) -> bool:
-    """Return whether *finding* is not of a day outside *span*."""
+    """Return whether *finding* concerns the days of *span*, or no single day."""
     day = NAMED_DAY.search(finding.where)
     return day is None or span[0] <= day[0] < span[1]
 
@@ -170,7 +170,7 @@ def _write(
     folder: Path,
     collected: dict[str, str],
 ) -> Dataset:
-    """Write the tables and certificates to *folder*; return what is in it."""
+    """Write the tables and certificates to *folder*; return the dataset."""
     viewed = history.shown(settings, name)
     zone, system = viewed.system.zone, viewed.system
     (folder / "data").mkdir()
@@ -241,7 +241,7 @@ def _document(folder: Path, dataset: Dataset) -> None:
 def _report(
     folder: Path, dataset: Dataset, publisher: Publisher, *, has_author: bool
 ) -> None:
-    """Print what was written, and what is missing in it."""
+    """Print a summary of the dataset, and what is missing in it."""
     total = sum(path.stat().st_size for path in _files(folder))
     rows = dataset.tables[0].rows
     say(

@@ -32,9 +32,9 @@ def push(
 ) -> int:
     """Copy the archive of each SYSTEM to the mirror, an object store.
 
-    The mirror is `archive.mirror` of the settings. Only new files are sent; each
-    is read back and compared by its sha256. Nothing is ever deleted in the mirror.
-    May be killed at any time: the next call continues. `compact` ends with a push.
+    The mirror is `archive.mirror` of the settings. Only new files are sent; each is
+    read back, and its sha256 compared. Nothing is deleted in the mirror. The command
+    may be killed at any time: the next call continues. `compact` ends with a push.
 
     With --live (for a separate cron line) the daily files that are not archived yet,
     the list of stations and the ledger are copied to `live/` in the mirror, replacing

@@ -91,8 +91,8 @@ def query(
     The tables are station_status, slots, coverage, profile, runs and stations, each
     with system_id and date. Times are epoch seconds; slot_time is the slot as a
     timestamp, shown in the first system's time zone; minute_of_day and hour_of_week are
-    local. Open days have their committed rows. SQL is one SELECT and can read only
-    these tables.
+    local. Open days have only committed rows. The SQL must be one SELECT, which can
+    read only these tables.
     """
     refuse_misnamed(output)
     form = form or format_of(output, "table" if output is None else "csv")
@@ -174,7 +174,7 @@ def _answer(
 
 
 def _failure(error: "duckdb.Error") -> BikecollectError:
-    """Return *error* as one of the disk, or of the query."""
+    """Return *error* as a StorageError, or as a UsageError of the query."""
     import duckdb  # an extra, and heavy
 
     if duckdb_engine.UNREADABLE in str(error):

@@ -21,8 +21,8 @@ from bikecollect.wiring import history
 def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
     """Rewrite the list of stations of each SYSTEM from the ledger.
 
-    station_information.csv gets its header and all versions that the ledger knows. A
-    list with other content is kept in payloads/rejected.
+    station_information.csv is written with its header and all versions in the ledger. A
+    list with other content is moved to payloads/rejected.
     """
     settings = ctx.ensure_object(Shared).settings()
     times = Times(time.time, time.monotonic, process.Stop())

@@ -14,7 +14,7 @@ from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.repair.rename import SystemRename
 
 IMPLIED = ("feed", "url", "timezone")
-"""Settings that a name of the catalogue stands for."""
+"""Settings that the catalogue supplies for a name."""
 
 
 @click.command()
@@ -24,7 +24,8 @@ IMPLIED = ("feed", "url", "timezone")
 def rename(ctx: click.Context, *, old: str, new: str) -> None:
     """Rename the system OLD to NEW: its folder, its archive and its settings.
 
-    No row is changed. Meanwhile runs of OLD wait. If it is interrupted, run it again.
+    Rows are not changed. Runs of OLD wait until the command has finished. If it is
+    interrupted, run it again.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()
@@ -46,7 +47,7 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
 
 
 def _implied(text: str, settings: Settings, name: str) -> dict[str, str]:
-    """Return what the catalogue gave the system *name*, as TOML values by key."""
+    """Return the settings of *name* from the catalogue, as TOML values by key."""
     table = tomllib.loads(text).get("systems", {}).get(name, {})
     system = settings.systems[name]
     return {
@@ -55,7 +56,7 @@ def _implied(text: str, settings: Settings, name: str) -> dict[str, str]:
 
 
 def _check(before: Settings, after: Settings, old: str, new: str) -> None:
-    """Raise SettingsError if the changed text does not say the same of *new*."""
+    """Raise SettingsError if the changed text has other settings for *new*."""
     names = [new if name == old else name for name in before.systems]
     same = list(after.systems) == names and all(
         getattr(after.systems[new], f.name) == getattr(before.systems[old], f.name)

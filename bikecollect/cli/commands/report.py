@@ -141,9 +141,9 @@ def report(
     closed days only; --archive may be a mirror's, such as s3a://bucket/prefix/archive.
     With --sql and --engine the SQL for that engine is printed, with its views.
 
-    Every figure comes with the number of slots that it is based on, and of those
-    expected. Missing slots are excluded. Stale slots, whose content had not changed for
-    too long, are included; their number is shown if there are any.
+    Every figure comes with its basis, the numbers of slots seen and expected. Missing
+    slots are excluded. Stale slots, whose content had not changed for too long, are
+    included; their number is shown if there are any.
     """
     if name is None:
         say_figures(listing())

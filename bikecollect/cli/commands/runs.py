@@ -130,7 +130,7 @@ def _refuse_empty_range(
 def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> None:
     """Show SLOT in full detail; SLOT is a time (2026-11-22T10:05, 10:05) or a run's id.
 
-    A time of day stands for its latest run in the last week. Shows the runs with their
+    A time of day is that of its latest run in the last week. Shows the runs with their
     stages, requests, notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
@@ -170,7 +170,7 @@ def _find(
         runs = history.run(text)
         return (runs[0].slot if runs else Slot(-1)), runs
     at, now, system = Slot(-1), time.time(), settings.system_folder(name)
-    # A time of day may have no run yet today: look at the days before, too.
+    # A time of day may have no run yet today: search earlier days, too.
     days = range(WEEK) if re.fullmatch(r"\d{1,2}:\d\d", text) else range(1)
     for day in days:
         seconds = moment(text, system.zone, now - day * DAY)

@@ -80,7 +80,7 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
     "--without",
     multiple=True,
     type=click.Choice(jobs.OPTIONAL),
-    help="Leave this job out.  [multiple]",
+    help="Skip this job.  [multiple]",
 )
 @click.pass_context
 def install(
@@ -95,8 +95,8 @@ def install(
 ) -> None:
     """Install or update the entry; everything else is unchanged.
 
-    Run it again after a change of the interval, of the settings' path or of the
-    path of bikecollect. Jobs that cannot work here are omitted, with the reason.
+    Run it again after a change of the interval, of the settings' path or of the path of
+    bikecollect. Jobs that cannot work here are skipped, with the reason.
     """
     settings, path = _settings(ctx, shard)
     wanted = _wanted(minimal=minimal, report=report, without=without)
@@ -151,7 +151,7 @@ _INSTALLED = {
 
 
 def _wanted(*, minimal: bool, report: bool, without: Sequence[str]) -> set[str]:
-    """Return the names of the jobs to install beside `fetch`."""
+    """Return the names of the jobs to install in addition to `fetch`."""
     if minimal and (report or without):
         raise UsageError("--minimal cannot be combined with --report or --without")
     names = set() if minimal else {*jobs.USUAL}
@@ -182,7 +182,7 @@ def _plan_text(plan: Plan) -> str:
 
 
 def _others_text(settings: Sequence[str]) -> str:
-    """Return a line for each of the other *settings* in the crontab, which stay."""
+    """Return a line for each of the other *settings* in the crontab."""
     names = (path or "the default settings" for path in settings)
     return "".join(f"The lines for {name} are unchanged.\n" for name in names)
 

@@ -49,14 +49,14 @@ def share(
     """Write static pages of each SYSTEM: map, week, rankings, coverage.
 
     Any web space can serve them. They load nothing from other hosts, and name the
-    publisher and the licence of the data. Each file is replaced in one step, so that
+    publisher and the licence of the data. Each file is replaced atomically, so that
     visitors never see an incomplete one. To embed a page in another site, use
     FOLDER/index.html?embed=true.
     """
     if bool(day) + week + live > 1:
         raise UsageError("give one of --day, --week and --live")
     if find_spec("numpy") is None:
-        raise NotInstalled("share needs numpy; run: pip install 'bikecollect[app]'")
+        raise NotInstalled("share requires numpy; run: pip install 'bikecollect[app]'")
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     service = DataService(settings)
@@ -88,7 +88,7 @@ def share(
 
 
 def _last_day(service: DataService, name: str, text: str | None) -> date:
-    """Return the day that *text* names, or the newest one; raises UsageError."""
+    """Return the day *text*, or the newest one for None; raises UsageError."""
     days = service.days(name)
     if days is None:
         raise UsageError(f"{name}: nothing has been collected yet")

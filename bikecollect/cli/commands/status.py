@@ -47,7 +47,8 @@ ALL_READ = 0o644
     "--all",
     "is_all",
     is_flag=True,
-    help="The arguments are settings files, folders with one, or mirrors: show all.",
+    help="Show all systems of the settings files, folders and mirrors given instead of "
+    "SYSTEM.",
 )
 @click.option(
     "--alert",
@@ -75,7 +76,7 @@ ALL_READ = 0o644
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to FILE in one step, for node_exporter's textfile collector.",
+    help="Write to FILE atomically, for node_exporter's textfile collector.",
 )
 @click.option(
     "--watch",
@@ -83,7 +84,7 @@ ALL_READ = 0o644
     is_flag=False,
     flag_value=WATCH,
     type=click.FloatRange(min=0.5),
-    help=f"Refresh the screen every so many seconds ({WATCH:.0f}), until Ctrl-C.",
+    help=f"Refresh the screen every few seconds ({WATCH:.0f}), until Ctrl-C.",
 )
 @click.pass_context
 def status(
@@ -109,14 +110,13 @@ def status(
     for what cannot be read.
 
     With --all, each system of several settings files is one line, those in trouble
-    first: `status --all /srv/*/bikecollect.toml`. A folder stands for its
-    bikecollect.toml, or for those of the folders in it. Of a mirror such as
-    s3://bucket/prefix it shows the archived days, and as late what has got nothing
-    new for two days.
+    first: `status --all /srv/*/bikecollect.toml`. For a folder its bikecollect.toml is
+    used, or those in its subfolders. For a mirror such as s3://bucket/prefix the
+    archived days are shown; a system is late if nothing has arrived for two days.
 
     With --alert --mail, for a schedule, nothing is printed; mail.to gets a mail if no
-    run has started for a while, or files are damaged or missing. The same problem is
-    mailed once a day. What `fetch` observes, it mails itself.
+    run has started for a while, or if files are damaged or missing. The same problem is
+    mailed once a day. `fetch` mails the problems that it observes itself.
     """
     shared = ctx.ensure_object(Shared)
     mode = _mode(form, nagios=nagios, alert=alert, mail=mail)
@@ -205,14 +205,14 @@ def _show_all(
 
 
 def _mode(form: str, *, nagios: bool, alert: bool, mail: bool) -> str:
-    """Return what is printed: nagios, alert or a format."""
+    """Return the kind of output: nagios, alert or a format."""
     if mail and not alert:
         raise UsageError("--mail requires --alert")
     return "nagios" if nagios else "alert" if alert else form
 
 
 def _state_error() -> dict[str, BikecollectError]:
-    """Return why the state of the alerts cannot be kept, empty if it can."""
+    """Return the error if the alert state cannot be kept, else empty."""
     problem = state_problem()
     return {"": StorageError("; run: ".join(problem))} if problem else {}
 
@@ -222,7 +222,7 @@ def _is_mailed(
     standings: Sequence[Standing],
     errors: Mapping[str, BikecollectError],
 ) -> bool:
-    """Mail what only this command can report; return whether a person knows of it."""
+    """Mail problems that only this command reports; return if people were informed."""
     problems = unattended(standings, errors, time.monotonic())
     times = Times(time.time, time.monotonic, process.Stop())
     return mail_problems(settings, problems, times)
@@ -265,7 +265,7 @@ def _exit_code(
 
 
 def _source(settings: "Settings") -> str:
-    """Return a line that names the settings file in use."""
+    """Return a line with the settings file in use."""
     return f"settings: {settings.source or 'no file; using defaults'}"
 
 

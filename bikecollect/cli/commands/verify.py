@@ -40,7 +40,7 @@ from bikecollect.wiring import history
 from bikecollect.wiring.mirror import check_mirror
 
 FEW = 3
-"""How many findings with the same remedy are printed as text."""
+"""Maximum findings with the same remedy that are printed as text."""
 
 
 @click.command()
@@ -63,7 +63,7 @@ FEW = 3
 @click.option(
     "--repair",
     is_flag=True,
-    help="First repair files that were changed, where checksums prove the result.",
+    help="First repair changed files, if checksums prove the result.",
 )
 @click.option(
     "--mirror",
@@ -144,7 +144,7 @@ def verify(
 
 
 def _verify_dataset(folder: Path, form: str) -> int:
-    """Check the published dataset in *folder*, by its own files alone."""
+    """Check the published dataset in *folder*, using only its own files."""
     check = DatasetCheck(folder.absolute())
     findings = 0
     for finding in check.run():
@@ -222,7 +222,7 @@ def _verify_mirror(
 
 
 class _Findings:
-    """Prints findings: as text only a few of those with the same remedy."""
+    """Prints findings; as text only a few of those with the same remedy."""
 
     def __init__(self, settings: Settings, form: str, *, mirror: bool) -> None:
         self._of_mirror = mirror
@@ -246,7 +246,7 @@ class _Findings:
             say(finding_line(finding))
 
     def end(self) -> None:
-        """Print what to do, and how many findings each remedy is for."""
+        """Print the remedies, each with the number of its findings."""
         if self._counts:
             say(remedies_text(self._counts))
 

@@ -1,1 +1,1 @@
-"""What `export` writes itself: a workbook, and the description of its files."""
+"""The output of `export` other than tables: a workbook, a description of files."""

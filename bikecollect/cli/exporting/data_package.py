@@ -1,4 +1,4 @@
-"""The datapackage.json beside exported files, which says what each column means."""
+"""Write the datapackage.json beside exported files, which describes the columns."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from bikecollect.storage.files.regular_file import read_file
 NAME = "datapackage.json"
 OURS = "bikecollect-export"
 MOST = 16 << 20
-"""Bytes of a description, more than thousands of files need."""
+"""Maximum bytes of a description, more than thousands of files need."""
 
 
 def describe(path: Path, resource: Mapping[str, Any]) -> Path:
     """Describe the exported file *path* by *resource*; return the path written.
 
-    Other exports of the same folder are kept in its datapackage.json. One written by
-    another program is unchanged: the description is then named after the file.
+    Other exports to the same folder are kept in its datapackage.json. If another
+    program wrote that, it is unchanged and the description is named after the file.
     """
     for place in (path.with_name(NAME), path.with_name(f"{path.name}.{NAME}")):
         others = _resources(place)

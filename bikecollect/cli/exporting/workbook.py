@@ -1,4 +1,4 @@
-"""A table as a workbook (.xlsx), written row by row in constant memory."""
+"""Write a table as a workbook (.xlsx), row by row in constant memory."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 SHEET_ROWS = 1_048_576
-"""Rows of a sheet; the next ones are on another sheet, under the same header."""
+"""Maximum rows of a sheet; others are on further sheets with the same header."""
 CELL_CHARACTERS = 32_767
 OPTIONS = {
     "constant_memory": True,
@@ -30,15 +30,16 @@ def write(
 ) -> None:
     """Write *rows* under *header* to the open file *fd*, on sheets called *name*.
 
-    A datetime is shown as its local time, as a workbook knows no offset. Texts are
-    texts, also those that look like a formula. Raises NotInstalled without XlsxWriter.
+    A datetime is written as its local time, because workbooks have no UTC offsets.
+    Texts remain texts, even if they look like a formula. Raises NotInstalled if
+    XlsxWriter is missing.
     """
     try:
         import xlsxwriter  # an extra
         from xlsxwriter.exceptions import XlsxWriterException
     except ImportError as error:
         raise NotInstalled(
-            "a workbook needs XlsxWriter; run: pip install 'bikecollect[excel]'"
+            "a workbook requires XlsxWriter; run: pip install 'bikecollect[excel]'"
         ) from error
     with (
         os.fdopen(fd, "w+b", closefd=False) as file,
@@ -78,7 +79,7 @@ def _fill(
 def _sheet(
     workbook: "Workbook", name: str, header: Sequence[str], bold: "Format"
 ) -> "Worksheet":
-    """Add a sheet with the *header*, which stays visible."""
+    """Add a sheet with the *header*, which remains visible when scrolling."""
     sheet = workbook.add_worksheet(name)
     sheet.freeze_panes(1, 0)
     for column, title in enumerate(header):

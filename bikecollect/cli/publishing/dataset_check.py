@@ -1,4 +1,4 @@
-"""Proves a published dataset by its own files: checksums, certificates, slots."""
+"""Check a published dataset by its own files: checksums, certificates, slots."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ from bikecollect.storage.csv_format import read_cells
 
 SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 ISO_DAY = 10
-"""Characters of the local day at the beginning of a time."""
+"""Number of characters of the local day at the beginning of a time."""
 
 
 def is_dataset(folder: Path) -> bool:

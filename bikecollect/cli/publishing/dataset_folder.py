@@ -1,4 +1,4 @@
-"""Writes a dataset aside, then puts the whole folder in place."""
+"""Write a dataset aside, then rename the whole folder into place."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ CHUNK = 1 << 20
 
 @contextmanager
 def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a folder that becomes *folder* if the block succeeds; else it is removed.
+    """Yield a folder that becomes *folder* if the context succeeds, else is removed.
 
-    With *force* an earlier dataset there is replaced. Raises UsageError for any other
+    If *force*, an earlier dataset there is replaced. Raises UsageError for any other
     folder that has files, StorageError if it cannot be written.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -46,7 +46,7 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename *aside* to *folder*; an earlier dataset there is removed afterwards."""
+    """Rename *aside* to *folder*, then remove the earlier dataset."""
     old = aside.with_suffix(".old")
     if folder.exists():
         folder.rename(old)
@@ -55,7 +55,7 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write *text* to *path*, for everybody to read."""
+    """Write *text* to *path*, readable by everybody."""
     with written(path, READABLE) as out:
         out.write(text)
 
@@ -77,7 +77,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_sums(folder: Path) -> None:
-    """Write the checksums of all files in *folder*, in the form of sha256sum."""
+    """Write the checksums of all files in *folder*, in the format of sha256sum."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in paths]
     write_text(folder / SUMS, "".join(lines))
@@ -86,7 +86,7 @@ def write_sums(folder: Path) -> None:
 def certificate_lines(
     dataset: Sequence[Certificate], collected: Mapping[str, str]
 ) -> str:
-    """Return a line of JSON a day: its certificate, and that of the collector."""
+    """Return a line of JSON per day: its certificate, and the collector's."""
     lines = [
         json.dumps(
             {

@@ -1,4 +1,4 @@
-"""What a published dataset says about itself: its facts, for all of its documents."""
+"""The description of a published dataset: its facts, and the documents with them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Author(NamedTuple):
 
 
 def author(text: str) -> Author:
-    """Return the author in *text*: "Family, Given" is a person, all else a name.
+    """Return the author in *text*: "Family, Given" is a person, other text a name.
 
     >>> author("Lovelace, Ada").given, author("City of X").family
     ('Ada', '')
@@ -57,8 +57,8 @@ def author(text: str) -> Author:
 class Dataset:
     """The facts of a published dataset.
 
-    *first* and *last* are its local days, *created* the day of its making; *sources*
-    counts the slots by where their rows came from.
+    *first* and *last* are its local days, *created* is the day of its creation;
+    *sources* has the numbers of slots by the source of their rows.
     """
 
     system_id: str
@@ -144,7 +144,7 @@ class Dataset:
         return "\n".join(lines) + "\n"
 
     def zenodo(self) -> str:
-        """Return .zenodo.json: the metadata that Zenodo takes over."""
+        """Return .zenodo.json: the metadata that Zenodo reads."""
         metadata: dict[str, Any] = {
             "title": self.title,
             "description": self.summary,
@@ -290,5 +290,5 @@ def _json(document: Mapping[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return *text* as a YAML scalar: a JSON text is one."""
+    """Return *text* as a YAML scalar, for which a JSON string is valid."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The tables of a published dataset, written as CSV and Parquet."""
+"""Write the tables of a published dataset as CSV and Parquet."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ class TableWriter:
         return self._written(exporter, what, path, "csv")
 
     def parquet(self, what: str, fd: int) -> WrittenTable:
-        """Write the table *what* as Parquet to *fd*, the file `parquet_path` names."""
+        """Write the table *what* as Parquet to *fd*, opened at its `parquet_path`."""
         exporter = self._exporter(what, self.since, self.until)
         exporter.parquet(fd)
         return self._written(exporter, what, parquet_path(what), "parquet")

@@ -1,1 +1,1 @@
-"""What commands show: text for people, JSON and metrics for programs."""
+"""The output of commands: text for people, JSON and metrics for programs."""

@@ -27,7 +27,7 @@ def step_line(step: Step) -> str:
         result = RESULTS.get(step.what, "not archived")
         return f"{head}: {result}: {why}\n"
     if step.what == "let go":
-        return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"
+        return f"{head}: CSV removed, {size(step.before)} freed; it is in the archive\n"
     if step.what == IN_USE:
         return f"{head}: CSV kept: in use; the next compact removes it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
@@ -81,7 +81,7 @@ def mirror_json(step: MirrorStep) -> str:
 
 
 def nothing_to_do() -> str:
-    """Return the message for no due day."""
+    """Return the message for the case that no day is due."""
     return "Nothing to do: every closed day is in the archive.\n"
 
 
@@ -135,7 +135,7 @@ def finding_line(finding: Finding) -> str:
 
 
 def remedies_text(counts: Mapping[str, int]) -> str:
-    """Return what to do, a line per remedy with the number of its findings."""
+    """Return a line per remedy, with the number of its findings."""
     lines = [
         f"  {visible(remedy)}   ({count} finding{'' if count == 1 else 's'})\n"
         for remedy, count in counts.items()

@@ -18,9 +18,9 @@ STALE = {
     STALE_THERE: "stale only there",
 }
 MOST_TIMES = 6
-"""Stale slots that are listed; JSON has all."""
+"""Maximum stale slots that are listed; JSON has all."""
 UNTRIED = frozenset({"there", "left", *STALE})
-"""The results of payloads that are not tried."""
+"""The results for payloads that were not tried."""
 KEPT = "; the payload is kept"
 
 
@@ -32,7 +32,7 @@ def summary(
     *,
     skipped: tuple[int, int] = (0, 0),
 ) -> str:
-    """Return what was done for a system, by day and origin.
+    """Return the results for a system, by day and origin.
 
     *skipped* has the numbers of unreadable rows or blocks and of impossible values in
     the other archive.
@@ -72,7 +72,7 @@ def summary(
 
 
 def remedy(lines: Sequence[str]) -> str:
-    """Return *lines* about renamed fields; those to be pasted are not wrapped."""
+    """Return *lines* about renamed fields; lines to paste are not wrapped."""
     table_at = next((n for n, line in enumerate(lines) if line[:1] == "["), len(lines))
     texts = [part for line in lines[:table_at] for part in wrapped(visible(line), "  ")]
     return "".join(f"{line}\n" for line in ("", *texts, *lines[table_at:]))
@@ -96,7 +96,7 @@ def _origin(filling: Filling) -> str:
 
 
 def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
-    """Yield which slots are stale in one of both archives only."""
+    """Yield lines about the slots that are stale in only one of both archives."""
     for what, text in STALE.items():
         slots = sorted(filling.slot for filling in fillings if filling.what == what)
         if slots:

@@ -21,7 +21,7 @@ def table(entries: Sequence[Entry]) -> str:
     """Return *entries* as a table for people."""
     if not entries:
         return (
-            "No such system in the catalogue. Get the list of the world:\n"
+            "No such system in the catalogue. Get the list of all systems:\n"
             "  bikecollect feeds update\n"
             "or try the address of a feed:\n"
             "  bikecollect feeds try https://...\n"
@@ -135,7 +135,7 @@ def _values(entry: Entry) -> dict[str, Any]:
 
 def _cell(value: object) -> str:
     text = {None: "", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload]
-    # A spreadsheet would run it.
+    # A spreadsheet would run a formula.
     return f"'{text}" if text.startswith(SPREADSHEET_FORMULA) else str(text)
 
 

@@ -1,4 +1,4 @@
-"""Output of `backfill-report`: coverage and gaps as text, CSV and JSON."""
+"""The output of `backfill-report`: coverage and gaps as text, CSV and JSON."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ from bikecollect.reports.coverage import Account, Coverage, Gap
 
 CELLS = 48
 DAYS = 45
-"""A longer report shows one line per month, and the worst days."""
+"""Maximum days of a report with a line per day; a longer one has a line per month."""
 GAPS = 40
 MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
@@ -156,7 +156,7 @@ def _states(count: Coverage) -> str:
 
 
 def _days(account: Account) -> list[str]:
-    """Return one line per day, with a mark for each half hour, or hour if narrow."""
+    """Return a line per day, with a mark per half hour (hour on a narrow terminal)."""
     is_wide = columns() == WIDTH
     marks = CELLS if is_wide else CELLS // 2
     cells: dict[str, dict[int, SlotState]] = {}
@@ -222,7 +222,7 @@ def _months(account: Account) -> list[str]:
 
 
 def _levels_legend() -> str:
-    """Return what each mark of a day means; no share is between two of them."""
+    """Return the meaning of each mark of a day; they cover all shares."""
     texts = ("complete", "90 % or more", "50 % or more", "less")
     marks = [rich if unicode() else plain for _, rich, plain in LEVELS]
     levels = [f"{mark} {text}" for mark, text in zip(marks, texts, strict=True)]

@@ -1,4 +1,4 @@
-"""Coverage and gaps as one self-contained, printable HTML page."""
+"""Coverage and gaps as a self-contained, printable HTML page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,13 +60,13 @@ def page(accounts: Sequence[Account], footer: str) -> str:
 def templates(*packages: str) -> "Environment":
     """Return the HTML templates of *packages* and of this one, with their filters.
 
-    Raises NotInstalled.
+    Raises NotInstalled if jinja2 is missing.
     """
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
         raise NotInstalled(
-            "HTML pages need jinja2: pip install 'bikecollect[archive]'"
+            "HTML pages require jinja2: pip install 'bikecollect[archive]'"
         ) from error
     pages = Environment(
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Output of `report`: text for people, CSV and JSON for programs."""
+"""The output of `report`: text for people, CSV and JSON for programs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ HIDDEN = {
     "typical": {"slots_seen", "slots_expected", "mean_vehicles"},
     "vehicles": {"station_id"},
 }
-"""Columns shown only in CSV and JSON, as a table has 80 columns."""
+"""Columns that only CSV and JSON have, because a table has 80 characters."""
 ORDER = {
     "reliability": "least reliable first",
     "episodes": "longest first",
@@ -107,12 +107,12 @@ NOTES = {
     "capacity": "capacity: docks of the station",
     "share_survived": "survived %: ids of a slot that are in the next slot, too",
 }
-"""Meaning of what text shows of a column, where its name does not tell."""
+"""The meaning of columns in text whose name is not clear."""
 FLAGS = frozenset({"begin_seen", "end_seen"})
 LOCAL = frozenset({"hour_of_week", "hour", "minute", "minute_of_day"})
 IF_ANY = frozenset({"share_closed", "slots_stale", "days_stale", "days_closed"})
 ORDINARY = frozenset({0, None})
-"""Columns that text has only if one of their values is not of these."""
+"""Ordinary values: columns with no other value are not shown in text."""
 SEVERAL = 2
 
 
@@ -134,7 +134,7 @@ def answer(
 ) -> Iterator[str]:
     """Yield the *result* of *report* in parts.
 
-    Text is one part, and has 60 rows at most without a *limit*.
+    Text is one part, and has at most 60 rows if there is no *limit*.
     """
     columns, batches = result
     if form == "text":
@@ -155,10 +155,10 @@ def answer(
 
 @dataclass
 class _Overview:
-    """What text shows of a result: its first *rows*, and facts about them all.
+    """The part of a result that text shows: the first *rows*, and facts about all.
 
-    *unusual* are the columns of `IF_ANY` with a value that is not ordinary; *slots* is
-    empty, the only slot, or two of several.
+    *unusual* are the columns of `IF_ANY` with a value that is not ordinary; *slots* has
+    no slot, the only one, or two of several.
     """
 
     columns: Sequence[str]
@@ -249,7 +249,7 @@ def _notes(columns: Sequence[str], zones: Mapping[str, tzinfo]) -> list[str]:
 
 
 def _shown(report: Report, overview: _Overview, *, many: bool) -> list[int]:
-    """Return the numbers of the columns that text has."""
+    """Return the indexes of the columns that text shows."""
     hidden = HIDDEN.get(report.name, set()) | {"high"} | (IF_ANY - overview.unusual)
     hidden |= {"place" if overview.is_by_system else "system_id"}
     hidden -= {"system_id"} if many else set()
@@ -259,7 +259,7 @@ def _shown(report: Report, overview: _Overview, *, many: bool) -> list[int]:
 def _slots(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], zones: Mapping[str, tzinfo]
 ) -> set[str]:
-    """Return the slots of *rows*, as text has them."""
+    """Return the slots of *rows*, as shown in text."""
     pairs = {(r[columns.index("slot")], r[columns.index("system_id")]) for r in rows}
     return {_minute(slot, zones[name]) for slot, name in pairs}
 
@@ -280,7 +280,7 @@ def _cells(
 
 
 def _cell(column: str, row: Mapping[str, Any], zone: tzinfo) -> Any:
-    """Return the value of *column* in *row* as a person reads it."""
+    """Return the value of *column* in *row* for people."""
     value = row[column]
     if value is None:
         return None
@@ -323,4 +323,4 @@ WORDS: Mapping[str, Callable[[Any], Any]] = {
     "lat": _degrees,
     "lon": _degrees,
 }
-"""What a person reads of a column's value, by its name."""
+"""Functions that format values for people, by column."""

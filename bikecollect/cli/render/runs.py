@@ -1,4 +1,4 @@
-"""Output of `runs`: the list of runs, and one slot in full detail."""
+"""The output of `runs`: the list of runs, and one slot in full detail."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,13 +20,13 @@ STAGE_BAR = 44
 OUTCOME = 24
 LEAST_OUTCOME = 12
 FIXED = 46
-"""Columns of the table that neither the outcome nor the system takes, and one more."""
+"""Characters of a line of the table without outcome and system, and one more."""
 LOG_LINES = 40
 
 
 @dataclass(frozen=True)
 class Slotted:
-    """Everything known about one slot of one system."""
+    """All facts about one slot of one system."""
 
     system_id: str
     slot: Slot

@@ -1,4 +1,4 @@
-"""Output of `status`: a screen, alerts and JSON."""
+"""The output of `status`: a screen, alerts and JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
@@ -37,7 +37,7 @@ from bikecollect.reports.status_facts import (
 )
 
 MANY = 1
-"""With more systems than that, each is one line, those in trouble first."""
+"""Maximum systems shown in detail; if there are more, each is a line."""
 CELL = 300
 HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
@@ -60,7 +60,7 @@ WORST_FIRST = (
 
 
 def screen(standings: Iterable[Standing]) -> str:
-    """Return the status of all systems as text; one line each if they are several."""
+    """Return the status of all systems as text, a line each if there are several."""
     standings = list(standings)
     if len(standings) <= MANY:
         return "\n".join(map(_system, standings))
@@ -69,7 +69,7 @@ def screen(standings: Iterable[Standing]) -> str:
 
 
 def table(systems: Sequence[Overview]) -> str:
-    """Return a line for each of *systems*; more on a narrow terminal."""
+    """Return a line for each of *systems*, or several on a narrow terminal."""
     name = max((len(system.system_id) for system in systems), default=0)
     lines = [_overview_line(system, name) for system in systems]
     if any(len(click.unstyle(line)) > columns() for line in lines):
@@ -97,7 +97,7 @@ def alerts(
 ) -> str:
     """Return one line per problem; empty if there is none.
 
-    *errors* are the systems that cannot be read, an empty name stands for all.
+    *errors* has the systems that cannot be read; an empty name stands for all.
     """
     lines = [
         f"{name}: {error}" if name else f"{error}"
@@ -121,8 +121,8 @@ def unattended(
 ) -> dict[str, str]:
     """Return the problems that `fetch` cannot report, a line each, by system.
 
-    *awake* is the time in seconds since the machine started: no run is late yet if
-    that is less than two slots.
+    *awake* is the time in seconds since the machine started: if that is less than two
+    slots, no run is late yet.
     """
     problems = {name: f"{name or 'bikecollect'}: {e}" for name, e in errors.items()}
     for standing in standings:
@@ -242,7 +242,7 @@ def _mark(state: SlotState) -> str:
 
 
 def as_json(standing: Standing, **more: object) -> str:
-    """Return *standing* as one line of JSON, behind the values *more*."""
+    """Return *standing* as one line of JSON, after the values *more*."""
     health, zone, disk = standing.health, standing.zone, standing.disk
     run = health.last_run
     return visible_json(

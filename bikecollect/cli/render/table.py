@@ -1,4 +1,4 @@
-"""A table as text: columns as wide as their cells, numbers aligned right."""
+"""A table as text: columns as wide as their cells, numbers right-aligned."""
 
 from collections.abc import Sequence
 from unicodedata import east_asian_width
@@ -9,7 +9,7 @@ WIDEST = 40
 GAP = 2
 """Blanks between two columns."""
 LEAST = 8
-"""Columns that a shortened cell keeps."""
+"""Minimum characters of a shortened cell."""
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -115,7 +115,7 @@ def _text(value: object) -> str:
 
 
 def _complete(value: object) -> str:
-    """Return *value* as text; ten digits show a position to the centimetre."""
+    """Return *value* as text; with ten digits a position is exact to a centimetre."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -124,7 +124,7 @@ def _complete(value: object) -> str:
 
 
 def _shortened(text: str, most: int) -> str:
-    """Return *text* in at most *most* columns, with a mark for what is missing.
+    """Return *text* in at most *most* columns, with a mark if it was shortened.
 
     >>> _shortened("市政府站", 6)
     '市政…'

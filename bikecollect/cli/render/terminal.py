@@ -8,15 +8,15 @@ from contextlib import suppress
 import click
 
 WIDTH = 80
-"""The columns of a pipe, of a file, and the most that running text fills."""
+"""The columns of a pipe or a file, and the maximum for running text."""
 SEE = "see: "
-"""What precedes a command in a text."""
+"""The words before a command in a text."""
 NARROWEST = 30
-"""Below this many columns lines are broken by the terminal."""
+"""Minimum columns; on a narrower terminal lines are broken by the terminal."""
 
 
 def terminal_columns() -> int | None:
-    """Return the columns of the terminal on standard output, None if it is none."""
+    """Return the columns of standard output, None if that is not a terminal."""
     with suppress(OSError, ValueError):
         size = os.get_terminal_size(sys.stdout.fileno()).columns
         return max(NARROWEST, size or WIDTH)
@@ -29,7 +29,7 @@ def columns() -> int:
 
 
 def unicode() -> bool:
-    """Return whether standard output takes more than ASCII."""
+    """Return whether standard output accepts more than ASCII."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
@@ -44,13 +44,11 @@ def bar(part: float, total: float, width: int) -> str:
 def wrapped(
     text: str, first: str = "", rest: str | None = None, *, width: int | None = None
 ) -> list[str]:
-    """Return *text* as lines of at most *width*, broken at blanks only.
+    """Return *text* as lines of at most *width*, broken only at blanks.
 
-    Without *width* the lines fit the terminal, see `columns`.
-
-    A path or an address is not broken, even if its line is then longer.
-
-    *first* is put before the first line, *rest* before the others (default: *first*).
+    By default lines fit the terminal, see `columns`. A path or an address is not
+    broken, even if its line gets longer. *first* precedes the first line, *rest* the
+    others (default: *first*).
 
     >>> wrapped("see /srv/city-bikes/ledger.sqlite3", "  ", width=20)
     ['  see', '  /srv/city-bikes/ledger.sqlite3']
@@ -73,7 +71,7 @@ def title(text: str) -> str:
 def beside(head: str, value: str) -> list[str]:
     """Return *value* after *head*, wrapped to the screen (colours not counted).
 
-    A command to run is on a separate line, where it can be copied as a whole.
+    A command is on a separate line, so that it can be copied.
     """
     text, see, command = value.partition(SEE)
     lines = [f"{head}{text}{see.rstrip()}"]

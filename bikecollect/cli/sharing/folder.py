@@ -1,4 +1,4 @@
-"""Writes the shared pages of a system to a folder, each in one step."""
+"""Write the shared pages of a system to a folder, each atomically."""
 
 import json
 import time
@@ -51,7 +51,7 @@ def write_days(
 ) -> list[Path]:
     """Write the pages with a map of each of *days*, the last as index; return them.
 
-    Days on which no station was seen are left out; raises UsageError if all are.
+    Days on which no station was seen are skipped; raises UsageError if all are.
     """
     films = list(_films(service, name, days))
     newest = films[-1][0]
@@ -83,7 +83,7 @@ def _films(
 
 
 def write_live(service: DataService, name: str, folder: Path) -> list[Path]:
-    """Write the map of the last 24 hours; the other pages if they are an hour old."""
+    """Write the map of the last 24 hours, and other pages that are an hour old."""
     film = map_data.film_of_last_hours(service, name)
     zone = service.settings.system_folder(name).zone
     when = iso(film.newest, zone)[:16].replace("T", " ")

@@ -19,7 +19,7 @@ from bikecollect.core.slots import iso
 DAY = timedelta(days=1)
 MOSTLY = 0.5
 PACKED = ("vehicles", "docks", "usual", "usual_days")
-"""The parts of a film that are packed already."""
+"""The parts of a film that are already packed."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The texts of the shared pages, each complete in itself."""
+"""Render the shared pages, which are self-contained."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 GENERATOR = "bikecollect"
-"""What marks a page as ours, so that it may be overwritten."""
+"""The name that marks a page as ours, so that it may be overwritten."""
 INDEX, FILM = "index.html", "film.json"
 WEEK, RANKINGS, COVERAGE = "week.html", "rankings.html", "coverage.html"
 RANKED = 15
@@ -205,7 +205,7 @@ def _basis(rows: Sequence[Mapping[str, Any]]) -> str:
     share = percent(seen / expected) if expected else "none"
     return (
         f"Basis: {seen:,} of {expected:,} expected slots of stations were seen "
-        f"({share}); missing slots are in no figure."
+        f"({share}); figures do not include missing slots."
     )
 
 
@@ -218,7 +218,7 @@ def _ranking(
     maps: RankingMaps | None,
     rising: bool,
 ) -> Mapping[str, Any]:
-    """Return the first stations in an order; *rising* ones lack a bike or a dock."""
+    """Return the first stations of a ranking; if *rising*, lowest values are first."""
     unit = "bike" if column == "share_with_vehicle" else "free dock"
     colour = COLOURS[column] if rising else "blue"
     top = ranked(rows, column, rising=rising)[:RANKED]

@@ -1,4 +1,4 @@
-"""The week as a table of colours: weekdays by hours, one scale for all of it."""
+"""The week as a table of colours: weekdays by hours, with one scale."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class HourCell:
-    """An hour of the week: its colour's strength from 0 to 1, None without data."""
+    """An hour of the week: the strength of its colour, 0 to 1, None without data."""
 
     strength: float | None
     text: str

@@ -1,1 +1,1 @@
-"""What `status` finds out: systems of one settings file, of several, and of mirrors."""
+"""Survey the systems of one settings file, of several, and of mirrors, for `status`."""

@@ -49,7 +49,7 @@ class CombinedSurvey(NamedTuple):
 def survey_all(arguments: Sequence[str]) -> CombinedSurvey:
     """Return the systems of all *arguments*, those in trouble first.
 
-    A place that cannot be read is among the errors; raises UsageError without any.
+    A place that cannot be read is among the errors; raises UsageError if there is none.
     """
     if not arguments:
         raise UsageError(NO_PLACE)
@@ -71,7 +71,7 @@ def _places(
 ) -> Iterator[str]:
     """Yield each settings file and mirror of *arguments* once.
 
-    A folder stands for its settings file, or for those of the folders in it.
+    For a folder its settings file is used, or those in its subfolders.
     """
     places = dict[str, None]()
     for argument in arguments:

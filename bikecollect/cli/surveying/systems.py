@@ -18,7 +18,7 @@ def survey_systems(
     *,
     scheduled: bool | None = None,
 ) -> tuple[list[Standing], dict[str, BikecollectError]]:
-    """Return the status of each system, and the errors of those not readable."""
+    """Return the status of each system, and the errors of unreadable ones."""
     standings: list[Standing] = []
     errors: dict[str, BikecollectError] = {}
     for name in settings.chosen(system_ids):
@@ -43,7 +43,7 @@ def survey_systems(
 
 
 def _written(settings: Settings) -> float:
-    """Return when the settings were written; infinity if that is unknown."""
+    """Return when the settings were written (epoch seconds), infinity if unknown."""
     try:
         return Path(settings.source).stat().st_mtime if settings.source else inf
     except OSError:

@@ -1,1 +1,1 @@
-"""Days as films: every station in every slot, and what is usual at each hour."""
+"""Days as films: every station in every slot, and the usual counts of each hour."""

@@ -66,10 +66,10 @@ WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 class Film:
     """The counts of all *stations* in the *slots* of a day; each has *seconds*.
 
-    *states* has the state of each slot, or the cause why it is missing; *missing* is
-    the number of missing slots. A station is (station_id, name, region, lat, lon,
-    capacity) as of that day. *vehicles* and *docks* are packed, for each station its
-    slots; unknown counts are `UNSEEN`. *usual* is from the days before.
+    *states* has the state of each slot, or the cause if it is missing; *missing* is the
+    number of missing slots. A station is (station_id, name, region, lat, lon, capacity)
+    as of that day. *vehicles* and *docks* are packed, station by station, with the
+    slots of each; unknown counts are `UNSEEN`. *usual* is from earlier days.
     """
 
     slots: list[int]

@@ -1,4 +1,4 @@
-"""Counts packed for a browser: numbers of 16 bits, compressed, as text."""
+"""Pack counts for a browser: 16-bit numbers, compressed, as text."""
 
 import base64
 import sys

@@ -1,4 +1,4 @@
-"""What is usual: the mean number of bikes of a station at an hour of the week."""
+"""The usual number of bikes: the mean of a station at an hour of the week."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DAYS = 28
-"""How many days before the film make up what is usual."""
+"""Number of days before the film from which usual counts are computed."""
 LEAST_DAYS = 2
-"""With fewer days that have the hour of the week nothing is usual yet."""
+"""Minimum days with an hour of the week; with fewer its usual count is unknown."""
 HOURS = 24
 MEANS = """
 SELECT CAST(s.place - 1 AS INTEGER) AS station, CAST(h.place - 1 AS INTEGER) AS hour,
@@ -36,8 +36,8 @@ class Usual:
     """The usual numbers of bikes in the *hours* of the week (0: Monday 00:00).
 
     *slot_hours* has the hour of the week of each slot of the film. *vehicles* are means
-    rounded to whole bikes, *days* the number of days behind each; both are packed, for
-    each station its *hours*, and `UNSEEN` with fewer than `LEAST_DAYS` days.
+    rounded to whole bikes, *days* the number of days in each; both are packed, station
+    by station, and are `UNSEEN` with fewer than `LEAST_DAYS` days.
     """
 
     hours: list[int] = field(default_factory=list)
@@ -52,7 +52,7 @@ def usual_of(
     slots: Sequence[int],
     zone: tzinfo,
 ) -> Usual:
-    """Return what is usual in *slots*, from the `DAYS` before the day of the first.
+    """Return the usual counts for *slots*, from the `DAYS` before the first one's day.
 
     *stations* are ids, in order. Raises StorageError.
     """

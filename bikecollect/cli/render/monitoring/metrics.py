@@ -1,4 +1,4 @@
-"""Output of `status` as metrics of Prometheus."""
+"""The output of `status` as Prometheus metrics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ def metrics(
 ) -> str:
     """Return *standings* in the text format of Prometheus.
 
-    *errors* are the systems that cannot be read, an empty name stands for all.
+    *errors* has the systems that cannot be read; an empty name stands for all.
     """
     families: list[tuple[str, str, list[Sample]]] = [
         ("up", "0 if the status of the system or the settings cannot be read.", []),
