@@ -68,6 +68,19 @@ def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
     assert f"# bikecollect {name}\n" in page
 
 
+def test_no_summary_of_a_command_is_cut_at_80_columns() -> None:
+    """Neither in the main help nor in the help of a group of commands."""
+    commands = [cli.get_command(click.Context(cli), name) for name in COMMANDS]
+    groups = [cli, *(item for item in commands if isinstance(item, click.Group))]
+    pages = [
+        group.get_help(click.Context(group, info_name="x", terminal_width=80))
+        for group in groups
+    ]
+
+    assert len(groups) > 3
+    assert not [page for page in pages if re.search(r"\w\.\.\.$", page, re.MULTILINE)]
+
+
 @pytest.mark.parametrize(
     ("name", "example"),
     [(name, call) for name, pair in EXAMPLES.items() for call in pair],

@@ -12,44 +12,30 @@ from bikecollect.cli.options import Screen, Shared, shard_option
 from bikecollect.cli.render.terminal import WIDTH, columns
 
 COMMANDS = {
-    "init": "Write a settings file after a few questions, or without any (--yes).",
+    "init": "Write a settings file, with or without questions.",
     "config": "Show, check or edit the settings file in use.",
     "fetch": "Collect one snapshot of each SYSTEM into today's file.",
-    "status": "Show the status of each SYSTEM: last run, last 24 hours, incidents.",
-    "runs": "List runs (`runs list` or just `runs`), or show one slot (`runs show`).",
-    "rename": (
-        "Rename the system OLD to NEW: its folder, its archive and its settings."
-    ),
-    "schedule": "Show, install or remove the schedule: `fetch` and its helpers.",
-    "doctor": (
-        "Check everything needed for collecting; one line per check, with the remedy."
-    ),
-    "feeds": "List the systems of the catalogue; search, update, show or try a feed.",
-    "backfill-report": (
-        "Report the coverage of each SYSTEM: which slots are missing, and why."
-    ),
-    "backfill": (
-        "Fill missing slots of each SYSTEM from its payloads or from another archive."
-    ),
-    "compact": "Move closed days of each SYSTEM to the archive, as Parquet.",
-    "push": "Copy the archive of each SYSTEM to the mirror, an object store.",
-    "verify": (
-        "Check that the files, the ledger and the checksums of each SYSTEM agree."
-    ),
-    "forget": "Accept that data of SYSTEM is lost for good: its slots become gaps.",
-    "rebuild": "Rewrite the list of stations of each SYSTEM from the ledger.",
-    "export": (
-        "Write a table of each SYSTEM's history as CSV, JSON lines, Parquet or .xlsx."
-    ),
-    "query": (
-        "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
-    ),
-    "report": "Run the report NAME on each SYSTEM; without NAME, list the reports.",
-    "share": "Write static pages of each SYSTEM: map, week, rankings, coverage.",
-    "publish": "Write a dataset of SYSTEM that can be cited, checked and deposited.",
-    "basemap": "Draw a map of your own below the stations: add, list, remove.",
-    "app": "Serve the data app: maps and charts of the history, in a browser.",
-    "demo": "Collect a whole day from a simulated city, without any network.",
+    "status": "Show each SYSTEM's last run, last 24 hours and incidents.",
+    "runs": "List runs, or show one slot in full detail.",
+    "rename": "Rename the system OLD to NEW, with its data and settings.",
+    "schedule": "Show, install or remove the entries of cron or systemd.",
+    "doctor": "Check everything that collecting needs; print remedies.",
+    "feeds": "List, search, update or show the catalogue; try a feed.",
+    "backfill-report": "Report which slots of each SYSTEM are missing, and why.",
+    "backfill": "Fill missing slots from payloads or another archive.",
+    "compact": "Move closed days of each SYSTEM to the Parquet archive.",
+    "push": "Copy the archive of each SYSTEM to an object store.",
+    "verify": "Check that files, ledger and checksums agree.",
+    "forget": "Accept the loss of data of SYSTEM: its slots become gaps.",
+    "rebuild": "Rewrite each SYSTEM's list of stations from the ledger.",
+    "export": "Write a table as CSV, JSON lines, Parquet or .xlsx.",
+    "query": "Run SQL over the open days and the archive.",
+    "report": "Run the report NAME; without NAME, list the reports.",
+    "share": "Write static pages: map, week, rankings, coverage.",
+    "publish": "Write a dataset that can be cited, checked and deposited.",
+    "basemap": "Add, list or remove your own map below the stations.",
+    "app": "Serve the data app: maps and charts, in a browser.",
+    "demo": "Collect a day of a simulated city, without a network.",
     "simulate": "Serve a simulated city as a live feed on this machine.",
 }
 """The commands in the order of typical use, with the first sentence of their help."""

@@ -68,7 +68,7 @@ EXAMPLES = {
         "bikecollect publish youbike-taipei --format both -o taipei",
     ),
     "basemap": (
-        'bikecollect basemap add youbike-taipei taipei.geojson --attribution "(c) OSM"',
+        'bikecollect basemap add youbike-taipei map.geojson --attribution "(c) OSM"',
         "bikecollect basemap list",
     ),
     "app": ("bikecollect app", "bikecollect app --port 8600 --system youbike-taipei"),

@@ -72,7 +72,7 @@ def app(
     base_path: str,
     system_id: str | None,
 ) -> None:
-    """Serve the data app: maps and charts of the history, in a browser.
+    """Serve the data app: maps and charts, in a browser.
 
     The app only reads. Ctrl-C stops it. Requires the extra `app`; if that is missing,
     the command to install it is printed.

@@ -100,12 +100,13 @@ def backfill(
     prefer_fresh: bool,
     form: str,
 ) -> int:
-    """Fill missing slots of each SYSTEM from its payloads or from another archive.
+    """Fill missing slots from payloads or another archive.
 
-    Rejected payloads are tried again (after an upgrade, or with a new mapping), and
-    kept ones replace missing or damaged blocks. With --from, slots are filled from
-    another archive. A slot that has a block is never overwritten, except a stale one
-    with --prefer-fresh. The command may be interrupted: the next call continues.
+    Rejected payloads of each SYSTEM are tried again (after an upgrade, or with a new
+    mapping), and kept ones replace missing or damaged blocks. With --from, slots are
+    filled from another archive. A slot that has a block is never overwritten, except a
+    stale one with --prefer-fresh. The command may be interrupted: the next call
+    continues.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)

@@ -78,7 +78,7 @@ def backfill_report(
     mail: bool,
     output: Path | None,
 ) -> int:
-    """Report the coverage of each SYSTEM: which slots are missing, and why.
+    """Report which slots of each SYSTEM are missing, and why.
 
     Lists the expected, collected, stale, partial and missing slots of each day, and
     the gaps with their cause and the number of slots that `backfill` can still fill.

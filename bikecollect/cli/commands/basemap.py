@@ -16,7 +16,7 @@ from bikecollect.setup.settings import Settings
 
 @click.group()
 def basemap() -> None:
-    """Draw a map of your own below the stations: add, list, remove.
+    """Add, list or remove your own map below the stations.
 
     The map is drawn in the app, in embedded figures and on shared pages; no other host
     is contacted.
@@ -34,11 +34,11 @@ def basemap() -> None:
 )
 @click.pass_context
 def add(ctx: click.Context, *, system_id: str, file: Path, attribution: str) -> None:
-    """Use FILE, GeoJSON or PMTiles (vector tiles), as the basemap of SYSTEM.
+    """Use FILE, GeoJSON or PMTiles, as the basemap of SYSTEM.
 
-    Water, parks, roads, railways and borders are recognised by the tags of
-    OpenStreetMap. The area around the stations is kept, simplified to fit a page. An
-    earlier basemap of SYSTEM is replaced.
+    PMTiles are read as vector tiles. Water, parks, roads, railways and borders are
+    recognised by the tags of OpenStreetMap. The area around the stations is kept,
+    simplified to fit a page. An earlier basemap of SYSTEM is replaced.
     """
     settings = ctx.ensure_object(Shared).settings()
     settings.chosen((system_id,))
@@ -87,7 +87,7 @@ def list_(ctx: click.Context, *, form: str) -> None:
 @click.argument("system_id", metavar="SYSTEM", shell_complete=complete_configured)
 @click.pass_context
 def remove(ctx: click.Context, *, system_id: str) -> None:
-    """Remove the basemap of SYSTEM; maps are drawn only from the stations again."""
+    """Remove the basemap of SYSTEM; maps show only its stations again."""
     settings = ctx.ensure_object(Shared).settings()
     settings.chosen((system_id,))
     if not basemap_file.remove(settings.data / system_id):

@@ -46,7 +46,7 @@ def compact(
     quiet: bool,
     form: str,
 ) -> int:
-    """Move closed days of each SYSTEM to the archive, as Parquet.
+    """Move closed days of each SYSTEM to the Parquet archive.
 
     Each day is written to a temporary file, read back and compared with its CSV, value
     by value; the CSV is removed after keep.csv_days. A day is closed one hour after its

@@ -39,7 +39,7 @@ def path(ctx: click.Context) -> int:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def show(ctx: click.Context, *, form: str) -> None:
-    """Print all settings in effect, including defaults; secrets are masked."""
+    """Print all settings in effect, with defaults; secrets are masked."""
     settings = ctx.ensure_object(Shared).settings()
     if form == "json":
         say_json(f"{visible_json(screens.values(settings))}\n")
@@ -52,8 +52,8 @@ def show(ctx: click.Context, *, form: str) -> None:
 def check(ctx: click.Context) -> None:
     """Check the settings file and the files that it names.
 
-    Exit code 78 for an error. `bikecollect doctor` also checks feeds, folders and
-    mail.
+    Exit code 78 if there is an error. `bikecollect doctor` also checks feeds,
+    folders and mail.
     """
     settings = ctx.ensure_object(Shared).settings()
     for name, system in settings.systems.items():
@@ -67,9 +67,9 @@ def check(ctx: click.Context) -> None:
 @config.command()
 @click.pass_context
 def edit(ctx: click.Context) -> None:
-    """Open the settings file in $VISUAL or $EDITOR; errors are never saved.
+    """Edit the settings file in $VISUAL or $EDITOR.
 
-    The editor gets a copy, which replaces the file once it is valid.
+    The editor gets a copy, which replaces the file only if it is valid.
     """
     shared = ctx.ensure_object(Shared)
     file = settings_file.find(shared.config)

@@ -48,7 +48,7 @@ DEPTH = 3
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
 def demo(folder: Path, stations: int, days: int, seed: int) -> None:
-    """Collect a whole day from a simulated city, without any network.
+    """Collect a day of a simulated city, without a network.
 
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
     by the real client, inbox, files and ledger. For an hour the feed is down, and for

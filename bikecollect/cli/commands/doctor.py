@@ -35,9 +35,9 @@ COMMAND = re.compile(
 def doctor(
     ctx: click.Context, *, send: bool, offline: bool, as_cron: bool, form: str
 ) -> int:
-    """Check everything needed for collecting; one line per check, with the remedy.
+    """Check everything that collecting needs; print remedies.
 
-    Exit code 1 if a check is BAD.
+    Each check is one line, with its remedy. Exit code 1 if a check is BAD.
     """
     shared = ctx.ensure_object(Shared)
     if as_cron:

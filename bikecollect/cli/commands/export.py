@@ -97,11 +97,11 @@ def export(
     mirror: bool,
     output: Path | None,
 ) -> int:
-    """Write a table of each SYSTEM's history as CSV, JSON lines, Parquet or .xlsx.
+    """Write a table as CSV, JSON lines, Parquet or .xlsx.
 
-    As CSV, the station_status of one system is the text of its daily files, sorted by
-    slot and station; `verify` certifies its sha256. A datapackage.json beside the
-    output file describes each column.
+    The table has the history of each SYSTEM. As CSV, the station_status of one system
+    is the text of its daily files, sorted by slot and station; `verify` certifies its
+    sha256. A datapackage.json beside the output file describes each column.
     """
     if station and "station_id" not in WHATS[what]:
         raise UsageError(f"--station does not apply to {what}, which has no stations")

@@ -59,7 +59,7 @@ _country = click.option("--country", default="", metavar="CODE", help="Such as F
 @_table_form
 @click.pass_context
 def feeds(ctx: click.Context, *, words: str, form: str) -> None:
-    """List the systems of the catalogue; search, update, show or try a feed.
+    """List, search, update or show the catalogue; try a feed.
 
     The catalogue is a short built-in list, and after `feeds update` the list of the
     world's systems that MobilityData publishes.
@@ -186,7 +186,7 @@ def try_(
 
     ADDRESS is a gbfs.json or any other file of a GBFS feed, a YouBike list, or a
     CityBikes network. Prints the settings to collect it. The ID of a configured
-    system is tried exactly like `fetch` does.
+    system is fetched exactly as by `fetch`.
     """
     stop = process.Stop()
     process.listen(stop)

@@ -19,7 +19,7 @@ from bikecollect.wiring import history
 def forget(
     ctx: click.Context, *, system_id: str, whats: tuple[str, ...], reason: str
 ) -> None:
-    """Accept that data of SYSTEM is lost for good: its slots become gaps.
+    """Accept the loss of data of SYSTEM: its slots become gaps.
 
     WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv) or the id
     of a run. Only data that cannot be read any more is removed from the ledger, which

@@ -98,10 +98,11 @@ def init(
     force: bool,
     yes: bool,
 ) -> None:
-    """Write a settings file after a few questions, or without any (--yes).
+    """Write a settings file, with or without questions.
 
-    Its path is FILE of `bikecollect --config FILE init`, else $BIKECOLLECT_CONFIG,
-    else the one in your config folder. Each feed is tried first, unless --no-try.
+    With --yes no questions are asked. The path of the file is FILE of `bikecollect
+    --config FILE init`, else $BIKECOLLECT_CONFIG, else the one in your config folder.
+    Each feed is tried first, unless --no-try.
     The mail password is asked for and written to a separate file of mode 0600.
     The answer < goes back to the previous question.
     """

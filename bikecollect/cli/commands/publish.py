@@ -80,7 +80,7 @@ def publish(
     force: bool,
     folder: Path,
 ) -> None:
-    """Write a dataset of SYSTEM that can be cited, checked and deposited.
+    """Write a dataset that can be cited, checked and deposited.
 
     Its tables are the rows of all stations, the versions of stations, the slots and
     gaps with their causes, runs and coverage. It also contains a README with the

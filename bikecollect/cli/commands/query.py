@@ -86,13 +86,13 @@ def query(
     mirror: bool,
     unrestricted: bool,
 ) -> int:
-    """Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
+    """Run SQL over the open days and the archive.
 
-    The tables are station_status, slots, coverage, profile, runs and stations, each
-    with system_id and date. Times are epoch seconds; slot_time is the slot as a
-    timestamp, shown in the first system's time zone; minute_of_day and hour_of_week are
-    local. Open days have only committed rows. The SQL must be one SELECT, which can
-    read only these tables.
+    The SQL is DuckDB's; `-` reads it from stdin. The tables are station_status, slots,
+    coverage, profile, runs and stations, each with system_id and date. Times are epoch
+    seconds; slot_time is the slot as a timestamp, shown in the first system's time
+    zone; minute_of_day and hour_of_week are local. Open days have only committed rows.
+    The SQL must be one SELECT, which can read only these tables.
     """
     refuse_misnamed(output)
     form = form or format_of(output, "table" if output is None else "csv")

@@ -19,7 +19,7 @@ from bikecollect.wiring import history
 )
 @click.pass_context
 def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
-    """Rewrite the list of stations of each SYSTEM from the ledger.
+    """Rewrite each SYSTEM's list of stations from the ledger.
 
     station_information.csv is written with its header and all versions in the ledger. A
     list with other content is moved to payloads/rejected.

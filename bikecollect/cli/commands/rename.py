@@ -22,10 +22,10 @@ IMPLIED = ("feed", "url", "timezone")
 @click.argument("new")
 @click.pass_context
 def rename(ctx: click.Context, *, old: str, new: str) -> None:
-    """Rename the system OLD to NEW: its folder, its archive and its settings.
+    """Rename the system OLD to NEW, with its data and settings.
 
-    Rows are not changed. Runs of OLD wait until the command has finished. If it is
-    interrupted, run it again.
+    Its folder is renamed; its rows are not changed. Runs of OLD wait until the command
+    has finished. If it is interrupted, run it again.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()

@@ -135,10 +135,10 @@ def report(
     archive: str,
     form: str,
 ) -> int:
-    """Run the report NAME on each SYSTEM; without NAME, list the reports.
+    """Run the report NAME; without NAME, list the reports.
 
-    With --engine spark the same SQL runs on Spark. It reads the archive, which has the
-    closed days only; --archive may be a mirror's, such as s3a://bucket/prefix/archive.
+    With --engine spark the same SQL runs on Spark. It reads the archive, which has only
+    closed days; --archive may be a mirror's, such as s3a://bucket/prefix/archive.
     With --sql and --engine the SQL for that engine is printed, with its views.
 
     Every figure comes with its basis, the numbers of slots seen and expected. Missing

@@ -37,7 +37,10 @@ class _ListByDefault(click.Group):
 
 @click.group(cls=_ListByDefault)
 def runs() -> None:
-    """List runs (`runs list` or just `runs`), or show one slot (`runs show`)."""
+    """List runs, or show one slot in full detail.
+
+    `runs` alone is `runs list`.
+    """
 
 
 @runs.command("list")
@@ -128,9 +131,10 @@ def _refuse_empty_range(
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> None:
-    """Show SLOT in full detail; SLOT is a time (2026-11-22T10:05, 10:05) or a run's id.
+    """Show SLOT in full detail.
 
-    A time of day is that of its latest run in the last week. Shows the runs with their
+    SLOT is a time (2026-11-22T10:05, 10:05) or a run's id. A time of day is that of
+    its latest run in the last week. Shows the runs with their
     stages, requests, notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()

@@ -47,7 +47,7 @@ def _where(command: Callable[..., object]) -> Callable[..., object]:
 
 @click.group()
 def schedule() -> None:
-    """Show, install or remove the schedule: `fetch` and its helpers.
+    """Show, install or remove the entries of cron or systemd.
 
     `fetch` runs in every slot. The helpers are jobs: `compact` every night, `alert`
     (`status --alert`) every hour, and on request `report`, last week's gaps by mail.
@@ -59,7 +59,7 @@ def schedule() -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> None:
-    """Print the entry, whether it is installed, and its next fire times.
+    """Print the entry, whether it is installed, and its next times.
 
     Nothing is changed.
     """
@@ -129,7 +129,7 @@ def install(
 def remove(
     ctx: click.Context, *, systemd: bool, system_wide: bool, names: tuple[str, ...]
 ) -> None:
-    """Remove the entry of these settings, or only each JOB; the data is kept.
+    """Remove the entry of these settings, or only JOB; the data is kept.
 
     JOB is compact, alert or report.
     """

@@ -46,7 +46,7 @@ def share(
     force: bool,
     folder: Path,
 ) -> int:
-    """Write static pages of each SYSTEM: map, week, rankings, coverage.
+    """Write static pages: map, week, rankings, coverage.
 
     Any web space can serve them. They load nothing from other hosts, and name the
     publisher and the licence of the data. Each file is replaced atomically, so that

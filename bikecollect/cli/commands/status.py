@@ -63,7 +63,7 @@ ALL_READ = 0o644
 @click.option(
     "--nagios",
     is_flag=True,
-    help="As --alert, but with the first line and the exit codes of a Nagios plugin.",
+    help="Like --alert, with the first line and the exit codes of a Nagios plugin.",
 )
 @click.option(
     "--format",
@@ -99,7 +99,7 @@ def status(
     output: Path | None,
     watch: float | None,
 ) -> int:
-    """Show the status of each SYSTEM: last run, last 24 hours, incidents.
+    """Show each SYSTEM's last run, last 24 hours and incidents.
 
     Reads only files on disk. Each mark of the strip is a slot of the last 24 hours
     (with an interval below five minutes: the worst slot of five minutes).

@@ -85,7 +85,7 @@ def verify(
     mirror: bool,
     form: str,
 ) -> int:
-    """Check that the files, the ledger and the checksums of each SYSTEM agree.
+    """Check that files, ledger and checksums agree.
 
     Reads every byte of the CSV files, the archive, the list of stations and the kept
     payloads, and prints each disagreement (exit code 1). Each day gets a certificate:
