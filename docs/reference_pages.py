@@ -137,12 +137,6 @@ def ledger() -> str:
     return f"Schema {ledger_schema.VERSION}:\n\n```sql\n{steps}\n```\n"
 
 
-IN_SCOPE_LATER = {
-    "the compact archive and its engine": "66, 67, 89, 114",
-    "export": "46 (stored as it is; escaped only there)",
-}
-
-
 def faults() -> str:
     """Return which fault is covered by which tests, from the tests' own words."""
     tests_of: dict[int, list[str]] = {}
@@ -155,8 +149,7 @@ def faults() -> str:
     lines += ["| fault | tests |", "|---|---|"]
     for number in sorted(tests_of):
         lines.append(f"| {number} | {', '.join(dict.fromkeys(tests_of[number]))} |")
-    lines += ["", "Left to later parts of the program:", ""]
-    lines += [f"- {what}: {which}" for what, which in IN_SCOPE_LATER.items()]
+
     rest = [str(n) for n in range(1, 115) if n not in tests_of]
     lines += ["", f"Without a test of that name: {', '.join(rest)}.", ""]
     return "\n".join(lines)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bikecollect.archive.datasets import type_of
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.csv_format import COLUMNS, DERIVED, INFORMATION_COLUMNS
 from bikecollect.storage.vehicles.rows import COLUMNS as VEHICLE_COLUMNS
@@ -220,8 +219,3 @@ def package(
         "created_with": f"bikecollect {version}",
         "resources": list(resources),
     }
-
-
-def status_columns(columns: Sequence[str]) -> dict[str, str]:
-    """Return the *columns* of daily files with their types."""
-    return {column: type_of(column) for column in columns}

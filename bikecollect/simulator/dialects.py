@@ -1,4 +1,4 @@
-"""The city's documents in the formats of YouBike, TDX and GBFS."""
+"""The city's documents in the formats of YouBike and GBFS."""
 
 import json
 import time
@@ -23,53 +23,6 @@ def youbike(city: City, moment: float, *, renamed: bool = False) -> bytes:
         for station in stations:
             station[RENAMED] = station.pop("available_rent_bikes")
     return _compact(stations)
-
-
-def tdx_availability(city: City, moment: float) -> bytes:
-    """Return the city's counts in the format of TDX, version 2."""
-    return _compact(
-        [
-            {
-                "StationUID": f"SIM{state.place.station_id}",
-                "StationID": state.place.station_id,
-                "ServiceStatus": 1 if state.active else 0,
-                "ServiceType": 2,
-                "AvailableRentBikes": state.bikes,
-                "AvailableReturnBikes": state.docks,
-                "SrcUpdateTime": f"{_local(state.reported, 'T')}+08:00",
-                "UpdateTime": f"{_local(moment - 30, 'T')}+08:00",
-                "AvailableRentBikesDetail": {
-                    "GeneralBikes": state.bikes - state.ebikes,
-                    "ElectricBikes": state.ebikes,
-                },
-            }
-            for state in city.at(moment)
-        ]
-    )
-
-
-def tdx_stations(city: City, moment: float) -> bytes:
-    """Return the city's stations in the format of TDX, version 2."""
-    return _compact(
-        [
-            {
-                "StationUID": f"SIM{place.station_id}",
-                "StationID": place.station_id,
-                "AuthorityID": "SIM",
-                "StationName": {"Zh_tw": place.name, "En": place.name_en},
-                "StationPosition": {
-                    "PositionLon": place.lon,
-                    "PositionLat": place.lat,
-                },
-                "StationAddress": {"Zh_tw": place.name.partition("_")[2]},
-                "BikesCapacity": place.capacity,
-                "ServiceType": 2,
-                "SrcUpdateTime": f"{_local(moment - 60, 'T')}+08:00",
-                "UpdateTime": f"{_local(moment - 30, 'T')}+08:00",
-            }
-            for place in (state.place for state in city.at(moment))
-        ]
-    )
 
 
 def gbfs(
@@ -203,6 +156,5 @@ def _compact(value: Any) -> bytes:
 
 
 @lru_cache(maxsize=4_096)
-def _local(moment: float, separator: str = " ") -> str:
-    form = f"%Y-%m-%d{separator}%H:%M:%S"
-    return time.strftime(form, time.gmtime(moment + OFFSET))
+def _local(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment + OFFSET))

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import tdx
 from served import Answer, QuietServer, Responder, running
 
 from bikecollect.core.run import Run
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
-from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.wiring.collection import collect
@@ -114,9 +114,9 @@ class Platform:
         if bearer.removeprefix("Bearer ") not in self.valid:
             return 401, {}, b"{}"
         if path == AVAILABILITY:
-            return 200, {}, dialects.tdx_availability(self.city, self.clock.now)
+            return 200, {}, tdx.availability(self.city, self.clock.now)
         if path == STATIONS:
-            return 200, {}, dialects.tdx_stations(self.city, self.clock.now)
+            return 200, {}, tdx.stations(self.city, self.clock.now)
         return 404, {}, b"{}"
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.mirror.address import is_address
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
@@ -42,9 +42,7 @@ LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--from",
     "path",

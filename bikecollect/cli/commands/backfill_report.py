@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bikecollect import __version__
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
     Shared,
@@ -41,9 +41,7 @@ FORMS = ("text", "csv", "json", "html")
 
 
 @click.command("backfill-report")
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option("--since", help="First day or time: 2026-11-22, 7d; default: first run.")
 @click.option("--until", help="Last day, or the end as a time; default: now.")
 @click.option(

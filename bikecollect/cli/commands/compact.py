@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from bikecollect.archive.compact import LOST, Step
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Screen, Shared, complain, say, say_json
@@ -21,9 +21,7 @@ from bikecollect.wiring.history import compactor, vehicle_compactor
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--csv-days",
     type=click.IntRange(min=0),

@@ -12,7 +12,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
-from bikecollect.cli.completion import complete_configured, complete_station
+from bikecollect.cli.completion import complete_station, systems_argument
 from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.log_setup import progress
@@ -45,9 +45,7 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--what",
     type=click.Choice(TABLES),

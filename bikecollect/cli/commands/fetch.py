@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import show_progress
 from bikecollect.cli.options import Shared, mention, mention_json, shard_option
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--format",
     "form",

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
@@ -13,9 +13,7 @@ from bikecollect.core.process import Times
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--live", is_flag=True, help="Copy only the days that are not archived yet."
 )

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
@@ -14,9 +14,7 @@ from bikecollect.wiring import history
 
 @click.command()
 @click.argument("what", type=click.Choice(["stations"]))
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.pass_context
 def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
     """Rewrite each SYSTEM's list of stations from the ledger.

@@ -15,9 +15,9 @@ import click
 from click.core import ParameterSource
 
 from bikecollect.cli.completion import (
-    complete_configured,
     complete_report,
     complete_station,
+    systems_argument,
 )
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
@@ -50,9 +50,7 @@ from bikecollect.wiring import history
 @click.argument(
     "name", required=False, metavar="[NAME]", shell_complete=complete_report
 )
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="Last day; default: all.")
 @click.option(

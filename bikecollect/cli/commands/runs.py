@@ -8,7 +8,11 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from bikecollect.cli.completion import complete_configured, complete_outcome
+from bikecollect.cli.completion import (
+    complete_configured,
+    complete_outcome,
+    systems_argument,
+)
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
@@ -44,9 +48,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--system",
     multiple=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.app.queries.service import DataService
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, complain, folder_option
 from bikecollect.cli.sharing import folder as pages_folder
@@ -22,9 +22,7 @@ from bikecollect.wiring import history
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option("--day", help="The day of the map: 2026-11-22; default: the newest.")
 @click.option("--week", is_flag=True, help="A map of each of the last seven days.")
 @click.option(

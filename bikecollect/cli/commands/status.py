@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
@@ -40,9 +40,7 @@ ALL_READ = 0o644
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option(
     "--all",
     "is_all",

@@ -11,7 +11,7 @@ import click
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.verify import VerifiedCounts
-from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.options import Shared, say, say_figures, say_json
@@ -44,9 +44,7 @@ FEW = 3
 
 
 @click.command()
-@click.argument(
-    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
-)
+@systems_argument
 @click.option("--since", help="First day that gets a certificate: 2026-11-22, 30d.")
 @click.option("--until", help="The last day.")
 @click.option("--deep", is_flag=True, help="Also read the rows of archived days back.")
