@@ -74,7 +74,7 @@ def flags(run: Run) -> list[str]:
     return [flag for flag in run.flags if flag != "clock"]
 
 
-def told(run: Run, kind: str = "drift") -> str:
+def notices(run: Run, kind: str = "drift") -> str:
     """Return the notices of *kind* of a run."""
     return "\n".join(notice.text for notice in run.notices if notice.kind == kind)
 
@@ -104,7 +104,7 @@ def test_a_version_that_does_not_work_is_not_chosen(
     assert run.outcome is Outcome.COLLECTED
     assert ids(city) == ["old"]
     assert max(city.asked.count(path) for path in set(city.asked)) == 1
-    assert ("GBFS 3.0 is offered but does not work" in told(run)) is (
+    assert ("GBFS 3.0 is offered but does not work" in notices(run)) is (
         broken != "/gbfs_versions"
     )
 
@@ -171,7 +171,7 @@ def test_the_loss_of_the_chosen_version_is_reported(
     run = city.fetch()
 
     assert ids(city) == ["old"]
-    assert "GBFS 2.3 is read again: 3.0 no longer works" in told(run)
+    assert "GBFS 2.3 is read again: 3.0 no longer works" in notices(run)
 
 
 def test_a_chosen_version_that_fails_for_hours_is_replaced(city: Publisher) -> None:
@@ -184,7 +184,7 @@ def test_a_chosen_version_that_fails_for_hours_is_replaced(city: Publisher) -> N
     assert soon.outcome is Outcome.UNAVAILABLE
     assert late.outcome is Outcome.COLLECTED
     assert ids(city) == ["old"]
-    assert "GBFS 2.3 is read again" in told(late)
+    assert "GBFS 2.3 is read again" in notices(late)
 
 
 def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
@@ -212,7 +212,7 @@ def test_a_new_address_must_work_before_it_is_used(
     run = city.fetch(after=DAY)
     city.fetch()
 
-    assert "a new address for station_status that does not work" in told(run)
+    assert "a new address for station_status that does not work" in notices(run)
     assert city.asked == ["/3.0/station_status"]
 
 
@@ -227,8 +227,8 @@ def test_a_later_version_with_different_ids_is_not_chosen(
     second = city.fetch(after=DAY)
 
     assert ids(city) == ["old"]
-    assert 'version = "3.0" in the settings switches to it' in told(first)
-    assert told(second) == ""
+    assert 'version = "3.0" in the settings switches to it' in notices(first)
+    assert notices(second) == ""
 
 
 def test_a_later_version_with_the_same_ids_is_chosen(
@@ -242,7 +242,7 @@ def test_a_later_version_with_the_same_ids_is_chosen(
     run = city.fetch(after=DAY)
     city.fetch()
 
-    assert "GBFS 3.0 is read from now on, 2.3 before" in told(run)
+    assert "GBFS 3.0 is read from now on, 2.3 before" in notices(run)
     assert city.asked[0] == "/3.0/station_status"
     assert city.rows()[0]["num_vehicles_available"] == "7"
 
@@ -314,7 +314,7 @@ def test_missing_information_is_reported_until_it_is_fetched(
     after = city.fetch()
 
     assert [flags(run) for run in runs] == [["partial"]] * 3
-    assert "station_information failed" in told(runs[1], "partial")
+    assert "station_information failed" in notices(runs[1], "partial")
     assert count == 1
     assert flags(after) == []
     assert city.stations()[0]["name"] == "Stop old"
@@ -329,7 +329,7 @@ def test_missing_vehicle_types_are_reported_and_cost_no_names(
     run = city.fetch()
 
     assert flags(run) == ["partial"]
-    assert "vehicle_types failed" in told(run, "partial")
+    assert "vehicle_types failed" in notices(run, "partial")
     assert city.stations()[0]["name"] == "Stop old"
 
 
@@ -338,7 +338,7 @@ def test_a_feed_without_station_information_is_reported_once(city: Publisher) ->
     city.documents["/gbfs.json"] = listing("2.3", "station_status")
     first, second = city.fetch(), city.fetch()
 
-    assert "lists no station_information" in told(first)
+    assert "lists no station_information" in notices(first)
     assert (flags(first), second.notices) == (["drift"], ())
 
 

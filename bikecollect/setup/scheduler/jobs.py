@@ -30,7 +30,7 @@ FETCH = Job("fetch", ("fetch",), "one snapshot of each system in every slot")
 COMPACT = Job(
     "compact",
     ("compact", "--quiet"),
-    "closed days go to the archive and are verified; CSV files end after csv_days",
+    "closed days go to the archive and are verified; CSVs are removed after csv_days",
     "17 3 * * *",
     "*-*-* 03:17:00",
 )
