@@ -113,26 +113,26 @@ def write_day(
     """
     with translated(f"{sheet} cannot be archived"):
         sql = _sorted_rows(sheet, columns, derived)
-        if datasets.types_of(columns) is datasets.VEHICLE_TYPES:
-            db.execute(f"COPY ({sql}) TO {text(str(target))} ({options_for(columns)})")
-        else:
-            copy_smallest(db, sql, target)
+        copy_smallest(db, sql, target, columns)
 
 
-def copy_smallest(db: "DuckDBPyConnection", sql: str, target: Path) -> None:
+def copy_smallest(
+    db: "DuckDBPyConnection", sql: str, target: Path, columns: Sequence[str] = ()
+) -> None:
     """Write *target* with the sorted rows of *sql*, each column in its best encoding.
 
-    Raises OSError and errors of DuckDB.
+    *columns* are those of the daily file. Raises OSError and errors of DuckDB.
     """
     rows = target.with_suffix(".rows")
-    db.execute(f"COPY ({sql}) TO {text(str(rows))} ({QUICK})")
+    db.execute(f"COPY ({sql}) TO {text(str(rows))} ({grouped(QUICK, columns)})")
+    options = grouped(BASE, columns)
     try:
         trial.write_smallest(
-            db, rows, target, options=BASE, dictionary=DICTIONARY, level=LEVEL
+            db, rows, target, options=options, dictionary=DICTIONARY, level=LEVEL
         )
     except ValueError:  # a footer that another version of DuckDB writes
-        sql = f"SELECT * FROM {parquet(rows)}"
-        db.execute(f"COPY ({sql}) TO {text(str(target))} ({OPTIONS})")
+        sql, options = f"SELECT * FROM {parquet(rows)}", grouped(OPTIONS, columns)
+        db.execute(f"COPY ({sql}) TO {text(str(target))} ({options})")
     rows.unlink()
 
 
@@ -146,12 +146,12 @@ def derivable(columns: Sequence[str]) -> str:
     return datasets.OCCUPANCY if needed <= set(columns) else ""
 
 
-def options_for(columns: Sequence[str]) -> str:
-    """Return the options for the archived file of rows with *columns*."""
+def grouped(options: str, columns: Sequence[str]) -> str:
+    """Return *options* of COPY with the size of row groups for rows with *columns*."""
     if datasets.types_of(columns) is not datasets.VEHICLE_TYPES:
-        return OPTIONS
-    groups = f"ROW_GROUP_SIZE {VEHICLE_ROW_GROUP}"
-    return OPTIONS.replace(f"ROW_GROUP_SIZE {ROW_GROUP}", groups)
+        return options
+    size = f"ROW_GROUP_SIZE {VEHICLE_ROW_GROUP}"
+    return options.replace(f"ROW_GROUP_SIZE {ROW_GROUP}", size)
 
 
 def write_quick(

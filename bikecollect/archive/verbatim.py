@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.datasets import KEY, VERBATIM
-from bikecollect.archive.parquet import any_time, as_rows, cell, line_of, options_for
+from bikecollect.archive.parquet import (
+    OPTIONS,
+    any_time,
+    as_rows,
+    cell,
+    grouped,
+    line_of,
+)
 from bikecollect.archive.query.duckdb_engine import load, text, translated
 from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError
@@ -55,7 +62,8 @@ def write_day(
             )
         order = f"{columns[KEY]}, slot"
         rows_ = f"SELECT * EXCLUDE (verbatim_in_zone) FROM day_rows ORDER BY {order}"
-        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({options_for(columns)})")
+        options = grouped(OPTIONS, columns)
+        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({options})")
         db.execute("DROP TABLE day_rows")
 
 

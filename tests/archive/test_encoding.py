@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vehicle_day
 
 from bikecollect.archive import parquet
 from bikecollect.archive.encoding import thrift, trial
@@ -223,6 +224,46 @@ def test_row_groups_are_combined_one_by_one(
     assert read_by_duckdb(path) == rows
     groups = read_by_duckdb(path, "SELECT DISTINCT file_row_number // 4096")
     assert len(groups) == 3
+
+
+def test_times_of_vehicles_are_stored_as_differences(tmp_path: Path) -> None:
+    """They come and go: as a dictionary their slots would be a tenth of the file."""
+    pytest.importorskip("pandas")
+    arrow = pytest.importorskip("pyarrow.parquet")
+    polars = pytest.importorskip("polars")
+    rows = vehicle_day.rows_of(vehicles=120, slots=288)
+    path = vehicle_day.written(tmp_path, rows)
+
+    table = arrow.read_table(path)
+    frame = table.to_pandas(integer_object_nulls=True)
+
+    chosen = encodings(path)
+    assert chosen["slot"] == chosen["fetched_at"] == "DELTA_BINARY_PACKED"
+    assert read_by_duckdb(path) == rows
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
+    assert polars.read_parquet(path).rows() == rows
+    assert frame["slot"].tolist() == [row[0] for row in rows]
+    assert frame["current_range_meters"].tolist() == [row[8] for row in rows]
+    db = duckdb_engine.connect(tmp_path / "spill")
+    usual = tmp_path / "usual.parquet"
+    db.execute(f"COPY (FROM '{path}') TO '{usual}' ({parquet.OPTIONS})")
+    db.close()
+    assert path.stat().st_size < 0.8 * usual.stat().st_size
+
+
+def test_vehicles_of_many_row_groups_stay_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day has millions of rows: row N of each column is the same row."""
+    monkeypatch.setattr(parquet, "VEHICLE_ROW_GROUP", 4_096)
+    rows = vehicle_day.rows_of(vehicles=60, slots=288)
+    path = vehicle_day.written(tmp_path, rows)
+
+    assert read_by_duckdb(path) == rows
+    db = duckdb_engine.connect(tmp_path / "spill")
+    sql = f"SELECT max(row_group_id) FROM parquet_metadata('{path}')"
+    assert db.execute(sql).fetchall() == [(len(rows) // 4_096,)]
+    db.close()
 
 
 @pytest.mark.parametrize("broken", [b"", b"\x15", b"\x1c\x15", b"\x18\x7fab", b"\x1b"])

@@ -1,4 +1,4 @@
-"""The encoding of each column of a day: the smaller one of two, by trial.
+"""The encoding of each column of a day: the smallest, by trial.
 
 DuckDB writes integers as a dictionary or as differences. A count that changes often is
 15 to 30 % smaller if its bytes are split into streams (BYTE_STREAM_SPLIT) and is read
@@ -7,10 +7,10 @@ as the fractions that have the bits of its integers, and combined with the other
 its own type. The caller compares what is read back with the CSV.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.encoding.combine import combine
 from bikecollect.archive.query.duckdb_engine import name, parquet, text
@@ -18,7 +18,8 @@ from bikecollect.archive.query.duckdb_engine import name, parquet, text
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SPLIT = {
+USUAL, SPLIT, DIFFERENCES = "usual", "split", "differences"
+FRACTIONS = {
     "SMALLINT": ("FLOAT", -149, 1 << 23),
     "INTEGER": ("FLOAT", -149, 1 << 23),
     "BIGINT": ("DOUBLE", -1074, 1 << 52),
@@ -27,12 +28,22 @@ SPLIT = {
 
 Up to the limit, a fraction with the bits of n is n times this power of two.
 """
+VEHICLE_ID = "vehicle_id"
 NEVER_SPLIT = frozenset({"slot"})
 """Each query reads it, as a dictionary fastest, and it takes no room to speak of."""
 TRIAL_LEVEL = 9
 """A trial takes a seventh of the time of level 19, and ranks the encodings alike."""
 TOLERANCE = 1.05
 """Split columns gain more by level 19 than others: so much larger is good enough."""
+FAR_SMALLER = 0.7
+"""Differences are read slower than a dictionary: they must be so much smaller."""
+
+
+class _Form(NamedTuple):
+    """An encoding: its *columns* with expressions, and its largest *dictionary*."""
+
+    columns: Mapping[str, str]
+    dictionary: int
 
 
 def write_smallest(
@@ -53,15 +64,18 @@ def write_smallest(
     types = {column: kind for column, kind, *_ in described}
     files: dict[str, Path] = {}
     with _in_order(db):
-        candidates = _splittable(db, rows, types)
-        split = _smaller_if_split(
-            db, rows, candidates, target, options=options, dictionary=dictionary
-        )
-        usual = {c: name(c) for c in types if c not in split}
-        for kind, columns, most in (("usual", usual, dictionary), ("split", split, 1)):
+        fractions = _splittable(db, rows, types)
+        forms = {
+            USUAL: _Form({column: name(column) for column in types}, dictionary),
+            SPLIT: _Form(fractions, 1),
+            DIFFERENCES: _Form(_differences(fractions, types), 1),
+        }
+        chosen = _smallest(db, rows, forms, target, options=options)
+        for kind, form in forms.items():
+            columns = {c: sql for c, sql in form.columns.items() if chosen[c] == kind}
             if columns:
                 path = target.with_suffix(f".{kind}")
-                _copy(db, rows, columns, path, _with(options, most, level))
+                _copy(db, rows, columns, path, _with(options, form.dictionary, level))
                 files |= dict.fromkeys(columns, path)
     try:
         combine(rows, files, target)
@@ -80,30 +94,47 @@ def _in_order(db: "DuckDBPyConnection") -> Iterator[None]:
         db.execute("SET preserve_insertion_order = false")
 
 
-def _smaller_if_split(
+def _differences(columns: Iterable[str], types: Mapping[str, str]) -> dict[str, str]:
+    """Return those of *columns* that may be stored as differences.
+
+    Vehicles come and go, so that even their slots do not repeat. Columns of stations
+    never gain: they are spared the trial.
+    """
+    return {c: name(c) for c in columns} if VEHICLE_ID in types else {}
+
+
+def _smallest(
     db: "DuckDBPyConnection",
     rows: Path,
-    candidates: Mapping[str, str],
+    forms: Mapping[str, _Form],
     target: Path,
     *,
     options: str,
-    dictionary: int,
 ) -> dict[str, str]:
-    """Return those of *candidates* that are smaller if split, with the expressions."""
+    """Return for each column the one of *forms* in which it is smallest, by trial."""
+    chosen = dict.fromkeys(forms[USUAL].columns, USUAL)
+    candidates = forms[SPLIT].columns
     if not candidates:
-        return {}
+        return chosen
     path = target.with_suffix(".trial")
-    usual = {column: name(column) for column in candidates}
-    sizes = []
-    for columns, most in ((usual, dictionary), (candidates, 1)):
-        _copy(db, rows, columns, path, _with(options, most, TRIAL_LEVEL))
-        sizes.append(_sizes(db, path))
+    sizes: dict[str, dict[str, int]] = {}
+    for kind, form in forms.items():
+        columns = {c: sql for c, sql in form.columns.items() if c in candidates}
+        if not columns:
+            continue
+        trial_options = _with(options, form.dictionary, TRIAL_LEVEL)
+        _copy(db, rows, columns, path, trial_options)
+        sizes[kind] = _sizes(db, path)
         path.unlink()
-    return {
-        column: sql
-        for column, sql in candidates.items()
-        if sizes[1][column] < TOLERANCE * sizes[0][column]
-    }
+    for column in candidates:
+        usual, split = sizes[USUAL][column], sizes[SPLIT][column]
+        if column not in NEVER_SPLIT and split < TOLERANCE * usual:
+            chosen[column] = SPLIT
+        if column in forms[DIFFERENCES].columns:
+            least = FAR_SMALLER * min(usual, split)
+            if sizes[DIFFERENCES][column] < least:
+                chosen[column] = DIFFERENCES
+    return chosen
 
 
 def _splittable(
@@ -113,14 +144,14 @@ def _splittable(
 
     A column without different values takes no room anyway.
     """
-    columns = [c for c, kind in types.items() if kind in SPLIT and c not in NEVER_SPLIT]
+    columns = [column for column, kind in types.items() if kind in FRACTIONS]
     if not columns:
         return {}
     ends = ", ".join(f"min({name(c)}), max({name(c)})" for c in columns)
     values = db.execute(f"SELECT {ends} FROM {parquet(rows)}").fetchall()[0]
     expressions = {}
     for column, least, most in zip(columns, values[::2], values[1::2], strict=True):
-        kind, power, limit = SPLIT[types[column]]
+        kind, power, limit = FRACTIONS[types[column]]
         if least is not None and 0 <= least < most < limit:
             fraction = f"CAST({name(column)} AS DOUBLE) * {2.0**power!r}"
             expressions[column] = f"CAST({fraction} AS {kind})"
