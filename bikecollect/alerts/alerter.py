@@ -116,15 +116,15 @@ class Alerter:
             for alerts in evaluated:
                 _save(alerts)
         # A run whose report is held back is named on stderr, for cron to mail.
-        can_tell = self.has_channel and not any(a.is_held_back for a in evaluated)
+        can_report = self.has_channel and not any(a.is_held_back for a in evaluated)
         if dispatcher is None:
-            return can_tell
+            return can_report
         if self.mails:
             dispatcher.digest()
             dispatcher.drain()
         called = [dispatcher.call_hooks(n) for n in notifications]
-        is_told = (a or b for a, b in zip(spooled, called, strict=True))
-        return can_tell and all(is_told)
+        reported = (a or b for a, b in zip(spooled, called, strict=True))
+        return can_report and all(reported)
 
     def _loaded(
         self, run: Run, stack: ExitStack

@@ -138,7 +138,7 @@ class Dispatcher:
         errors = {name: hook(text, variables) for name, hook in self.hooks.items()}
         for name, error in errors.items():
             if error:
-                log.warning("%s: %s", name, error, extra={"told": True})
+                log.warning("%s: %s", name, error, extra={"is_reported": True})
         return not all(errors.values())
 
     def _outbox(self, paths: AlertPaths) -> Outbox:

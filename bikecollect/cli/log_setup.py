@@ -96,7 +96,7 @@ def awaited(results: Iterable[T], text: str) -> Iterator[T]:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether *record* was not reported in another way, such as by mail."""
-    return not getattr(record, "told", False)
+    return not getattr(record, "is_reported", False)
 
 
 def _safe(text: str) -> str:

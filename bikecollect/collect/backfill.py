@@ -85,19 +85,19 @@ class Backfiller:
         Those in the inbox were left by a killed backfill.
         """
         self._restore()
-        there = self.blocks.read() | self._alone()
+        filled = self.blocks.read() | self._filled_by_vehicles()
         vehicles = self.vehicles.read() if self.vehicles else set()
         kept = self.payloads.kept()  # before others are committed and kept
-        waiting = [(name, "") for name in self._waiting_payloads(there)]
-        yield from self._recommit(waiting, there, vehicles, INBOX)
+        waiting = [(name, "") for name in self._waiting_payloads(filled)]
+        yield from self._recommit(waiting, filled, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
-        yield from self._recommit(rejected, there, vehicles, REJECTED)
+        yield from self._recommit(rejected, filled, vehicles, REJECTED)
         missing = [
             (name, day)
             for name, day in kept.items()
-            if slot_of(name) not in there or self._lacks_vehicles(name, day, vehicles)
+            if slot_of(name) not in filled or self._lacks_vehicles(name, day, vehicles)
         ]
-        yield from self._recommit(missing, there, vehicles, KEPT)
+        yield from self._recommit(missing, filled, vehicles, KEPT)
         if not self.dry:
             self.payloads.drop_reasons()
 
@@ -111,14 +111,14 @@ class Backfiller:
         day is archived.
         """
         self._restore()
-        there = self.blocks.read() | self._alone()
-        self._compare(source, there)
+        filled = self.blocks.read() | self._filled_by_vehicles()
+        self._compare(source, filled)
         if not force:
             self.agreement.check(source.label)
         missing = MissingSnapshots(
             source,
             self._span,
-            there,
+            filled,
             self.blocks.stale() if source.has_flags else {},
             prefer_fresh,
             self.interrupted,
@@ -136,11 +136,11 @@ class Backfiller:
         """Fill the vehicles from *source*, also of slots that have their stations."""
         if self.vehicles is None:
             return
-        there = self.vehicles.read()
+        filled = self.vehicles.read()
         missing = (
             foreign
             for foreign in source.vehicles()
-            if foreign.slot in self._span and foreign.slot not in there
+            if foreign.slot in self._span and foreign.slot not in filled
         )
         for batch in batches(missing):
             self.interrupted()
@@ -151,12 +151,12 @@ class Backfiller:
     def _span(self) -> SlotSpan:
         return SlotSpan(self.since, self.until)
 
-    def _waiting_payloads(self, there: set[Slot]) -> list[str]:
-        """Return the payloads in the inbox whose slots are not *there*."""
+    def _waiting_payloads(self, filled: set[Slot]) -> list[str]:
+        """Return the payloads in the inbox whose slots are not *filled*."""
         names = self.payloads.waiting()
-        return [name for name in names if slot_of(name) not in there]
+        return [name for name in names if slot_of(name) not in filled]
 
-    def _alone(self) -> set[Slot]:
+    def _filled_by_vehicles(self) -> set[Slot]:
         """Return the slots filled by payloads that have vehicles but no stations."""
         rows = self.blocks.history.select("SELECT slot FROM slot_blocks")
         damaged = self.vehicles.damaged if self.vehicles else set()
@@ -184,7 +184,7 @@ class Backfiller:
     def _recommit(
         self,
         names: list[tuple[str, str]],
-        there: set[Slot],
+        filled: set[Slot],
         vehicles: set[Slot],
         origin: str,
     ) -> Iterator[Filling]:
@@ -194,7 +194,7 @@ class Backfiller:
             slot = slot_of(name)
             if not max(self.since, EARLIEST) <= slot < min(self.until, LATEST):
                 continue
-            if slot in there and not self._lacks_vehicles(name, day, vehicles):
+            if slot in filled and not self._lacks_vehicles(name, day, vehicles):
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
             if not day and CLOCK_SET in self.payloads.reason(name):
@@ -337,11 +337,11 @@ class Backfiller:
     def _day(self, slot: Slot) -> str:
         return day_of(slot, self.system.zone)
 
-    def _compare(self, source: Source, there: set[Slot]) -> None:
+    def _compare(self, source: Source, filled: set[Slot]) -> None:
         """Measure the agreement with *source* over slots that both have."""
         comparison = Comparison(
             self.blocks.store,
-            {slot: span for slot, span in self.blocks.spans() if slot in there},
+            {slot: span for slot, span in self.blocks.spans() if slot in filled},
             {station_id for (station_id,) in self.blocks.history.select(STATIONS)},
             self.agreement,
         )

@@ -166,7 +166,7 @@ class Collector:
             except OSError as error:
                 run = run.failed(StorageError(f"cannot use the disk: {error}"))
             except Exception as error:
-                log.exception("%s: a bug", name, extra={"told": True})
+                log.exception("%s: a bug", name, extra={"is_reported": True})
                 error_text = f"{type(error).__name__}: {error}"
                 run = run.ended(Outcome.BUG, "bug", error_text)
             return run.redacted(self.redact)
@@ -212,7 +212,9 @@ class Collector:
                 if run.outcome is Outcome.KILLED:
                     with of_run(run.system_id, run.run_id):
                         values = (run.system_id, run.error)
-                        log.warning("%s: %s", *values, extra={"told": is_reported})
+                        log.warning(
+                            "%s: %s", *values, extra={"is_reported": is_reported}
+                        )
 
     def _alert(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
         """Send alerts; return whether people were alerted. Errors are only logged."""
@@ -232,7 +234,7 @@ class Collector:
     def _log_end(self, run: Run, *, is_reported: bool) -> Run:
         """Log how *run* ended; not on stderr if people were alerted (*is_reported*)."""
         zone = self.zones[run.system_id]
-        extra = {"told": is_reported}
+        extra = {"is_reported": is_reported}
         with of_run(run.system_id, run.run_id):
             numbers = {**extra, "numbers": run_values(run, zone)}
             log.info("%s", run_line(run, zone), extra=numbers)
@@ -304,7 +306,7 @@ def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
         code = max(run.exit_code for run in runs)
         error = ping.send(str(code) if code else "")
         if error:
-            log.warning("ping failed: %s", error, extra={"told": True})
+            log.warning("ping failed: %s", error, extra={"is_reported": True})
 
 
 def __getattr__(name: str) -> object:

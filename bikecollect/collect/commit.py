@@ -134,7 +134,9 @@ class Committer:
         except (StorageError, PayloadError, Interrupted, OSError):
             raise
         except Exception as error:
-            log.exception("a bug while committing %s", name, extra={"told": True})
+            log.exception(
+                "a bug while committing %s", name, extra={"is_reported": True}
+            )
             self.payloads.mark_failed(name)
             text = f"{_describe(error)}; the payload {name} waits for the next run"
             raise BikecollectError(text) from error
@@ -191,14 +193,15 @@ class Committer:
                 new_notes,
             )
         self._move_on(name, payload)
-        notices = [Notice("partial", text) for text in snapshot.oddities]
-        notices += [Notice("columns", text) for text in block.troubles]
-        notices += [Notice("drift", text) for text in drifts]
-        notices += self._remedy(name, payload) if drifts else []
-        notices += [damage] if damage else []
         lacking = (payload.incomplete, snapshot.incomplete, changes.trouble)
-        for text in filter(None, lacking):
-            notices.append(Notice("partial", text))
+        notices = [
+            *(Notice("partial", text) for text in snapshot.oddities),
+            *(Notice("columns", text) for text in block.troubles),
+            *(Notice("drift", text) for text in drifts),
+            *(self._remedy(name, payload) if drifts else ()),
+            *((damage,) if damage else ()),
+            *(Notice("partial", text) for text in filter(None, lacking)),
+        ]
         return Result(
             Outcome.COLLECTED,
             rows=block.rows,
@@ -245,7 +248,7 @@ class Committer:
                 )
         except Exception:
             log.exception(
-                "a bug while looking for renamed fields", extra={"told": True}
+                "a bug while looking for renamed fields", extra={"is_reported": True}
             )
             return []
 

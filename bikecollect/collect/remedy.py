@@ -50,7 +50,9 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
             feed, fields = committer.reader.feed, committer.fields
             return [notice.text for notice in notices(feed, payload, payloads, fields)]
     except Exception:
-        log.exception("a bug while looking for renamed fields", extra={"told": True})
+        log.exception(
+            "a bug while looking for renamed fields", extra={"is_reported": True}
+        )
         return []
 
 

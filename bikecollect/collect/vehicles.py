@@ -226,6 +226,6 @@ def _unreadable(error: Exception) -> Notice:
     if isinstance(error, PayloadError):
         error.__traceback__ = None  # its frames hold the parsed documents
         return Notice("partial", f"the vehicles are not committed: {error}")
-    log.error("a bug in reading vehicles", exc_info=error, extra={"told": True})
+    log.error("a bug in reading vehicles", exc_info=error, extra={"is_reported": True})
     message = f"{type(error).__name__}: {error}"
     return Notice("bug", f"a bug in reading vehicles: {message}")

@@ -169,7 +169,7 @@ def test_without_any_memory_a_run_between_two_mails_is_named_on_stderr(
             caplog.clear()
             world.slot(settings)
             errors = [r for r in caplog.records if r.levelname == "ERROR"]
-            told.append([getattr(record, "told", None) for record in errors])
+            told.append([getattr(record, "is_reported", None) for record in errors])
 
     assert len(mailserver.mails()) == 1
     assert told == [*[[False]] * 11, [True], [False]]

@@ -120,30 +120,25 @@ def backfill(
         with attempts.on(name):
             span = _span(settings, name, since, until)
             filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
-            if path:
-                source: Source = (
-                    mirror_source(settings, path, name, times.clock())
-                    if is_address(path)
-                    else history.source(
-                        settings,
-                        name,
-                        Path(path),
-                        maps,
-                        layout or "",
-                        times_zone=_zone(time_zone),
-                        now=times.clock(),
-                    )
-                )
-                work = filler.fill_from_source(
-                    source, force=force, prefer_fresh=prefer_fresh
-                )
-            else:
-                work = filler.fill_from_payloads()
+            source = path and _source(
+                settings,
+                name,
+                path,
+                maps,
+                layout,
+                time_zone=time_zone,
+                now=times.clock(),
+            )
+            work = (
+                filler.fill_from_source(source, force=force, prefer_fresh=prefer_fresh)
+                if source
+                else filler.fill_from_payloads()
+            )
             fillings = _fill(filler, work, form)
-            if (since or until) and not (path or fillings):
+            if (since or until) and not (source or fillings):
                 empty += not _is_expected(filler, span, times.clock())
             if form == "text" and empty < len(names):
-                skipped = (source.bad, source.odd) if path else (0, 0)
+                skipped = (source.bad, source.odd) if source else (0, 0)
                 zone = filler.system.zone
                 say(summary(name, fillings, filler.agreement, zone, skipped=skipped))
             rejected = {f.slot for f in fillings if f.what == "not understood"}
@@ -156,6 +151,30 @@ def backfill(
             "no slot is expected in that range; see: bikecollect backfill-report"
         )
     return attempts.code or code
+
+
+def _source(
+    settings: Settings,
+    name: str,
+    path: str,
+    maps: tuple[str, ...],
+    layout: str | None,
+    *,
+    time_zone: str | None,
+    now: float,
+) -> "Source":
+    """Open the archive at *path*, a mirror's address, a folder or a file."""
+    if is_address(path):
+        return mirror_source(settings, path, name, now)
+    return history.source(
+        settings,
+        name,
+        Path(path),
+        maps,
+        layout or "",
+        times_zone=_zone(time_zone),
+        now=now,
+    )
 
 
 def _zone(name: str | None) -> tzinfo | None:

@@ -58,7 +58,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     _empty(folder)
     (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
     (folder / MINE).touch()
-    logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # told at the end
+    logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # summarised at the end
     if days > 1:
         _month(folder.absolute(), days, stations, seed)
         return

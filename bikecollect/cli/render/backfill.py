@@ -127,10 +127,10 @@ def _agreement(agreement: Agreement) -> list[str]:
         return []
     values = f"{percent(agreement.share)} of {agreement.values:,} values"
     lines = [f"  agreement with ours: {values} in {agreement.slots} common slots"]
-    if agreement.here or agreement.there:
+    if agreement.only_ours or agreement.only_theirs:
         lines.append(
-            f"  stations only here: {agreement.here / agreement.slots:.1f} per slot, "
-            f"only there: {agreement.there / agreement.slots:.1f}"
+            f"  stations only here: {agreement.only_ours / agreement.slots:.1f} per "
+            f"slot, only there: {agreement.only_theirs / agreement.slots:.1f}"
         )
     if agreement.share < DOUBT:
         lines.append("  ! low agreement: is it the same city, the same time zone?")

@@ -23,7 +23,7 @@ class SlotSpan(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class MissingSnapshots:
-    """The snapshots of *source* in *span* for slots that are not *there*.
+    """The snapshots of *source* in *span* for slots that are not *filled*.
 
     *stale* has the stale slots here, True if their day is archived. With
     *prefer_fresh*, the others are *replaced*. *differing* collects the slots that are
@@ -32,7 +32,7 @@ class MissingSnapshots:
 
     source: Source
     span: SlotSpan
-    there: set[Slot]
+    filled: set[Slot]
     stale: Mapping[Slot, bool]
     prefer_fresh: bool
     interrupted: Callable[[], None]
@@ -52,11 +52,11 @@ class MissingSnapshots:
             if slot not in self.span:
                 continue
             is_fresh = STALE not in foreign.flags
-            if slot in self.there and not (is_fresh and slot in self.replaced):
+            if slot in self.filled and not (is_fresh and slot in self.replaced):
                 if self.source.has_flags and (slot in self.stale) == is_fresh:
                     what = STALE_HERE if is_fresh else STALE_THERE
                     self.differing.append((slot, what))
                 continue
-            self.there.add(slot)
+            self.filled.add(slot)
             self.taken.add(slot)
             yield foreign

@@ -43,8 +43,8 @@ Values = Mapping[str, tuple[int | None, int | None]]
 class Agreement:
     """The agreement of another archive with ours, in slots that both have.
 
-    Of the *values* that both have (vehicles, docks), *equal* are the same; *here* and
-    *there* count stations that only ours or only theirs has. Of the *stations* of the
+    Of the *values* that both have (vehicles, docks), *equal* are the same; *only_ours*
+    and *only_theirs* count stations that one of them lacks. Of the *stations* of the
     other archive, *common* are known here, and *unpadded* without regard to leading
     zeros. With times moved by *shift* seconds, the share *shifted* of the values is the
     same.
@@ -53,8 +53,8 @@ class Agreement:
     slots: int = 0
     values: int = 0
     equal: int = 0
-    here: int = 0
-    there: int = 0
+    only_ours: int = 0
+    only_theirs: int = 0
     common: int = 0
     stations: int = 0
     shift: int = 0
@@ -150,8 +150,8 @@ class Comparison:
         values, equal = _equal(ours, theirs, both)
         agreement.values += values
         agreement.equal += equal
-        agreement.here += len(ours.keys() - both)
-        agreement.there += len(theirs.keys() - both)
+        agreement.only_ours += len(ours.keys() - both)
+        agreement.only_theirs += len(theirs.keys() - both)
 
     def _find_shift(self) -> None:
         """Find the shift of the other archive's times with far better agreement."""

@@ -8,6 +8,29 @@ from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
 Sample = tuple[dict[str, str], float | None]
+FAMILIES = {
+    "up": "0 if the status of the system or the settings cannot be read.",
+    "last_block_timestamp_seconds": "Slot of the newest block.",
+    "last_run_timestamp_seconds": "Start of the newest run.",
+    "last_run_exit_code": "Exit code of the newest run.",
+    "last_run_duration_seconds": "Duration of the newest run.",
+    "last_run_rows": "Rows written by the newest run.",
+    "late": "1 if the newest block is too old.",
+    "runs_good_ratio": "Share of good runs in the last 24 hours.",
+    "coverage_ratio": "Collected of expected slots.",
+    "incident_open": "1 for each open incident.",
+    "inbox_payloads": "Payloads waiting to be committed.",
+    "outbox_mails": "Mails waiting to be sent.",
+    "rejected_payloads": "Payloads that were not understood.",
+    "used_bytes": "Size of the system's folder.",
+    "free_bytes": "Free bytes on its disk.",
+}
+"""The metrics of every system, with their help."""
+MIRROR_FAMILIES = {
+    "mirror_days_waiting": "Archived days not in the mirror.",
+    "mirror_last_success_timestamp_seconds": "The last complete copy.",
+    "mirror_behind": "1 if copying to the mirror failed or is overdue.",
+}
 
 
 def metrics(
@@ -17,30 +40,9 @@ def metrics(
 
     *errors* has the systems that cannot be read; an empty name stands for all.
     """
-    families: list[tuple[str, str, list[Sample]]] = [
-        ("up", "0 if the status of the system or the settings cannot be read.", []),
-        ("last_block_timestamp_seconds", "Slot of the newest block.", []),
-        ("last_run_timestamp_seconds", "Start of the newest run.", []),
-        ("last_run_exit_code", "Exit code of the newest run.", []),
-        ("last_run_duration_seconds", "Duration of the newest run.", []),
-        ("last_run_rows", "Rows written by the newest run.", []),
-        ("late", "1 if the newest block is too old.", []),
-        ("runs_good_ratio", "Share of good runs in the last 24 hours.", []),
-        ("coverage_ratio", "Collected of expected slots.", []),
-        ("incident_open", "1 for each open incident.", []),
-        ("inbox_payloads", "Payloads waiting to be committed.", []),
-        ("outbox_mails", "Mails waiting to be sent.", []),
-        ("rejected_payloads", "Payloads that were not understood.", []),
-        ("used_bytes", "Size of the system's folder.", []),
-        ("free_bytes", "Free bytes on its disk.", []),
-    ]
-    if any(standing.health.mirror for standing in standings):
-        families += (
-            ("mirror_days_waiting", "Archived days not in the mirror.", []),
-            ("mirror_last_success_timestamp_seconds", "The last complete copy.", []),
-            ("mirror_behind", "1 if copying to the mirror failed or is overdue.", []),
-        )
-    samples = {name: family for name, _, family in families}
+    has_mirror = any(standing.health.mirror for standing in standings)
+    families = FAMILIES | (MIRROR_FAMILIES if has_mirror else {})
+    samples: dict[str, list[Sample]] = {name: [] for name in families}
     for name in errors or {}:
         samples["up"].append(({"system": name} if name else {}, 0))
     for standing in standings:
@@ -70,7 +72,7 @@ def metrics(
         for kind in KINDS:
             labels = {**label, "kind": kind}
             samples["incident_open"].append((labels, int(kind in open_kinds)))
-    return "".join(_family(*family) for family in families)
+    return "".join(_family(n, text, samples[n]) for n, text in families.items())
 
 
 def _last_values(run: Run) -> dict[str, float | None]:
