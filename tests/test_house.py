@@ -81,21 +81,58 @@ def test_no_summary_of_a_command_is_cut_at_80_columns() -> None:
     assert not [page for page in pages if re.search(r"\w\.\.\.$", page, re.MULTILINE)]
 
 
+def resolved(call: str) -> str:
+    """Return the command of *call*, a line of a shell; raises UsageError.
+
+    Arguments and files may be missing.
+    """
+    program, *arguments = shlex.split(call, comments=True)
+    assert program == "bikecollect"
+    with cli.make_context("bikecollect", arguments) as context:
+        return _resolved(context)
+
+
+def _resolved(context: click.Context) -> str:
+    group, rest = context.command, [*context._protected_args, *context.args]
+    if not isinstance(group, click.Group) or not rest:
+        return ""
+    name, command, rest = group.resolve_command(context, rest)
+    assert command is not None
+    try:
+        _resolved(command.make_context(name, rest, parent=context))
+    except click.MissingParameter:
+        pass
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:
+            raise
+    return str(name)
+
+
 @pytest.mark.parametrize(
     ("name", "example"),
     [(name, call) for name, pair in EXAMPLES.items() for call in pair],
 )
 def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> None:
     """It calls the command of that help, and its options parse."""
-    program, *arguments = shlex.split(example)
+    assert resolved(example) == name
 
-    assert program == "bikecollect"
-    with cli.make_context("bikecollect", arguments) as context:
-        rest = [*context._protected_args, *context.args]
-        command_name, command, rest = cli.resolve_command(context, rest)
-        assert command is not None
-        command.make_context(name, rest, parent=context)
-    assert command_name == name
+
+def documented_calls() -> list[str]:
+    """Return the calls of bikecollect in the code of the README and of docs/how-to."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    code = re.findall(r"```(?:sh|bash|cron)\n(.*?)```", text, re.DOTALL)
+    lines = "\n".join(code).replace("\\\n", " ")
+    call = r'(?:^|/bin/)(bikecollect (?:[^"\n#|&>]|"[^"]*")+)'
+    inline = re.findall(r"`(bikecollect [a-z][^`]*)`", text)
+    calls = [*re.findall(call, lines, re.MULTILINE), *inline]
+    return sorted({" ".join(found.split()) for found in calls})
+
+
+@pytest.mark.parametrize("call", documented_calls())
+def test_every_call_in_the_docs_is_a_real_one(call: str) -> None:
+    """Its command and its options exist."""
+    assert resolved(call) in COMMANDS
 
 
 def test_every_command_has_two_examples() -> None:

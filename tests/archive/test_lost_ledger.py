@@ -13,7 +13,7 @@ pytest.importorskip("duckdb")
 
 @pytest.fixture
 def world(folder: Path) -> World:
-    """Return a world whose day of three slots lives in the archive only."""
+    """Return a world whose day of three slots is only in the archive."""
     world = World(folder / "city")
     for bikes in (1, 2, 0):
         world.fetch({"a": bikes, "b": 3}, after=300)

@@ -2,8 +2,8 @@
 
 ``before/87c69d1.tar.xz`` holds a demo's folder as that commit's own commands made it:
 two days of three stations, the first one archived and its CSV gone, payloads that were
-rejected, and a run that was killed in the middle of writing the newest block. Beside it
-lies what that commit said of the folder: torn, and healed by its next fetch.
+rejected, and a run that was killed in the middle of writing the newest block. The other
+files have that commit's output for the folder: torn, and healed by its next fetch.
 """
 
 import json
@@ -50,8 +50,8 @@ def healed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(before: Path, *arguments: str) -> str:
-    """Return what a command says of the folder."""
+def output_of(before: Path, *arguments: str) -> str:
+    """Return the output of a command for the folder."""
     path = before / "data" / "bikecollect.toml"
     return bikecollect("--config", path, *arguments).stdout
 
@@ -59,7 +59,7 @@ def said(before: Path, *arguments: str) -> str:
 def report(before: Path) -> str:
     """Return the report of its two days."""
     until = ("--until", "2026-11-26T08:40")
-    return said(before, "backfill-report", *DAY[:2], *until, "--format", "json")
+    return output_of(before, "backfill-report", *DAY[:2], *until, "--format", "json")
 
 
 def known_part(printed: str) -> str:
@@ -86,7 +86,7 @@ def test_the_output_of_verify_is_equal_to_the_byte(before: Path) -> None:
     """The same certificates, and the same torn bytes."""
     expected = before / "torn" / "verify.jsonl"
 
-    printed = said(before, "verify", "--format", "json")
+    printed = output_of(before, "verify", "--format", "json")
 
     assert known_part(printed) == expected.read_text(encoding="utf-8")
 
@@ -96,7 +96,7 @@ def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
     """Of the archived day, as CSV; new columns are the last ones."""
     expected = before / "torn" / f"{table}.csv"
 
-    printed = said(before, "export", "--what", table, *DAY, "--format", "csv")
+    printed = output_of(before, "export", "--what", table, *DAY, "--format", "csv")
 
     lines = printed.splitlines()
     new = NEW_COLUMNS.get(table, 0)
@@ -108,8 +108,8 @@ def test_the_recovered_folder_is_equal_to_the_byte(healed: Path) -> None:
     """The torn block is cut, and written completely from its payload."""
     expected = healed / "healed"
 
-    printed = said(healed, "verify", "--format", "json")
-    rows = said(healed, "export", "--since", "2026-11-26", "--until", "2026-11-26")
+    printed = output_of(healed, "verify", "--format", "json")
+    rows = output_of(healed, "export", "--since", "2026-11-26", "--until", "2026-11-26")
 
     assert known_part(printed) == (expected / "verify.jsonl").read_text("utf-8")
     assert rows == (expected / "open-day.csv").read_text(encoding="utf-8")

@@ -149,14 +149,14 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
     logger = logging.getLogger("bikecollect")
     before = logger.handlers[:], logger.level, logger.propagate
 
-    def said(*words: object) -> str:
+    def output_of(*words: object) -> str:
         capfd.readouterr()
         run([str(word) for word in words])
         seen = capfd.readouterr()
         assert "Traceback" not in seen.out + seen.err
         return seen.out + seen.err
 
-    yield said
+    yield output_of
     logger.handlers[:], logger.level, logger.propagate = before
 
 
