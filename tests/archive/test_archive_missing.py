@@ -10,21 +10,29 @@ import pytest
 from command import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
+from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """Return settings of a system with two archived days, and a third open one."""
-    world = World(tmp_path / "data" / "city")
+@copied
+def archived(data: Path) -> World:
+    """Return a world in *data* with two archived days, and a third open one."""
+    world = World(data / "city")
     for _ in range(3):
         world.fetch({"a": 1, "b": 2}, after=300)
         world.clock.now += DAY
         world.uptime += DAY
     compacted(world, csv_days=0)
-    (tmp_path / "data" / "city" / ".bikecollect").touch()
+    (world.folder / ".bikecollect").touch()
+    return world
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Return settings of the archived system, and of another one."""
+    archived(tmp_path / "data")
     path = tmp_path / "bikecollect.toml"
     return write_settings(path, tmp_path / "data", "city", "town")
 

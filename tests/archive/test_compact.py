@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from children import run_in_child
 from keeping import compacted, compactor, findings, viewed
+from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets
@@ -23,6 +24,7 @@ CSV = "station_status/2026-11-22.csv"
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with three slots at noon, and the clock at the next noon."""
     world = World(folder / "city")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from keeping import compacted, compactor, findings
+from templates import copied
 from world import World
 
 from bikecollect.cli import cli
@@ -16,6 +17,7 @@ CSV = "station_status/2026-11-22.csv"
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with three slots, the second one damaged, a day later."""
     world = World(folder / "city")

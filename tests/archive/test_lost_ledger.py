@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from keeping import compacted, findings, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
@@ -12,6 +13,7 @@ pytest.importorskip("duckdb")
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world whose day of three slots is only in the archive."""
     world = World(folder / "city")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from keeping import compacted, findings, verifier
+from templates import copied
 from world import World
 
 from bikecollect.archive import datasets
@@ -26,6 +27,7 @@ def certificates(world: World) -> list[Certificate]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with three slots on one day, compacted, and one on the next."""
     world = World(folder / "city")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from keeping import compacted, verifier
+from templates import copied
 from world import World
 
 from bikecollect.archive.certificates import Certificate, Finding
@@ -40,6 +41,7 @@ class BusyStore(Store):
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with two slots on each of two days."""
     world = World(folder / "city")

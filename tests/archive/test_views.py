@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from keeping import compacted, compactor, findings, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.archive import datasets
@@ -19,6 +20,7 @@ ROWS = (
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with three slots on a Sunday, and two on the Monday after it."""
     world = World(folder / "city")

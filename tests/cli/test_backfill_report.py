@@ -11,6 +11,7 @@ import click
 import pytest
 from command import bikecollect
 from mailserver import MailServer
+from templates import copied
 from world import NOON, World
 
 from bikecollect.cli.render import coverage
@@ -23,6 +24,7 @@ TAIL = ("--until", "2026-11-22T12:40")
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a world with eight slots at noon: 2 without a run, 1 not understood."""
     world = World(tmp_path / "bikes/city")

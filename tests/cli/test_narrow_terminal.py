@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from command import bikecollect, on_terminal
+from templates import copied
 from world import World
 
 from bikecollect.cli import cli
@@ -20,6 +21,7 @@ WHOLE = re.compile(r"https?://|/|bikecollect |sudo ")
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a system with four slots, one of them lost."""
     world = World(folder / "city")

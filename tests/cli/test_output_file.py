@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect, forked
+from templates import copied
 from world import World
 
 from bikecollect.cli.output_file import is_stream
@@ -35,6 +36,7 @@ RESULTS = (
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with a slot of one closed day."""
     world = World(folder / "city")

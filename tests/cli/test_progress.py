@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect, on_terminal
+from templates import copied
 from world import World
 
 from bikecollect.cli import log_setup
@@ -24,6 +25,7 @@ COMMANDS = (
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a system with two slots of a day long past."""
     world = World(folder / "city")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -35,6 +36,7 @@ PUBLISHER = (
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world of two closed days with a gap, and odd names of stations."""
     world = World(folder / "city")

@@ -15,6 +15,7 @@ import click
 import pytest
 from command import on_terminal
 from served import serving
+from templates import copied
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body
 
@@ -50,6 +51,7 @@ def incident(folder: Path, kind: str, opened: float) -> None:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a system with six slots: one lost, one partial, one stale."""
     world = World(folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import compacted
+from templates import copied
 from test_backfill import fill, toml
 from world import NOON, TAIPEI, World
 
@@ -27,6 +28,7 @@ LATER = NOON + DAY
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a collector that misses a slot."""
     world = World(tmp_path / "bikes" / "city")
@@ -36,6 +38,7 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
+@copied
 def other(tmp_path: Path) -> World:
     """Return another collector of the same city, with three slots."""
     world = World(tmp_path / "elsewhere" / "city")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from templates import copied
 from world import MINUTES, World
 
 from bikecollect.collect import quality
@@ -28,6 +29,7 @@ ERRORS = [MemoryError(), ZeroDivisionError("oh"), OSError(errno.EMFILE, "no file
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a world with one slot collected."""
     world = World(tmp_path / "city")

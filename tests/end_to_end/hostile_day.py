@@ -5,6 +5,7 @@ process of its own, as cron's would be, with a clock of ours; what it took of me
 is the kernel's account. NOTE tells the feed what to answer (see `hostile_feed`).
 """
 
+import gc
 import importlib
 import json
 import os
@@ -23,12 +24,17 @@ SECONDS = 20
 """Of CPU that a run may take: one that takes more is killed, and counted so."""
 
 
-def imported() -> None:
-    """Import what a run may need, once, so that each child has it."""
+def import_all() -> None:
+    """Import what a run may need, once, so that each child has it.
+
+    Garbage is not collected, as in the command: a child would copy all memory for it.
+    """
     for name in ("core", "feeds", "storage", "collect", "alerts", "wiring"):
         package = importlib.import_module(f"{bikecollect.__name__}.{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
+    importlib.import_module("tomllib")
+    gc.disable()
 
 
 def run(path: str, moment: float) -> int:
@@ -60,7 +66,7 @@ def forked(path: str, moment: float) -> tuple[int, float]:
 
 def main() -> None:
     """Play the plan: the kinds of the two systems' answers, slot by slot."""
-    imported()
+    import_all()
     path, note, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     runs = []
     for number, kinds in enumerate(json.loads(plan.read_text(encoding="utf-8"))):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import data_service
+from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.alerts.delivery import Dispatcher
@@ -62,6 +63,7 @@ def counted_by_app(world: World, now: float) -> tuple[Coverage, Coverage]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a city that began at noon: four slots, the third one is lost."""
     world = World(folder / "city")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from keeping import compacted, viewed
+from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -45,6 +46,7 @@ def both(world: World, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return three slots of "a", without vehicles: empty, closed, not installed."""
     world = World(folder / "city")

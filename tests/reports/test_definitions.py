@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from keeping import compacted, compactor, findings, replace_summaries, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.archive import parquet, summaries
@@ -272,6 +273,7 @@ OLD = {
 
 
 @pytest.fixture
+@copied
 def archived(folder: Path) -> World:
     """Return two archived days and an open one; "a" is closed now and then."""
     world = World(folder / "city")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect, on_terminal
+from templates import copied
 from world import World
 
 from bikecollect.archive.parquet import quoted
@@ -21,6 +22,7 @@ duckdb = pytest.importorskip("duckdb")
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world with two closed days, long past, and a gap."""
     world = World(folder / "city")

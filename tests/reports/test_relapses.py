@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.core.errors import Outcome
@@ -43,6 +44,7 @@ def gap_causes(world: World) -> list[tuple[int, int, str]]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a world whose disk was full in the slots 2 and 10; cron paused twice."""
     world = World(folder / "city")

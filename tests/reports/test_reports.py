@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from command import bikecollect, on_terminal
 from keeping import compacted, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.cli.render.reports import answer
@@ -42,6 +43,7 @@ def answered(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a Sunday noon with a gap; "0001" has 4, 0, 0, -, 0, 2 vehicles."""
     world = World(folder / "city")

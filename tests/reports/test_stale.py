@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from command import bikecollect
 from keeping import compacted, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
@@ -32,6 +33,7 @@ def rows_of(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return four slots of "a": 2, 0, then the content of hours ago twice: 7, 7."""
     world = World(folder / "city")

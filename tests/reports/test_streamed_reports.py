@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from command import bikecollect
 from keeping import viewed
+from templates import copied
 from world import TAIPEI, World
 
 from bikecollect.archive.query import views
@@ -50,6 +51,7 @@ print(count, (kilobytes() - begin) // 1024)
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return four slots of three stations, one of them stale."""
     world = World(folder / "city")

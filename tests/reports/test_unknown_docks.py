@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from keeping import viewed
+from templates import copied
 from world import TAIPEI, World
 
 from bikecollect.app.queries.films.day_film import film
@@ -21,6 +22,7 @@ TWO_DAYS = Values(since=DAY, until=DAY + timedelta(days=2), interval=300)
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return four slots: "known" is full once, "unknown" has 0 docks in all of them."""
     world = World(folder / "city")

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from command import bikecollect
+from templates import copied
 from world import World
 
 from bikecollect.cli.exporting import workbook
@@ -24,6 +25,7 @@ MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 @pytest.fixture
+@copied
 def world(folder: Path) -> World:
     """Return a system with two slots, of a station whose name looks like a formula."""
     world = World(folder / "city")

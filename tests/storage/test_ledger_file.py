@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from templates import copied
 from world import MINUTES, World
 
 from bikecollect.core.errors import Outcome, StorageError
@@ -17,6 +18,7 @@ DAY = "station_status/2026-11-22.csv"
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a world with two slots collected."""
     world = World(tmp_path / "city")

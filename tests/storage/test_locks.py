@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from templates import copied
 from world import MINUTES, World
 
 from bikecollect.core.errors import LockBusy, Outcome
@@ -14,6 +15,7 @@ from bikecollect.storage.lock import Lock
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a world with one slot collected."""
     world = World(tmp_path / "city")

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 from keeping import findings, viewed
+from templates import copied
 from world import TAIPEI, World
 
 from bikecollect.core.errors import StorageError
@@ -24,6 +25,7 @@ Table = list[list[str]]
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return three slots of two stations on a day that is over."""
     world = World(tmp_path / "city", (DERIVED["occupancy"],))

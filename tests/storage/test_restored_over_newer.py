@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from keeping import findings
+from templates import copied
 from world import NOON, World
 
 from bikecollect.core.errors import Outcome
@@ -12,6 +13,7 @@ from bikecollect.core.slots import DAY
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a world with three slots in a copy, and four newer ones."""
     world = World(tmp_path / "city")

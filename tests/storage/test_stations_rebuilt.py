@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 from keeping import viewed
+from templates import copied
 from world import World
 
 from bikecollect.core.errors import Outcome
@@ -17,6 +18,7 @@ NAMES = {"a": "Å, 1"}
 
 
 @pytest.fixture
+@copied
 def world(tmp_path: Path) -> World:
     """Return a system with a list of four versions, of three stations."""
     world = World(tmp_path / "city")

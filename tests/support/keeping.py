@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from templates import copied
 from world import TAIPEI, World
 
 from bikecollect.app.queries.service import DataService
@@ -155,6 +156,7 @@ def findings(world: World, *, deep: bool = False) -> list[str]:
     return [f"{f.where}: {f.what}" for f in results if isinstance(f, Finding)]
 
 
+@copied
 def two_past_days(folder: Path) -> World:
     """Return a world in *folder* with a slot on each of two days long past."""
     world = World(folder / "city")

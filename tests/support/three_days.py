@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keeping import compacted, compactor, viewed
+from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
@@ -39,6 +40,7 @@ def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
     return sorted(rounded, key=repr)
 
 
+@copied
 def three_days(folder: Path) -> World:
     """Archive three days with gaps, NULLs, a renaming and a late station."""
     world = World(folder / "bikes" / "city")

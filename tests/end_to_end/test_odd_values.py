@@ -1,0 +1,139 @@
+"""Impossible values in our daily files do not affect other data."""
+
+import sqlite3
+import zlib
+from pathlib import Path
+
+import pytest
+from keeping import compacted, findings, verifier, viewed
+from odd_history import FEW, SLOT, codes, two_days
+from test_query_bounds import files
+from world import World
+
+from bikecollect.archive.certificates import Certificate
+from bikecollect.archive.day_csv import DaySummary
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+
+VALUES = (
+    (b",a,1,", b",a,99999999999999999999,"),
+    (b",a,1,", b",a,-3,"),
+    (b",a,1,", b",a,x,"),
+    (b",a,1,", b",a,7.0,"),
+    (b",a,1,", b",a,007,"),
+    (b",true,", b",maybe,"),
+    (b"2026-11-22T12:10:02+08:00", b"9999-12-31T23:59:59-14:00"),
+    (b"2026-11-22T12:10:02+08:00", b"0001-01-01T00:00:00+14:00"),
+    (b"2026-11-22T12:10:02+08:00", b"yesterday"),
+    (b"2026-11-22T12:10:02+08:00", b"2026-11-22T04:10:02Z"),
+    (b",a,1,", b",a\x1b[2J\xe2\x80\xa8,1,"),
+    (b",a,1,", b"," + b"z" * 9_000 + b",1,"),
+    (b",a,1,", b',"a, ""quoted""",1,'),
+)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world of two closed days with three slots each."""
+    return two_days(folder)
+
+
+def rewrite(world: World, old: bytes, new: bytes) -> None:
+    """Change rows of one block, with a ledger that agrees."""
+    path = world.folder / "station_status/2026-11-22.csv"
+    db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
+    sql = f'SELECT start, "end" FROM blocks WHERE slot = {SLOT}'
+    ((start, end),) = db.execute(sql).fetchall()
+    data = path.read_bytes()
+    text = data[start:end].replace(old, new)
+    path.write_bytes(data[:start] + text + data[end:])
+    moved = len(text) - (end - start)
+    name = f"station_status/{path.name}"
+    db.execute(
+        'UPDATE blocks SET start = start + ?1, "end" = "end" + ?1'
+        " WHERE start >= ?2 AND file = ?3",
+        (moved, end, name),
+    )
+    db.execute(
+        f'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = {SLOT}',
+        (moved, zlib.crc32(text)),
+    )
+    sql = 'UPDATE files SET "end" = "end" + ?1, start = start + ?1 WHERE file = ?2'
+    db.execute(sql, (moved, name))
+    db.close()
+
+
+@pytest.mark.parametrize(("old", "new"), VALUES)
+def test_no_command_fails_on_an_odd_value_of_a_daily_file(
+    world: World, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    """It is empty where it is typed; before and after the day is archived."""
+    rewrite(world, old, new)
+    before = codes(world, tmp_path, FEW)
+    world.clock.now += DAY
+    compacted(world, 0)
+
+    assert before == {}
+    assert codes(world, tmp_path, FEW) == {}
+    with viewed(world) as db:
+        sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
+        assert db.execute(sql).fetchall() == [(12, 6)]
+
+
+@pytest.mark.parametrize(("old", "new"), VALUES)
+def test_an_odd_value_is_archived_unchanged(
+    world: World, old: bytes, new: bytes
+) -> None:
+    """Byte for byte: the certificate of the CSV is that of the archive."""
+    rewrite(world, old, new)
+    before = certificates(world)
+    world.clock.now += DAY
+
+    steps = compacted(world, 0)
+
+    assert {step.what for step in steps} == {"archived", "let go"}
+    assert not list((world.folder / "station_status").iterdir())
+    assert certificates(world) == before
+    assert findings(world, deep=True) == []
+
+
+def certificates(world: World) -> list[tuple[str, DaySummary]]:
+    """Return the day and the summary of each certificate."""
+    results = verifier(world, deep=True).run()
+    return [(c.date, c.summary) for c in results if isinstance(c, Certificate)]
+
+
+def test_a_typical_day_has_no_column_for_odd_rows(world: World) -> None:
+    """It exists only on days that need it."""
+    world.clock.now += DAY
+    compacted(world)
+    archives = [path for path in files(world) if path.suffix == ".parquet"]
+
+    assert len(archives) == 10
+    assert not any(b"verbatim_line" in path.read_bytes() for path in archives)
+
+
+def test_a_day_of_another_time_zone_is_still_refused(world: World) -> None:
+    """The settings have changed, not the rows."""
+    path = world.folder / "station_status/2026-11-22.csv"
+    for slot in (SLOT - 300, SLOT, SLOT + 300):
+        _shift(world, path, slot)
+    world.clock.now += DAY
+
+    steps = compacted(world)
+
+    assert [s.what for s in steps] == ["failed", "archived"]
+    assert "timezone" in steps[0].why
+
+
+def _shift(world: World, path: Path, slot: int) -> None:
+    """Write the rows of *slot* with another offset, the same moment."""
+    db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
+    sql = f'SELECT start, "end" FROM blocks WHERE slot = {slot}'
+    ((start, end),) = db.execute(sql).fetchall()
+    data = path.read_bytes()
+    text = data[start:end].replace(b"T12:", b"T13:").replace(b"+08:00", b"+09:00")
+    path.write_bytes(data[:start] + text + data[end:])
+    db.execute(f"UPDATE blocks SET crc32 = {zlib.crc32(text)} WHERE slot = {slot}")
+    db.close()
