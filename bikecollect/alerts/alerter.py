@@ -86,7 +86,7 @@ class Alerter:
 
     def report(self, runs: Iterable[Run]) -> bool:
         """Report *runs*; return whether an alert was sent or queued by any channel."""
-        runs = [run for run in runs if _counts(run)]
+        runs = [run for run in runs if _is_reportable(run)]
         return self._report(lambda stack: [self._evaluated(r, stack) for r in runs])
 
     def report_signals(
@@ -177,7 +177,7 @@ class Alerter:
             events = events if is_due else ()
             is_held_back = is_new and not is_due
         seen = before.seen
-        if not _is_of_wrong_clock(run):
+        if not _has_wrong_clock(run):
             seen = Slot(max(run.slot, before.seen or run.slot))
         after = before._replace(
             seen=seen,
@@ -296,7 +296,7 @@ class Alerter:
         grid = self.systems[run.system_id].system.grid
         if seen is None or grid.next(seen) >= run.slot:
             return None
-        if _is_of_wrong_clock(run):
+        if _has_wrong_clock(run):
             return None  # the next run with a correct clock reports them
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, grid, filled, runs)
@@ -313,12 +313,12 @@ def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
     return state.seen < (ledger.last_run(run.slot) or state.seen)
 
 
-def _is_of_wrong_clock(run: Run) -> bool:
+def _has_wrong_clock(run: Run) -> bool:
     """Return whether the slot of *run* is an estimate: its clock was wrong."""
     return run.outcome is Outcome.DEFERRED and run.cause == "clock"
 
 
-def _counts(run: Run) -> bool:
+def _is_reportable(run: Run) -> bool:
     return run.outcome not in {Outcome.INTERRUPTED, Outcome.DRY}
 
 

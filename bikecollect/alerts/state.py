@@ -144,7 +144,7 @@ def _read(data: bytes) -> AlertState | None:
 
 
 def _end(data: bytes) -> int:
-    """Return where the object in *data* ends; after it come 64 KB of blanks."""
+    """Return the end of the JSON object in *data*, which is padded with blanks."""
     return data.rfind(b"}") + 1
 
 

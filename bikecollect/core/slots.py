@@ -94,7 +94,7 @@ def iso(moment: float, zone: tzinfo) -> str:
 
 
 class IsoTexts(dict[int | None, str]):
-    """The texts of `iso` in *zone* by moment, empty for None; each minute is made once.
+    """The texts of `iso` in *zone* by moment, empty for None; minutes are cached.
 
     >>> from datetime import UTC
     >>> texts = IsoTexts(UTC)

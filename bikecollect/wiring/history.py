@@ -136,11 +136,11 @@ def backfiller(
     ledger = Ledger(system.ledger)
     from bikecollect.wiring.collection import cycle  # heavy: `query` does not need it
 
-    line = cycle(settings, name, times).committer
-    vehicles = line.vehicles
+    fetching = cycle(settings, name, times).committer
+    vehicles = fetching.vehicles
     committer = replace(
-        line,
-        reader=replace(line.reader, store=store, ledger=ledger),
+        fetching,
+        reader=replace(fetching.reader, store=store, ledger=ledger),
         payloads=payloads,
         # DuckDB may run in this process, and limits its own memory.
         bounded=nullcontext,

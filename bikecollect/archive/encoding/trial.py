@@ -30,13 +30,15 @@ Up to the limit, a fraction with the bits of n is n times this power of two.
 """
 VEHICLE_ID = "vehicle_id"
 NEVER_SPLIT = frozenset({"slot"})
-"""Each query reads it, as a dictionary fastest, and it takes no room to speak of."""
+"""Each query reads this column: as a dictionary it is fastest to read, and small."""
 TRIAL_LEVEL = 9
 """A trial takes a seventh of the time of level 19, and ranks the encodings alike."""
 TOLERANCE = 1.05
-"""Split columns gain more by level 19 than others: so much larger is good enough."""
+"""The factor by which a split column may be larger in the trial: level 19 shrinks it
+more than others."""
 FAR_SMALLER = 0.7
-"""Differences are read slower than a dictionary: they must be so much smaller."""
+"""The share of the other sizes below which differences are chosen: they are slower to
+read than a dictionary."""
 
 
 class _Form(NamedTuple):
@@ -97,8 +99,8 @@ def _in_order(db: "DuckDBPyConnection") -> Iterator[None]:
 def _differences(columns: Iterable[str], types: Mapping[str, str]) -> dict[str, str]:
     """Return those of *columns* that may be stored as differences.
 
-    Vehicles come and go, so that even their slots do not repeat. Columns of stations
-    never gain: they are spared the trial.
+    Vehicles come and go, so even their slots do not repeat. For columns of stations
+    differences are never smaller, so they are not tried.
     """
     return {c: name(c) for c in columns} if VEHICLE_ID in types else {}
 

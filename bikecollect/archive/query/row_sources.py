@@ -170,7 +170,7 @@ class RowSources:
         outdated = self._outdated()
         self._create_with("summed_slots", slots, self._layout.slots, outdated)
         rows = self._closed(self._layout.rows)
-        self._schemas.columns(outdated, rows)  # notes those that are unreadable
+        self._schemas.columns(outdated, rows)  # records the unreadable ones
         closed = [RowsFile(*key, rows[key]) for key in sorted(outdated)]
         summing = BatchSummaries(self._db, self._aside, self._tables, interval)
         summing.sum_up(self._open_files(), "summed_slots", keep=self._tables)

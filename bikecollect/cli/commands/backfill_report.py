@@ -35,8 +35,8 @@ from bikecollect.setup.settings import Settings
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
 
-# Most reports need neither the network's libraries nor the archive: what does is
-# imported by the functions below.
+# Most reports need neither network libraries nor the archive: the functions that need
+# them import them.
 FORMS = ("text", "csv", "json", "html")
 
 

@@ -71,7 +71,7 @@ class Stamps:
     def _by_minute(self, text: str) -> int | None:
         """Parse ``YYYY-MM-DD hh:mm:ss`` by its minute, None if that is not possible.
 
-        The stamps of a snapshot are of few minutes, and each minute is parsed once.
+        The stamps of a snapshot are in few minutes, and each minute is parsed once.
         """
         is_usual = len(text) == USUAL_LENGTH and text[4] == text[7] == "-"
         if self._form or not is_usual or not text[13] == text[16] == ":":
