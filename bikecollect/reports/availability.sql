@@ -29,18 +29,26 @@ WITH $dockless_of_asked, spans AS (
     SELECT p.system_id AS system_id, p.place AS place, SUM(p.stations) AS stations
     FROM spans AS p
     GROUP BY p.system_id, p.place
+), numbered AS (
+    SELECT m.system_id AS system_id, m.place AS place, m.stations AS stations,
+        ROW_NUMBER() OVER (ORDER BY m.system_id, m.place) AS number
+    FROM members AS m
+), numbers AS (
+    SELECT a.system_id AS system_id, a.station_id AS station_id, n.number AS number
+    FROM asked AS a
+    JOIN numbered AS n ON n.system_id = a.system_id AND n.place = a.place
 ), counts AS (
-    SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
+    SELECT a.number AS number, p.hour_of_week AS hour_of_week,
         SUM(p.known) AS known,
         SUM($docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
         SUM(p.closed) AS closed, SUM(p.stale) AS stale
     FROM profile AS p
-    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    JOIN numbers AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     $join_dockless_p
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
-    GROUP BY p.system_id, a.place, p.hour_of_week
+    GROUP BY a.number, p.hour_of_week
 )
 SELECT m.system_id AS system_id, m.place AS place,
     CAST(h.hour_of_week AS BIGINT) AS hour_of_week,
@@ -61,10 +69,9 @@ SELECT m.system_id AS system_id, m.place AS place,
     CAST(f.closed AS DOUBLE)
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_closed,
     CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale
-FROM members AS m
+FROM numbered AS m
 JOIN hours AS h ON h.system_id = m.system_id
 LEFT JOIN expected_of_places AS e ON e.system_id = m.system_id AND e.place = m.place
     AND e.hour_of_week = h.hour_of_week
-LEFT JOIN counts AS f ON f.system_id = m.system_id AND f.place = m.place
-    AND f.hour_of_week = h.hour_of_week
+LEFT JOIN counts AS f ON f.number = m.number AND f.hour_of_week = h.hour_of_week
 ORDER BY system_id, place, hour_of_week

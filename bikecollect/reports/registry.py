@@ -30,10 +30,14 @@ class Report:
     slots_per_value: int = 0
 
     @property
+    def template(self) -> str:
+        """The SQL with placeholders for parts, too."""
+        return files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
+
+    @property
     def text(self) -> str:
         """The SQL with placeholders for values, below comments that describe it."""
-        sql = files(__package__).joinpath(f"{self.name}.sql")
-        return with_parts(sql.read_text("utf-8"))
+        return with_parts(self.template)
 
     @property
     def order_of_systems(self) -> list[tuple[str, bool]]:

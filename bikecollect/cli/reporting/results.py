@@ -103,8 +103,9 @@ def _connected(
     it reads.
     """
     if (faster := by_day.variant(question.report, question.values)) is not None:
+        tables = by_day.tables(faster, question.values)
         with views.connected(
-            data, group, fails_on=(), tables=by_day.TABLES, on_skip=skipped
+            data, group, fails_on=(), tables=tables, on_skip=skipped
         ) as db:
             if by_day.is_possible(db):
                 skipped.warn()

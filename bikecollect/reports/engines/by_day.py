@@ -3,20 +3,34 @@
 The summaries have a list for each day of a station, which portable SQL cannot read.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.datasets import STATION_DAYS
 from bikecollect.archive.query.duckdb_engine import translated
-from bikecollect.reports.registry import Report, Values
+from bikecollect.archive.query.views import tables_in
+from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.reports.runner import TABLES as ALWAYS_READ
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VARIANTS = {"episodes": Report("episodes_by_day", may_be_empty=True)}
+
+class ReportByDay(Report):
+    """A report that finds unknown docks in `station_days`, not in every hour."""
+
+    @property
+    def template(self) -> str:
+        """The SQL with placeholders for parts, too."""
+        text = super().template
+        return text.replace("$dockless_of_asked", "$dockless_by_day")
+
+
+VARIANTS: Mapping[str, Report] = {
+    "episodes": Report("episodes_by_day", may_be_empty=True),
+    "availability": ReportByDay("availability", REPORTS["availability"].places),
+}
 """The variant from summaries of a report, by its name."""
-TABLES = ALWAYS_READ | {STATION_DAYS}
-"""The tables that they read; see `views.connected`."""
 HAS_VIEW = "SELECT 1 FROM duckdb_views() WHERE view_name = ?"
 OVERLAPS = """
 WITH days AS (
@@ -37,6 +51,11 @@ def variant(report: Report, values: Values) -> Report | None:
     if values.rows or values.without_stale:
         return None
     return VARIANTS.get(report.name)
+
+
+def tables(report: Report, values: Values) -> frozenset[str]:
+    """Return the tables that *report*, a variant, reads; see `views.connected`."""
+    return tables_in(values.sql(report)) | ALWAYS_READ | {STATION_DAYS}
 
 
 def is_possible(db: "DuckDBPyConnection") -> bool:
