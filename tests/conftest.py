@@ -54,6 +54,7 @@ if (
 LONGEST = (
     "test_cron.py",
     "test_schedule.py",
+    "test_browser_pages.py",
     "test_browser.py",
     "test_recorded_gaps.py",
     "test_hostile_day.py",

@@ -2,20 +2,19 @@
 
 import json
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import bikecollect
+from visits import CHROMIUM, browsing, new_context
 from world import World
 
 from bikecollect.app.basemap import basemap_file, fitting, geojson
 from bikecollect.app.basemap.shapes import Bounds, Shape, clipped, gridded
 from bikecollect.core.errors import StorageError, UsageError
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.04, 121.54, "West"]}
 LAKE = [[121.51, 25.01], [121.53, 25.01], [121.53, 25.03], [121.51, 25.03]]
 BOX = Bounds(0, 0, 10, 10)
@@ -396,24 +395,20 @@ COLOUR = """([lat, lon]) => {
 @pytest.mark.filterwarnings("ignore")
 def test_a_shared_page_draws_the_lake_and_names_its_source(config: Path) -> None:
     """The lake has the colour of water, the ground beside it that of land."""
-    api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("playwright.sync_api")
     pytest.importorskip("duckdb")
     added(config, MAP, "--attribution", "(c) Mapmakers <b>")
     folder = config.parent / "public"
     process = bikecollect("--config", config, "share", "-o", folder)
     assert process.returncode == 0, process.stderr
 
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
-        page = chromium.new_page(color_scheme="light")
+    with browsing() as chromium:
+        page = new_context(chromium, color_scheme="light").new_page()
         page.goto(f"file://{folder}/index.html")
         page.wait_for_selector(".city[data-drawn]")
         page.get_by_text("(c) Mapmakers <b>").wait_for()
         page.evaluate("() => { map.fit(map.stations); map.paint(); }")
         lake = page.evaluate(COLOUR, [25.015, 121.52])
         beside = page.evaluate(COLOUR, [25.03, 121.5])
-        chromium.close()
 
     assert (lake, beside) == ([207, 224, 236], [236, 239, 232])

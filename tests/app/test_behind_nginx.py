@@ -1,7 +1,6 @@
 """The public app and the shared pages behind a real nginx, in a real browser."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ import pytest
 from appserver import app_serving
 from command import bikecollect
 from nginx import NGINX, nginx_serving
+from visits import CHROMIUM, browsing, new_context
 from world import World
 
-api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
-TIMEOUT = 120_000
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="pages are opened by Chromium"),
@@ -70,14 +68,10 @@ def blog(config: Path, address: str) -> str:
 @pytest.fixture(scope="module")
 def context() -> Iterator[Any]:
     """Yield a context of a real Chromium."""
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
-        context = chromium.new_context()
-        context.set_default_timeout(TIMEOUT)
+    with browsing() as chromium:
+        context = new_context(chromium)
         yield context
-        chromium.close()
+        context.close()
 
 
 @pytest.fixture

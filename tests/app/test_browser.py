@@ -1,38 +1,20 @@
-"""The data app in a real browser: every page, as people use it."""
+"""The data app in a real browser, as people use it."""
 
 import re
-import shutil
-import socket
-import time
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from appserver import app_serving
-from command import bikecollect
+from demo_city import collect_two_days
+from visits import CHROMIUM, SCREEN, TIMEOUT, Visit, browsing, new_context, violations
 
-from bikecollect.simulator import demo_month
-from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE
+from bikecollect.simulator.demo import SETTINGS
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-STATIONS = 40
-PAGES = (
-    *("/", "/station", "/station?range=7+days", "/station?range=All"),
-    *("/station?view=Typical+week", "/station?view=Empty+or+full"),
-    *("/city", "/city?view=Day", "/city?view=Areas", "/city?view=Compare"),
-    *("/city?view=Rankings", "/collection"),
-)
-SHOTS = Path(__file__).parents[2] / "build/screenshots"
-"""Where a picture of each visit's end is kept, to be looked at."""
-SCREEN = {"width": 1200, "height": 900}
-TIMEOUT = 120_000
-"""Milliseconds after which a page hangs: many times what it takes on a busy machine."""
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 FOLLOW = """el => {
   const output = el.querySelector('output'), shown = [];
   el.followed = new Promise((done) => {
@@ -42,8 +24,6 @@ FOLLOW = """el => {
   });
 }"""
 """Notes which slots the film shows: each for a tenth of a second, too short to poll."""
-PROBES = ("/_stcore/health", "/_stcore/host-config")
-"""Where Streamlit's own page asks for its server, below the page's name too."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
@@ -53,45 +33,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two days of a city, the second until its last noon.
-
-    The same hours have problems at whatever time the test runs: none after
-    midnight.
-    """
-    folder = tmp_path_factory.mktemp("app")
-    noon = datetime.now(ZoneInfo(ZONE)).replace(hour=12, minute=0, second=0)
-    past = noon if noon.timestamp() <= time.time() else noon - timedelta(days=1)
-    demo_month.collect_days(
-        folder, past.timestamp(), days=2, stations=STATIONS, seed=1, step=str
-    )
-    return folder
-
-
-TEMPORARY = "bikecollect-"
+    """Return a folder with two days of a city."""
+    return collect_two_days(tmp_path_factory.mktemp("app"))
 
 
 @pytest.fixture(scope="module")
-def files(data: Path) -> dict[Path, bytes]:
-    """Return all files of *data* before the app was used."""
-    return contents(data)
-
-
-def contents(data: Path) -> dict[Path, bytes]:
-    """Return all files of *data*, without SQLite's shared memory and what is temporary.
-
-    `app_serving` puts what is temporary there too, and sees that it is removed.
-    """
-    return {
-        path: path.read_bytes()
-        for path in data.rglob("*")
-        if path.is_file()
-        and not path.name.endswith(("-shm", "-wal"))
-        and not any(part.startswith(TEMPORARY) for part in path.parts)
-    }
-
-
-@pytest.fixture(scope="module")
-def address(data: Path, files: dict[Path, bytes]) -> Iterator[str]:
+def address(data: Path) -> Iterator[str]:
     """Yield the address at which ``bikecollect app`` serves *data*."""
     with app_serving(data / SETTINGS) as base:
         yield base
@@ -100,113 +47,17 @@ def address(data: Path, files: dict[Path, bytes]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Yield a real Chromium without a screen."""
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
+    with browsing() as chromium:
         yield chromium
-        chromium.close()
-
-
-class Visit:
-    """A page, and all errors on it."""
-
-    def __init__(self, page: Any, address: str) -> None:
-        self.page = page
-        self.address = address
-        self.wrong: list[str] = []
-        self._listeners = {
-            "console": self._console,
-            "pageerror": lambda error: self.wrong.append(str(error)),
-            "request": self._request,
-        }
-        for event, listener in self._listeners.items():
-            page.on(event, listener)
-
-    def open(self, path: str) -> "Visit":
-        """Go to *path*, and wait until all is drawn."""
-        self.page.goto(self.address + path)
-        return self.settled()
-
-    def settled(self) -> "Visit":
-        """Wait until the page is drawn."""
-        self.page.wait_for_selector("h1")
-        self.page.wait_for_selector(IDLE, state="attached")
-        return self
-
-    def sees(self, text: str) -> None:
-        """Wait for *text* to appear on the page."""
-        self.page.get_by_text(re.compile(text)).first.wait_for()
-
-    def map(self) -> Any:
-        """Return the map's own element."""
-        city = self.page.locator(".city").first
-        city.locator("canvas").first.wait_for()
-        return city
-
-    def shot(self, name: str) -> None:
-        """Take a picture of the whole page."""
-        main = "document.querySelector('[data-testid=stMainBlockContainer]')"
-        height = self.page.evaluate(f"{main}.scrollHeight") + 80
-        width = self.page.viewport_size["width"]
-        self.page.set_viewport_size({"width": width, "height": height})
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{re.sub('[^a-z0-9]+', '-', name)}.png")
-
-    def nothing_is_wrong(self) -> None:
-        """Fail on an exception box, or an error in the console."""
-        assert self.page.locator("[data-testid=stException]").count() == 0
-        assert self.wrong == []
-
-    def end(self, picture: str) -> None:
-        """Take a *picture*, and leave the tab as a new one; nothing may be wrong."""
-        try:
-            self.shot(picture)
-            self.nothing_is_wrong()
-        finally:
-            for event, listener in self._listeners.items():
-                self.page.remove_listener(event, listener)
-            self.page.evaluate("sessionStorage.clear()")
-            self.page.goto("about:blank")
-            self.page.set_viewport_size(SCREEN)
-            self.page.emulate_media(color_scheme="null")
-
-    def _console(self, message: Any) -> None:
-        known = any(probe in message.location["url"] for probe in PROBES)
-        if message.type == "error" and not known:
-            self.wrong.append(message.text)
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
-            self.wrong.append(f"asked for {request.url}")
-
-
-def new_context(browser: Any, **options: Any) -> Any:
-    """Return a context of *browser* that is patient on a busy machine."""
-    context = browser.new_context(**options)
-    context.set_default_timeout(TIMEOUT)
-    return context
-
-
-@pytest.fixture(scope="module")
-def context(browser: Any) -> Iterator[Any]:
-    """Yield the context of most visits; it keeps what of Streamlit is loaded."""
-    context = new_context(browser, viewport=SCREEN)
-    yield context
-    context.close()
 
 
 # A new tab would compile Streamlit's pages again: two seconds of CPU.
 @pytest.fixture(scope="module")
-def tab(context: Any) -> Any:
-    """Return the tab of all visits."""
-    return context.new_page()
-
-
-@pytest.fixture(scope="module")
-def tab_of_pages(context: Any) -> Any:
-    """Return the tab in which `PAGES` are opened."""
-    return context.new_page()
+def tab(browser: Any) -> Iterator[Any]:
+    """Yield the tab of all visits."""
+    context = new_context(browser, viewport=SCREEN)
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture
@@ -215,72 +66,6 @@ def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Vi
     visit = Visit(tab, address)
     yield visit
     visit.end(request.node.name)
-
-
-@pytest.fixture(scope="module", params=PAGES)
-def opened(
-    tab_of_pages: Any, address: str, request: pytest.FixtureRequest
-) -> Iterator[Visit]:
-    """Yield each of `PAGES`, opened once for all claims about it."""
-    visit = Visit(tab_of_pages, address).open(request.param)
-    yield visit
-    visit.end(f"page {request.param}")
-
-
-def test_every_page_opens_without_error_or_foreign_request(opened: Visit) -> None:
-    """No exception, no error in the console, no request but to our server."""
-    opened.sees("Newest data")
-
-    assert opened.page.locator("[data-testid=stAlertContentError]").count() == 0
-    drawn = opened.page.locator(
-        "canvas, svg.marks, .plot svg, [data-testid=stDataFrame]"
-    )
-    nothing = opened.page.get_by_text(
-        re.compile("Never for half an hour or more|No hour of the week was seen")
-    )
-    drawn.or_(nothing).first.wait_for()
-    opened.nothing_is_wrong()
-
-
-AXE = Path(__file__).parent / "axe.min.js"
-VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations']}))
-  .violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(opened: Visit, scheme: str) -> None:
-    """No violation of accessibility on any page, in light and in dark."""
-    opened.page.emulate_media(color_scheme=scheme)
-    opened.settled().sees("Newest data")
-    opened.page.evaluate(AXE.read_text("utf-8"))
-
-    assert opened.page.evaluate(VIOLATIONS) == []
-
-
-def test_a_page_ends_with_the_source_and_the_licence(opened: Visit) -> None:
-    """The simulated YouBike feed states none: the page says so."""
-    source = opened.page.locator("p.source")
-
-    api.expect(source).to_contain_text("Data: 127.0.0.1.")
-    api.expect(source).to_contain_text("The licence of the data is unknown")
-
-
-def test_the_app_wrote_nothing_to_the_data(
-    opened: Visit, data: Path, files: dict[Path, bytes]
-) -> None:
-    """Every file is unchanged; only SQLite's shared memory is beside the ledger."""
-    opened.sees("Newest data")
-
-    assert contents(data) == files
-
-
-def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
-    """At 390 pixels nothing is wider than the screen."""
-    opened.page.set_viewport_size({"width": 390, "height": 800})
-    opened.settled().sees("Newest data")
-    opened.shot(f"phone {opened.page.url.removeprefix(opened.address)}")
-
-    assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
@@ -300,9 +85,8 @@ def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
     visit.map().locator("canvas.map").focus()
     visit.page.keyboard.press("Tab")
     visit.map().locator(".card").get_by_role("heading", level=2).wait_for()
-    visit.page.evaluate(AXE.read_text("utf-8"))
 
-    assert visit.page.evaluate(VIOLATIONS) == []
+    assert violations(visit.page) == []
 
 
 def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
@@ -505,21 +289,36 @@ def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
     visit.page.locator("[data-testid=stDataFrame]").first.wait_for()
 
 
-def test_a_visitor_elsewhere_sees_the_systems_own_clock(
-    browser: Any, address: str
-) -> None:
+def test_a_visitor_elsewhere_sees_the_systems_own_clock(visit: Visit) -> None:
     """The same picture in Taipei and in New York, to the pixel."""
     pictures = []
-    for zone in ("Asia/Taipei", "America/New_York"):
-        context = new_context(browser, timezone_id=zone)
-        visit = Visit(context.new_page(), address)
-        visit.open("/station?station=990000012&range=7+days").sees("Grey: no data")
-        chart = visit.page.locator("[data-testid=stVegaLiteChart]").first
-        chart.locator("canvas, svg").first.wait_for()
-        pictures.append(_still(chart))
-        visit.nothing_is_wrong()
-        context.close()
+    with time_zone_of(visit.page) as choose:
+        for zone in ("Asia/Taipei", "America/New_York"):
+            choose(zone)
+            visit.open("/station?station=990000012&range=7+days").sees("Grey: no data")
+            assert visit.page.evaluate(ZONE_OF_BROWSER) == zone
+            chart = visit.page.locator("[data-testid=stVegaLiteChart]").first
+            chart.locator("canvas, svg").first.wait_for()
+            pictures.append(_still(chart))
     assert pictures[0] == pictures[1]
+
+
+ZONE_OF_BROWSER = "Intl.DateTimeFormat().resolvedOptions().timeZone"
+
+
+@contextmanager
+def time_zone_of(page: Any) -> Iterator[Callable[[str], None]]:
+    """Yield what sets the time zone of *page*'s visitor, until the end."""
+    session = page.context.new_cdp_session(page)
+
+    def choose(zone: str) -> None:
+        session.send("Emulation.setTimezoneOverride", {"timezoneId": zone})
+
+    try:
+        yield choose
+    finally:
+        choose("")
+        session.detach()
 
 
 def _still(chart: Any) -> bytes:
@@ -546,17 +345,15 @@ def test_an_unknown_station_is_reported(visit: Visit) -> None:
     visit.sees('No station has the id "nowhere"')
 
 
-def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
+def test_light_and_dark_follow_the_browser(visit: Visit) -> None:
     """The backgrounds of page and map match."""
     grounds = []
     for scheme in ("light", "dark"):
-        context = new_context(browser, color_scheme=scheme)
-        visit = Visit(context.new_page(), address).open("/")
+        visit.page.emulate_media(color_scheme=scheme)
+        visit.open("/")
         ground = "el => getComputedStyle(el).backgroundColor"
         grounds.append(visit.map().locator(".frame").evaluate(ground))
         visit.shot(f"now {scheme}")
-        visit.nothing_is_wrong()
-        context.close()
     light, dark = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in grounds)
     assert light > 600
     assert dark < 200
@@ -574,40 +371,3 @@ def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     assert started.value.suggested_filename == "990000012-history.csv"
     assert text.splitlines()[0].startswith("system_id,station_id,")
     assert "state" in text.splitlines()[0].split(",")
-
-
-def test_a_port_in_use_is_reported(data: Path) -> None:
-    """No traceback, and what to do."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        process = bikecollect("--config", data / SETTINGS, "app", "--port", port)
-
-    assert process.returncode == 64
-    assert f"port {port}" in process.stderr
-    assert "--port" in process.stderr
-
-
-def test_an_unknown_system_is_an_error(data: Path) -> None:
-    """Before anything is served."""
-    process = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
-
-    assert process.returncode
-    assert "nowhere" in process.stderr
-    assert YOUBIKE in process.stderr
-
-
-def test_missing_streamlit_is_reported(data: Path, tmp_path: Path) -> None:
-    """The error names the extra to install."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nsys.modules['streamlit'] = None\n"
-    )
-
-    process = bikecollect(
-        "--config", data / SETTINGS, "app", PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
-    )
-
-    assert "the data app requires Streamlit" in process.stderr
-    assert "[app]" in process.stderr
-    assert "Traceback" not in process.stderr

@@ -1,20 +1,19 @@
 """The live page while a collector works, with two systems, in a real browser."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from appserver import app_serving
+from visits import CHROMIUM, SMALL_PAGE, TIMEOUT, browsing, new_context
 from world import World
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-TIMEOUT = 60_000
 WEEK = 7 * 86_400
 LOOKS = "el => el.map.stations.map((s) => [s.id, s.usual, el.map.shape(s).value])"
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
@@ -25,10 +24,13 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """Return a system whose newest slot has just begun, with two slots weeks ago."""
-    world = World(tmp_path / "data/harbour")
+@contextmanager
+def two_systems(folder: Path) -> Iterator[tuple[World, str]]:
+    """Serve two systems; yield the first one, and the app's address.
+
+    The newest slot of the first one has just begun, and it has slots of weeks ago.
+    """
+    world = World(folder / "data/harbour")
     now = time.time() // 300 * 300
     for age, bikes in (
         (2 * WEEK, {"a": 7, "b": 0}),
@@ -38,16 +40,10 @@ def world(tmp_path: Path) -> World:
         for earlier in (600, 300):
             world.clock.now = now - age - earlier
             world.fetch(bikes, places=PLACES)
-    return world
-
-
-@pytest.fixture
-def page(world: World, tmp_path: Path) -> Iterator[Any]:
-    """Yield a page of Chromium; its ``base`` is the app's address."""
-    other = World(tmp_path / "data/valley")
+    other = World(folder / "data/valley")
     other.clock.now = world.clock.now
     other.fetch({"x": 9}, places={"x": [48.2, 16.4, "Valley"]})
-    config = tmp_path / "bikecollect.toml"
+    config = folder / "bikecollect.toml"
     systems = "".join(
         f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
         'timezone = "Asia/Taipei"\n'
@@ -55,14 +51,32 @@ def page(world: World, tmp_path: Path) -> Iterator[Any]:
     )
     config.write_text(f'data_dir = "data"\n{systems}', encoding="utf-8")
     config.chmod(0o600)
-    with app_serving(config) as address, api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
-        context = chromium.new_context(base_url=address)
-        context.set_default_timeout(TIMEOUT)
+    with app_serving(config) as address:
+        yield world, address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield a real Chromium without a screen."""
+    with browsing() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield the tab of all tests that do not collect; its base is the app."""
+    with two_systems(tmp_path_factory.mktemp("live")) as (_, address):
+        context = new_context(browser, base_url=address)
         yield context.new_page()
-        chromium.close()
+        context.close()
+
+
+@pytest.fixture
+def page(tab: Any) -> Iterator[Any]:
+    """Yield a tab that remembers nothing of the tests before."""
+    yield tab
+    tab.evaluate("sessionStorage.clear()")
+    tab.goto(SMALL_PAGE)
 
 
 def shows(page: Any, text: str) -> None:
@@ -71,8 +85,18 @@ def shows(page: Any, text: str) -> None:
     api.expect(figures).to_contain_text(re.compile(text), timeout=TIMEOUT)
 
 
-def test_an_open_page_follows_the_collector(page: Any, world: World) -> None:
+@pytest.fixture
+def collecting(browser: Any, tmp_path: Path) -> Iterator[tuple[World, Any]]:
+    """Yield a system that collects, and a tab whose base is its app."""
+    with two_systems(tmp_path) as (world, address):
+        context = new_context(browser, base_url=address)
+        yield world, context.new_page()
+        context.close()
+
+
+def test_an_open_page_follows_the_collector(collecting: tuple[World, Any]) -> None:
     """The age increases by itself; a new slot is drawn without a reload."""
+    world, page = collecting
     page.clock.install()
     page.goto("/")
     shows(page, "3 ?bikes at stations")

@@ -1,22 +1,18 @@
 """Hostile names, and links made by others, in a real browser."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from appserver import app_serving
+from visits import CHROMIUM, IDLE, browsing, new_context
 from world import World
 
-api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-SHOTS = Path(__file__).parents[2] / "build/screenshots"
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
@@ -75,12 +71,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(address: str) -> Iterator[Any]:
     """Yield a page of a browser; it may request nothing foreign and open no dialog."""
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
-        page = chromium.new_page(viewport={"width": 1200, "height": 1400})
-        page.set_default_timeout(120_000)  # on a busy machine
+    with browsing() as chromium:
+        context = new_context(chromium, viewport={"width": 1200, "height": 1400})
+        page = context.new_page()
         wrong: list[str] = []
 
         def note(request: Any) -> None:
@@ -94,8 +87,8 @@ def page(address: str) -> Iterator[Any]:
         page.on("request", note)
         page.on("dialog", refuse)
         yield page
-        chromium.close()
-        assert wrong == []
+        context.close()
+    assert wrong == []
 
 
 def opened(page: Any, address: str) -> Any:
@@ -103,7 +96,6 @@ def opened(page: Any, address: str) -> Any:
     page.goto(address)
     page.wait_for_selector("h1")
     page.wait_for_selector(IDLE, state="attached")
-    SHOTS.mkdir(parents=True, exist_ok=True)
     return page.locator("[data-testid=stMainBlockContainer]")
 
 
@@ -163,7 +155,6 @@ def test_the_map_shows_a_name_as_text(page: Any, address: str) -> None:
         page.mouse.move(box["x"] + x, box["y"] + y)
         tips.append(city.locator(".tip").text_content().partition("\n")[0])
         assert city.locator(".tip *").count() == 0
-    page.screenshot(path=SHOTS / "hostile-map.png")
 
     assert sorted(tips) == sorted(TEXTS)
 
@@ -180,7 +171,6 @@ def test_the_title_of_an_areas_chart_shows_a_name_as_text(
     assert acting(main, address) == []
     # An hour by itself is drawn.
     assert "H" in (main.locator("path.line").first.get_attribute("d") or "")
-    page.screenshot(path=SHOTS / "hostile-areas.png")
 
 
 def test_the_csv_of_a_figure_has_no_formula(page: Any, address: str) -> None:

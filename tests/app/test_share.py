@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,13 +16,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
+from visits import CHROMIUM, browsing, new_context, violations
 
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import SETTINGS, ZONE
 
 pytest.importorskip("duckdb")
 pytest.importorskip("numpy")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NOON = datetime(2026, 5, 20, 12, tzinfo=ZoneInfo(ZONE))
 NEWEST, EVE = "2026-05-20", "2026-05-19"
 STATIONS = 30
@@ -32,9 +31,6 @@ PUBLISHER = (
     '"https://port.example/", license = "CC-BY-4.0", license_url = '
     '"https://creativecommons.org/licenses/by/4.0/"}\n'
 )
-AXE = Path(__file__).parent / "axe.min.js"
-VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations']}))
-  .violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="pages are opened by Chromium")
 
@@ -223,19 +219,14 @@ def test_live_rewrites_the_map_and_the_rest_once_an_hour(
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Yield a real Chromium that reaches no network."""
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
+    pytest.importorskip("playwright.sync_api")
+    with browsing() as chromium:
         yield chromium
-        chromium.close()
 
 
 def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
     """Return a page at *url*, and what goes wrong on it."""
-    context = browser.new_context(**options)
-    context.set_default_timeout(120_000)
+    context = new_context(browser, **options)
     page, wrong = context.new_page(), list[str]()
     page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -272,24 +263,28 @@ def test_the_map_is_drawn_from_a_disk_without_any_network(
     page.context.close()
 
 
+@pytest.fixture(scope="module")
+def phone(browser: Any) -> Iterator[Any]:
+    """Yield a tab that is as wide as a phone."""
+    context = new_context(browser, viewport={"width": 390, "height": 844})
+    yield context.new_page()
+    context.close()
+
+
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name", ["index.html", "week.html", "rankings.html", "coverage.html"]
 )
 def test_axe_finds_nothing_on_a_phone(
-    browser: Any, pages: Path, name: str, scheme: str
+    phone: Any, pages: Path, name: str, scheme: str
 ) -> None:
     """No violation of accessibility, and nothing wider than the screen."""
-    size = {"width": 390, "height": 844}
-    page, _ = opened(
-        browser, f"file://{pages}/{name}", viewport=size, color_scheme=scheme
-    )
-    page.evaluate(AXE.read_text("utf-8"))
+    phone.emulate_media(color_scheme=scheme)
+    phone.goto(f"file://{pages}/{name}")
 
-    assert page.evaluate(VIOLATIONS) == []
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
-    page.context.close()
+    assert violations(phone) == []
+    assert phone.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 @in_browser

@@ -1,6 +1,5 @@
 """Tiles behind the map: off by default, from one host, whose line is shown."""
 
-import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -8,13 +7,13 @@ from pathlib import Path
 import pytest
 from appserver import app_serving
 from served import Answer, serving
+from visits import CHROMIUM, browsing, new_context
 from waiting import wait_until
 from world import World
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.loader import parse
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HAS_TILES = """canvas => {
   try { canvas.getContext('2d').getImageData(0, 0, 1, 1); } catch { return true; }
   return false;
@@ -75,7 +74,7 @@ def test_the_tiles_of_the_view_are_drawn_and_their_source_is_named(
     tmp_path: Path,
 ) -> None:
     """The tile of the city is asked for: 25 degrees north, 121.5 east."""
-    api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("playwright.sync_api")
     pytest.importorskip("streamlit")
     world = World(tmp_path / "data/city")
     world.fetch({"a": 3, "b": 0}, after=300, places=PLACES)
@@ -95,17 +94,12 @@ def test_the_tiles_of_the_view_are_drawn_and_their_source_is_named(
             encoding="utf-8",
         )
         config.chmod(0o600)
-        with app_serving(config) as address, api.sync_playwright() as play:
-            chromium = play.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-            )
-            page = chromium.new_page()
-            page.set_default_timeout(120_000)
+        with app_serving(config) as address, browsing() as chromium:
+            page = new_context(chromium).new_page()
             page.goto(address)
             page.get_by_text("(c) Mapmakers").wait_for()
             canvas = page.locator(".city canvas.map").first
             wait_until(lambda: canvas.evaluate(HAS_TILES), "tiles are drawn")
-            chromium.close()
 
     zoom, column, _ = asked[0].strip("/").removesuffix(".png").split("/")
     assert abs(int(column) / 2 ** int(zoom) * 360 - 180 - 121.505) < 1

@@ -1,0 +1,132 @@
+"""Visits of pages in a real browser."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+SCREEN = {"width": 1200, "height": 900}
+TIMEOUT = 120_000
+"""Milliseconds after which a page hangs: many times what it takes on a busy machine."""
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+SHOTS = os.environ.get("BIKECOLLECT_TEST_PICTURES", "")
+"""The folder for a picture of each visit's end, to be looked at; empty for none."""
+SMALL_PAGE = "/_stcore/health"
+"""A page of the app's own server that has nothing to draw."""
+PROBES = (SMALL_PAGE, "/_stcore/host-config")
+"""Where Streamlit's own page asks for its server, below the page's name too."""
+AXE = Path(__file__).parents[1] / "app/axe.min.js"
+VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations']}))
+  .violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """Yield a real Chromium without a screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        yield chromium
+        chromium.close()
+
+
+def new_context(browser: Any, **options: Any) -> Any:
+    """Return a context of *browser* that is patient on a busy machine."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT)
+    return context
+
+
+def violations(page: Any) -> list[str]:
+    """Return what axe finds on *page*; it is loaded into a page once."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
+    found: list[str] = page.evaluate(VIOLATIONS)
+    return found
+
+
+class Visit:
+    """A page, and all errors on it."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.wrong: list[str] = []
+        self._listeners = {
+            "console": self._console,
+            "pageerror": lambda error: self.wrong.append(str(error)),
+            "request": self._request,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def open(self, path: str) -> "Visit":
+        """Go to *path*, and wait until all is drawn."""
+        self.page.goto(self.address + path)
+        return self.settled()
+
+    def settled(self) -> "Visit":
+        """Wait until the page is drawn."""
+        self.page.wait_for_selector("h1")
+        self.page.wait_for_selector(IDLE, state="attached")
+        return self
+
+    def sees(self, text: str) -> None:
+        """Wait for *text* to appear on the page."""
+        self.page.get_by_text(re.compile(text)).first.wait_for()
+
+    def map(self) -> Any:
+        """Return the map's own element."""
+        city = self.page.locator(".city").first
+        city.locator("canvas").first.wait_for()
+        return city
+
+    def shot(self, name: str) -> None:
+        """Show the whole page at once, and take a picture of it if that is wanted."""
+        main = "document.querySelector('[data-testid=stMainBlockContainer]')"
+        height = self.page.evaluate(f"{main}.scrollHeight") + 80
+        width = self.page.viewport_size["width"]
+        self.page.set_viewport_size({"width": width, "height": height})
+        if SHOTS:
+            path = Path(SHOTS) / f"{re.sub('[^a-z0-9]+', '-', name)}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=path)
+
+    def nothing_is_wrong(self) -> None:
+        """Fail on an exception box, or an error in the console."""
+        assert self.page.locator("[data-testid=stException]").count() == 0
+        assert self.wrong == []
+
+    def end(self, picture: str) -> None:
+        """Take a *picture*, and leave the tab as a new one; nothing may be wrong.
+
+        The tab goes to a small page of the same server: for another one, such as
+        about:blank, Chromium would start a new process, and compile Streamlit's
+        scripts again for the next visit.
+        """
+        try:
+            self.shot(picture)
+            self.nothing_is_wrong()
+        finally:
+            for event, listener in self._listeners.items():
+                self.page.remove_listener(event, listener)
+            self.page.evaluate("sessionStorage.clear()")
+            self.page.goto(self.address + SMALL_PAGE)
+            self.page.set_viewport_size(SCREEN)
+            self.page.emulate_media(color_scheme="null")
+
+    def _console(self, message: Any) -> None:
+        known = any(probe in message.location["url"] for probe in PROBES)
+        if message.type == "error" and not known:
+            self.wrong.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.wrong.append(f"asked for {request.url}")
