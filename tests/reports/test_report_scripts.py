@@ -20,8 +20,10 @@ RUN_IN_CHDB = """
 import json, sys
 from chdb.session import Session
 answers = {}
+session = Session()
 for name, script in json.load(sys.stdin).items():
-    session = Session()
+    session.query(f"CREATE DATABASE report_{name}")
+    session.query(f"USE report_{name}")
     *statements, last = script.split(";\\n\\n")
     try:
         for statement in statements:
@@ -31,7 +33,7 @@ for name, script in json.load(sys.stdin).items():
         answers[name] = [[c["name"] for c in answer["meta"]], answer["data"]]
     except Exception as error:
         answers[name] = [str(error), []]
-    session.close()
+session.close()
 print(json.dumps(answers))
 """
 STATIONS_ONLY = {
