@@ -71,8 +71,12 @@ def _merged(
         return _expired(MergedStations(()), known, notes, slot)
     vanished = _VanishedFields(notes.get(VANISHED, ""), slot)
     stations = tuple(
-        vanished.restore(station, known.get(station.station_id))
-        for station in snapshot.information
+        [
+            station
+            if (before := known.get(station.station_id)) == station
+            else vanished.restore(station, before)
+            for station in snapshot.information
+        ]
     )
     findings = vanished.findings(len(stations))
     new_notes = {VANISHED: vanished.note()}
@@ -85,6 +89,8 @@ def _limited(stations: MergedStations, known: Known) -> MergedStations:
 
     The cost of a run grows with the list, so its length must be limited.
     """
+    if len(known) + len(stations.information) <= MOST_LISTED:
+        return stations
     room = MOST_LISTED - sum(station.is_listed for station in known.values())
     new = sum(station.station_id not in known for station in stations.information)
     if new <= room:
@@ -289,7 +295,7 @@ class _VanishedFields:
         self, station: StationInformation, before: StationInformation | None
     ) -> StationInformation:
         """Return *station* with fields of *before* that vanished within a day."""
-        if before is None or station == before:
+        if before is None:
             return station
         values: dict[str, Any] = {}
         for name, value, old in zip(FIELDS, station[1:], before[1:], strict=False):

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Any, NoReturn, TypeVar
 
@@ -256,7 +256,9 @@ class Pace:
 def shape(stations: Sequence[Any]) -> dict[str, str]:
     """Return the JSON types of the fields that at least half of *stations* have."""
     objects = [station for station in stations if type(station) is dict]
-    fields = Counter(chain.from_iterable(objects))
+    fields = Counter[str]()
+    for names, number in Counter(map(tuple, objects)).items():  # few are different
+        fields.update(dict.fromkeys(names, number))
     usual = sorted(
         (name, number)
         for name, number in fields.items()
