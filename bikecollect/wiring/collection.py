@@ -17,6 +17,7 @@ from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.collect.only import from_settings
+from bikecollect.collect.parallel.pool import shares
 from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.core import process
 from bikecollect.core.logs import RunLogs, Stopwatch, formatter
@@ -48,7 +49,10 @@ log = logging.getLogger(__name__)
 FETCH_SHARE = 0.7
 """Share of the interval in which requests are made; commits and alerts follow."""
 WORKING = 16
-"""Maximum systems whose payloads are read and committed at a time."""
+"""Maximum systems whose payloads are read and committed at a time, in all processes.
+
+Each of them takes 1 to 2 MB of memory.
+"""
 
 
 def collect(
@@ -79,15 +83,17 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     now = times.clock()
     folders = {name: settings.system_folder(name, now) for name in names}
     systems = list(folders.values())
-    working = BoundedSemaphore(WORKING)
+    hosts = {n: feed_access.host(settings.systems[n]) or n for n in names}
+    workers = settings.collect.workers or process.cores()
+    working = BoundedSemaphore(max(1, WORKING // len(shares(hosts, workers))))
     return Collector(
         folders={name: folder.path for name, folder in folders.items()},
         zones={name: folder.zone for name, folder in folders.items()},
         grids={name: folder.grid for name, folder in folders.items()},
-        hosts={n: feed_access.host(settings.systems[n]) or n for n in names},
+        hosts=hosts,
         times=times,
         seconds=FETCH_SHARE * settings.seconds,
-        workers=settings.collect.workers or process.cores(),
+        workers=workers,
         cycle=lambda name, seconds: cycle(
             settings, name, times, folders[name], seconds=seconds, working=working
         ),
