@@ -25,7 +25,7 @@ app: .venv/app  ## serve the data app: your data, or a simulated month (a minute
 test: .venv/test  ## set up the environment and run all tests
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
-test-fast: .venv/test  ## run the tests without processes, servers or browsers
+test-fast: .venv/test  ## run the tests without processes, servers, browsers or DuckDB
 	@$(BIN)/pytest -q -n 2 --fast
 
 check: check-static test  ## run everything that CI runs

@@ -105,12 +105,12 @@ LONGEST = (
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(
     r"^(?:from|import) (?:appserver|command|driver|forking|harness|hosts|hostile_day"
-    r"|mailserver|publisher|rawserver|s3server|series|served|socket|subprocess|test_\w+"
-    r"|threading|trouble_day|bikecollect\.simulator\.server)\b"
-    r"|importorskip\(\"(?:playwright|pyspark|streamlit)|pytest\.mark\.slow",
+    r"|keeping|mailserver|publisher|rawserver|s3server|series|served|socket|subprocess"
+    r"|test_\w+|threading|trouble_day|bikecollect\.simulator\.server)\b"
+    r"|importorskip\(\"(?:duckdb|playwright|pyspark|streamlit)|pytest\.mark\.slow",
     re.MULTILINE,
 )
-"""What a test module has that needs processes, servers or a browser."""
+"""What a test module has that needs processes, servers, a browser or DuckDB."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,7 +118,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fast",
         action="store_true",
-        help="skip modules that need processes, servers or a browser",
+        help="skip modules that need processes, servers, a browser or DuckDB",
     )
 
 
