@@ -34,12 +34,12 @@ Parts = Mapping[str, Mapping[str, ArchivePart]]
 def list_parts(data: Path, system_id: str, names: Sequence[str] = DATASETS) -> Parts:
     """Return the system's files in the archive of *data*; raises OSError."""
     return {
-        dataset: _days(part(data, dataset, system_id, "x").parent.parent)
+        dataset: list_days(part(data, dataset, system_id, "x").parent.parent)
         for dataset in names
     }
 
 
-def _days(folder: Path) -> dict[str, ArchivePart]:
+def list_days(folder: Path) -> dict[str, ArchivePart]:
     """Return the files in the *folder* of a system's dataset, first day first."""
     if folder.is_symlink() or folder.parent.is_symlink():
         return {}

@@ -17,6 +17,8 @@ Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `NEWEST_COLUM
 """
 NEW_COLUMN = {"coverage": "first_vehicles", "profile": "closed"}
 NEWEST_COLUMN = "episodes"
+COMPLETE = 2
+"""The first version with all columns that portable SQL reads."""
 COVERAGE = """
 WITH numbered AS (
     SELECT system_id, date, slot, state, flags,
@@ -215,6 +217,15 @@ def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(
         parts[name].get("format") != FORMAT for name in NEW_COLUMN.keys() & parts.keys()
     )
+
+
+def lack_columns(dataset: str, part: Mapping[str, Any]) -> bool:
+    """Return whether *part*, a file of *dataset*, lacks columns of the reports.
+
+    >>> lack_columns("profile", {"sha256": ""}), lack_columns("slots", {"sha256": ""})
+    (True, False)
+    """
+    return dataset in NEW_COLUMN and int(part.get("format") or 1) < COMPLETE
 
 
 def without(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

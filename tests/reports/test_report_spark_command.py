@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from damaged_archives import HISTORY, SECOND, commands, damaged
+from keeping import compacted
 from three_days import WITHOUT_ROWS, three_days
 
 from bikecollect.archive import datasets
@@ -55,6 +57,19 @@ for arguments in json.load(sys.stdin):
     answers.append([code, stdout.buffer.getvalue().decode(), stderr.getvalue()])
 """
 """All commands in one process, so that Java starts once."""
+HOLD = """
+from pathlib import Path
+from bikecollect.reports.engines import spark
+from bikecollect.reports.engines.scripts import ArchivePlace
+from bikecollect.storage.lock import exclusive_lock
+data = Path(sys.argv[2])
+with spark.connected(ArchivePlace(f"{data}/archive", ["city"]), {"slots"}, "local[1]"):
+    with exclusive_lock(data / "city/station_status") as is_free:
+        answers.append([is_free, "", ""])
+with exclusive_lock(data / "city/station_status") as is_free:
+    answers.append([is_free, "", ""])
+"""
+"""Whether `compact` may remove files while Spark reads, and afterwards."""
 READ_PLAINLY = """
 from pyspark.sql import SparkSession
 session = SparkSession.builder.getOrCreate()
@@ -93,6 +108,7 @@ Answers = Mapping[str, tuple[int, str, str]]
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the settings of a system with three archived days."""
     world = three_days(tmp_path_factory.mktemp("by-spark"))
+    compacted(world, csv_days=0)
     path = world.folder.parents[1] / "bikecollect.toml"
     path.write_text(
         f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
@@ -118,7 +134,10 @@ def answers(
     plain = plain or {}
     calls = [["--config", str(config), "report", *c] for c in commands.values()]
     process = subprocess.run(
-        [sys.executable, "-c", program + PRINT, json.dumps([*plain.values()])],
+        [
+            *(sys.executable, "-c", program + PRINT),
+            *(json.dumps([*plain.values()]), str(config.parent / "bikes")),
+        ],
         input=json.dumps(calls),
         capture_output=True,
         text=True,
@@ -127,7 +146,7 @@ def answers(
         env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{SUBMIT} pyspark-shell"},
     )
     assert process.returncode == 0, process.stderr
-    names = [*commands, *plain]
+    names = [*commands, *plain, *(["held", "released"] if HOLD in program else [])]
     return dict(zip(names, map(tuple, json.loads(process.stdout)), strict=True))
 
 
@@ -138,10 +157,32 @@ def of_duckdb(config: Path) -> Answers:
 
 
 @pytest.fixture(scope="module")
-def of_spark(config: Path) -> Answers:
+def damaged_copies(config: Path) -> Mapping[str, Path]:
+    """Return data folders with a damaged archive, without the daily files."""
+    return damaged(config.parent / "bikes", config.parent / "damaged")
+
+
+@pytest.fixture(scope="module")
+def of_duckdb_on_damaged(damaged_copies: Mapping[str, Path], config: Path) -> Answers:
+    """Return what DuckDB prints for damaged copies, and for the whole archive."""
+    settings = config.read_text(encoding="utf-8")
+    results = {"whole": answers(config, {"": HISTORY})[""]}
+    for name in ("damaged", "half archived"):
+        own = damaged_copies[name].with_name("bikecollect.toml")
+        text = settings.replace(str(config.parent / "bikes"), str(damaged_copies[name]))
+        own.write_text(text, encoding="utf-8")
+        until = ["--until", SECOND] if name == "half archived" else []
+        results[name] = answers(own, {"": [*HISTORY, *until]})[""]
+    return results
+
+
+@pytest.fixture(scope="module")
+def of_spark(config: Path, damaged_copies: Mapping[str, Path]) -> Answers:
     """Return what the commands print with Spark."""
     shared = {name: [*words, *WITH_SPARK] for name, words in COMMANDS.items()}
-    program = ONE_CONTEXT + RUN_ALL + READ_PLAINLY
+    program = ONE_CONTEXT + RUN_ALL + READ_PLAINLY + HOLD
+    for name, words in commands(damaged_copies).items():
+        shared[name] = [*words, *WITH_SPARK]
     return answers(config, shared | SPARK_ONLY, program, plain_reading(config))
 
 
@@ -201,6 +242,72 @@ def test_there_is_something_to_compare(of_duckdb: Answers) -> None:
     assert empty == WITHOUT_ROWS
     assert "Elsewhere" in of_duckdb["stations"][1]
     assert of_duckdb["unknown station"][0] == of_duckdb["no data"][0] == 64
+
+
+def collected(text: str) -> list[str]:
+    """Return the lines of collected slots: causes are of the ledger, or archived."""
+    return [line for line in text.splitlines() if ",missing," not in line]
+
+
+@needs_java
+def test_damaged_days_are_skipped_and_named(
+    of_spark: Answers, of_duckdb_on_damaged: Answers
+) -> None:
+    """The other days are printed; messages and exit code are those of DuckDB."""
+    code, stdout, stderr = of_spark["damaged"]
+
+    expected = of_duckdb_on_damaged["damaged"]
+    assert (code, collected(stdout), stderr) == (
+        74,
+        collected(expected[1]),
+        expected[2],
+    )
+    assert stderr.count(" cannot be read: ") == 2
+    assert "date=2026-11-22/part.parquet has 160 rows, 120 were archived" in stderr
+    assert "2026-11-24T" in stdout
+
+
+@needs_java
+def test_a_day_without_certificate_is_not_archived_yet(
+    of_spark: Answers, of_duckdb_on_damaged: Answers
+) -> None:
+    """Its files may be incomplete. By a URL, sizes are compared."""
+    code, stdout, stderr = of_spark["half archived"]
+
+    expected = of_duckdb_on_damaged["half archived"]
+    assert (code, collected(stdout)) == (74, collected(expected[1]))
+    assert stderr.count(" cannot be read: ") == 1
+    assert "city: 2026-11-23 cannot be read: file://" in stderr
+    assert " bytes, its certificate lists another size; run: " in stderr
+
+
+@needs_java
+def test_an_archive_without_certificates_is_read_unchecked(
+    of_spark: Answers, of_duckdb_on_damaged: Answers
+) -> None:
+    """Somebody may have copied the files only: a warning says so."""
+    code, stdout, stderr = of_spark["uncertified"]
+
+    assert (code, stdout) == of_duckdb_on_damaged["whole"][:2]
+    assert "city: no certificates at " in stderr
+
+
+@needs_java
+def test_summaries_of_an_earlier_version_are_named(of_spark: Answers) -> None:
+    """They lack columns, which Spark would read as NULL: other days are printed."""
+    code, stdout, stderr = of_spark["outdated"]
+
+    assert code == 74
+    assert (
+        "2026-11-23 cannot be read: its summaries are of an earlier version" in stderr
+    )
+    assert len(stdout.splitlines()) > 1
+
+
+@needs_java
+def test_compaction_removes_no_files_while_spark_reads(of_spark: Answers) -> None:
+    """Spark holds the lock that DuckDB holds."""
+    assert (of_spark["held"][0], of_spark["released"][0]) == (False, True)
 
 
 @needs_java

@@ -47,7 +47,7 @@ def check_parts(
             known = certified.get(day)
             why = ""
             if known and part.size != _size(known, dataset):
-                why = _defect(db, part, known.rows if dataset == rows else None)
+                why = defect(db, part, known.rows if dataset == rows else None)
             if not why:
                 sound[dataset][day] = part
             elif dataset == rows:
@@ -70,7 +70,7 @@ def _size(known: _KnownDay, dataset: str) -> object:
     return file.get("bytes") if isinstance(file, dict) else None
 
 
-def _defect(db: "DuckDBPyConnection", part: ArchivePart, expected: int | None) -> str:
+def defect(db: "DuckDBPyConnection", part: ArchivePart, expected: int | None) -> str:
     """Return what is wrong with a file that should have *expected* rows, or ""."""
     import duckdb
 

@@ -7,11 +7,12 @@ the committed rows.
 import logging
 import re
 from collections.abc import Container, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, summaries
+from bikecollect.archive.checks.certified_files import locked
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.open_days import station_versions
 from bikecollect.archive.query.open_rows import KEYS
@@ -30,7 +31,6 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.files.scratch import scratch
-from bikecollect.storage.lock import shared_lock
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -135,12 +135,8 @@ def _locked(source: ViewSource) -> Iterator[None]:
 
     It has no effect for callers that connect repeatedly, which would always prevent it.
     """
-    with ExitStack() as stack:
-        for system in source.systems if source.settled is None else ():
-            for layout in LAYOUTS:
-                folder = system.folder(layout) / layout.rows
-                if folder.is_dir():
-                    stack.enter_context(shared_lock(folder))
+    systems = source.systems if source.settled is None else ()
+    with locked(s.folder(layout) / layout.rows for s in systems for layout in LAYOUTS):
         yield
 
 

@@ -176,14 +176,14 @@ def report(
         )
     if names is None:
         names = form == "text" and sys.stdout.isatty()
+    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
     if engine == SPARK:
         zones = {name: history.zone(settings, name) for name in ids}
-        results = results_of_spark(place, master, question, names=names)
+        results = results_of_spark(place, master, question, skipped, names=names)
         _print(chosen, results, zones, form, limit)
-        return ExitCode.OK
+        return skipped.code
     systems, code = readable(settings, ids)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
-    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
     results = results_of(settings.data, systems, question, skipped, names=names)
     _print(chosen, results, zones, form, limit)
     return code or skipped.code

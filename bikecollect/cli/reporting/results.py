@@ -121,13 +121,20 @@ def _connected(
 
 
 def results_of_spark(
-    place: ArchivePlace, master: str, question: Question, *, names: bool
+    place: ArchivePlace,
+    master: str,
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
 ) -> Results:
     """Yield columns and some rows at a time, at least once.
 
     Raises UsageError if there is no data in the range.
     """
-    with spark.connected(place, tables_of(question), master) as engine:
+    tables = tables_of(question)
+    with spark.connected(place, tables, master, on_skip=skipped) as engine:
+        skipped.warn()
         columns, batches = _stream(engine, question, names=names)
         first = next(batches, [])
         if not first:

@@ -5,9 +5,10 @@ are in the systems' folders beside it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bikecollect.archive import datasets
+from bikecollect.archive.checks.certified_files import Unread
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.engines.literals import quoted
 from bikecollect.reports.engines.quantiles import for_clickhouse, has_quantiles
@@ -45,10 +46,19 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class ArchivePlace:
-    """The location of the archive (a path or an address), and the *systems* to read."""
+    """The location of the archive (a path or an address), and the *systems* to read.
+
+    Spark skips the *unread* days.
+    """
 
     archive: str
     systems: Sequence[str]
+    unread: Unread = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return "://" not in self.archive
 
     @property
     def folder(self) -> str:
@@ -147,7 +157,7 @@ def _dataset(engine: str, place: ArchivePlace, table: str) -> list[str]:
             (
                 f"CREATE OR REPLACE TEMPORARY VIEW {table} AS SELECT {names},"
                 f" system_id, CAST(date AS DATE) AS date FROM {table}_files"
-                f" WHERE system_id IN {among}"
+                f" WHERE system_id IN {among}{_read_days(place, table)}"
             ),
         ]
     if engine == CLICKHOUSE:
@@ -198,6 +208,18 @@ def _dataset(engine: str, place: ArchivePlace, table: str) -> list[str]:
             f" WHERE system_id IN {among}"
         )
     ]
+
+
+def _read_days(place: ArchivePlace, table: str) -> str:
+    """Return conditions that skip the unread days of *table*: of partitions only."""
+    conditions = []
+    for system_id, unread in place.unread.get(table, {}).items():
+        skipped = f"date > {quoted(unread.after)}"
+        if unread.days:
+            days = ", ".join(map(quoted, sorted(unread.days)))
+            skipped = f"({skipped} OR date IN ({days}))"
+        conditions.append(f" AND NOT (system_id = {quoted(system_id)} AND {skipped})")
+    return "".join(conditions)
 
 
 def _clickhouse(path: str, form: str) -> str:

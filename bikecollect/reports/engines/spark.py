@@ -9,12 +9,24 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bikecollect.archive.checks.certified_files import (
+    ArchiveCheck,
+    ListedArchive,
+    LocalArchive,
+    Unread,
+    folders_of_rows,
+    locked,
+)
+from bikecollect.archive.query.view_source import OnSkip, warn
 from bikecollect.core import process
 from bikecollect.core.errors import NotInstalled, StorageError
 from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, views
+from bikecollect.reports.engines.spark_listing import PATH_NOT_FOUND, SparkArchive
 from bikecollect.reports.registry import Rows
 from bikecollect.reports.runner import BATCH, BatchedAnswer
 
@@ -50,7 +62,6 @@ MASTERS = ("local", "spark://", "yarn", "k8s://")
 NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
 NO_JAVA = "Spark requires Java 17 or newer; run: apt install default-jre-headless"
 GATEWAY_EXITED = "JAVA_GATEWAY_EXITED"
-PATH_NOT_FOUND = "PATH_NOT_FOUND"
 OUT_OF_MEMORY = "Java heap space"
 MORE_MEMORY = (
     "; give it more memory: PYSPARK_SUBMIT_ARGS='--driver-memory 8g pyspark-shell'"
@@ -113,21 +124,52 @@ def _memory() -> dict[str, str]:
 
 @contextmanager
 def connected(
-    place: ArchivePlace, tables: Collection[str], master: str = ""
+    place: ArchivePlace,
+    tables: Collection[str],
+    master: str = "",
+    *,
+    on_skip: OnSkip = warn,
 ) -> Iterator[Spark]:
     """Yield Spark at *master* with the views of *tables* over the archive at *place*.
 
-    An empty *master* is this machine. Raises NotInstalled, StorageError.
+    An empty *master* is this machine. A day with a file that does not match its
+    certificate is skipped, and *on_skip* is called. Compaction removes no files of a
+    local folder meanwhile. Raises NotInstalled, StorageError.
     """
-    with warnings.catch_warnings():
+    folder = Path(place.folder)
+    folders = folders_of_rows(folder, place.systems) if place.is_local else ()
+    with warnings.catch_warnings(), locked(folders):
         # Of PySpark to its developers, on libraries that are not used here.
         warnings.simplefilter("ignore", FutureWarning)
         session = _started(master or LOCAL)
         try:
-            _create_views(session, place, tables)
+            with _translated(f"Spark cannot read {place.archive}"):
+                unread = _unread(session, place, tables, on_skip)
+            _create_views(session, replace(place, unread=unread), tables)
             yield Spark(session)
         finally:
             session.stop()
+
+
+def _unread(
+    session: "SparkSession",
+    place: ArchivePlace,
+    tables: Collection[str],
+    on_skip: OnSkip,
+) -> Unread:
+    """Return the days that must not be read, by their certificates."""
+    archive: ListedArchive = SparkArchive(session, place.archive.rstrip("/"))
+    if place.is_local:
+        archive = LocalArchive(place.archive)
+    check = ArchiveCheck(archive, on_skip)
+    unread = check.unread(place.systems, tables)
+    for system_id in check.unverified:
+        log.warning(
+            "%s: no certificates at %s: its files are read unchecked",
+            system_id,
+            place.archive,
+        )
+    return unread
 
 
 def _started(master: str) -> "SparkSession":
