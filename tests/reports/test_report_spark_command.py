@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import vehicle_day
 from command import bikecollect
 from damaged_archives import HISTORY, SECOND, commands, damaged
 from keeping import compacted
@@ -19,6 +20,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import StorageError
 from bikecollect.reports.engines import spark
 from bikecollect.reports.registry import REPORTS
+from bikecollect.storage.data_folder import VEHICLE_STATUS
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyspark")
@@ -118,6 +120,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (world.folder.parent / "archive/coverage/system_id=city/date=2026-11-22").joinpath(
         "part.parquet.tmp"
     ).write_bytes(b"half a file")
+    vehicles = path.parent / "vehicles/system_id=city/date=2026-11-22"
+    vehicles.mkdir(parents=True)
+    vehicle_day.written(vehicles, vehicle_day.rows_of(vehicles=60, slots=100))
     return path
 
 
@@ -189,12 +194,11 @@ def of_spark(config: Path, damaged_copies: Mapping[str, Path]) -> Answers:
 def plain_reading(config: Path) -> dict[str, tuple[str, str]]:
     """Return the folder of each dataset, and a SELECT of what is in it."""
     archive = config.parent / "bikes" / "archive"
+    folders = {dataset: archive / dataset for dataset in datasets.DATASETS}
+    folders[VEHICLE_STATUS] = config.parent / "vehicles"
     return {
-        f"plain {dataset}": (
-            str(archive / dataset),
-            f"SELECT {summary(dataset)} FROM plain",
-        )
-        for dataset in datasets.DATASETS
+        f"plain {dataset}": (str(folder), f"SELECT {summary(dataset)} FROM plain")
+        for dataset, folder in folders.items()
     }
 
 
@@ -220,7 +224,7 @@ def test_spark_prints_what_duckdb_prints(
 
 
 @needs_java
-@pytest.mark.parametrize("dataset", datasets.DATASETS)
+@pytest.mark.parametrize("dataset", [*datasets.DATASETS, VEHICLE_STATUS])
 def test_spark_reads_the_files_as_they_are(
     of_spark: Answers, config: Path, dataset: str
 ) -> None:
