@@ -140,6 +140,7 @@ def test_a_system_of_vehicles_only_is_restored(
 
     assert early.returncode == 74
     assert "has 4 slots of vehicles that are missing here; run: " in early.stderr
+    assert " (it needs `vehicles = true`); if another host" in early.stderr
     assert process.returncode == 0
     assert [row for row in exported(city) if row in before] == before
     assert [block for block in blocks(city) if block in blocks_before] == blocks_before

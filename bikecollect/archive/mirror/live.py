@@ -221,11 +221,12 @@ class LivePush:
         ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
         if missing := len(set(self.foreign_slots(folder)) - ours):
             slots = f"{missing} slots{' of vehicles' if subfolder else ''}"
+            needs = " (it needs `vehicles = true`)" if subfolder else ""
             raise StorageError(
                 f"the live copy in the mirror has {slots} that are missing "
                 f"here; run: bikecollect backfill {self.system_id} --from "
-                f"{self.store.address}; if another host copies to the same address, "
-                "give each its own prefix"
+                f"{self.store.address}{needs}; if another host copies to the same "
+                "address, give each its own prefix"
             )
 
 
