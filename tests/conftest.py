@@ -52,13 +52,13 @@ if (
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(RAM_DISK))
 
 LONGEST = (
+    "test_report_spark_command.py",
     "test_cron.py",
     "test_schedule.py",
     "test_browser_pages.py",
     "test_browser.py",
     "test_recorded_gaps.py",
     "test_hostile_day.py",
-    "test_report_spark_command.py",
     "test_recorded_taipei.py",
     "test_odd_values.py",
     "test_commands_crash.py",

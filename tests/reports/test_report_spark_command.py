@@ -36,6 +36,9 @@ SETTINGS = {
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.optimizer.maxIterations": "5",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    # With room for objects, classes and compiled code, less is cleaned up.
+    " -Xms1g -Xmn500m -XX:MetaspaceSize=400m"
+    " -XX:ReservedCodeCacheSize=200m -XX:-UseCodeCacheFlushing"
     # Java writes such lines, and its warnings, to stdout.
     " -Xlog:gc+init",
 }

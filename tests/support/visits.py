@@ -13,7 +13,7 @@ SCREEN = {"width": 1200, "height": 900}
 TIMEOUT = 120_000
 """Milliseconds after which a page hangs: many times what it takes on a busy machine."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-SHOTS = os.environ.get("BIKECOLLECT_TEST_PICTURES", "")
+PICTURES = os.environ.get("BIKECOLLECT_TEST_PICTURES", "")
 """The folder for a picture of each visit's end, to be looked at; empty for none."""
 SMALL_PAGE = "/_stcore/health"
 """A page of the app's own server that has nothing to draw."""
@@ -48,8 +48,8 @@ def violations(page: Any) -> list[str]:
     """Return what axe finds on *page*; it is loaded into a page once."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
-    found: list[str] = page.evaluate(VIOLATIONS)
-    return found
+    texts: list[str] = page.evaluate(VIOLATIONS)
+    return texts
 
 
 class Visit:
@@ -94,8 +94,8 @@ class Visit:
         height = self.page.evaluate(f"{main}.scrollHeight") + 80
         width = self.page.viewport_size["width"]
         self.page.set_viewport_size({"width": width, "height": height})
-        if SHOTS:
-            path = Path(SHOTS) / f"{re.sub('[^a-z0-9]+', '-', name)}.png"
+        if PICTURES:
+            path = Path(PICTURES) / f"{re.sub('[^a-z0-9]+', '-', name)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=path)
 
