@@ -27,8 +27,9 @@ VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations'
 @contextmanager
 def browsing() -> Iterator[Any]:
     """Yield a real Chromium without a screen."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=TIMEOUT)  # by default five seconds
     with sync_playwright() as play:
         chromium = play.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
