@@ -193,10 +193,14 @@ def length(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """Return how long ago an event was, *seconds* before now.
 
-    >>> ago(125)
-    '2 min ago'
+    A slot may be fetched up to ten seconds before it begins: that is no future.
+
+    >>> ago(125), ago(-10), ago(-300)
+    ('2 min ago', 'just now', 'in the future')
     """
-    return f"{length(seconds)} ago" if seconds >= 0 else "in the future"
+    if seconds >= 0:
+        return f"{length(seconds)} ago"
+    return "just now" if seconds > -MINUTE else "in the future"
 
 
 def percent(ratio: float | None) -> str:

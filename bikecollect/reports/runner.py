@@ -215,6 +215,10 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
         return []
     else:
         text = f"no data for `{report.name}` in that range"
+        if report.name.startswith("vehicle"):
+            text += (
+                "; vehicles are collected only with `vehicles = true` in the settings"
+            )
     return [UsageError(f"{text}; see: bikecollect backfill-report")]
 
 

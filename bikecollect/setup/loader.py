@@ -1,7 +1,7 @@
 """Read and check the settings file."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -214,10 +214,14 @@ def _shown(name: str, value: object) -> str:
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
+    return _close(name, known) or f"; known: {', '.join(known)}"
+
+
+def _close(name: str, known: Collection[str]) -> str:
     import difflib  # only for an error
 
     close = difflib.get_close_matches(name, known, 1)
-    return f'; did you mean "{close[0]}"?' if close else f"; known: {', '.join(known)}"
+    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def _system(name: str, values: Mapping[str, Any]) -> System:
@@ -239,9 +243,9 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
         raise SettingsError(f'{place}: feed = "{system.feed}": choose one of {known}')
     for key in ("feed", "url", "timezone"):
         if not getattr(system, key):
-            raise SettingsError(
-                f"{place}.{key} is missing, and the catalogue has no such system"
-            )
+            hint = _close(name, [entry.system_id for entry in builtin.CATALOGUE])
+            missing = f"{place}.{key} is missing, and the catalogue has no such system"
+            raise SettingsError(missing + hint)
     return system
 
 

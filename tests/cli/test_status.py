@@ -159,6 +159,13 @@ def test_a_stopped_cron_is_reported(world: World) -> None:
     )
 
 
+def test_a_slot_that_was_fetched_early_is_no_future(world: World) -> None:
+    """Ten seconds before its boundary a fetch fills the next slot."""
+    standing = stand(world, after=-10)
+
+    assert "Newest data  the newest block's slot began just now\n" in plain(standing)
+
+
 def test_without_a_schedule_the_screen_says_so(world: World) -> None:
     """Manual runs do not look like a schedule."""
     standing = replace(stand(world, after=60), scheduled=False)

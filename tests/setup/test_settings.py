@@ -61,6 +61,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ('interval = "7min"', "divides a day"),
         ("interval = 5", "interval must be a text"),
         ("[systems.x]\nurl = 'https://x'", "systems.x.feed is missing"),
+        ("[systems.youbike-taipie]", 'such system; did you mean "youbike-taipei"?'),
         ("[systems.x]\nfeed = 'gbsf'", 'systems.x: feed = "gbsf": choose one of'),
         ("[systems.youbike-taipei]\nfeeed = 'x'", 'did you mean "feed"'),
         ("[systems.youbike-taipei]\nurl = 'ftp://x'", "http:// or https://"),

@@ -1,7 +1,8 @@
 // The age of the newest data, counted on in the browser.
 function ago(seconds) {
   const whole = Math.floor(seconds);
-  if (whole < 0) return 'in the future';
+  if (whole < -60) return 'in the future';
+  if (whole < 0) return 'just now';
   if (whole < 60) return `${whole} s ago`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ago`;
   const hours = Math.floor(whole / 3600);

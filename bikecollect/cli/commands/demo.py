@@ -138,7 +138,8 @@ def _account(result: DemoResult, folder: Path) -> str:
     lines += [f"  {line}" for line in _files(folder)]
     lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
     config = folder / "bikecollect.toml"
-    lines += ["See the coverage:", f"  {called(config)} backfill-report"]
+    span = f"--since {result.day} --until {result.day}"
+    lines += ["See the coverage:", f"  {called(config)} backfill-report {span}"]
     lines.append("")
     return "\n".join(lines)
 

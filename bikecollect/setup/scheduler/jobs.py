@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from bikecollect.setup import program
 from bikecollect.setup.tables.sections import Mail
 
 DUCKDB = "duckdb"
@@ -96,7 +97,7 @@ def describe(choice: JobChoice) -> str:
 def _obstacle(job: Job, mail: Mail, *, can_print: bool) -> str:
     """Return why *job* cannot work here, empty if it can."""
     if job is COMPACT and find_spec(DUCKDB) is None:
-        return "it requires DuckDB: pip install 'bikecollect[archive]'"
+        return f"it requires DuckDB; run: {program.extra_command('archive')}"
     if job in {ALERT, REPORT} and not (_is_complete(mail) or can_print):
         return "its mails cannot be sent: add [mail] to the settings"
     return ""
