@@ -35,6 +35,7 @@ SETTINGS = {
     # So does improving it.
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.optimizer.maxIterations": "5",
+    "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     # With room for objects, classes and compiled code, less is cleaned up.
     " -Xms1g -Xmn500m -XX:MetaspaceSize=400m"
