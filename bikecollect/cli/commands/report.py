@@ -111,6 +111,7 @@ from bikecollect.wiring import history
     type=click.Choice(["text", "csv", "json"]),
     default="text",
     show_default=True,
+    help="json: one object per line.",
 )
 @click.pass_context
 def report(
