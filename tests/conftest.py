@@ -158,6 +158,16 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_fixtures(homes: Path) -> Iterator[None]:
+    """Give the fixtures of modules an empty home: the user's keeps its own state."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HOME", tempfile.mkdtemp(dir=homes))
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patched.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the test an empty home, and none of the machine's settings."""
