@@ -198,7 +198,7 @@ STATION_DAY = {
 
 def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
     """Return the path of the file of *dataset* for *day* of a system."""
-    return data / ARCHIVE / dataset / DAYS.format(system_id, day) / PART
+    return data / ARCHIVE / part_of(dataset, system_id, day)
 
 
 class DatasetLayout(NamedTuple):
@@ -241,6 +241,7 @@ VEHICLE_LAYOUT = DatasetLayout(
     "vehicle_certificates",
     ".work-vehicles",
 )
+LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 def types_of(columns: Sequence[str]) -> Mapping[str, str]:
@@ -256,3 +257,12 @@ def type_of(column: str, types: Mapping[str, str] = TYPES) -> str:
     ('BIGINT', 'VARCHAR')
     """
     return types.get(column, "VARCHAR")
+
+
+def part_of(dataset: str, system_id: str, day: str) -> str:
+    """Return the path of the file of *dataset* for *day* below the archive.
+
+    >>> part_of("coverage", "city", "2026-11-22")
+    'coverage/system_id=city/date=2026-11-22/part.parquet'
+    """
+    return f"{dataset}/{DAYS.format(system_id, day)}/{PART}"

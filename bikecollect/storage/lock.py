@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core.errors import LockBusy, StorageError
@@ -99,6 +99,16 @@ def shared_lock(folder: Path) -> Iterator[None]:
         if fd is not None:
             with suppress(OSError):
                 flock.lock(fd, shared=True)
+        yield
+
+
+@contextmanager
+def shared_locks(folders: Iterable[Path]) -> Iterator[None]:
+    """Hold a `shared_lock` on each of *folders* that exists."""
+    with ExitStack() as stack:
+        for folder in folders:
+            if folder.is_dir():
+                stack.enter_context(shared_lock(folder))
         yield
 
 

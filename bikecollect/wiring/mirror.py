@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.datasets import STATION_LAYOUT
+from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.certified import LAYOUTS
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks

@@ -6,18 +6,18 @@ named here.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bikecollect.archive import summaries
 from bikecollect.archive.datasets import (
-    DAYS,
-    PART,
+    LAYOUTS,
     STATION_LAYOUT,
     VEHICLE_LAYOUT,
     DatasetLayout,
+    part_of,
 )
 from bikecollect.archive.parts import ArchivePart, is_day, list_days
 from bikecollect.archive.query import duckdb_engine
@@ -26,9 +26,7 @@ from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import OnSkip
 from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files.scratch import scratch
-from bikecollect.storage.lock import shared_lock
 
-LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 OUTDATED = "its summaries are of an earlier version; run: bikecollect compact"
 Sizes = Mapping[str, Mapping[str, int]]
 """The sizes of files in bytes, by dataset and day."""
@@ -103,16 +101,6 @@ class LocalArchive:
             return defect(db, ArchivePart(Path(path), size), rows)
 
 
-@contextmanager
-def locked(folders: Iterable[Path]) -> Iterator[None]:
-    """Keep compaction from removing files in *folders* while the caller reads."""
-    with ExitStack() as stack:
-        for folder in folders:
-            if folder.is_dir():
-                stack.enter_context(shared_lock(folder))
-        yield
-
-
 def folders_of_rows(data: Path, system_ids: Iterable[str]) -> Iterator[Path]:
     """Yield the folders of daily files of systems in the data folder *data*."""
     for system_id in system_ids:
@@ -154,7 +142,7 @@ class ArchiveCheck:
         lost: dict[str, dict[str, str]] = {dataset: {} for dataset in wanted}
         for day, text in sorted(texts.items()):
             for dataset in wanted:
-                place = f"{dataset}/{DAYS.format(system_id, day)}/{PART}"
+                place = part_of(dataset, system_id, day)
                 file = f"{self.archive.address}/{place}", sizes[dataset].get(day)
                 is_rows = dataset == layout.rows
                 if why := self._problem(dataset, text, *file, is_rows=is_rows):

@@ -5,19 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.archive.datasets import (
-    DAYS,
-    PART,
-    STATION_LAYOUT,
-    VEHICLE_LAYOUT,
-    DatasetLayout,
-)
+from bikecollect.archive.datasets import DatasetLayout, part_of
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import ARCHIVE
-
-LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 class CertifiedPart(NamedTuple):
@@ -48,7 +40,7 @@ def certificates_of(layout: DatasetLayout, system_id: str) -> str:
 
 def part_path(dataset: str, system_id: str, day: str) -> str:
     """Return the path of the file of *dataset* for *day*."""
-    return f"{ARCHIVE}/{dataset}/{DAYS.format(system_id, day)}/{PART}"
+    return f"{ARCHIVE}/{part_of(dataset, system_id, day)}"
 
 
 def folders_of(layout: DatasetLayout, system_id: str) -> Iterator[str]:

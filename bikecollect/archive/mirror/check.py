@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
-    LAYOUTS,
     CertifiedDay,
     certificates_of,
     local_days,

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
-    LAYOUTS,
     CertifiedDay,
     CertifiedPart,
     certificates_of,

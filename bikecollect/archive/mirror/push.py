@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
-    LAYOUTS,
     CertifiedDay,
     CertifiedPart,
     folders_of,

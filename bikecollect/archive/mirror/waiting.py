@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from bikecollect.archive.datasets import LAYOUTS
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.certified import LAYOUTS, certificates_of
+from bikecollect.archive.mirror.certified import certificates_of
 from bikecollect.archive.mirror.record import MirrorRecord, MirrorState, live_address
 from bikecollect.archive.parts import digest
 from bikecollect.core.slots import DAY

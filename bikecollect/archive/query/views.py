@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, summaries
-from bikecollect.archive.checks.certified_files import locked
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.open_days import station_versions
 from bikecollect.archive.query.open_rows import KEYS
@@ -31,13 +30,13 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.lock import shared_locks
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 log = logging.getLogger(__name__)
 
-LAYOUTS = (datasets.STATION_LAYOUT, datasets.VEHICLE_LAYOUT)
 LISTING = re.compile(r"\bshow\b|\bpragma\b|duckdb_|information_schema|sqlite_|pg_")
 """SQL that may list the tables."""
 STATIONS = (
@@ -136,7 +135,10 @@ def _locked(source: ViewSource) -> Iterator[None]:
     It has no effect for callers that connect repeatedly, which would always prevent it.
     """
     systems = source.systems if source.settled is None else ()
-    with locked(s.folder(layout) / layout.rows for s in systems for layout in LAYOUTS):
+    layouts = datasets.LAYOUTS
+    with shared_locks(
+        s.folder(layout) / layout.rows for s in systems for layout in layouts
+    ):
         yield
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.datasets import (
-    DAYS,
     KEY,
     PART,
     DatasetLayout,
+    part_of,
     types_of,
 )
 from bikecollect.archive.parts import is_day
@@ -110,7 +110,7 @@ def archived(
 
 
 def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:
-    """Return the content of the certificate *name* of *day*; raises `BROKEN` errors."""
+    """Return the content of the certificate *name* of *day*; raises `READ_ERRORS`."""
     content = json.loads(read_below(folder.parent, name, MOST_CERTIFICATE))
     if content["date"] != day or content["system_id"] != folder.name:
         owner = f"{content['system_id']}, {content['date']}"
@@ -150,7 +150,7 @@ def _verified_copy(
 
 
 def _place(folder: Path, dataset: str, day: str) -> str:
-    return f"{ARCHIVE}/{dataset}/{DAYS.format(folder.name, day)}/{PART}"
+    return f"{ARCHIVE}/{part_of(dataset, folder.name, day)}"
 
 
 def _facts(

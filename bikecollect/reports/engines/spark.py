@@ -20,7 +20,6 @@ from bikecollect.archive.checks.certified_files import (
     LocalArchive,
     Unread,
     folders_of_rows,
-    locked,
 )
 from bikecollect.archive.query.view_source import OnSkip, warn
 from bikecollect.core import process
@@ -29,6 +28,7 @@ from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, view
 from bikecollect.reports.engines.spark_listing import PATH_NOT_FOUND, SparkArchive
 from bikecollect.reports.registry import Rows
 from bikecollect.reports.runner import BATCH, BatchedAnswer
+from bikecollect.storage.lock import shared_locks
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -138,7 +138,7 @@ def connected(
     """
     folder = Path(place.folder)
     folders = folders_of_rows(folder, place.systems) if place.is_local else ()
-    with warnings.catch_warnings(), locked(folders):
+    with warnings.catch_warnings(), shared_locks(folders):
         # Of PySpark to its developers, on libraries that are not used here.
         warnings.simplefilter("ignore", FutureWarning)
         session = _started(master or LOCAL)
