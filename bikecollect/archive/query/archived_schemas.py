@@ -38,14 +38,15 @@ class ArchivedSchemas:
     def lacking(self, files: Mapping[Key, Path], column: str) -> set[Key]:
         """Return the days whose files lack *column*.
 
-        They are read one by one only if the first and the last of a system differ:
-        `compact` renews them from the newest to the oldest.
+        They are read one by one only if the first and the last of a system differ, or
+        cannot be read: `compact` renews them from the newest to the oldest.
         """
         lacking: set[Key] = set()
         for keys in _by_system(files).values():
-            ends = self.columns(dict.fromkeys([keys[0], keys[-1]]), files)
-            is_lacking = {column not in columns for columns in ends.values()}
-            if len(is_lacking) > 1:
+            ends = {keys[0], keys[-1]}
+            columns_of_ends = self.columns(ends, files)
+            is_lacking = {column not in names for names in columns_of_ends.values()}
+            if len(is_lacking) > 1 or columns_of_ends.keys() != ends:
                 columns_of = self.columns(keys, files).items()
                 lacking.update(key for key, names in columns_of if column not in names)
             elif True in is_lacking:
