@@ -7,7 +7,7 @@ payload, and the next commit reads them, whatever the dialect of the system.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, TypeVar
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationStatus
@@ -16,6 +16,7 @@ from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import count, identifier
 
 DOCUMENT = "imported"
+Status = TypeVar("Status", bound=tuple[Any, ...])
 ROWS, FLAGS, UPDATED = "rows", "flags", "last_updated"
 """The keys of a document that has more than rows; else it is a list of rows."""
 KEPT_FLAGS = (
@@ -65,16 +66,28 @@ def read(body: bytes) -> Snapshot:
         updated = stamp(more.get(UPDATED))
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise PayloadError(f"not imported rows: {error}", cause="damaged") from error
-    rows = [row for row in parsed if row is not None]
-    first = {row.station_id: row for row in reversed(rows)}
-    statuses = [row for row in rows if first[row.station_id] is row]
+    statuses, dropped, duplicates = first_of_each(parsed)
     return Snapshot(
-        tuple(statuses),
+        statuses,
         last_updated=updated,
         flags=tuple(flags),
-        dropped=len(parsed) - len(rows),
-        duplicates=len(rows) - len(statuses),
+        dropped=dropped,
+        duplicates=duplicates,
     )
+
+
+def first_of_each(
+    parsed: Sequence[Status | None],
+) -> tuple[tuple[Status, ...], int, int]:
+    """Return the first row of each id; the numbers of invalid rows, and of repeated.
+
+    >>> first_of_each([("a", 1), None, ("a", 2), ("b", 3)])
+    ((('a', 1), ('b', 3)), 1, 1)
+    """
+    rows = [row for row in parsed if row is not None]
+    first = {row[0]: row for row in reversed(rows)}
+    statuses = tuple(row for row in rows if first[row[0]] is row)
+    return statuses, len(parsed) - len(rows), len(rows) - len(statuses)
 
 
 def _row(row: StationStatus, stamp: Stamps) -> StationStatus | None:

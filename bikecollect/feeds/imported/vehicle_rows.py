@@ -54,15 +54,13 @@ def read(body: bytes) -> VehicleSnapshot:
         raise PayloadError(
             f"not imported vehicles: {error}", cause="damaged"
         ) from error
-    rows = [row for row in parsed if row is not None]
-    first = {row.vehicle_id: row for row in reversed(rows)}
-    statuses = [row for row in rows if first[row.vehicle_id] is row]
+    statuses, dropped, duplicates = station_rows.first_of_each(parsed)
     return VehicleSnapshot(
-        tuple(statuses),
+        statuses,
         last_updated=updated,
         flags=tuple(flags),
-        dropped=len(parsed) - len(rows),
-        duplicates=len(rows) - len(statuses),
+        dropped=dropped,
+        duplicates=duplicates,
     )
 
 
