@@ -25,6 +25,7 @@ from bikecollect.core.secrets import redact
 
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
+pytest_plugins = ["browser_fixtures"]
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 
 # Collecting 4,000 tests makes objects that live to the end: to look for garbage among

@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appserver import app_serving
-from demo_city import collect_two_days
-from visits import CHROMIUM, SCREEN, TIMEOUT, Visit, browsing, new_context, violations
-
-from bikecollect.simulator.demo import SETTINGS
+from visits import CHROMIUM, TIMEOUT, Visit, new_context, violations
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -29,35 +25,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two days of a city."""
-    return collect_two_days(tmp_path_factory.mktemp("app"))
-
-
-@pytest.fixture(scope="module")
-def address(data: Path) -> Iterator[str]:
-    """Yield the address at which ``bikecollect app`` serves *data*."""
-    with app_serving(data / SETTINGS) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Yield a real Chromium without a screen."""
-    with browsing() as chromium:
-        yield chromium
-
-
-# A new tab would compile Streamlit's pages again: two seconds of CPU.
-@pytest.fixture(scope="module")
-def tab(browser: Any) -> Iterator[Any]:
-    """Yield the tab of all visits."""
-    context = new_context(browser, viewport=SCREEN)
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from appserver import app_serving
-from visits import CHROMIUM, SMALL_PAGE, TIMEOUT, browsing, new_context
+from visits import CHROMIUM, SMALL_PAGE, TIMEOUT, new_context
 from world import World
 
 api = pytest.importorskip("playwright.sync_api")
@@ -53,13 +53,6 @@ def two_systems(folder: Path) -> Iterator[tuple[World, str]]:
     config.chmod(0o600)
     with app_serving(config) as address:
         yield world, address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Yield a real Chromium without a screen."""
-    with browsing() as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appserver import app_serving
 from command import bikecollect
-from demo_city import collect_two_days
-from visits import CHROMIUM, SCREEN, Visit, browsing, new_context, violations
+from visits import CHROMIUM, Visit, violations
 
 from bikecollect.simulator.demo import SETTINGS, YOUBIKE
 
@@ -27,12 +25,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two days of a city."""
-    return collect_two_days(tmp_path_factory.mktemp("app"))
 
 
 TEMPORARY = "bikecollect-"
@@ -59,26 +51,10 @@ def contents(data: Path) -> dict[Path, bytes]:
 
 
 @pytest.fixture(scope="module")
-def address(data: Path, files: dict[Path, bytes]) -> Iterator[str]:
-    """Yield the address at which ``bikecollect app`` serves *data*."""
-    with app_serving(data / SETTINGS) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Yield a real Chromium without a screen."""
-    with browsing() as chromium:
-        yield chromium
-
-
-# A new tab would compile Streamlit's pages again: two seconds of CPU.
-@pytest.fixture(scope="module")
-def tab(browser: Any) -> Iterator[Any]:
-    """Yield the tab of all visits."""
-    context = new_context(browser, viewport=SCREEN)
-    yield context.new_page()
-    context.close()
+def address(files: dict[Path, bytes], address: str) -> str:
+    """Return the app's address; its *files* were read before the app started."""
+    assert files
+    return address
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
-from visits import CHROMIUM, browsing, new_context, violations
+from visits import CHROMIUM, new_context, violations
 
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import SETTINGS, ZONE
@@ -214,14 +214,6 @@ def test_live_rewrites_the_map_and_the_rest_once_an_hour(
     film = unpacked(json.loads((tmp_path / "film.json").read_text("utf-8")))
     assert film["when"] == "2026-05-20 12:00"
     assert film["labels"][-1] == "12:00"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Yield a real Chromium that reaches no network."""
-    pytest.importorskip("playwright.sync_api")
-    with browsing() as chromium:
-        yield chromium
 
 
 def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
