@@ -68,6 +68,7 @@ class Ledger(LedgerFile):
     def close(self) -> None:
         """Close the ledger; does nothing if it is closed."""
         self._released.clear()
+        self._usual.clear()
         super().close()
 
     def recall(self) -> Memory:

@@ -1,5 +1,7 @@
 """Which archived files an engine without our views may read: the certified ones."""
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -25,15 +27,17 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def losses(data: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Return why days are lost, and which days of each dataset are not read."""
+def losses(
+    data: Path, tables: Collection[str] = TABLES
+) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Return why days are lost, and which days of *tables* are not read."""
     lost: dict[str, str] = {}
 
     def note(_system: str, day: str, loss: Loss) -> None:
         lost[day] = loss.why
 
     check = ArchiveCheck(LocalArchive(str(data / "archive")), note)
-    unread = check.unread(["city"], TABLES)
+    unread = check.unread(["city"], tables)
     return lost, {name: set(by["city"].days) for name, by in unread.items()}
 
 
@@ -63,6 +67,20 @@ def test_a_file_that_was_written_again_with_the_same_rows_is_read(world: World) 
     Path(f"{path}.new").rename(path)
 
     assert losses(world.folder.parent)[0] == {}
+
+
+def test_summaries_of_an_earlier_version_are_named(world: World) -> None:
+    """Another engine would read the columns that they lack as NULL."""
+    path = world.folder.parent / CERTIFICATE
+    values = json.loads(path.read_bytes())
+    del values["parts"]["coverage"]["format"]
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+    lost, unread = losses(world.folder.parent, {"coverage", "slots"})
+
+    text = "its summaries are of an earlier version; run: bikecollect compact"
+    assert lost == {"2026-11-23": text}
+    assert unread == {"coverage": {"2026-11-23"}, "slots": set()}
 
 
 def test_an_invalid_certificate_is_named(world: World) -> None:

@@ -14,8 +14,9 @@ from publisher import BEGIN, Publisher, publishing
 from s3server import Fault, Proxy, environment
 from vehicles import publish, station, vehicle
 from waiting import wait_until
+from world import TAIPEI
 
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, iso
 from bikecollect.storage.ledger_reader import History
 
 pytest.importorskip("duckdb")
@@ -99,6 +100,45 @@ def test_open_days_are_restored_with_their_vehicles(
     assert blocks(city) == blocks_before
     assert "city: nothing to fill" in again.stdout
     assert city.run("verify").returncode == 0
+
+
+def test_only_vehicles_of_the_range_are_restored(
+    city: City, publisher: Publisher
+) -> None:
+    """Other slots stay missing, for stations and for vehicles."""
+    fetch(publisher)
+    city.run("push", "--live")
+    before = blocks(city)
+    shutil.rmtree(city.data)
+    since, until = (iso(slot, TAIPEI)[:16] for slot, *_ in (before[1], before[2]))
+
+    process = city.run(
+        *("backfill", "city", "--from", city.address),
+        *("--since", since, "--until", until),
+    )
+
+    assert process.returncode == 0
+    assert blocks(city) == before[1:2]
+
+
+def test_a_damaged_block_of_vehicles_is_filled_again(
+    city: City, publisher: Publisher
+) -> None:
+    """A changed byte in the file here costs no row."""
+    fetch(publisher)
+    city.run("push", "--live")
+    before, blocks_before = exported(city), blocks(city)
+    path = city.folder / VEHICLE_CSV
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b",v1,", b",w1,"))
+    shutil.rmtree(city.folder / "payloads/2024-06-05", ignore_errors=True)
+
+    process = restore(city)
+
+    assert b",v1," in data
+    assert "vehicles of 1 slot filled" in process.stdout
+    assert exported(city) == before
+    assert blocks(city) == blocks_before
 
 
 def test_archived_days_are_restored_with_their_vehicles(
