@@ -1,24 +1,34 @@
 """The usual number of rows, which a run asks for twice."""
 
+import sqlite3
 from pathlib import Path
 
 from world import World
 
 
 def test_the_usual_number_follows_the_blocks(folder: Path) -> None:
-    """Also for the same slot, after a block before it was filled or lost."""
+    """Also for the same slot, after a block was lost here or by another process."""
     world = World(folder / "city")
-    runs = [world.fetch(listed, after=300) for listed in ({"a": 1}, {"a": 1, "b": 1})]
-    (earlier, later), ledger = [run.slot for run in runs], world.ledger
-    after = later + 300
+    listings = ({"a": 1}, {"a": 1, "b": 1}, {"a": 1, "b": 1, "c": 1})
+    first, second, third = (
+        world.fetch(listing, after=300).slot for listing in listings
+    )
+    ledger, after = world.ledger, third + 300
+    delete = "DELETE FROM blocks WHERE slot = ?"
 
     ledger.open()
+    assert ledger.usual_rows(first) is None
     assert ledger.usual_rows(after) == 2
     with ledger.transaction() as db:
-        db.execute("DELETE FROM blocks WHERE slot = ?", [later])
-    assert ledger.usual_rows(after) == 1
+        db.execute(delete, [second])
+    assert ledger.usual_rows(after) == 3
     ledger.close()
     ledger.open()
+    assert ledger.usual_rows(after) == 3
+    ledger.close()
+    with sqlite3.connect(folder / "city/ledger.sqlite3") as other:
+        other.execute(delete, [third])
+    other.close()
+    ledger.open()
     assert ledger.usual_rows(after) == 1
-    assert ledger.usual_rows(earlier) is None
     ledger.close()
