@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mirrored import City, mirrored_folder
@@ -70,7 +71,7 @@ def exported(city: City) -> list[str]:
     return [*vehicles.splitlines(), *city.run("export").stdout.splitlines()]
 
 
-def blocks(city: City) -> list[tuple[object, ...]]:
+def blocks(city: City) -> list[tuple[Any, ...]]:
     """Return slot, rows and flags of each block of vehicles."""
     history = History("city", city.folder / "vehicles")
     return list(history.select(BLOCKS))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from world import World
 
+from bikecollect.core.slots import Slot
+
 
 def test_the_usual_number_follows_the_blocks(folder: Path) -> None:
     """Also for the same slot, after a block was lost here or by another process."""
@@ -13,7 +15,7 @@ def test_the_usual_number_follows_the_blocks(folder: Path) -> None:
     first, second, third = (
         world.fetch(listing, after=300).slot for listing in listings
     )
-    ledger, after = world.ledger, third + 300
+    ledger, after = world.ledger, Slot(third + 300)
     delete = "DELETE FROM blocks WHERE slot = ?"
 
     ledger.open()
