@@ -16,11 +16,14 @@ import json
 import os
 import pkgutil
 import runpy
+import select
+import signal
 import socket
 import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import bikecollect
@@ -49,44 +52,69 @@ def import_all() -> None:
 
 
 def serve(connection: socket.socket) -> dict[str, Any]:
-    """Fork for each message; return it in the fork, and nothing at the end."""
+    """Fork for each message; return it in the fork, and nothing at the end.
+
+    The end of a command writes a byte to a pipe (`signal.set_wakeup_fd`), so that one
+    `select` waits for it and for the next message.
+    """
+    ended, wakeup = os.pipe()
+    os.set_blocking(ended, False)
+    os.set_blocking(wakeup, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    statuses: dict[int, int] = {}
     while True:
-        head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 4)
-        if not head:
+        ready, _, _ = select.select([connection.fileno(), ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            report_ended(statuses)
+        if connection.fileno() not in ready:
+            continue
+        message = receive(connection)
+        if message is None:
             return {}
-        text = b""
-        while len(text) < LENGTH.unpack(head)[0]:
-            text += connection.recv(LENGTH.unpack(head)[0] - len(text))
-        if os.fork() == 0:
+        text, descriptors = message
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             connection.close()
-            if is_command(descriptors):
-                request: dict[str, Any] = json.loads(text)
-                become(request, descriptors)
-                return request
-        for descriptor in descriptors:
+            for descriptor in (ended, wakeup, *statuses.values()):
+                os.close(descriptor)
+            request: dict[str, Any] = json.loads(text)
+            become(request, descriptors)
+            return request
+        for descriptor in descriptors[:3]:
             os.close(descriptor)
-        while _reap():
-            pass
+        statuses[pid] = descriptors[3]
+        report(descriptors[3], pid)
 
 
-def _reap() -> bool:
-    try:
-        return os.waitpid(-1, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return False
+def receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
+    """Return the next message and its descriptors, or None at the end."""
+    head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 4)
+    if not head:
+        return None
+    text = b""
+    while len(text) < LENGTH.unpack(head)[0]:
+        text += connection.recv(LENGTH.unpack(head)[0] - len(text))
+    return text, descriptors
 
 
-def is_command(descriptors: list[int]) -> bool:
-    """Fork again: the child is the command, the parent reports how it ended."""
-    pid = os.fork()
-    if pid == 0:
-        return True
-    for descriptor in descriptors[:3]:
-        os.close(descriptor)
-    os.write(descriptors[3], WORD.pack(pid))
-    _, status = os.waitpid(pid, 0)
-    os.write(descriptors[3], WORD.pack(status))
-    os._exit(0)
+def report_ended(statuses: dict[int, int]) -> None:
+    """Report the wait status of each command that has ended; forget its descriptor."""
+    while statuses:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        report(statuses[pid], status)
+        os.close(statuses.pop(pid))
+
+
+def report(descriptor: int, number: int) -> None:
+    """Write *number* for the test, which may have stopped waiting."""
+    with suppress(BrokenPipeError):
+        os.write(descriptor, WORD.pack(number))
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> None:
