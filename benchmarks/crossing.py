@@ -24,7 +24,7 @@ REPORTS = (
     ("episodes", "--least", "24"),
 )
 ENGINES = (("duckdb",), ("spark", "--master", "local[2]"))
-MOST_SECONDS = 420
+MAX_SECONDS = 420
 TOML = '[systems.{}]\nfeed = "youbike"\nurl = "http://127.0.0.1/"\ntimezone = "{}"\n'
 
 
@@ -80,7 +80,7 @@ def _measured(
     head = f"{systems:7}  {report[0]:<12}  {engine[0]:<7}  "
     begin = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        limited = ["timeout", str(MOST_SECONDS), *command]
+        limited = ["timeout", str(MAX_SECONDS), *command]
         process = subprocess.Popen(limited, stdout=out, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - begin

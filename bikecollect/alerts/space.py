@@ -17,7 +17,7 @@ LOW_SHARE = 0.1
 """... or that share of a small disk."""
 MARGIN = 1.25
 """The factor by which a limit must be exceeded for the warning to end."""
-RECENT, FEWEST = 8, 4
+RECENT, MIN_DAYS = 8, 4
 """Maximum and minimum of daily measurements from which a rate is computed."""
 
 
@@ -91,7 +91,7 @@ def days_left(days: Sequence[DailySpace], space: Space) -> float | None:
 
     None if it does not shrink, or if there are too few measurements.
     """
-    if len(days) < FEWEST:
+    if len(days) < MIN_DAYS:
         return None
     first, last = days[0], days[-1]
     elapsed = (date.fromisoformat(last.day) - date.fromisoformat(first.day)).days

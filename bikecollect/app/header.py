@@ -33,7 +33,7 @@ EMBEDDED = """<style>
 """The style that hides everything except figures."""
 LOOK_AGAIN = 10.0
 """Seconds between two checks of an open page for new data."""
-LONGEST = 60
+MAX_NAME = 60
 """Maximum characters quoted from the address, which is untrusted."""
 
 
@@ -117,7 +117,9 @@ def _system() -> str:
     names = [only] if only else list(widgets.service().settings.systems)
     requested = st.query_params.get("system", "")
     if requested and requested not in names:
-        short = requested if len(requested) <= LONGEST else f"{requested[:LONGEST]}..."
+        short = (
+            requested if len(requested) <= MAX_NAME else f"{requested[:MAX_NAME]}..."
+        )
         known = widgets.plain(", ".join(names[:8]))
         st.error(f'Unknown system "{widgets.plain(short)}". Known systems: {known}.')
         st.stop()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bikecollect.setup.settings import Settings
 
-MOST = 200
+MAX_STATIONS = 200
 """Maximum stations that are offered."""
 
 
@@ -65,7 +65,7 @@ def complete_station(
     ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> "list[CompletionItem]":
     """Return the stations of the chosen systems whose id begins with *incomplete*."""
-    return _matching(_stations(ctx), incomplete)[:MOST]
+    return _matching(_stations(ctx), incomplete)[:MAX_STATIONS]
 
 
 def _matching(

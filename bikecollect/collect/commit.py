@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
-MOST_KILLS = 2
+MAX_KILLS = 2
 """Runs that reading a payload may kill before the payload is rejected."""
 
 
@@ -142,9 +142,9 @@ class Committer:
             raise BikecollectError(text) from error
 
     def _check_kills(self, name: str) -> None:
-        """Raise PayloadError for a payload that has killed `MOST_KILLS` runs."""
+        """Raise PayloadError for a payload that has killed `MAX_KILLS` runs."""
         kills = self.payloads.kills(name)
-        if kills >= MOST_KILLS:
+        if kills >= MAX_KILLS:
             raise PayloadError(
                 f"{kills} runs {KILLED} or failed to commit it; `bikecollect backfill` "
                 "tries it again",

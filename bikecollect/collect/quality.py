@@ -33,14 +33,14 @@ CLOCK_SET = "the clock of this machine was set back"
 CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
-FEW, MOST_GROWTH, BELIEVED = 5_000, 10, 3_600
-"""More than FEW stations that are MOST_GROWTH times the usual number are rejected for
+FEW, MAX_GROWTH, BELIEVED = 5_000, 10, 3_600
+"""More than FEW stations that are MAX_GROWTH times the usual number are rejected for
 BELIEVED seconds."""
-MOST_OF_CAPACITY = 10
+MAX_OF_CAPACITY = 10
 """The factor by which a count may exceed the capacity."""
 FEW_KNOWN = 0.1
 """Minimum share of known stations; with less, the ids count as changed."""
-MOST_TOLD = 0.05
+REPORTED_SHARE = 0.05
 """Share of affected stations from which a finding is reported."""
 
 
@@ -88,7 +88,7 @@ def check_growth(
     >>> check_growth(1_600, 1_500, "0 300", 600)
     ('', False)
     """
-    if not usual or rows <= max(FEW, MOST_GROWTH * usual):
+    if not usual or rows <= max(FEW, MAX_GROWTH * usual):
         return "", False
     first, last = map(int, note.split()) if note else (slot, slot)
     first = slot if slot - last > BELIEVED else first
@@ -187,7 +187,7 @@ def drop_implausible(
         size = status.capacity
         if size is None and (station := known.get(status.station_id)):
             size = station.capacity
-        most = size * MOST_OF_CAPACITY if size else None
+        most = size * MAX_OF_CAPACITY if size else None
         if most is not None and _largest(status) > most:
             odd.append(f"{status.station_id}: {_largest(status)} of {size}")
             kept.append(_within(status, most))
@@ -211,11 +211,11 @@ def _within(status: StationStatus, most: int) -> StationStatus:
 
 def implausible_findings(odd: Sequence[str], total: int) -> dict[str, str]:
     """Return a finding if many of *total* stations are among the *odd* ones."""
-    if not odd or len(odd) < total * MOST_TOLD:
+    if not odd or len(odd) < total * REPORTED_SHARE:
         return {}
     return {
         "implausible capacity": (
-            f"a count is more than {MOST_OF_CAPACITY} times the capacity at "
+            f"a count is more than {MAX_OF_CAPACITY} times the capacity at "
             f"{len(odd)} of {total} stations, such as {odd[0]}: those counts are empty"
         )
     }

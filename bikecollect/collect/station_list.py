@@ -10,8 +10,8 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
-MANY, MOST_LISTS = 500, 3
-"""More than MANY stations may change at once at most MOST_LISTS times a day: a list
+MANY, MAX_LISTS = 500, 3
+"""More than MANY stations may change at once at most MAX_LISTS times a day: a list
 that differs in every slot would fill the disk."""
 OWN = "bikecollect.information"
 """The note of a system that publishes a separate station list."""
@@ -19,11 +19,11 @@ VANISHED = "bikecollect.vanished"
 """The note of vanished fields: stations by field and by the first slot without it."""
 SILENT = "bikecollect.silent"
 """The note of listed stations without a row: ids by the first slot without a row."""
-MOST_SILENT = 500
+MAX_SILENT = 500
 """Maximum stations in that note; if there are more, rows are no evidence."""
-MOST_TOLD = 0.05
+REPORTED_SHARE = 0.05
 """Share of affected stations from which a vanished field is reported."""
-MOST_LISTED = 120_000
+MAX_LISTED = 120_000
 """Maximum stations on the list; a snapshot has at most 100,000."""
 FIELDS = StationInformation._fields[1:-1]
 Known = Mapping[str, StationInformation]
@@ -85,13 +85,13 @@ def _merged(
 
 
 def _limited(stations: MergedStations, known: Known) -> MergedStations:
-    """Return *stations* without new ones that exceed `MOST_LISTED`.
+    """Return *stations* without new ones that exceed `MAX_LISTED`.
 
     The cost of a run grows with the list, so its length must be limited.
     """
-    if len(known) + len(stations.information) <= MOST_LISTED:
+    if len(known) + len(stations.information) <= MAX_LISTED:
         return stations
-    room = MOST_LISTED - sum(station.is_listed for station in known.values())
+    room = MAX_LISTED - sum(station.is_listed for station in known.values())
     new = sum(station.station_id not in known for station in stations.information)
     if new <= room:
         return stations
@@ -102,7 +102,7 @@ def _limited(stations: MergedStations, known: Known) -> MergedStations:
         if room >= 0 or is_known:
             kept.append(station)
     text = (
-        f"more than {MOST_LISTED} stations within a day: {new} new ones have rows, but "
+        f"more than {MAX_LISTED} stations within a day: {new} new ones have rows, but "
         "not all of them are added to the station list"
     )
     findings = {**stations.findings, "many stations": text}
@@ -180,7 +180,7 @@ def find_changes(
         for station in snapshot.information
         if known.get(station.station_id) != station
     ]
-    most = MOST_LISTS * len(snapshot.information)
+    most = MAX_LISTS * len(snapshot.information)
     if len(versions) > MANY and ledger.versions_since(Slot(slot - DAY)) >= most:
         text = (
             f"{len(versions)} stations changed again: the station list is not written"
@@ -256,7 +256,7 @@ def silent_note(snapshot: Snapshot, known: Known, note: str, slot: Slot) -> str:
     """
     reported = {status.station_id for status in snapshot.statuses}
     silent = [i for i, s in known.items() if s.is_listed and i not in reported]
-    if len(silent) > MOST_SILENT:
+    if len(silent) > MAX_SILENT:
         return ""
     before = _silent_since(note)
     since: dict[str, list[str]] = {}
@@ -336,7 +336,7 @@ class _VanishedFields:
                 "is kept for a day"
             )
             for name, stations in self._now.items()
-            if len(stations) >= total * MOST_TOLD
+            if len(stations) >= total * REPORTED_SHARE
         }
 
     def _since(self, name: str, station_id: str) -> int:

@@ -16,7 +16,7 @@ from bikecollect.core.text import shortened, visible, visible_json
 NAME = "bikecollect.log"
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 FLAGS |= os.O_NONBLOCK  # a FIFO must not block
-LONGEST = 20_000
+MAX_TEXT = 20_000
 """Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
 """The logger for the screen only: its numbers are in the ledger already."""
@@ -49,10 +49,10 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as text."""
-        text = visible(shortened(self._redact(record.getMessage()), LONGEST))
+        text = visible(shortened(self._redact(record.getMessage()), MAX_TEXT))
         if record.exc_info:
             trace = self._redact(self.formatException(record.exc_info))
-            lines = visible(shortened(trace, LONGEST), lines=True).split("\n")
+            lines = visible(shortened(trace, MAX_TEXT), lines=True).split("\n")
             # Indented, so that no line of a traceback looks like a message.
             text = "\n  ".join([text, *lines])
         if not self._times:
@@ -83,7 +83,7 @@ class Json(logging.Formatter):
             values["traceback"] = self.formatException(record.exc_info)
         values = redacted_values(values | getattr(record, "numbers", {}), self._redact)
         short = ((k, v) for k, v in values.items() if isinstance(v, str))
-        return visible_json(values | {k: shortened(v, LONGEST) for k, v in short})
+        return visible_json(values | {k: shortened(v, MAX_TEXT) for k, v in short})
 
 
 class RunLogs(logging.Handler):

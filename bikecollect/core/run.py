@@ -18,14 +18,14 @@ from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import message, visible_json
 
-MOST_NOTICES = 30
-MOST_TRIES = 40
+MAX_NOTICES = 30
+MAX_TRIES = 40
 """Maximum stored attempts of a run: the first and the last ones."""
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
-LONGEST_REST = 3_600.0
+MAX_REST = 3_600.0
 """Seconds of a Retry-After that later runs respect."""
-MOST_DIGITS = 16
+MAX_DIGITS = 16
 """Maximum digits of an integer in a stored run: integers of SQLite have 64 bits."""
 
 
@@ -156,7 +156,7 @@ class Run:
     def noticed(self, *notices: Notice) -> "Run":
         """Return this run with *notices* added, without duplicates."""
         new = tuple(notice for notice in notices if notice not in self.notices)
-        notices = (self.notices + new)[:MOST_NOTICES]
+        notices = (self.notices + new)[:MAX_NOTICES]
         return replace(self, result=self.result._replace(notices=notices))
 
     def flagged(self, *flags: str) -> "Run":
@@ -201,7 +201,7 @@ def from_json(text: str) -> Run:
 
 
 def _bounded_int(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
+    if len(digits) > MAX_DIGITS:
         raise ValueError(f"integer out of range: {digits[:80]}")
     return int(digits)
 
@@ -266,10 +266,10 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
 def check_not_before(text: str, now: float) -> None:
     """Raise RateLimited if *text*, an epoch second, is later than *now*.
 
-    It comes from a Retry-After header; one more than `LONGEST_REST` ahead is ignored.
+    It comes from a Retry-After header; one more than `MAX_REST` ahead is ignored.
     """
     not_before = float(text or 0)
-    if now < not_before < now + LONGEST_REST:
+    if now < not_before < now + MAX_REST:
         raise RateLimited(
             f"rate-limited, retry in {not_before - now:.0f} s", not_before=not_before
         )

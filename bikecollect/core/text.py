@@ -19,7 +19,7 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset
     map(chr, range(0x2066, 0x2070))
 )
 """Bidirectional controls (UAX 9), including deprecated ones."""
-MOST_MESSAGE = 1_000
+MAX_MESSAGE = 1_000
 """Maximum characters of an error, a notice or an incident."""
 Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
@@ -84,11 +84,11 @@ def message(text: str, *, lines: bool = False) -> str:
     """
     if not isinstance(text, str):
         raise TypeError(f"not a text: {text!r:.80}")
-    most = MOST_MESSAGE * (4 if lines else 1)
+    most = MAX_MESSAGE * (4 if lines else 1)
     return shortened(visible(shortened(text, most), lines=lines), most)
 
 
-def shortened(text: str, most: int = MOST_MESSAGE) -> str:
+def shortened(text: str, most: int = MAX_MESSAGE) -> str:
     """Return *text* without its middle, if it is longer than *most* characters.
 
     No word is cut, because half of a secret would not be recognised.

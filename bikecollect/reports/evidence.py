@@ -51,7 +51,7 @@ BLOCKS = (
 STATES = "SELECT slot, flags, {} FROM slot_blocks WHERE slot >= ? AND slot < ?"
 FLAGGED = "SELECT run_id, flags FROM runs WHERE flags <> ''"
 
-MOST_TRIED = 600
+MAX_TRIED = 600
 """Maximum slots whose payloads are read for a report: two days, half a minute."""
 BlockReader = Callable[[History, Slot, Slot], dict[Slot, Block]]
 """Returns the blocks of the slots between two."""
@@ -173,11 +173,11 @@ def _tried(
 ) -> Evidence:
     """Return *evidence* in which only slots with a readable payload can be filled.
 
-    The payloads of the newest `MOST_TRIED` slots are tried.
+    The payloads of the newest `MAX_TRIED` slots are tried.
     """
     spare, unreadable = {}, set()
     slots = sorted(payloads.keys() - evidence.blocks.keys(), reverse=True)
-    for slot in slots[:MOST_TRIED]:
+    for slot in slots[:MAX_TRIED]:
         origins = (o for o, path in reversed(payloads[slot]) if can_read(path))
         if origin := next(origins, ""):
             spare[slot] = origin
@@ -187,7 +187,7 @@ def _tried(
         evidence,
         spare=spare,
         unreadable=frozenset(unreadable),
-        untried=frozenset(slots[MOST_TRIED:]),
+        untried=frozenset(slots[MAX_TRIED:]),
     )
 
 

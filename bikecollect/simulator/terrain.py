@@ -28,7 +28,7 @@ NORTH = 111_195.0
 EAST = NORTH * math.cos(math.radians(CENTRE[0]))
 """Metres of a degree at the centre."""
 SMOOTH = 10
-LONGEST_STEP = 2_000.0
+MAX_STEP = 2_000.0
 """Maximum metres between two points of the smooth river."""
 BANK = 45.0
 """Minimum metres between water and a station."""
@@ -177,7 +177,7 @@ def _is_water(place: Place, margin: float) -> bool:
     wide, high = 1.2 * width + margin, 1.2 * height + margin
     if ((x - lake_x) / wide) ** 2 + ((y - lake_y) / high) ** 2 < 1:
         return True
-    near = MOUTH_WIDTH + margin + LONGEST_STEP
+    near = MOUTH_WIDTH + margin + MAX_STEP
     if any(
         abs(x - b[0]) < near and _distance(place, a, b) < half + margin
         for (a, _), (b, half) in pairwise(_river())

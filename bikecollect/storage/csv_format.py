@@ -13,7 +13,7 @@ from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, Station
 from bikecollect.core.text import clean, csv_text
 from bikecollect.storage.rows.plain_rows import Cell, plain_rows
 
-LONGEST_CELL = 1 << 30
+MAX_CELL = 1 << 30
 Value = str | int | float | bool | None
 Row = dict[str, Value]
 Derive = Callable[[Row], Mapping[str, Value]]
@@ -283,7 +283,7 @@ def read_cells(
     >>> next(read_cells(["1," + "x" * 200_000 + "\n"]))[0]
     '1'
     """
-    csv.field_size_limit(LONGEST_CELL)
+    csv.field_size_limit(MAX_CELL)
     return csv.reader(lines, strict=strict, delimiter=delimiter)
 
 

@@ -24,7 +24,7 @@ from bikecollect.storage.files.durable import (
 )
 from bikecollect.storage.files.regular_file import open_plain
 
-LONGEST_LINE = 1_048_576
+MAX_LINE = 1_048_576
 """Maximum bytes of a line; bikecollect writes no longer ones."""
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
@@ -131,7 +131,7 @@ class Store:
         try:
             with open_plain(path) as stream:
                 stream.seek(begin)
-                lines = iter(partial(stream.readline, LONGEST_LINE), b"")
+                lines = iter(partial(stream.readline, MAX_LINE), b"")
                 yield from _grouped(file, lines, begin, width)
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error}") from error

@@ -151,7 +151,7 @@ COLUMNS = (
 TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 CURRENT = 0xD773FFFD
 """The crc32 of the columns in schema `VERSION`: a shortcut for nearly all ledgers."""
-LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
+MAX_NOTE, MAX_NOTES = 1_048_576, 32
 """Maximum characters of a note, and maximum notes that are stored at a time."""
 
 
@@ -227,6 +227,6 @@ def to_information(row: Sequence[Any]) -> StationInformation:
 
 def store_notes(db: "sqlite3.Connection", notes: Mapping[str, str]) -> None:
     """Store *notes*, replacing former values; those that are too long are dropped."""
-    kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
+    kept = [(k, text) for k, text in notes.items() if len(text) <= MAX_NOTE]
     db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
-    db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])
+    db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MAX_NOTES])

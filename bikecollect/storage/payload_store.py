@@ -17,12 +17,12 @@ from bikecollect.storage.files.durable import (
     sync_folder,
     write_file,
 )
-from bikecollect.storage.payload_zip import MOST_BYTES, has_document, pack, unpack
+from bikecollect.storage.payload_zip import MAX_BYTES, has_document, pack, unpack
 from bikecollect.storage.retention import rejected
 from bikecollect.storage.retention.kept import prune_kept
 from bikecollect.storage.retention.rejected import FEW, REASON
 
-LONGEST_REASON = 20_000
+MAX_REASON = 20_000
 OPENED = ".opened"
 """The suffix of the mark beside a payload while it is read."""
 KILLED = "were killed while they read it"
@@ -198,7 +198,7 @@ class Payloads:
         Very large payloads, and those marked *few*, share 32 MiB: the oldest are
         removed.
         """
-        text = visible(shortened(reason, LONGEST_REASON), lines=True)
+        text = visible(shortened(reason, MAX_REASON), lines=True)
         try:
             make_folder(self._rejected)
             note = f"{text}\n{FEW if few else ''}".encode()
@@ -340,7 +340,7 @@ def _is_ours(name: str) -> bool:
 def _read(path: Path) -> Payload:
     """Return the payload in *path*; raises OSError, or ValueError if it is damaged."""
     try:
-        payload = unpack(regular_file.read_file(path, MOST_BYTES))
+        payload = unpack(regular_file.read_file(path, MAX_BYTES))
     except OSError as error:
         if error.errno in regular_file.REFUSED:  # no retry would help
             raise ValueError(error.strerror) from error

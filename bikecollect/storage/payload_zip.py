@@ -19,9 +19,9 @@ FETCH = "fetch.json"
 LEVEL = 1
 """The level of deflate: the fastest, because every run compresses a payload and it is
 kept only for days."""
-MOST_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 256 * 1024 * 1024
 """Maximum inflated bytes of all documents together: far more than a run fetches."""
-MOST_DOCUMENTS = 1_000
+MAX_DOCUMENTS = 1_000
 REQUIRED = ("system_id", "slot", "run_id", "fetched_at")
 PIECE = 65_536
 LATEST = 7_258_118_400
@@ -58,7 +58,7 @@ def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
     file.writestr(info, data, zipfile.ZIP_DEFLATED, LEVEL)
 
 
-def unpack(data: bytes, *, most: int = MOST_BYTES) -> Payload:
+def unpack(data: bytes, *, most: int = MAX_BYTES) -> Payload:
     """Return the payload in *data*, written by `pack`; raises ValueError otherwise.
 
     Its documents may have at most *most* bytes together, inflated.
@@ -80,8 +80,8 @@ def has_document(path: Path, name: str) -> bool:
 
 
 def _read(file: zipfile.ZipFile, most: int) -> Payload:
-    if len(file.infolist()) > MOST_DOCUMENTS:
-        raise ValueError(f"contains more than {MOST_DOCUMENTS} files")
+    if len(file.infolist()) > MAX_DOCUMENTS:
+        raise ValueError(f"contains more than {MAX_DOCUMENTS} files")
     details = json.loads(_read_member(file, FETCH, most))
     entries, documents = details.pop("documents"), []
     if not isinstance(entries, list) or not entries:
@@ -102,7 +102,7 @@ def _read_member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
         while part := member.read(PIECE):  # read() allocates the requested size
             most -= len(part)
             if most < 0:
-                raise ValueError(f"inflates to more than {MOST_BYTES} bytes")
+                raise ValueError(f"inflates to more than {MAX_BYTES} bytes")
             parts.append(part)
     return b"".join(parts)
 

@@ -16,7 +16,7 @@ from bikecollect.storage.files.durable import make_folder, write_all
 from bikecollect.storage.payload_store import list_files
 
 NOTE = ".run"
-LONGEST = 1_048_576
+MAX_BYTES = 1_048_576
 """Maximum bytes of a note."""
 
 
@@ -129,7 +129,7 @@ class RunNotes:
     def _read(self, fd: int, path: Path) -> Run | None:
         """Return the run noted at *path*, as killed if the note has no result."""
         try:
-            run = from_json(os.pread(fd, LONGEST, 0).decode("utf-8"))
+            run = from_json(os.pread(fd, MAX_BYTES, 0).decode("utf-8"))
         except ValueError:
             return None
         except OSError as error:

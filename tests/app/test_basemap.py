@@ -245,7 +245,7 @@ def test_a_detailed_map_is_simplified_until_a_page_can_carry_it() -> None:
 
     assert fitted.left_out == ("minor", "line")
     assert list(fitted.shapes) == ["major"]
-    assert len(fitting.packed(fitted)) <= fitting.MOST_BYTES
+    assert len(fitting.packed(fitted)) <= fitting.MAX_CHARACTERS
 
 
 @pytest.mark.parametrize(

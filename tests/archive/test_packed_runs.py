@@ -219,7 +219,7 @@ def test_the_ledger_shrinks_when_most_of_it_is_unused(
 
     compacted(world)
     kept = (world.folder / "ledger.sqlite3").stat().st_size
-    monkeypatch.setattr(packer, "MOST_FREE", 500_000)
+    monkeypatch.setattr(packer, "MAX_FREE", 500_000)
     compacted(world)
 
     assert kept >= size > 2_000_000

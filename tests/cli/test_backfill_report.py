@@ -82,7 +82,7 @@ def test_a_long_outage_is_reported_without_reading_all_its_payloads(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest are tried; of the others the report says that they were not."""
-    monkeypatch.setattr(evidence, "MOST_TRIED", 2)
+    monkeypatch.setattr(evidence, "MAX_TRIED", 2)
     for number in range(8, 12):
         world.clock.now = NOON + 300 * number
         world.cycle().run(world.begin())

@@ -169,7 +169,7 @@ def test_a_ledger_that_takes_too_many_steps_is_refused(
 ) -> None:
     """SQLite's steps are counted, not seconds."""
     monkeypatch.setattr(foreign_ledger, "STEPS", 1)
-    monkeypatch.setattr(foreign_ledger, "MOST_STEPS", 50)
+    monkeypatch.setattr(foreign_ledger, "MAX_STEPS", 50)
 
     with pytest.raises(StorageError, match="interrupted"):
         slots(other)

@@ -7,7 +7,7 @@ import pytest
 from world import status
 
 from bikecollect.collect import station_list
-from bikecollect.collect.station_list import MOST_LISTED
+from bikecollect.collect.station_list import MAX_LISTED
 from bikecollect.core.payload import Memory
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
@@ -106,7 +106,7 @@ def test_a_ledger_that_changes_meanwhile_is_read_again(
 
 def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
     """Beyond the limit of the list, new ones have rows, no name, and a notice."""
-    known = {f"k{n}": about(f"k{n}") for n in range(MOST_LISTED - 2)}
+    known = {f"k{n}": about(f"k{n}") for n in range(MAX_LISTED - 2)}
     listed = tuple(about(f"new{n}") for n in range(5))
     snapshot = Snapshot(
         tuple(status(station.station_id) for station in listed),

@@ -21,7 +21,7 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for number in range(OLD):
         world.clock.now = NOON + number * 300
         world.fetch()
-    monkeypatch.setattr(rejected, "MOST_PAYLOADS", 2)
+    monkeypatch.setattr(rejected, "MAX_PAYLOADS", 2)
     world.clock.now = NOON + 30 * DAY
     return world
 

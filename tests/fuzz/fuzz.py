@@ -18,7 +18,7 @@ SLOWEST = 10
 """Seconds that one input may take."""
 MEMORY = 1_024
 """Mebibytes that the process may take, the interpreter and DuckDB among them."""
-LONGEST = 100_000
+MAX_BYTES = 100_000
 
 
 def main(seconds: int, names: list[str]) -> int:
@@ -58,7 +58,7 @@ def child(name: str, seconds: int) -> None:
     words.write_text("".join(_word(token) for token in TOKENS if 0 < len(token) < 100))
     options = [
         *(f"-max_total_time={seconds}", f"-timeout={SLOWEST}"),
-        *(f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}"),
+        *(f"-rss_limit_mb={MEMORY}", f"-max_len={MAX_BYTES}"),
         *(
             f"-dict={words}",
             f"-artifact_prefix={BUILD / name}/",

@@ -17,8 +17,8 @@ SLOT = int(NOON)
 @pytest.fixture
 def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world that keeps five rejected payloads and three other files."""
-    monkeypatch.setattr(rejected, "MOST_PAYLOADS", 5)
-    monkeypatch.setattr(rejected, "MOST_OTHERS", 3)
+    monkeypatch.setattr(rejected, "MAX_PAYLOADS", 5)
+    monkeypatch.setattr(rejected, "MAX_OTHERS", 3)
     return World(folder)
 
 
@@ -100,7 +100,7 @@ def test_damaged_ledgers_are_bounded_by_their_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest is kept at any size; the message has the number of removed ones."""
-    monkeypatch.setattr(aside, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(aside, "MAX_BYTES", 1_000)
     path = tmp_path / "ledger.sqlite3"
     messages = []
     for size in (300, 400, 500, 5_000):

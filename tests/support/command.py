@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import forking
 
-MOST_TYPED = 65_536
+MAX_TYPED = 65_536
 """Bytes that a pipe holds."""
 
 
@@ -29,7 +29,7 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in the current folder, with *env* as its environment."""
     same_start = forking.startup(env) == forking.server().startup
-    way = forked if same_start and len(answers) <= MOST_TYPED else started
+    way = forked if same_start and len(answers) <= MAX_TYPED else started
     return way(arguments, answers, env)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from bikecollect.alerts.mail.headers import (
     ESCALATED,
+    MAX_LINE,
     RECIPIENTS,
     RETRY,
     SETTINGS,
-    WIDEST,
     addresses,
     read,
 )
@@ -20,7 +20,7 @@ from bikecollect.core.text import visible
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-MOST = 200_000
+MAX_BYTES = 200_000
 """Maximum bytes of the text of a combined mail."""
 
 
@@ -61,7 +61,7 @@ def mail(
 
     to = audience.recipients(escalated=letter.escalated)
     to = [address for address in to if address not in without] or to
-    message = EmailMessage(policy=policy.SMTP.clone(max_line_length=WIDEST))
+    message = EmailMessage(policy=policy.SMTP.clone(max_line_length=MAX_LINE))
     message[RECIPIENTS] = ", ".join(to)
     message[SETTINGS] = audience.fingerprint
     if letter.escalated:
@@ -126,7 +126,7 @@ def combined(
     texts = [f"{m['Date']}\n{m['Subject']}\n\n{_text(m)}" for m in messages]
     text = f"\n{'-' * 72}\n".join(texts)
     title = f"[bikecollect] {len(mails)} mails that waited for the mail server"
-    text = text.encode()[:MOST].decode("utf-8", "ignore")
+    text = text.encode()[:MAX_BYTES].decode("utf-8", "ignore")
     escalated = any(m[ESCALATED] is not None for m in messages)
     letter = Letter(name, title, text, escalated=escalated)
     return left_to(

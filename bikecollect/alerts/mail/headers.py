@@ -13,7 +13,7 @@ ESCALATED = "X-Bikecollect-Escalated"
 """Present if the mail is also for the recipients of escalations."""
 RETRY = "X-Bikecollect-Retry"
 """The epoch second before which a rejected mail is not tried again."""
-WIDEST = 900
+MAX_LINE = 900
 """Maximum characters of a line; longer ones are folded. RFC 5322 allows 998."""
 
 
@@ -21,7 +21,7 @@ def read(data: bytes) -> "EmailMessage":
     """Return the mail *data* for reading and changing."""
     from email import message_from_bytes, policy  # only for a mail
 
-    return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=WIDEST))
+    return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=MAX_LINE))
 
 
 def addresses(mail: "EmailMessage", header: str) -> tuple[str, ...]:

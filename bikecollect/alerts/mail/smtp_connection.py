@@ -14,7 +14,7 @@ REPLY_LINES, REPLY_BYTES = 100, 32 * 1024
 DIALOGUE_BYTES = 1024 * 1024
 """Maximum bytes of all replies together."""
 CHALLENGE, ACCEPTED = 334, frozenset({235, 503})
-MOST_ANSWERS = 5
+MAX_ANSWERS = 5
 
 
 class _Replies:
@@ -79,7 +79,7 @@ class _Bounded(smtplib.SMTP):
         words = () if initial is None else (_base64(initial),)
         code, reply = self.docmd("AUTH", " ".join((mechanism, *words)))
         self._answers = len(words)
-        while code == CHALLENGE and self._answers <= MOST_ANSWERS:
+        while code == CHALLENGE and self._answers <= MAX_ANSWERS:
             self._answers += 1
             answer = authobject(base64.decodebytes(reply)) or ""
             code, reply = self.docmd(_base64(answer))

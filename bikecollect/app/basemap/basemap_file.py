@@ -20,10 +20,10 @@ from bikecollect.storage.ledger_reader import History
 
 NAME = "basemap.json"
 """The file in the folder of a system."""
-LARGEST = 32 << 20
+MAX_BYTES = 32 << 20
 """Maximum bytes of a GeoJSON file."""
-MOST_KEPT = 4 << 20
-LONGEST = 200
+MAX_KEPT_BYTES = 4 << 20
+MAX_ATTRIBUTION = 200
 PLACES = "SELECT lon, lat FROM stations WHERE lon IS NOT NULL AND lat IS NOT NULL"
 
 
@@ -53,7 +53,7 @@ def read_source(path: Path, stations: Sequence[Point], attribution: str) -> Base
             if vector_tiles.is_pmtiles(beginning):
                 shapes, credit = vector_tiles.read_tiles(path, bounds)
             else:
-                data = beginning + file.read(LARGEST + 1)
+                data = beginning + file.read(MAX_BYTES + 1)
                 _check_size(data, path)
                 return from_geojson(data, path, stations, attribution)
     except OSError as error:
@@ -61,7 +61,7 @@ def read_source(path: Path, stations: Sequence[Point], attribution: str) -> Base
     if not shapes:
         raise UsageError(f"{path}: no vector tiles with lines or areas in the city")
     fitted = fitting.fit(shapes, bounds, str(path))
-    credit = message(attribution or _plain(credit))[:LONGEST]
+    credit = message(attribution or _plain(credit))[:MAX_ATTRIBUTION]
     return Basemap(fitted, credit, path.name)
 
 
@@ -71,13 +71,13 @@ def from_geojson(
     """Return a basemap of *data*, the GeoJSON of the file *path*; see `read_source`."""
     shapes = geojson.shapes_of(data, str(path))
     fitted = fitting.fit(shapes, fitting.bounds_of(stations), str(path))
-    return Basemap(fitted, message(attribution)[:LONGEST], path.name)
+    return Basemap(fitted, message(attribution)[:MAX_ATTRIBUTION], path.name)
 
 
 def _check_size(data: bytes, path: Path) -> None:
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         raise UsageError(
-            f"{path}: larger than {LARGEST >> 20} MiB; cut the city out of it first: "
+            f"{path}: larger than {MAX_BYTES >> 20} MiB; cut the city out of it first: "
             f"ogr2ogr -clipsrc WEST SOUTH EAST NORTH -f GeoJSON new.geojson {path}"
         )
 
@@ -138,7 +138,7 @@ def load(folder: Path) -> Basemap | None:
     """
     path = folder / NAME
     try:
-        value = json.loads(read_file(path, MOST_KEPT))
+        value = json.loads(read_file(path, MAX_KEPT_BYTES))
         return _basemap(value)
     except FileNotFoundError:
         return None

@@ -12,7 +12,7 @@ from bikecollect.app.basemap.classes import AREA, BORDER, LINE, MINOR, RAIL
 from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridded
 from bikecollect.core.errors import UsageError
 
-MOST_BYTES = 40_000
+MAX_CHARACTERS = 40_000
 """Maximum characters of a packed basemap: with it, a page of 1,700 stations has less
 than 400 kB."""
 TOLERANCES = (2.0, 4.0, 8.0, 15.0, 25.0)
@@ -20,7 +20,7 @@ TOLERANCES = (2.0, 4.0, 8.0, 15.0, 25.0)
 DROPPED: tuple[Collection[str], ...] = ((), (MINOR, LINE), (MINOR, LINE, AREA, RAIL))
 """Classes that are dropped if simpler lines are not enough."""
 OUTLIERS = 0.002
-FEWEST_METRES = 2_000.0
+MIN_METRES = 2_000.0
 AROUND, WIDE, HIGH = 1.4, 4.0, 1.4
 """Factors of the stations' extent: around them, and up to the shape of wide maps."""
 FINE = (MINOR, LINE, AREA, BORDER)
@@ -58,7 +58,7 @@ def bounds_of(stations: Sequence[Point]) -> Bounds:
     west, east = _ends([x for x, _ in stations], cut)
     south, north = _ends([y for _, y in stations], cut)
     shrink = cos(radians((south + north) / 2))
-    least = FEWEST_METRES / DEGREE
+    least = MIN_METRES / DEGREE
     width, height = max((east - west) * shrink, least), max(north - south, least)
     right = max(AROUND * width, WIDE * height) / 2 / shrink
     up = max(AROUND * height, HIGH * width) / 2
@@ -94,7 +94,7 @@ def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
         some = [shape for shape in inside if shape.kind not in left_out]
         for metres in TOLERANCES:
             fitted = Fitted(origin, _by_class(some, origin, metres), metres, left_out)
-            if fitted.count and len(packed(fitted)) <= MOST_BYTES:
+            if fitted.count and len(packed(fitted)) <= MAX_CHARACTERS:
                 return fitted
     raise UsageError(
         f"{name}: too much detail for a page ({len(inside):,} lines and rings in the "

@@ -19,7 +19,7 @@ PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
 POINTS = ("Point", "MultiPoint")
 DEEPEST = 20
 EAST, POLE = 180, 90
-LONGEST = 40
+MAX_QUOTED = 40
 
 
 def shapes_of(data: bytes, name: str) -> list[Shape]:
@@ -152,4 +152,4 @@ def _point(position: Any, where: str) -> Point:
 
 def _short(value: object) -> str:
     text = visible(str(value))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."

@@ -14,9 +14,9 @@ from bikecollect.core.errors import NotInstalled, UsageError
 
 MAGIC = b"PMTiles"
 VERSION = 3
-MOST_TILES = 64
+MAX_TILES = 64
 """Maximum tiles that are read: the highest zoom with no more tiles is used."""
-LARGEST = 16 << 20
+MAX_TILE_BYTES = 16 << 20
 """Maximum bytes of a decompressed tile."""
 GZIP = 31
 PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
@@ -97,7 +97,7 @@ def _tiles(
     for z in range(most_zoom, least_zoom - 1, -1):
         left, top = _tile_at(bounds.west, bounds.north, z)
         right, bottom = _tile_at(bounds.east, bounds.south, z)
-        if (right - left + 1) * (bottom - top + 1) <= MOST_TILES or z == least_zoom:
+        if (right - left + 1) * (bottom - top + 1) <= MAX_TILES or z == least_zoom:
             for x in range(left, right + 1):
                 for y in range(top, bottom + 1):
                     yield z, x, y
@@ -119,9 +119,9 @@ def _tile_at(lon: float, lat: float, zoom: int) -> tuple[int, int]:
 
 def _inflated(data: bytes) -> bytes:
     unpacking = zlib.decompressobj(GZIP)
-    plain = unpacking.decompress(data, LARGEST)
+    plain = unpacking.decompress(data, MAX_TILE_BYTES)
     if unpacking.unconsumed_tail:
-        raise ValueError(f"a tile has more than {LARGEST} bytes")
+        raise ValueError(f"a tile has more than {MAX_TILE_BYTES} bytes")
     return plain
 
 

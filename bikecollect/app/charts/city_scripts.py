@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from bikecollect.app.queries.films.day_film import Film
-from bikecollect.app.queries.films.usual import DAYS, LEAST_DAYS
+from bikecollect.app.queries.films.usual import DAYS, MIN_DAYS
 from bikecollect.app.queries.stations import MapStation
 
 SCRIPTS = (
@@ -40,7 +40,7 @@ def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
         "usual_days": film.usual.days,
         "usual_hours": film.usual.hours,
         "slot_hours": film.usual.slot_hours,
-        "usual_rule": {"least": LEAST_DAYS, "of": DAYS},
+        "usual_rule": {"least": MIN_DAYS, "of": DAYS},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 Place = tuple[float, float]
 """Latitude and longitude."""
-WIDTH, MOST_HEIGHT, EDGE = 320.0, 420.0, 14.0
+WIDTH, MAX_HEIGHT, EDGE = 320.0, 420.0, 14.0
 OUTLIERS = 0.002
 
 
@@ -25,7 +25,7 @@ class RankingMaps:
         west, east = _ends([x * self._shrink for _, x in places.values()])
         self._west, self._north = west, north
         wide, high = max(east - west, 1e-4), max(north - south, 1e-4)
-        self._scale = min((WIDTH - 2 * EDGE) / wide, (MOST_HEIGHT - 2 * EDGE) / high)
+        self._scale = min((WIDTH - 2 * EDGE) / wide, (MAX_HEIGHT - 2 * EDGE) / high)
         self._width = wide * self._scale + 2 * EDGE
         self._height = high * self._scale + 2 * EDGE
         self._is_first = True

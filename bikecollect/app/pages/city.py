@@ -28,7 +28,7 @@ MEASURES = {
     "bikes at a station": ("mean_vehicles", ".1f"),
     "free docks at a station": ("mean_docks", ".1f"),
 }
-LEAST = {".0%": 0.05, ".1f": 1.0}
+MIN_DIFFERENCE = {".0%": 0.05, ".1f": 1.0}
 """By the number format of a measure, the difference below which colours are pale."""
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
@@ -178,7 +178,7 @@ def _areas(name: str) -> None:
     small_weeks.draw(
         {area: _by_hour(some[some["place"] == area], column) for area in chosen},
         title=measure,
-        domain=small_weeks.scale_of(known.min(), known.max(), LEAST[form]),
+        domain=small_weeks.scale_of(known.min(), known.max(), MIN_DIFFERENCE[form]),
         is_share=form.endswith("%"),
     )
     widgets.foot(
@@ -236,7 +236,7 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
             "difference",
             form=signed,
             tips=tips,
-            domain=chart_rows.reach(answer, "difference", LEAST[form]),
+            domain=chart_rows.reach(answer, "difference", MIN_DIFFERENCE[form]),
             scheme="blueorange",
         ),
         table,

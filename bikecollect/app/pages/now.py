@@ -18,7 +18,7 @@ from bikecollect.app.queries.stations import (
 )
 from bikecollect.reports.runner import Answer
 
-MOST_DOTS = 10_000
+MAX_DOTS = 10_000
 """Maximum vehicles on the map and in the table: with more a browser gets slow."""
 COLUMNS = {
     "station_id": st.column_config.TextColumn("id"),
@@ -86,16 +86,16 @@ def _vehicles(name: str, vehicles: Answer) -> None:
     """Draw each vehicle as a dot."""
     st.header("Vehicles", anchor=False)
     dots = vehicle_dots(vehicles)
-    city_map.draw(dots[:MOST_DOTS], key="vehicles-map", system=name, vehicles_only=True)
+    city_map.draw(dots[:MAX_DOTS], key="vehicles-map", system=name, vehicles_only=True)
     table = frames.frame(vehicles, frames.zone(name))
     widgets.foot(
         table,
         f"{name}-vehicles",
         f"{len(vehicles.rows):,} vehicles in the slot "
         f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
-        f"{min(len(dots), MOST_DOTS):,} of those with a location shown.",
+        f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
-    st.dataframe(table.head(MOST_DOTS), hide_index=True, height=360)
+    st.dataframe(table.head(MAX_DOTS), hide_index=True, height=360)
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:

@@ -15,9 +15,9 @@ from bikecollect.app.queries.stations import Known, MapStation, nearest
 from bikecollect.core.text import percent
 
 HALF_AN_HOUR = 1800
-LONGEST_ID = 40
+MAX_ID = 40
 """Maximum characters quoted from the address, which is untrusted."""
-NEAR, FEWEST = 14, 3
+NEAR, MIN_NEAR = 14, 3
 """Maximum and minimum of stations on the map of a neighbourhood."""
 AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
@@ -48,11 +48,7 @@ def _picked(name: str) -> Known | None:
         return None
     requested = st.query_params.get("station", "") or header.kept("station")
     if st.query_params.get("station") and requested not in known:
-        short = (
-            requested
-            if len(requested) <= LONGEST_ID
-            else f"{requested[:LONGEST_ID]}..."
-        )
+        short = requested if len(requested) <= MAX_ID else f"{requested[:MAX_ID]}..."
         st.warning(f'No station has the id "{widgets.plain(short)}"; showing another.')
 
     def label(station_id: str) -> str:
@@ -111,7 +107,7 @@ def _neighbourhood(name: str, station: Known, snapshot: Sequence[MapStation]) ->
     if station.lat is None or station.lon is None:
         return
     near = [place for _, place in nearest(snapshot, station.lat, station.lon, NEAR)]
-    if len(near) < FEWEST:
+    if len(near) < MIN_NEAR:
         return
     picked = city_map.draw(
         near,

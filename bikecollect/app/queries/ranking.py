@@ -11,7 +11,7 @@ ORDERS = {
     "Most reliable": ("share_with_vehicle", False),
 }
 """The column by which stations are ranked, and whether its lowest values are first."""
-LEAST_SEEN = 0.5
+MIN_SEEN = 0.5
 RULE = (
     "Not ranked are stations seen half as often as others or less, closed for half of "
     "the time or more, or never with a bike."
@@ -31,8 +31,8 @@ def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """
     most = max((row["share_seen"] or 0 for row in rows), default=0)
     return [
-        (row["share_seen"] or 0) >= LEAST_SEEN * most
-        and (row["share_inactive"] or 0) < LEAST_SEEN
+        (row["share_seen"] or 0) >= MIN_SEEN * most
+        and (row["share_inactive"] or 0) < MIN_SEEN
         and (row["share_with_vehicle"] or 0) > 0
         for row in rows
     ]

@@ -10,7 +10,7 @@ PREFIX = re.compile(r"^[^_:|]{2,24}[_:|]\s*(?=\S)")
 """The form of a prefix that many names may share, such as "YouBike2.0_"."""
 COMMON = 0.1
 """A prefix is hidden if at least this share of the names has it."""
-FEWEST = 3
+MIN_STATIONS = 3
 VARIANTS = str.maketrans({"台": "臺"})
 """Variants of characters, and the characters with which they are compared."""
 
@@ -64,7 +64,7 @@ def prefixes(names: Iterable[str | None]) -> frozenset[str]:
     """
     known = [name for name in names if name]
     starts = Counter(match[0] for name in known if (match := PREFIX.match(name)))
-    least = max(FEWEST, COMMON * len(known))
+    least = max(MIN_STATIONS, COMMON * len(known))
     return frozenset(start for start, count in starts.items() if count >= least)
 
 

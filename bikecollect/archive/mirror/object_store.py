@@ -32,7 +32,7 @@ PIECE = 8 << 20
 """Bytes of a piece: larger files are sent and received in pieces."""
 TRIES = 2
 """Maximum uploads of an object whose copy differs."""
-MOST_WHOLE = 64 << 20
+MAX_WHOLE = 64 << 20
 """Maximum bytes of an object that is read into memory (certificate, list, ledger)."""
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -95,7 +95,7 @@ class ObjectStore:
                 result = self._obstore.get(self._client, path)
             except FileNotFoundError:
                 return None
-            if result.meta["size"] > MOST_WHOLE:
+            if result.meta["size"] > MAX_WHOLE:
                 raise MirrorError(f"{self._shown(path)} is too large")
             return bytes(result.bytes())
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
-LEAST_MB = 48
+MIN_MB = 48
 """Minimum megabytes: enough for a report on a month of a large city."""
 THREADS = min(2, os.cpu_count() or 1)
 """Threads that read, sort and sum up a day; each has its own buffers."""
@@ -41,7 +41,7 @@ def affordable() -> str:
         return MEMORY
     most = min(1024, max(256, free // 3_000_000))
     allowed = min(memory_left() / 2_000_000, most)
-    return f"{int(max(LEAST_MB, allowed))}MB"
+    return f"{int(max(MIN_MB, allowed))}MB"
 
 
 def connect(
@@ -182,7 +182,7 @@ def load(
 def _storable(values: Iterable[object]) -> list[object]:
     """Return *values* with None in place of integers that no column can hold."""
     return [
-        None if type(value) is int and not -BIGGEST <= value < BIGGEST else value
+        None if type(value) is int and not -MAX_INT <= value < MAX_INT else value
         for value in values
     ]
 
@@ -206,7 +206,7 @@ def descriptor(fd: int) -> str:
 
 IN_PLACE = "USE_TMP_FILE false"
 """The option of COPY that writes to the target itself, not to a temporary file."""
-BATCH, BIGGEST = 20_000, 1 << 63
+BATCH, MAX_INT = 20_000, 1 << 63
 LISTS = {
     "BIGINT": "BIGINT",
     "INTEGER": "BIGINT",

@@ -36,12 +36,12 @@ TOTAL = (
     "SELECT sum(rows > 0), sum(rows),"
     " sum(source <> 'fetch' AND substr(file, 16, 10) < ?) FROM main.blocks"
 )
-LONGEST_HEADER = 65_536
+MAX_HEADER = 65_536
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
 DELIMITERS = ",;\t"
 """Delimiters that spreadsheets write: the first one in a header is used."""
-MOST_STATIONS = 512 << 20
+MAX_STATIONS_BYTES = 512 << 20
 """Maximum bytes of a list of stations, which grows by some kilobytes a year."""
 
 
@@ -183,7 +183,7 @@ def _segment(
     """Yield the file *path*, or its committed part in *target*; raises OSError."""
     crc, spans = blocks[0].header_crc, [block.span for block in blocks]
     with os.fdopen(open_file(path), "rb") as source:
-        header = source.readline(LONGEST_HEADER)
+        header = source.readline(MAX_HEADER)
         info = os.fstat(source.fileno())
         is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
         is_all = sum(s.end - s.start for s in spans) + len(header) == info.st_size
@@ -220,7 +220,7 @@ def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
     or the file was edited.
     """
     try:
-        text = read_file(folder / INFORMATION, MOST_STATIONS)
+        text = read_file(folder / INFORMATION, MAX_STATIONS_BYTES)
     except FileNotFoundError:
         return
     lines = text[: text.rfind(b"\n") + 1].decode("utf-8-sig", "replace").split("\n")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
 
-LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
+MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22
 """Minimum and maximum columns of the progress bar, and columns of texts beside it."""
 
 
@@ -202,7 +202,7 @@ def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
     fillings: list[Filling] = []
     label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
     try:
-        width = max(LEAST_BAR, min(MOST_BAR, columns() - len(label) - BAR_TEXTS))
+        width = max(MIN_BAR, min(MAX_BAR, columns() - len(label) - BAR_TEXTS))
         with click.progressbar(
             work, label=label, width=width, file=sys.stderr, hidden=quiet
         ) as bar:

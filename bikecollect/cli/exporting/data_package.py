@@ -12,7 +12,7 @@ from bikecollect.storage.files.regular_file import read_file
 
 NAME = "datapackage.json"
 OURS = "bikecollect-export"
-MOST = 16 << 20
+MAX_BYTES = 16 << 20
 """Maximum bytes of a description, more than thousands of files need."""
 
 
@@ -36,7 +36,7 @@ def describe(path: Path, resource: Mapping[str, Any]) -> Path:
 def _resources(place: Path) -> list[dict[str, Any]] | None:
     """Return the resources listed in *place*: [] for a new file, None for another's."""
     try:
-        document = json.loads(read_file(place, MOST))
+        document = json.loads(read_file(place, MAX_BYTES))
         resources = [dict(resource) for resource in document["resources"]]
         return resources if document["name"] == OURS else None
     except FileNotFoundError:

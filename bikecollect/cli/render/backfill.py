@@ -17,7 +17,7 @@ STALE = {
     STALE_HERE: "stale only here (see --prefer-fresh)",
     STALE_THERE: "stale only there",
 }
-MOST_TIMES = 6
+MAX_TIMES = 6
 """Maximum stale slots that are listed; JSON has all."""
 UNTRIED = frozenset({"there", "left", *STALE})
 """The results for payloads that were not tried."""
@@ -100,8 +100,8 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
     for what, text in STALE.items():
         slots = sorted(filling.slot for filling in fillings if filling.what == what)
         if slots:
-            times = [local_minute(slot, zone) for slot in slots[:MOST_TIMES]]
-            more = f" and {len(slots) - MOST_TIMES} more" if slots[MOST_TIMES:] else ""
+            times = [local_minute(slot, zone) for slot in slots[:MAX_TIMES]]
+            more = f" and {len(slots) - MAX_TIMES} more" if slots[MAX_TIMES:] else ""
             listed = f"{_slots(len(slots))} {text}: {', '.join(times)}{more}"
             yield from wrapped(listed, "  ", "    ")
 

@@ -22,7 +22,7 @@ LEFT, TOP = 40, 24
 MONTH_ROOM = 3
 """Weeks that the name of a month occupies above the calendar."""
 MONTH_WIDTH = 40
-MOST_GAPS = 500
+MAX_GAPS = 500
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def templates(*packages: str) -> "Environment":
     pages.globals |= {
         "legend": LEGEND,
         "weekdays": WEEKDAYS,
-        "most_gaps": MOST_GAPS,
+        "most_gaps": MAX_GAPS,
     }
     return pages
 
@@ -132,5 +132,5 @@ def _local(moment: int, zone: tzinfo) -> str:
 
 def _longest(gaps: Sequence[Any]) -> Sequence[Any]:
     """Return the longest of *gaps*, sorted by time."""
-    shown = sorted(gaps, key=lambda gap: -gap.slots)[:MOST_GAPS]
+    shown = sorted(gaps, key=lambda gap: -gap.slots)[:MAX_GAPS]
     return sorted(shown, key=lambda gap: gap.start)

@@ -18,7 +18,7 @@ from bikecollect.core.text import count_of, local_minute, size, visible, visible
 BAR = 10
 STAGE_BAR = 44
 OUTCOME = 24
-LEAST_OUTCOME = 12
+MIN_OUTCOME = 12
 FIXED = 46
 """Characters of a line of the table without outcome and system, and one more."""
 LOG_LINES = 40
@@ -47,7 +47,7 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     width = OUTCOME
     if many:
         longest_name = max(len(run.system_id) for run in runs)
-        width = min(OUTCOME, max(LEAST_OUTCOME, WIDTH - FIXED - longest_name))
+        width = min(OUTCOME, max(MIN_OUTCOME, WIDTH - FIXED - longest_name))
     head = f"{'slot':<16}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}  {'run':<8}"
     lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
     for run in runs:

@@ -5,10 +5,10 @@ from unicodedata import east_asian_width
 
 from bikecollect.core.text import visible
 
-WIDEST = 40
+MAX_WIDTH = 40
 GAP = 2
 """Blanks between two columns."""
-LEAST = 8
+MIN_WIDTH = 8
 """Minimum characters of a shortened cell."""
 
 
@@ -53,7 +53,7 @@ def fitted(
         return table(names, rows)
     narrower = list(map(list, rows))
     for n, name in enumerate(names):
-        least = max(LEAST, width(name))
+        least = max(MIN_WIDTH, width(name))
         if name in shorten and excess > 0 and widths[n] > least:
             size = max(least, widths[n] - excess)
             excess -= widths[n] - size
@@ -111,7 +111,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 
 def _text(value: object) -> str:
-    return _shortened(_complete(value), WIDEST)
+    return _shortened(_complete(value), MAX_WIDTH)
 
 
 def _complete(value: object) -> str:

@@ -9,7 +9,7 @@ from bikecollect.feeds.imported import station_rows, vehicle_rows
 
 BATCH = 30
 """Slots filled while the lock is held; then a waiting fetch can take it."""
-MOST_WAITING = 100_000
+MAX_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
 
 
@@ -22,7 +22,7 @@ def batches(
     for block in blocks:
         waiting.append(block)
         rows += len(block.statuses)
-        if len(waiting) == BATCH or rows >= MOST_WAITING:
+        if len(waiting) == BATCH or rows >= MAX_WAITING:
             yield waiting
             waiting, rows = [], 0
     if waiting:

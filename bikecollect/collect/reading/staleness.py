@@ -37,8 +37,9 @@ BEATS, FEW = 2, 20
 """BEATS slots in a row in which at least FEW stations report prove a heartbeat."""
 PROVEN = 6 * HOUR
 """Seconds without interruption that prove a heartbeat of fewer stations."""
-LEARNED, SILENCES, LEAST = 2 * DAY, 8, 2 * OLD
-"""After LEARNED seconds, silence of SILENCES times the longest, or LEAST, is stale."""
+LEARNED, SILENCES, MIN_SILENCE = 2 * DAY, 8, 2 * OLD
+"""After LEARNED seconds, silence of SILENCES times the longest, at
+least MIN_SILENCE, is stale."""
 CLOSED = 0.5
 """Share of closed stations from which silence is no evidence."""
 RISING, FALLING = 300.0, 30.0
@@ -113,7 +114,7 @@ class Calibration:
         if many or (self.beats and self.slot - self.regular >= PROVEN):
             return OLD + self.age
         if not self.beats and self.slot - self.began >= LEARNED:
-            return max(LEAST, SILENCES * self.silence)
+            return max(MIN_SILENCE, SILENCES * self.silence)
         return None
 
     def after(self, reports: Reports, slot: Slot, interval: int) -> Self:

@@ -13,7 +13,7 @@ from bikecollect.storage.csv_store import Store
 
 SAMPLE = 500
 """Maximum slots on which the agreement with another archive is measured."""
-LEAST = 0.5
+MIN_SHARE = 0.5
 """Minimum agreement; with less, it is another city or another time zone."""
 FEW_COMMON = 0.1
 """Minimum share of the other archive's stations that are known here."""
@@ -27,8 +27,8 @@ _A_DAY = [days * DAY + near for days in (-1, 1) for near in (-APART, 0, APART)]
 SHIFTS = tuple(sorted([*_NEAR, *_A_DAY]))
 """The shifts in seconds that are tried: quarters of an hour up to 14 hours (some zones
 have offsets such as 5:45), and about a day."""
-BETTER, MOST_LEFT = 0.03, 0.5
-"""A shift is proven if its agreement is BETTER by this much, and at most MOST_LEFT of
+BETTER, MAX_LEFT = 0.03, 0.5
+"""A shift is proven if its agreement is BETTER by this much, and at most MAX_LEFT of
 the differences are left."""
 EXACT, CLEAR = 0.98, 0.05
 """Without common slots, a shift is proven by an agreement of EXACT that exceeds that of
@@ -69,7 +69,7 @@ class Agreement:
     def check(self, label: str) -> None:
         """Raise SettingsError if the archive *label* is not of the same system."""
         if self.stations and self.common < self.stations * FEW_COMMON:
-            if self.unpadded >= self.stations * LEAST:
+            if self.unpadded >= self.stations * MIN_SHARE:
                 raise SettingsError(
                     f"{label} has {self.stations} stations, of which {self.unpadded} "
                     "are known here with leading zeros: write its ids as text (0001, "
@@ -88,7 +88,7 @@ class Agreement:
                 "most likely they are in another time zone (see --time-zone); "
                 "nothing was filled (use --force to fill anyway)"
             )
-        if self.share is not None and self.share < LEAST:
+        if self.share is not None and self.share < MIN_SHARE:
             raise SettingsError(
                 f"{label} agrees with ours in {self.share:.0%} of {self.values} values "
                 "only: most likely another city or another time zone; nothing was "
@@ -202,8 +202,8 @@ class Comparison:
 
 def _is_far_better(share: float, own: float) -> bool:
     """Return whether the agreement *share* with a shift disproves that without one."""
-    halves = 1 - share <= (1 - own) * MOST_LEFT
-    return share >= LEAST and share - own >= BETTER and halves
+    halves = 1 - share <= (1 - own) * MAX_LEFT
+    return share >= MIN_SHARE and share - own >= BETTER and halves
 
 
 def _equal(ours: Values, theirs: Values, both: Collection[str]) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from bikecollect.archive.parts import is_day
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import ForeignBlock, Status
 from bikecollect.collect.sources.foreign_rows import RowReader
-from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
+from bikecollect.collect.sources.plausible import MAX_STATIONS, Plausible
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.feeds.reading.values import MAX_ID, MAX_TEXT
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MEMORY = "96MB"
-MOST_CERTIFICATE = 1 << 18
-MOST_BYTES = 1 << 30
+MAX_CERTIFICATE = 1 << 18
+MAX_BYTES = 1 << 30
 """Maximum bytes of a day's file; that of a large city has two million."""
-MOST_ROWS = 20_000_000
-MOST_SLOTS = 100_000
+MAX_ROWS = 20_000_000
+MAX_SLOTS = 100_000
 BATCH = 20_000
 Facts = Mapping[int, tuple[Any, Any, Any]]
 """Flags, stamp and number of rows by slot, unchecked."""
@@ -111,13 +111,13 @@ def archived(
 
 def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:
     """Return the content of the certificate *name* of *day*; raises `READ_ERRORS`."""
-    content = json.loads(read_below(folder.parent, name, MOST_CERTIFICATE))
+    content = json.loads(read_below(folder.parent, name, MAX_CERTIFICATE))
     if content["date"] != day or content["system_id"] != folder.name:
         owner = f"{content['system_id']}, {content['date']}"
         raise ValueError(f"its certificate belongs to {owner}")
     part = content["parts"][layout.rows]
     rows, size = int(content["rows"]), int(part["bytes"])
-    if not (0 <= rows <= MOST_ROWS and 0 < size <= MOST_BYTES):
+    if not (0 <= rows <= MAX_ROWS and 0 < size <= MAX_BYTES):
         raise ValueError(f"its certificate lists {rows} rows in {size} bytes")
     zone = ZoneInfo(str(content["timezone"])[:99])
     slots = content["parts"].get(layout.slots)
@@ -157,7 +157,7 @@ def _facts(
     folder: Path, certified: _Certified, scratch_folder: Path, layout: DatasetLayout
 ) -> Facts:
     """Return what is known of the slots of a day, nothing if it cannot be read."""
-    if certified.slots is None or not 0 < certified.slots[0] <= MOST_BYTES:
+    if certified.slots is None or not 0 < certified.slots[0] <= MAX_BYTES:
         return {}
     place = _place(folder, layout.slots, certified.day)
     copy = scratch_folder / "slots.parquet"
@@ -172,7 +172,7 @@ def _facts(
                     " TRY_CAST(last_updated AS BIGINT),"
                     " CASE WHEN state = 'missing' THEN NULL"
                     " ELSE TRY_CAST(rows AS BIGINT) END"
-                    f" FROM {duckdb_engine.parquet(copy)} LIMIT {MOST_SLOTS}"
+                    f" FROM {duckdb_engine.parquet(copy)} LIMIT {MAX_SLOTS}"
                 ).fetchall()
     except READ_ERRORS as error:
         log.warning("%s of %s has no flags: %s", certified.day, folder, error)
@@ -244,7 +244,7 @@ def _block(
     judge: Plausible,
     rows: RowReader[Status],
 ) -> Iterator[ForeignBlock[Status]]:
-    if len(cells) > MOST_STATIONS or not judge.is_time(slot):
+    if len(cells) > MAX_STATIONS or not judge.is_time(slot):
         judge.bad += len(cells)
         return
     names = rows.layout.columns

@@ -17,12 +17,12 @@ from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION
 
-MOST_BYTES = 4 << 30
+MAX_BYTES = 4 << 30
 """Maximum bytes of a ledger; a hundred years of runs take less."""
-LONGEST_VALUE = 1 << 20
+MAX_VALUE = 1 << 20
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the limit."""
-MOST_STEPS = 2_000_000_000
+MAX_STEPS = 2_000_000_000
 """Maximum steps of all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
 BLOCKS = (
@@ -98,7 +98,7 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
 def _copy(folder: Path, name: str, target: Path) -> None:
     fd = open_below(folder, name)
     with os.fdopen(fd, "rb") as source, target.open("wb") as out:
-        if (size := os.fstat(fd).st_size) > MOST_BYTES:
+        if (size := os.fstat(fd).st_size) > MAX_BYTES:
             raise OSError(f"{name} is too large for a ledger: {size} bytes")
         left = size
         while left and (data := source.read(min(left, 1 << 20))):
@@ -108,7 +108,7 @@ def _copy(folder: Path, name: str, target: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path)
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     db.set_progress_handler(_StepLimit(), STEPS)
     for setting in (
@@ -126,7 +126,7 @@ class _StepLimit:
     """Counts the steps of a connection, and interrupts it at the limit."""
 
     def __init__(self) -> None:
-        self._left = MOST_STEPS // STEPS
+        self._left = MAX_STEPS // STEPS
 
     def __call__(self) -> bool:
         self._left -= 1

@@ -13,15 +13,15 @@ from bikecollect.archive import day_csv
 from bikecollect.archive.parts import is_day
 from bikecollect.collect.sources import ForeignBlock, Status
 from bikecollect.collect.sources.foreign_rows import REPORTED, RowReader
-from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
+from bikecollect.collect.sources.plausible import MAX_STATIONS, Plausible
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.files.regular_file import list_below, open_below
 
-LONGEST_LINE = 1 << 17
-MOST_BLOCK = 64 << 20
+MAX_LINE = 1 << 17
+MAX_BLOCK = 64 << 20
 """Maximum bytes of a block; one of the largest feeds has a tenth of it."""
 
 
@@ -113,7 +113,7 @@ class Segments(Generic[Status]):
                 status = self._rows.read(self._judge, row)
                 if status is not None:
                     statuses.append(status)
-                if len(statuses) > MOST_STATIONS:
+                if len(statuses) > MAX_STATIONS:
                     return None
         except (ValueError, csv.Error):
             return None
@@ -151,8 +151,8 @@ def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
     slot: Slot | None = None
     first = b""
     with os.fdopen(opened.fd, "rb") as lines:
-        at = len(lines.readline(LONGEST_LINE))
-        while line := lines.readline(LONGEST_LINE):
+        at = len(lines.readline(MAX_LINE))
+        while line := lines.readline(MAX_LINE):
             if not line.endswith(b"\n") or at > opened.size:
                 return groups[:-1]
             cell = line.partition(b",")[0]
@@ -172,7 +172,7 @@ def _opened(folder: Path, file: str) -> _Segment:
     """Open *file* in *folder*; raises OSError, StorageError if not a daily file."""
     fd = open_below(folder, file)
     try:
-        header, newline, _ = os.pread(fd, LONGEST_LINE, 0).partition(b"\n")
+        header, newline, _ = os.pread(fd, MAX_LINE, 0).partition(b"\n")
         columns = day_csv.columns_of(header) if newline else ()
         size = os.fstat(fd).st_size
     except BaseException:
@@ -195,7 +195,7 @@ def _span(values: Sequence[Any], dataset: str) -> Span | None:
     if not all(isinstance(number, int) for number in (start, end, crc)):
         return None
     return (
-        Span(file, start, end, crc) if 0 < start <= end <= start + MOST_BLOCK else None
+        Span(file, start, end, crc) if 0 < start <= end <= start + MAX_BLOCK else None
     )
 
 

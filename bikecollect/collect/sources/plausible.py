@@ -11,7 +11,7 @@ from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP, Stamps
 
-MOST_STATIONS = 100_000
+MAX_STATIONS = 100_000
 """Maximum stations of a snapshot; the largest feeds have a quarter of that."""
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 Row = Sequence[str | None]
 PARQUET = (".parquet", ".pq")
-LONGEST_LINE = 1 << 17
-LONGEST_VALUE = 1_100
-MOST_COLUMNS = 2_000
+MAX_LINE = 1 << 17
+MAX_VALUE = 1_100
+MAX_COLUMNS = 2_000
 RATIO = 250
 """Largest compression ratio of a table; tables of stations have 10 to 40."""
 SMALL = 64 << 20
@@ -114,7 +114,7 @@ class _CsvFile:
         lines = chain(first, self.lines)
         self._reader = csv.reader(lines, delimiter=self.delimiter)
         self.header = self.cells() or []
-        if len(self.header) > MOST_COLUMNS:
+        if len(self.header) > MAX_COLUMNS:
             raise StorageError(
                 f"{path} has {len(self.header)} columns: not a table of stations"
             )
@@ -124,7 +124,7 @@ class _CsvFile:
 
         Raises StorageError.
         """
-        self.lines.left = LONGEST_LINE
+        self.lines.left = MAX_LINE
         try:
             return next(self._reader, None)
         except csv.Error:
@@ -182,7 +182,7 @@ class _TextLines:
     def __init__(self, source: Lines) -> None:
         self._source = source
         self._encoding = "utf-8-sig"
-        self.left = LONGEST_LINE
+        self.left = MAX_LINE
         self.lost = 0
 
     def __iter__(self) -> Self:
@@ -190,8 +190,8 @@ class _TextLines:
 
     def __next__(self) -> str:
         """Return the next valid line; raises csv.Error for a row that is too long."""
-        while line := self._source.readline(LONGEST_LINE):
-            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+        while line := self._source.readline(MAX_LINE):
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
                 self._skip()
                 continue
             self.left -= len(line)
@@ -209,7 +209,7 @@ class _TextLines:
     def _skip(self) -> None:
         """Skip the rest of a line that is too long."""
         self.lost += 1
-        while line := self._source.readline(LONGEST_LINE):
+        while line := self._source.readline(MAX_LINE):
             if line.endswith(b"\n"):
                 return
 
@@ -232,7 +232,7 @@ class ParquetTable:
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """See `Table`."""
         cells = (
-            f"substr(CAST({duckdb_engine.name(name)} AS VARCHAR), 1, {LONGEST_VALUE})"
+            f"substr(CAST({duckdb_engine.name(name)} AS VARCHAR), 1, {MAX_VALUE})"
             for name in columns
         )
         return self._query(f"SELECT {', '.join(cells)} FROM {self._source}")

@@ -17,7 +17,7 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import MILLISECONDS, Stamps
 
-MOST_BAD = 0.2
+MAX_BAD = 0.2
 KNOWN_TIMES = 10_000
 SHOWN = 200
 AHEAD, BEHIND = 120.0, HOUR
@@ -26,7 +26,7 @@ ANY_OFFSET = timedelta(hours=1)
 STEADY, LONG = HOUR / 2, 2 * HOUR
 """If times are in another zone, the age of the newest report changes by less than
 STEADY seconds over LONG seconds of polls; if the source has stopped, it grows."""
-MOST_POLLS = 2_000
+MAX_POLLS = 2_000
 """Maximum polls by which the zone of the times is determined."""
 DAYS, STATIONS = 3, 200
 """Days and stations by which an archive of changes only is recognised."""
@@ -121,7 +121,7 @@ class Surveyor:
             before = moment
             self._note_reports(str(row[0]), map(reports, row[3:]))
             self._note_station(moment, str(restored_id(row[1])))
-        if bad > count * MOST_BAD:
+        if bad > count * MAX_BAD:
             raise SettingsError(
                 f"{bad} of {count} rows of {self.place} cannot be read, the "
                 f"first: {first_bad}; check the layout, see --map"
@@ -144,7 +144,7 @@ class Surveyor:
 
     def _note_reports(self, text: str, reports: Iterable[float | None]) -> None:
         """Note the newest of *reports* beside the time *text* of a poll."""
-        if text not in self._newest and len(self._newest) >= MOST_POLLS:
+        if text not in self._newest and len(self._newest) >= MAX_POLLS:
             return
         newest = max((stamp for stamp in reports if stamp is not None), default=0.0)
         self._newest[text] = max(self._newest.get(text, 0.0), newest)

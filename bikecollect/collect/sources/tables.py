@@ -31,7 +31,7 @@ from bikecollect.storage.files.scratch import scratch
 log = logging.getLogger(__name__)
 WHOLE = 0.9
 """Share of a slot's stations that a complete poll must have."""
-MOST_IN_A_SLOT = 300_000
+MAX_IN_A_SLOT = 300_000
 """Maximum rows of one slot; more cannot be polls of one system."""
 Poll = dict[str, tuple[float, StationStatus]]
 Timed = tuple[float, Row]
@@ -181,9 +181,9 @@ class TableSource:
         for slot, slot_rows in groupby(rows, key=self._slot):
             polls, is_partial = Polls(apart=layout.apart), change_only
             for count, (moment, row) in enumerate(slot_rows):
-                if count >= MOST_IN_A_SLOT:
+                if count >= MAX_IN_A_SLOT:
                     raise SettingsError(
-                        f"{self.paths[0]} has more than {MOST_IN_A_SLOT} rows within "
+                        f"{self.paths[0]} has more than {MAX_IN_A_SLOT} rows within "
                         f"{self.grid.interval} s; check the time column, see --map"
                     )
                 status = self._status(cells_of(row, numbers), stamps)

@@ -10,7 +10,7 @@ from bikecollect.feeds.reading.json_payload import at, decode
 DOCUMENT = "system_information"
 NOTE = "gbfs.publisher"
 """The note in which the publisher is remembered."""
-LONGEST = 300
+MAX_TEXT = 300
 LICENSES = {
     "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0",
     "creativecommons.org/licenses/by/3.0": "CC-BY-3.0",
@@ -83,7 +83,7 @@ def _text(value: Any, language: str) -> str:
     if isinstance(value, list):
         same = [item for item in value if at(item, "language") == language]
         value = next((at(item, "text") for item in [*same, *value]), None)
-    return message(value.strip())[:LONGEST] if isinstance(value, str) else ""
+    return message(value.strip())[:MAX_TEXT] if isinstance(value, str) else ""
 
 
 def _is_web_address(text: str) -> bool:

@@ -20,7 +20,7 @@ SENTINELS = frozenset({999, 9_999, 99_999, 999_999, 32_767, 65_535})
 """Values that publishers write for "no limit" and for "unknown"."""
 NOTHING = frozenset({"-", "--", "?", "n/a", "na", "nan", "nil", "none", "null"})
 """Texts that publishers write for "no value", in any case."""
-LEAST_SENTINEL = min(SENTINELS)
+MIN_SENTINEL = min(SENTINELS)
 
 
 def text(value: Any) -> str | None:
@@ -126,7 +126,7 @@ class Counts:
         return [
             value
             # Most values are absent or small numbers, which need no call.
-            if value is None or (type(value) is int and 0 <= value < LEAST_SENTINEL)
+            if value is None or (type(value) is int and 0 <= value < MIN_SENTINEL)
             else self(name, value)
             for value in values
         ]

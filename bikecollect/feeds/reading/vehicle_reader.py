@@ -34,7 +34,7 @@ DECIMALS, FUEL_DECIMALS = 6, 4
 """Decimals that are stored: of degrees (a tenth of a metre), of a share of fuel."""
 FARTHEST = 10_000_000
 """Largest plausible range in metres."""
-MOST_REPORTED = 0.05
+REPORTED_SHARE = 0.05
 """Share of affected vehicles from which a finding is reported."""
 KINDS = {
     "num_bicycles_available": "bicycle",
@@ -207,7 +207,7 @@ class _Reader:
                 f"{self.example[column]}: it is left empty there"
             )
             for column, count in self.bad.items()
-            if count >= total * MOST_REPORTED
+            if count >= total * REPORTED_SHARE
         }
         if self.kinds and self.unknown_types:
             names = ", ".join(sorted(self.unknown_types)[:5])

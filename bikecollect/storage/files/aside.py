@@ -8,9 +8,9 @@ from pathlib import Path
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, stamp
 
-MOST_ASIDE = 5
+MAX_ASIDE = 5
 """Maximum damaged ledgers that are kept: a disk that damages them must not fill up."""
-MOST_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
 """Maximum bytes of these ledgers together; the newest one is always kept."""
 
 
@@ -42,10 +42,10 @@ def _remove_oldest(path: Path) -> int:
         files.setdefault(
             file.name.partition("-wal")[0].partition("-shm")[0], []
         ).append(file)
-    room, removed = MOST_BYTES, 0
+    room, removed = MAX_BYTES, 0
     for place, name in enumerate(sorted(files, key=_order, reverse=True)):
         room -= sum(map(_size, files[name]))
-        if place and (place >= MOST_ASIDE or room < 0):
+        if place and (place >= MAX_ASIDE or room < 0):
             removed += 1
             for file in files[name]:
                 with suppress(OSError):

@@ -18,7 +18,7 @@ DAMAGED = (
 )
 """CROSS JOIN makes SQLite start with the damaged files, of which there are few."""
 ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
-MOST_NAMED = 3
+MAX_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
 SUMMARIES = frozenset({"coverage", "profile"})
 """Datasets that `compact` rebuilds from the rows of the archive."""
@@ -69,7 +69,7 @@ def _missing_ledger(system: SystemFolder) -> Iterator[str]:
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
-    for file, blocks in rows[:MOST_NAMED]:
+    for file, blocks in rows[:MAX_NAMED]:
         if (system.path / file).exists():
             what = "is damaged: another program changed it"
             remedy = "run: bikecollect verify --repair"
@@ -80,7 +80,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
                 f"accept the loss: bikecollect forget {system.system_id} {file}"
             )
         yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
-    if more := rows[MOST_NAMED:]:
+    if more := rows[MAX_NAMED:]:
         yield f"{len(more)} more files are damaged; run: bikecollect verify --repair"
 
 

@@ -27,7 +27,7 @@ ENCODINGS = (
 )
 SEPARATORS = ",;\t"
 FLAGS = {"TRUE": "true", "FALSE": "false", "WAHR": "true", "FALSCH": "false"}
-LONGEST_HEADER = 65_536
+MAX_HEADER = 65_536
 
 
 def sum_of(text: bytes) -> Sum:
@@ -53,7 +53,7 @@ class RespelledFile:
         self._order: list[str] = []
         self._separator = ","
         with suppress(csv.Error, UnicodeError), self._open() as lines:
-            first = lines.readline(LONGEST_HEADER)
+            first = lines.readline(MAX_HEADER)
             self._separator = next((mark for mark in SEPARATORS if mark in first), ",")
             self._names = next(self._cells([first]), [])
             self._order = _order(self._names, crc)
@@ -64,7 +64,7 @@ class RespelledFile:
         if not self._order:
             return
         with suppress(csv.Error, UnicodeError), self._open() as lines:
-            lines.readline(LONGEST_HEADER)
+            lines.readline(MAX_HEADER)
             slot = self._names.index("slot")
             rows = (row for row in self._cells(lines) if len(row) == len(self._names))
             for _, members in groupby(rows, key=lambda row: row[slot]):

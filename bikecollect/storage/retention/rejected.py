@@ -16,11 +16,11 @@ from bikecollect.core.text import size
 REASON = ".reason.txt"
 FEW = "(of such payloads the newest 32 MiB are kept)\n"
 """Ends the reason of a payload of a kind of which few are kept."""
-LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
+LARGE, MAX_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
 """Bytes of a very large payload, and for all payloads of which few are kept."""
-MOST_PAYLOADS, PAYLOAD_BYTES = 20_000, 1024**3
+MAX_PAYLOADS, PAYLOAD_BYTES = 20_000, 1024**3
 """Maximum rejected payloads (70 days of five-minute slots), and their bytes."""
-MOST_OTHERS, OTHER_BYTES = 200, 256 * 1024 * 1024
+MAX_OTHERS, OTHER_BYTES = 200, 256 * 1024 * 1024
 """Maximum other files (torn ends, changed daily files), and their bytes."""
 
 
@@ -33,17 +33,17 @@ class _RejectedFile(NamedTuple):
 
 
 def thin_out(folder: Path, names: Iterable[str], reason: Callable[[str], str]) -> None:
-    """Remove the oldest payloads of which few are kept, beyond `MOST_FEW` bytes.
+    """Remove the oldest payloads of which few are kept, beyond `MAX_FEW` bytes.
 
     *names* are the payloads in *folder*, newest first; *reason* returns the reason of
     one.
     """
-    room = MOST_FEW
+    room = MAX_FEW
     for name in names:
         with suppress(OSError):
             count = (folder / name).lstat().st_size
             if count > LARGE or reason(name).endswith(FEW):
-                if room < count and room < MOST_FEW:  # the newest one is kept
+                if room < count and room < MAX_FEW:  # the newest one is kept
                     _remove(folder, name)
                 room -= count
 
@@ -67,16 +67,16 @@ def bound(folder: Path, needed_since: float) -> str:
                         _RejectedFile(stat.st_mtime, entry.name, stat.st_size)
                     )
     removed = [
-        *_beyond(payloads, MOST_PAYLOADS, PAYLOAD_BYTES, needed_since),
-        *_beyond(others, MOST_OTHERS, OTHER_BYTES, needed_since),
+        *_beyond(payloads, MAX_PAYLOADS, PAYLOAD_BYTES, needed_since),
+        *_beyond(others, MAX_OTHERS, OTHER_BYTES, needed_since),
     ]
     removed = [file for file in removed if _remove(folder, file.name)]
     if not removed:
         return ""
     total = size(sum(file.bytes for file in removed))
     return (
-        f"{folder} is over its limits ({MOST_PAYLOADS:,} payloads, "
-        f"{size(PAYLOAD_BYTES)}; {MOST_OTHERS} other files, {size(OTHER_BYTES)}): "
+        f"{folder} is over its limits ({MAX_PAYLOADS:,} payloads, "
+        f"{size(PAYLOAD_BYTES)}; {MAX_OTHERS} other files, {size(OTHER_BYTES)}): "
         f"the {len(removed)} oldest files were removed, {total}, the newest of them "
         f"{max(removed).name}"
     )

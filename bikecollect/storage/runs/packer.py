@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 31
 """Maximum days that are packed while the lock is held."""
-MOST_FREE = 8 * 1024 * 1024
+MAX_FREE = 8 * 1024 * 1024
 """Unused bytes from which the ledger is rewritten."""
 FIRST_RUN = "SELECT min(slot) FROM runs WHERE slot >= ? AND slot < ?"
 NEWEST_RUN = f"SELECT max(slot) FROM runs WHERE slot BETWEEN {EARLIEST} AND {LATEST}"
@@ -52,7 +52,7 @@ class RunPacker:
             self.ledger.all(f"PRAGMA {name}")[0][0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        if free * size < MOST_FREE or free * 4 < pages:
+        if free * size < MAX_FREE or free * 4 < pages:
             return
         try:
             with self.ledger.translated():

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import MOST_TRIES, OUTCOMES, Notice, Result, Run
+from bikecollect.core.run import MAX_TRIES, OUTCOMES, Notice, Result, Run
 from bikecollect.core.text import ends
 
 
 def to_row(run: Run) -> tuple[object, ...]:
     """Return *run* as a row of the table."""
-    attempts = ends(run.attempts, MOST_TRIES)
+    attempts = ends(run.attempts, MAX_TRIES)
     values = (
         run.run_id,
         run.slot,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DAYS = 28
 """Number of days before the film from which usual counts are computed."""
-LEAST_DAYS = 2
+MIN_DAYS = 2
 """Minimum days with an hour of the week; with fewer its usual count is unknown."""
 HOURS = 24
 MEANS = """
@@ -37,7 +37,7 @@ class Usual:
 
     *slot_hours* has the hour of the week of each slot of the film. *vehicles* are means
     rounded to whole bikes, *days* the number of days in each; both are packed, station
-    by station, and are `UNSEEN` with fewer than `LEAST_DAYS` days.
+    by station, and are `UNSEEN` with fewer than `MIN_DAYS` days.
     """
 
     hours: list[int] = field(default_factory=list)
@@ -68,7 +68,7 @@ def usual_of(
         "hours": hours,
         "since": until - timedelta(days=DAYS),
         "until": until,
-        "least": LEAST_DAYS,
+        "least": MIN_DAYS,
     }
     with translated(f"cannot read the days before {until}"):
         means = db.execute(MEANS, values).fetchnumpy()
