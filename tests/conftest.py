@@ -8,13 +8,14 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.doctest import DoctestModule
 from hosts import Host, listening
 from s3server import Proxy, S3Server, faulty
 from world import World
@@ -130,6 +131,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     text = collection_path.read_text(encoding="utf-8")
     is_test = collection_path.name.startswith("test_")
     return True if is_test and OUTSIDE.search(text) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[
+    None, list[pytest.Collector], list[pytest.Collector]
+]:
+    """Look for doctests in the program only: four workers collect all the files."""
+    collectors = yield
+    return [item for item in collectors if not isinstance(item, DoctestModule)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
