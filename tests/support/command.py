@@ -40,7 +40,9 @@ def forked(
     stdout: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a fork of a process that has imported it."""
-    ended = forking.server().fork("", arguments, env, stdout).communicate(answers)
+    ended = (
+        forking.server().fork("", arguments, env, stdout=stdout).communicate(answers)
+    )
     return subprocess.CompletedProcess(["bikecollect", *arguments], *ended)
 
 

@@ -2,8 +2,9 @@
 
 Run as a program by `forking`: ``python fork_server.py SOCKET``, where SOCKET is the
 number of an inherited descriptor. A message on it is the length of a JSON object (four
-bytes), the object (``program``, ``arguments``, ``env``, ``cwd``), and four descriptors:
-stdin, stdout, stderr, and one for the command's process id and then its wait status.
+bytes), the object (``program``, ``arguments``, ``env``, ``cwd``, ``imports``), and four
+descriptors: stdin, stdout, stderr, and one for the command's process id and then its
+wait status.
 
 What runs is ``python PROGRAM`` (``python -m bikecollect`` without one) but for the
 start of Python and the imports: a process and a session of its own, with its own
@@ -73,7 +74,9 @@ def serve(connection: socket.socket) -> dict[str, Any]:
         message = receive(connection)
         if message is None:
             return {}
-        text, descriptors = message
+        request, descriptors = message
+        for name in request["imports"]:
+            importlib.import_module(name)
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -81,7 +84,6 @@ def serve(connection: socket.socket) -> dict[str, Any]:
             connection.close()
             for descriptor in (ended, wakeup, *statuses.values()):
                 os.close(descriptor)
-            request: dict[str, Any] = json.loads(text)
             become(request, descriptors)
             return request
         for descriptor in descriptors[:3]:
@@ -90,15 +92,15 @@ def serve(connection: socket.socket) -> dict[str, Any]:
         report(descriptors[3], pid)
 
 
-def receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
-    """Return the next message and its descriptors, or None at the end."""
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the next request and its descriptors, or None at the end."""
     head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 4)
     if not head:
         return None
     text = b""
     while len(text) < LENGTH.unpack(head)[0]:
         text += connection.recv(LENGTH.unpack(head)[0] - len(text))
-    return text, descriptors
+    return json.loads(text), descriptors
 
 
 def report_ended(statuses: dict[int, int]) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -70,19 +70,23 @@ class ForkServer:
         program: str,
         arguments: list[str],
         env: Mapping[str, str],
+        *,
         stdout: int | None = None,
         terminal: int | None = None,
+        imports: Sequence[str] = (),
     ) -> Fork:
         """Fork for *program* with *arguments*, in the current folder.
 
         What it prints goes to the descriptor *stdout*, by default to the `Fork`. A
-        *terminal* is its stdin, stdout and stderr.
+        *terminal* is its stdin, stdout and stderr. The server imports the modules
+        *imports* first, and keeps them for later forks.
         """
         request = {
             "program": program,
             "arguments": arguments,
             "env": dict(env),
             "cwd": str(Path.cwd()),
+            "imports": [*imports],
         }
         text = json.dumps(request).encode("ascii")
         stdin, printed, stderr, status = (os.pipe() for _ in range(4))

@@ -1,16 +1,18 @@
 """The mail server of a test: a process with TLS and a login, and its mailbox."""
 
+import os
+import signal
 import smtpd
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 
+import forking
 import trustme
 
 from bikecollect.alerts.mail.smtp import Server
@@ -25,6 +27,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
+def _certificates() -> tuple[trustme.CA, trustme.LeafCert]:
+    """Return an authority, and its certificate for the servers of this process."""
+    authority = trustme.CA()
+    return authority, authority.issue_cert("localhost")
+
+
 @dataclass
 class MailServer:
     """A mail server at *port* that can be started, stopped and started again."""
@@ -37,9 +46,8 @@ class MailServer:
     def new(cls, folder: Path) -> "MailServer":
         """Return one with its certificates and mailbox in *folder*."""
         (folder / "mailbox").mkdir(parents=True)
-        authority = trustme.CA()
+        authority, leaf = _certificates()
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        leaf = authority.issue_cert("localhost")
         leaf.private_key_pem.write_to_path(str(folder / "key.pem"))
         leaf.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
         password = folder / "password"
@@ -51,19 +59,22 @@ class MailServer:
     def up(self, *words: str) -> Iterator[None]:
         """Serve within the block, with the options *words* (see smtpd)."""
         files = [self.folder / name for name in ("mailbox", "cert.pem", "key.pem")]
-        process = subprocess.Popen(
-            [sys.executable, smtpd.__file__, str(self.port), *map(str, files), *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == b"ready\n"
-            yield
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as printed, os.fdopen(writer, "wb") as stdout:
+            process = forking.server().fork(
+                smtpd.__file__,
+                [str(self.port), *map(str, files), *words],
+                os.environ,
+                stdout=stdout.fileno(),
+                imports=("aiosmtpd.smtp",),
+            )
+            stdout.close()
+            try:
+                assert printed.readline() == b"ready\n"
+                yield
+            finally:
+                os.kill(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def server(self, **more: object) -> Server:
         """Return how to reach it."""
