@@ -49,7 +49,7 @@ def world(folder: Path) -> World:
 def run(config: Path, line: str, stdout: int) -> "subprocess.CompletedProcess[str]":
     """Run the command *line* with its results going to *stdout*."""
     arguments = ["--config", str(config), *shlex.split(line)]
-    return forked(arguments, "", os.environ, stdout)
+    return forked(arguments, "", os.environ, stdout=stdout)
 
 
 @pytest.mark.parametrize("line", RESULTS)

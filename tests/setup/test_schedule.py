@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import covered_spool
 import pytest
-from command import bikecollect
+from command import bikecollect, forked
 from cron_daemon import first_lines
 
 from bikecollect.setup.scheduler.service_user import MODE, obstacles
@@ -53,7 +54,8 @@ def covered(spool: Path, *command: object) -> "subprocess.CompletedProcess[str]"
 
 def scheduled(spool: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run ``bikecollect`` *arguments* with *spool* in place of /var/spool/cron."""
-    return covered(spool, sys.executable, "-m", "bikecollect", *arguments)
+    words = [str(spool), *map(str, arguments)]
+    return forked(words, "", os.environ, program=covered_spool.__file__)
 
 
 def installed(spool: Path) -> bytes:

@@ -37,11 +37,15 @@ def forked(
     arguments: list[str],
     answers: str,
     env: Mapping[str, str],
+    *,
     stdout: int | None = None,
+    program: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command in a fork of a process that has imported it."""
+    """Run the command, or *program*, in a fork of a process that has imported it."""
     ended = (
-        forking.server().fork("", arguments, env, stdout=stdout).communicate(answers)
+        forking.server()
+        .fork(program, arguments, env, stdout=stdout)
+        .communicate(answers)
     )
     return subprocess.CompletedProcess(["bikecollect", *arguments], *ended)
 
