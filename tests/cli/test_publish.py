@@ -38,25 +38,31 @@ PUBLISHER = (
 @pytest.fixture
 @copied
 def world(folder: Path) -> World:
-    """Return a world of two closed days with a gap, and odd names of stations."""
+    """Return a world of two closed days with a gap, odd names, and its dataset."""
     world = World(folder / "city")
     for bikes in (1, 2, 0):
         world.fetch({"0002": bikes, "=HYPER,1": 7}, after=300)
     world.clock.now += DAY
     world.fetch({"0002": 4}, names={"0002": '"新"\n站, @'})
     world.fetch({"0002": 5}, after=900)
+    settings = folder / "bikecollect.toml"
+    settings.write_text(
+        f'data_dir = "{folder}"\n[systems.city]\nfeed = "youbike"\n'
+        f'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n{PUBLISHER}',
+        encoding="utf-8",
+    )
+    publish(settings, "--author", "Lovelace, Ada", "-o", folder / "dataset")
+    settings.unlink()
     return world
 
 
 @pytest.fixture
 def dataset(world: World, folder: Path, config: Path) -> Path:
-    """Return the dataset of *world*."""
+    """Return the dataset of *world*, whose settings get their publisher."""
     assert world.folder.exists()
     config.write_text(config.read_text("utf-8") + PUBLISHER, encoding="utf-8")
     config.chmod(0o600)
-    target = folder / "dataset"
-    publish(config, "--author", "Lovelace, Ada", "-o", target)
-    return target
+    return folder / "dataset"
 
 
 def publish(config: Path, *arguments: object) -> str:

@@ -1,27 +1,41 @@
 """``bikecollect rename``, and moving, copying and restoring a system's data."""
 
 import json
+import os
 import shutil
-import signal
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from command import bikecollect, forked
+from templates import copied
 from world import World
 
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage.lock import Lock
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """Return a world whose folder is marked as ours."""
+@copied
+def copy_world(tmp_path: Path) -> World:
+    """Return a world with an archived day and an open one, marked as ours."""
     world = World(tmp_path / "bikes" / "city")
     (world.folder / ".bikecollect").touch()
+    for number in range(4):
+        world.fetch({"a": number, "b": 2}, after=300)
+    run(settings(tmp_path), "compact", "--csv-days", "0")
+    world.fetch({"a": 5, "b": 2}, after=300)
     return world
+
+
+def settings(folder: Path) -> Path:
+    """Write the settings of the world in *folder*, and return their file."""
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{folder}/bikes"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    return path
 
 
 def run(config: Path, *arguments: str) -> str:
@@ -32,24 +46,36 @@ def run(config: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a copy of the world."""
+    return copy_world(tmp_path)
+
+
+@pytest.fixture
 def history(world: World, config: Path) -> Path:
-    """Return the settings of a system with an archived day and an open one."""
-    for number in range(4):
-        world.fetch({"a": number, "b": 2}, after=300)
-    run(config, "compact", "--csv-days", "0")
-    world.fetch({"a": 5, "b": 2}, after=300)
+    """Return the settings of the world."""
+    assert world.folder.exists()
     return config
 
 
-def test_all_of_a_system_gets_the_new_name(history: Path, world: World) -> None:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the rows of the world."""
+    folder = tmp_path_factory.mktemp("exported")
+    copy_world(folder)
+    return run(settings(folder), "export")
+
+
+def test_all_of_a_system_gets_the_new_name(
+    history: Path, world: World, exported: str
+) -> None:
     """No row changes, and everything agrees."""
-    before = run(history, "export")
     text = run(history, "rename", "city", "tiny.town")
     data = world.folder.parent
 
     assert not (data / "city").exists()
     assert str(data / "tiny.town") in text
-    assert run(history, "export") == before
+    assert run(history, "export") == exported
     assert "all agree" in run(history, "verify", "--deep")
     assert list(loader.load(str(history)).systems) == ["tiny.town"]
     assert not list(data.glob("archive/*/system_id=city"))
@@ -128,14 +154,8 @@ def test_a_busy_system_is_not_renamed(
     assert world.folder.is_dir()
 
 
-@pytest.mark.parametrize("number", range(1, 9))
-def test_an_interrupted_rename_is_completed(
-    history: Path, world: World, number: int
-) -> None:
-    """Killed before each move; the same call continues."""
-    before = run(history, "export")
-    code = f"""
-import os, sys
+KILLED = """
+import os, signal
 from pathlib import Path
 rename, replace, count = Path.rename, Path.replace, 0
 def killed(move):
@@ -143,32 +163,43 @@ def killed(move):
         global count
         count += 1
         if count == {number}:
-            os.kill(os.getpid(), {int(signal.SIGKILL)})
+            os.kill(os.getpid(), signal.SIGKILL)
         return move(self, target)
     return moved
 Path.rename, Path.replace = killed(rename), killed(replace)
 from bikecollect.__main__ import main
-sys.argv = ["bikecollect", "--config", {str(history)!r}, "rename", "city", "town"]
 main()
 """
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+"""``bikecollect``, killed before the move with a number."""
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_an_interrupted_rename_is_completed(
+    history: Path, exported: str, number: int
+) -> None:
+    """Killed before each move; the same call continues."""
+    script = history.with_name("killed.py")
+    script.write_text(KILLED.format(number=number), encoding="utf-8")
+    words = ["--config", str(history), "rename", "city", "town"]
+    forked(words, "", os.environ, program=str(script))
     process = bikecollect("--config", history, "rename", "city", "town")
 
     assert process.returncode == 0 or "unknown system" in process.stderr
     assert list(loader.load(str(history)).systems) == ["town"]
-    assert run(history, "export") == before
+    assert run(history, "export") == exported
     assert "all agree" in run(history, "verify")
 
 
-def test_moved_data_are_complete(history: Path, world: World, tmp_path: Path) -> None:
+def test_moved_data_are_complete(
+    history: Path, world: World, exported: str, tmp_path: Path
+) -> None:
     """Only `data_dir` in the settings changes."""
-    before = run(history, "export")
     place = tmp_path / "other disk"
     shutil.move(world.folder.parent, place)
     old = str(world.folder.parent)
     history.write_text(history.read_text().replace(old, str(place)))
 
-    assert run(history, "export") == before
+    assert run(history, "export") == exported
     assert "all agree" in run(history, "verify", "--deep")
 
 
