@@ -259,6 +259,10 @@ def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
         ({"capcity": "size"}, 'unknown column "capcity" in systems.city.fields, did'),
         ({"capacity": ""}, "systems.city.fields.capacity is empty"),
         ({"capacity": 3}, "systems.city.fields"),
+        (
+            {"stamp_format": f"%{'1' * 5_000}d"},
+            "systems.city.fields.stamp_format is too long: 5002 characters, more than",
+        ),
     ],
 )
 def test_a_wrong_table_of_fields_is_a_settings_error(

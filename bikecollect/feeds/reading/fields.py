@@ -13,6 +13,8 @@ COLUMNS = tuple(
 )
 """The columns of both files that a feed can fill."""
 KEYS = frozenset({*COLUMNS, "last_updated", STAMP_FORMAT})
+MAX_FORM = 100
+"""Characters of a stamp's format; strftime may take a kilobyte for each of them."""
 
 
 def validate(fields: Mapping[str, str], place: str) -> None:
@@ -30,6 +32,9 @@ def validate(fields: Mapping[str, str], place: str) -> None:
 
 def check_form(form: str, key: str) -> None:
     """Raise SettingsError if strptime cannot read what strftime writes with *form*."""
+    if len(form) > MAX_FORM:
+        text = f"{len(form)} characters, more than {MAX_FORM}"
+        raise SettingsError(f"{key} is too long: {text}")
     sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
     try:
         datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the value is not used
