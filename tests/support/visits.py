@@ -19,9 +19,30 @@ SMALL_PAGE = "/_stcore/health"
 """A page of the app's own server that has nothing to draw."""
 PROBES = (SMALL_PAGE, "/_stcore/host-config")
 """Where Streamlit's own page asks for its server, below the page's name too."""
+FLAGS = (
+    "--no-sandbox",
+    "--disable-quic",
+    # A page lives for seconds: optimizing its scripts takes longer than it saves.
+    "--js-flags=--single-threaded,--no-opt,--no-maglev",
+)
+REVISIT = """path => new Promise((done, fail) => {
+  const app = document.querySelector('[data-testid=stApp]');
+  let begun = false;
+  const look = () => {
+    const idle = app.dataset.testScriptState === 'notRunning';
+    begun ||= !idle;
+    if (begun && idle) done();
+  };
+  new MutationObserver(look).observe(app, { attributes: true });
+  setTimeout(() => fail(new Error(`not drawn: ${path}`)), 120000);
+  history.pushState(null, '', path);
+  dispatchEvent(new PopStateEvent('popstate'));
+})"""
+"""Goes to another address of an open app, as by the browser's Back."""
 AXE = Path(__file__).parents[1] / "app/axe.min.js"
-VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations']}))
-  .violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
+VIOLATIONS = """async () =>
+  (await axe.run(document, {resultTypes: ['violations'], preload: false})).violations
+  .map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
 
 
 @contextmanager
@@ -31,9 +52,7 @@ def browsing() -> Iterator[Any]:
 
     expect.set_options(timeout=TIMEOUT)  # by default five seconds
     with sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
-        )
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
 
