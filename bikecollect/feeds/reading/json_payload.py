@@ -68,9 +68,15 @@ class _Heavy(Exception):  # noqa: N818 - a signal, not an error
 
 @lru_cache(maxsize=2)
 def _cached(body: bytes) -> Any:
-    if len(body) * WORST > LIGHT and (weight := weigh(body)) > LIGHT:
+    if len(body) * WORST > LIGHT and (weight := _weight(body)) > LIGHT:
         raise _Heavy(weight)
     return _parse(body)
+
+
+@lru_cache(maxsize=1)
+def _weight(body: bytes) -> int:
+    """Return the weight of *body*, which is computed once: it takes 4 ms a megabyte."""
+    return weigh(body)
 
 
 def nested(text: str) -> Any:
