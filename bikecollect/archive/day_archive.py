@@ -333,12 +333,12 @@ class Archive:
         make_folder(aside)
         memory = VEHICLE_MEMORY if self.layout is VEHICLE_LAYOUT else MEMORY
         threads = duckdb_engine.THREADS
-        db = duckdb_engine.connect(aside / "spill", memory=memory, threads=threads)
+        spill = aside / "spill"
         try:
-            yield db
+            with duckdb_engine.session(spill, memory=memory, threads=threads) as db:
+                yield db
         finally:
-            db.close()
-            shutil.rmtree(aside / "spill", ignore_errors=True)
+            shutil.rmtree(spill, ignore_errors=True)
 
     @contextmanager
     def _failing(self, what: str) -> Iterator[None]:

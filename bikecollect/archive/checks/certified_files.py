@@ -6,7 +6,7 @@ named here.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -97,7 +97,7 @@ class LocalArchive:
 
     def defect(self, path: str, size: int, rows: int | None) -> str:
         """See `ListedArchive`."""
-        with scratch() as aside, closing(duckdb_engine.connect(aside)) as db:
+        with scratch() as aside, duckdb_engine.session(aside / "spill") as db:
             return defect(db, ArchivePart(Path(path), size), rows)
 
 

@@ -1,9 +1,11 @@
 """DuckDB on a small machine: limited memory, no network, translated errors."""
 
+import atexit
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,8 @@ ADDRESS_SPACE_MB = 850
 
 With less it aborts the process (127), or fails at any later allocation.
 """
+SESSION = "session"
+"""The name of the database of a session."""
 UNREADABLE = "cannot be read:"
 """Part of the error that a view raises when a lost day is queried."""
 
@@ -45,11 +49,16 @@ def affordable() -> str:
 
 
 def connect(
-    temporary: Path, *, memory: str = MEMORY, threads: int = 1
+    temporary: Path,
+    *,
+    memory: str = MEMORY,
+    threads: int = 1,
+    caches_files: bool = True,
 ) -> "DuckDBPyConnection":
     """Return a connection to an in-memory database that spills into *temporary*.
 
-    Raises NotInstalled if DuckDB is missing, StorageError if it cannot be started.
+    With *caches_files* a file may be read from memory the next time. Raises
+    NotInstalled if DuckDB is missing, StorageError if it cannot be started.
     """
     _raise_if_cramped()
     try:
@@ -62,14 +71,113 @@ def connect(
         return duckdb.connect(
             config={
                 "threads": threads,
+                "async_threads": 1,  # for files in the network; the default is eight
                 "memory_limit": memory,
                 "temp_directory": str(temporary),
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
                 "allow_community_extensions": False,
-                "parquet_metadata_cache": True,
+                "parquet_metadata_cache": caches_files,
+                "enable_external_file_cache": caches_files,
             }
         )
+
+
+@contextmanager
+def session(
+    temporary: Path, *, memory: str = MEMORY, threads: int = 1
+) -> Iterator["DuckDBPyConnection"]:
+    """Yield a connection to an empty database in memory, see `connect`.
+
+    The sessions of a process share one engine: to start it takes longer than to read
+    or write a small day. A session that begins during another one gets an engine to
+    itself. It must not be confined, nor run SQL of a user: settings outlast it.
+    """
+    if not _shared.lock.acquire(blocking=False):
+        with closing(connect(temporary, memory=memory, threads=threads)) as db:
+            yield db
+        return
+    try:
+        with _shared.session(temporary, memory, threads) as db:
+            yield db
+    finally:
+        _shared.lock.release()
+
+
+class _SharedEngine:
+    """The engine of a process, for one session at a time: that which holds *lock*.
+
+    It is closed after a session that failed, after one that spilled to disk (then
+    DuckDB cannot spill into another folder), before a fork (its threads would not exist
+    in the child) and at the end of the process. It does not keep files in memory,
+    because they may be damaged or replaced before the next session.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._db: DuckDBPyConnection | None = None
+        self._is_registered = self._is_forking = False
+
+    @contextmanager
+    def session(
+        self, temporary: Path, memory: str, threads: int
+    ) -> Iterator["DuckDBPyConnection"]:
+        """Yield a connection to an empty database of the engine."""
+        db = self._started(temporary, memory, threads)
+        try:
+            with closing(db.cursor()) as cursor:
+                cursor.execute(f"ATTACH ':memory:' AS {SESSION}; USE {SESSION}")
+                yield cursor
+            db.execute(f"DETACH {SESSION}")
+        except BaseException:
+            self._close()
+            raise
+        if temporary.exists():
+            self._close()
+
+    def _started(
+        self, temporary: Path, memory: str, threads: int
+    ) -> "DuckDBPyConnection":
+        if self._db is None:
+            self._db = connect(
+                temporary, memory=memory, threads=threads, caches_files=False
+            )
+            self._register()
+        else:
+            self._db.execute(
+                f"SET temp_directory = {text(str(temporary))};"
+                f" SET memory_limit = {text(memory)}; SET threads = {threads}"
+            )
+        return self._db
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _register(self) -> None:
+        """Close the engine, unless it is in use, before a fork and at the end."""
+        if self._is_registered:
+            return
+        self._is_registered = True
+        atexit.register(self._close)
+        os.register_at_fork(
+            before=self._close_before_fork,
+            after_in_parent=self._release_after_fork,
+            after_in_child=self._release_after_fork,
+        )
+
+    def _close_before_fork(self) -> None:
+        self._is_forking = self.lock.acquire(blocking=False)
+        if self._is_forking:
+            self._close()
+
+    def _release_after_fork(self) -> None:
+        if self._is_forking:
+            self.lock.release()
+
+
+_shared = _SharedEngine()
 
 
 def _raise_if_cramped() -> None:
