@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect, on_terminal
 from templates import copied
-from world import World
+from world import World, noon_of_last_month
 
 from bikecollect.cli import log_setup
 
@@ -27,10 +27,10 @@ COMMANDS = (
 @pytest.fixture
 @copied
 def world(folder: Path) -> World:
-    """Return a system with two slots of a day long past."""
+    """Return a system with two slots of a day of last month."""
     world = World(folder / "city")
     (world.folder / ".bikecollect").touch()
-    world.clock.now -= 86_400 * 900
+    world.clock.now = noon_of_last_month()
     world.fetch({"a": 1})
     world.fetch({"a": 2}, after=300)
     return world

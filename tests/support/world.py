@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,6 +38,13 @@ from bikecollect.storage.run_notes import RunNotes
 TAIPEI = ZoneInfo("Asia/Taipei")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp()
 MINUTES = 60.0
+
+
+def noon_of_last_month() -> float:
+    """Return noon of the day 30 days ago, by the clock of this machine."""
+    now = datetime.now(TAIPEI)
+    noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
+    return (noon - timedelta(days=30)).timestamp()
 
 
 def status(station_id: str, bikes: int | None = 1) -> StationStatus:
