@@ -35,8 +35,21 @@ SETTINGS = {
     # So does improving it.
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.optimizer.maxIterations": "5",
+    "spark.sql.subexpressionElimination.enabled": "false",
+    # By default each sort and each join allocates and clears 64 MB.
+    "spark.buffer.pageSize": "1m",
+    "spark.shuffle.compress": "false",
+    "spark.broadcast.compress": "false",
+    # Nobody sees the descriptions of plans, nor the progress.
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "1000",
+    "spark.ui.liveUpdate.period": "1h",
+    # No session has classes that another one must not see.
+    "spark.sql.artifact.isolation.enabled": "false",
     "spark.driver.memory": "2g",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    # Most of the time is spent in code that is not compiled yet.
+    " -XX:CompileThresholdScaling=0.3"
     # With room for objects, classes and compiled code, less is cleaned up.
     " -Xms1g -Xmn500m -XX:MetaspaceSize=400m"
     " -XX:ReservedCodeCacheSize=200m -XX:-UseCodeCacheFlushing"
@@ -69,13 +82,17 @@ from bikecollect.reports.engines import spark
 from bikecollect.reports.engines.scripts import ArchivePlace
 from bikecollect.storage.lock import exclusive_lock
 data = Path(sys.argv[2])
-with spark.connected(ArchivePlace(f"{data}/archive", ["city"]), {"slots"}, "local[1]"):
+place = ArchivePlace(f"{data}/archive", ["city"])
+with spark.connected(place, {"slots"}, "local[1]") as engine:
+    _, [(_, partitions)] = engine.query("SET spark.sql.shuffle.partitions")
+    answers.append([0, partitions, ""])
     with exclusive_lock(data / "city/station_status") as is_free:
         answers.append([is_free, "", ""])
 with exclusive_lock(data / "city/station_status") as is_free:
     answers.append([is_free, "", ""])
 """
-"""Whether `compact` may remove files while Spark reads, and afterwards."""
+"""The partitions of a shuffle; if `compact` may remove files then, and afterwards."""
+HELD = ("partitions", "held", "released")
 READ_PLAINLY = """
 from pyspark.sql import SparkSession
 session = SparkSession.builder.getOrCreate()
@@ -155,7 +172,7 @@ def answers(
         env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{SUBMIT} pyspark-shell"},
     )
     assert process.returncode == 0, process.stderr
-    names = [*commands, *plain, *(["held", "released"] if HOLD in program else [])]
+    names = [*commands, *plain, *(HELD if HOLD in program else [])]
     return dict(zip(names, map(tuple, json.loads(process.stdout)), strict=True))
 
 
@@ -316,6 +333,12 @@ def test_summaries_of_an_earlier_version_are_named(of_spark: Answers) -> None:
 def test_compaction_removes_no_files_while_spark_reads(of_spark: Answers) -> None:
     """Spark holds the lock that DuckDB holds."""
     assert (of_spark["held"][0], of_spark["released"][0]) == (False, True)
+
+
+@needs_java
+def test_the_configured_number_of_partitions_is_kept(of_spark: Answers) -> None:
+    """`--conf` in PYSPARK_SUBMIT_ARGS has precedence over what fits the cores."""
+    assert of_spark["partitions"][1] == SETTINGS["spark.sql.shuffle.partitions"] == "1"
 
 
 @needs_java

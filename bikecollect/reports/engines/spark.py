@@ -57,6 +57,7 @@ LOCAL_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
 }
 """Settings of a Spark that runs on this machine and accepts no connections."""
+PARTITIONS = "spark.sql.shuffle.partitions"
 MASTERS = ("local", "spark://", "yarn", "k8s://")
 """How a master begins; Spark's error for another one is that Java does not start."""
 NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
@@ -187,7 +188,7 @@ def _started(master: str) -> "SparkSession":
         )
     settings = SETTINGS
     if master.startswith("local"):
-        settings = SETTINGS | LOCAL_SETTINGS | _partitions(master) | _memory()
+        settings = SETTINGS | LOCAL_SETTINGS | _memory()
         # Else the first python3 of the PATH, which may be of another version.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("bikecollect").master(master)
@@ -196,14 +197,19 @@ def _started(master: str) -> "SparkSession":
     with _translated(f"Spark cannot be started at {master}"), _stdout_is_stderr():
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("ERROR")
+        if master.startswith("local"):
+            _limit_partitions(session, master)
     return session
 
 
-def _partitions(master: str) -> dict[str, str]:
-    """Return how many parts a shuffle has: by default 200, most of them empty."""
+def _limit_partitions(session: "SparkSession", master: str) -> None:
+    """Set the number of partitions of a shuffle, unless the user has configured it.
+
+    Spark's default is 200, most of them empty.
+    """
     cores = CORES.match(master)
-    count = int(cores["cores"]) if cores else os.cpu_count() or 1
-    return {"spark.sql.shuffle.partitions": str(max(1, 2 * count))}
+    count = str(2 * int(cores["cores"] if cores else os.cpu_count() or 1))
+    session.conf.set(PARTITIONS, session.conf.get(PARTITIONS, count) or count)
 
 
 @contextmanager
