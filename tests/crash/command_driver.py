@@ -75,8 +75,10 @@ class Publisher:
         """Close nothing."""
 
 
-def set_clock(moment: float) -> None:
-    """Let both clocks of this process begin at *moment*."""
+def set_clock(
+    moment: float, patch: Callable[[object, str, object], None] = setattr
+) -> None:
+    """Let both clocks of this process begin at *moment*, by the function *patch*."""
     begun, monotonic = time.monotonic(), time.monotonic
 
     def now() -> float:
@@ -85,13 +87,9 @@ def set_clock(moment: float) -> None:
     def uptime() -> float:
         return now() - NOON + 1_000_000
 
-    time.time = now
-    collect = collection.collect
-    setattr(
-        collection,
-        "collect",
-        partial(collect, clock=now, uptime=uptime, awake=uptime),
-    )
+    collect = partial(collection.collect, clock=now, uptime=uptime, awake=uptime)
+    patch(time, "time", now)
+    patch(collection, "collect", collect)
 
 
 def client_of(

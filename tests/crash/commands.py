@@ -7,11 +7,9 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,9 @@ import command_driver
 import duckdb
 import forking
 from command_driver import stations
-from harness import WORKERS, inject
+from driver import INTERVAL
+from harness import inject
+from same_process import run_here
 from world import NOON
 
 DRIVER = command_driver.__file__
@@ -41,9 +41,6 @@ feed = "gbfs"
 url = "http://h/gbfs"
 timezone = "Asia/Taipei"
 """
-
-
-_forking = threading.Lock()
 
 
 @dataclass
@@ -73,6 +70,30 @@ class Site:
         shutil.copytree(self.root, root)
         return Site(root, self.systems, self.more, dict(self.slots))
 
+    def run(
+        self, *command: object, slot: int = LATER, number: int = 0, pack: bool = False
+    ) -> tuple[int, str]:
+        """Run *command* at *slot* in this process; return its exit code and output."""
+        return run_here(
+            self._arguments(command),
+            moment=NOON + slot * INTERVAL + 2,
+            number=number,
+            env=self._env,
+            pack=pack,
+        )
+
+    @property
+    def _env(self) -> dict[str, str]:
+        """The variables that a command gets besides those of this process."""
+        return {
+            "HOME": str(self.root / "home"),
+            "XDG_STATE_HOME": str(self.root / "home/state"),
+            "TMPDIR": str(self.root / "tmp"),
+        }
+
+    def _arguments(self, command: Iterable[object]) -> list[str]:
+        return ["--config", str(self.root / "bikecollect.toml"), *map(str, command)]
+
     def start(
         self,
         *command: object,
@@ -83,7 +104,7 @@ class Site:
         pack: bool = False,
         options: Sequence[str] = (),
     ) -> forking.Fork:
-        """Start *command* at *slot*; if *traced*, it waits for a line on stdin.
+        """Start *command* in a process; if *traced*, it waits for a line on stdin.
 
         More *options* are those of the driver.
         """
@@ -92,38 +113,28 @@ class Site:
         arguments += ["--pack"] if pack else []
         arguments += options
         arguments += ["--traced", f"{self.root}.ready"] if traced else []
-        arguments += ["--", "--config", str(self.root / "bikecollect.toml")]
-        arguments += map(str, command)
-        env = {
-            **os.environ,
-            "HOME": str(self.root / "home"),
-            "XDG_STATE_HOME": str(self.root / "home/state"),
-            "TMPDIR": str(self.root / "tmp"),
-        }
-        with _forking:
-            return forking.server().fork(DRIVER, arguments, env)
+        arguments += ["--", *self._arguments(command)]
+        return forking.server().fork(DRIVER, arguments, {**os.environ, **self._env})
 
-    def run(
+    def trace(
         self,
         *command: object,
-        inject: Sequence[str] = (),
+        inject: Sequence[str],
         follow: Sequence[str] = ("-f",),
         **how: Any,
     ) -> tuple[int, str]:
-        """Run *command*, traced to *inject*; return its exit code and its output.
+        """Run *command* in a process, traced to *inject*; return the same as `run`.
 
         With an empty *follow* only its main thread is traced.
         """
-        if not inject:
-            return end(self.start(*command, **how))
         ready = Path(f"{self.root}.ready")
         os.mkfifo(ready)
         process = self.start(*command, traced=True, **how)
         ready.read_bytes()
         ready.unlink()
-        trace = ["strace", *follow, "-y", "-o", f"{self.root}.trace", *inject]
+        strace = ["strace", *follow, "-y", "-o", f"{self.root}.trace", *inject]
         with subprocess.Popen(
-            [*trace, "-p", str(process.pid)], stderr=subprocess.PIPE
+            [*strace, "-p", str(process.pid)], stderr=subprocess.PIPE
         ) as tracer:
             assert tracer.stderr is not None
             first = tracer.stderr.readline()
@@ -132,10 +143,10 @@ class Site:
             tracer.stderr.read()
         return ended
 
-    def fetch(self, number: int, slot: int, **how: Any) -> tuple[int, str]:
-        """Run `fetch` as run *number* in *slot*."""
+    def fetch(self, number: int, slot: int) -> tuple[int, str]:
+        """Run `fetch` as run *number* in *slot*, in this process."""
         self.slots[slot] = number
-        return self.run("fetch", slot=slot, number=number, **how)
+        return self.run("fetch", slot=slot, number=number)
 
     def calls(self, *command: object, expected: int = 0, **at: Any) -> list[str]:
         """Return the calls of a healthy run on files of this site, as ``NAME:N``.
@@ -144,7 +155,7 @@ class Site:
         if that of another thread with the same N is elsewhere.
         """
         filters = ("-e", f"trace={CALLS}")
-        code, printed = self.run(*command, inject=filters, **at)
+        code, printed = self.trace(*command, inject=filters, **at)
         assert code == expected, printed
         text = Path(f"{self.root}.trace").read_text(encoding="utf-8", errors="replace")
         seen: Counter[tuple[str, str]] = Counter()
@@ -286,14 +297,10 @@ def attempt_each(
     template: Site, names: Iterable[str], attempt: Callable[[Site, str], list[str]]
 ) -> dict[str, list[str]]:
     """Run *attempt* on a copy of *template* for each of *names*."""
-
-    def run(name: str) -> tuple[str, list[str]]:
+    violations = {}
+    for name in names:
         root = template.root.with_name(f"{template.root.name}-{name}")
-        try:
-            return name, attempt(template.copy(root), name)
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
-            Path(f"{root}.trace").unlink(missing_ok=True)
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return {name: bad for name, bad in pool.map(run, names) if bad}
+        violations[name] = attempt(template.copy(root), name)
+        shutil.rmtree(root)
+        Path(f"{root}.trace").unlink(missing_ok=True)
+    return {name: bad for name, bad in violations.items() if bad}

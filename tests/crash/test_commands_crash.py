@@ -98,7 +98,7 @@ def test_compact_killed_or_failed_anywhere_is_completed_by_the_next(
     cases = cases_of(template, *command, most=9)
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.run(*command, inject=case), case)
+        bad = undocumented(site.trace(*command, inject=case), case)
         bad += again(site, *command) + again(site, "verify", "--deep")
         if list((site.city / "station_status").glob("*.csv")):
             bad.append("a CSV is left")
@@ -119,7 +119,7 @@ def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> No
     cases = cases_of(archived, "compact", most=12, pack=True)
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.run("compact", inject=case, pack=True), case)
+        bad = undocumented(site.trace("compact", inject=case, pack=True), case)
         bad += [] if site.run(*report) == expected else ["another account of the past"]
         code, printed = site.run("compact", pack=True)
         bad += [] if code == 0 else [f"compact ended with {code}: {printed[-300:]}"]
@@ -156,7 +156,7 @@ def test_an_export_beside_a_killed_compact_is_complete_or_absent(
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
         rows = site.root / "rows.csv"
         reader = site.start("export", "-o", rows)
-        site.run(*command, inject=case)
+        site.trace(*command, inject=case)
         code, printed = end(reader)
         bad = [] if code in {0, 74} else [f"export ended with {code}: {printed}"]
         if rows.exists() != (code == 0) or (
@@ -182,7 +182,7 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
     cases = cases_of(template, "backfill", most=12)
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.run("backfill", inject=case), case)
+        bad = undocumented(site.trace("backfill", inject=case), case)
         code, printed = site.run("query", COUNT)
         if code not in {0, 74} or (code and "1 of 3 blocks are damaged" not in printed):
             bad.append(f"query ended with {code}: {printed[-300:]}")
@@ -207,7 +207,7 @@ def test_backfill_from_another_folder_can_be_killed_anywhere(
     cases = cases_of(template, *command, most=12)
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.run(*command, inject=case), case)
+        bad = undocumented(site.trace(*command, inject=case), case)
         site.age()
         bad += again(site, *command) + again(site, "verify", "--deep")
         site.slots = dict(other.slots)
@@ -233,7 +233,7 @@ def test_a_result_of_export_is_complete_or_absent(template: Site, ending: str) -
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
         result = site.root / name
-        code, printed = site.run("export", "-o", result, inject=case)
+        code, printed = site.trace("export", "-o", result, inject=case)
         bad = undocumented((code, printed), case)
         if result.exists() and result.read_bytes() != expected:
             bad.append(f"ended with {code}, its file is not whole")
@@ -261,7 +261,8 @@ def test_files_that_fail_cost_their_own_system_only(tmp_path: Path, error: str) 
 
     def attempt(site: Site, case: str) -> list[str]:
         failing = (site.city, error, case)
-        code, printed = site.fetch(3, 2, fail=failing)
+        code, printed = end(site.start("fetch", slot=2, number=3, fail=failing))
+        site.slots[2] = 3
         bad = undocumented((code, printed), ("", ""))
         bad += site.violations("town")
         bad += collected(site, 9)
@@ -302,7 +303,7 @@ def test_an_incident_of_a_run_killed_while_alerting_is_reported(tmp_path: Path) 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
         name = site.root.name.replace(":", "-").lower()
         site = Site(site.root, more=mail.format(name), slots=site.slots)
-        code, printed = site.run("fetch", slot=2, inject=case)
+        code, printed = site.trace("fetch", slot=2, inject=case)
         # What was mailed is not printed.
         bad = undocumented((code, printed or "mailed"), case)
         site.run("fetch", slot=3)
