@@ -214,16 +214,16 @@ def pieces(
                 cause="archive",
             )
         written = text_of_times(db, zone, datasets.TIMES, source)
-        sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
-        slots = [slot for (slot,) in db.execute(sql).fetchall()]
-        ((count,),) = db.execute(f"SELECT count(*) FROM {source}").fetchall()
-    if not slots:
+        sql = f"SELECT slot, count(*) FROM {source} WHERE slot IS NOT NULL"
+        counts = dict(db.execute(f"{sql} GROUP BY ALL ORDER BY ALL").fetchall())
+    if not counts:
         return
     line = line_of(columns, written)
     if datasets.VERBATIM in names:
         line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
     sql = f"SELECT slot, {line} AS line FROM {source} WHERE slot BETWEEN ? AND ?"
-    step = max(1, ROWS_AT_ONCE * len(slots) // count)
+    slots = list(counts)
+    step = max(1, ROWS_AT_ONCE * len(slots) // sum(counts.values()))
     for begin in range(0, len(slots), step):
         by_slot: dict[int, list[str]] = {slot: [] for slot in slots[begin:][:step]}
         with translated(f"{part} cannot be read"):

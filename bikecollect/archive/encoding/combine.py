@@ -5,6 +5,7 @@ knows where it begins. So columns that were encoded in different ways, in differ
 files of the same rows, become one file: their bytes in a row, and a new footer.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,16 @@ def combine(model: Path, sources: Mapping[str, Path], target: Path) -> None:
             group[GROUP_COMPRESSED] = Field(I64, compressed)
         text = write_struct(footer)
         out.write(text + len(text).to_bytes(4, "little") + MAGIC)
+
+
+def column_sizes(path: Path) -> dict[str, int]:
+    """Return the compressed bytes of each column of *path*; raises ValueError."""
+    sizes: Counter[str] = Counter()
+    for group in _values(_footer(path), GROUPS):
+        for chunk in group[CHUNKS].value.values:
+            described = chunk[METADATA].value
+            sizes[_column(described)] += described[COMPRESSED].value
+    return dict(sizes)
 
 
 def _footer(path: Path) -> Struct:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.archive.encoding.combine import combine
+from bikecollect.archive.encoding.combine import column_sizes, combine
 from bikecollect.archive.query.duckdb_engine import name, parquet, text
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _smallest(
             continue
         trial_options = _with(options, form.dictionary, TRIAL_LEVEL)
         _copy(db, rows, columns, path, trial_options)
-        sizes[kind] = _sizes(db, path)
+        sizes[kind] = column_sizes(path)
         path.unlink()
     for column in candidates:
         usual, split = sizes[USUAL][column], sizes[SPLIT][column]
@@ -175,11 +175,3 @@ def _copy(
     values = ", ".join(f"{sql} AS {name(column)}" for column, sql in columns.items())
     sql = f"SELECT {values} FROM {parquet(rows)}"
     db.execute(f"COPY ({sql}) TO {text(str(target))} ({options})")
-
-
-def _sizes(db: "DuckDBPyConnection", path: Path) -> dict[str, int]:
-    sql = (
-        "SELECT path_in_schema, sum(total_compressed_size)"
-        f" FROM parquet_metadata({text(str(path))}) GROUP BY path_in_schema"
-    )
-    return dict(db.execute(sql).fetchall())
