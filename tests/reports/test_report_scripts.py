@@ -21,6 +21,9 @@ import json, sys
 from chdb.session import Session
 answers = {}
 session = Session()
+# Compiling an expression costs more than these few rows take.
+session.query("SET max_threads = 1, compile_expressions = 0")
+session.query("SET compile_aggregate_expressions = 0, compile_sort_description = 0")
 for name, script in json.load(sys.stdin).items():
     session.query(f"CREATE DATABASE report_{name}")
     session.query(f"USE report_{name}")
