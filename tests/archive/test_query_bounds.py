@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from command import bikecollect
 from keeping import compacted, two_past_days, viewed
+from templates import copied
 from world import World
 
 from bikecollect.archive.query import duckdb_engine
@@ -19,6 +21,9 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.files.scratch import scratch
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 duckdb = pytest.importorskip("duckdb")
 
 
@@ -26,6 +31,44 @@ duckdb = pytest.importorskip("duckdb")
 def world(folder: Path) -> World:
     """Return a world with a closed day, long past, and a day after it."""
     return two_past_days(folder)
+
+
+@pytest.fixture(scope="module")
+def open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the same world, which nothing changes."""
+    return tmp_path_factory.mktemp("open")
+
+
+@pytest.fixture(scope="module")
+def open_views(open_folder: Path) -> "Iterator[DuckDBPyConnection]":
+    """Yield a connection to the history in `open_folder`."""
+    with viewed(two_past_days(open_folder)) as db:
+        yield db
+
+
+@pytest.fixture(scope="module")
+def archived_views(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "Iterator[DuckDBPyConnection]":
+    """Yield a connection to the same history, with its days archived."""
+    with viewed(archived_days(tmp_path_factory.mktemp("archived"))) as db:
+        yield db
+
+
+@copied
+def archived_days(folder: Path) -> World:
+    """Return the same world with its days archived, without their CSV."""
+    world = two_past_days(folder)
+    archived(world)
+    return world
+
+
+@copied
+def archived_days_with_csv(folder: Path) -> World:
+    """Return the same world with its days archived, and their CSV."""
+    world = two_past_days(folder)
+    archived(world, csv_days=9)
+    return world
 
 
 @pytest.fixture
@@ -68,14 +111,17 @@ WRITES = (
 
 @pytest.mark.parametrize("sql", WRITES)
 def test_a_query_that_is_more_than_a_select_is_refused(
-    world: World, tmp_path: Path, sql: str
+    open_folder: Path,
+    open_views: "DuckDBPyConnection",
+    tmp_path: Path,
+    sql: str,
 ) -> None:
     """Statements that could change the history, other files or settings are not run."""
-    csv = next((world.folder / "station_status").iterdir())
+    csv = next((open_folder / "city/station_status").iterdir())
     sql = sql.format(csv=csv, new=tmp_path / "new")
 
-    with viewed(world) as db, pytest.raises(UsageError, match=r"(one|only) SELECT"):
-        checked(db, sql)
+    with pytest.raises(UsageError, match=r"(one|only) SELECT"):
+        checked(open_views, sql)
 
 
 @pytest.mark.parametrize("more", [(), ("-o", "a.parquet"), ("-o", "a.csv")])
@@ -116,12 +162,14 @@ def test_a_query_that_would_write_over_a_daily_file_changes_nothing(
         "read_csv('http://127.0.0.1:9/x.csv')",
     ],
 )
-def test_a_query_reads_no_other_file(world: World, secret: Path, source: str) -> None:
+def test_a_query_reads_no_other_file(
+    open_folder: Path, open_views: "DuckDBPyConnection", secret: Path, source: str
+) -> None:
     """Neither outside of the data folder nor inside: only the files of the tables."""
-    sql = f"FROM {source.format(secret, world.folder.parent)}"
+    sql = f"FROM {source.format(secret, open_folder)}"
 
-    with viewed(world) as db, pytest.raises(duckdb.Error) as failure:
-        db.execute(sql)
+    with pytest.raises(duckdb.Error) as failure:
+        open_views.execute(sql)
 
     assert "hunter2" not in str(failure.value)
 
@@ -148,13 +196,14 @@ def test_the_command_reads_no_other_file(config: Path, secret: Path) -> None:
         "FROM (PIVOT stations ON station_id IN ('0001') USING count(*)) ORDER BY ALL",
     ],
 )
-def test_reading_statements_are_answered(world: World, sql: str) -> None:
+def test_reading_statements_are_answered(
+    open_views: "DuckDBPyConnection",
+    archived_views: "DuckDBPyConnection",
+    sql: str,
+) -> None:
     """Before and after the days are archived."""
-    with viewed(world) as db:
-        before = db.execute(checked(db, sql)).fetchall()
-    archived(world)
-    with viewed(world) as db:
-        after = db.execute(checked(db, sql)).fetchall()
+    before = open_views.execute(checked(open_views, sql)).fetchall()
+    after = archived_views.execute(checked(archived_views, sql)).fetchall()
 
     assert before
     assert len(after) == len(before)
@@ -205,6 +254,11 @@ def archived(world: World, csv_days: int = 0) -> Path:
     """Archive all days; return the file of the first one's rows."""
     world.clock.now += 2 * DAY
     compacted(world, csv_days)
+    return first_part(world)
+
+
+def first_part(world: World) -> Path:
+    """Return the file of the rows of the first archived day."""
     archive = world.folder.parent / "archive/station_status/system_id=city"
     return min(archive.glob("date=*/part.parquet"))
 
@@ -215,9 +269,10 @@ def rows(world: World) -> int:
         return int(db.execute("SELECT count(*) FROM station_status").fetchall()[0][0])
 
 
-def test_foreign_entries_of_the_archive_are_not_read(world: World) -> None:
+def test_foreign_entries_of_the_archive_are_not_read(folder: Path) -> None:
     """Links to /etc, files in place of folders, FIFOs, impossible days."""
-    part = archived(world)
+    world = archived_days(folder)
+    part = first_part(world)
     above = part.parents[1]
     (above / "date=2020-01-01").symlink_to("/etc")
     (above / "date=2020-01-02").mkdir()
@@ -233,9 +288,10 @@ def test_foreign_entries_of_the_archive_are_not_read(world: World) -> None:
     assert rows(world) == 3
 
 
-def test_a_dataset_that_is_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
+def test_a_dataset_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     """Its days are reported as missing, and not read from elsewhere."""
-    part = archived(world)
+    world = archived_days(folder)
+    part = first_part(world)
     part.parents[1].rename(tmp_path / "elsewhere")
     part.parents[1].symlink_to(tmp_path / "elsewhere")
 
@@ -250,10 +306,11 @@ def _linked(part: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [Path.unlink, _linked])
 def test_a_day_is_read_from_its_csv_while_there_is_one(
-    world: World, spoil: Callable[[Path], None]
+    folder: Path, spoil: Callable[[Path], None]
 ) -> None:
     """For any damage of its archived file."""
-    spoil(archived(world, csv_days=9))
+    world = archived_days_with_csv(folder)
+    spoil(first_part(world))
 
     assert rows(world) == 3
 
