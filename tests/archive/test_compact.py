@@ -23,9 +23,8 @@ pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
 
 
-@pytest.fixture
 @copied
-def world(folder: Path) -> World:
+def collected(folder: Path) -> World:
     """Return a world with three slots at noon, and the clock at the next noon."""
     world = World(folder / "city")
     for bikes in (1, 2, 0):
@@ -33,6 +32,26 @@ def world(folder: Path) -> World:
     world.clock.now += DAY
     world.uptime += DAY
     return world
+
+
+@copied
+def archived(folder: Path) -> World:
+    """Return the same world with its day archived."""
+    world = collected(folder)
+    compacted(world)
+    return world
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with three slots at noon, and the clock at the next noon."""
+    return collected(folder)
+
+
+@pytest.fixture
+def archived_world(folder: Path) -> World:
+    """Return the same world with its day archived."""
+    return archived(folder)
 
 
 def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
@@ -46,11 +65,9 @@ def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
     assert datasets.part(world.folder.parent, "profile", "city", step.day).exists()
 
 
-def test_a_second_compaction_finds_nothing_to_do(world: World) -> None:
+def test_a_second_compaction_finds_nothing_to_do(archived_world: World) -> None:
     """An archived day is not written again."""
-    compacted(world)
-
-    assert compacted(world) == []
+    assert compacted(archived_world) == []
 
 
 def test_an_open_day_is_not_archived(world: World) -> None:
@@ -60,17 +77,16 @@ def test_an_open_day_is_not_archived(world: World) -> None:
     assert compacted(world) == []
 
 
-def test_the_csv_is_removed_when_it_is_old(world: World) -> None:
+def test_the_csv_is_removed_when_it_is_old(archived_world: World) -> None:
     """After `csv_days` only the archive has the rows, and they are the same."""
-    lines = world.lines()
-    compacted(world)
-    world.clock.now += 7 * DAY
+    lines = archived_world.lines()
+    archived_world.clock.now += 7 * DAY
 
-    step = compacted(world)[-1]
+    step = compacted(archived_world)[-1]
 
     assert step.what == "let go"
-    assert not (world.folder / CSV).exists()
-    archive = compactor(world).archive
+    assert not (archived_world.folder / CSV).exists()
+    archive = compactor(archived_world).archive
     texts = [piece.text.decode() for piece in archive.pieces("2026-11-22", TAIPEI)]
     assert sorted("".join(texts).splitlines()) == sorted(lines)
 
@@ -92,24 +108,23 @@ def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
     assert archived.summary.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_late_slot_of_a_compacted_day_is_archived(world: World) -> None:
+def test_a_late_slot_of_a_compacted_day_is_archived(archived_world: World) -> None:
     """Also without its CSV: a new segment, a new archive (fault 89)."""
-    compacted(world)
-    world.clock.now += 7 * DAY
-    compacted(world)
-    now = world.clock.now
+    archived_world.clock.now += 7 * DAY
+    compacted(archived_world)
+    now = archived_world.clock.now
 
-    world.clock.now = NOON + 1500
-    world.fetch({"0001": 5, "0009": 1})
-    world.clock.now = now
-    late = compacted(world)
+    archived_world.clock.now = NOON + 1500
+    archived_world.fetch({"0001": 5, "0009": 1})
+    archived_world.clock.now = now
+    late = compacted(archived_world)
 
     assert [step.what for step in late] == ["archived", "let go"]
     assert (late[0].rows, late[0].slots) == (11, 4)
-    archive = compactor(world).archive
+    archive = compactor(archived_world).archive
     slots = [piece.slot for piece in archive.pieces("2026-11-22", TAIPEI)]
     assert slots == [NOON + 300, NOON + 600, NOON + 900, NOON + 1500]
-    assert not (world.folder / "station_status/2026-11-22.2.csv").exists()
+    assert not (archived_world.folder / "station_status/2026-11-22.2.csv").exists()
 
 
 def test_a_day_without_any_block_is_archived_too(world: World) -> None:
@@ -141,35 +156,39 @@ def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
 
 
 def test_a_damaged_archive_keeps_the_csv(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    archived_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bit flipped after the start is detected before the CSV is removed."""
     monkeypatch.setattr(Archive, "is_replaceable", lambda *_: False)
-    compacted(world)
-    part = datasets.part(world.folder.parent, "station_status", "city", "2026-11-22")
+    part = datasets.part(
+        archived_world.folder.parent, "station_status", "city", "2026-11-22"
+    )
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 4
     part.write_bytes(data)
-    world.clock.now += 7 * DAY
+    archived_world.clock.now += 7 * DAY
 
-    step = compacted(world)[-1]
+    step = compacted(archived_world)[-1]
 
     assert step.what == "kept"
     assert "sha256" in step.why
-    assert (world.folder / CSV).exists()
+    assert (archived_world.folder / CSV).exists()
 
 
-def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
+def test_a_lost_ledger_gets_its_archived_days_back(archived_world: World) -> None:
     """The archive has the slots, and which CSVs were removed on purpose."""
-    compacted(world)
-    world.clock.now += 7 * DAY
-    compacted(world)
-    for path in world.folder.glob("ledger*"):
+    archived_world.clock.now += 7 * DAY
+    compacted(archived_world)
+    for path in archived_world.folder.glob("ledger*"):
         path.unlink()
 
-    compacted(world)
+    compacted(archived_world)
 
-    assert [block.slot - NOON for block in world.committed()] == [300, 600, 900]
+    assert [block.slot - NOON for block in archived_world.committed()] == [
+        300,
+        600,
+        900,
+    ]
 
 
 @pytest.mark.parametrize("count", range(1, 40))
@@ -285,34 +304,32 @@ def test_a_failed_day_leaves_nothing_behind(
 @pytest.mark.parametrize("harm", ["delete", "overwrite"])
 @pytest.mark.parametrize("dataset", ["station_status", "slots", "profile"])
 def test_a_lost_file_of_a_day_is_rebuilt_from_its_csv(
-    world: World, dataset: str, harm: str
+    archived_world: World, dataset: str, harm: str
 ) -> None:
     """`status` names it; a flipped bit is detected by the bytes, too."""
-    compacted(world)
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
-    part = datasets.part(world.folder.parent, dataset, "city", "2026-11-22")
+    system = SystemFolder("city", archived_world.folder, TAIPEI, 300)
+    part = datasets.part(archived_world.folder.parent, dataset, "city", "2026-11-22")
     before = part.read_bytes()
     part.write_bytes(b"x" * 99) if harm == "overwrite" else part.unlink()
-    damage = find_damage(system, History("city", world.folder))
+    damage = find_damage(system, History("city", archived_world.folder))
 
-    steps = compacted(world)
+    steps = compacted(archived_world)
 
     assert "can be recreated; run: bikecollect compact" in damage[0]
     assert [step.what for step in steps] == ["archived"]
     assert part.read_bytes()[:4] == before[:4] == b"PAR1"
-    assert findings(world) == []
-    assert find_damage(system, History("city", world.folder)) == []
+    assert findings(archived_world) == []
+    assert find_damage(system, History("city", archived_world.folder)) == []
 
 
-def test_lost_summaries_are_rebuilt_from_the_archive(world: World) -> None:
+def test_lost_summaries_are_rebuilt_from_the_archive(archived_world: World) -> None:
     """The CSV is gone; the rows are still there."""
-    compacted(world)
-    world.clock.now += 30 * DAY
-    compacted(world, csv_days=0)
-    part = datasets.part(world.folder.parent, "coverage", "city", "2026-11-22")
+    archived_world.clock.now += 30 * DAY
+    compacted(archived_world, csv_days=0)
+    part = datasets.part(archived_world.folder.parent, "coverage", "city", "2026-11-22")
     part.unlink()
 
-    compacted(world, csv_days=0)
+    compacted(archived_world, csv_days=0)
 
     assert part.exists()
-    assert [f for f in findings(world) if "2026-11-22" in f] == []
+    assert [f for f in findings(archived_world) if "2026-11-22" in f] == []

@@ -12,6 +12,7 @@ from bikecollect.archive.query import open_rows
 from bikecollect.core.slots import DAY
 
 duckdb = pytest.importorskip("duckdb")
+STATUS_ONLY = (datasets.STATUS,)
 ROWS = (
     "SELECT CAST(date AS VARCHAR), slot, station_id, num_vehicles_available,"
     " is_renting, capacity, minute_of_day, hour_of_week FROM station_status"
@@ -34,7 +35,7 @@ def world(folder: Path) -> World:
 
 def test_open_days_have_types(world: World) -> None:
     """Ids are text, flags are booleans, times are seconds, with local time."""
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         rows = db.execute(ROWS).fetchall()
 
     first = ("2026-11-22", NOON + 300, "0001", 7, True, 10, 725, 156)
@@ -61,12 +62,12 @@ def test_a_slot_is_also_a_timestamp(world: World) -> None:
 
 def test_an_archived_day_gives_the_same_rows(world: World) -> None:
     """The view does not differ between CSV and archive."""
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         before = db.execute(ROWS).fetchall()
     world.clock.now += DAY
     compacted(world)
 
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         after = db.execute(ROWS).fetchall()
 
     assert len(compactor(world).archive.days()) == 2
@@ -80,12 +81,12 @@ def test_summaries_of_open_days_are_those_of_the_archive(
     """Each summary is one SQL text, for open days and for the archive."""
     names = ", ".join(("system_id", "date", *datasets.COLUMNS[dataset]))
     sql = f"SELECT {names} FROM {dataset} ORDER BY ALL"
-    with viewed(world) as db:
+    with viewed(world, tables=[dataset]) as db:
         before = db.execute(sql).fetchall()
     world.clock.now += DAY
     compacted(world)
 
-    with viewed(world) as db:
+    with viewed(world, tables=[dataset]) as db:
         after = db.execute(sql).fetchall()
 
     assert before
@@ -139,7 +140,7 @@ def test_a_half_written_block_is_not_seen(world: World) -> None:
     with (world.folder / "station_status/2026-11-23.csv").open("a") as torn:
         torn.write("2026-11-23T12:25:00+08:00,2026-11-23T12:2")
 
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         (count,) = db.execute("SELECT count(*) FROM station_status").fetchall()
 
     assert count == (8,)
@@ -188,7 +189,7 @@ def test_stations_have_their_versions(world: World) -> None:
     """Each version has the time from which and until which it is valid."""
     world.fetch({"0002": 4}, after=300, names={"0002": "New name"})
 
-    with viewed(world) as db:
+    with viewed(world, tables=["stations"]) as db:
         rows = db.execute(
             "SELECT name, valid_to - valid_from, capacity FROM stations"
             " WHERE station_id = '0002' ORDER BY valid_from"
@@ -203,7 +204,7 @@ def test_a_torn_list_of_stations_hides_none(world: World, torn: bytes) -> None:
     path = world.folder / "station_information.csv"
     path.write_bytes(path.read_bytes() + torn)
 
-    with viewed(world) as db:
+    with viewed(world, tables=["stations"]) as db:
         (count,) = db.execute("SELECT count(*) FROM stations").fetchall()
 
     assert count == (2,)
@@ -213,7 +214,7 @@ def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
     """The run was killed before the first byte."""
     (world.folder / "station_information.csv").write_bytes(b"")
 
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         rows = db.execute(ROWS).fetchall()
 
     assert len(rows) == 8
@@ -222,16 +223,16 @@ def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
 def test_a_daily_file_is_read_once_until_it_grows(world: World, tmp_path: Path) -> None:
     """The same rows as from the CSV; the cached copy is used or replaced."""
     settled = tmp_path / "settled"
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         expected = db.execute(ROWS).fetchall()
     for _ in range(2):
-        with viewed(world, settled=settled) as db:
+        with viewed(world, settled=settled, tables=STATUS_ONLY) as db:
             assert db.execute(ROWS).fetchall() == expected
     (first, newest) = sorted(settled.rglob("*.parquet"))
     stamps = first.stat().st_mtime_ns, newest.name
 
     world.fetch({"0002": 6}, after=300)
-    with viewed(world, settled=settled) as db:
+    with viewed(world, settled=settled, tables=STATUS_ONLY) as db:
         after = db.execute(ROWS).fetchall()
 
     assert after[:-1] == expected
@@ -249,13 +250,13 @@ def test_a_folder_with_strange_letters_is_no_pattern(tmp_path: Path) -> None:
     compacted(world)
     world.fetch({"a": 1})
 
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         assert len(db.execute(ROWS).fetchall()) == 2
 
 
 def test_without_any_data_the_views_are_empty(folder: Path) -> None:
     """A new system has no rows, and no error."""
-    with viewed(World(folder / "city")) as db:
+    with viewed(World(folder / "city"), tables=STATUS_ONLY) as db:
         assert db.execute(ROWS).fetchall() == []
 
 
@@ -289,7 +290,7 @@ def test_an_unreadable_file_of_the_archive_costs_its_day_only(world: World) -> N
     (days[0] / "part.parquet").write_bytes(b"not Parquet")
     last = days[-1].name.removeprefix("date=")
 
-    with viewed(world) as db:
+    with viewed(world, tables=STATUS_ONLY) as db:
         rows = db.execute(
             f"SELECT count(*) FROM station_status WHERE date = DATE '{last}'"
         ).fetchall()

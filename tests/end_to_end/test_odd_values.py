@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from keeping import compacted, findings, verifier, viewed
@@ -11,6 +12,7 @@ from test_query_bounds import files
 from world import World
 
 from bikecollect.archive.certificates import Certificate
+from bikecollect.archive.compact import Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.core.slots import DAY
 
@@ -64,37 +66,50 @@ def rewrite(world: World, old: bytes, new: bytes) -> None:
     db.close()
 
 
-@pytest.mark.parametrize(("old", "new"), VALUES)
+class OddDay(NamedTuple):
+    """A world with an odd value: as collected *before*, and *after* it was archived.
+
+    *certificates* are those of its CSV, *steps* what the compaction did.
+    """
+
+    before: World
+    after: World
+    certificates: list[tuple[str, DaySummary]]
+    steps: list[Step]
+
+
+@pytest.fixture(scope="module", params=VALUES)
+def odd_day(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> OddDay:
+    """Return a world with one of `VALUES`; nothing changes its days."""
+    folder = tmp_path_factory.mktemp("odd")
+    before, after = two_days(folder / "before"), two_days(folder / "after")
+    for world in (before, after):
+        rewrite(world, *request.param)
+    after.clock.now += DAY
+    expected = certificates(before)
+    return OddDay(before, after, expected, compacted(after, 0))
+
+
 def test_no_command_fails_on_an_odd_value_of_a_daily_file(
-    world: World, tmp_path: Path, old: bytes, new: bytes
+    odd_day: OddDay, tmp_path: Path
 ) -> None:
     """It is empty where it is typed; before and after the day is archived."""
-    rewrite(world, old, new)
-    before = codes(world, tmp_path, FEW)
-    world.clock.now += DAY
-    compacted(world, 0)
-
-    assert before == {}
-    assert codes(world, tmp_path, FEW) == {}
-    with viewed(world) as db:
+    assert codes(odd_day.before, tmp_path, FEW) == {}
+    assert codes(odd_day.after, tmp_path, FEW) == {}
+    with viewed(odd_day.after, tables=["station_status"]) as db:
         sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
         assert db.execute(sql).fetchall() == [(12, 6)]
 
 
-@pytest.mark.parametrize(("old", "new"), VALUES)
-def test_an_odd_value_is_archived_unchanged(
-    world: World, old: bytes, new: bytes
-) -> None:
+def test_an_odd_value_is_archived_unchanged(odd_day: OddDay) -> None:
     """Byte for byte: the certificate of the CSV is that of the archive."""
-    rewrite(world, old, new)
-    before = certificates(world)
-    world.clock.now += DAY
+    world = odd_day.after
 
-    steps = compacted(world, 0)
-
-    assert {step.what for step in steps} == {"archived", "let go"}
+    assert {step.what for step in odd_day.steps} == {"archived", "let go"}
     assert not list((world.folder / "station_status").iterdir())
-    assert certificates(world) == before
+    assert certificates(world) == odd_day.certificates
     assert findings(world, deep=True) == []
 
 
