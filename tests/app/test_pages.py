@@ -4,13 +4,16 @@ import importlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_pages import scan_packages_once
+from app_pages import run_lightly
 from keeping import data_service
 from world import FakeClock, World
+
+from bikecollect.app.queries.service import DataService
 
 pytest.importorskip("duckdb")
 testing = pytest.importorskip("streamlit.testing.v1")
@@ -45,17 +48,42 @@ def world(hour: World, folder: Path) -> World:
     return World(folder / "city", clock=clock, uptime=hour.uptime, runs=hour.runs)
 
 
-@pytest.fixture
-def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
-    """Yield what runs a page with an address, and returns what is on it."""
+@contextmanager
+def serving(world: World) -> Iterator[DataService]:
+    """Yield the data service of *world*; no answer about another one is cached."""
     import streamlit  # heavy, and an extra
 
-    scan_packages_once(monkeypatch)
+    streamlit.cache_data.clear()
     service = data_service(world)
+    yield service
+    service.close()
+    streamlit.cache_data.clear()
+
+
+@pytest.fixture(scope="module")
+def hour_service(hour: World) -> Iterator[DataService]:
+    """Yield the data service of *hour*, whose connection is opened once."""
+    with serving(hour) as service:
+        yield service
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> Iterator[DataService]:
+    """Yield the data service of the test's own `world`, or that of `hour`."""
+    if "world" not in request.fixturenames:
+        yield request.getfixturevalue("hour_service")
+        return
+    with serving(request.getfixturevalue("world")) as service:
+        yield service
+
+
+@pytest.fixture
+def show(service: DataService, monkeypatch: pytest.MonkeyPatch) -> Show:
+    """Return what runs a page with an address, and returns what is on it."""
+    run_lightly(monkeypatch)
     for name in MODULES:
         module = importlib.import_module(f"bikecollect.app.{name}")
         monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
-    streamlit.cache_data.clear()
 
     def shown(page: str, **address: str) -> Any:
         app = testing.AppTest.from_function(_page, args=(page,), default_timeout=60)
@@ -65,8 +93,7 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
         assert [error.value for error in app.exception] == []
         return app
 
-    yield shown
-    service.close()
+    return shown
 
 
 def _page(name: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_pages import scan_packages_once
+from app_pages import run_lightly
 from publisher import publishing
 from vehicles import publish, station, vehicle
 
@@ -33,7 +33,7 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
                     module, "data_service", lambda: service, raising=False
                 )
             streamlit.cache_data.clear()
-            scan_packages_once(monkeypatch)
+            run_lightly(monkeypatch)
             app = testing.AppTest.from_function(_page, default_timeout=60)
             app.run()
             service.close()

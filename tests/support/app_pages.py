@@ -1,21 +1,30 @@
 """Pages of the data app, run by Streamlit's own AppTest."""
 
+import time
 from functools import cache
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+POLL = 0.01
+"""Seconds between two looks at whether a page is drawn."""
 
-def scan_packages_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Streamlit search the installed packages for components once a process.
 
-    Each run of an AppTest would read the metadata of all packages again, which takes
-    longer than to draw the page.
+def run_lightly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each run of an AppTest do little but draw the page.
+
+    Streamlit searches the installed packages for components once a process: to read
+    their metadata again would take longer than to draw the page. And it does not look
+    a thousand times a second whether the page is drawn.
     """
     manifests = _component_manifests()
     scanner = import_module("streamlit.components.v2.manifest_scanner")
     monkeypatch.setattr(scanner, "scan_component_manifests", lambda: manifests)
+    runner = import_module("streamlit.testing.v1.local_script_runner")
+    clock = SimpleNamespace(time=time.time, sleep=lambda _: time.sleep(POLL))
+    monkeypatch.setattr(runner, "time", clock)
 
 
 @cache
