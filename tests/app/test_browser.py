@@ -170,6 +170,17 @@ def test_the_film_plays_and_stops(visit: Visit) -> None:
     visit.page.wait_for_url(f"**at={stopped}*")
 
 
+STILL = """el => new Promise((done) => {
+  let before = '', frames = 0;
+  const look = () => {
+    const now = JSON.stringify([el.map.view, el.clientWidth, el.clientHeight]);
+    frames = now === before ? frames + 1 : 0;
+    before = now;
+    frames < 10 ? requestAnimationFrame(look) : done();
+  };
+  look();
+})"""
+"""Waits until the map's own place and size no longer change."""
 VIEW = "el => [el.map.view.x, el.map.view.y, el.map.view.scale]"
 
 
@@ -201,9 +212,11 @@ def test_one_finger_on_the_map_scrolls_the_page(browser: Any, address: str) -> N
         browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
     phone = Visit(context.new_page(), address).open("/")
+    phone.page.locator(".city[data-drawn]").first.wait_for()
+    phone.map().locator(".curve").wait_for()
+    phone.page.wait_for_load_state("networkidle")
+    phone.map().evaluate(STILL)
     box = phone.map().locator("canvas.map").bounding_box()
-    curve = phone.map().locator(".curve")
-    curve.wait_for()
     touch = phone.page.context.new_cdp_session(phone.page)
     before = phone.map().evaluate(VIEW)
 
