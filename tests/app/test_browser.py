@@ -37,7 +37,7 @@ def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Vi
 
 def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
     """Beside the table; the basis of the least seen station is stated."""
-    visit.open("/city?view=Rankings")
+    visit.go("/city?view=Rankings")
 
     drawn = visit.page.get_by_role("img", name=re.compile("The first 15 stations"))
     drawn.wait_for()
@@ -47,7 +47,7 @@ def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
 
 def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
     """A station's card has a heading of the level below the page's."""
-    visit.open("/")
+    visit.go("/")
     visit.page.locator(".city[data-drawn]").first.wait_for()
     visit.map().locator("canvas.map").focus()
     visit.page.keyboard.press("Tab")
@@ -58,7 +58,7 @@ def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
 
 def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
     """And a link to it on the live map, in the same tab."""
-    visit.open("/station?station=990000012")
+    visit.go("/station?station=990000012")
 
     visit.sees("usual bikes")
     visit.sees("The same hours of the week from")
@@ -139,7 +139,7 @@ def test_a_click_beside_the_stations_lists_the_nearest(visit: Visit) -> None:
 
 def test_the_curve_is_the_slider(visit: Visit) -> None:
     """It opens at the newest slot, responds to keys, and its slot is in the address."""
-    visit.open("/city?view=Day")
+    visit.go("/city?view=Day")
     curve = visit.map().get_by_role("slider", name="Time")
     visit.sees("stations seen")
     assert visit.map().locator("output").inner_text() == "12:00"
@@ -250,7 +250,7 @@ def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
 
 def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     """A click on another view; the address leads to it again."""
-    visit.open("/station?station=990000012")
+    visit.go("/station?station=990000012")
 
     visit.page.get_by_role("radio", name="Empty or full").click()
     visit.sees("Nearby stations when it is empty or full")
@@ -262,7 +262,7 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
 
 def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
     """The demo's first station was moved: a chart, and a table."""
-    visit.open("/station?station=990000001")
+    visit.go("/station?station=990000001")
 
     visit.sees("All changes in the station list since")
     visit.page.locator("[data-testid=stVegaLiteChart]").nth(1).wait_for()
@@ -311,7 +311,7 @@ def _still(chart: Any) -> bytes:
 
 def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
     """What is chosen from the list can be shared as a link."""
-    visit.open("/station")
+    visit.go("/station")
     visit.page.locator("[data-testid=stSelectbox] input").first.fill("990000020")
     visit.page.keyboard.press("Enter")
 
@@ -320,7 +320,7 @@ def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
 
 def test_an_unknown_station_is_reported(visit: Visit) -> None:
     """An old bookmark gets a message, not an error."""
-    visit.open("/station?station=nowhere")
+    visit.go("/station?station=nowhere")
 
     visit.sees('No station has the id "nowhere"')
 
@@ -341,7 +341,7 @@ def test_light_and_dark_follow_the_browser(visit: Visit) -> None:
 
 def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     """CSV with the columns of the figure, including its basis."""
-    visit.open("/station?station=990000012")
+    visit.go("/station?station=990000012")
     visit.sees("Basis")
 
     with visit.page.expect_download() as started:

@@ -14,12 +14,17 @@ from bikecollect.simulator.demo import SETTINGS, YOUBIKE
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-PAGES = (
-    *("/", "/station", "/station?range=7+days", "/station?range=All"),
-    *("/station?view=Typical+week", "/station?view=Empty+or+full"),
-    *("/city", "/city?view=Day", "/city?view=Areas", "/city?view=Compare"),
-    *("/city?view=Rankings", "/collection"),
+LOADED = (
+    *("/", "/collection", "/station", "/station?range=7+days", "/station?range=All"),
+    "/city",
 )
+"""The pages that are loaded."""
+VIEWS = (
+    *("/city?view=Day", "/city?view=Areas", "/city?view=Compare"),
+    *("/city?view=Rankings", "/station?view=Typical+week"),
+    "/station?view=Empty+or+full",
+)
+"""Views of these pages, to which a visitor goes in the open app."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
@@ -57,11 +62,12 @@ def address(files: dict[Path, bytes], address: str) -> str:
     return address
 
 
-@pytest.fixture(scope="module", params=PAGES)
+@pytest.fixture(scope="module", params=[*LOADED, *VIEWS])
 def opened(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """Yield each of `PAGES`, opened once for all claims about it."""
-    visit = Visit(tab, address).open(request.param)
-    yield visit
+    """Yield each of the pages and views, opened once for all claims about it."""
+    visit = Visit(tab, address)
+    path = request.param
+    yield visit.go(path) if path in VIEWS else visit.open(path)
     visit.end(f"page {request.param}")
 
 
@@ -110,6 +116,7 @@ def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
     """At 390 pixels nothing is wider than the screen."""
     opened.page.set_viewport_size({"width": 390, "height": 800})
     opened.settled().sees("Newest data")
+    opened.show_all()
     opened.shot(f"phone {opened.page.url.removeprefix(opened.address)}")
 
     assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390

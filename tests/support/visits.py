@@ -92,6 +92,17 @@ class Visit:
         self.page.goto(self.address + path)
         return self.settled()
 
+    def go(self, path: str) -> "Visit":
+        """Go to *path* in the open app, as by the browser's Back.
+
+        Its scripts are not loaded again, which takes most of a visit's time. What the
+        app remembers of the pages before, such as a station, it still knows.
+        """
+        if self.page.locator(IDLE).count() == 0:
+            return self.open(path)
+        self.page.evaluate(REVISIT, self.address + path)
+        return self.settled()
+
     def settled(self) -> "Visit":
         """Wait until the page is drawn."""
         self.page.wait_for_selector("h1")
@@ -108,16 +119,21 @@ class Visit:
         city.locator("canvas").first.wait_for()
         return city
 
-    def shot(self, name: str) -> None:
-        """Show the whole page at once, and take a picture of it if that is wanted."""
+    def show_all(self) -> None:
+        """Make the screen as high as the page."""
         main = "document.querySelector('[data-testid=stMainBlockContainer]')"
         height = self.page.evaluate(f"{main}.scrollHeight") + 80
         width = self.page.viewport_size["width"]
         self.page.set_viewport_size({"width": width, "height": height})
-        if PICTURES:
-            path = Path(PICTURES) / f"{re.sub('[^a-z0-9]+', '-', name)}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=path)
+
+    def shot(self, name: str) -> None:
+        """Take a picture of the page, if pictures are wanted."""
+        if not PICTURES:
+            return
+        self.show_all()
+        path = Path(PICTURES) / f"{re.sub('[^a-z0-9]+', '-', name)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
 
     def nothing_is_wrong(self) -> None:
         """Fail on an exception box, or an error in the console."""
@@ -125,11 +141,10 @@ class Visit:
         assert self.wrong == []
 
     def end(self, picture: str) -> None:
-        """Take a *picture*, and leave the tab as a new one; nothing may be wrong.
+        """Take a *picture*, and leave the tab to the next visit; nothing may be wrong.
 
-        The tab goes to a small page of the same server: for another one, such as
-        about:blank, Chromium would start a new process, and compile Streamlit's
-        scripts again for the next visit.
+        The app stays open: for another page, such as about:blank, Chromium would start
+        a new process, and compile Streamlit's scripts again for the next visit.
         """
         try:
             self.shot(picture)
@@ -138,7 +153,6 @@ class Visit:
             for event, listener in self._listeners.items():
                 self.page.remove_listener(event, listener)
             self.page.evaluate("sessionStorage.clear()")
-            self.page.goto(self.address + SMALL_PAGE)
             self.page.set_viewport_size(SCREEN)
             self.page.emulate_media(color_scheme="null")
 
