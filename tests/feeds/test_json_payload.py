@@ -40,7 +40,7 @@ def memory(name):
         line = next(line for line in status if line.startswith(name))
     return int(line.split()[1]) * 1024
 
-item, size = sys.argv[1].encode(), 3_000_000
+item, size = sys.argv[1].encode(), 1_500_000
 body = b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
 weight = weigh(body)
 open("/proc/self/clear_refs", "w").write("5")  # proc(5): the peak is reset
