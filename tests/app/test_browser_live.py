@@ -1,15 +1,13 @@
-"""The live page while a collector works, with two systems, in a real browser."""
+"""The live page while a collector works, with three systems, in a real browser."""
 
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from appserver import app_serving
-from visits import CHROMIUM, SMALL_PAGE, TIMEOUT, new_context
+from visits import CHROMIUM, TIMEOUT, new_context
 from world import World
 
 api = pytest.importorskip("playwright.sync_api")
@@ -24,13 +22,17 @@ pytestmark = [
 ]
 
 
-@contextmanager
-def two_systems(folder: Path) -> Iterator[tuple[World, str]]:
-    """Serve two systems; yield the first one, and the app's address.
+SYSTEMS = ("harbour", "valley", "pier")
 
-    The newest slot of the first one has just begun, and it has slots of weeks ago.
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
+    """Serve three systems; yield the pier, which may collect, and the app's address.
+
+    The newest slot of the harbour has just begun, and it has slots of weeks ago.
     """
-    world = World(folder / "data/harbour")
+    folder = tmp_path_factory.mktemp("live")
+    harbour, valley, pier = (World(folder / f"data/{name}") for name in SYSTEMS)
     now = time.time() // 300 * 300
     for age, bikes in (
         (2 * WEEK, {"a": 7, "b": 0}),
@@ -38,30 +40,29 @@ def two_systems(folder: Path) -> Iterator[tuple[World, str]]:
         (0, {"a": 3, "b": 0}),
     ):
         for earlier in (600, 300):
-            world.clock.now = now - age - earlier
-            world.fetch(bikes, places=PLACES)
-    other = World(folder / "data/valley")
-    other.clock.now = world.clock.now
-    other.fetch({"x": 9}, places={"x": [48.2, 16.4, "Valley"]})
+            harbour.clock.now = now - age - earlier
+            harbour.fetch(bikes, places=PLACES)
+    valley.clock.now = pier.clock.now = harbour.clock.now
+    valley.fetch({"x": 9}, places={"x": [48.2, 16.4, "Valley"]})
+    pier.fetch({"a": 3, "b": 0}, places=PLACES)
     config = folder / "bikecollect.toml"
     systems = "".join(
         f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
         'timezone = "Asia/Taipei"\n'
-        for name in ("harbour", "valley")
+        for name in SYSTEMS
     )
     config.write_text(f'data_dir = "data"\n{systems}', encoding="utf-8")
     config.chmod(0o600)
     with app_serving(config) as address:
-        yield world, address
+        yield pier, address
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def tab(browser: Any, app: tuple[World, str]) -> Iterator[Any]:
     """Yield the tab of all tests that do not collect; its base is the app."""
-    with two_systems(tmp_path_factory.mktemp("live")) as (_, address):
-        context = new_context(browser, base_url=address)
-        yield context.new_page()
-        context.close()
+    context = new_context(browser, base_url=app[1])
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture
@@ -69,7 +70,6 @@ def page(tab: Any) -> Iterator[Any]:
     """Yield a tab that remembers nothing of the tests before."""
     yield tab
     tab.evaluate("sessionStorage.clear()")
-    tab.goto(SMALL_PAGE)
 
 
 def shows(page: Any, text: str) -> None:
@@ -79,19 +79,19 @@ def shows(page: Any, text: str) -> None:
 
 
 @pytest.fixture
-def collecting(browser: Any, tmp_path: Path) -> Iterator[tuple[World, Any]]:
+def collecting(browser: Any, app: tuple[World, str]) -> Iterator[tuple[World, Any]]:
     """Yield a system that collects, and a tab whose base is its app."""
-    with two_systems(tmp_path) as (world, address):
-        context = new_context(browser, base_url=address)
-        yield world, context.new_page()
-        context.close()
+    pier, address = app
+    context = new_context(browser, base_url=address)
+    yield pier, context.new_page()
+    context.close()
 
 
 def test_an_open_page_follows_the_collector(collecting: tuple[World, Any]) -> None:
     """The age increases by itself; a new slot is drawn without a reload."""
     world, page = collecting
     page.clock.install()
-    page.goto("/")
+    page.goto("/?system=pier")
     shows(page, "3 ?bikes at stations")
     page.evaluate("window.untouched = true")
     age = page.locator(".age span")
@@ -144,7 +144,7 @@ def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
     """A list of a thousand is read by its order: trouble first."""
     page.goto("/systems")
 
-    page.get_by_text(re.compile("2 systems, [0-2] in trouble")).wait_for()
+    page.get_by_text(re.compile("3 systems, [0-3] in trouble")).wait_for()
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     page.get_by_role("link", name="Systems").wait_for()
     assert page.title() == "Systems · bikecollect"
