@@ -10,7 +10,7 @@ import pytest
 from appserver import app_serving
 from command import bikecollect
 from nginx import NGINX, nginx_serving
-from visits import CHROMIUM, browsing, new_context
+from visits import CHROMIUM, new_context
 from world import World
 
 pytest.importorskip("playwright.sync_api")
@@ -66,30 +66,32 @@ def blog(config: Path, address: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[Any]:
+def context(browser: Any) -> Iterator[Any]:
     """Yield a context of a real Chromium."""
-    with browsing() as chromium:
-        context = new_context(chromium)
-        yield context
-        context.close()
+    context = new_context(browser)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def tab(context: Any) -> Any:
+    """Return the tab of all tests: a new one would compile the app's scripts again."""
+    return context.new_page()
 
 
 @pytest.fixture
-def page(context: Any, address: str) -> Iterator[Any]:
+def page(tab: Any, address: str) -> Iterator[Any]:
     """Yield a page that makes requests to nginx only."""
-    page = context.new_page()
     strange: list[str] = []
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((address, "data:", "blob:"))
-            else strange.append(request.url)
-        ),
-    )
-    yield page
+
+    def note(request: Any) -> None:
+        if not request.url.startswith((address, "data:", "blob:")):
+            strange.append(request.url)
+
+    tab.on("request", note)
+    yield tab
+    tab.remove_listener("request", note)
     assert strange == []
-    page.close()
 
 
 def test_the_app_works_below_its_path(page: Any, address: str) -> None:
@@ -118,11 +120,10 @@ def test_a_public_app_shows_nothing_of_the_machine(
         assert secret.casefold() not in text.casefold()
 
 
-def test_an_embedded_page_is_the_figure_alone(context: Any, blog: str) -> None:
+def test_an_embedded_page_is_the_figure_alone(tab: Any, blog: str) -> None:
     """In a frame of another site: no title, no search, no table."""
-    page = context.new_page()
-    page.goto(blog)
-    frame = page.frame_locator("iframe")
+    tab.goto(blog)
+    frame = tab.frame_locator("iframe")
 
     frame.locator(".city[data-drawn]").wait_for()
 
@@ -130,7 +131,6 @@ def test_an_embedded_page_is_the_figure_alone(context: Any, blog: str) -> None:
     assert frame.get_by_role("link", name="Collection").is_hidden()
     assert frame.get_by_label("Search by name or id").count() == 0
     assert frame.locator("[data-testid=stDataFrame]").count() == 0
-    page.close()
 
 
 def test_only_a_public_page_may_be_framed_by_others(context: Any, address: str) -> None:
