@@ -6,6 +6,7 @@ Its address is printed when it responds.
 
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -55,4 +56,7 @@ def main(host: str, port: str, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

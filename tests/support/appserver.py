@@ -23,7 +23,8 @@ def app_serving(
 
     With *base_path* its pages are below that path.
 
-    It is ended as by Ctrl-C, and leaves nothing in its folder for what is temporary.
+    It is ended as by Ctrl-C, without a traceback, and leaves nothing in its folder for
+    what is temporary.
     """
     port = free_port()
     aside = config.parent
@@ -42,5 +43,6 @@ def app_serving(
         assert line == f"The data app: {address} (Ctrl-C ends it)\n", line
         yield address
         server.send_signal(signal.SIGINT)
-        assert server.wait(60) in {0, -signal.SIGINT, 130}
+        assert "Traceback" not in server.communicate(timeout=60)[0]
+        assert server.returncode == 130
     assert not list(aside.glob("bikecollect-*")), "what was copied is removed"
