@@ -95,8 +95,8 @@ class Life:
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[Life]:
     """Return a life, whose feed uses its clock."""
-    clock = Clock()
-    with serving(lambda _: Answer(dialects.youbike(City(5), clock.now))) as url:
+    clock, city = Clock(), City(5)
+    with serving(lambda _: Answer(dialects.youbike(city, clock.now))) as url:
         yield Life(tmp_path, url, clock)
 
 

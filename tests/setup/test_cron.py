@@ -49,7 +49,7 @@ def test_the_example_line_fills_a_slot_under_a_real_cron(tmp_path: Path) -> None
     text = CRONTAB.read_text(encoding="utf-8")
     assert "*/5 * * * *  $HOME/.local/bin/bikecollect fetch" in text
     crontab.write_text(text.replace("*/5 *", "* *"), encoding="utf-8")
-    with LiveFeed(City(30), clock=time.time) as feed:
+    with LiveFeed(City(29), clock=time.time) as feed:
         (home / ".config/bikecollect/bikecollect.toml").write_text(
             f'interval = "1min"\n[systems.city]\nfeed = "youbike"\n'
             f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n',
@@ -60,4 +60,4 @@ def test_the_example_line_fills_a_slot_under_a_real_cron(tmp_path: Path) -> None
             SCRIPT.format(home=home, crontab=crontab, cron=CRON),
         )
 
-    assert len(lines) == 31
+    assert len(lines) == 30

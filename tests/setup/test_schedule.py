@@ -414,7 +414,7 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
     folder = tmp_path / "it's 100% mine"
     folder.mkdir()
     path = folder / "bikecollect.toml"
-    with LiveFeed(City(30), clock=time.time) as feed:
+    with LiveFeed(City(29), clock=time.time) as feed:
         path.write_text(
             f'data_dir = "data"\ninterval = "1min"\n[systems.city]\n'
             f'feed = "youbike"\nurl = "{feed.youbike_url}"\n'
@@ -427,7 +427,7 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
         lines = first_lines(status, script, spool, CRON, "-f")
 
     assert install.returncode == 0
-    assert len(lines) == 31
+    assert len(lines) == 30
 
 
 def test_an_interval_beyond_cron_is_an_error(tmp_path: Path) -> None:
@@ -729,7 +729,7 @@ def test_members_of_the_service_s_group_can_read_the_data(
     data.mkdir()
     os.chown(data, 54_321, 54_322)
     data.chmod(MODE)
-    with LiveFeed(City(30), clock=time.time) as feed:
+    with LiveFeed(City(29), clock=time.time) as feed:
         path.write_text(
             f'data_dir = "{data}"\n[systems.city]\nfeed = "youbike"\n'
             f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n',

@@ -20,6 +20,7 @@ from bikecollect.wiring.collection import collect
 BEGIN = 1_795_276_800.0  # midnight in Taipei
 INTERVAL = 300
 BEGIN_SLOT = Slot(int(BEGIN))
+CITY = City(20)
 
 
 class World:
@@ -36,7 +37,7 @@ class World:
 
     def answer(self, _: str) -> Answer:
         """Return the city, or that it is out."""
-        body = dialects.youbike(City(20), self.clock.now)
+        body = dialects.youbike(CITY, self.clock.now)
         return Answer(body) if self.up else Answer(b"out", 503)
 
     @contextmanager
