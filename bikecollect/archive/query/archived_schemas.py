@@ -22,18 +22,42 @@ class ArchivedSchemas:
 
     def __init__(self, db: "DuckDBPyConnection") -> None:
         self._db = db
+        self._schemas: dict[str, tuple[list[str], str]] = {}
         self.names: dict[Key, list[str]] = {}
         self.unreadable: dict[Key, str] = {}
+
+    def read_ahead(self, datasets: Iterable[tuple[Mapping[Key, Path], bool]]) -> None:
+        """Read at once what `groups` will read of the files of each of *datasets*.
+
+        They come with *is_uniform*, see `groups`. One statement takes a third of the
+        time of one for each dataset. Errors are reported when a file is needed.
+        """
+        self._read(
+            str(files[key])
+            for files, is_uniform in datasets
+            for keys in _by_system(files).values()
+            for key in ({keys[0], keys[-1]} if is_uniform else keys)
+        )
 
     def columns(self, keys: Iterable[Key], files: Mapping[Key, Path]) -> dict[Key, str]:
         """Return names and types of the columns of the *files* of *keys*."""
         by_path = {str(files[key]): key for key in keys}
-        schemas = read_schemas(self._db, list(by_path))
-        for path, why in schemas.unreadable.items():
+        for path, why in self._read(by_path).items():
             self.unreadable[by_path[path]] = f"{path}: {why}"
+        columns = {}
+        for path, key in by_path.items():
+            if path in self._schemas:
+                self.names[key], columns[key] = self._schemas[path]
+        return columns
+
+    def _read(self, paths: Iterable[str]) -> Mapping[str, str]:
+        """Read the schemas of *paths* that are not known yet; return the errors."""
+        schemas = read_schemas(
+            self._db, [path for path in paths if path not in self._schemas]
+        )
         for path, names in schemas.names.items():
-            self.names[by_path[path]] = names
-        return {by_path[path]: columns for path, columns in schemas.columns.items()}
+            self._schemas[path] = names, schemas.columns[path]
+        return schemas.unreadable
 
     def lacking(self, files: Mapping[Key, Path], column: str) -> set[Key]:
         """Return the days whose files lack *column*.

@@ -88,6 +88,11 @@ class RowSources:
         self._open = dict.fromkeys(self.histories, OpenDays({}, Slot(0)))
         for system in systems if self._needed else ():
             self._read_system(system)
+        self._schemas.read_ahead(
+            (self._closed(dataset), dataset != layout.rows)
+            for dataset in self._needed
+            if dataset in self._tables
+        )
 
     def _read_system(self, system: ViewedSystem) -> None:
         """List the archived files of *system*, and its open days."""
