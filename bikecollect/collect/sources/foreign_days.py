@@ -46,6 +46,7 @@ MAX_BYTES = 1 << 30
 MAX_ROWS = 20_000_000
 MAX_SLOTS = 100_000
 BATCH = 20_000
+SLOTS = "slots.parquet"
 Facts = Mapping[int, tuple[Any, Any, Any]]
 """Flags, stamp and number of rows by slot, unchecked."""
 READ_ERRORS = (
@@ -73,6 +74,31 @@ class _Certified:
     """Size and sha256 of the day's file of slots, which has the flags."""
 
 
+class _ConfinedEngine:
+    """DuckDB that can open only the copies in a folder, which change with the day."""
+
+    def __init__(self, scratch_folder: Path) -> None:
+        self.rows, self.slots = scratch_folder / PART, scratch_folder / SLOTS
+        self._spill = scratch_folder / "spill"
+        self._db: DuckDBPyConnection | None = None
+
+    @property
+    def db(self) -> "DuckDBPyConnection":
+        """A connection to it; it is started when it is needed."""
+        if self._db is None:
+            self._db = duckdb_engine.connect(
+                self._spill, memory=MEMORY, caches_files=False
+            )
+            duckdb_engine.confine(self._db, [str(self.rows), str(self.slots)])
+        return self._db
+
+    def close(self) -> None:
+        """Close it, also after an error: it may have made the engine unusable."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
 def archived(
     folder: Path, scratch_folder: Path, judge: Plausible, rows: RowReader[Status]
 ) -> Iterator[ForeignBlock[Status]]:
@@ -84,29 +110,40 @@ def archived(
     """
     layout = rows.layout
     place = f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
-    for name in list_below(folder.parent, place):
-        day, ending = name[:10], name[10:]
-        if ending != ".json" or not is_day(day):
-            continue
-        try:
-            certified = _certified(folder, f"{place}/{name}", day, layout)
-            facts = _facts(folder, certified, scratch_folder, layout)
-            copy = _verified_copy(
-                folder,
-                _place(folder, layout.rows, day),
-                certified.size,
-                certified.sha256,
-                scratch_folder / PART,
-            )
-            blocks = _blocks(copy, certified, judge, rows)
-            for block in heapq.merge(blocks, _empty(facts, certified), key=_slot):
-                flags, updated, _ = facts.get(block.slot, ("", None, None))
-                yield block._replace(
-                    flags=rows.flags(flags), last_updated=judge.stamp(updated)
-                )
-        except READ_ERRORS as error:
-            log.warning("%s of %s cannot be read: %s", day, folder, error)
-            judge.bad += 1
+    with closing(_ConfinedEngine(scratch_folder)) as engine:
+        for name in list_below(folder.parent, place):
+            day, ending = name[:10], name[10:]
+            if ending != ".json" or not is_day(day):
+                continue
+            try:
+                certified = _certified(folder, f"{place}/{name}", day, layout)
+                yield from _day(folder, certified, engine, judge, rows)
+            except READ_ERRORS as error:
+                log.warning("%s of %s cannot be read: %s", day, folder, error)
+                judge.bad += 1
+                engine.close()
+
+
+def _day(
+    folder: Path,
+    certified: _Certified,
+    engine: _ConfinedEngine,
+    judge: Plausible,
+    rows: RowReader[Status],
+) -> Iterator[ForeignBlock[Status]]:
+    """Yield the archived *rows* of a day by slot; raises `READ_ERRORS`."""
+    facts = _facts(folder, certified, engine, rows.layout)
+    _copy_verified(
+        folder,
+        _place(folder, rows.layout.rows, certified.day),
+        certified.size,
+        certified.sha256,
+        engine.rows,
+    )
+    blocks = _blocks(engine, certified, judge, rows)
+    for block in heapq.merge(blocks, _empty(facts, certified), key=_slot):
+        flags, updated, _ = facts.get(block.slot, ("", None, None))
+        yield block._replace(flags=rows.flags(flags), last_updated=judge.stamp(updated))
 
 
 def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:
@@ -131,9 +168,9 @@ def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Cer
     )
 
 
-def _verified_copy(
+def _copy_verified(
     folder: Path, place: str, size: int, sha256: str, copy: Path
-) -> Path:
+) -> None:
     """Copy the file at *place* to *copy*; raises if it was not certified."""
     fd = open_below(folder.parent, place)
     digest, left = hashlib.sha256(), size
@@ -146,7 +183,6 @@ def _verified_copy(
             left -= len(data)
     if digest.hexdigest() != sha256:
         raise ValueError("its file does not match its certificate (sha256 mismatch)")
-    return copy
 
 
 def _place(folder: Path, dataset: str, day: str) -> str:
@@ -154,28 +190,25 @@ def _place(folder: Path, dataset: str, day: str) -> str:
 
 
 def _facts(
-    folder: Path, certified: _Certified, scratch_folder: Path, layout: DatasetLayout
+    folder: Path, certified: _Certified, engine: _ConfinedEngine, layout: DatasetLayout
 ) -> Facts:
     """Return what is known of the slots of a day, nothing if it cannot be read."""
     if certified.slots is None or not 0 < certified.slots[0] <= MAX_BYTES:
         return {}
     place = _place(folder, layout.slots, certified.day)
-    copy = scratch_folder / "slots.parquet"
     try:
-        _verified_copy(folder, place, *certified.slots, copy)
-        spill = copy.with_name("spill")
-        with closing(duckdb_engine.connect(spill, memory=MEMORY)) as db:
-            duckdb_engine.confine(db, [str(copy)])
-            with duckdb_engine.translated("not the slots of a day"):
-                rows = db.execute(
-                    "SELECT TRY_CAST(slot AS BIGINT), substr(flags, 1, 255),"
-                    " TRY_CAST(last_updated AS BIGINT),"
-                    " CASE WHEN state = 'missing' THEN NULL"
-                    " ELSE TRY_CAST(rows AS BIGINT) END"
-                    f" FROM {duckdb_engine.parquet(copy)} LIMIT {MAX_SLOTS}"
-                ).fetchall()
+        _copy_verified(folder, place, *certified.slots, engine.slots)
+        with duckdb_engine.translated("not the slots of a day"):
+            rows = engine.db.execute(
+                "SELECT TRY_CAST(slot AS BIGINT), substr(flags, 1, 255),"
+                " TRY_CAST(last_updated AS BIGINT),"
+                " CASE WHEN state = 'missing' THEN NULL"
+                " ELSE TRY_CAST(rows AS BIGINT) END"
+                f" FROM {duckdb_engine.parquet(engine.slots)} LIMIT {MAX_SLOTS}"
+            ).fetchall()
     except READ_ERRORS as error:
         log.warning("%s of %s has no flags: %s", certified.day, folder, error)
+        engine.close()
         return {}
     return {slot: tuple(facts) for slot, *facts in rows}
 
@@ -193,25 +226,26 @@ def _slot(block: ForeignBlock[Any]) -> Slot:
 
 
 def _blocks(
-    copy: Path, certified: _Certified, judge: Plausible, rows: RowReader[Status]
+    engine: _ConfinedEngine,
+    certified: _Certified,
+    judge: Plausible,
+    rows: RowReader[Status],
 ) -> Iterator[ForeignBlock[Status]]:
-    """Yield the rows in the file *copy* of a day by slot; raises StorageError."""
+    """Yield the copied rows of a day by slot; raises StorageError."""
     begin, end = bounds(certified.day, certified.zone)
-    with closing(duckdb_engine.connect(copy.with_name("spill"), memory=MEMORY)) as db:
-        duckdb_engine.confine(db, [str(copy)])
-        source = duckdb_engine.parquet(copy)
-        with duckdb_engine.translated("not a day's rows"):
-            _check_rows(db, copy, certified)
-            cursor = db.execute(
-                f"SELECT {_cells(db, source, rows.layout.columns)} FROM {source}"
-                " WHERE TRY_CAST(slot AS BIGINT) BETWEEN ? AND ? ORDER BY 1",
-                [begin, end - 1],
-            )
-            count = 0
-            for slot, group in groupby(_stream(cursor), key=lambda row: row[0]):
-                slot_rows = list(group)
-                count += len(slot_rows)
-                yield from _block(Slot(slot), slot_rows, judge, rows)
+    source = duckdb_engine.parquet(engine.rows)
+    with duckdb_engine.translated("not a day's rows"):
+        _check_rows(engine.db, engine.rows, certified)
+        cursor = engine.db.execute(
+            f"SELECT {_cells(engine.db, source, rows.layout.columns)} FROM {source}"
+            " WHERE TRY_CAST(slot AS BIGINT) BETWEEN ? AND ? ORDER BY 1",
+            [begin, end - 1],
+        )
+        count = 0
+        for slot, group in groupby(_stream(cursor), key=lambda row: row[0]):
+            slot_rows = list(group)
+            count += len(slot_rows)
+            yield from _block(Slot(slot), slot_rows, judge, rows)
     judge.bad += certified.rows - count
 
 
