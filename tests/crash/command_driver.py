@@ -14,7 +14,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from driver import INTERVAL, mutate, wait_for_tracer
+from driver import INTERVAL, mutate
+from readiness import wait_for_tracer
 from world import NOON
 
 from bikecollect.cli import main
@@ -137,7 +138,8 @@ if __name__ == "__main__":
     parser.add_argument("--down", nargs="*", default=(), help="systems that fail")
     parser.add_argument("--mutant", default="")
     parser.add_argument("--share", type=int, help="systems for which a worker starts")
-    parser.add_argument("--traced", type=Path, help="a FIFO, opened when ready")
+    parser.add_argument("--traced", default="", help="where a tracer listens")
+    parser.add_argument("--call", default="", help="the system call that may fail")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     moment = NOON + options.slot * INTERVAL + 2
@@ -148,8 +150,7 @@ if __name__ == "__main__":
     if options.pack:
         packed.RECENT = 0
     if options.traced:
-        options.traced.write_bytes(b"")
-        wait_for_tracer()
+        wait_for_tracer(options.traced, options.call)
     process.prepare()
     if options.fail:
         fail_files(options.fail[0], options.fail[1], int(options.fail[2]))

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,8 @@ import duckdb
 import forking
 from command_driver import stations
 from driver import INTERVAL
-from harness import inject
+from harness import fault_at
+from interception import Fault, run_traced, run_with_fault
 from same_process import run_here
 from world import NOON
 
@@ -100,48 +100,42 @@ class Site:
         slot: int = LATER,
         number: int = 0,
         fail: Sequence[object] = (),
-        traced: bool = False,
         pack: bool = False,
-        options: Sequence[str] = (),
+        down: Sequence[str] = (),
+        traced: Sequence[str] = (),
     ) -> forking.Fork:
-        """Start *command* in a process; if *traced*, it waits for a line on stdin.
+        """Start *command* in a process.
 
-        More *options* are those of the driver.
+        *down* and *traced* are more options of the driver.
         """
         arguments = ["--slot", str(slot), "--number", str(number)]
         arguments += ["--fail", *map(str, fail)] if fail else []
         arguments += ["--pack"] if pack else []
-        arguments += options
-        arguments += ["--traced", f"{self.root}.ready"] if traced else []
+        arguments += [*down, *traced]
         arguments += ["--", *self._arguments(command)]
         return forking.server().fork(DRIVER, arguments, {**os.environ, **self._env})
 
     def trace(
-        self,
-        *command: object,
-        inject: Sequence[str],
-        follow: Sequence[str] = ("-f",),
-        **how: Any,
+        self, *command: object, options: Sequence[str], **how: Any
     ) -> tuple[int, str]:
-        """Run *command* in a process, traced to *inject*; return the same as `run`.
+        """Run *command* in a process, under strace; return the same as `run`."""
 
-        With an empty *follow* only its main thread is traced.
-        """
-        ready = Path(f"{self.root}.ready")
-        os.mkfifo(ready)
-        process = self.start(*command, traced=True, **how)
-        ready.read_bytes()
-        ready.unlink()
-        strace = ["strace", *follow, "-y", "-o", f"{self.root}.trace", *inject]
-        with subprocess.Popen(
-            [*strace, "-p", str(process.pid)], stderr=subprocess.PIPE
-        ) as tracer:
-            assert tracer.stderr is not None
-            first = tracer.stderr.readline()
-            assert b"attached" in first, first
-            ended = end(process, "\n")
-            tracer.stderr.read()
-        return ended
+        def start(address: str) -> forking.Fork:
+            return self.start(*command, traced=("--traced", address), **how)
+
+        options = ["-f", "-y", *options]
+        code, out, err = run_traced(start, options, Path(f"{self.root}.trace"))
+        return code, out + err
+
+    def fail(self, *command: object, fault: Fault, **how: Any) -> tuple[int, str]:
+        """Run *command* in a process with *fault*; return the same as `run`."""
+        call = ("--call", fault.name, "--traced")
+
+        def start(address: str) -> forking.Fork:
+            return self.start(*command, traced=(*call, address), **how)
+
+        code, out, err = run_with_fault(start, fault, Path(f"{self.root}.trace"))
+        return code, out + err
 
     def fetch(self, number: int, slot: int) -> tuple[int, str]:
         """Run `fetch` as run *number* in *slot*, in this process."""
@@ -155,7 +149,7 @@ class Site:
         if that of another thread with the same N is elsewhere.
         """
         filters = ("-e", f"trace={CALLS}")
-        code, printed = self.trace(*command, inject=filters, **at)
+        code, printed = self.trace(*command, options=filters, **at)
         assert code == expected, printed
         text = Path(f"{self.root}.trace").read_text(encoding="utf-8", errors="replace")
         seen: Counter[tuple[str, str]] = Counter()
@@ -282,13 +276,13 @@ def sample(calls: Sequence[str], what: str, most: int) -> list[tuple[str, str]]:
 def attempt_all(
     template: Site,
     cases: Iterable[tuple[str, str]],
-    attempt: Callable[[Site, Sequence[str]], list[str]],
+    attempt: Callable[[Site, Fault], list[str]],
 ) -> dict[str, list[str]]:
     """Run *attempt* on a copy of *template* for each case; return the violations."""
     named = {f"{call}-{what.partition('=')[2]}": (call, what) for call, what in cases}
 
     def run(site: Site, name: str) -> list[str]:
-        return attempt(site, inject(*named[name]))
+        return attempt(site, fault_at(*named[name]))
 
     return attempt_each(template, named, run)
 

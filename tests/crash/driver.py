@@ -1,7 +1,6 @@
 """One run of one cycle in a separate process, to be killed, failed or traced."""
 
 import argparse
-import ctypes
 import os
 import signal
 import sys
@@ -11,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parent))
 
+from readiness import wait_for_tracer
 from world import NOON, World
 
 from bikecollect.core import process
@@ -23,7 +24,6 @@ from bikecollect.storage import csv_store, payload_store
 
 STATIONS = 40
 INTERVAL = 300.0
-PR_SET_PTRACER = 0x59616D61
 
 
 def stations(number: int) -> dict[str, int]:
@@ -73,12 +73,6 @@ def mutate(name: str) -> None:
         )
 
 
-def wait_for_tracer() -> None:
-    """Let any process trace this one, and wait until one does."""
-    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
-    sys.stdin.readline()
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -86,10 +80,11 @@ if __name__ == "__main__":
     parser.add_argument("slot", type=int)
     parser.add_argument("--mutant", default="")
     parser.add_argument("--deadly", type=int, default=0)
-    parser.add_argument("--traced", action="store_true")
+    parser.add_argument("--traced", default="")
+    parser.add_argument("--call", default="")
     options = parser.parse_args()
     if options.traced:
-        wait_for_tracer()
+        wait_for_tracer(options.traced, options.call)
     process.prepare()
     ended = run(
         options.folder, options.number, options.slot, options.mutant, options.deadly

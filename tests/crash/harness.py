@@ -9,8 +9,6 @@ import select
 import shutil
 import signal
 import sqlite3
-import subprocess
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import driver
 import forking
+from interception import ALONE, Fault, run_traced, run_with_fault
 
 DRIVER = Path(driver.__file__)
 CALLS = (
@@ -29,9 +28,6 @@ CALLS = (
 DAY = "2026-11-22"
 EARLIER = -288
 WORKERS = 3
-ALONE = threading.Lock()
-"""Held to start a process, and to run in this one: a new process has our descriptors,
-and so the run's lock, until it executes its program."""
 
 
 def history(folder: Path) -> Path:
@@ -60,18 +56,21 @@ def strace(
     folder: Path, number: int, slot: int, *options: str, mutant: str = ""
 ) -> int:
     """Run the driver under strace with *options*; return its exit code."""
-    driver_process = start(folder, number, slot, "--mutant", mutant, "--traced")
-    command = ["strace", "-f", "-o", f"{folder}.trace", *options]
-    command += ["-p", str(driver_process.pid)]
-    with ALONE:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    with process as tracer:
-        assert tracer.stderr is not None
-        first = tracer.stderr.readline()
-        assert b"attached" in first, first
-        code, _, _ = driver_process.communicate("\n")
-        tracer.stderr.read()
-    return code
+
+    def begin(address: str) -> forking.Fork:
+        return start(folder, number, slot, "--mutant", mutant, "--traced", address)
+
+    return run_traced(begin, ["-f", *options], Path(f"{folder}.trace"))[0]
+
+
+def fail(folder: Path, number: int, slot: int, fault: Fault) -> int:
+    """Run the driver with *fault*; return its exit code."""
+    options = ("--call", fault.name, "--traced")
+
+    def begin(address: str) -> forking.Fork:
+        return start(folder, number, slot, *options, address)
+
+    return run_with_fault(begin, fault, Path(f"{folder}.trace"))[0]
 
 
 def every_call(folder: Path, number: int, slot: int, calls: str = CALLS) -> list[str]:
@@ -87,13 +86,10 @@ def every_call(folder: Path, number: int, slot: int, calls: str = CALLS) -> list
     return cases
 
 
-def inject(case: str, what: str) -> tuple[str, ...]:
-    """Return the options that do *what* at *case*, one of `every_call`.
-
-    No other call is traced: to print them all takes longer than the run.
-    """
+def fault_at(case: str, what: str) -> Fault:
+    """Return the fault that does *what* at *case*, one of `every_call`."""
     name, _, number = case.partition(":")
-    return "-e", f"inject={name}:{what}:when={number}", "-e", f"trace={name}"
+    return Fault(name, int(number), what)
 
 
 def accepted(folder: Path) -> set[int]:

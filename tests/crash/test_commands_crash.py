@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -13,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from commands import CODES, KILL, Site, attempt_all, attempt_each, end, sample
 from harness import account
+from interception import Fault
 from mailserver import free_port
 
 pytest.importorskip("duckdb")
@@ -65,11 +65,11 @@ COUNT = (
 )
 
 
-def undocumented(ended: tuple[int, str], case: Sequence[str]) -> list[str]:
+def undocumented(ended: tuple[int, str], case: Fault | None = None) -> list[str]:
     """Return how the exit of a command that met *case* differs from the docs."""
     code, printed = ended
     bad = [f"a traceback: {printed[-300:]}"] if "Traceback" in printed else []
-    if "SIGKILL" in case[1]:
+    if case and case.what == KILL:
         return bad
     if code not in CODES:
         bad.append(f"ended with {code}: {printed[-200:]}")
@@ -97,8 +97,8 @@ def test_compact_killed_or_failed_anywhere_is_completed_by_the_next(
     command = ("compact", "--csv-days", "0")
     cases = cases_of(template, *command, most=9)
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.trace(*command, inject=case), case)
+    def attempt(site: Site, case: Fault) -> list[str]:
+        bad = undocumented(site.fail(*command, fault=case), case)
         bad += again(site, *command) + again(site, "verify", "--deep")
         if list((site.city / "station_status").glob("*.csv")):
             bad.append("a CSV is left")
@@ -118,8 +118,8 @@ def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> No
     expected = archived.run(*report)
     cases = cases_of(archived, "compact", most=12, pack=True)
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.trace("compact", inject=case, pack=True), case)
+    def attempt(site: Site, case: Fault) -> list[str]:
+        bad = undocumented(site.fail("compact", fault=case, pack=True), case)
         bad += [] if site.run(*report) == expected else ["another account of the past"]
         code, printed = site.run("compact", pack=True)
         bad += [] if code == 0 else [f"compact ended with {code}: {printed[-300:]}"]
@@ -153,10 +153,10 @@ def test_an_export_beside_a_killed_compact_is_complete_or_absent(
     expected = result.read_bytes()
     cases = sample(calls_of(template, *command), KILL, 6)
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
+    def attempt(site: Site, case: Fault) -> list[str]:
         rows = site.root / "rows.csv"
         reader = site.start("export", "-o", rows)
-        site.trace(*command, inject=case)
+        site.fail(*command, fault=case)
         code, printed = end(reader)
         bad = [] if code in {0, 74} else [f"export ended with {code}: {printed}"]
         if rows.exists() != (code == 0) or (
@@ -181,8 +181,8 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
     file.write_bytes(data)
     cases = cases_of(template, "backfill", most=12)
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.trace("backfill", inject=case), case)
+    def attempt(site: Site, case: Fault) -> list[str]:
+        bad = undocumented(site.fail("backfill", fault=case), case)
         code, printed = site.run("query", COUNT)
         if code not in {0, 74} or (code and "1 of 3 blocks are damaged" not in printed):
             bad.append(f"query ended with {code}: {printed[-300:]}")
@@ -206,8 +206,8 @@ def test_backfill_from_another_folder_can_be_killed_anywhere(
     command = ("backfill", "--from", other.city)
     cases = cases_of(template, *command, most=12)
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
-        bad = undocumented(site.trace(*command, inject=case), case)
+    def attempt(site: Site, case: Fault) -> list[str]:
+        bad = undocumented(site.fail(*command, fault=case), case)
         site.age()
         bad += again(site, *command) + again(site, "verify", "--deep")
         site.slots = dict(other.slots)
@@ -231,9 +231,9 @@ def test_a_result_of_export_is_complete_or_absent(template: Site, ending: str) -
         template, "export", "-o", template.root.with_name("counted") / name, most=6
     )
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
+    def attempt(site: Site, case: Fault) -> list[str]:
         result = site.root / name
-        code, printed = site.trace("export", "-o", result, inject=case)
+        code, printed = site.fail("export", "-o", result, fault=case)
         bad = undocumented((code, printed), case)
         if result.exists() and result.read_bytes() != expected:
             bad.append(f"ended with {code}, its file is not whole")
@@ -263,7 +263,7 @@ def test_files_that_fail_cost_their_own_system_only(tmp_path: Path, error: str) 
         failing = (site.city, error, case)
         code, printed = end(site.start("fetch", slot=2, number=3, fail=failing))
         site.slots[2] = 3
-        bad = undocumented((code, printed), ("", ""))
+        bad = undocumented((code, printed))
         bad += site.violations("town")
         bad += collected(site, 9)
         return bad + site.violations("town") + site.violations("city", slots=[2])
@@ -300,10 +300,10 @@ def test_an_incident_of_a_run_killed_while_alerting_is_reported(tmp_path: Path) 
     for slot, number in ((0, 1), (1, 2)):
         assert template.fetch(number, slot) == (0, "")
 
-    def attempt(site: Site, case: Sequence[str]) -> list[str]:
+    def attempt(site: Site, case: Fault) -> list[str]:
         name = site.root.name.replace(":", "-").lower()
         site = Site(site.root, more=mail.format(name), slots=site.slots)
-        code, printed = site.trace("fetch", slot=2, inject=case)
+        code, printed = site.fail("fetch", slot=2, fault=case)
         # What was mailed is not printed.
         bad = undocumented((code, printed or "mailed"), case)
         site.run("fetch", slot=3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import driver
 import harness
 import pytest
+from interception import Fault
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed"
@@ -43,7 +44,7 @@ def test_a_kill_at_every_system_call_is_healed(
     """SIGKILL at each of them, then two runs: every accepted slot once (fault 68)."""
 
     def attempt(folder: Path, case: str) -> list[str]:
-        harness.strace(folder, 4, 2, *harness.inject(case, "signal=SIGKILL"))
+        harness.fail(folder, 4, 2, harness.fault_at(case, "signal=SIGKILL"))
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         return harness.violations(folder, numbers, earlier)
@@ -55,6 +56,34 @@ def test_a_kill_at_every_system_call_is_healed(
 
 
 @needs_strace
+@pytest.mark.parametrize("what", ["signal=SIGKILL", "error=EIO"])
+def test_a_filter_of_calls_does_the_same_as_strace(
+    template: Path, calls: list[str], what: str
+) -> None:
+    """The run ends with the same code, and leaves the same files and rows."""
+
+    def ended(case: str, run: Callable[[Path, Fault], int]) -> tuple[object, ...]:
+        folder = template.with_name("compared")
+        shutil.copytree(template, folder)
+        code = run(folder, harness.fault_at(case, what))
+        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+        rows = (folder / "station_status/2026-11-22.csv").read_bytes()
+        shutil.rmtree(folder)
+        return code, files, rows
+
+    def strace(folder: Path, fault: Fault) -> int:
+        return harness.strace(folder, 4, 2, *fault.options)
+
+    def fail(folder: Path, fault: Fault) -> int:
+        return harness.fail(folder, 4, 2, fault)
+
+    cases = calls[::6]
+    assert [ended(case, fail) for case in cases] == [
+        ended(case, strace) for case in cases
+    ]
+
+
+@needs_strace
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_an_error_at_every_system_call_is_healed(
     template: Path, earlier: bytes, calls: list[str], error: str
@@ -62,7 +91,7 @@ def test_an_error_at_every_system_call_is_healed(
     """Each call fails once, the next run recovers (faults 48, 50, 53, 54, 55)."""
 
     def attempt(folder: Path, case: str) -> list[str]:
-        code = harness.strace(folder, 4, 2, *harness.inject(case, f"error={error}"))
+        code = harness.fail(folder, 4, 2, harness.fault_at(case, f"error={error}"))
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         bad = harness.violations(folder, numbers, earlier)
@@ -84,7 +113,7 @@ def test_a_read_that_fails_once_costs_neither_slot_nor_ledger(
 
     def attempt(folder: Path, case: str) -> list[str]:
         (folder / "ledger.sqlite3-check").touch()
-        harness.strace(folder, 4, 2, *harness.inject(case, "error=EIO"))
+        harness.fail(folder, 4, 2, harness.fault_at(case, "error=EIO"))
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         aside = [path.name for path in folder.glob("*.damaged-*")]
@@ -112,7 +141,7 @@ def test_an_older_ledger_under_the_log_of_a_killed_run_is_healed(
     cases = harness.every_call(counted, 30, 28, "pwrite64,fdatasync")
 
     def attempt(folder: Path, case: str) -> list[str]:
-        harness.strace(folder, 30, 28, *harness.inject(case, "signal=SIGKILL"))
+        harness.fail(folder, 30, 28, harness.fault_at(case, "signal=SIGKILL"))
         (folder / "ledger.sqlite3").write_bytes(older)
         (folder / "ledger.sqlite3-shm").unlink(missing_ok=True)
         numbers = {*range(1, 30), 31, 32} | harness.accepted(folder)
@@ -138,7 +167,7 @@ def test_a_kill_during_the_recovery_is_recovered(
     cases = harness.every_call(again, 5, 3)
 
     def attempt(folder: Path, case: str) -> list[str]:
-        harness.strace(folder, 5, 3, *harness.inject(case, "signal=SIGKILL"))
+        harness.fail(folder, 5, 3, harness.fault_at(case, "signal=SIGKILL"))
         numbers = {1, 2, 3, 6, 7} | harness.accepted(folder)
         harness.recover(folder, 6, 4)
         return harness.violations(folder, numbers, earlier)

@@ -10,6 +10,7 @@ from pathlib import Path
 import harness
 import pytest
 import vehicle_driver
+from interception import ALONE
 from vehicle_driver import stations, vehicles
 
 pytestmark = [
@@ -80,10 +81,10 @@ def _ledger(folder: Path, slots: int) -> list[str]:
 
 def attempt(folder: Path, case: str, what: str) -> list[str]:
     """Let run 3 meet *what* at *case*, and two runs recover; return the violations."""
-    harness.strace(folder, 3, 3, *harness.inject(case, what))
+    harness.fail(folder, 3, 3, harness.fault_at(case, what))
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
     for number in (4, 5):
-        with harness.ALONE:
+        with ALONE:
             vehicle_driver.run(folder, number, number)
     return violations(folder, numbers)
 

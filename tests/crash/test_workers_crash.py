@@ -9,14 +9,14 @@ from functools import partial
 from io import StringIO
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import powerloss
 import pytest
 from command_driver import client_of
 from commands import Site
 from driver import INTERVAL
-from harness import inject
+from harness import fault_at
 from powerloss import Call, Disk, State
 from world import NOON
 
@@ -83,7 +83,7 @@ def trace(site: Site, mutant: str = "") -> list[Call]:
     """Return the calls of all processes of a call; the history is restored."""
     options = ("-xx", "-s", "4000000", "-e", f"trace={powerloss.CALLS}")
     more = (*DOWN, "--mutant", mutant)
-    code, _ = site.trace("fetch", slot=2, number=3, inject=options, options=more)
+    code, _ = site.trace("fetch", slot=2, number=3, options=options, down=more)
     assert code == 69
     site.slots |= {2: 3, 3: 4}
     powerloss.clear(site.root)
@@ -238,8 +238,8 @@ def test_a_call_killed_while_it_sends_alerts_is_completed(
     site: Site, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     """Its workers end by themselves; the next call sends what was not sent."""
-    killing: Any = {"inject": inject(case, "signal=SIGKILL"), "follow": ()}
-    code, _ = site.trace("fetch", slot=2, number=3, options=DOWN, **killing)
+    fault = fault_at(case, "signal=SIGKILL")._replace(follows=False)
+    code, _ = site.fail("fetch", fault=fault, slot=2, number=3, down=DOWN)
     assert code == -signal.SIGKILL
     site.slots |= {2: 3, 3: 4}
     assert NextCall(site, monkeypatch).violations({"oslo"}) == []

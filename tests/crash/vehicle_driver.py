@@ -11,7 +11,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from driver import INTERVAL, wait_for_tracer
+from driver import INTERVAL
+from readiness import wait_for_tracer
 from world import NOON
 
 from bikecollect.core import process
@@ -109,10 +110,11 @@ if __name__ == "__main__":
     parser.add_argument("number", type=int)
     parser.add_argument("slot", type=int)
     parser.add_argument("--mutant", default="")
-    parser.add_argument("--traced", action="store_true")
+    parser.add_argument("--traced", default="")
+    parser.add_argument("--call", default="")
     options = parser.parse_args()
     if options.traced:
-        wait_for_tracer()
+        wait_for_tracer(options.traced, options.call)
     process.prepare()
     ended = run(options.folder, options.number, options.slot)
     sys.stderr.flush()
