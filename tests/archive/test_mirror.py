@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import two_past_days
-from mirrored import CERTIFICATE, PART, City, local_files, mirrored, mirrored_city
+from keeping import archived_past_days, two_past_days
+from mirrored import (
+    CERTIFICATE,
+    PART,
+    City,
+    local_files,
+    mirrored,
+    mirrored_city,
+    pushed_city,
+    renewed,
+)
 from s3server import BUCKET, SECRET, Fault, Proxy, S3Server
 from world import World
 
@@ -31,6 +40,13 @@ def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     return mirrored_city(world, config, s3_proxy, tmp_path)
 
 
+@pytest.fixture
+def pushed(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with its days archived, in such a mirror."""
+    world = renewed(archived_past_days, folder)
+    return pushed_city(world, config, s3_proxy, tmp_path)
+
+
 def test_compact_copies_the_archive(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,70 +59,65 @@ def test_compact_copies_the_archive(
     assert len(local_files(city)) == 13
 
 
-def test_a_second_push_sends_nothing(city: City) -> None:
+def test_a_second_push_sends_nothing(pushed: City) -> None:
     """Files in the mirror are not sent again."""
-    city.run("compact")
-    city.proxy.requests.clear()
+    pushed.proxy.requests.clear()
 
-    process = city.run("push")
+    process = pushed.run("push")
 
     assert process.stdout == "Nothing to do: the mirror has every archived day.\n"
-    assert city.proxy.puts() == []
+    assert pushed.proxy.puts() == []
 
 
-def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> None:
+def test_without_its_record_a_push_compares_and_sends_nothing(pushed: City) -> None:
     """After the loss of a record, files are downloaded but not uploaded again."""
-    city.run("compact")
-    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    (record,) = (pushed.data / "archive" / ".mirror").rglob("*.json")
     record.unlink()
-    city.proxy.requests.clear()
+    pushed.proxy.requests.clear()
 
-    process = city.run("push")
+    process = pushed.run("push")
 
-    assert (process.returncode, city.proxy.puts()) == (0, [])
+    assert (process.returncode, pushed.proxy.puts()) == (0, [])
 
 
 def test_a_changed_object_is_replaced_and_kept(
-    city: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    pushed: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mirror is repaired from here; the changed object is in `replaced/`."""
-    city.run("compact")
-    s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", b"not Parquet")
+    s3_server.request("PUT", f"/{BUCKET}/{pushed.prefix}/{PART}", b"not Parquet")
 
-    process = city.run("push", "--format", "json")
+    process = pushed.run("push", "--format", "json")
 
     kept = f"replaced/{PART}/{hashlib.sha256(b'not Parquet').hexdigest()}"
-    objects = mirrored(city, monkeypatch)
+    objects = mirrored(pushed, monkeypatch)
     assert process.returncode == 0
     assert objects.pop(kept) == hashlib.sha256(b"not Parquet").hexdigest()
-    assert objects == local_files(city)
+    assert objects == local_files(pushed)
 
 
 def test_a_deleted_object_is_sent_again(
-    city: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    pushed: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of objects decides, not the record."""
-    city.run("compact")
-    s3_server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
+    s3_server.request("DELETE", f"/{BUCKET}/{pushed.prefix}/{CERTIFICATE}")
 
-    process = city.run("push")
+    process = pushed.run("push")
 
     assert process.returncode == 0
-    assert mirrored(city, monkeypatch) == local_files(city)
+    assert mirrored(pushed, monkeypatch) == local_files(pushed)
 
 
 def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    pushed: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that starts again with half a day does not replace the complete one."""
-    city.run("compact")
-    store = city.store(monkeypatch)
+    store = pushed.store(monkeypatch)
     values = json.loads(store.read(CERTIFICATE) or b"")
     values |= {"slots": 288, "sha256": "0" * 64}
     text = json.dumps(values).encode()
     store.write(CERTIFICATE, text, hashlib.sha256(text).hexdigest())
 
-    process = city.run("push")
+    process = pushed.run("push")
 
     assert process.returncode == 74
     assert (
@@ -117,22 +128,21 @@ def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
 
 
 def test_a_damaged_file_is_not_copied(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    pushed: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is skipped; the other day is copied."""
-    city.run("compact")
-    path = city.data / PART.replace("2024-06-05", "2024-06-06")
-    store = city.store(monkeypatch)
+    path = pushed.data / PART.replace("2024-06-05", "2024-06-06")
+    store = pushed.store(monkeypatch)
     before = store.digest(PART.replace("2024-06-05", "2024-06-06"))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    (record,) = (pushed.data / "archive" / ".mirror").rglob("*.json")
     record.unlink()
-    certificate = city.data / CERTIFICATE.replace("06-05", "06-06")
+    certificate = pushed.data / CERTIFICATE.replace("06-05", "06-06")
     certificate.write_text(
         certificate.read_text().replace(before, "0" * 64), encoding="utf-8"
     )
 
-    process = city.run("push")
+    process = pushed.run("push")
 
     assert process.returncode == 74
     assert "sha256 mismatch; run: " in process.stderr

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from keeping import two_past_days
-from mirrored import City, local_files, mirrored, mirrored_city
+from keeping import archived_past_days, two_past_days
+from mirrored import City, local_files, mirrored, mirrored_city, pushed_city, renewed
 from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
 from waiting import wait_until
 from world import World
@@ -30,6 +30,13 @@ def world(folder: Path) -> World:
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with an empty mirror."""
     return mirrored_city(world, config, s3_proxy, tmp_path)
+
+
+@pytest.fixture
+def pushed(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with its days archived, in a mirror."""
+    world = renewed(archived_past_days, folder)
+    return pushed_city(world, config, s3_proxy, tmp_path)
 
 
 def killed_at(city: City, number: int) -> int:
@@ -67,19 +74,18 @@ def killed_at(city: City, number: int) -> int:
 
 @pytest.mark.parametrize("number", [1, 6, 9])
 def test_a_killed_push_is_continued(
-    city: City, number: int, monkeypatch: pytest.MonkeyPatch
+    pushed: City, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGKILL in the first file, in a certificate, in the second day."""
-    city.run("compact")
-    without_mirror(city)
-    killed_at(city, number)
-    city.proxy.requests.clear()
+    without_mirror(pushed)
+    killed_at(pushed, number)
+    pushed.proxy.requests.clear()
 
-    process = city.run("push")
+    process = pushed.run("push")
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert mirrored(city, monkeypatch) == local_files(city)
-    sent = city.proxy.puts()
+    assert mirrored(pushed, monkeypatch) == local_files(pushed)
+    sent = pushed.proxy.puts()
     assert len(sent) == len(set(sent))
 
 
@@ -92,16 +98,15 @@ def without_mirror(city: City) -> None:
     city.config.write_text(new, encoding="utf-8")
 
 
-def test_a_finished_day_is_not_sent_again_after_a_kill(city: City) -> None:
+def test_a_finished_day_is_not_sent_again_after_a_kill(pushed: City) -> None:
     """The kill is in the second day: the first has its certificate."""
-    city.run("compact")
-    without_mirror(city)
-    killed_at(city, 9)
-    city.proxy.requests.clear()
+    without_mirror(pushed)
+    killed_at(pushed, 9)
+    pushed.proxy.requests.clear()
 
-    city.run("push")
+    pushed.run("push")
 
-    assert [path for path in city.proxy.puts() if "2024-06-05" in path] == []
+    assert [path for path in pushed.proxy.puts() if "2024-06-05" in path] == []
 
 
 def test_a_mirror_that_lost_its_data_is_filled_again(
@@ -170,20 +175,19 @@ def test_no_secret_is_in_any_file(city: City) -> None:
 
 
 def test_two_concurrent_pushes_are_safe(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    pushed: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both may send a file; the result is right."""
-    city.run("compact")
-    without_mirror(city)
+    without_mirror(pushed)
     command = [
         sys.executable,
         "-m",
         "bikecollect",
         "--config",
-        str(city.config),
+        str(pushed.config),
         "push",
     ]
-    env = {**os.environ, **environment(city.proxy.url)}
+    env = {**os.environ, **environment(pushed.proxy.url)}
 
     processes = [
         subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(2)
@@ -194,9 +198,9 @@ def test_two_concurrent_pushes_are_safe(
     ]
 
     assert ends == [(b"", 0), (b"", 0)]
-    objects = mirrored(city, monkeypatch)
+    objects = mirrored(pushed, monkeypatch)
     assert {path: s for path, s in objects.items() if "replaced/" not in path} == (
-        local_files(city)
+        local_files(pushed)
     )
 
 

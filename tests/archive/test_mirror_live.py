@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from keeping import two_past_days
-from mirrored import City, archived_city, mirrored_city
+from keeping import archived_past_days, two_past_days
+from mirrored import City, mirrored_city, pushed_city, renewed
 from s3server import Fault, Proxy
 from world import World
 
@@ -19,14 +19,14 @@ pytest.importorskip("moto")
 
 @pytest.fixture
 def world(folder: Path) -> World:
-    """Return a world with a slot on each of two days long past."""
-    return two_past_days(folder)
+    """Return a world with a slot on each of two archived days, long past."""
+    return archived_past_days(folder)
 
 
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its past days in the mirror, and two slots of today."""
-    city = archived_city(world, config, s3_proxy, tmp_path)
+    city = pushed_city(world, config, s3_proxy, tmp_path)
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3, "0002": 5})
     world.fetch({"0001": 4, "0002": 6}, after=300)
@@ -60,9 +60,10 @@ def test_a_new_machine_gets_all_slots_back(city: City) -> None:
 
 
 def test_days_are_restored_without_any_archive(
-    world: World, config: Path, s3_proxy: Proxy, tmp_path: Path
+    folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """Nothing was compacted yet: the live copy is all there is."""
+    world = renewed(two_past_days, folder)
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3})
     city = mirrored_city(world, config, s3_proxy, tmp_path)
@@ -191,13 +192,14 @@ def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
 
 
 def test_a_day_that_was_archived_is_emptied_there(
-    world: World,
+    folder: Path,
     config: Path,
     s3_proxy: Proxy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The archive in the mirror has it; the live copy does not grow for ever."""
+    world = renewed(two_past_days, folder)
     city = mirrored_city(world, config, s3_proxy, tmp_path)
     city.run("push", "--live")
     full = live_objects(city, monkeypatch)

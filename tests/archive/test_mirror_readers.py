@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from keeping import two_past_days
-from mirrored import CERTIFICATE, PART, City, archived_city
+from keeping import archived_past_days
+from mirrored import CERTIFICATE, PART, City, pushed_city
 from s3server import BUCKET, Proxy, S3Server
 from world import World
 
@@ -18,14 +18,14 @@ pytest.importorskip("moto")
 
 @pytest.fixture
 def world(folder: Path) -> World:
-    """Return a world with a slot on each of two days long past."""
-    return two_past_days(folder)
+    """Return a world with a slot on each of two archived days, long past."""
+    return archived_past_days(folder)
 
 
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror that has its two days."""
-    return archived_city(world, config, s3_proxy, tmp_path)
+    return pushed_city(world, config, s3_proxy, tmp_path)
 
 
 def test_verify_reads_every_file_of_the_mirror(city: City) -> None:

@@ -167,6 +167,17 @@ def two_past_days(folder: Path) -> World:
     return world
 
 
+@copied
+def archived_past_days(folder: Path) -> World:
+    """Return the world of `two_past_days` with both days archived, without CSV."""
+    world = two_past_days(folder)
+    now = world.clock.now
+    world.clock.now += 2 * DAY
+    compacted(world, 0)
+    world.clock.now = now
+    return world
+
+
 def unpacked(text: str) -> list[int]:
     """Return the numbers of 16 bits that a browser unpacks from *text*."""
     numbers = array("H")

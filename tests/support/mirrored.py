@@ -1,6 +1,8 @@
 """A city with a mirror on a real S3 server, behind a proxy that injects faults."""
 
 import hashlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -57,6 +59,20 @@ def archived_city(world: World, config: Path, proxy: Proxy, folder: Path) -> Cit
     city = mirrored_city(world, config, proxy, folder)
     city.run("compact", "--csv-days", "0")
     return city
+
+
+def pushed_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
+    """Return `mirrored_city`, the archived days of *world* pushed."""
+    city = mirrored_city(world, config, proxy, folder)
+    process = city.run("push")
+    assert process.returncode == 0, process.stderr
+    return city
+
+
+def renewed(build: Callable[[Path], World], folder: Path) -> World:
+    """Return what *build* makes in *folder*, instead of the world that is there."""
+    shutil.rmtree(folder)
+    return build(folder)
 
 
 def local_files(city: City) -> dict[str, str]:
