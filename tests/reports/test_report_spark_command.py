@@ -50,6 +50,9 @@ SETTINGS = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     # Most of the time is spent in code that is not compiled yet.
     " -XX:CompileThresholdScaling=0.3"
+    # Classes are loaded without a check of their bytecode.
+    " -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+    " -XX:+IgnoreUnrecognizedVMOptions"
     # With room for objects, classes and compiled code, less is cleaned up.
     " -Xms1g -Xmn500m -XX:MetaspaceSize=400m"
     " -XX:ReservedCodeCacheSize=200m -XX:-UseCodeCacheFlushing"
@@ -59,9 +62,17 @@ SETTINGS = {
 SUBMIT = " ".join(f"--conf '{name}={value}'" for name, value in SETTINGS.items())
 ONE_CONTEXT = """
 from pyspark import SparkContext
-SparkContext.stop = lambda context: None
+from pyspark.sql import SparkSession
+def stop_recording(context):
+    spark, session = context._jsc.sc(), SparkSession._instantiatedSession
+    for store in (spark, session._jsparkSession.sharedState()):
+        spark.listenerBus().removeListener(store.statusStore().listener().get())
+SparkContext.stop = stop_recording
 """
-"""Each command has its session, with its own views; what takes long is the context."""
+"""Each command has its session, with its own views; what takes long is the context.
+
+The listeners that record jobs and queries for Spark's web pages are removed.
+"""
 RUN_ALL = """
 import contextlib, io, json, sys
 from bikecollect.core import process
