@@ -5,7 +5,7 @@ import signal
 import smtpd
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -73,7 +73,8 @@ class MailServer:
                 assert printed.readline() == b"ready\n"
                 yield
             finally:
-                os.kill(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ended, for want of its port
+                    os.kill(process.pid, signal.SIGKILL)
                 process.communicate()
 
     def server(self, **more: object) -> Server:
