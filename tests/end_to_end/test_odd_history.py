@@ -1,7 +1,7 @@
 """Impossible values in our own ledger, list and payloads do not affect other data."""
 
 import sqlite3
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -131,11 +131,27 @@ def _odd_payloads(path: Path) -> None:
             (place / f"{slot}.0123abcd.zip").write_bytes(b"x")
 
 
-@pytest.mark.parametrize("plant", [_odd_list, _odd_payloads])
-def test_no_command_fails_on_odd_other_files(
-    world: World, tmp_path: Path, plant: Callable[[Path], None]
-) -> None:
-    """A list of stations with impossible numbers, payloads of the years 1 and 9999."""
-    plant(world.folder / "station_information.csv")
+@pytest.fixture(scope="module")
+def folder_of_odd_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for the world of `codes_with_odd_files`."""
+    return tmp_path_factory.mktemp("odd_files")
 
-    assert codes(world, tmp_path, [*COMMANDS, "compact"]) == NO_VEHICLES
+
+@cache
+def codes_with_odd_files(folder: Path) -> dict[str, int]:
+    """Return the `codes` of a world in *folder* with an odd list and odd payloads."""
+    world = two_days(folder)
+    path = world.folder / "station_information.csv"
+    _odd_list(path)
+    _odd_payloads(path)
+    return codes(world, folder, [*COMMANDS, "compact"])
+
+
+def test_no_command_fails_on_an_odd_list_of_stations(folder_of_odd_files: Path) -> None:
+    """Impossible numbers, and a time of the year 9999."""
+    assert codes_with_odd_files(folder_of_odd_files) == NO_VEHICLES
+
+
+def test_no_command_fails_on_odd_payloads(folder_of_odd_files: Path) -> None:
+    """Payloads of the years 1 and 9999, in each folder of payloads."""
+    assert codes_with_odd_files(folder_of_odd_files) == NO_VEHICLES
