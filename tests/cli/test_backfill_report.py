@@ -53,12 +53,7 @@ def config(world: World, more: str = "") -> Path:
 def report(world: World, *arguments: object, code: int = 0) -> str:
     """Return what the report prints."""
     process = bikecollect(
-        "--config",
-        config(world),
-        "backfill-report",
-        *TAIL,
-        *arguments,
-        LC_ALL="C.UTF-8",
+        "--config", config(world), "backfill-report", *TAIL, *arguments
     )
     assert (process.returncode, process.stderr) == (code, "")
     return process.stdout
