@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from keeping import compacted
+from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -31,15 +32,33 @@ def read(code: str, folder: Path) -> list[str]:
     return sorted(frame["station_id"])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("code", LINES, ids=lambda text: text.split()[1])
-def test_a_one_liner_of_the_docs_reads_all_rows(code: str, folder: Path) -> None:
-    """Ids are text, in each program; with open days, their rows too."""
+@copied
+def closed_and_open_day(folder: Path) -> World:
+    """Return a world with an archived day, and one that is open."""
     world = World(folder / "city")
     world.fetch({"0001": 3, "0002": 0})
     world.clock.now += DAY
     compacted(world)
     world.fetch({"0001": 4, "0002": 1})
+    return world
+
+
+@copied
+def two_closed_days(folder: Path) -> World:
+    """Return a world with two archived days, with occupancy."""
+    world = World(folder / "city", derived=(derived("occupancy"),))
+    for _ in range(2):
+        world.fetch({"0001": 3, "0002": 0}, capacity=9)
+        world.clock.now += DAY
+        compacted(world)
+    return world
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("code", LINES, ids=lambda text: text.split()[1])
+def test_a_one_liner_of_the_docs_reads_all_rows(code: str, folder: Path) -> None:
+    """Ids are text, in each program; with open days, their rows too."""
+    closed_and_open_day(folder)
     expected = ["0001", "0002"] * (2 if ".csv" in code else 1)
 
     assert read(code, folder) == sorted(expected)
@@ -52,11 +71,7 @@ def test_days_of_the_form_before_are_read_beside_new_ones(
     code: str, folder: Path, *, is_first: bool
 ) -> None:
     """A day with `occupancy`, before or after one that leaves it out."""
-    world = World(folder / "city", derived=(derived("occupancy"),))
-    for _ in range(2):
-        world.fetch({"0001": 3, "0002": 0}, capacity=9)
-        world.clock.now += DAY
-        compacted(world)
+    two_closed_days(folder)
     parts = sorted((folder / "archive/station_status").glob("*/*/part.parquet"))
     with_occupancy(parts[0 if is_first else 1])
 
