@@ -169,20 +169,17 @@ class Ledger(LedgerFile):
         left the list is returned only if it is among *ids*: the cost of a run must not
         grow with the number of former stations.
         """
-        sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
-        valid: dict[str, StationInformation] = {}
-        last = ""
-        with self.translated():
-            for row in self.opened().execute(sql):
-                station_id = row[0]
-                first, last = station_id != last, station_id
-                if row[1] > slot and not first:
-                    continue
-                if row[-1] or station_id in ids:
-                    valid[station_id] = to_information(row)
-                else:
-                    valid.pop(station_id, None)
-        return valid
+        # SQLite takes a group's other columns from the row with the maximum.
+        sql = (
+            "SELECT *, max(CASE WHEN valid_from <= ?1 THEN valid_from"
+            " ELSE -valid_from END) FROM stations GROUP BY station_id HAVING"
+        )
+        rows = self.all(f"{sql} is_listed", slot)
+        listed = {row[0] for row in rows}
+        if any(station_id not in listed for station_id in ids):
+            rows += [r for r in self.all(f"{sql} NOT is_listed", slot) if r[0] in ids]
+            rows.sort()
+        return {row[0]: to_information(row[:-1]) for row in rows}
 
     def station_versions(self) -> dict[Slot, list[StationInformation]]:
         """Return all station versions, by the slot they are valid from."""
