@@ -1,13 +1,14 @@
 """Answers have all rows of the ledger, or name the days they lack."""
 
 import os
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import compacted, two_past_days
+from keeping import archived_past_days, two_past_days
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -24,9 +25,10 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def part(world: World) -> Path:
     """Return the archived rows of the first day, whose CSV was removed."""
-    world.clock.now += DAY
-    compacted(world, csv_days=0)
-    return min(world.folder.parent.glob("archive/station_status/*/*/part.parquet"))
+    folder = world.folder.parent
+    shutil.rmtree(folder)
+    archived_past_days(folder)
+    return min(folder.glob("archive/station_status/*/*/part.parquet"))
 
 
 def test_an_intact_archive_gives_all_rows(part: Path, config: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command import bikecollect
-from keeping import compacted, two_past_days, viewed
+from keeping import archived_past_days, compacted, two_past_days, viewed
 from templates import copied
 from world import World
 
@@ -51,16 +51,8 @@ def archived_views(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> "Iterator[DuckDBPyConnection]":
     """Yield a connection to the same history, with its days archived."""
-    with viewed(archived_days(tmp_path_factory.mktemp("archived"))) as db:
+    with viewed(archived_past_days(tmp_path_factory.mktemp("archived"))) as db:
         yield db
-
-
-@copied
-def archived_days(folder: Path) -> World:
-    """Return the same world with its days archived, without their CSV."""
-    world = two_past_days(folder)
-    archived(world)
-    return world
 
 
 @copied
@@ -271,7 +263,7 @@ def rows(world: World) -> int:
 
 def test_foreign_entries_of_the_archive_are_not_read(folder: Path) -> None:
     """Links to /etc, files in place of folders, FIFOs, impossible days."""
-    world = archived_days(folder)
+    world = archived_past_days(folder)
     part = first_part(world)
     above = part.parents[1]
     (above / "date=2020-01-01").symlink_to("/etc")
@@ -290,7 +282,7 @@ def test_foreign_entries_of_the_archive_are_not_read(folder: Path) -> None:
 
 def test_a_dataset_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     """Its days are reported as missing, and not read from elsewhere."""
-    world = archived_days(folder)
+    world = archived_past_days(folder)
     part = first_part(world)
     part.parents[1].rename(tmp_path / "elsewhere")
     part.parents[1].symlink_to(tmp_path / "elsewhere")
