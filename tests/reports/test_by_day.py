@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import compacted, compactor, replace_summaries, viewed
+from reported import engine_for
 from world import NOON, World
 
 from bikecollect.archive import summaries
@@ -156,8 +157,8 @@ def world(folder: Path) -> World:
 
 def from_rows(world: World, values: Values = ALL) -> list[Any]:
     """Return the rows of the report as it reads the rows of stations."""
-    with viewed(world) as db:
-        return list(ask(Duck(db), REPORTS["episodes"], values).rows)
+    with engine_for(world, REPORTS["episodes"], values) as engine:
+        return list(ask(engine, REPORTS["episodes"], values).rows)
 
 
 def from_days(world: World, values: Values = ALL) -> list[Any] | None:

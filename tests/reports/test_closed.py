@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeping import compacted, viewed
+from keeping import compacted
+from reported import read_report
 from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import FLAGS, closed_sql, is_closed
 from bikecollect.reports.registry import REPORTS, Values
-from bikecollect.reports.runner import Duck, ask
 
 pytest.importorskip("duckdb")
 VALUES = Values(
@@ -32,10 +32,7 @@ GONE = {"is_installed": False, "is_renting": True, "is_returning": True}
 
 def rows_of(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     """Return the rows of the report *name* on *world*."""
-    values = replace(VALUES, **more)
-    with viewed(world) as db:
-        answer = ask(Duck(db), REPORTS[name], values)
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return read_report(world, REPORTS[name], replace(VALUES, **more))
 
 
 def both(world: World, name: str) -> list[dict[str, Any]]:

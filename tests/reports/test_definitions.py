@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from keeping import compacted, compactor, findings, replace_summaries, viewed
+from reported import read_report
 from templates import copied
 from world import NOON, World
 
@@ -28,9 +29,7 @@ CLOSED = {"is_renting": False, "is_returning": False}
 
 def rows_of(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     """Return the rows of the report *name* on *world*."""
-    with viewed(world) as db:
-        answer = ask(Duck(db), REPORTS[name], replace(VALUES, **more))
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return read_report(world, REPORTS[name], replace(VALUES, **more))
 
 
 def in_slots(

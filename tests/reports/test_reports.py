@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect, on_terminal
-from keeping import compacted, viewed
+from keeping import compacted
+from reported import read_report
 from templates import copied
 from world import NOON, World
 
@@ -19,7 +20,7 @@ from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import NUMBERS, REPORTS, Values, wilson
-from bikecollect.reports.runner import BatchedAnswer, Duck, ask
+from bikecollect.reports.runner import BatchedAnswer
 
 pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-22")
@@ -37,9 +38,7 @@ FORBIDDEN = (
 def answered(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     """Return what the report *name* says of *world*."""
     values = more.pop("values", VALUES)
-    with viewed(world) as db:
-        result = ask(Duck(db), REPORTS[name], values, **more)
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    return read_report(world, REPORTS[name], values, **more)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from command import bikecollect
-from keeping import compacted, viewed
+from keeping import compacted
+from reported import read_report
 from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, Values
-from bikecollect.reports.runner import Duck, ask
 
 pytest.importorskip("duckdb")
 VALUES = Values(
@@ -27,9 +27,7 @@ VALUES = Values(
 
 def rows_of(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     """Return the rows of the report *name* on *world*."""
-    with viewed(world) as db:
-        answer = ask(Duck(db), REPORTS[name], replace(VALUES, **more))
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return read_report(world, REPORTS[name], replace(VALUES, **more))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from command import bikecollect
-from keeping import viewed
+from reported import engine_for
 from templates import copied
 from world import TAIPEI, World
 
@@ -63,8 +63,8 @@ def printed(
     world: World, name: str, form: str, limit: int | None, **more: Any
 ) -> list[str]:
     """Return the parts of text that are printed of the report *name*."""
-    with viewed(world) as db:
-        result = runner.stream(runner.Duck(db), REPORTS[name], VALUES, **more)
+    with engine_for(world, REPORTS[name], VALUES) as engine:
+        result = runner.stream(engine, REPORTS[name], VALUES, **more)
         zones = {"city": TAIPEI}
         return list(render.answer(REPORTS[name], result, zones, form, limit))
 

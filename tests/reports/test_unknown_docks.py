@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from keeping import viewed
+from reported import read_report
 from templates import copied
 from world import TAIPEI, World
 
 from bikecollect.app.queries.films.day_film import film
 from bikecollect.app.queries.films.packing import UNSEEN
 from bikecollect.reports.registry import REPORTS, Values
-from bikecollect.reports.runner import Duck, ask
 
 pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)
@@ -39,9 +39,7 @@ def answered(
     world: World, name: str, values: Values = ONE_DAY, **more: Any
 ) -> list[dict[str, Any]]:
     """Return the rows of the report *name* about *world*."""
-    with viewed(world) as db:
-        answer = ask(Duck(db), REPORTS[name], values, **more)
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return read_report(world, REPORTS[name], values, **more)
 
 
 def by_station(rows: list[dict[str, Any]], column: str) -> dict[str, list[Any]]:

@@ -5,13 +5,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from keeping import compacted, compactor, viewed
+from keeping import compacted, compactor
+from reported import engine_for
 from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import Report, Values
-from bikecollect.reports.runner import ASKED, Duck, asked
+from bikecollect.reports.runner import ASKED, asked
 
 VALUES = Values(
     since=date(2026, 11, 1),
@@ -68,7 +69,6 @@ def answer_of_duckdb(
     world: World, report: Report, values: Values, by: str = "station"
 ) -> tuple[list[str], Sequence[Sequence[Any]]]:
     """Return the columns and the rows of *report* over *world*, by our own views."""
-    with viewed(world) as db:
-        duck = Duck(db)
+    with engine_for(world, report, values) as duck:
         duck.register("asked", ASKED, asked(duck, VALUES, by))
         return duck.query(values.sql(report))
