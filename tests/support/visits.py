@@ -34,6 +34,8 @@ REVISIT = """path => new Promise((done, fail) => {
     if (begun && idle) done();
   };
   new MutationObserver(look).observe(app, { attributes: true });
+  // A browser that is busy for the length of a run does not draw its beginning.
+  setTimeout(() => { begun = true; look(); }, 10000);
   setTimeout(() => fail(new Error(`not drawn: ${path}`)), 120000);
   history.pushState(null, '', path);
   dispatchEvent(new PopStateEvent('popstate'));
