@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -110,8 +111,7 @@ def segments(title: str, key: str, options: Sequence[str]) -> str:
 
     Each choice is a step in the browser's history.
     """
-    requested = st.query_params.get(key)
-    current = requested if requested and requested in options else options[0]
+    current = _requested(key, options[0], options)
     chosen = st.segmented_control(
         title,
         options,
@@ -120,7 +120,21 @@ def segments(title: str, key: str, options: Sequence[str]) -> str:
         key=fresh(key, current),
         label_visibility="collapsed",
     )
-    chosen = chosen or current
+    return _noted(key, current, chosen or current)
+
+
+def _requested(key: str, default: str, options: Sequence[str]) -> str:
+    """Return the value of *key* in the address if it is one of *options*."""
+    requested = st.query_params.get(key, default)
+    return requested if requested in options else default
+
+
+def _noted(key: str, current: str, chosen: str) -> str:
+    """Return *chosen*, the user's choice, noted in the address if it is not *current*.
+
+    Widgets bound to the address by Streamlit keep their state when the browser goes
+    back to a page from another one that has the same widget.
+    """
     if chosen != current:
         showing(key, chosen)
         st.query_params[key] = chosen
@@ -150,12 +164,14 @@ def span(name: str, *, default: str = "28 days") -> Span:
     """Return the range of days chosen by the user: its first day, and the day after."""
     first, last_of_all = days(name)[0], last_day(name)
     row = st.container(horizontal=True)
-    chosen = row.selectbox(
-        "Range",
-        [*RANGES, OWN],
-        index=list(RANGES).index(default),
-        key="range",
-        bind="query-params",
+    options = [*RANGES, OWN]
+    current = _requested("range", default, options)
+    chosen = _noted(
+        "range",
+        current,
+        row.selectbox(
+            "Range", options, options.index(current), key=fresh("range", current)
+        ),
     )
     with row:
         if chosen == OWN:
@@ -177,14 +193,18 @@ def ends(name: str, key: str, default: Span, title: str = "") -> Span:
 
 def day(title: str, key: str, default: date, known: Span) -> date:
     """Return the day chosen by the user, within the *known* ones."""
-    return st.date_input(
+    requested = st.query_params.get(key, "")
+    with suppress(ValueError):
+        default = date.fromisoformat(requested)
+    current = min(max(default, known[0]), known[1])
+    chosen = st.date_input(
         title,
-        min(max(default, known[0]), known[1]),
+        current,
         min_value=known[0],
         max_value=known[1],
-        key=key,
-        bind="query-params",
+        key=fresh(key, current.isoformat()),
     )
+    return date.fromisoformat(_noted(key, current.isoformat(), chosen.isoformat()))
 
 
 def counted(count: int, noun: str) -> str:

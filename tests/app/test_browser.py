@@ -279,6 +279,47 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.open(again).sees("Nearby stations when it is empty or full")
 
 
+def test_the_days_that_are_chosen_survive_back(visit: Visit) -> None:
+    """From a page with the same choices, which has the default ones."""
+    visit.open("/station?station=990000012&range=All&range_last=2000-01-01")
+    chosen = days_shown(visit)
+
+    visit.page.get_by_role("link", name="Collection").click()
+    visit.sees("Gaps and their causes")
+    default = days_shown(visit)
+    visit.page.go_back()
+    visit.page.wait_for_url("**range=All*")
+    visit.sees("Availability")
+
+    assert chosen[0] == "All"
+    assert default[0] == "28 days"
+    assert default[1] != chosen[1]
+    assert days_shown(visit.settled()) == chosen
+    assert "range_last=2000-01-01" in visit.page.url
+
+
+def days_shown(visit: Visit) -> list[str]:
+    """Return the range that the page shows, and its last day."""
+    chosen = visit.page.locator("[data-testid=stSelectbox]").filter(has_text="Range")
+    last = visit.page.locator("[data-testid=stDateInput] input")
+    return [chosen.locator("input").input_value(), last.first.input_value()]
+
+
+def test_a_range_that_is_chosen_is_in_the_address(visit: Visit) -> None:
+    """It can be shared as a link, and taken back."""
+    visit.go("/station?station=990000012")
+    visit.page.locator("[data-testid=stSelectbox] input").nth(1).fill("7 days")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**range=7+days*")
+    chosen = days_shown(visit.settled())[0]
+
+    visit.page.go_back()
+    visit.page.wait_for_url(lambda url: "range" not in url)
+
+    assert chosen == "7 days"
+    assert days_shown(visit.settled())[0] == "28 days"
+
+
 def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
     """The demo's first station was moved: a chart, and a table."""
     visit.go("/station?station=990000001")

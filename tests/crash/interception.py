@@ -134,16 +134,14 @@ def _judge(listener: int, fault: Fault, pid: int, ended: threading.Event) -> Non
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     seen: Counter[int] = Counter()
-    try:
-        while not ended.is_set():
-            for _, event in poll.poll(TICK):
-                if not event & select.POLLIN:
-                    ended.wait()
-                    break
-                with suppress(FileNotFoundError):  # the process was killed meanwhile
-                    _answer(listener, fault, pid, seen)
-    finally:
-        os.close(listener)  # calls that wait fail from now on
+    while not ended.is_set():
+        for _, event in poll.poll(TICK):
+            if not event & select.POLLIN:
+                ended.wait()
+                break
+            with suppress(FileNotFoundError):  # the process was killed meanwhile
+                _answer(listener, fault, pid, seen)
+    os.close(listener)
 
 
 def _answer(listener: int, fault: Fault, pid: int, seen: Counter[int]) -> None:

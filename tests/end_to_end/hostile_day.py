@@ -33,7 +33,8 @@ def import_all() -> None:
         package = importlib.import_module(f"{bikecollect.__name__}.{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    importlib.import_module("tomllib")
+    for name in ("tomllib", "requests", "smtplib", "email.policy", "sqlite3"):
+        importlib.import_module(name)
     gc.disable()
 
 

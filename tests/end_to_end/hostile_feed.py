@@ -31,7 +31,7 @@ def reply(
     body: bytes, status: str = "200 OK", *headers: str, packed: bool = False
 ) -> bytes:
     """Return a complete HTTP response."""
-    body = gzip.compress(body, 6) if packed else body
+    body = gzip.compress(body, 1) if packed else body
     lines = [
         f"HTTP/1.1 {status}",
         f"Content-Length: {len(body)}",
