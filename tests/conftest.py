@@ -199,14 +199,22 @@ def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+HANDLERS = {signum: signal.getsignal(signum) for signum in SIGNALS}
 
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
-    """Restore what a signal does: a command in this process changes it, for its end."""
-    handlers = [signal.getsignal(signum) for signum in SIGNALS]
+    """Restore what a signal does: a command in this process changes it, for its end.
+
+    Also before the test: a fixture of its module may have run a command.
+    """
+    _restore_signals()
     yield
-    for signum, handler in zip(SIGNALS, handlers, strict=True):
+    _restore_signals()
+
+
+def _restore_signals() -> None:
+    for signum, handler in HANDLERS.items():
         signal.signal(signum, handler)
 
 

@@ -20,6 +20,18 @@ time.sleep(20)
 """
 
 
+@pytest.fixture(scope="module")
+def _a_command_has_run() -> None:
+    """Leave the handlers of signals that a command sets."""
+    process.listen(process.Stop())
+
+
+@pytest.mark.usefixtures("_a_command_has_run")
+def test_a_process_of_the_tests_can_be_terminated() -> None:
+    """A command that a fixture of a module runs leaves no handlers to the tests."""
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_the_kernel_ends_a_run_that_hangs() -> None:
     """The alarm's default action kills the run, even in a blocking call (fault 59)."""
     child = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
