@@ -5,6 +5,7 @@ One file: its tests share the app, the browser, and the scripts compiled in it.
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,11 @@ FOLLOW = """el => {
   });
 }"""
 """Notes which slots the film shows: each for a tenth of a second, too short to poll."""
+DAYS_SHOWN = """() => {
+  const dates = document.querySelectorAll('[data-testid=stDateInput] input');
+  const ranges = document.querySelectorAll('input[aria-label=Range]');
+  return [...ranges, ...[...dates].slice(0, 1)].map((input) => input.value);
+}"""
 TEMPORARY = "bikecollect-"
 pytestmark = [
     pytest.mark.slow,
@@ -282,42 +288,44 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
 def test_the_days_that_are_chosen_survive_back(visit: Visit) -> None:
     """From a page with the same choices, which has the default ones."""
     visit.open("/station?station=990000012&range=All&range_last=2000-01-01")
-    chosen = days_shown(visit)
+    chosen = visit.page.evaluate(DAYS_SHOWN)
 
     visit.page.get_by_role("link", name="Collection").click()
     visit.sees("Gaps and their causes")
-    default = days_shown(visit)
+    wait_for_days(visit, lambda days: days[0] == "28 days" and days[1] != chosen[1])
     visit.page.go_back()
-    visit.page.wait_for_url("**range=All*")
-    visit.sees("Availability")
 
     assert chosen[0] == "All"
-    assert default[0] == "28 days"
-    assert default[1] != chosen[1]
-    assert days_shown(visit.settled()) == chosen
-    assert "range_last=2000-01-01" in visit.page.url
+    wait_for_days(visit, lambda days: days == chosen)
+    assert "range=All&range_last=2000-01-01" in visit.page.url
 
 
-def days_shown(visit: Visit) -> list[str]:
-    """Return the range that the page shows, and its last day."""
-    chosen = visit.page.locator("[data-testid=stSelectbox]").filter(has_text="Range")
-    last = visit.page.locator("[data-testid=stDateInput] input")
-    return [chosen.locator("input").input_value(), last.first.input_value()]
+def wait_for_days(visit: Visit, expected: Callable[[list[str]], bool]) -> None:
+    """Wait until the range and the last day on the page are *expected*.
+
+    A page that is drawn has what it replaces beside it for a moment.
+    """
+    end = time.monotonic() + TIMEOUT / 1000
+    days: list[str] = []
+    while len(days) != 2 or not expected(days):
+        assert time.monotonic() < end, days
+        visit.page.wait_for_timeout(50)
+        days = visit.page.evaluate(DAYS_SHOWN)
 
 
 def test_a_range_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     """It can be shared as a link, and taken back."""
     visit.go("/station?station=990000012")
+    wait_for_days(visit, lambda days: days[0] == "28 days")
     visit.page.locator("[data-testid=stSelectbox] input").nth(1).fill("7 days")
     visit.page.keyboard.press("Enter")
     visit.page.wait_for_url("**range=7+days*")
-    chosen = days_shown(visit.settled())[0]
+    wait_for_days(visit, lambda days: days[0] == "7 days")
 
     visit.page.go_back()
-    visit.page.wait_for_url(lambda url: "range" not in url)
 
-    assert chosen == "7 days"
-    assert days_shown(visit.settled())[0] == "28 days"
+    wait_for_days(visit, lambda days: days[0] == "28 days")
+    assert "range" not in visit.page.url
 
 
 def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
