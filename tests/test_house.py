@@ -163,12 +163,15 @@ def test_a_mistyped_command_gets_a_suggestion(words: list[str], text: str) -> No
         (["help"], "Usage: bikecollect [OPTIONS] COMMAND"),
         (["help", "fetch"], "Usage: bikecollect fetch"),
         (["help", "runs", "show"], "Usage: bikecollect runs show"),
+        (["--config", "my.toml", "help"], "Usage: bikecollect [OPTIONS] COMMAND"),
+        (["--config", "my.toml", "help", "fetch"], "Usage: bikecollect fetch"),
+        (["help", "--help"], "Usage: bikecollect [OPTIONS] COMMAND"),
     ],
 )
 def test_help_takes_the_name_of_a_command(
     words: list[str], begin: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Like git: `bikecollect help COMMAND`."""
+    """Like git: `bikecollect help COMMAND`, also after options."""
     cli.main(words, "bikecollect", standalone_mode=False)
 
     assert capsys.readouterr().out.startswith(begin)

@@ -73,16 +73,18 @@ class LazyGroup(click.Group):
             extra.setdefault("terminal_width", width - 1)
         return super().make_context(info_name, args, parent, **extra)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read `help COMMAND` as `COMMAND --help`."""
-        if args and args[0] == "help":
-            args = [*args[1:], "--help"]
-        return super().parse_args(ctx, args)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command named by *args*; suggest one for a mistyped name."""
+        """Return the command named by *args*; suggest one for a mistyped name.
+
+        `help COMMAND` is read as `COMMAND --help`, also after options.
+        """
+        if args[0] == "help":
+            args = [*args[1:], "--help"]
+        if args[0] == "--help":
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
         if args[0] not in COMMANDS:
             from difflib import get_close_matches  # only needed for an error
 
