@@ -1,7 +1,7 @@
 """The settings: each key with its documentation and default."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -173,7 +173,10 @@ class Settings:
         for system_id in system_ids:
             if system_id not in self.systems:
                 known = ", ".join(self.systems)
-                raise SettingsError(f'unknown system "{system_id}"; known: {known}')
+                raise SettingsError(
+                    f'unknown system "{system_id}"{_meant(system_id, self.systems)}; '
+                    f"known: {known}"
+                )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
     def path_of(self, name: str) -> Path:
@@ -263,3 +266,10 @@ class Settings:
     def placeholders(self) -> Placeholders:
         """Placeholders for secrets in notes for the next run."""
         return Placeholders(self.secrets())
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only needed for an error
+
+    near = get_close_matches(name, known, 1)
+    return f', did you mean "{near[0]}"?' if near else ""

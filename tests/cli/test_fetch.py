@@ -211,6 +211,7 @@ def test_each_failure_has_its_code_and_one_line(
         (["fetch", "--formt"], 64, "No such option"),
         (["--config", "nowhere.toml", "fetch"], 78, "nowhere.toml does not exist"),
         (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),
+        (["fetch", "youbike-taipe"], 78, 'did you mean "youbike-taipei"?'),
     ],
 )
 def test_a_wrong_call_fails_before_any_network_access(
