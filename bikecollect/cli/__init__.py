@@ -86,12 +86,9 @@ class LazyGroup(click.Group):
             click.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
         if args[0] not in COMMANDS:
-            from difflib import get_close_matches  # only needed for an error
+            from bikecollect.core.text import suggestion, visible  # only for an error
 
-            from bikecollect.core.text import visible
-
-            near = get_close_matches(args[0], COMMANDS, 1)
-            hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect help"
+            hint = suggestion(args[0], COMMANDS) or "; see: bikecollect help"
             ctx.fail(f'unknown command "{visible(args[0])}"{hint}')
         return super().resolve_command(ctx, args)
 

@@ -249,3 +249,15 @@ def mail_address_error(text: str) -> str:
     if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
         return ""
     return f'"{text}" is not a mail address'
+
+
+def suggestion(name: str, known: Iterable[str], before: str = ", ") -> str:
+    """Return *before* and a question for the most similar *known* name, "" for none.
+
+    >>> suggestion("fetsch", ["fetch", "status"])
+    ', did you mean "fetch"?'
+    """
+    from difflib import get_close_matches  # only needed for an error
+
+    near = get_close_matches(name, known, 1)
+    return f'{before}did you mean "{near[0]}"?' if near else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.text import suggestion
 from bikecollect.feeds.paging import PagedList
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
 from bikecollect.feeds.reading.json_payload import at, check_weight, decode, objects
@@ -94,12 +95,9 @@ class Mapped:
 
 def validate(mapping: Mapping[str, str]) -> None:
     """Raise SettingsError if *mapping* has an unknown key or lacks a required one."""
-    import difflib  # needed for mapped feeds only
-
     for key in mapping:
         if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, 1)
-            hint = f', did you mean "{near[0]}"?' if near else ""
+            hint = suggestion(key, KEYS)
             raise SettingsError(f'unknown column "{key}" in mapping{hint}')
     for key in NEEDED:
         if key not in mapping:

@@ -1,7 +1,7 @@
 """Read and check the settings file."""
 
 import codecs
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.core.text import mail_address_error
+from bikecollect.core.text import mail_address_error, suggestion
 from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
@@ -214,14 +214,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    return _close(name, known) or f"; known: {', '.join(known)}"
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    import difflib  # only for an error
-
-    close = difflib.get_close_matches(name, known, 1)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    return suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
 
 
 def _system(name: str, values: Mapping[str, Any]) -> System:
@@ -243,7 +236,8 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
         raise SettingsError(f'{place}: feed = "{system.feed}": choose one of {known}')
     for key in ("feed", "url", "timezone"):
         if not getattr(system, key):
-            hint = _close(name, [entry.system_id for entry in builtin.CATALOGUE])
+            ids = [entry.system_id for entry in builtin.CATALOGUE]
+            hint = suggestion(name, ids, "; ")
             missing = f"{place}.{key} is missing, and the catalogue has no such system"
             raise SettingsError(missing + hint)
     return system

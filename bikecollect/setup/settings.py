@@ -1,7 +1,7 @@
 """The settings: each key with its documentation and default."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +17,7 @@ from bikecollect.core.secrets.names import (
     of_login,
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
+from bikecollect.core.text import suggestion
 from bikecollect.core.timeline.interval import parse_interval
 from bikecollect.setup.tables.declaration import key, table
 from bikecollect.setup.tables.sections import (
@@ -172,10 +173,10 @@ class Settings:
         """Return *system_ids*, or all; raises SettingsError for an unknown system."""
         for system_id in system_ids:
             if system_id not in self.systems:
+                hint = suggestion(system_id, self.systems)
                 known = ", ".join(self.systems)
                 raise SettingsError(
-                    f'unknown system "{system_id}"{_meant(system_id, self.systems)}; '
-                    f"known: {known}"
+                    f'unknown system "{system_id}"{hint}; known: {known}'
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
@@ -266,10 +267,3 @@ class Settings:
     def placeholders(self) -> Placeholders:
         """Placeholders for secrets in notes for the next run."""
         return Placeholders(self.secrets())
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only needed for an error
-
-    near = get_close_matches(name, known, 1)
-    return f', did you mean "{near[0]}"?' if near else ""

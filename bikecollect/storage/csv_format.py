@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import IsoTexts, Slot, iso
 from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, StationStatus
-from bikecollect.core.text import clean, csv_text
+from bikecollect.core.text import clean, csv_text, suggestion
 from bikecollect.storage.rows.plain_rows import Cell, plain_rows
 
 MAX_CELL = 1 << 30
@@ -143,10 +143,7 @@ def derived(name: str) -> Derived:
     """Return the derived column *name*; raises SettingsError if it is unknown."""
     if name in DERIVED:
         return DERIVED[name]
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(name, DERIVED, 1)
-    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(DERIVED)}"
+    hint = suggestion(name, DERIVED, "") or f"known: {', '.join(DERIVED)}"
     raise SettingsError(
         f'unknown derived column "{name}"; {hint} '
         '(write your own function as "package.module:function")'

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, tzinfo
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -33,6 +32,7 @@ from bikecollect.cli.reporting.results import (
 from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
+from bikecollect.core.text import suggestion
 from bikecollect.reports.engines.scripts import (
     DUCKDB,
     ENGINES,
@@ -191,8 +191,7 @@ def report(
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, REPORTS, 1)
-    hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect report"
+    hint = suggestion(name, REPORTS) or "; see: bikecollect report"
     return f'unknown report "{name}"{hint}'
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.snapshot import StationInformation, StationStatus
+from bikecollect.core.text import suggestion
 
 STAMP_FORMAT = "stamp_format"
 COLUMNS = tuple(
@@ -21,7 +22,8 @@ def validate(fields: Mapping[str, str], place: str) -> None:
     """Raise SettingsError if *fields*, the table at *place*, has an unknown key."""
     for key, field in fields.items():
         if key not in KEYS:
-            raise SettingsError(f'unknown column "{key}" in {place}{nearest(key)}')
+            hint = suggestion(key, KEYS)
+            raise SettingsError(f'unknown column "{key}" in {place}{hint}')
         if not field:
             raise SettingsError(
                 f"{place}.{key} is empty: give the name of a field of the feed"
@@ -40,11 +42,3 @@ def check_form(form: str, key: str) -> None:
         datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the value is not used
     except (ValueError, re.error) as error:
         raise SettingsError(f'{key} = "{form}": {error}') from error
-
-
-def nearest(key: str) -> str:
-    """Return a suggestion of the column most like *key*, empty for none."""
-    import difflib  # needed for errors only
-
-    near = difflib.get_close_matches(key, KEYS, 1)
-    return f', did you mean "{near[0]}"?' if near else ""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.core.text import message
+from bikecollect.core.text import message, suggestion
 from bikecollect.feeds.reading.publisher_reader import NOTE, parsed_note
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
@@ -93,10 +93,7 @@ def check(name: str, system: System) -> None:
     place = f"systems.{name}.publisher"
     for key, text in system.publisher.items():
         if key not in KEYS:
-            from difflib import get_close_matches  # only for an error
-
-            near = get_close_matches(key, KEYS, 1)
-            hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(KEYS)}"
+            hint = suggestion(key, KEYS, "") or f"known: {', '.join(KEYS)}"
             raise SettingsError(f'unknown setting "{place}.{key}"; {hint}')
         if key.endswith("url") and not is_web_address(text):
             raise SettingsError(
