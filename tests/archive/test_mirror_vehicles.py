@@ -77,6 +77,15 @@ def blocks(city: City) -> list[tuple[Any, ...]]:
     return list(history.select(BLOCKS))
 
 
+def copied(
+    city: City, publisher: Publisher, *, stations: bool = True
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Collect four slots and copy them live; return the rows and the blocks."""
+    fetch(publisher, stations=stations)
+    city.run("push", "--live")
+    return exported(city), blocks(city)
+
+
 def restore(city: City) -> subprocess.CompletedProcess[str]:
     """Fill the system from its mirror."""
     return city.run("backfill", "city", "--from", city.address)
@@ -86,9 +95,7 @@ def test_open_days_are_restored_with_their_vehicles(
     city: City, publisher: Publisher
 ) -> None:
     """The machine is lost: all rows and all blocks return, also those without rows."""
-    fetch(publisher)
-    city.run("push", "--live")
-    before, blocks_before = exported(city), blocks(city)
+    before, blocks_before = copied(city, publisher)
     shutil.rmtree(city.data)
 
     process = restore(city)
@@ -107,9 +114,7 @@ def test_only_vehicles_of_the_range_are_restored(
     city: City, publisher: Publisher
 ) -> None:
     """Other slots stay missing, for stations and for vehicles."""
-    fetch(publisher)
-    city.run("push", "--live")
-    before = blocks(city)
+    _, before = copied(city, publisher)
     shutil.rmtree(city.data)
     since, until = (iso(slot, TAIPEI)[:16] for slot, *_ in (before[1], before[2]))
 
@@ -126,9 +131,7 @@ def test_a_damaged_block_of_vehicles_is_filled_again(
     city: City, publisher: Publisher
 ) -> None:
     """A changed byte in the file here costs no row."""
-    fetch(publisher)
-    city.run("push", "--live")
-    before, blocks_before = exported(city), blocks(city)
+    before, blocks_before = copied(city, publisher)
     path = city.folder / VEHICLE_CSV
     data = path.read_bytes()
     path.write_bytes(data.replace(b",v1,", b",w1,"))
@@ -169,9 +172,7 @@ def test_a_system_of_vehicles_only_is_restored(
     city: City, publisher: Publisher
 ) -> None:
     """Its vehicles account for the slots again; until then its copy is not replaced."""
-    fetch(publisher, stations=False)
-    city.run("push", "--live")
-    before, blocks_before = exported(city), blocks(city)
+    before, blocks_before = copied(city, publisher, stations=False)
     shutil.rmtree(city.data)
     fetch(publisher, 1, stations=False)
 
@@ -192,9 +193,7 @@ def test_a_byte_that_changes_on_the_way_costs_nothing(
     city: City, publisher: Publisher
 ) -> None:
     """A damaged block is skipped and reported; the next call fills it."""
-    fetch(publisher)
-    city.run("push", "--live")
-    before = exported(city)
+    before, _ = copied(city, publisher)
     shutil.rmtree(city.data)
     city.proxy.fault = lambda method, path: (
         Fault(flip=True) if method == "GET" and path.endswith(VEHICLE_CSV) else None
