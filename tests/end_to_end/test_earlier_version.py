@@ -34,7 +34,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unpacked(folder: Path) -> Path:
     """Return *folder* with the content of the archive."""
     with tarfile.open(BEFORE) as packed:
-        packed.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4
+            packed.extraction_filter = tarfile.data_filter
+        packed.extractall(folder)
     return folder
 
 
