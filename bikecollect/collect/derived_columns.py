@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from bikecollect.core.errors import SettingsError
 from bikecollect.storage.csv_format import (
     COLUMNS,
     EXAMPLE,
@@ -76,6 +77,18 @@ def chosen(names: Sequence[str], beside: Path) -> Chosen:
             message = f"{type(error).__name__}: {error}"
             troubles.append(f'column "{name}" is skipped: {message}'[:300])
     return Chosen(tuple(columns), tuple(troubles))
+
+
+def of_system(name: str, columns: Sequence[str], source: str, beside: Path) -> Chosen:
+    """Return the derived *columns* of the system *name*, see `chosen`.
+
+    Raises SettingsError with the file *source*, if there is one, and the key.
+    """
+    try:
+        return chosen(columns, beside)
+    except SettingsError as error:
+        place = f"{source}: " if source else ""
+        raise SettingsError(f"{place}systems.{name}.columns: {error}") from error
 
 
 def _load_function(name: str, beside: Path) -> Derived:

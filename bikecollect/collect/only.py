@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.core.text import quote_hint
 
 NOTE = "bikecollect.only"
 """The note of the filter in use, and of the first slot with it."""
@@ -100,8 +101,10 @@ def from_settings(
         if key not in KEYS:
             known = " or ".join(KEYS)
             raise SettingsError(f'{place}only: unknown key "{key}"; give {known}')
-        if not all(isinstance(value, str) for value in values):
-            raise SettingsError(f"{place}only.{key} must be a list of strings")
+        for value in values:
+            if not isinstance(value, str):
+                words = f"must be a list of strings, not {value!r}{quote_hint(value)}"
+                raise SettingsError(f"{place}only.{key} {words}")
     if bbox and not _is_box(bbox):
         raise SettingsError(
             f"{place}bbox must be [west, south, east, north] in degrees, such as "

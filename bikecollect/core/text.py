@@ -261,3 +261,13 @@ def suggestion(name: str, known: Iterable[str], before: str = ", ") -> str:
 
     near = get_close_matches(name, known, 1)
     return f'{before}did you mean "{near[0]}"?' if near else ""
+
+
+def quote_hint(value: object) -> str:
+    """Return the remedy for *value* where a text is required: quotes for a number.
+
+    >>> quote_hint(7), quote_hint(True)
+    ('; write "7"', '')
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f'; write "{value}"' if is_number else ""

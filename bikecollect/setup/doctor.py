@@ -17,7 +17,12 @@ from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.collect.derived_columns import chosen
-from bikecollect.core.errors import BikecollectError, NotInstalled, UntrustedFile
+from bikecollect.core.errors import (
+    BikecollectError,
+    NotInstalled,
+    SettingsError,
+    UntrustedFile,
+)
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import length, size
 from bikecollect.core.timeline.facts import describe_change
@@ -138,9 +143,16 @@ def _folder(name: str, place: Path) -> Checks:
 
 
 def _columns(name: str, system: System, settings: Settings) -> Checks:
-    """Check the user's own functions for columns."""
-    for trouble in chosen(system.columns, settings.folder).troubles:
-        yield bad(f"{name}: columns", trouble, "correct the function or its name")
+    """Check the names of columns, and the user's own functions for them."""
+    check_name = f"{name}: columns"
+    try:
+        troubles = chosen(system.columns, settings.folder).troubles
+    except SettingsError as error:
+        remedy = f"correct systems.{name}.columns in {settings.source}"
+        yield bad(check_name, str(error), remedy)
+        return
+    for trouble in troubles:
+        yield bad(check_name, trouble, "correct the function or its name")
 
 
 def _facts(name: str, settings: Settings) -> Checks:

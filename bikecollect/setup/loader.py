@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
-from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.core.text import mail_address_error, suggestion
 from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.checking import checked, shown
 from bikecollect.setup.tables.sections import (
     App,
     ArchiveTable,
@@ -31,8 +31,6 @@ from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
 
-MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webhook"})
-"""Settings that may hold a secret: errors do not quote their values."""
 NUMBERS = (
     "keep.payload_days",
     "keep.csv_days",
@@ -128,17 +126,17 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
 
     Raises SettingsError naming the key, and the nearest known key.
     """
-    settings = Settings(**{**_checked(Settings, values, ""), "folder": folder})
+    settings = Settings(**{**checked(Settings, values, ""), "folder": folder})
     systems = values.get("systems", {})
     for name, table in systems.items():
         if not isinstance(table, dict):
-            shown = _shown(name, table)
-            raise SettingsError(f"systems.{name} must be a table, not {shown}")
+            words = f"must be a table, not {shown(name, table)}"
+            raise SettingsError(f"systems.{name} {words}")
     complete = replace(
         settings,
         systems={name: _system(name, table) for name, table in systems.items()},
         **{
-            name: cls(**_checked(cls, values.get(name, {}), f"{name}."))
+            name: cls(**checked(cls, values.get(name, {}), f"{name}."))
             for name, cls in SECTIONS.items()
         },
     ).with_absolute_paths()
@@ -177,52 +175,12 @@ def _check_ca_bundle(key: str, path: Path) -> None:
         raise SettingsError(f"{key}: {path} is not a regular file")
 
 
-def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the scalar *values* of *cls*, checked; raises SettingsError."""
-    known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise SettingsError(
-                f'unknown setting "{place}{name}"{_nearest(name, known)}'
-            )
-        kind = known[name].metadata["kind"]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            shown = _shown(name, value)
-            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {shown}")
-        items = value.values() if kind is dict else value if kind is list else ()
-        item_kind = known[name].metadata.get("items", str)
-        bad = any(not isinstance(v, item_kind) or v is True for v in items)
-        if place and bad:
-            words = f"must contain only {_ITEMS[item_kind]}, not {_shown(name, value)}"
-            raise SettingsError(f"{place}{name} {words}")
-        if place or kind is not dict:
-            checked[name] = value
-    return checked
-
-
-_WORD: dict[object, str] = {str: "a text", int: "a whole number", bool: "true or false"}
-_ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
-_WORD |= {list: "a list", dict: "a table", bool | str: "true, false or a text"}
-
-
-def _shown(name: str, value: object) -> str:
-    """Return *value* for a message, or only its type if it may be secret."""
-    if name in MAYBE_SECRET or is_secret_name(name) or isinstance(value, dict | list):
-        return next((w for kind, w in _WORD.items() if type(value) is kind), "that")
-    return repr(value)
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    return suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
-
-
 def _system(name: str, values: Mapping[str, Any]) -> System:
     """Return the system *name* with missing values from the catalogue."""
     place = f"systems.{name}"
     if error := name_error(name):
         raise SettingsError(f"{place}: {error}")
-    system = System(**_checked(System, values, f"{place}."))
+    system = System(**checked(System, values, f"{place}."))
     entry = builtin.find(name)
     if entry is not None:
         system = replace(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.collect.collector import Collector
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
-from bikecollect.collect.derived_columns import chosen
+from bikecollect.collect.derived_columns import of_system
 from bikecollect.collect.only import from_settings
 from bikecollect.collect.parallel.pool import shares
 from bikecollect.collect.reading.payload_reader import PayloadReader
@@ -126,7 +126,7 @@ def cycle(
     system = settings.systems[name]
     folder = folder or settings.system_folder(name, times.clock())
     zone = folder.zone
-    columns = chosen(system.columns, settings.folder)
+    columns = of_system(name, system.columns, settings.source, settings.folder)
     payloads, store = Payloads(folder.payloads), Store(folder.path)
     ledger = Ledger(folder.ledger)
     feed = feed_access.feed(system, interval=settings.seconds)

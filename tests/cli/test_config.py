@@ -200,3 +200,51 @@ def test_the_error_for_a_system_called_archive_has_the_reason(path: Path) -> Non
 
     assert process.returncode == 78
     assert "is the folder of the archive" in process.stderr
+
+
+BERGEN = (
+    'data_dir = "data"\n[systems.bergen]\nfeed = "gbfs"\n'
+    'url = "http://127.0.0.1:1/gbfs.json"\ntimezone = "Europe/Oslo"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ('columns = ["weekda"]', 'columns: unknown derived column "weekda"; did you'),
+        ('columns = ["hour", 3]', 'columns must contain only texts, not 3; write "3"'),
+        ('columns = ["hour", []]', "columns must contain only texts, not a list"),
+        ('columns = "hour"', "columns must be a list, not 'hour'; write [\"hour\"]"),
+        ("mapping = {a = 3}", 'mapping must contain only texts, not a = 3; write "3"'),
+        ("headers = {X-Api-Key = 3}", "texts, not X-Api-Key = a whole number"),
+        ("oauth2 = {client_secret = 3}", "texts, not client_secret = a whole number"),
+        ("only = {station_id = [3]}", 'list of strings, not 3; write "3"'),
+    ],
+)
+def test_a_wrong_item_is_shown_with_file_and_key(
+    tmp_path: Path, setting: str, problem: str
+) -> None:
+    """The value is that of the item, but never one that may be secret."""
+    file = tmp_path / "b.toml"
+    file.write_text(f"{BERGEN}{setting}\n", encoding="utf-8")
+
+    process = bikecollect("--config", file, "config", "check")
+
+    assert process.returncode == 78
+    assert process.stderr.startswith(f"bikecollect: {file}: systems.bergen.")
+    assert problem in process.stderr
+
+
+def test_an_unknown_column_is_named_by_fetch_and_doctor(tmp_path: Path) -> None:
+    """Fetch names the file and the key; the other checks of the doctor still run."""
+    file = tmp_path / "b.toml"
+    file.write_text(f'{BERGEN}columns = ["weekda"]\n', encoding="utf-8")
+
+    fetched = bikecollect("--config", file, "fetch")
+    checks = bikecollect("--config", file, "doctor", "--offline", "--format", "json")
+
+    assert f"{file}: systems.bergen.columns: unknown derived" in fetched.stderr
+    found = [json.loads(line) for line in checks.stdout.splitlines()]
+    bad = [check for check in found if check["check"] == "bergen: columns"]
+    assert [check["verdict"] for check in bad] == ["bad"]
+    assert found[-1]["check"] == "mail"

@@ -6,7 +6,7 @@ import click
 
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import settings as screens
-from bikecollect.collect.derived_columns import chosen
+from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import first_run, loader, settings_file
@@ -57,7 +57,8 @@ def check(ctx: click.Context) -> None:
     """
     settings = ctx.ensure_object(Shared).settings()
     for name, system in settings.systems.items():
-        for trouble in chosen(system.columns, settings.folder).troubles:
+        columns = of_system(name, system.columns, settings.source, settings.folder)
+        for trouble in columns.troubles:
             raise SettingsError(f"{settings.source}: systems.{name}.columns: {trouble}")
     if settings.source:
         names = ", ".join(settings.systems)

@@ -1,0 +1,85 @@
+"""Check the types of the values in one table of the settings."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.secrets.names import is_secret_name
+from bikecollect.core.text import quote_hint, suggestion
+from bikecollect.setup.tables.declaration import Kind
+
+MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webhook"})
+"""Settings that may hold a secret: errors do not quote their values."""
+WORDS: dict[object, str] = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+    bool | str: "true, false or a text",
+}
+ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
+
+
+def checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the *values* of *cls* that are no table at the top level, checked.
+
+    *place* begins the keys in errors, such as ``mail.``. Raises SettingsError.
+    """
+    known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            hint = suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
+            raise SettingsError(f'unknown setting "{place}{name}"{hint}')
+        kind = known[name].metadata["kind"]
+        items = known[name].metadata.get("items", str)
+        if not _is(value, kind):
+            words = f"must be {WORDS[kind]}, not {shown(name, value)}"
+            hint = _as_list(name, value) if kind is list and items is str else ""
+            raise SettingsError(f"{place}{name} {words}{hint}")
+        if place:
+            _check_items(name, value, items, place)
+        if place or kind is not dict:
+            result[name] = value
+    return result
+
+
+def shown(name: str, value: object) -> str:
+    """Return *value* for a message, or only its type if it may be secret."""
+    if name in MAYBE_SECRET or is_secret_name(name) or isinstance(value, dict | list):
+        return next((w for kind, w in WORDS.items() if type(value) is kind), "that")
+    return repr(value)
+
+
+def _is(value: object, kind: Kind) -> bool:
+    is_bool_as_number = isinstance(value, bool) and kind in (int, int | float)
+    return isinstance(value, kind) and not is_bool_as_number
+
+
+def _check_items(name: str, value: object, kind: Kind, place: str) -> None:
+    """Raise SettingsError for the first item of *value* that is not a *kind*."""
+    for key, item in _items(value):
+        if not _is(item, kind):
+            text = shown(name if name in MAYBE_SECRET else key, item)
+            where = f"{key} = " if key else ""
+            hint = quote_hint(item) if kind is str and text == repr(item) else ""
+            words = f"must contain only {ITEMS[kind]}, not {where}{text}{hint}"
+            raise SettingsError(f"{place}{name} {words}")
+
+
+def _items(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the items of a table with their keys, those of a list without."""
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from (("", item) for item in value)
+
+
+def _as_list(name: str, value: object) -> str:
+    """Return the remedy for a single text *value* instead of a list of texts."""
+    if not isinstance(value, str) or shown(name, value) != repr(value):
+        return ""
+    return f"; write [{json.dumps(value, ensure_ascii=False)}]"
