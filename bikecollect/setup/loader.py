@@ -61,8 +61,7 @@ def load(path: str | None) -> Settings:
     """
     file = settings_file.find(path)
     if file is None:
-        first = builtin.CATALOGUE[0].system_id
-        return _placed(replace(Settings(), systems={first: _system(first, {})}))
+        return _placed(_with_default_system(Settings()))
     settings = read_text(file, settings_file.read(file))
     _check_mode(file, settings)
     _check_files(settings)
@@ -141,10 +140,16 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
         },
     ).with_absolute_paths()
     if not complete.systems:
-        first = builtin.CATALOGUE[0].system_id
-        complete = replace(complete, systems={first: _system(first, {})})
+        complete = _with_default_system(complete)
     _check_values(complete)
     return complete
+
+
+def _with_default_system(settings: Settings) -> Settings:
+    """Return *settings* with the catalogue's first system."""
+    first = builtin.CATALOGUE[0].system_id
+    systems = {first: _system(first, {})}
+    return replace(settings, systems=systems, is_default_system=True)
 
 
 def _check_files(settings: Settings) -> None:

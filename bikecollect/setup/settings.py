@@ -134,7 +134,8 @@ class System:
 class Settings:
     """The settings file; *source* is its path, *folder* its folder.
 
-    *shard* is the share of the systems in use, as K/N; empty for all.
+    *shard* is the share of the systems in use, as K/N; empty for all. With
+    *is_default_system* the only system is the default one, because none was set.
     """
 
     data_dir: str = key("folder of all data; default: the user's data folder", "")
@@ -153,6 +154,7 @@ class Settings:
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
     shard: str = field(default="", metadata={"doc": "", "kind": str})
+    is_default_system: bool = field(default=False, metadata={"doc": "", "kind": bool})
 
     @property
     def seconds(self) -> int:

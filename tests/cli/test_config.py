@@ -248,3 +248,16 @@ def test_an_unknown_column_is_named_by_fetch_and_doctor(tmp_path: Path) -> None:
     bad = [check for check in found if check["check"] == "bergen: columns"]
     assert [check["verdict"] for check in bad] == ["bad"]
     assert found[-1]["check"] == "mail"
+
+
+def test_the_default_system_of_an_empty_file_is_marked(tmp_path: Path) -> None:
+    """A file without systems is valid, but the user did not choose this one."""
+    file = tmp_path / "b.toml"
+    file.touch()
+    assert "youbike-taipei (default)\n" in _checked(file)
+    file.write_text("[systems.youbike-taipei]\n", encoding="utf-8")
+    assert "youbike-taipei\n" in _checked(file)
+
+
+def _checked(file: Path) -> str:
+    return bikecollect("--config", file, "config", "check").stdout

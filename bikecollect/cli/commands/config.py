@@ -62,7 +62,8 @@ def check(ctx: click.Context) -> None:
             raise SettingsError(f"{settings.source}: systems.{name}.columns: {trouble}")
     if settings.source:
         names = ", ".join(settings.systems)
-        say(f"{settings.source} is valid; systems: {names}\n")
+        default = " (default)" if settings.is_default_system else ""
+        say(f"{settings.source} is valid; systems: {names}{default}\n")
 
 
 @config.command()
