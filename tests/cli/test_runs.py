@@ -94,8 +94,10 @@ def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) ->
 
 
 def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
-    """Address, status and length of each attempt; a repeated error is shown once."""
-    tries = tuple(Attempt("http://x/", NOON, 0.5, 503, "answered 503") for _ in "ab")
+    """Address, status and length; equal requests in a row are one line."""
+    first = Attempt("http://x/", NOON, 0.5, 503, "answered 503")
+    second = Attempt("http://x/", NOON, 0.75, 503, "answered 503")
+    tries = (first, second, Attempt("http://y/", NOON, 0.1, 503, "answered 503"))
     run = Run(
         *("0000000a", "city", SLOT, NOON),
         attempts=tries,
@@ -110,8 +112,9 @@ def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
     assert "No block: this slot is missing." in text
     assert "Run 0000000a: unavailable (http-503)" in text
     assert (
-        "  Request 1: HTTP 503 after 0.50 s, http://x/\n  Request 2: HTTP 503" in text
-    )
+        "  Requests 1 to 2: HTTP 503 after 0.50 to 0.75 s, http://x/\n"
+        "  Request 3: HTTP 503 after 0.10 s, http://y/\n"
+    ) in text
     assert text.count("answered 503") == 1
 
 
@@ -215,7 +218,8 @@ def test_the_list_is_filtered_and_limited(collected: Path) -> None:
     assert runs("--failed")[0] == runs("--outcome", "unavailable")[0] == [bad]
     assert runs("--outcome", "collected")[0] == [good]
     assert runs("--outcome", "disk", "--since", "2d")[0] == []
-    assert runs("--limit", "1") == ([bad], "... and more; see --limit (now 1)\n")
+    note = "bikecollect: only the newest run is shown; for older ones: --limit N\n"
+    assert runs("--limit", "1") == ([bad], note)
 
 
 def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:

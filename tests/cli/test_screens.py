@@ -185,7 +185,7 @@ def test_runs_are_listed_newest_first_and_filtered(played: Path) -> None:
     assert all("unavailable (http-503)" in line for line in failed[1:])
     some = bikecollect(played, "runs", "list", "--limit", "3")
     assert len(some.stdout.splitlines()) == 4
-    assert "and more" in some.stderr
+    assert "only the newest 3 runs" in some.stderr
     none = bikecollect(played, "runs", "--outcome", "disk", "--since", "30d")
     assert (none.stdout, none.returncode) == ("No runs.\n", 0)
 

@@ -13,7 +13,7 @@ from bikecollect.cli.completion import (
     complete_outcome,
     systems_argument,
 )
-from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.options import Shared, complain, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
 from bikecollect.core.errors import Outcome, UsageError
@@ -74,7 +74,7 @@ def runs() -> None:
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    help="Maximum number of runs.",
+    help="Maximum number of runs; older ones are left out.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
@@ -110,7 +110,8 @@ def listed(
     else:
         say(screens.table(shown, dict(zones), many=len(names) > 1))
     if len(runs_found) > limit:
-        click.echo(f"... and more; see --limit (now {limit})", err=True)
+        newest = "run is" if limit == 1 else f"{limit} runs are"
+        complain(f"only the newest {newest} shown; for older ones: --limit N")
 
 
 def _refuse_empty_range(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -136,10 +137,7 @@ def _run(run: Run, known: Slotted) -> list[str]:
         lines += _paragraph(run.error)
     lines += _numbers(run)
     lines += _stages(run)
-    last_error = run.error
-    for number, attempt in enumerate(run.attempts, start=1):
-        lines += _attempt(number, attempt, last_error)
-        last_error = attempt.error
+    lines += _attempts(run)
     for notice in run.notices:
         if notice.text != run.error:
             lines += _paragraph(f"{notice.kind}: {notice.text}")
@@ -166,12 +164,30 @@ def _stages(run: Run) -> list[str]:
     ]
 
 
-def _attempt(number: int, attempt: Attempt, last_error: str) -> list[str]:
-    status = f"HTTP {attempt.http_status}" if attempt.http_status else "no response"
-    head = f"  Request {number}: {status} after {attempt.seconds:.2f} s,"
-    lines = _fitted(head, attempt.url)
-    is_new = attempt.error and attempt.error != last_error
-    return lines + (_paragraph(attempt.error) if is_new else [])
+def _attempts(run: Run) -> list[str]:
+    """Return the requests of *run*; equal ones that follow each other are folded."""
+    lines: list[str] = []
+    last_error, number = run.error, 1
+    for (url, status, error), equal in groupby(run.attempts, _key):
+        seconds = [attempt.seconds for attempt in equal]
+        until = number + len(seconds) - 1
+        which = f"{number}" if until == number else f"{number} to {until}"
+        plural = "s" if until > number else ""
+        answer = f"HTTP {status}" if status else "no response"
+        head = f"  Request{plural} {which}: {answer} after {_range(seconds)} s,"
+        lines += _fitted(head, url)
+        lines += _paragraph(error) if error and error != last_error else []
+        last_error, number = error, until + 1
+    return lines
+
+
+def _key(attempt: Attempt) -> tuple[str, int | None, str]:
+    return attempt.url, attempt.http_status, attempt.error
+
+
+def _range(seconds: Sequence[float]) -> str:
+    least, most = f"{min(seconds):.2f}", f"{max(seconds):.2f}"
+    return least if least == most else f"{least} to {most}"
 
 
 def _fitted(head: str, last: str) -> list[str]:
