@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bikecollect.cli.commands.demo import reading
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import state_home
@@ -46,3 +47,17 @@ def test_only_the_demo_skips_syncing() -> None:
     assert inside[0] is not fsync
     assert inside[1] == "OFF"
     assert (os.fsync, ledger_file.SYNCHRONOUS) == (fsync, "FULL")
+
+
+def test_the_demo_names_the_extra_that_reports_need(tmp_path: Path) -> None:
+    """With the command that installs it, unless it is installed."""
+    config = tmp_path / "bikecollect.toml"
+
+    without = "\n".join(reading(config, has_duckdb=False))
+    complete = "\n".join(reading(config, has_duckdb=True))
+
+    assert "report, export and query, which need DuckDB:\n" in without
+    assert "install" in without
+    assert "[archive]" in without
+    assert f"--config {config} report availability" in complete
+    assert "archive" not in complete

@@ -5,6 +5,7 @@ import logging
 import shutil
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.setup.loader import load
+from bikecollect.setup.program import extra_command
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
 from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
@@ -140,8 +142,18 @@ def _account(result: DemoResult, folder: Path) -> str:
     config = folder / "bikecollect.toml"
     span = f"--since {result.day} --until {result.day}"
     lines += ["See the coverage:", f"  {called(config)} backfill-report {span}"]
+    lines += reading(config, has_duckdb=find_spec("duckdb") is not None)
     lines.append("")
     return "\n".join(lines)
+
+
+def reading(config: Path, *, has_duckdb: bool) -> list[str]:
+    """Return lines with a report, and the extra that it needs without *has_duckdb*."""
+    lines = ["See a report:", f"  {called(config)} report availability"]
+    if not has_duckdb:
+        lines.insert(0, "Once, for report, export and query, which need DuckDB:")
+        lines.insert(1, f"  {extra_command('archive')}")
+    return lines
 
 
 def _files(folder: Path) -> list[str]:
