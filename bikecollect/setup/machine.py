@@ -14,6 +14,12 @@ BAD_FILE_SYSTEMS = {
     "overlay": "it may be deleted with its container",
 }
 
+KERNEL_FILE_SYSTEMS = frozenset(
+    ("bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "proc")
+    + ("efivarfs", "mqueue", "pstore", "securityfs", "selinuxfs", "sysfs", "tracefs")
+)
+"""File systems that show the state of the kernel, and store no files."""
+
 
 def file_system(place: Path) -> str:
     """Return the type of the file system of *place*, empty if unknown."""

@@ -124,3 +124,18 @@ def test_the_doctor_checks_the_folders_above_the_settings(tmp_path: Path) -> Non
 
     assert "in place of" not in good
     assert f"others can replace the folder {config.parent}" in bad
+
+
+def test_a_file_system_of_the_kernel_is_no_disk(tmp_path: Path) -> None:
+    """Nothing can be stored in /proc, so it is no folder that a fetch may create."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text('data_dir = "/proc/bikes"\n[systems.youbike-taipei]\n')
+
+    shown = bikecollect("--config", config, "doctor", "--offline", "--format", "json")
+
+    checks = [json.loads(line) for line in shown.stdout.splitlines()]
+    place = "/proc/bikes/youbike-taipei"
+    assert [(c["verdict"], c["text"]) for c in checks if place in c["text"]] == [
+        ("bad", f"{place} is not on a disk but in a file system of the kernel (proc)")
+    ]
+    assert not [check for check in checks if check["check"].endswith(": disk")]
