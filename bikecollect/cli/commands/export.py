@@ -16,7 +16,7 @@ from bikecollect.cli.completion import complete_station, systems_argument
 from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, mirror_option, output_option
+from bikecollect.cli.options import Shared, complain, mirror_option, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -99,7 +99,9 @@ def export(
 
     The table has the history of each SYSTEM. As CSV, the station_status of one system
     is the text of its daily files, sorted by slot and station; `verify` certifies its
-    sha256. A datapackage.json beside the output file describes each column.
+    sha256. A datapackage.json beside the output file describes the columns of all
+    exports in that folder; if another program wrote it, it is kept, and the description
+    is FILE.datapackage.json.
     """
     if station and "station_id" not in WHATS[what]:
         raise UsageError(f"--station does not apply to {what}, which has no stations")
@@ -122,12 +124,12 @@ def export(
     )
     exporter = _write(data, systems, request, form, output)
     if output is not None and not is_stream(output):
-        _describe(exporter, request, form, output)
+        described = _describe(exporter, request, form, output)
         if sys.stderr.isatty():
             written = (
                 f"{count_of(exporter.rows, 'row')}, {output.stat().st_size:,} bytes"
             )
-            click.echo(f"bikecollect: {written}: {output}", err=True)
+            complain(f"{written}: {output}\nits columns are described in {described}")
     return code
 
 
@@ -206,7 +208,8 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
 
 def _describe(
     exporter: Exporter, request: ExportRequest, form: str, path: Path
-) -> None:
+) -> Path:
+    """Describe the exported file *path*; return the path of the description."""
     mine = resource(
         request.what,
         path.name,
@@ -217,4 +220,5 @@ def _describe(
     place = data_package.describe(path, mine)
     if place != path.with_name(data_package.NAME):
         what = f"{data_package.NAME} belongs to another program and is not overwritten"
-        click.echo(f"bikecollect: {what}; see {place}", err=True)
+        complain(f"{what}; see {place}")
+    return place
