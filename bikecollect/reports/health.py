@@ -32,7 +32,7 @@ class Past:
     are earlier slots with a block. *first* is the first expected slot, *newest* the
     newest slot with a block. *is_known* is set if the folder has held data before;
     *configured* is when the settings were written. *mirror* is the state of the mirror,
-    None if none is set.
+    None if none is set. *is_over* is set if no more data are expected, as of a demo.
     """
 
     first: Slot | None
@@ -46,6 +46,7 @@ class Past:
     is_known: bool = False
     configured: float = math.inf
     mirror: "MirrorStanding | None" = None
+    is_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Health:
     number of runs in that time, *good* of the successful ones. *behind* is the age of
     the newest block's slot, None without a block. *silent* is the time since the last
     run started, None if that is usual. *late* is set if either is too long or the first
-    block is overdue; a system without any run is late if its settings are that old.
+    block is overdue; a system without any run is late if its settings are that old. If
+    *is_over*, no more data are expected, and it is never late.
     """
 
     now: float
@@ -73,6 +75,7 @@ class Health:
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
     mirror: "MirrorStanding | None" = None
+    is_over: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -114,6 +117,8 @@ def judge(
     expected = 0 if past.is_known else min(now, past.configured)
     waited = now - (newest or past.first or expected)
     late = waited > patience or silent is not None
+    if past.is_over:
+        late, silent = False, None
     return Health(
         now=now,
         interval=interval,
@@ -129,6 +134,7 @@ def judge(
         incidents=past.incidents,
         damage=past.damage,
         mirror=past.mirror,
+        is_over=past.is_over,
     )
 
 

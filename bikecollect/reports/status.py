@@ -61,13 +61,15 @@ def survey(
     windows: Mapping[str, int] = WINDOWS,
     configured: float = math.inf,
     mirror: str = "",
+    is_over: bool = False,
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
     Coverage is counted in *windows*, see `health`: none for `--alert`. *noted* are the
     incidents in the alert state, which also has those that could not be written to the
     ledger. *configured* is when the settings were written, from which a system without
-    any run becomes late. *mirror* is the mirror's address.
+    any run becomes late. *mirror* is the mirror's address. *is_over* is set for a demo,
+    of which no more data are expected.
     """
     folder, interval = system.path, system.interval
     # Future slots were written while the clock was ahead, and prove nothing.
@@ -90,6 +92,7 @@ def survey(
             is_known=is_known(folder),
             configured=configured,
             mirror=_mirror(system, mirror),
+            is_over=is_over,
         )
         oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)

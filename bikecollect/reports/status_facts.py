@@ -50,6 +50,8 @@ class Fact(NamedTuple):
 def verdict(health: Health) -> Part:
     """Return a summary in a few words: all is well, late, or open incidents."""
     if not health.in_trouble:
+        if health.is_over:
+            return Part("a demo, which is over")
         if health.is_new:
             return Part("waiting for its first slot")
         return Part("all is well", Tone.GOOD)
@@ -96,11 +98,12 @@ def facts(standing: Standing) -> list[Fact]:
     """Return the facts about a system's status, with the mirror if one is set."""
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
+    following = local_minute(health.next_slot, standing.zone)
     return [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health),)),
         Fact("Schedule", tuple(_schedule(standing))),
-        Fact("Next slot", (Part(local_minute(health.next_slot, standing.zone)),)),
+        Fact("Next slot", (Part("none" if health.is_over else following),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
         Fact("Coverage", (Part(_coverage(health)),)),
         Fact("Waiting", (Part(_waiting(standing)),)),
@@ -132,6 +135,9 @@ def _last_run(standing: Standing) -> Iterable[Part]:
 
 def _schedule(standing: Standing) -> Iterable[Part]:
     health = standing.health
+    if health.is_over:
+        yield Part("none needed: the simulated city is no longer served")
+        return
     if health.last_run is None:
         yield Part("no run yet")
     elif health.silent is not None:

@@ -53,17 +53,22 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     """
     yield _python()
     yield from _settings(settings)
+    demos = [name for name in settings.systems if settings.is_demo(name)]
+    if demos:
+        text = f"{', '.join(demos)}: the simulated city is no longer served"
+        yield note("demo", text, "collect a real one: see docs/tutorial.md")
     for name, system in settings.systems.items():
         yield from _guarded(f"{name}: folder", _folder(name, settings.data / name))
         yield from _guarded(f"{name}: disk", _disk(name, settings))
         yield from _columns(name, system, settings)
         yield from _facts(name, settings)
-        if network:
+        if network and name not in demos:
             yield from _feed(name, system)
     yield from _guarded("archive: folder", _archive(settings.data))
     if settings.archive.mirror:
         yield from _guarded("mirror", _mirror(settings, network=network))
-    yield from schedule_checks(settings)
+    if len(demos) < len(settings.systems):
+        yield from schedule_checks(settings)
     if problem := data_folder.state_problem():
         yield bad("alert state", *problem)
     yield from _mail(settings, network=network, send=send)

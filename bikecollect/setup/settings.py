@@ -34,6 +34,10 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
 
+DEMO_MARKER = ".bikecollect-demo"
+"""Beside the settings of a demo: a folder that the next demo may remove."""
+DEMO_URL = "http://127.0.0.1/"
+"""The address of a simulated city that is not served any more."""
 SECRET_FILE = "client_secret_file"  # noqa: S105 - the name of a key
 
 
@@ -181,6 +185,11 @@ class Settings:
                     f'unknown system "{system_id}"{hint}; known: {known}'
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
+
+    def is_demo(self, name: str) -> bool:
+        """Return whether the system *name* is a simulated city, served no more."""
+        is_marked = bool(self.source) and (self.folder / DEMO_MARKER).exists()
+        return is_marked and self.systems[name].url == DEMO_URL
 
     def path_of(self, name: str) -> Path:
         """Return *name*, a path in the settings, as an absolute path.

@@ -17,7 +17,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Evidence, Gap, gaps, judge
 from bikecollect.setup.loader import parse
-from bikecollect.setup.settings import Settings
+from bikecollect.setup.settings import DEMO_URL, Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.simulator.syncs import without_syncs
@@ -143,7 +143,7 @@ FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
 def settings_text(systems: Iterable[str], interval: int = INTERVAL) -> str:
     """Return the settings with which other commands find the demo's data."""
     tables = (
-        f'[systems.{name}]\nfeed = "{FEEDS[name]}"\nurl = "http://127.0.0.1/"\n'
+        f'[systems.{name}]\nfeed = "{FEEDS[name]}"\nurl = "{DEMO_URL}"\n'
         f'timezone = "{ZONE}"\n'
         for name in systems
     )

@@ -11,6 +11,7 @@ from command import bikecollect
 from mailserver import MailServer
 
 from bikecollect.simulator.city import City
+from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
 
 
@@ -139,3 +140,29 @@ def test_a_file_system_of_the_kernel_is_no_disk(tmp_path: Path) -> None:
         ("bad", f"{place} is not on a disk but in a file system of the kernel (proc)")
     ]
     assert not [check for check in checks if check["check"].endswith(": disk")]
+
+
+def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:
+    """Its city is served no more: that is a note, not a dead feed or a late system."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(settings_text(FEEDS), encoding="utf-8")
+    os.utime(config, (0, 0))
+
+    def problems() -> tuple[set[str], str, str]:
+        words = ("--config", config, "doctor", "--format", "json")
+        checks = [json.loads(line) for line in bikecollect(*words).stdout.splitlines()]
+        bad = {check["check"] for check in checks if check["verdict"] == "bad"}
+        demo = next((c["text"] for c in checks if c["check"] == "demo"), "")
+        return bad, demo, bikecollect("--config", config, "status", "--alert").stdout
+
+    bad, demo, alerts = problems()
+    assert {"simport-gbfs: feed", "cron: line"} <= bad
+    assert (demo, alerts.count(": late:")) == ("", 2)
+
+    (tmp_path / ".bikecollect-demo").touch()
+
+    text = "simport-youbike, simport-gbfs: the simulated city is no longer served"
+    assert problems() == (set(), text, "")
+    shown = bikecollect("--config", config, "status", "simport-gbfs").stdout
+    assert shown.startswith("simport-gbfs: a demo, which is over\n")
+    assert "none needed: the simulated city is no longer served" in shown

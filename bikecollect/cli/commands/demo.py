@@ -21,12 +21,12 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.setup.loader import load
 from bikecollect.setup.program import extra_command
+from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
 from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
-MINE = ".bikecollect-demo"
 DEPTH = 3
 """Levels of the folder whose files are listed; deeper ones, payloads, are counted."""
 
@@ -58,8 +58,8 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """
     gc.enable()
     _empty(folder)
-    (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
-    (folder / MINE).touch()
+    (folder / DEMO_MARKER).parent.mkdir(parents=True, exist_ok=True)
+    (folder / DEMO_MARKER).touch()
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # summarised at the end
     if days > 1:
         _month(folder.absolute(), days, stations, seed)
@@ -112,7 +112,7 @@ def _empty(folder: Path) -> None:
     """Remove an earlier demo from *folder*; raises SettingsError for other files."""
     if not folder.exists():
         return
-    mine = folder / MINE
+    mine = folder / DEMO_MARKER
     if any(folder.iterdir()) and not mine.exists():
         raise SettingsError(
             f"{folder} has files that are not of a demo; choose another --folder"
