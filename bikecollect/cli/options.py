@@ -34,6 +34,22 @@ shard_option = click.option(
     "settings collect each system once.",
 )
 """Option of the group, and of the commands that start the runs of a share."""
+lines_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one object per line.",
+)
+"""Option of the commands that print several results, such as one for each system."""
+object_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one object.",
+)
+"""Option of the commands that print one result."""
 mirror_option = click.option(
     "--mirror",
     is_flag=True,

@@ -13,7 +13,7 @@ import click
 from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.options import Shared, lines_option, say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
@@ -81,7 +81,7 @@ MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22
     help="With --from a bikecollect folder: its fresh blocks replace stale ones here, "
     "unless their day is archived.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def backfill(
     ctx: click.Context,

@@ -45,7 +45,12 @@ FORMS = ("text", "csv", "json", "html")
 @click.option("--since", help="First day or time: 2026-11-22, 7d; default: first run.")
 @click.option("--until", help="Last day, or the end as a time; default: now.")
 @click.option(
-    "--format", "form", type=click.Choice(FORMS), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    default="text",
+    show_default=True,
+    help="json: one object per line.",
 )
 @click.option(
     "--what",

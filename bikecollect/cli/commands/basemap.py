@@ -65,7 +65,7 @@ def add(ctx: click.Context, *, system_id: str, file: Path, attribution: str) -> 
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="json: for scripts.",
+    help="json: one object per line.",
 )
 @click.pass_context
 def list_(ctx: click.Context, *, form: str) -> None:

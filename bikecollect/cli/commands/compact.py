@@ -10,7 +10,14 @@ from bikecollect.archive.compact import LOST, Step
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
-from bikecollect.cli.options import Screen, Shared, complain, say, say_json
+from bikecollect.cli.options import (
+    Screen,
+    Shared,
+    complain,
+    lines_option,
+    say,
+    say_json,
+)
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
@@ -33,7 +40,7 @@ from bikecollect.wiring.history import compactor, vehicle_compactor
     help="Archive days without their damaged blocks that cannot be filled again.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def compact(
     ctx: click.Context,

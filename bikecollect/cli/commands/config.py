@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.options import Shared, object_option, say, say_json
 from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError
@@ -36,7 +36,7 @@ def path(ctx: click.Context) -> int:
 
 
 @config.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@object_option
 @click.pass_context
 def show(ctx: click.Context, *, form: str) -> None:
     """Print all settings in effect, with defaults; secrets are masked."""

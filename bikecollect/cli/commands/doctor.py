@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Screen, Shared, say, say_json
+from bikecollect.cli.options import Screen, Shared, lines_option, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
@@ -30,7 +30,7 @@ COMMAND = re.compile(
 @click.option("--send", is_flag=True, help="Also send a test mail.")
 @click.option("--offline", is_flag=True, help="Do not contact feeds and mail server.")
 @click.option("--as-cron", is_flag=True, help="Run in the minimal environment of cron.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def doctor(
     ctx: click.Context, *, send: bool, offline: bool, as_cron: bool, form: str

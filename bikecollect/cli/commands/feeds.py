@@ -40,14 +40,14 @@ _form = click.option(
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="json: for scripts.",
+    help="json: one object.",
 )
 _table_form = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "csv"]),
     default="text",
-    help="json, csv: for scripts.",
+    help="json: one object per line.",
 )
 _country = click.option("--country", default="", metavar="CODE", help="Such as FR.")
 

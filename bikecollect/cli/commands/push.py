@@ -6,7 +6,7 @@ import click
 
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.mirror_copy import copy_to_mirror
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, lines_option, say
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import Times
@@ -18,7 +18,7 @@ from bikecollect.core.process import Times
     "--live", is_flag=True, help="Copy only the days that are not archived yet."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def push(
     ctx: click.Context,

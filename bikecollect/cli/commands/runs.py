@@ -13,7 +13,7 @@ from bikecollect.cli.completion import (
     complete_outcome,
     systems_argument,
 )
-from bikecollect.cli.options import Shared, complain, say, say_json
+from bikecollect.cli.options import Shared, complain, lines_option, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
 from bikecollect.core.errors import Outcome, UsageError
@@ -76,7 +76,7 @@ def runs() -> None:
     show_default=True,
     help="Maximum number of runs; older ones are left out.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def listed(
     ctx: click.Context,
@@ -131,7 +131,7 @@ def _refuse_empty_range(
 @click.option(
     "--system", help="The system; default: all.", shell_complete=complete_configured
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> None:
     """Show SLOT in full detail.

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say, say_figures, shard_option
+from bikecollect.cli.options import (
+    Shared,
+    object_option,
+    say,
+    say_figures,
+    shard_option,
+)
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
@@ -56,7 +62,7 @@ def schedule() -> None:
 
 @schedule.command()
 @_where
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@object_option
 @click.pass_context
 def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> None:
     """Print the entry, whether it is installed, and its next times.

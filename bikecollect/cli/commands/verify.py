@@ -14,7 +14,7 @@ from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.log_setup import awaited
-from bikecollect.cli.options import Shared, say, say_figures, say_json
+from bikecollect.cli.options import Shared, lines_option, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.publishing.dataset_check import DatasetCheck, is_dataset
 from bikecollect.cli.render.archive import (
@@ -68,7 +68,7 @@ FEW = 3
     is_flag=True,
     help="Check the copy at `archive.mirror` instead: read every file there.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@lines_option
 @click.pass_context
 def verify(
     ctx: click.Context,

@@ -1,0 +1,40 @@
+"""The help of ``--format`` says what JSON it prints."""
+
+from collections.abc import Iterator
+
+import click
+
+from bikecollect.cli import cli
+
+
+def _options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the help of each command whose format may be JSON."""
+    context = click.Context(command)
+    for option in command.params:
+        choices = getattr(option.type, "choices", ())
+        if "--format" in option.opts and "json" in choices:
+            yield name, getattr(option, "help", "") or ""
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            inner = command.get_command(context, part)
+            assert inner is not None
+            yield from _options(inner, f"{name} {part}".strip())
+
+
+def test_each_help_says_how_many_objects_json_prints() -> None:
+    """A script that expects one document fails at the second line."""
+    known = dict(_options(cli, ""))
+
+    assert {name for name, text in known.items() if "one object" not in text} == set()
+    single = {name for name, text in known.items() if "one object" in text}
+    single -= {name for name, text in known.items() if "per line" in text}
+    assert single == {
+        "config show",
+        "feeds show",
+        "feeds try",
+        "feeds update",
+        "schedule show",
+    }
+    assert {"runs list", "runs show", "verify", "doctor", "backfill-report"} <= set(
+        known
+    )
