@@ -1,9 +1,10 @@
 """Read and check the settings file."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
-from bikecollect.setup.tables.checking import checked, shown
+from bikecollect.setup.tables.checking import Problems, checked, shown
 from bikecollect.setup.tables.sections import (
     App,
     ArchiveTable,
@@ -89,7 +90,7 @@ def read_text(path: Path, text: str) -> Settings:
     try:
         settings = parse(values, folder=path.parent.absolute())
     except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: {error}", lines=True) from error
     return replace(settings, source=str(path.absolute()))
 
 
@@ -125,30 +126,35 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
 
     Raises SettingsError naming the key, and the nearest known key.
     """
-    settings = Settings(**{**checked(Settings, values, ""), "folder": folder})
-    systems = values.get("systems", {})
-    for name, table in systems.items():
-        if not isinstance(table, dict):
-            words = f"must be a table, not {shown(name, table)}"
-            raise SettingsError(f"systems.{name} {words}")
-    complete = replace(
-        settings,
-        systems={name: _system(name, table) for name, table in systems.items()},
-        **{
-            name: cls(**checked(cls, values.get(name, {}), f"{name}."))
-            for name, cls in SECTIONS.items()
-        },
-    ).with_absolute_paths()
+    problems = Problems()
+    top = checked(Settings, values, "", problems)
+    systems: dict[str, System] = {}
+    for name, table in _table(values, "systems").items():
+        with problems:
+            systems[name] = _system(name, table, problems)
+    sections = {
+        name: cls(**checked(cls, _table(values, name), f"{name}.", problems))
+        for name, cls in SECTIONS.items()
+    }
+    problems.refuse()
+    settings = Settings(**{**top, **sections, "systems": systems, "folder": folder})
+    complete = settings.with_absolute_paths()
     if not complete.systems:
         complete = _with_default_system(complete)
     _check_values(complete)
     return complete
 
 
+def _table(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the table *name* of *values*; empty if it is missing or no table."""
+    table = values.get(name)
+    return table if isinstance(table, dict) else {}
+
+
 def _with_default_system(settings: Settings) -> Settings:
     """Return *settings* with the catalogue's first system."""
     first = builtin.CATALOGUE[0].system_id
-    systems = {first: _system(first, {})}
+    systems = {first: _system(first, {}, Problems())}
     return replace(settings, systems=systems, is_default_system=True)
 
 
@@ -180,12 +186,20 @@ def _check_ca_bundle(key: str, path: Path) -> None:
         raise SettingsError(f"{key}: {path} is not a regular file")
 
 
-def _system(name: str, values: Mapping[str, Any]) -> System:
-    """Return the system *name* with missing values from the catalogue."""
+def _system(name: str, values: object, problems: Problems) -> System:
+    """Return the system *name* with missing values from the catalogue.
+
+    Errors of single values are noted in *problems*; raises SettingsError for others.
+    """
     place = f"systems.{name}"
+    if not isinstance(values, dict):
+        raise SettingsError(f"{place} must be a table, not {shown(name, values)}")
     if error := name_error(name):
         raise SettingsError(f"{place}: {error}")
-    system = System(**checked(System, values, f"{place}."))
+    before = len(problems)
+    system = System(**checked(System, values, f"{place}.", problems))
+    if len(problems) > before:
+        return system
     entry = builtin.find(name)
     if entry is not None:
         system = replace(
@@ -208,31 +222,51 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
 
 def _check_values(settings: Settings) -> None:
     """Raise SettingsError for invalid values of the right type."""
-    _ = settings.seconds
-    for name, system in settings.systems.items():
-        feed_access.check(name, system)
-        if system.publisher:
-            from bikecollect.setup.catalogue import publishers  # not for a fetch
+    checks: list[Callable[[], None]] = [
+        partial(_check_interval, settings),
+        *(partial(_check_system, *item) for item in settings.systems.items()),
+        partial(_check_app, settings.app),
+        partial(_check_mail, settings.mail),
+        partial(_check_mail_times, settings.mail),
+        partial(_check_alerts, settings),
+        partial(_check_mirror, settings.archive.mirror),
+        *(partial(_check_number, settings, name) for name in NUMBERS),
+    ]
+    problems = Problems()
+    for check in checks:
+        with problems:
+            check()
+    problems.refuse()
 
-            publishers.check(name, system)
-        try:
-            ZoneInfo(system.timezone)
-        except (ValueError, OSError, LookupError) as error:
-            raise SettingsError(
-                f'systems.{name}.timezone: unknown time zone "{system.timezone}"; '
-                'use an IANA name such as "Asia/Taipei"'
-            ) from error
-    if problem := settings.app.problem:
+
+def _check_interval(settings: Settings) -> None:
+    _ = settings.seconds
+
+
+def _check_system(name: str, system: System) -> None:
+    feed_access.check(name, system)
+    if system.publisher:
+        from bikecollect.setup.catalogue import publishers  # not for a fetch
+
+        publishers.check(name, system)
+    try:
+        ZoneInfo(system.timezone)
+    except (ValueError, OSError, LookupError) as error:
+        raise SettingsError(
+            f'systems.{name}.timezone: unknown time zone "{system.timezone}"; '
+            'use an IANA name such as "Asia/Taipei"'
+        ) from error
+
+
+def _check_app(app: App) -> None:
+    if problem := app.problem:
         raise SettingsError(problem)
-    _check_mail(settings.mail)
-    _check_mail_times(settings.mail)
-    _check_alerts(settings)
-    if settings.archive.mirror:
-        _check_mirror(settings.archive.mirror)
-    for name in NUMBERS:
-        section, _, key = name.partition(".")
-        if getattr(getattr(settings, section), key) < 0:
-            raise SettingsError(f"{name} must not be negative")
+
+
+def _check_number(settings: Settings, name: str) -> None:
+    section, _, key = name.partition(".")
+    if getattr(getattr(settings, section), key) < 0:
+        raise SettingsError(f"{name} must not be negative")
 
 
 def _check_alerts(settings: Settings) -> None:
@@ -251,6 +285,8 @@ def _check_alerts(settings: Settings) -> None:
 
 def _check_mirror(address: str) -> None:
     """Raise SettingsError if *address* is not that of an object store."""
+    if not address:
+        return
     from bikecollect.archive.mirror.address import MirrorAddress  # only with a mirror
 
     try:

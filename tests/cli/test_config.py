@@ -261,3 +261,33 @@ def test_the_default_system_of_an_empty_file_is_marked(tmp_path: Path) -> None:
 
 def _checked(file: Path) -> str:
     return bikecollect("--config", file, "config", "check").stdout
+
+
+def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
+    """A line for each wrong type or unknown key; then one for each invalid value."""
+    file = tmp_path / "b.toml"
+    file.write_text(
+        "data_dir = 3\n[systems.a]\nfeed = 3\ncolumns = [7]\n[systems.b]\n"
+        "[keep]\ncsv_days = 'x'\n",
+        encoding="utf-8",
+    )
+    types = bikecollect("--config", file, "config", "check").stderr.splitlines()
+    file.write_text(
+        f"interval = '7min'\n{BERGEN}language = 'no'\n[systems.youbike-taipei]\n"
+        "timezone = 'Taipei'\n[keep]\ncsv_days = -1\n",
+        encoding="utf-8",
+    )
+    values = bikecollect("--config", file, "config", "check").stderr.splitlines()
+
+    assert types == [
+        f"bikecollect: {file}: 5 errors",
+        "  data_dir must be a text, not 3",
+        "  systems.a.feed must be a text, not 3",
+        '  systems.a.columns must contain only texts, not 7; write "7"',
+        "  systems.b.feed is missing, and the catalogue has no such system",
+        "  keep.csv_days must be a whole number, not 'x'",
+    ]
+    assert values[0] == f"bikecollect: {file}: 3 errors"
+    assert "7min" in values[1]
+    assert values[2].startswith("  systems.youbike-taipei.timezone: unknown time zone")
+    assert values[3:] == ["  keep.csv_days must not be negative"]

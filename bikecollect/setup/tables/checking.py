@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 from bikecollect.core.errors import SettingsError
@@ -23,28 +23,67 @@ WORDS: dict[object, str] = {
 ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
 
 
-def checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+class Problems:
+    """Collects errors, so that all errors of a file are reported at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[SettingsError] = []
+
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def __enter__(self) -> None:
+        """Begin a context in which a SettingsError is noted, not raised."""
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> bool:
+        """Note a SettingsError of the context, and continue after it."""
+        if not isinstance(error, SettingsError):
+            return False
+        self._errors.append(error)
+        return True
+
+    def refuse(self) -> None:
+        """Raise SettingsError if an error was noted; several become a line each."""
+        if len(self) == 1:
+            raise self._errors[0]
+        if self._errors:
+            lines = [f"{len(self)} errors", *map(str, self._errors)]
+            raise SettingsError("\n".join(lines), lines=True)
+
+
+def checked(
+    cls: type, values: Mapping[str, Any], place: str, problems: Problems
+) -> dict[str, Any]:
     """Return the *values* of *cls* that are no table at the top level, checked.
 
-    *place* begins the keys in errors, such as ``mail.``. Raises SettingsError.
+    *place* begins the keys in errors, such as ``mail.``. Errors are noted in
+    *problems*.
     """
     known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
     result: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in known:
-            hint = suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
-            raise SettingsError(f'unknown setting "{place}{name}"{hint}')
-        kind = known[name].metadata["kind"]
-        items = known[name].metadata.get("items", str)
-        if not _is(value, kind):
-            words = f"must be {WORDS[kind]}, not {shown(name, value)}"
-            hint = _as_list(name, value) if kind is list and items is str else ""
-            raise SettingsError(f"{place}{name} {words}{hint}")
-        if place:
-            _check_items(name, value, items, place)
-        if place or kind is not dict:
-            result[name] = value
+        with problems:
+            _check(name, value, known, place)
+            if place or known[name].metadata["kind"] is not dict:
+                result[name] = value
     return result
+
+
+def _check(
+    name: str, value: object, known: Mapping[str, Field[Any]], place: str
+) -> None:
+    """Raise SettingsError if *name* is not *known*, or its *value* has another type."""
+    if name not in known:
+        hint = suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
+        raise SettingsError(f'unknown setting "{place}{name}"{hint}')
+    kind = known[name].metadata["kind"]
+    items = known[name].metadata.get("items", str)
+    if not _is(value, kind):
+        words = f"must be {WORDS[kind]}, not {shown(name, value)}"
+        hint = _as_list(name, value) if kind is list and items is str else ""
+        raise SettingsError(f"{place}{name} {words}{hint}")
+    if place:
+        _check_items(name, value, items, place)
 
 
 def shown(name: str, value: object) -> str:
