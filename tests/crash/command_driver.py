@@ -26,7 +26,7 @@ from bikecollect.core.payload import Check, Document
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.runs import packed
-from bikecollect.wiring import collection
+from bikecollect.wiring import collection, history
 
 STATIONS = 20
 NAMES = ("station_status", "station_information")
@@ -135,6 +135,7 @@ if __name__ == "__main__":
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--fail", nargs=3, default=())
     parser.add_argument("--pack", action="store_true", help="pack all archived runs")
+    parser.add_argument("--hurry", action="store_true", help="do not pause for others")
     parser.add_argument("--down", nargs="*", default=(), help="systems that fail")
     parser.add_argument("--mutant", default="")
     parser.add_argument("--share", type=int, help="systems for which a worker starts")
@@ -149,6 +150,8 @@ if __name__ == "__main__":
     pool.SHARE = options.share or pool.SHARE
     if options.pack:
         packed.RECENT = 0
+    if options.hurry:
+        history.BREATH = 0
     if options.traced:
         wait_for_tracer(options.traced, options.call)
     process.prepare()

@@ -101,16 +101,18 @@ class Site:
         number: int = 0,
         fail: Sequence[object] = (),
         pack: bool = False,
+        hurry: bool = False,
         down: Sequence[str] = (),
         traced: Sequence[str] = (),
     ) -> forking.Fork:
-        """Start *command* in a process.
+        """Start *command* in a process; with *hurry* it does not pause for others.
 
         *down* and *traced* are more options of the driver.
         """
         arguments = ["--slot", str(slot), "--number", str(number)]
         arguments += ["--fail", *map(str, fail)] if fail else []
         arguments += ["--pack"] if pack else []
+        arguments += ["--hurry"] if hurry else []
         arguments += [*down, *traced]
         arguments += ["--", *self._arguments(command)]
         return forking.server().fork(DRIVER, arguments, {**os.environ, **self._env})
@@ -127,12 +129,15 @@ class Site:
         code, out, err = run_traced(start, options, Path(f"{self.root}.trace"))
         return code, out + err
 
-    def fail(self, *command: object, fault: Fault, **how: Any) -> tuple[int, str]:
+    def fail(
+        self, *command: object, fault: Fault, hurry: bool = True, **how: Any
+    ) -> tuple[int, str]:
         """Run *command* in a process with *fault*; return the same as `run`."""
         call = ("--call", fault.name, "--traced")
 
         def start(address: str) -> forking.Fork:
-            return self.start(*command, traced=(*call, address), **how)
+            traced = (*call, address)
+            return self.start(*command, traced=traced, hurry=hurry, **how)
 
         code, out, err = run_with_fault(start, fault, Path(f"{self.root}.trace"))
         return code, out + err

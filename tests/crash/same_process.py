@@ -19,7 +19,7 @@ from bikecollect.cli.options import Screen
 from bikecollect.core import process, user_folders
 from bikecollect.core.secrets import redact
 from bikecollect.storage.runs import packed
-from bikecollect.wiring import collection
+from bikecollect.wiring import collection, history
 
 
 def run_here(
@@ -37,6 +37,7 @@ def run_here(
     with _as_if_started(env) as patch:
         set_clock(moment, patch.setattr)
         patch.setattr(collection, "_client", client_of(number, moment))
+        patch.setattr(history, "BREATH", 0)  # no other command waits for the lock
         if pack:
             patch.setattr(packed, "RECENT", 0)
         with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:

@@ -156,7 +156,7 @@ def test_an_export_beside_a_killed_compact_is_complete_or_absent(
     def attempt(site: Site, case: Fault) -> list[str]:
         rows = site.root / "rows.csv"
         reader = site.start("export", "-o", rows)
-        site.fail(*command, fault=case)
+        site.fail(*command, fault=case, hurry=False)
         code, printed = end(reader)
         bad = [] if code in {0, 74} else [f"export ended with {code}: {printed}"]
         if rows.exists() != (code == 0) or (
