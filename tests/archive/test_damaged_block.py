@@ -67,6 +67,7 @@ def test_bytes_of_no_block_do_not_keep_a_csv_for_ever(world: World) -> None:
     """The archive has all of the ledger's blocks; the file is kept aside (fault 62)."""
     with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
         db.execute("DELETE FROM blocks WHERE start = 344")
+    db.close()
     world.clock.now += 9 * DAY
     steps = compacted(world)
 

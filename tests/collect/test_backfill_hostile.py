@@ -7,7 +7,8 @@ import shutil
 import socket
 import sqlite3
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,13 @@ def other(tmp_path: Path) -> World:
     return three_slots(tmp_path)
 
 
-def ledger(other: World) -> sqlite3.Connection:
+@contextmanager
+def ledger(other: World) -> Iterator[sqlite3.Connection]:
     """Open the ledger of *other*, whole in one file."""
-    db = sqlite3.connect(other.folder / "ledger.sqlite3", isolation_level=None)
-    db.execute("PRAGMA journal_mode = DELETE")
-    return db
+    path = other.folder / "ledger.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        yield db
 
 
 def slots(other: World) -> list[int]:
@@ -296,22 +299,23 @@ def test_blocks_may_not_be_longer_than_their_file(other: World) -> None:
 def rewrite(other: World, change: Callable[[str], str]) -> None:
     """Change the rows of noon's second slot, and the ledger with them."""
     path = other.folder / CSV
-    db = ledger(other)
-    sql = 'SELECT start, "end" FROM blocks WHERE slot = ?'
-    ((start, end),) = db.execute(sql, (NOON + 600,)).fetchall()
-    data = path.read_bytes()
-    text = change(data[start:end].decode("utf-8")).encode("utf-8", "surrogateescape")
-    path.write_bytes(data[:start] + text + data[end:])
-    moved = len(text) - (end - start)
-    db.execute(
-        'UPDATE blocks SET start = start + ?1, "end" = "end" + ?1 WHERE start > ?2',
-        (moved, start),
-    )
-    db.execute(
-        'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = ?',
-        (moved, zlib.crc32(text), NOON + 600),
-    )
-    db.close()
+    with ledger(other) as db:
+        sql = 'SELECT start, "end" FROM blocks WHERE slot = ?'
+        ((start, end),) = db.execute(sql, (NOON + 600,)).fetchall()
+        data = path.read_bytes()
+        text = change(data[start:end].decode("utf-8")).encode(
+            "utf-8", "surrogateescape"
+        )
+        path.write_bytes(data[:start] + text + data[end:])
+        moved = len(text) - (end - start)
+        db.execute(
+            'UPDATE blocks SET start = start + ?1, "end" = "end" + ?1 WHERE start > ?2',
+            (moved, start),
+        )
+        db.execute(
+            'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = ?',
+            (moved, zlib.crc32(text), NOON + 600),
+        )
 
 
 VALUES = (

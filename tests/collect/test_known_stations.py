@@ -1,6 +1,7 @@
 """The cost of known stations depends on the list, not on all stations ever seen."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def about(
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Return a ledger with a station that stays, two that left, one of them back."""
     ledger = Ledger(tmp_path / "ledger.sqlite3")
     ledger.open()
@@ -42,7 +43,8 @@ def ledger(tmp_path: Path) -> Ledger:
     with ledger.transaction() as db:
         for after, version in versions:
             insert_stations(db, Slot(SLOT + after), [version])
-    return ledger
+    yield ledger
+    ledger.close()
 
 
 @pytest.mark.parametrize(

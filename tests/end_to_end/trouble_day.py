@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -110,7 +111,9 @@ def fill(ballast: Path) -> None:
 def die(act: Callable[[], object]) -> None:
     """Start a run in a child, and kill it while it fetches."""
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():  # the feed's thread holds no lock that a run needs
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
 
         def hang(*_: object, **__: object) -> None:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def written(folder: Path) -> str:
         if path.suffix == ".zip":
             texts.append(zipfile.ZipFile(path).read("fetch.json").decode())
         elif path.name == "ledger.sqlite3":
-            with sqlite3.connect(path) as ledger:
+            with closing(sqlite3.connect(path)) as ledger:
                 texts += list(ledger.iterdump())
         elif path.is_file():
             texts.append(path.read_bytes().decode("latin-1"))

@@ -736,6 +736,8 @@ def test_members_of_the_service_s_group_can_read_the_data(
             encoding="utf-8",
         )
         fetched = _as_user(54_321, 54_322, "--config", path, "fetch")
+    if "error while loading shared libraries" in fetched.stderr:
+        pytest.skip("other users cannot run this Python: its library is in /root")
 
     read = _as_user(12_345, group, "--config", path, "verify")
 

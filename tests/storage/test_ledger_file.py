@@ -189,6 +189,7 @@ def test_a_ledger_that_the_disk_cannot_read_is_kept(
 
     with pytest.raises(StorageError, match="Input/output error"):
         ledger.open()
+    ledger.close()
     assert set_aside(world) == []
 
 

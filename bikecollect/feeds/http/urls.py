@@ -122,7 +122,12 @@ def _ipv6(text: str) -> str:
     zone = zone.removeprefix("25")
     if percent and not re.fullmatch(r"[\w.-]{1,32}", zone, re.ASCII):
         raise ValueError("invalid IPv6 zone")
-    return f"{ipaddress.IPv6Address(address).compressed}{percent}{zone}"
+    ip = ipaddress.IPv6Address(address)
+    text = ip.compressed
+    if ip.ipv4_mapped is not None:  # Python 3.13 writes it dotted, 3.11 did not
+        number = int(ip.ipv4_mapped)
+        text = f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
+    return f"{text}{percent}{zone}"
 
 
 def _name(text: str) -> str:
