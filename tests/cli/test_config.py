@@ -291,3 +291,15 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     assert "7min" in values[1]
     assert values[2].startswith("  systems.youbike-taipei.timezone: unknown time zone")
     assert values[3:] == ["  keep.csv_days must not be negative"]
+
+
+def test_a_mistake_in_each_of_many_systems_does_not_fill_a_mail(tmp_path: Path) -> None:
+    """Twenty errors are shown, and the number of the others."""
+    file = tmp_path / "b.toml"
+    tables = [f"[systems.s{number}]\nfeed = 3\n" for number in range(1_000)]
+    file.write_text("".join(tables), encoding="utf-8")
+    lines = bikecollect("--config", file, "config", "check").stderr.splitlines()
+
+    assert lines[0] == f"bikecollect: {file}: 1000 errors"
+    assert lines[20] == "  systems.s19.feed must be a text, not 3"
+    assert lines[21:] == ["  and 980 more"]

@@ -20,6 +20,8 @@ WORDS: dict[object, str] = {
     dict: "a table",
     bool | str: "true, false or a text",
 }
+MAX_SHOWN = 20
+"""Errors of a file that are shown: a mistake may be in each of a thousand systems."""
 ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
 
 
@@ -47,7 +49,9 @@ class Problems:
         if len(self) == 1:
             raise self._errors[0]
         if self._errors:
-            lines = [f"{len(self)} errors", *map(str, self._errors)]
+            lines = [f"{len(self)} errors", *map(str, self._errors[:MAX_SHOWN])]
+            if len(self) > MAX_SHOWN:
+                lines.append(f"and {len(self) - MAX_SHOWN} more")
             raise SettingsError("\n".join(lines), lines=True)
 
 
