@@ -18,6 +18,7 @@ from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.run import Result
 from bikecollect.reports.runner import Answer
+from bikecollect.setup.settings import DEMO_MARKER, DEMO_URL
 
 pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)
@@ -55,6 +56,25 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
     assert row[width + at : width + at + 4] == [3, UNSEEN, UNSEEN, UNSEEN]
     assert film.states[at] == "collected"
     assert film.states[at + 2] not in {"", "collected"}
+
+
+def test_a_demo_that_is_over_is_not_late(held: DataService, world: World) -> None:
+    """As in `status`: of a simulated city no more data are expected."""
+    system = replace(held.settings.systems["city"], url=DEMO_URL)
+    demo = replace(
+        held.settings,
+        systems={"city": system},
+        folder=world.folder,
+        source=str(world.folder / "bikecollect.toml"),
+    )
+    world.clock.now += 7_200
+    before = held.standing("city").health
+    held.settings = demo
+    (world.folder / DEMO_MARKER).touch()
+    after = held.standing("city").health
+
+    assert (before.late, before.is_over) == (True, False)
+    assert (after.late, after.is_over) == (False, True)
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:

@@ -168,8 +168,13 @@ class DataService:
     def standing(self, name: str) -> Standing:
         """Return the status of the system *name*, as shown by ``status``."""
         system = self.settings.system_folder(name)
-        noted, mirror = stored_incidents(system), self.settings.archive.mirror
-        return survey(system, now=self.clock(), noted=noted, mirror=mirror)
+        return survey(
+            system,
+            now=self.clock(),
+            noted=stored_incidents(system),
+            mirror=self.settings.archive.mirror,
+            is_over=self.settings.is_demo(name),
+        )
 
     def account(self, name: str, since: date, until: date) -> Account:
         """Return the account from *since* to before *until*, as in reports."""
