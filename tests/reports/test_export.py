@@ -161,14 +161,16 @@ def test_a_table_of_gaps_may_be_empty(config: Path, world: World) -> None:
 
 
 def test_an_export_to_a_file_says_what_it_wrote(config: Path, world: World) -> None:
-    """Rows, bytes and the file: on stderr, on a terminal only."""
+    """Rows, bytes, the file and its description: on stderr, on a terminal only."""
     target = config.with_name("out.csv")
 
     text = on_terminal("--config", config, "export", "-o", target)
 
-    *before, last = text.rstrip().split("\n")
+    *before, rows, last = text.rstrip().replace("\r", "").split("\n")
     assert "writing the export ..." in " ".join(before)
-    assert last.endswith(f"bikecollect: 8 rows, 842 bytes: {target}")
+    assert rows.endswith(f"bikecollect: 8 rows, 842 bytes: {target}")
+    described = target.with_name("datapackage.json")
+    assert last == f"  its columns are described in {described}"
 
 
 def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> None:
