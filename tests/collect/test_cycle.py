@@ -445,7 +445,10 @@ def test_a_note_that_is_too_large_is_dropped(world: World) -> None:
     world.ledger.remember({"types": "short", "other": "stays"})
     world.ledger.remember({"types": "x" * 2_000_000})
 
-    assert world.ledger.notes() == {"other": "stays"}
+    notes = world.ledger.notes()
+    world.ledger.close()
+
+    assert notes == {"other": "stays"}
 
 
 def test_a_run_with_surrogates_is_recorded(world: World) -> None:
@@ -455,8 +458,10 @@ def test_a_run_with_surrogates_is_recorded(world: World) -> None:
     )
     world.ledger.open()
     world.ledger.record([run])
+    has_ended = world.ledger.has_ended(run.run_id)
+    world.ledger.close()
 
-    assert world.ledger.has_ended(run.run_id)
+    assert has_ended
 
 
 def test_a_note_of_impossible_numbers_is_no_run(world: World) -> None:

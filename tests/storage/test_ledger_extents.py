@@ -34,6 +34,7 @@ def test_files_that_were_removed_are_not_read(folder: Path) -> None:
         "station_information.csv",
     ]
     assert "station_status/2025-11-10.csv" in world.ledger.extents("2025-11-10")
+    world.ledger.close()
 
 
 def test_a_file_that_a_killed_compact_did_not_remove_is_not_read_again(
@@ -52,3 +53,4 @@ def test_a_file_that_a_killed_compact_did_not_remove_is_not_read_again(
     assert (folder / file).read_bytes() == before
     world.ledger.open()
     assert len(world.ledger.slots()) == 2
+    world.ledger.close()
