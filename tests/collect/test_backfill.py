@@ -399,7 +399,7 @@ def test_a_fetch_gets_the_lock_during_a_long_backfill(
 
     assert process.returncode == 0
     assert running
-    assert len(world.committed()) == 501
+    assert len(world.committed()) in {501, 502}  # the two fetches' own: one slot or two
 
 
 def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
