@@ -19,6 +19,7 @@ from bikecollect.core.text import visible
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 output_option = click.option(
     "-o",
     "--output",
@@ -34,21 +35,22 @@ shard_option = click.option(
     "settings collect each system once.",
 )
 """Option of the group, and of the commands that start the runs of a share."""
-lines_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="json: one object per line.",
-)
+
+
+def format_option(json: str, *more: str) -> Callable[[FunctionT], FunctionT]:
+    """Return ``--format`` with text, *json* (what it prints) and *more* forms."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json", *more]),
+        default="text",
+        help=f"json: {json}.",
+    )
+
+
+lines_option = format_option("one object per line")
 """Option of the commands that print several results, such as one for each system."""
-object_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="json: one object.",
-)
+object_option = format_option("one object")
 """Option of the commands that print one result."""
 mirror_option = click.option(
     "--mirror",
@@ -69,7 +71,6 @@ client_secret_option = click.option(
 
 
 log = logging.getLogger(__name__)
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 """The colours that are used; no other escape sequence is printed on a terminal."""
 

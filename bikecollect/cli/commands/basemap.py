@@ -8,7 +8,7 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.app.basemap.basemap_file import Basemap
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.options import Shared, complain, say, say_json
+from bikecollect.cli.options import Shared, complain, lines_option, say, say_json
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.text import count_of, size, visible
 from bikecollect.setup.settings import Settings
@@ -60,13 +60,7 @@ def add(ctx: click.Context, *, system_id: str, file: Path, attribution: str) -> 
 
 
 @basemap.command("list")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="json: one object per line.",
-)
+@lines_option
 @click.pass_context
 def list_(ctx: click.Context, *, form: str) -> None:
     """List the basemap of each system."""

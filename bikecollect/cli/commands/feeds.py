@@ -14,6 +14,8 @@ from bikecollect.cli.options import (
     client_id_option,
     client_secret_option,
     complain,
+    format_option,
+    object_option,
     say,
     say_figures,
     say_json,
@@ -35,20 +37,7 @@ from bikecollect.setup.trial import Trial
 
 NOTHING = 1
 
-_form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="json: one object.",
-)
-_table_form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    help="json: one object per line.",
-)
+_table_form = format_option("one object per line", "csv")
 _country = click.option("--country", default="", metavar="CODE", help="Such as FR.")
 
 
@@ -118,7 +107,7 @@ def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -
     help="A systems.csv; default: the list of MobilityData on GitHub.",
 )
 @click.option("--force", is_flag=True, help="Save it even if it lacks most systems.")
-@_form
+@object_option
 def update(*, source: str, force: bool, form: str) -> None:
     """Fetch the list of the world's GBFS systems into the catalogue.
 
@@ -134,7 +123,7 @@ def update(*, source: str, force: bool, form: str) -> None:
 
 @feeds.command()
 @click.argument("system_id", metavar="ID", shell_complete=complete_system)
-@_form
+@object_option
 def show(system_id: str, *, form: str) -> None:
     """Show the catalogue's entry of the system ID, and its settings."""
     entry = lookup.find(system_id)
@@ -169,7 +158,7 @@ def _print(entries: Sequence[Entry], form: str) -> None:
 @client_id_option
 @client_secret_option
 @click.option("--token-url", default="", help="Address of the tokens; default: TDX's.")
-@_form
+@object_option
 @click.pass_context
 def try_(
     ctx: click.Context,
