@@ -15,8 +15,23 @@ BAD_FILE_SYSTEMS = {
 }
 
 KERNEL_FILE_SYSTEMS = frozenset(
-    {"bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "proc"}
-    | {"efivarfs", "mqueue", "pstore", "securityfs", "selinuxfs", "sysfs", "tracefs"}
+    {
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "mqueue",
+        "proc",
+        "pstore",
+        "securityfs",
+        "selinuxfs",
+        "sysfs",
+        "tracefs",
+    }
 )
 """File systems that show the state of the kernel, and store no files."""
 
