@@ -60,16 +60,11 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
 
 def test_a_demo_that_is_over_is_not_late(held: DataService, world: World) -> None:
     """As in `status`: of a simulated city no more data are expected."""
-    system = replace(held.settings.systems["city"], url=DEMO_URL)
-    demo = replace(
-        held.settings,
-        systems={"city": system},
-        folder=world.folder,
-        source=str(world.folder / "bikecollect.toml"),
-    )
+    assert held.settings.systems["city"].url == DEMO_URL
+    file = world.folder / "bikecollect.toml"
+    held.settings = replace(held.settings, folder=file.parent, source=str(file))
     world.clock.now += 7_200
     before = held.standing("city").health
-    held.settings = demo
     (world.folder / DEMO_MARKER).touch()
     after = held.standing("city").health
 

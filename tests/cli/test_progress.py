@@ -51,17 +51,6 @@ def test_a_wait_is_shown_on_a_terminal(config: Path, command: tuple[str, ...]) -
     assert piped.stderr == ""
 
 
-@pytest.mark.usefixtures("world")
-def test_an_export_names_both_files_on_a_terminal(config: Path, tmp_path: Path) -> None:
-    """A datapackage.json must not appear unannounced in a folder of the user."""
-    pytest.importorskip("duckdb")
-
-    shown = on_terminal("--config", config, "export", "-o", tmp_path / "rows.csv")
-
-    assert f"bytes: {tmp_path / 'rows.csv'}" in shown
-    assert f"columns are described in {tmp_path / 'datapackage.json'}" in shown
-
-
 def test_the_number_of_results_is_shown_while_the_next_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -60,4 +60,5 @@ def test_the_demo_names_the_extra_that_reports_need(tmp_path: Path) -> None:
     assert "report, export and query, which need DuckDB:\n" in without
     assert f"  {extra_command('archive')}\n" in without
     assert f"--config {config} report availability" in complete
-    assert extra_command("archive") not in complete
+    assert "archive" not in complete
+    assert "install" not in complete
