@@ -1,6 +1,8 @@
 """One view over open days and the archive, with types, of committed data only."""
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keeping import compacted, compactor, findings, viewed
@@ -42,6 +44,33 @@ def test_open_days_have_types(world: World) -> None:
     assert rows[0] == first
     assert rows[-1][0::4] == ("2026-11-23", True)
     assert len(rows) == 8
+
+
+def test_the_ledger_is_opened_as_often_for_six_open_days_as_for_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening it for each day takes seconds with a thousand systems."""
+    world = World(tmp_path / "city")
+    opened = list[str]()
+    connect = sqlite3.connect
+
+    def counting(path: str, **options: Any) -> sqlite3.Connection:
+        opened.append(path)
+        return connect(path, **options)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", counting)
+    counts = []
+    for _ in range(2):
+        for _ in range(3):
+            world.fetch({"0001": 7}, after=DAY)
+        opened.clear()
+        with viewed(world, tables=STATUS_ONLY) as db:
+            days = db.execute("SELECT DISTINCT date FROM station_status").fetchall()
+        counts.append((len(days), len(opened)))
+
+    (few, opened_for_few), (many, opened_for_many) = counts
+    assert (few, many) == (3, 6)
+    assert opened_for_many == opened_for_few
 
 
 def test_a_slot_is_also_a_timestamp(world: World) -> None:

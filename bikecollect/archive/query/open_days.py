@@ -37,6 +37,8 @@ TOTAL = (
     " sum(source <> 'fetch' AND substr(file, 16, 10) < ?) FROM main.blocks"
 )
 MAX_HEADER = 65_536
+DAYS_AT_ONCE = 32
+"""Days whose blocks are in memory at a time."""
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
 DELIMITERS = ",;\t"
@@ -45,7 +47,7 @@ MAX_STATIONS_BYTES = 512 << 20
 """Maximum bytes of a list of stations, which grows by some kilobytes a year."""
 
 
-class _Block(NamedTuple):
+class CommittedBlock(NamedTuple):
     """The *span* of a block, its time, and the ledger's record of its file.
 
     The record has the crc32 of the header, and whether a run has reported the file.
@@ -143,25 +145,38 @@ def missing(data: Path, dataset: str, system_id: str, day: str) -> str:
     )
 
 
+def committed_blocks(
+    history: History, days: Sequence[str], since: Slot
+) -> Iterator[tuple[str, list[CommittedBlock]]]:
+    """Yield each of *days* and its blocks, of which none is before *since*.
+
+    The ledger is opened once for some days: with a thousand systems, to open it for
+    each day takes longer than to read it.
+    """
+    for begin in range(0, len(days), DAYS_AT_ONCE):
+        some = days[begin:][:DAYS_AT_ONCE]
+        with history.session():
+            rows = [history.select(SPANS, since, day, GONE) for day in some]
+        for day, values in zip(some, rows, strict=True):
+            yield day, [CommittedBlock(Span(*row[:4]), *row[4:]) for row in values]
+
+
 def segments(
-    history: History,
+    day_blocks: Sequence[CommittedBlock],
     folder: Path,
-    day: str,
     aside: Path,
     lost: list[Loss],
     *,
-    since: Slot,
     newest: bool,
 ) -> Iterator[Segment]:
-    """Yield the files of *day* in a system's *folder*: committed bytes only.
+    """Yield the files of a day in a system's *folder*: committed bytes only.
 
-    None of its blocks is before *since*. A file without other bytes is read in place,
-    unless it may grow, like those of the *newest* day; others are copied to *aside*.
-    Unreadable parts are skipped and added to *lost*.
+    *day_blocks* are the blocks of that day. A file without other bytes is read in
+    place, unless it may grow, like those of the *newest* day; others are copied to
+    *aside*. Unreadable parts are skipped and added to *lost*.
     """
-    rows = history.select(SPANS, since, day, GONE)
-    for file, members in groupby(rows, key=lambda row: str(row[0])):
-        blocks = [_Block(Span(*row[:4]), *row[4:]) for row in members]
+    for file, members in groupby(day_blocks, key=lambda block: block.span.file):
+        blocks = list(members)
         try:
             if is_segment(file):
                 target = aside / Path(file).name
@@ -174,7 +189,7 @@ def segments(
 
 def _segment(
     path: Path,
-    blocks: Sequence[_Block],
+    blocks: Sequence[CommittedBlock],
     target: Path,
     lost: list[Loss],
     *,

@@ -21,9 +21,10 @@ from bikecollect.archive.query.archived_schemas import ArchivedSchemas, Key
 from bikecollect.archive.query.checked_parts import CheckedParts, check_parts
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
+    CommittedBlock,
     Loss,
     OpenDays,
-    Segment,
+    committed_blocks,
     missing,
     open_days,
     segments,
@@ -258,14 +259,21 @@ class RowSources:
         Queries that fail where a day is lost are added to `_failing`.
         """
         for system in self._systems:
-            for day, has_gone in self._open[system.system_id].days.items():
-                yield from self._files_of(system, day)
-                if has_gone:
-                    yield from self._archived_rows(system.system_id, day)
+            name = system.system_id
+            open_, history = self._open[name], self.histories[name]
+            for day, blocks in committed_blocks(history, [*open_.days], open_.since):
+                yield from self._files_of(system, day, blocks)
+                if open_.days[day]:
+                    yield from self._archived_rows(name, day)
 
-    def _files_of(self, system: ViewedSystem, day: str) -> Iterator[RowsFile]:
+    def _files_of(
+        self, system: ViewedSystem, day: str, blocks: Sequence[CommittedBlock]
+    ) -> Iterator[RowsFile]:
         name, lost = system.system_id, list[Loss]()
-        for header, path in self._segments(system, day, lost):
+        aside = self._aside / self._layout.rows / name
+        newest = day >= max(system.days, default="")
+        folder = system.folder(self._layout)
+        for header, path in segments(blocks, folder, aside, lost, newest=newest):
             if not self._settled:
                 yield RowsFile(name, day, path, header)
                 continue
@@ -285,22 +293,6 @@ class RowSources:
             return
         why = checked.damaged.get(day) or missing(self._data, rows, name, day)
         self._failing += self._lost(name, day, ARCHIVE, [Loss(why)])
-
-    def _segments(
-        self, system: ViewedSystem, day: str, lost: list[Loss]
-    ) -> Iterator[Segment]:
-        history, name = self.histories[system.system_id], system.system_id
-        newest = day >= max(system.days, default="")
-        aside = self._aside / self._layout.rows / name
-        return segments(
-            history,
-            system.folder(self._layout),
-            day,
-            aside,
-            lost,
-            since=self._open[name].since,
-            newest=newest,
-        )
 
     def _lost(
         self, name: str, day: str, kind: str, losses: Iterable[Loss]
