@@ -48,6 +48,11 @@ class Past:
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
 
+    @property
+    def end(self) -> float:
+        """The newest slot if no more data are expected, else infinity."""
+        return self.newest if self.newest and self.is_over else math.inf
+
 
 @dataclass(frozen=True)
 class Health:
@@ -58,7 +63,8 @@ class Health:
     the newest block's slot, None without a block. *silent* is the time since the last
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
-    *is_over*, no more data are expected, and it is never late.
+    *is_over*, no more data are expected: it is never late, and the days of *coverage*
+    end with its newest slot.
     """
 
     now: float
@@ -126,7 +132,7 @@ def judge(
         strip=strip,
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, now, grid, zone, windows),
+        coverage=_coverages(past, min(now, past.end), grid, zone, windows),
         behind=behind,
         late=late,
         silent=silent,
@@ -164,7 +170,7 @@ def _coverages(
         hour=0, minute=0, second=0, microsecond=0
     )
     filled = past.blocks.keys() | past.older
-    end, begins = end_of_slots(now, grid, past.blocks), {}
+    end, begins = end_of_slots(now, grid, filled), {}
     for name, days in windows.items():
         since = (
             now - timedelta(days=days).total_seconds() if days else today.timestamp()

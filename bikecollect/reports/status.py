@@ -74,9 +74,11 @@ def survey(
     folder, interval = system.path, system.interval
     # Future slots were written while the clock was ahead, and prove nothing.
     soon = Slot(int(now) + interval)
-    begin = Slot(int(now) - (max(windows.values(), default=0) + 1) * DAY)
     history = History(system.system_id, folder)
     with history.session():
+        newest = history.newest_block(soon)
+        last = newest if is_over and newest else int(now)
+        begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(int(now) - DAY))
         past = Past(
             first=history.first(),
@@ -86,7 +88,7 @@ def survey(
             older=history.slots(begin) if windows else frozenset(),
             outcomes=[outcome for slot, outcome in outcomes if now - DAY < slot < soon],
             last_run=next(iter(history.runs(until=soon, limit=1)), None),
-            newest=history.newest_block(soon),
+            newest=newest,
             incidents=_open_incidents(history, noted),
             damage=_damage(system, history),
             is_known=is_known(folder),

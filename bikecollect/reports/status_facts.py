@@ -160,6 +160,8 @@ def _runs(health: Health) -> str:
 
 def _coverage(health: Health) -> str:
     labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
+    if health.is_over:
+        labels["today"] = "last day"
     return ", ".join(
         f"{labels[window]} {percent(coverage.ratio)}"
         for window, coverage in health.coverage.items()

@@ -58,18 +58,27 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
     assert film.states[at + 2] not in {"", "collected"}
 
 
-def test_a_demo_that_is_over_is_not_late(held: DataService, world: World) -> None:
-    """As in `status`: of a simulated city no more data are expected."""
+@pytest.mark.parametrize("days", [0, 3, 60])
+def test_a_demo_that_is_over_is_not_late(
+    held: DataService, world: World, days: int
+) -> None:
+    """As in `status`: of a simulated city no more data are expected.
+
+    Its coverage is that of its last days, however long ago they were.
+    """
+    complete = held.standing("city").health.coverage
     assert held.settings.systems["city"].url == DEMO_URL
     file = world.folder / "bikecollect.toml"
     held.settings = replace(held.settings, folder=file.parent, source=str(file))
-    world.clock.now += 7_200
+    world.clock.now += days * 86_400 + 7_200
     before = held.standing("city").health
     (world.folder / DEMO_MARKER).touch()
     after = held.standing("city").health
 
     assert (before.late, before.is_over) == (True, False)
     assert (after.late, after.is_over) == (False, True)
+    assert before.coverage["30d"] != complete["30d"]
+    assert after.coverage == complete
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
