@@ -151,6 +151,7 @@ class Recovery:
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
         """Record the runs of *notes* that have ended; killed runs are recorded too."""
+        notes.remove_half_written()
         runs = []
         for note, run in notes.orphans():
             if run is None:

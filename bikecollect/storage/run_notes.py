@@ -89,12 +89,7 @@ class RunNotes:
         """Yield the notes of runs that have ended, and the runs; None if unreadable.
 
         A run whose note has no result was killed. `forget` removes a note.
-        Half-written payloads without a note are removed.
         """
-        for path in list_files(self._inbox, ".zip.tmp"):
-            if not path.with_suffix("").with_suffix(NOTE).exists():
-                with suppress(OSError):
-                    path.unlink()
         for path in list_files(self._inbox, NOTE):
             try:
                 fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -109,6 +104,17 @@ class RunNotes:
                 raise StorageError(f"cannot lock {path}: {error}") from error
             finally:
                 os.close(fd)
+
+    def remove_half_written(self) -> None:
+        """Remove half-written payloads without a note.
+
+        Only under the system's lock: a `backfill` writes payloads under it, and has no
+        note.
+        """
+        for path in list_files(self._inbox, ".zip.tmp"):
+            if not path.with_suffix("").with_suffix(NOTE).exists():
+                with suppress(OSError):
+                    path.unlink()
 
     def unreported(self) -> list[Run]:
         """Return the runs that have ended and have a note, by slot.

@@ -404,6 +404,26 @@ def test_a_fetch_gets_the_lock_during_a_long_backfill(
     assert len(world.committed()) == 500 + len(fetched)
 
 
+def test_a_fetch_keeps_the_payload_that_a_backfill_is_writing(world: World) -> None:
+    """Without the lock it removes nothing; with it, what a killed backfill left."""
+    half_written = world.folder / "payloads/inbox/20261122T053500Z.3183eec5.zip.tmp"
+    half_written.parent.mkdir(parents=True)
+    half_written.touch()
+    kept = []
+
+    def answer(_: object) -> Answer:
+        kept.append(half_written.exists())  # a fetch asks before it takes the lock
+        return Answer(youbike({"0001": 3}))
+
+    with serving(answer) as url:
+        config = toml(world.folder.parents[1], url)
+        process = bikecollect("--config", config, "fetch")
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert kept == [True]
+    assert not half_written.exists()
+
+
 def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
     """Fill from *table*; return slot, station and vehicles of the filled rows."""
     fill(world, "--from", table, *arguments)
