@@ -33,8 +33,8 @@ VIEWS = (
 FOLLOW = """el => {
   const output = el.querySelector('output'), shown = [];
   el.followed = new Promise((done) => {
-    new MutationObserver(() => shown.push(output.textContent) < 3 || done(shown))
-      .observe(output, { childList: true });
+    const look = () => shown.push(output.textContent) < 3 || done([...shown]);
+    new MutationObserver(look).observe(output, { childList: true });
     setTimeout(() => done(shown), 120000);
   });
 }"""
