@@ -13,7 +13,7 @@ from bikecollect.core.slots import stamp
 from bikecollect.storage.data_folder import KEPT, LEDGER
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, write_all
-from bikecollect.storage.payload_store import list_files
+from bikecollect.storage.payload_store import list_files, run_of
 
 NOTE = ".run"
 MAX_BYTES = 1_048_576
@@ -106,13 +106,15 @@ class RunNotes:
                 os.close(fd)
 
     def remove_half_written(self) -> None:
-        """Remove half-written payloads without a note.
+        """Remove half-written payloads of runs without a note.
 
         Only under the system's lock: a `backfill` writes payloads under it, and has no
-        note.
+        note. The slot of a run may have been corrected after its note was written.
         """
-        for path in list_files(self._inbox, ".zip.tmp"):
-            if not path.with_suffix("").with_suffix(NOTE).exists():
+        paths = list_files(self._inbox, ".zip.tmp")  # first: a note is older
+        noted = {run_of(note.name) for note in list_files(self._inbox, NOTE)}
+        for path in paths:
+            if run_of(path.name) not in noted:
                 with suppress(OSError):
                     path.unlink()
 

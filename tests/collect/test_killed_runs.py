@@ -9,6 +9,10 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot, stamp
+from bikecollect.storage.run_notes import RunNotes
+
 DEADLY = """
 import os, signal
 
@@ -77,3 +81,21 @@ def test_a_killed_run_is_reported_once(settings: Path) -> None:
     output = settings.with_name("heard").read_text(encoding="utf-8")
     assert before.count("was killed before it ended") == 1
     assert output.count("was killed before it ended") == 1
+
+
+def test_the_payload_of_a_run_with_a_corrected_slot_is_not_removed(
+    tmp_path: Path,
+) -> None:
+    """Its note has the slot that the wrong clock gave; other leftovers are removed."""
+    run = Run(run_id="abcdef01", system_id="city", slot=Slot(600), started=601.0)
+    RunNotes(tmp_path).begin(run)
+    written, left = (
+        tmp_path / f"{stamp(Slot(900))}.{run_id}.zip.tmp"
+        for run_id in (run.run_id, "abcdef02")
+    )
+    written.touch()
+    left.touch()
+
+    RunNotes(tmp_path).remove_half_written()
+
+    assert (written.exists(), left.exists()) == (True, False)
