@@ -151,7 +151,6 @@ class Recovery:
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
         """Record the runs of *notes* that have ended; killed runs are recorded too."""
-        notes.remove_half_written()
         runs = []
         for note, run in notes.orphans():
             if run is None:
@@ -165,6 +164,7 @@ class Recovery:
                     runs.append(run)
                     self.ledger.record([run])
                 notes.forget(note)
+        notes.remove_half_written()
         return runs
 
     def _file(self, file: str, size: int, extent: Extent | None) -> list[Notice]:

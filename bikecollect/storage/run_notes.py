@@ -127,9 +127,8 @@ class RunNotes:
         return [run for _, run in self.orphans() if run is not None]
 
     def forget(self, note: Path) -> None:
-        """Remove *note* and the half-written payload of its run."""
+        """Remove *note*."""
         try:
-            note.with_suffix(".zip.tmp").unlink(missing_ok=True)
             note.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot remove {note}: {error}") from error
