@@ -6,7 +6,7 @@
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, counts AS (
     SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,
-        COUNT(r.num_vehicles_available) AS stations,
+        COUNT(*) AS stations,
         SUM($closed) AS closed,
         SUM(CASE WHEN $closed = 1 THEN 0
             WHEN r.num_vehicles_available = 0 THEN 1 ELSE 0 END) AS empty_stations,

@@ -80,6 +80,17 @@ def test_an_empty_station_that_does_not_rent_is_empty(world: World) -> None:
     assert counts == [(1, 0), (0, 1), (0, 1)]
 
 
+def test_a_closed_station_without_counts_is_one_of_the_stations(folder: Path) -> None:
+    """Else more could be closed than there are."""
+    world = World(folder / "city")
+    world.fetch({"a": 0, "b": None}, after=300, flags={"b": SHUT})
+
+    (row,) = rows_of(world, "scarcity")
+
+    assert row["stations"] == 2
+    assert (row["empty_stations"], row["closed_stations"]) == (1, 1)
+
+
 def test_an_episode_ends_where_the_station_closes(world: World) -> None:
     """A closed station is not empty; the end of the episode is known."""
     (episode,) = rows_of(world, "episodes")

@@ -1,7 +1,7 @@
 """A world for tests: real files, lock and ledger; a simulated feed and clock."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,7 +54,7 @@ def status(station_id: str, bikes: int | None = 1) -> StationStatus:
     )
 
 
-def body(stations: dict[str, int], **more: object) -> bytes:
+def body(stations: Mapping[str, int | None], **more: object) -> bytes:
     """Return a payload of the test feed: *stations* with their vehicles."""
     return json.dumps({"stations": stations, **more}).encode("utf-8")
 
@@ -216,7 +216,7 @@ class World:
 
     def fetch(
         self,
-        stations: dict[str, int] | None = None,
+        stations: Mapping[str, int | None] | None = None,
         *,
         after: float = 0.0,
         **more: object,
