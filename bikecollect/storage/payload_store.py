@@ -48,7 +48,7 @@ class Payloads:
         path = self._inbox / name_of(payload)
         temporary = path.with_name(path.name + ".tmp")
         try:
-            make_folder(self._inbox)
+            make_folder(self._inbox, self._inbox.parent.parent)
             packed = pack(payload)
             leave_reserve(self._inbox, len(packed))
             write_file(temporary, packed)

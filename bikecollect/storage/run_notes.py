@@ -39,7 +39,7 @@ class RunNotes:
         """
         path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
         try:
-            make_folder(self._inbox)
+            make_folder(self._inbox, self._inbox.parent.parent)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(path, flags, 0o640)
         except OSError as error:
@@ -104,6 +104,11 @@ class RunNotes:
                 raise StorageError(f"cannot lock {path}: {error}") from error
             finally:
                 os.close(fd)
+
+    def is_any_active(self) -> bool:
+        """Return whether a run that has a note has not ended."""
+        ended = {note for note, _ in self.orphans()}
+        return any(note not in ended for note in list_files(self._inbox, NOTE))
 
     def remove_half_written(self) -> None:
         """Remove half-written payloads of runs without a note.

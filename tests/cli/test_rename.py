@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import threading
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,11 @@ from command import bikecollect, forked
 from templates import copied
 from world import World
 
+from bikecollect.core.errors import LockBusy
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage.lock import Lock
+from bikecollect.storage.repair.rename import SystemRename
+from bikecollect.storage.run_notes import RunNotes
 
 
 @copied
@@ -145,13 +150,43 @@ def test_a_busy_system_is_not_renamed(
 ) -> None:
     """75: a run holds its lock."""
     monkeypatch.setattr("bikecollect.storage.repair.rename.PATIENCE", 0.0)
-    from bikecollect.core.errors import LockBusy
-    from bikecollect.storage.repair.rename import SystemRename
-
     with Lock(world.folder / "lock", patience=0).held(), pytest.raises(LockBusy):
         SystemRename(world.folder.parent, "city", "town").run(lambda: None)
 
     assert world.folder.is_dir()
+
+
+def test_a_run_that_is_fetching_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not hold the lock yet, but will write its rows to the old folder."""
+    rename = SystemRename(world.folder.parent, "city", "town")
+    notes = RunNotes(world.folder / "payloads" / "inbox")
+    fetching = world.begin()
+    notes.begin(fetching)
+    monkeypatch.setattr("bikecollect.storage.repair.rename.PATIENCE", 0.0)
+    with pytest.raises(LockBusy, match="a run is writing to"):
+        rename.run(lambda: None)
+    assert world.folder.is_dir()
+
+    monkeypatch.setattr("bikecollect.storage.repair.rename.PATIENCE", 30.0)
+    timer = threading.Timer(0.5, partial(notes.end, fetching, written=True))
+    timer.start()
+    rename.run(lambda: None)
+    timer.join()
+
+    assert not world.folder.exists()
+    assert not list(world.folder.parent.glob("town/payloads/inbox/*"))
+
+
+def test_a_run_does_not_create_a_folder_that_was_moved(world: World) -> None:
+    """74: its rows would be in a folder that no settings name."""
+    world.folder.rename(world.folder.with_name("town"))
+    run = world.fetch({"a": 6, "b": 2}, after=300)
+
+    assert run.exit_code == 74
+    assert "moved or removed" in str(run.notices)
+    assert not world.folder.exists()
 
 
 KILLED = """

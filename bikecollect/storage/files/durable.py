@@ -92,10 +92,16 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def make_folder(path: Path) -> None:
-    """Create the folder *path* and its missing parents durably."""
+def make_folder(path: Path, within: Path | None = None) -> None:
+    """Create the folder *path* and its missing parents durably.
+
+    Raises FileNotFoundError if one of them is *within*, which is never created.
+    """
     if path.is_dir():
         return
-    make_folder(path.parent)
+    if path == within:
+        message = "the folder was moved or removed meanwhile"
+        raise FileNotFoundError(errno.ENOENT, message, str(path))
+    make_folder(path.parent, within)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)

@@ -1,6 +1,7 @@
 """Rename a system: its folder, its days in the archive, and its alert state."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from pathlib import Path
 
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError, UsageError
 from bikecollect.storage import data_folder
-from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS
+from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS, WAITING
 from bikecollect.storage.files.durable import sync_folder, write_file
 from bikecollect.storage.lock import Lock, exclusive_lock
+from bikecollect.storage.run_notes import RunNotes
 
-PATIENCE = 60.0
+PATIENCE, POLL = 60.0, 0.2
+"""Maximum seconds to wait for runs and for the lock, and between two looks."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class SystemRename:
             raise UsageError(f'"{self.new}": {error}')
         if self.old == self.new:
             raise UsageError("the two names are the same")
-        source, target = self.data / self.old, self.data / self.new
+        source, target = self._folders()
         folders = source if source.exists() else target
         if not (folders / MARKER).exists():
             raise SettingsError(f"{folders} does not exist or has no file {MARKER}")
@@ -59,7 +62,7 @@ class SystemRename:
                         sync_folder(moved.parent)
                         moves.append(f"{place} -> {moved}")
                 self._rename_certificates()
-                source, target = self.data / self.old, self.data / self.new
+                source, target = self._folders()
                 if source.exists():
                     source.rename(target)
                     moves.append(f"{source} -> {target}")
@@ -75,9 +78,28 @@ class SystemRename:
         return moves
 
     def _lock(self, stack: ExitStack) -> None:
+        """Hold the system's lock while no run is in progress; raises LockBusy.
+
+        A run that is fetching does not hold the lock, but will write to the folder.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with ExitStack() as held:
+                self._hold_locks(held)
+                active = [folder for folder in self._folders() if _has_run(folder)]
+                if not active:
+                    stack.enter_context(held.pop_all())
+                    return
+            if time.monotonic() >= deadline:
+                raise LockBusy(f"a run is writing to {active[0]}: try again later")
+            time.sleep(POLL)
+
+    def _folders(self) -> tuple[Path, Path]:
+        return self.data / self.old, self.data / self.new
+
+    def _hold_locks(self, stack: ExitStack) -> None:
         """Hold the system's lock; raises LockBusy if a process reads its files."""
-        for name in (self.old, self.new):
-            folder = self.data / name
+        for folder in self._folders():
             if folder.exists():
                 stack.enter_context(Lock(folder / "lock", patience=PATIENCE).held())
             if (folder / STATUS).exists() and not stack.enter_context(
@@ -122,3 +144,7 @@ class SystemRename:
                     place.rename(moved)
             except OSError:
                 continue
+
+
+def _has_run(folder: Path) -> bool:
+    return RunNotes(folder / WAITING).is_any_active()
