@@ -27,8 +27,8 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.text import length, size
 from bikecollect.core.timeline.facts import describe_change
 from bikecollect.reports.status import survey
+from bikecollect.setup import machine
 from bikecollect.setup.checks import Check, Checks, bad, good, note
-from bikecollect.setup.machine import BAD_FILE_SYSTEMS, KERNEL_FILE_SYSTEMS, file_system
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.scheduler.checks import schedule_checks
 from bikecollect.setup.settings import Settings, System
@@ -119,10 +119,8 @@ def _guarded(name: str, checks: Checks) -> Checks:
 
 def _folder(name: str, place: Path) -> Checks:
     check_name = f"{name}: folder"
-    kind = file_system(_nearest_existing(place))
-    if kind in KERNEL_FILE_SYSTEMS:
-        text = f"{place} is not on a disk but in a file system of the kernel ({kind})"
-        yield bad(check_name, text, "set data_dir to a folder on a disk")
+    if problem := machine.unusable(place, _nearest_existing(place)):
+        yield bad(check_name, *problem)
         return
     if not place.exists():
         try:
@@ -178,6 +176,9 @@ def _archive(data: Path) -> Checks:
     check_name, place = "archive: folder", data / data_folder.ARCHIVE
     if not place.exists():
         return
+    if problem := machine.unusable(place, place):
+        yield bad(check_name, *problem)
+        return
     try:
         data_folder.check_archive(data)
     except UntrustedFile as error:
@@ -225,11 +226,11 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
 
 def _disk(name: str, settings: Settings) -> Checks:
     check_name, place = f"{name}: disk", settings.data / name
-    kind = file_system(_nearest_existing(place))
-    if kind in KERNEL_FILE_SYSTEMS:
+    kind = machine.file_system(_nearest_existing(place))
+    if kind in machine.KERNEL_FILE_SYSTEMS:
         return  # reported as the folder
-    if kind in BAD_FILE_SYSTEMS:
-        text = f"the file system is {kind}: {BAD_FILE_SYSTEMS[kind]}"
+    if kind in machine.BAD_FILE_SYSTEMS:
+        text = f"the file system is {kind}: {machine.BAD_FILE_SYSTEMS[kind]}"
         yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
     free = shutil.disk_usage(_nearest_existing(place)).free
     try:

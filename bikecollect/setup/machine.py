@@ -1,5 +1,6 @@
 """Facts about this machine: the type of a file system, a running cron daemon."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,13 +37,33 @@ KERNEL_FILE_SYSTEMS = frozenset(
 """File systems that show the state of the kernel, and store no files."""
 
 
+def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
+    """Return why nothing can be stored in *place*, and a remedy; None if it can.
+
+    *folder* is *place*, or its nearest parent that exists. Raises OSError.
+    """
+    mount, kind = _mounted(folder)
+    if kind in KERNEL_FILE_SYSTEMS:
+        text = f"{place} is not on a disk but in a file system of the kernel ({kind})"
+        return text, "set data_dir to a folder on a disk"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        text = f"the file system of {place} is mounted read-only, as after disk errors"
+        return text, f"see `dmesg`; then: sudo mount -o remount,rw {mount or place}"
+    return None
+
+
 def file_system(place: Path) -> str:
     """Return the type of the file system of *place*, empty if unknown."""
+    return _mounted(place)[1]
+
+
+def _mounted(place: Path) -> tuple[str, str]:
+    """Return the mount point of *place* and the type of its file system, or ""."""
     longest, kind = "", ""
     try:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
     except OSError:
-        return ""
+        return "", ""
     real = str(place.resolve())
     for line in mounts.splitlines():
         _, mount, name, *_ = line.split(" ")
@@ -50,7 +71,7 @@ def file_system(place: Path) -> str:
         inside = real == mount or real.startswith(f"{mount.rstrip('/')}/")
         if inside and len(mount) >= len(longest):
             longest, kind = mount, name
-    return kind
+    return longest, kind
 
 
 def cron_daemon(

@@ -10,6 +10,8 @@ import pytest
 from command import bikecollect
 from mailserver import MailServer
 
+from bikecollect.setup import loader
+from bikecollect.setup.doctor import examine
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
@@ -140,6 +142,27 @@ def test_a_file_system_of_the_kernel_is_no_disk(tmp_path: Path) -> None:
         ("bad", f"{place} is not on a disk but in a file system of the kernel (proc)")
     ]
     assert not [check for check in checks if check["check"].endswith(": disk")]
+
+
+def test_a_disk_that_is_mounted_read_only_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel does that after errors: no run can store anything."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text('data_dir = "."\n[systems.youbike-taipei]\n', encoding="utf-8")
+    (tmp_path / "archive").mkdir()
+    real = os.statvfs
+
+    def read_only(place: Path) -> os.statvfs_result:
+        values = list(real(place))
+        values[8] |= os.ST_RDONLY
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr(os, "statvfs", read_only)
+    checks = list(examine(loader.load(str(config)), network=False, send=False))
+
+    named = [c.name for c in checks if "is mounted read-only" in c.text]
+    assert named == ["youbike-taipei: folder", "archive: folder"]
 
 
 def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:
