@@ -1,17 +1,14 @@
 """The first settings file: look up and try systems, and write the file."""
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.core.errors import SettingsError, StorageError, UsageError
+from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible_toml
 from bikecollect.setup import loader, probe, settings_file
 from bikecollect.setup.catalogue import builtin, lookup
@@ -27,10 +24,9 @@ from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.time_zones import zone_of_country
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import durable, trusted_files
+from bikecollect.storage.files import trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
-SECRET = 0o600
 """Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
 EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
@@ -239,39 +235,8 @@ def write(path: Path, new: NewSettings, *, force: bool) -> None:
     password_path = path.with_name(PASSWORD)
     if new.password:
         refuse_to_overwrite(password_path, force=force)
-        _publish(password_path, f"{new.password}\n")
-    _publish(path, text)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace the contents of the file *path* by *text* atomically.
-
-    Owner, group and mode are kept.
-    """
-    _publish(path, text, path.stat())
-
-
-def _publish(path: Path, text: str, like: os.stat_result | None = None) -> None:
-    """Write *text* to *path* with mode 0600, or with owner and mode *like* a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        durable.make_folder(path.parent.absolute())
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(temporary, flags, SECRET)  # the mode is set before the first byte
-        try:
-            if like is not None:
-                os.fchown(fd, like.st_uid, like.st_gid)
-                os.fchmod(fd, stat.S_IMODE(like.st_mode))
-            durable.write_all(fd, text.encode())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        temporary.replace(path)
-        durable.sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        settings_file.replace(password_path, f"{new.password}\n")
+    settings_file.replace(path, text)
 
 
 def _unreserved_name(system_id: str) -> str:

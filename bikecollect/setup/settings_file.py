@@ -1,18 +1,20 @@
-"""Find the settings file, and read it if only trusted users can change it."""
+"""Find the settings file, read it if only trusted users can change it, replace it."""
 
 import codecs
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError
-from bikecollect.storage.files import trusted_files
+from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.storage.files import durable, trusted_files
 from bikecollect.storage.files.regular_file import read_file
 
 FILE = "bikecollect.toml"
+SECRET = 0o600
 MAX_BYTES = 1_048_576
 
 
@@ -123,3 +125,57 @@ def with_renamed_system(
         rf"^\s*\[\s*systems\s*\.\s*{re.escape(key)}\s*\][^\n]*", re.MULTILINE
     )
     return table.sub(lambda match: match[0] + lines, text, count=1)
+
+
+def replace(path: Path, text: str, like: os.stat_result | None = None) -> None:
+    """Replace the contents of the file *path* by *text* atomically, see `prepared`."""
+    with prepared(path, text, like) as put_in_place:
+        put_in_place()
+
+
+@contextmanager
+def prepared(
+    path: Path, text: str, like: os.stat_result | None = None
+) -> Iterator[Callable[[], None]]:
+    """Write *text* aside; yield the function that puts it in the place of *path*.
+
+    The file has mode 0600, or owner and mode *like* another one. Raises StorageError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def put_in_place() -> None:
+        with _failing(path):
+            temporary.replace(path)
+            durable.sync_folder(path.parent)
+
+    try:
+        with _failing(path):
+            _write(temporary, text, like)
+        yield put_in_place
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _failing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write(path: Path, text: str, like: os.stat_result | None) -> None:
+    durable.make_folder(path.parent.absolute())
+    with suppress(FileNotFoundError):
+        path.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(path, flags, SECRET)  # the mode is set before the first byte
+    try:
+        if like is not None:
+            os.fchown(fd, like.st_uid, like.st_gid)
+            os.fchmod(fd, stat.S_IMODE(like.st_mode))
+        durable.write_all(fd, text.encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,5 +1,6 @@
 """``bikecollect rename``, and moving, copying and restoring a system's data."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect, forked
 from templates import copied
 from world import World
 
+from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage.lock import Lock
@@ -154,6 +157,23 @@ def test_a_busy_system_is_not_renamed(
         SystemRename(world.folder.parent, "city", "town").run(lambda: None)
 
     assert world.folder.is_dir()
+
+
+def test_nothing_is_moved_if_the_settings_cannot_be_written(
+    history: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the next run would begin a new folder of the old name."""
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr("bikecollect.setup.settings_file._write", full)
+    words = ["--config", str(history), "rename", "city", "town"]
+    result = CliRunner().invoke(cli, words)
+
+    assert f"cannot write {history}: No space left" in str(result.exception)
+    assert world.folder.is_dir()
+    assert not list(world.folder.parent.glob("archive/*/system_id=town"))
 
 
 def test_a_run_that_is_fetching_is_waited_for(

@@ -9,7 +9,7 @@ from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_json
-from bikecollect.setup import first_run, loader, settings_file
+from bikecollect.setup import loader, settings_file
 
 NONE = 1
 
@@ -82,7 +82,7 @@ def edit(ctx: click.Context) -> None:
     if text is None:
         say("Nothing was changed.\n")
     else:
-        first_run.replace_text(target, text)
+        settings_file.replace(target, text, target.stat())
         say(f"Saved: {file}\n")
         shared.settings()  # its mode may be too open for a new secret
 

@@ -9,7 +9,7 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import first_run, loader, settings_file
+from bikecollect.setup import loader, settings_file
 from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.repair.rename import SystemRename
 
@@ -42,7 +42,9 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
     implied = _implied(text, settings, old)
     changed = settings_file.with_renamed_system(text, old, new, implied)
     _check(settings, loader.read_text(target, changed), old, new)
-    moves = renaming.run(lambda: first_run.replace_text(target, changed))
+    # Before anything is moved: it must not be found then that they cannot be written.
+    with settings_file.prepared(target, changed, target.stat()) as put_in_place:
+        moves = renaming.run(put_in_place)
     say("".join(f"{move}\n" for move in (*moves, f"{file}: {old} -> {new}")))
 
 

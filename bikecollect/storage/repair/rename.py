@@ -66,8 +66,8 @@ class SystemRename:
                 if source.exists():
                     source.rename(target)
                     moves.append(f"{source} -> {target}")
-                    data_folder.remember(target)
                 replace_settings()
+                data_folder.remember(target)
                 sync_folder(self.data)
         except OSError as error:
             raise StorageError(
