@@ -226,10 +226,10 @@ class Backfiller:
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
             had_stations = self.blocks.ledger.block(slot) is not None
-            if origin != INBOX:
-                self.payloads.requeue(name, day)
-            elif name not in self.payloads.waiting():
-                continue  # a fetch has committed it in the meantime
+            if name not in self.payloads.waiting() and (
+                origin == INBOX or not self.payloads.requeue(name, day)
+            ):
+                continue  # another command has committed or pruned it meanwhile
             result = self.committer.commit(name, f"backfill {origin}")
             if had_stations and self._has_vehicles(slot):
                 # Only the vehicles were missing: the stations are a duplicate.

@@ -67,9 +67,8 @@ class Payloads:
 
         Payloads that could not be written, and are held in memory, are included.
         """
-        return sorted(
-            {*(path.name for path in list_files(self._inbox, ".zip")), *self._held}
-        )
+        names = {path.name for path in list_files(self._inbox, ".zip")}
+        return sorted(names | self._held)
 
     def waiting_slots(self) -> Collection[Slot]:
         """Return the slots that have a payload in the inbox."""
@@ -153,13 +152,15 @@ class Payloads:
         except (OSError, ValueError):
             return None
 
-    def requeue(self, name: str, day: str = "") -> None:
-        """Move the payload *name* back into the inbox.
+    def requeue(self, name: str, day: str = "") -> bool:
+        """Move the payload *name* back into the inbox; return whether it was there.
 
         It is one of the kept payloads of *day*, or a rejected one if *day* is empty. A
         payload that killed runs is marked as if it had killed one.
         """
         source = self._kept / day if day else self._rejected
+        if not (source / name).exists():
+            return False
         try:
             make_folder(self._inbox)
             if KILLED in self.reason(name):
@@ -167,17 +168,16 @@ class Payloads:
             (source / name).rename(self._inbox / name)
             sync_folder(self._inbox)
         except OSError as error:
-            raise StorageError(
-                f"cannot move {name} to {self._inbox}: {error}"
-            ) from error
+            text = f"cannot move {name} to {self._inbox}: {error}"
+            raise StorageError(text) from error
+        return True
 
     def reason(self, name: str) -> str:
         """Return why the payload *name* was rejected, empty if unknown."""
-        try:
-            path = self._rejected / f"{name}{REASON}"
+        path = self._rejected / f"{name}{REASON}"
+        with suppress(OSError):
             return path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
+        return ""
 
     def drop_reasons(self) -> None:
         """Remove the reasons of payloads that are neither rejected nor waiting.
@@ -187,10 +187,9 @@ class Payloads:
         """
         for path in self._rejected.glob(f"*.zip{REASON}"):
             name = path.name.removesuffix(REASON)
-            if (self._inbox / name).exists() or (self._rejected / name).exists():
-                continue
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            if not ((self._inbox / name).exists() or (self._rejected / name).exists()):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def reject(self, name: str, reason: str, *, few: bool = False) -> Path:
         """Move the payload *name* to the rejected ones; store the *reason* beside it.

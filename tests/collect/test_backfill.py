@@ -17,15 +17,21 @@ from served import Answer, serving
 from waiting import PATIENCE, wait_until
 from world import NOON, TAIPEI, World
 
+from bikecollect.collect.filling.imports import BATCH
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
+from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.youbike import YouBike
+from bikecollect.setup import loader
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.storage.payload_store import slot_of
+from bikecollect.wiring import history
 
 CSV = "station_status/2026-11-22.csv"
 
@@ -422,6 +428,29 @@ def test_a_fetch_keeps_the_payload_that_a_backfill_is_writing(world: World) -> N
     assert (process.returncode, process.stderr) == (0, "")
     assert kept == [True]
     assert not half_written.exists()
+
+
+def test_payloads_that_are_moved_meanwhile_do_not_end_a_backfill(world: World) -> None:
+    """A fetch prunes one; another backfill was killed after it moved the next one."""
+    world.feed.answer = youbike({"0001": 2})
+    refuse(world)
+    for _ in range(BATCH + 3):
+        world.fetch(after=300)
+    *_, pruned, moved, last = sorted((world.folder / "payloads/rejected").glob("*.zip"))
+    settings = loader.load(str(toml(world.folder.parents[1])))
+    times = Times(time.time, time.monotonic, Stop())
+    span = (BEGINNING, END)
+    filler = history.backfiller(settings, "city", times, span=span, dry=False)
+    fillings = filler.fill_from_payloads()
+    next(fillings)
+
+    pruned.unlink()
+    moved.rename(world.folder / "payloads/inbox" / moved.name)
+    filled = {filling.slot for filling in fillings if filling.what == "filled"}
+
+    assert {slot_of(moved.name), slot_of(last.name)} < filled
+    assert slot_of(pruned.name) not in filled
+    assert world.inbox() == []
 
 
 def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
