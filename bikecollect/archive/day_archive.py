@@ -330,7 +330,8 @@ class Archive:
 
     @contextmanager
     def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
-        make_folder(aside)
+        with suppress(OSError):  # an archive that is only read may be read-only
+            make_folder(aside)
         memory = VEHICLE_MEMORY if self.layout is VEHICLE_LAYOUT else MEMORY
         threads = duckdb_engine.THREADS
         spill = aside / "spill"

@@ -105,10 +105,13 @@ def damaged_parts(
     damage = []
     for dataset, expected in parts.items():
         path = part(data, dataset, system_id, day)
-        if not path.exists():
+        try:
+            if digest(path) != expected["sha256"]:
+                damage.append(f"{path}: sha256 mismatch")
+        except FileNotFoundError:
             damage.append(f"{path} is missing")
-        elif digest(path) != expected["sha256"]:
-            damage.append(f"{path}: sha256 mismatch")
+        except OSError as error:
+            damage.append(f"cannot read {path}: {error.strerror}")
     return damage
 
 

@@ -16,6 +16,7 @@ from bikecollect.archive.checks.csv_files import (
     describe_damage,
 )
 from bikecollect.archive.checks.payload_files import check_payload
+from bikecollect.archive.checks.remedies import UNREADABLE
 from bikecollect.archive.checks.second_look import confirmed
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
@@ -189,7 +190,11 @@ class Verifier:
                 Slot(row[1]), self.system.zone, [_version(row)]
             ).splitlines()
         }
-        head, *lines = path.read_bytes()[:size].splitlines()
+        try:
+            head, *lines = path.read_bytes()[:size].splitlines()
+        except OSError as error:
+            yield self._finding(INFORMATION, f"{UNREADABLE}: {error.strerror}")
+            return
         if head + b"\n" != information_header():
             yield self._finding(INFORMATION, "its first line has changed")
         for number, line in enumerate(lines, 2):
@@ -227,7 +232,8 @@ class Verifier:
             yield from self._live(day, sizes)
 
     def _archived(self, archived: Archived) -> Iterator[Finding]:
-        for what in self.archive.damage(archived):
+        damage = self.archive.damage(archived)
+        for what in damage:
             yield self._finding(archived.day, what)
         try:
             certified = self.archive.certified(archived.day)
@@ -236,7 +242,7 @@ class Verifier:
             return
         if certified._replace(csv_gone=archived.csv_gone) != archived:
             yield self._finding(archived.day, "certificate and ledger differ")
-        if self.deep:
+        if self.deep and not damage:
             pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)
             if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
@@ -268,6 +274,8 @@ class Verifier:
         for _ in texts:
             continue  # check the blocks after an unreadable one, too
         yield from findings
+        if any(finding.what.startswith(UNREADABLE) for finding in findings):
+            return
         if summary is None or len(blocks) < len(day.blocks):
             if all(block.span.file in sizes for block in day.blocks):
                 what = "its files were changed during the verification"
@@ -283,7 +291,13 @@ class Verifier:
     ) -> Iterator[tuple[Block, bytes]]:
         """Yield the bytes of *blocks*; append what is wrong with them to *findings*."""
         for block in blocks:
-            text = self.store.text(block.span)
+            try:
+                text = self.store.text(block.span)
+            except StorageError as error:  # a bad sector: other blocks are checked
+                what = f"{UNREADABLE}: {error}"
+                findings.append(self._finding(block.span.file, what))
+                yield block, b""
+                continue
             if zlib.crc32(text) != block.span.crc:
                 what = describe_damage(block.span)
                 findings.append(self._finding(block.span.file, what))

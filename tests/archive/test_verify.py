@@ -11,6 +11,7 @@ from world import World
 from bikecollect.archive import datasets
 from bikecollect.archive.certificates import Certificate, compare
 from bikecollect.core.blocks import Span
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import INFORMATION
@@ -153,3 +154,42 @@ def test_each_block_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) 
     world.clock.now += DAY
     compacted(world)
     assert len(read) == len(set(read)) == 1
+
+
+def test_deep_verification_continues_after_a_damaged_day(world: World) -> None:
+    """The damage is found by the checksum; the next days are read, too."""
+    world.clock.now += 9 * DAY
+    compacted(world)
+    data = world.folder.parent
+    first, second = (
+        datasets.part(data, datasets.STATUS, "city", day)
+        for day in ("2026-11-22", "2026-11-23")
+    )
+    first.write_bytes(first.read_bytes()[:100])
+    second.unlink()
+    second.mkdir()
+
+    assert findings(world, deep=True) == [
+        f"2026-11-22: {first}: sha256 mismatch",
+        f"2026-11-23: cannot read {second}: Is a directory",
+    ]
+    assert len(certificates(world)) == 2
+
+
+def test_a_bad_sector_is_a_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other blocks are checked; the day gets no certificate."""
+    text = Store.text
+
+    def unreadable(store: Store, span: Span) -> bytes:
+        if span.file == CSV and span.start < 300:
+            raise StorageError("[Errno 5] Input/output error")
+        return text(store, span)
+
+    monkeypatch.setattr(Store, "text", unreadable)
+
+    assert set(findings(world)) == {
+        f"{CSV}: cannot be read: [Errno 5] Input/output error"
+    }
+    assert [certificate.date for certificate in certificates(world)] == ["2026-11-23"]

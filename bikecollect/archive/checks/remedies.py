@@ -4,7 +4,7 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 
-MISSING = "is missing"
+MISSING, UNREADABLE = "is missing", "cannot be read"
 
 
 def remedy(finding: Finding, *, has_csv: bool) -> str:
@@ -24,8 +24,14 @@ def remedy(finding: Finding, *, has_csv: bool) -> str:
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
         return _of_day(system, where, what, has_csv=has_csv)
+    return _of_file(system, where, what)
+
+
+def _of_file(system: str, file: str, what: str) -> str:
     if what == MISSING:
-        return f"restore {where} from a backup, or: bikecollect forget {system} {where}"
+        return f"restore {file} from a backup, or: bikecollect forget {system} {file}"
+    if what.startswith(UNREADABLE):
+        return f"check the disk: dmesg; restore {file} from a backup"
     return f"bikecollect verify --repair {system}"
 
 
