@@ -1,6 +1,7 @@
 """Daily CSV files: appended block by block, checked, repaired and read."""
 
 import csv
+import errno
 import os
 import re
 import zlib
@@ -26,6 +27,8 @@ from bikecollect.storage.files.regular_file import open_plain
 
 MAX_LINE = 1_048_576
 """Maximum bytes of a line; bikecollect writes no longer ones."""
+LOST = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN})
+"""Errors of a read whose bytes the disk has lost: a bad sector, a failed checksum."""
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
@@ -70,17 +73,20 @@ class Store:
         return dict(sorted(sizes.items()))
 
     def crc(self, span: Span) -> int | None:
-        """Return the crc32 of the bytes of *span*, None if the file is shorter."""
+        """Return the crc32 of the bytes of *span*, None if some of them are lost."""
         data = self.text(span)
         return zlib.crc32(data) if len(data) == span.end - span.start else None
 
     def text(self, span: Span) -> bytes:
-        """Return the bytes of *span*, fewer if the file is shorter."""
-        return self._read(span.file, span.start, span.end)
+        """Return the bytes of *span*, fewer if the file is shorter.
+
+        Empty if a sector of the disk is bad: its bytes are lost, as in a damaged file.
+        """
+        return self._read_or_lose(span.file, span.start, span.end)
 
     def header(self, file: str) -> bytes:
-        """Return the first line of *file*, empty if it has none."""
-        data = self._read(file, 0, 65_536)
+        """Return the first line of *file*, empty if it has none or it is lost."""
+        data = self._read_or_lose(file, 0, 65_536)
         line, newline, _ = data.partition(b"\n")
         return line + newline if newline else b""
 
@@ -211,6 +217,14 @@ class Store:
             raise StorageError(f"cannot append to {path}: {error}") from error
         start = end or len(header)
         return Span(file, start, start + len(text), zlib.crc32(text))
+
+    def _read_or_lose(self, file: str, start: int, end: int) -> bytes:
+        try:
+            return self._read(file, start, end)
+        except StorageError as error:
+            if getattr(error.__cause__, "errno", None) in LOST:
+                return b""
+            raise
 
     def _read(self, file: str, start: int, end: int | None) -> bytes:
         path = self._folder / file

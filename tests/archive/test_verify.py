@@ -176,7 +176,7 @@ def test_deep_verification_continues_after_a_damaged_day(world: World) -> None:
     assert len(certificates(world)) == 2
 
 
-def test_a_bad_sector_is_a_finding(
+def test_an_unreadable_file_is_a_finding(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other blocks are checked; the day gets no certificate."""
@@ -184,12 +184,12 @@ def test_a_bad_sector_is_a_finding(
 
     def unreadable(store: Store, span: Span) -> bytes:
         if span.file == CSV and span.start < 300:
-            raise StorageError("[Errno 5] Input/output error")
+            raise StorageError("[Errno 13] Permission denied")
         return text(store, span)
 
     monkeypatch.setattr(Store, "text", unreadable)
 
     assert set(findings(world)) == {
-        f"{CSV}: cannot be read: [Errno 5] Input/output error"
+        f"{CSV}: cannot be read: [Errno 13] Permission denied"
     }
     assert [certificate.date for certificate in certificates(world)] == ["2026-11-23"]

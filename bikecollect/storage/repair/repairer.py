@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.csv_store import Store, is_segment, slot_of
+from bikecollect.storage.csv_store import LOST, Store, is_segment, slot_of
 from bikecollect.storage.files.durable import (
     replacing,
     write_all,
@@ -140,6 +140,8 @@ class Repairer:
             respelled = RespelledFile(self.folder / file.name, file.header_crc)
             texts = {sum_of(text): text for text in respelled.blocks(wanted)}
         except OSError as error:
+            if error.errno in LOST:
+                return header if is_ours else b"", {}
             raise StorageError(f"cannot read {file.name}: {error}") from error
         return header if is_ours else respelled.header, texts
 
