@@ -193,7 +193,8 @@ def _system(name: str, values: object, problems: Problems) -> System:
     """
     place = f"systems.{name}"
     if not isinstance(values, dict):
-        raise SettingsError(f"{place} must be a table, not {shown(name, values)}")
+        words = f"must be a table, not {shown(name, values)}; begin it with [{place}]"
+        raise SettingsError(f"{place} {words}")
     if error := name_error(name):
         raise SettingsError(f"{place}: {error}")
     before = len(problems)

@@ -23,6 +23,10 @@ WORDS: dict[object, str] = {
 MAX_SHOWN = 20
 """Errors of a file that are shown: a mistake may be in each of a thousand systems."""
 ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
+EXAMPLES: dict[object, str] = {
+    str: '["a", "b"]',
+    int | float: "[121.4, 24.9, 121.6, 25.1]",
+}
 
 
 class Problems:
@@ -84,8 +88,8 @@ def _check(
     items = known[name].metadata.get("items", str)
     if not _is(value, kind):
         words = f"must be {WORDS[kind]}, not {shown(name, value)}"
-        hint = _as_list(name, value) if kind is list and items is str else ""
-        raise SettingsError(f"{place}{name} {words}{hint}")
+        remedy = _remedy(name, value, kind, items, place)
+        raise SettingsError(f"{place}{name} {words}{remedy}")
     if place:
         _check_items(name, value, items, place)
 
@@ -94,7 +98,7 @@ def shown(name: str, value: object) -> str:
     """Return *value* for a message, or only its type if it may be secret."""
     if name in MAYBE_SECRET or is_secret_name(name) or isinstance(value, dict | list):
         return next((w for kind, w in WORDS.items() if type(value) is kind), "that")
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _is(value: object, kind: Kind) -> bool:
@@ -121,8 +125,14 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
         yield from (("", item) for item in value)
 
 
-def _as_list(name: str, value: object) -> str:
-    """Return the remedy for a single text *value* instead of a list of texts."""
-    if not isinstance(value, str) or shown(name, value) != repr(value):
-        return ""
-    return f"; write [{json.dumps(value, ensure_ascii=False)}]"
+def _remedy(name: str, value: object, kind: Kind, items: Kind, place: str) -> str:
+    """Return how to write a list or a table, empty for another *kind*."""
+    if kind is list:
+        is_shown = isinstance(value, str) and shown(name, value) == repr(value)
+        if items is str and is_shown:
+            return f"; write [{json.dumps(value, ensure_ascii=False)}]"
+        return f"; write {ITEMS[items]} in brackets, such as {EXAMPLES[items]}"
+    if kind is dict:
+        header = "systems.NAME" if name == "systems" else name
+        return "; write {key = value}" if place else f"; begin it with [{header}]"
+    return ""
