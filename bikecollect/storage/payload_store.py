@@ -14,6 +14,7 @@ from bikecollect.storage.files import regular_file
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
+    remedy,
     sync_folder,
     write_file,
 )
@@ -57,8 +58,7 @@ class Payloads:
         except OSError as error:
             self._hold(path, payload)
             raise StorageError(
-                f"cannot write the payload to {path}: {error}; "
-                "free some space or repair the disk"
+                f"cannot write the payload to {path}: {error}; {remedy(error)}"
             ) from error
         self._fresh[path.name] = payload
 

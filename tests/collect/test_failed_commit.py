@@ -13,6 +13,7 @@ from world import MINUTES, World
 from bikecollect.collect import quality
 from bikecollect.core.blocks import Block, Stations
 from bikecollect.core.errors import Outcome
+from bikecollect.storage import payload_store
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -177,3 +178,27 @@ def _failing_at(real: Callable[..., Any], at: int, number: int) -> Callable[...,
         return real(*values, **options)
 
     return wrapper
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "; free some space"),
+        (errno.ENOENT, "; find the program that removes files there"),
+        (errno.EACCES, "; make the folder writable for the user that collects"),
+        (errno.EROFS, "; mount the disk writable"),
+        (errno.EIO, "; repair the disk"),
+    ],
+)
+def test_an_unwritten_payload_names_the_remedy_of_its_error(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """A missing folder is no full disk."""
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(payload_store, "write_file", failing_before(id, error))
+
+    run = world.fetch({"a": 3}, after=5 * MINUTES)
+
+    (notice,) = run.notices
+    assert notice.text.startswith("cannot write the payload to ")
+    assert notice.text.endswith(advice)

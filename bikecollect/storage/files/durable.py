@@ -15,6 +15,26 @@ record runs and alerts can be sent when the disk is full."""
 
 INODES = 16
 """Free inodes that data never use: SQLite needs files beside the ledger."""
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota of this user",
+    errno.EROFS: "mount the disk writable",
+    errno.EACCES: "make the folder writable for the user that collects",
+    errno.EPERM: "make the folder writable for the user that collects",
+    errno.EEXIST: "move away what is in the folder's place",
+    errno.ENOTDIR: "move away what is in the folder's place",
+    errno.ENOENT: "find the program that removes files there",
+}
+"""What to do after an error while writing, by errno; for others, see `remedy`."""
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do after *error* while writing.
+
+    >>> remedy(OSError(errno.EIO, "Input/output error"))
+    'repair the disk'
+    """
+    return REMEDIES.get(error.errno or 0, "repair the disk")
 
 
 def leave_reserve(folder: Path, size: int) -> None:
