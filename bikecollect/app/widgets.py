@@ -95,10 +95,12 @@ def days(name: str) -> tuple[date, date]:
 def last_day(name: str) -> date:
     """Return the last day of ranges: today, so that a current outage counts.
 
-    For a system without a run for a month, it is the newest day with data.
+    For a system without a run for a month, and for a demo that is over, it is the
+    newest day with data.
     """
     newest, today = days(name)[1], data_service().today(name)
-    return today if newest <= today <= newest + TRAIL else newest
+    trail = timedelta() if data_service().settings.is_demo(name) else TRAIL
+    return today if newest <= today <= newest + trail else newest
 
 
 def views(known: dict[str, Any]) -> str:

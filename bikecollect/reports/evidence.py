@@ -207,11 +207,12 @@ def read_account(
     tried: a slot without a readable payload does not count as fillable.
     """
     history = History(system.system_id, system.path)
-    present = {system.grid.at(now), system.grid.floor(now)}
     with history.session():
         first, ends = history.first(), history.ends()
+        last = _last_moment(system, history, now)
+        present = {system.grid.at(last), system.grid.floor(last)}
         collected = {slot for slot in present if history.block(slot)}
-    over = end_of_slots(now, system.grid, collected)
+    over = end_of_slots(last, system.grid, collected)
     end = min(until or over, over)
     begin = end
     if first is not None and ends is not None:
@@ -243,9 +244,9 @@ def slot_rows(
     history = History(system.system_id, system.path)
     with history.session():
         evidence = read(history, system.path, begin, end, _present(now))
-        expected_from = history.first()
+        expected_from, last = history.first(), _last_moment(system, history, now)
     first = expected_from if expected_from is not None else end
-    over = end_of_slots(now, grid, evidence.blocks)
+    over = end_of_slots(last, grid, evidence.blocks)
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval
@@ -254,6 +255,12 @@ def slot_rows(
         _slot_row(by_slot[slot], evidence.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)
     ]
+
+
+def _last_moment(system: SystemFolder, history: History, now: float) -> float:
+    """Return *now*, or the newest collected slot if no more data are expected."""
+    newest = history.newest_block() if system.is_over else None
+    return now if newest is None else min(now, newest)
 
 
 def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, ...]:

@@ -61,15 +61,13 @@ def survey(
     windows: Mapping[str, int] = WINDOWS,
     configured: float = math.inf,
     mirror: str = "",
-    is_over: bool = False,
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
     Coverage is counted in *windows*, see `health`: none for `--alert`. *noted* are the
     incidents in the alert state, which also has those that could not be written to the
     ledger. *configured* is when the settings were written, from which a system without
-    any run becomes late. *mirror* is the mirror's address. *is_over* is set for a demo,
-    of which no more data are expected.
+    any run becomes late. *mirror* is the mirror's address.
     """
     folder, interval = system.path, system.interval
     # Future slots were written while the clock was ahead, and prove nothing.
@@ -77,7 +75,7 @@ def survey(
     history = History(system.system_id, folder)
     with history.session():
         newest = history.newest_block(soon)
-        last = newest if is_over and newest else int(now)
+        last = newest if system.is_over and newest else int(now)
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(int(now) - DAY))
         past = Past(
@@ -94,7 +92,7 @@ def survey(
             is_known=is_known(folder),
             configured=configured,
             mirror=_mirror(system, mirror),
-            is_over=is_over,
+            is_over=system.is_over,
         )
         oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)

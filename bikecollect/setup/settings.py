@@ -188,8 +188,8 @@ class Settings:
 
     def is_demo(self, name: str) -> bool:
         """Return whether the system *name* is a simulated city, served no more."""
-        is_marked = bool(self.source) and (self.folder / DEMO_MARKER).exists()
-        return is_marked and self.systems[name].url == DEMO_URL
+        is_simulated = bool(self.source) and self.systems[name].url == DEMO_URL
+        return is_simulated and (self.folder / DEMO_MARKER).exists()
 
     def path_of(self, name: str) -> Path:
         """Return *name*, a path in the settings, as an absolute path.
@@ -220,13 +220,14 @@ class Settings:
     def system_folder(self, name: str, now: float | None = None) -> SystemFolder:
         """Return the data folder of the system *name*, with its facts until *now*."""
         system = self.systems[name]
-        return system_folder(
+        folder = system_folder(
             self.data / name,
             timezone=system.timezone,
             interval=self.seconds,
             columns=system.columns,
             now=time.time() if now is None else now,
         )
+        return replace(folder, is_over=True) if self.is_demo(name) else folder
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError if its file is not safe.

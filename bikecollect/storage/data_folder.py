@@ -41,7 +41,8 @@ class SystemFolder:
     """The folder *path* of one system, and what its files depend on.
 
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
-    these values over time.
+    these values over time. *is_over* is set if no more data are expected, as of a demo:
+    slots after the newest collected one do not count.
     """
 
     system_id: str
@@ -49,6 +50,7 @@ class SystemFolder:
     zone: ZoneInfo
     interval: int
     facts: tuple[SystemFact, ...] = ()
+    is_over: bool = False
 
     @property
     def grid(self) -> Grid:

@@ -329,12 +329,14 @@ def shown(settings: Settings, name: str, clock: Clock = time.time) -> ViewedSyst
 def _days(system: SystemFolder, now: float) -> list[str]:
     """Return the local days from the first slot to that of *now*.
 
-    If the collector has stopped, at most `TRAIL_DAYS` after its last run.
+    If the collector has stopped, at most `TRAIL_DAYS` after its last run; none if no
+    more data are expected.
     """
     ends = History(system.system_id, system.path).ends()
     if ends is None:
         return []
-    last = min(int(now), ends[1] + TRAIL_DAYS * DAY)
+    trail = 0 if system.is_over else TRAIL_DAYS * DAY
+    last = min(int(now), ends[1] + trail)
     return [day for day, *_ in local_days(ends[0], Slot(last), system.zone)]
 
 

@@ -1,6 +1,7 @@
 """The queries of the data app, from reports, archive and ledger."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -79,6 +80,25 @@ def test_a_demo_that_is_over_is_not_late(
     assert (after.late, after.is_over) == (False, True)
     assert before.coverage["30d"] != complete["30d"]
     assert after.coverage == complete
+
+
+def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(
+    held: DataService, world: World
+) -> None:
+    """`backfill-report` and `report coverage` count no later slots, as `status`."""
+    file = world.folder / "bikecollect.toml"
+    (world.folder / DEMO_MARKER).touch()
+    settings = replace(held.settings, folder=file.parent, source=str(file))
+    world.clock.now += 3 * 86_400
+
+    with closing(DataService(settings, world.clock)) as over:
+        coverage = over.standing("city").health.coverage["30d"]
+        account = over.account("city", DAY, DAY + timedelta(days=9))
+        reported = over.ask("city", "coverage", DAY, DAY + timedelta(days=9))
+
+    assert account.total == coverage
+    assert {row[1] for row in reported.rows} == {"2026-11-22"}
+    assert sum(row[4] for row in reported.rows) == coverage.expected
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:

@@ -173,7 +173,6 @@ class DataService:
             now=self.clock(),
             noted=stored_incidents(system),
             mirror=self.settings.archive.mirror,
-            is_over=self.settings.is_demo(name),
         )
 
     def account(self, name: str, since: date, until: date) -> Account:

@@ -33,7 +33,6 @@ def survey_systems(
                     windows=windows,
                     configured=_written(settings),
                     mirror=settings.archive.mirror,
-                    is_over=settings.is_demo(name),
                 )
             )
         except BikecollectError as error:
