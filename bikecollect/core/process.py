@@ -58,6 +58,7 @@ class Stop:
             raise Interrupted(self.signum)
 
 
+STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 OPEN_FILES = 4096
 """Enough for a report over many archived days, or for a hundred systems at a time."""
 
@@ -71,9 +72,10 @@ def prepare() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(fd)
-    if sys.stdout is None or sys.stderr is None:
-        sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
-        sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
+    for fd, (name, mode) in enumerate(STREAMS):
+        if getattr(sys, name) is None:
+            stream = open(fd, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - of a descriptor, for the whole process
+            setattr(sys, name, stream)
     os.umask(os.umask(0o077) | 0o027)  # keeps a stricter umask
     _allow_open_files()
 

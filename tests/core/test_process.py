@@ -11,6 +11,12 @@ import pytest
 
 from bikecollect.core import process
 
+READ = """
+import sys
+from bikecollect.core import process
+process.prepare()
+print(repr(sys.stdin.read()), sys.stdin.isatty())
+"""
 HANG = """
 import time
 from bikecollect.core import process
@@ -37,6 +43,14 @@ def test_the_kernel_ends_a_run_that_hangs() -> None:
     child = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
 
     assert child.returncode == -signal.SIGALRM
+
+
+def test_a_closed_standard_input_is_empty() -> None:
+    """Questions are not answered then, and `query -` has no text."""
+    shell = ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, READ]
+    child = subprocess.run(shell, check=True, capture_output=True, text=True)
+
+    assert child.stdout == "'' False\n"
 
 
 @pytest.mark.parametrize(
