@@ -8,6 +8,8 @@ from functools import cached_property
 
 from bikecollect.simulator.terrain import CENTRE, dry
 
+MAX_STATIONS = 20_000
+"""More than any city has; the feeds of so many are 10 MB."""
 DAY = 86_400
 SATURDAY = 5
 HOUR = 3_600.0

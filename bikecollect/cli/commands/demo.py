@@ -24,6 +24,7 @@ from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
+from bikecollect.simulator.city import MAX_STATIONS
 from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
@@ -39,7 +40,13 @@ DEPTH = 3
     show_default=True,
     help="Folder for the files; an earlier demo in it is removed first.",
 )
-@click.option("--stations", default=200, show_default=True, help="Number of stations.")
+@click.option(
+    "--stations",
+    type=click.IntRange(1, MAX_STATIONS),
+    default=200,
+    show_default=True,
+    help="Number of stations.",
+)
 @click.option(
     "--days",
     type=click.IntRange(1, 366),

@@ -8,13 +8,24 @@ import click
 
 from bikecollect.cli.options import say
 from bikecollect.core.errors import SettingsError
-from bikecollect.simulator.city import City
+from bikecollect.simulator.city import MAX_STATIONS, City
 from bikecollect.simulator.server import LiveFeed
 
 
 @click.command()
-@click.option("--port", default=0, help="Port on localhost; default: any free one.")
-@click.option("--stations", default=300, show_default=True, help="Number of stations.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    help="Port on localhost; default: any free one.",
+)
+@click.option(
+    "--stations",
+    type=click.IntRange(1, MAX_STATIONS),
+    default=300,
+    show_default=True,
+    help="Number of stations.",
+)
 @click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
 def simulate(port: int, stations: int, seed: int) -> None:
     """Serve a simulated city as a live feed on this machine.
