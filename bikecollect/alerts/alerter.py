@@ -260,7 +260,8 @@ class Alerter:
         if before.archive_day == day_of(run.slot, system.zone):
             return {}
         oldest = oldest_csv(system.path)
-        limit = day_of(Slot(run.slot - self.csv_days * DAY - GRACE), system.zone)
+        latest = Slot(max(0, run.slot - self.csv_days * DAY - GRACE))
+        limit = day_of(latest, system.zone)
         if not oldest or oldest >= limit:
             return {}
         text = (

@@ -309,7 +309,7 @@ class Cycle:
 
     def _prune(self, slot: Slot) -> str:
         """Remove payloads that were kept long enough; return a text for people."""
-        oldest = Slot(slot - self.payload_days * DAY)
+        oldest = Slot(max(0, slot - self.payload_days * DAY))
         first_day = day_of(oldest, self.committer.zone)
         return self.payloads.prune(first_day, self.payload_days + 1, oldest)
 

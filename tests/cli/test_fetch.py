@@ -322,6 +322,18 @@ def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
     assert int(first.split(",")[-1]) == 2 * int(first.split(",")[3])
 
 
+@pytest.mark.parametrize("days", [999_999, 10**20])
+def test_any_number_of_days_means_forever(tmp_path: Path, days: int) -> None:
+    """Of payloads and of the CSV of archived days: no such date exists."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        keep = f"[keep]\npayload_days = {days}\ncsv_days = {days}\n"
+        path.write_text(path.read_text(encoding="utf-8") + keep, encoding="utf-8")
+        process = bikecollect("--config", path, "fetch")
+
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 def _with_stdout_full(command: list[str]) -> int:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         return subprocess.run(command, stdout=full, stderr=full, check=False).returncode
