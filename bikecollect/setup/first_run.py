@@ -27,7 +27,6 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
-"""Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
 EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
 """A placeholder to fill in; the secret's file is beside the settings, mode 0600."""

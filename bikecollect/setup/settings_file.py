@@ -15,6 +15,7 @@ from bikecollect.storage.files.regular_file import read_file
 
 FILE = "bikecollect.toml"
 SECRET = 0o600
+"""Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 MAX_BYTES = 1_048_576
 
 
