@@ -91,3 +91,23 @@ def test_bytes_that_cannot_be_read_are_never_cut_off(
 
     with pytest.raises(StorageError):
         world.store.tail(FILE, 0, (), ())
+
+
+def test_a_block_that_is_lost_during_the_repair_is_not_left_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file stays as it is; the next repair reports the block."""
+    path = world.folder / FILE
+    before = path.read_bytes() + b"torn"
+    path.write_bytes(before)
+    monkeypatch.setattr(world.store, "crc", lambda span: span.crc)
+    monkeypatch.setattr(world.store, "text", lambda span: b"")
+    aside = world.folder / "payloads/rejected"
+    world.ledger.open()
+    try:
+        with pytest.raises(StorageError, match="try again"):
+            list(Repairer(world.folder, world.store, world.ledger, aside).run())
+    finally:
+        world.ledger.close()
+
+    assert path.read_bytes() == before

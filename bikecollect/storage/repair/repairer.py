@@ -160,6 +160,8 @@ class Repairer:
             position = len(header)
             for block in blocks:
                 text = respelled.get(_sum(block)) or self.store.text(block.span)
+                if sum_of(text) != _sum(block):  # a sector was lost meanwhile
+                    raise StorageError(f"{file} changes while it is read; try again")
                 write_all(fd, text)
                 spans.append((position, position + len(text), block.slot))
                 position += len(text)
