@@ -47,6 +47,9 @@ RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
 TRAIL = timedelta(days=TRAIL_DAYS)
 COUNT = ".1f"
+REPEATED = (
+    " The hour before the clocks were set back and the one after are in one place."
+)
 """The number format of a mean number of bikes."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 """The positions at which a joiner disables addresses, emoji, icons and colours, which
@@ -225,6 +228,16 @@ def summed(table: pd.DataFrame, unit: str = "slots", tail: str = "") -> str:
     seen = table[f"slots_seen{tail}"].sum()
     expected = table[f"slots_expected{tail}"].sum()
     return basis(seen, expected, unit)
+
+
+def no_data(table: pd.DataFrame) -> str:
+    """Return the part of a caption about slots without data, and about a repeated hour.
+
+    The local times of slots, in the column ``slot``, go back with the clocks.
+    """
+    times = table.get("slot", pd.Series(dtype="datetime64[ns]"))
+    is_repeated = times.diff().lt(pd.Timedelta(0)).any()
+    return f"Grey: no data.{REPEATED if is_repeated else ''}"
 
 
 def figure(

@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 pytest.importorskip("altair")
 
+from bikecollect.app import frames, widgets
 from bikecollect.app.charts import timelines
+from bikecollect.reports.runner import Answer
 
 SERIES = {"vehicles": ("bikes", "#0072B2"), "docks": ("free docks", "#E69F00")}
 TIPS = {"slot": ("slot", "%H:%M"), "vehicles": ("bikes", "d")}
@@ -48,3 +52,26 @@ def test_the_first_page_does_not_import_altair() -> None:
     )
 
     assert process.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("month", "is_repeated"), [(10, True), (3, False)])
+def test_an_hour_that_is_drawn_over_itself_is_named(
+    month: int, *, is_repeated: bool
+) -> None:
+    """When the clocks are set back, two slots have the same local time."""
+    berlin = ZoneInfo("Europe/Berlin")
+    day = {10: 25, 3: 29}[month]
+    midnight = int(datetime(2026, month, day, tzinfo=berlin).timestamp())
+    slots = [(midnight + number * 1800,) for number in range(12)]
+
+    caption = widgets.no_data(frames.frame(Answer(["slot"], slots), berlin))
+
+    assert caption.startswith("Grey: no data.")
+    assert ("clocks were set back" in caption) is is_repeated
+
+
+def test_hours_have_no_slots_that_could_repeat() -> None:
+    """The hour that is repeated is one row there."""
+    table = frames.frame(Answer(["time"], [("2026-10-25 02:00",)]), ZoneInfo("UTC"))
+
+    assert widgets.no_data(table) == "Grey: no data."

@@ -143,11 +143,12 @@ def _scarcity(name: str, when: frames.Span) -> None:
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {column: (title, "d") for column, (title, _) in series.items()}
     tips |= {"stations": ("stations seen", "d"), "said": ("this slot", "")}
+    basis = widgets.basis((~table["missing"]).sum(), len(table))
     widgets.figure(
         timelines.lines("slot", series, unit="stations", tips=tips, step=True),
         table,
         f"{name}-scarcity",
-        widgets.basis((~table["missing"]).sum(), len(table)) + " Grey: no data.",
+        f"{basis} {widgets.no_data(table)}",
         "Number of stations that were empty, full and closed through the day",
     )
 

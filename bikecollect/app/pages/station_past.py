@@ -137,7 +137,7 @@ def _past(
         chart,
         table,
         f"{station}-history",
-        f"{caption} Grey: no data.{closed}",
+        f"{caption} {widgets.no_data(table)}{closed}",
         "Bikes and capacity of the station over time",
     )
 
