@@ -305,6 +305,8 @@ def _check_mail(mail: Mail) -> None:
         raise SettingsError("mail.security must be starttls, tls or none")
     if mail.digest not in {"", "daily", "weekly"}:
         raise SettingsError("mail.digest must be daily or weekly")
+    if problem := mail.server_problem:
+        raise SettingsError(problem)
     if not mail.host:
         return
     for key in ("sender", "to"):

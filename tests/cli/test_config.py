@@ -208,6 +208,20 @@ BERGEN = (
 )
 
 
+def test_a_mapped_feed_without_a_mapping_is_not_valid(tmp_path: Path) -> None:
+    """Each of its fetches would end with the same error."""
+    file = tmp_path / "b.toml"
+    file.write_text(BERGEN.replace('"gbfs"', '"mapped"'), encoding="utf-8")
+
+    process = bikecollect("--config", file, "config", "check")
+
+    assert process.returncode == 78
+    assert process.stderr == (
+        f"bikecollect: {file}: systems.bergen: a mapped feed requires "
+        "mapping.station_id\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [

@@ -77,6 +77,10 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[systems.'../up']\nfeed = 'gbfs'", "letters, digits"),
         ("[keep]\npayload_days = -1", "must not be negative"),
         ("[keep]\npayload_days = true", "a whole number"),
+        ("[mail]\nport = 70000", "mail.port must be from 1 to 65535"),
+        ("[mail]\nport = 0", "mail.port must be from 1 to 65535"),
+        ("[mail]\nhost = 'smtp.x:25'", "its port is mail.port"),
+        ("[mail]\nhost = 'https://smtp.x/'", "must be only the name of a server"),
         ("[mail]\nsecurity = 'ssl'", "starttls, tls or none"),
     ],
 )

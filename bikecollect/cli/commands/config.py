@@ -1,5 +1,6 @@
 """``bikecollect config``: show, check and edit the settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_json
+from bikecollect.feeds import mapped
 from bikecollect.setup import loader, settings_file
 
 NONE = 1
@@ -57,13 +59,23 @@ def check(ctx: click.Context) -> None:
     """
     settings = ctx.ensure_object(Shared).settings()
     for name, system in settings.systems.items():
+        place = f"{settings.source}: systems.{name}"
+        if system.feed == "mapped":
+            _check_mapping(place, system.mapping)
         columns = of_system(name, system.columns, settings.source, settings.folder)
         for trouble in columns.troubles:
-            raise SettingsError(f"{settings.source}: systems.{name}.columns: {trouble}")
+            raise SettingsError(f"{place}.columns: {trouble}")
     if settings.source:
         names = ", ".join(settings.systems)
         default = " (default)" if settings.is_default_system else ""
         say(f"{settings.source} is valid; systems: {names}{default}\n")
+
+
+def _check_mapping(place: str, mapping: Mapping[str, str]) -> None:
+    try:
+        mapped.validate(mapping)
+    except SettingsError as error:
+        raise SettingsError(f"{place}: {error}") from error
 
 
 @config.command()

@@ -9,6 +9,7 @@ from bikecollect.setup.tables.declaration import key
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
 
+MAX_PORT = 65_535
 TILES = re.compile(
     r"https?://[\w.:-]+/(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})[\w./{}@?=&%-]+", re.ASCII
 )
@@ -39,6 +40,18 @@ class Mail:
     )
     digest: str = key("summary by mail: daily or weekly; default: none", "")
     ca_bundle: str = key("file of trusted certificates instead of the system's", "")
+
+    @property
+    def server_problem(self) -> str:
+        """Why no server can have this host and port, empty if one can."""
+        if not 1 <= self.port <= MAX_PORT:
+            return f"mail.port must be from 1 to {MAX_PORT}"
+        if self.host.count(":") == 1 or re.search(r"[\s/@]", self.host):
+            return (
+                "mail.host must be only the name of a server, such as "
+                '"smtp.example.org"; its port is mail.port'
+            )
+        return ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
