@@ -1,8 +1,8 @@
 """Build the parts that archive, verify, fill and show the history of a system."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -40,14 +40,11 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
 )
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import BEGINNING, END, History
+from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
-from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import prepare_archive
-from bikecollect.storage.repair.forget import Forgetter
-from bikecollect.storage.repair.repairer import Repairer
 
 BREATH = 0.2
 """Seconds for which the lock is released, so that a waiting fetch can take it."""
@@ -86,7 +83,7 @@ def compactor(
         ledger=ledger,
         recovery=Recovery(payloads, store, ledger, system.zone),
         payloads=payloads,
-        lock=_lock(system, times),
+        lock=system_lock(system, times),
         slot_rows=partial(evidence.slot_rows, system),
         csv_days=settings.keep.csv_days if csv_days is None else csv_days,
         clock=times.clock,
@@ -159,7 +156,7 @@ def backfiller(
         else None,
         recovery=Recovery(payloads, store, ledger, system.zone),
         committer=committer,
-        lock=_lock(system, times),
+        lock=system_lock(system, times),
         interrupted=times.stop.raise_if_set,
         breathe=partial(times.stop.sleep, BREATH),
         new_id=process.run_id,
@@ -230,72 +227,10 @@ def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Veri
         archive=archive(settings, name, times),
         store=Store(system.path),
         history=History(name, system.path),
-        lock=_lock(system, times),
+        lock=system_lock(system, times),
         counts=VerifiedCounts(),
         deep=deep,
     )
-
-
-def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
-    """Repair the changed files of the system *name*; yield a result for each.
-
-    Blocks that checksums cannot prove are committed again from kept payloads, if any.
-    """
-    system = settings.system_folder(name)
-    data_folder.prepare(system.path)
-    repairs = _repair_files(system, times)
-    if any(repair.damaged for repair in repairs):
-        span = (BEGINNING, END)
-        for _ in backfiller(
-            settings, name, times, span=span, dry=False
-        ).fill_from_payloads():
-            pass
-        files = {repair.file for repair in repairs}
-        again = _repair_files(system, times)
-        repairs = [r for r in repairs if not r.damaged]
-        repairs += [r for r in again if r.file in files]
-    yield from repairs
-
-
-def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
-    store, ledger = Store(system.path), Ledger(system.ledger)
-    aside = system.rejected
-    with _recovered(system, times, store, ledger) as recovery:
-        listed = recovery.check_stations()
-        return [*listed, *Repairer(system.path, store, ledger, aside).run()]
-
-
-def forget(settings: Settings, name: str, times: Times, item: str, reason: str) -> str:
-    """Forget *item* of the system *name*, which is lost; return a message."""
-    system = settings.system_folder(name)
-    data_folder.prepare(system.path)
-    store, ledger = Store(system.path), Ledger(system.ledger)
-    with _recovered(system, times, store, ledger):
-        return Forgetter(system, store, ledger, times.clock).forget(item, reason)
-
-
-def rebuild_stations(settings: Settings, name: str, times: Times) -> list[str]:
-    """Rebuild the list of stations of the system *name*; return messages."""
-    system = settings.system_folder(name)
-    data_folder.prepare(system.path)
-    store, ledger = Store(system.path), Ledger(system.ledger)
-    with _recovered(system, times, store, ledger) as recovery:
-        return [notice.text for notice in recovery.rebuild_stations()]
-
-
-@contextmanager
-def _recovered(
-    system: SystemFolder, times: Times, store: Store, ledger: Ledger
-) -> Iterator[Recovery]:
-    """Hold the lock, with the ledger open and brought into agreement with the files."""
-    recovery = Recovery(Payloads(system.payloads), store, ledger, system.zone)
-    with _lock(system, times).held():
-        ledger.open()
-        try:
-            recovery.recover_files()
-            yield recovery
-        finally:
-            ledger.close()
 
 
 def vehicle_verifier(
@@ -340,7 +275,8 @@ def _days(system: SystemFolder, now: float) -> list[str]:
     return [day for day, *_ in local_days(ends[0], Slot(last), system.zone)]
 
 
-def _lock(system: SystemFolder, times: Times) -> Lock:
+def system_lock(system: SystemFolder, times: Times) -> Lock:
+    """Return the writer's lock of *system*."""
     return Lock(
         system.lock,
         patience=60.0,

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,3 +215,43 @@ def test_an_export_of_vehicles_describes_its_columns(
     assert fields["lat"]["type"] == "number"
     assert fields["current_range_meters"]["unit"] == "metres"
     assert next(csv.reader(io.StringIO(out.read_text())))[2] == "vehicle_id"
+
+
+def test_a_file_that_a_spreadsheet_saved_is_repaired(city: Publisher) -> None:
+    """From its checksums, which prove the rows that were only written otherwise."""
+    path = city.folder / DAY
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b",false,", b",FALSE,").replace(b"\n", b"\r\n"))
+    shutil.rmtree(city.folder / "city/payloads/kept")
+
+    text = run(city, "verify", "--repair", "city")
+
+    assert "city vehicle_status/2026-11-22.csv: repaired, 24 blocks" in text
+    assert "all agree" in text
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_block_is_repaired_from_its_payload(city: Publisher) -> None:
+    """`verify` names the command, which looks at the vehicles, too."""
+    path = city.folder / DAY
+    path.write_bytes(path.read_bytes().replace(b"25.123456", b"25.123457", 1))
+    before = bikecollect("--config", city.folder / "config.toml", "verify").stdout
+
+    text = run(city, "verify", "--repair", "city")
+
+    assert "verify --repair city" in before
+    assert "all agree" in text
+
+
+def test_the_loss_of_an_archived_day_is_accepted(city: Publisher) -> None:
+    """`verify` names the command; the stations of that day are unchanged."""
+    compact(city)
+    (city.folder / PART).unlink()
+    before = bikecollect("--config", city.folder / "config.toml", "verify").stdout
+
+    text = run(city, "forget", "city", "2026-11-22")
+
+    assert "forget city 2026-11-22   (1 finding)" in before
+    assert text.startswith("city: vehicles: 2026-11-22: 24 lost slots forgotten")
+    assert "all agree" in run(city, "verify")
+    assert (city.folder / "city/station_status/2026-11-22.csv").exists()

@@ -8,7 +8,7 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
 from bikecollect.core.process import Times
-from bikecollect.wiring import history
+from bikecollect.wiring import repairs
 
 
 @click.command()
@@ -30,4 +30,4 @@ def forget(
     (name,) = settings.chosen((system_id,))
     times = Times(time.time, time.monotonic, process.Stop())
     for item in whats:
-        say(f"{name}: {history.forget(settings, name, times, item, reason)}\n")
+        say(f"{name}: {repairs.forget(settings, name, times, item, reason)}\n")

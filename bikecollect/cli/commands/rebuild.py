@@ -9,7 +9,7 @@ from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
 from bikecollect.core.process import Times
-from bikecollect.wiring import history
+from bikecollect.wiring import repairs
 
 
 @click.command()
@@ -26,6 +26,6 @@ def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> No
     times = Times(time.time, time.monotonic, process.Stop())
     for name in settings.chosen(system_ids):
         with progress(f"{name}: reading the ledger ..."):
-            texts = history.rebuild_stations(settings, name, times)
+            texts = repairs.rebuild_stations(settings, name, times)
         for text in texts or [f"the ledger has no {what}"]:
             say(f"{name}: {text}\n")

@@ -36,7 +36,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.repair.damage import lacks_ledger
-from bikecollect.wiring import history
+from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
 
 FEW = 3
@@ -162,7 +162,7 @@ def _repair(
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
-            steps = history.repair(settings, name, times)
+            steps = repairs.repair(settings, name, times)
             for result in awaited(steps, f"{name}: repairing"):
                 if form == "json":
                     say_json(repair_json(name, result))

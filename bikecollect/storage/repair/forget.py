@@ -5,12 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
+from pathlib import Path
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import ARCHIVE, STATUS, SystemFolder
+from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair.damage import PART, PREFIX
@@ -24,13 +25,18 @@ OF_DAY = "SELECT DISTINCT file FROM main.blocks WHERE substr(file, 16, 10) = ?"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forgetter:
-    """Removes what is irrecoverably lost from the ledger of *system*.
+    """Removes what is irrecoverably lost from the *ledger* of *system*.
 
-    Nothing that can still be read is removed. Requires the lock and an open ledger.
-    Every method raises StorageError.
+    It is that of its stations, or of its vehicles, whose *folder* has the daily files;
+    the *archive* has the *certificates* of their days in a folder of that name. Nothing
+    that can still be read is removed. Requires the lock and an open ledger. Every
+    method raises StorageError.
     """
 
     system: SystemFolder
+    folder: Path
+    archive: Path
+    certificates: str
     store: Store
     ledger: Ledger
     clock: Callable[[], float]
@@ -68,7 +74,7 @@ class Forgetter:
                     db.execute("DELETE FROM archives WHERE day = ?", (day,))
                     self._revoke_certificate(day)
         aside = self.system.rejected
-        for _ in Repairer(self.system.path, self.store, self.ledger, aside).run():
+        for _ in Repairer(self.folder, self.store, self.ledger, aside).run():
             pass
         zone = self.system.zone
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
@@ -83,20 +89,21 @@ class Forgetter:
 
     def _is_day_lost(self, day: str) -> bool:
         """Return whether the archive has no valid rows of *day*, by their checksum."""
-        path = self.system.path.parent / ARCHIVE / STATUS
+        dataset = self.store.dataset
+        path = self.archive / dataset
         path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
         rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
         with (
             suppress(OSError, ValueError, KeyError, TypeError),
             path.open("rb") as file,
         ):
-            expected = json.loads(rows[0][0])[STATUS]["sha256"] if rows else ""
+            expected = json.loads(rows[0][0])[dataset]["sha256"] if rows else ""
             return bool(rows) and file_digest(file, "sha256").hexdigest() != expected
         return True
 
     def _revoke_certificate(self, day: str) -> None:
         """Rename the certificate of *day*: `compact` would restore the day from it."""
-        folder = self.system.path.parent / ARCHIVE / "certificates"
+        folder = self.archive / self.certificates
         path = folder / f"system_id={self.system.system_id}" / f"{day}.json"
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(".forgotten"))

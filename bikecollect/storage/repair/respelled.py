@@ -15,6 +15,7 @@ from typing import TextIO
 
 from bikecollect.core.text import csv_text
 from bikecollect.storage.csv_format import COLUMNS, read_cells
+from bikecollect.storage.vehicles import rows as vehicle_rows
 
 Sum = tuple[int, int]
 """crc32 and length of a block."""
@@ -90,9 +91,10 @@ class RespelledFile:
 
 def _order(names: Sequence[str], crc: int | None) -> list[str]:
     """Return the columns *names* in their original order, empty if unknown."""
-    ours = [name for name in COLUMNS if name in names]
-    derived = [name for name in names if name not in COLUMNS]
-    if len(ours) != len(COLUMNS) or len(set(names)) != len(names):
+    own = vehicle_rows.COLUMNS if "vehicle_id" in names else COLUMNS
+    ours = [name for name in own if name in names]
+    derived = [name for name in names if name not in own]
+    if len(ours) != len(own) or len(set(names)) != len(names):
         return []
     for order in (list(names), [*ours, *derived], [*ours, *sorted(derived)]):
         text = csv_text([order]).encode("utf-8")

@@ -1,0 +1,127 @@
+"""Build the parts that repair the files of a system, or accept that they are lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.core.errors import UsageError
+from bikecollect.core.process import Times
+from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder
+from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.forget import Forgetter
+from bikecollect.storage.repair.repairer import Repairer
+from bikecollect.wiring.history import backfiller, system_lock
+
+
+class _Files(NamedTuple):
+    """The daily files of *system*: of its stations, or of its vehicles in *folder*."""
+
+    system: SystemFolder
+    folder: SystemFolder
+    layout: DatasetLayout
+    store: Store
+    ledger: Ledger
+
+    @contextmanager
+    def recovered(self, times: Times) -> Iterator[Recovery]:
+        """Hold the lock, with the ledger open and in agreement with the files."""
+        payloads = Payloads(self.system.payloads)
+        recovery = Recovery(payloads, self.store, self.ledger, self.system.zone)
+        with system_lock(self.system, times).held():
+            self.ledger.open()
+            try:
+                recovery.recover_files()
+                yield recovery
+            finally:
+                self.ledger.close()
+
+
+def _all_files(settings: Settings, name: str) -> list[_Files]:
+    """Return the files of the system *name*: of stations, and of vehicles, if any."""
+    system = settings.system_folder(name)
+    data_folder.prepare(system.path)
+    every = []
+    for layout in LAYOUTS:
+        folder = system.vehicles if layout is VEHICLE_LAYOUT else system
+        if layout is not VEHICLE_LAYOUT or folder.ledger.exists():
+            store, ledger = Store(folder.path, layout.rows), Ledger(folder.ledger)
+            every.append(_Files(system, folder, layout, store, ledger))
+    return every
+
+
+def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
+    """Repair the changed files of the system *name*; yield a result for each.
+
+    Blocks that checksums cannot prove are committed again from kept payloads, if any.
+    """
+    repairs = _repair_files(settings, name, times)
+    if any(repair.damaged for repair in repairs):
+        span = (BEGINNING, END)
+        for _ in backfiller(
+            settings, name, times, span=span, dry=False
+        ).fill_from_payloads():
+            pass
+        files = {repair.file for repair in repairs}
+        again = _repair_files(settings, name, times)
+        repairs = [r for r in repairs if not r.damaged]
+        repairs += [r for r in again if r.file in files]
+    yield from repairs
+
+
+def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:
+    repairs = []
+    for files in _all_files(settings, name):
+        with files.recovered(times) as recovery:
+            if files.layout is not VEHICLE_LAYOUT:
+                repairs += recovery.check_stations()
+            place, aside = files.folder.path, files.system.rejected
+            repairs += Repairer(place, files.store, files.ledger, aside).run()
+    return repairs
+
+
+def forget(settings: Settings, name: str, times: Times, item: str, reason: str) -> str:
+    """Forget *item* of the system *name*, which is lost; return a message.
+
+    A day is forgotten for stations and for vehicles, if both are lost.
+    """
+    messages: list[str] = []
+    refusals: list[UsageError] = []
+    for files in _all_files(settings, name):
+        if is_segment(item) and not item.startswith(f"{files.layout.rows}/"):
+            continue
+        with files.recovered(times):
+            try:
+                message = _forgetter(settings, files, times).forget(item, reason)
+                is_own = files.layout is VEHICLE_LAYOUT
+                messages.append(f"vehicles: {message}" if is_own else message)
+            except UsageError as error:
+                refusals.append(error)
+    if refusals and not messages:
+        raise refusals[0]
+    return "; ".join(messages)
+
+
+def _forgetter(settings: Settings, files: _Files, times: Times) -> Forgetter:
+    return Forgetter(
+        system=files.system,
+        folder=files.folder.path,
+        archive=settings.data / ARCHIVE,
+        certificates=files.layout.certificates,
+        store=files.store,
+        ledger=files.ledger,
+        clock=times.clock,
+    )
+
+
+def rebuild_stations(settings: Settings, name: str, times: Times) -> list[str]:
+    """Rebuild the list of stations of the system *name*; return messages."""
+    with _all_files(settings, name)[0].recovered(times) as recovery:
+        return [notice.text for notice in recovery.rebuild_stations()]
