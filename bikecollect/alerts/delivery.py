@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -75,17 +75,19 @@ class Dispatcher:
             tuple(f".{f.system_id}.{e.incident.incident_id}." for e, f in pairs),
             escalated=any(e.incident.escalated for e, _ in pairs),
         )
-        outbox = self._outbox(alerts.paths)
-        return self.mailer.spool(outbox, letter, without=_unreachable(event, alerts))
+        return self.mailer.spool(
+            self._outbox(alerts.paths),
+            letter,
+            others=_outboxes(alerts.paths for _, alerts in notification),
+            without=_unreachable(event, alerts),
+        )
 
     def drain(self) -> None:
         """Send the waiting mails, and store the outcome in the first system's state."""
         if self.mailer is None:
             return
-        paths = self.systems.values()
-        folders = [f for p in paths for f in (p.system.outbox, p.spare_outbox)]
-        outcome = self.mailer.drain([Outbox(f) for f in dict.fromkeys(folders)])
-        state_file = next(iter(paths)).state()
+        outcome = self.mailer.drain(_outboxes(self.systems.values()))
+        state_file = next(iter(self.systems.values())).state()
         with state_file.held():
             state = state_file.load()
             if state is None:
@@ -208,6 +210,12 @@ class Dispatcher:
             free=standing.disk.free,
             days_left=standing.disk.days_left,
         )
+
+
+def _outboxes(systems: Iterable[AlertPaths]) -> list[Outbox]:
+    """Return the outboxes of *systems*, each once."""
+    folders = [f for p in systems for f in (p.system.outbox, p.spare_outbox)]
+    return [Outbox(folder) for folder in dict.fromkeys(folders)]
 
 
 def _is_unmailable(event: Event, alerts: RunAlerts) -> bool:

@@ -288,6 +288,23 @@ def test_many_waiting_mails_are_sent_as_one(
     assert outbox.waiting() == []
 
 
+def test_a_newer_mail_does_not_replace_combined_ones(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """They have the content of other incidents too."""
+    sender = post(mailserver.server())
+    for number in range(30):
+        sender.spool(outbox, letter(f"{number:02}.c.k-{number}.1", f".k-{number}."))
+    drain(sender, outbox)
+    sender.spool(outbox, letter("30.c.k-29.2", ".k-29."))
+    with mailserver.up():
+        assert drain(sender, outbox) == ""
+
+    combined, last = (mail.get_content() for mail in mailserver.mails())
+    assert "Body of 00.c.k-0.1" in combined
+    assert last.strip() == "Body of 30.c.k-29.2"
+
+
 def test_two_processes_do_not_send_the_same_mail(
     mailserver: MailServer, outbox: Outbox
 ) -> None:

@@ -29,30 +29,37 @@ class World:
     def __init__(self, folder: Path, *names: str, **more: Any) -> None:
         self.clock = Time(BEGIN + 2)
         self.up = True
+        self.down: frozenset[str] = frozenset()
         self.folder = folder
         self.names = names
         # The test's server sends the real date.
         tell: dict[str, Any] = {"mute": [], **dict(more.pop("tell", {}))}
         self.more = {**more, "tell": {**tell, "mute": [*tell["mute"], "clock"]}}
 
-    def answer(self, _: str) -> Answer:
+    def answer(self, path: str) -> Answer:
         """Return the city, or that it is out."""
         body = dialects.youbike(CITY, self.clock.now)
-        return Answer(body) if self.up else Answer(b"out", 503)
+        is_up = self.up and path.rpartition("/")[2] not in self.down
+        return Answer(body) if is_up else Answer(b"out", 503)
 
     @contextmanager
     def served(self, *, dated: bool = False) -> Iterator[Settings]:
         """Serve the feeds, *dated* by the tests' clock; yield the settings."""
         clock = self.clock if dated else time.time
         with serving(self.answer, clock=clock) as url:
-            system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
-            systems = dict.fromkeys(self.names, system)
+            system = {"feed": "youbike", "timezone": "Asia/Taipei"}
+            systems = {name: {**system, "url": f"{url}/{name}"} for name in self.names}
             values = {"data_dir": str(self.folder), "systems": systems, **self.more}
             yield parse(values)
 
-    def slot(self, settings: Settings, *, up: bool = True, skip: int = 0) -> list[Run]:
-        """Collect the next slot, after *skip* ones in which no run was started."""
-        self.up = up
+    def slot(
+        self, settings: Settings, *, up: bool = True, skip: int = 0, down: str = ""
+    ) -> list[Run]:
+        """Collect the next slot, after *skip* ones in which no run was started.
+
+        The feeds of the systems *down*, of one letter each, do not work.
+        """
+        self.up, self.down = up, frozenset(down)
         self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
         return collect(
             settings,

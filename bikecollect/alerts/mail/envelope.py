@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bikecollect.alerts.mail.headers import (
     ESCALATED,
+    INCIDENTS,
     MAX_LINE,
     RECIPIENTS,
     RETRY,
@@ -66,6 +67,8 @@ def mail(
     message[SETTINGS] = audience.fingerprint
     if letter.escalated:
         message[ESCALATED] = "yes"
+    if letter.incidents:
+        message[INCIDENTS] = " ".join(letter.incidents)
     message["From"] = audience.sender
     message["To"] = ", ".join(to)
     message["Subject"] = visible(letter.subject)

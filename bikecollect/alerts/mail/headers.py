@@ -11,6 +11,8 @@ SETTINGS = "X-Bikecollect-Settings"
 """The fingerprint of the mail settings that addressed the mail."""
 ESCALATED = "X-Bikecollect-Escalated"
 """Present if the mail is also for the recipients of escalations."""
+INCIDENTS = "X-Bikecollect-Incidents"
+"""The incidents that the mail reports, separated by blanks."""
 RETRY = "X-Bikecollect-Retry"
 """The epoch second before which a rejected mail is not tried again."""
 MAX_LINE = 900
@@ -35,11 +37,22 @@ def recipients(data: bytes) -> tuple[str, ...]:
     return addresses(read(data), RECIPIENTS)
 
 
+def incidents(data: bytes) -> frozenset[str]:
+    """Return the incidents that the mail *data* reports."""
+    return frozenset(str(read(data)[INCIDENTS] or "").split())
+
+
+def dated(data: bytes) -> float:
+    """Return when the mail *data* was written, in epoch seconds."""
+    moment = getattr(read(data)["Date"], "datetime", None)
+    return float(moment.timestamp()) if moment else 0.0
+
+
 def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     """Return the sender, the remaining recipients, and the mail to be sent."""
     mail = read(data)
     to = addresses(mail, RECIPIENTS)
-    for header in (RECIPIENTS, SETTINGS, ESCALATED, RETRY):
+    for header in (RECIPIENTS, SETTINGS, ESCALATED, INCIDENTS, RETRY):
         del mail[header]
     _, _, sender = str(mail["From"]).rpartition("<")
     return sender.rstrip(">"), to, mail.as_bytes()

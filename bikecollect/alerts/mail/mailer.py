@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -48,16 +48,22 @@ class Mailer:
     is_quiet: Callable[[float], bool] = lambda _: False
 
     def spool(
-        self, outbox: Outbox, letter: Letter, *, without: frozenset[str] = frozenset()
+        self,
+        outbox: Outbox,
+        letter: Letter,
+        *,
+        others: Sequence[Outbox] = (),
+        without: frozenset[str] = frozenset(),
     ) -> bool:
         """Write *letter* durably to *outbox*; if the disk fails, try to send it now.
 
-        Returns whether it was stored or sent. It replaces waiting mails about the same
-        incidents, because it has their content. Addresses *without* do not get it.
+        Returns whether it was stored or sent. It replaces waiting mails that are only
+        about its incidents, also in the *others*, because it has their content.
+        Addresses *without* do not get it.
         """
         host, now = os.uname().nodename, self.clock()
         data = envelope.mail(letter, self.audience, host=host, now=now, without=without)
-        older = outbox.waiting()
+        older = list(_about(letter, (outbox, *others)))
         try:
             outbox.put(letter.name, data)
         except StorageError as error:
@@ -65,10 +71,9 @@ class Mailer:
             is_sent = not result.deliveries[0].left
             log.warning("%s; sent from memory: %s", error, "yes" if is_sent else "no")
             return is_sent
-        for name in older:
-            is_about_same = any(incident in name for incident in letter.incidents)
-            if name != letter.name and is_about_same:
-                outbox.remove(name)
+        for box, name in older:
+            with suppress(StorageError):  # it is sent, too
+                box.remove(name)
         return True
 
     def drain(self, outboxes: Sequence[Outbox]) -> MailOutcome | None:
@@ -88,6 +93,7 @@ class Mailer:
                 return MailOutcome(str(error))
             if not waiting:
                 return None
+            waiting.sort(key=lambda item: headers.dated(item[2]))
             mails = [data for *_, data in waiting]
             result = smtp.send(self.server, mails, seconds=self.seconds)
             for (box, name, data), delivery in zip(
@@ -117,7 +123,10 @@ class Mailer:
             data = self._readdressed(outbox, name)
             if data and not envelope.is_paused(data, now):
                 ready.append((name, data))
-        return ready if len(ready) < MANY else self._combined(outbox, ready)
+        if len(ready) < MANY:
+            return ready
+        # Names have local times, which are out of order when the clocks are set back.
+        return self._combined(outbox, sorted(ready, key=lambda m: headers.dated(m[1])))
 
     def _readdressed(self, outbox: Outbox, name: str) -> bytes:
         """Return the mail *name* readdressed by the current settings.
@@ -156,6 +165,20 @@ class Mailer:
             box.replace(name, envelope.paused(data, self.clock() + PAUSE))
         elif set(delivery.left) != set(headers.recipients(data)):
             box.replace(name, envelope.left_to(data, delivery.left))
+
+
+def _about(letter: Letter, outboxes: Iterable[Outbox]) -> Iterator[tuple[Outbox, str]]:
+    """Yield the waiting mails that are only about the incidents of *letter*."""
+    for box in outboxes:
+        for name in box.waiting():
+            with suppress(StorageError):
+                incidents = headers.incidents(box.read(name))
+                if (
+                    name != letter.name
+                    and incidents
+                    and incidents <= {*letter.incidents}
+                ):
+                    yield box, name
 
 
 def _outcome(mails: Sequence[bytes], result: smtp.SmtpResult) -> MailOutcome:
