@@ -107,15 +107,16 @@ class Dispatcher:
                 state_file.save(after)
 
     def digest(self) -> None:
-        """Spool the digest of the last period, if one is due."""
+        """Spool the digest of the last period, if it is over for all systems."""
         if not self.period or self.mailer is None:
             return
+        now = datetime.fromtimestamp(self.mailer.clock(), UTC)
+        zones = {paths.system.zone for paths in self.systems.values()}
+        today = min(now.astimezone(zone).date() for zone in zones)
         paths = next(iter(self.systems.values()))
         state_file = paths.state()
         with state_file.held():
             state = state_file.load()
-            now = datetime.fromtimestamp(self.mailer.clock(), paths.system.zone)
-            today = now.date()
             if state is None or state.digested == today.isoformat():
                 return
             days = digest.due(self.period, today, state.digested)

@@ -1,5 +1,6 @@
 """Mails about several systems that wait for the mail server or for the morning."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,21 @@ def test_waiting_mails_of_several_systems_are_sent_in_their_order(
         "b: feed down since 00:10",
         "a: feed down since 00:15",
     ]
+
+
+def test_a_digest_has_the_whole_day_of_each_system(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """A system in Los Angeles ends its day 16 hours after one in Taipei."""
+    zones = {"b": "America/Los_Angeles"}
+    mail = mailserver.settings(digest="daily")
+    mute = {"mute": ["fetch", "missed", "stale"]}
+    world = World(tmp_path / "data", "a", "b", mail=mail, tell=mute, zones=zones)
+    with world.served() as settings, mailserver.up():
+        for hour in range(48):
+            world.slot(settings, skip=11, down="b" if hour == 35 else "")
+
+    assert mailserver.subjects() == ["digest: 2026-11-21", "digest: 2026-11-22"]
+    text = mailserver.mails()[1].get_content()
+    assert re.findall(r"Collected  (.*),", text) == ["23 of 276", "23 of 288"]
+    assert "264 not-started, 1 http-503" in text

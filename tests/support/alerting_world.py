@@ -32,6 +32,8 @@ class World:
         self.down: frozenset[str] = frozenset()
         self.folder = folder
         self.names = names
+        zones: dict[str, str] = more.pop("zones", {})
+        self.zones = {name: {"timezone": zone} for name, zone in zones.items()}
         # The test's server sends the real date.
         tell: dict[str, Any] = {"mute": [], **dict(more.pop("tell", {}))}
         self.more = {**more, "tell": {**tell, "mute": [*tell["mute"], "clock"]}}
@@ -48,7 +50,10 @@ class World:
         clock = self.clock if dated else time.time
         with serving(self.answer, clock=clock) as url:
             system = {"feed": "youbike", "timezone": "Asia/Taipei"}
-            systems = {name: {**system, "url": f"{url}/{name}"} for name in self.names}
+            systems = {
+                name: {**system, "url": f"{url}/{name}", **self.zones.get(name, {})}
+                for name in self.names
+            }
             values = {"data_dir": str(self.folder), "systems": systems, **self.more}
             yield parse(values)
 
