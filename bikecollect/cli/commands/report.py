@@ -1,5 +1,6 @@
 """``bikecollect report``: run a prepared report on the history."""
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -40,10 +41,12 @@ from bikecollect.reports.engines.scripts import (
     ArchivePlace,
     script,
 )
-from bikecollect.reports.registry import REPORTS, Report, Values
+from bikecollect.reports.registry import REPORTS, SYSTEM, Report, Values
 from bikecollect.reports.runner import BatchedAnswer
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -64,7 +67,10 @@ from bikecollect.wiring import history
     type=click.Choice(["station", "district", "system"]),
     help="Grouping of availability and scarcity; default: system.",
 )
-@click.option("--at", help='For chance: weekday and time, "Mon 08:30".')
+@click.option(
+    "--at",
+    help='For chance: weekday and time, "Mon 08:30"; for typical: its weekday only.',
+)
 @click.option(
     "--least",
     type=click.IntRange(min=1),
@@ -152,6 +158,7 @@ def report(
     chosen = REPORTS[name]
     if chosen.needs_moment and not at:
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
+    _warn_of_unused(chosen, at=bool(at), least=least > 1, station=bool(station))
     settings = ctx.ensure_object(Shared).settings()
     ids = settings.chosen(system_ids)
     interval, zone = settings.seconds, history.zone(settings, ids[0])
@@ -193,6 +200,18 @@ def report(
 def _unknown(name: str) -> str:
     hint = suggestion(name, REPORTS) or "; see: bikecollect report"
     return f'unknown report "{name}"{hint}'
+
+
+def _warn_of_unused(chosen: Report, **given: bool) -> None:
+    """Warn of a *given* option that does not change the report."""
+    used = {
+        "at": chosen.needs_moment or chosen.name == "typical",
+        "least": chosen.name == "episodes",
+        "station": chosen.places != (SYSTEM,),
+    }
+    for option, is_given in given.items():
+        if is_given and not used[option]:
+            log.warning("`%s` does not use --%s: it is ignored", chosen.name, option)
 
 
 def _script(engine: str, place: ArchivePlace, question: Question) -> str:
@@ -237,6 +256,7 @@ def _values(
     first = first if since else "2000-01-01"
     end = end if until else "2100-01-01"
     weekday, minute = weekly(at) if at else (0, 0)
+    end_hour = (weekday + 1) * 24 if at else Values.end_hour
     return Values(
         since=date.fromisoformat(first),
         until=date.fromisoformat(end),
@@ -245,4 +265,5 @@ def _values(
         end=bounds(end, zone)[0],
         minute=minute,
         first_hour=weekday * 24,
+        end_hour=end_hour,
     )
