@@ -249,8 +249,10 @@ def test_the_loss_of_an_archived_day_is_accepted(city: Publisher) -> None:
     (city.folder / PART).unlink()
     before = bikecollect("--config", city.folder / "config.toml", "verify").stdout
 
+    status = run(city, "status")
     text = run(city, "forget", "city", "2026-11-22")
 
+    assert "1 archived day of vehicles (2026-11-22) is missing" in status
     assert "forget city 2026-11-22   (1 finding)" in before
     assert text.startswith("city: vehicles: 2026-11-22: 24 lost slots forgotten")
     assert "all agree" in run(city, "verify")

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import ARCHIVE, MARK, MARKER, STATUS, SystemFolder
+from bikecollect.storage.data_folder import (
+    ARCHIVE,
+    MARK,
+    MARKER,
+    STATUS,
+    VEHICLE_STATUS,
+    SystemFolder,
+)
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.ledger_reader import History
 
@@ -26,11 +33,23 @@ SUMMARIES = frozenset({"coverage", "profile"})
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
     """Return a message for everything damaged or missing. Raises StorageError."""
+    archive = system.path.parent / ARCHIVE
     return [
         *_missing_ledger(system),
         *_damaged_files(system, history),
-        *_missing_days(system, history),
+        *_missing_days(system, history, archive),
+        *_of_vehicles(system, archive),
     ]
+
+
+def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
+    """Yield a message for the files and days of vehicles that are damaged."""
+    own = system.vehicles
+    if own.ledger.exists():
+        history = History(system.system_id, own.path)
+        yield from _damaged_files(own, history)
+        if (archive / MARKER).exists():  # else a message about the stations says so
+            yield from _missing_days(own, history, archive, VEHICLE_STATUS)
 
 
 def lacks_ledger(system: SystemFolder) -> bool:
@@ -50,7 +69,7 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
         if (archive / MARKER).exists():
             return
         days = [day for day, *_ in history.select(ARCHIVED)]
-        if days and not _present_days(system) & set(days):
+        if days and not _present_days(archive, system.system_id) & set(days):
             raise SettingsError(_not_mounted(archive, days), cause="not-mounted")
         make_folder(archive)
         write_file(archive / MARKER, MARK)
@@ -84,13 +103,15 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
         yield f"{len(more)} more files are damaged; run: bikecollect verify --repair"
 
 
-def _missing_days(system: SystemFolder, history: History) -> Iterator[str]:
-    archive = system.path.parent / ARCHIVE
+def _missing_days(
+    system: SystemFolder, history: History, archive: Path, dataset: str = STATUS
+) -> Iterator[str]:
     rows = history.select(ARCHIVED)
     if not rows:
         return
     days = [day for day, *_ in rows]
-    if not _present_days(system) & set(days) and not (archive / MARKER).exists():
+    present = _present_days(archive, system.system_id, dataset)
+    if not present & set(days) and not (archive / MARKER).exists():
         yield _not_mounted(archive, days)
         return
     lost, replaceable = [], []
@@ -100,30 +121,31 @@ def _missing_days(system: SystemFolder, history: History) -> Iterator[str]:
             lost.append(day)
         elif datasets:
             replaceable.append(day)
-    yield from _lost_days(system, archive, lost)
+    yield from _lost_days(system, archive, lost, dataset)
     if replaceable:
         yield (
-            f"{_days(replaceable)} missing or damaged in {archive}, but can be "
-            f"recreated; run: bikecollect compact {system.system_id}"
+            f"{_days(replaceable, dataset)} missing or damaged in {archive}, but can "
+            f"be recreated; run: bikecollect compact {system.system_id}"
         )
 
 
 def _lost_days(
-    system: SystemFolder, archive: Path, days: Sequence[str]
+    system: SystemFolder, archive: Path, days: Sequence[str], dataset: str
 ) -> Iterator[str]:
     """Yield a message that the archived *days* are lost, with the remedies."""
     if days:
         yield (
-            f"{_days(days)} missing or damaged in {archive}, and the CSV was removed; "
-            "restore from a backup, or accept the loss: "
+            f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV was "
+            "removed; restore from a backup, or accept the loss: "
             f"bikecollect forget {system.system_id} {days[0]}"
         )
 
 
-def _days(days: Sequence[str]) -> str:
+def _days(days: Sequence[str], dataset: str) -> str:
+    kind = " of vehicles" if dataset == VEHICLE_STATUS else ""
     if len(days) == 1:
-        return f"1 archived day ({days[0]}) is"
-    return f"{len(days)} archived days ({days[0]} to {days[-1]}) are"
+        return f"1 archived day{kind} ({days[0]}) is"
+    return f"{len(days)} archived days{kind} ({days[0]} to {days[-1]}) are"
 
 
 def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[str]:
@@ -155,8 +177,8 @@ def _not_mounted(archive: Path, days: list[str]) -> str:
     )
 
 
-def _present_days(system: SystemFolder) -> set[str]:
-    folder = system.path.parent / ARCHIVE / STATUS / f"system_id={system.system_id}"
+def _present_days(archive: Path, system_id: str, dataset: str = STATUS) -> set[str]:
+    folder = archive / dataset / f"system_id={system_id}"
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         return {
             entry.name.removeprefix(PREFIX)
