@@ -120,8 +120,9 @@ class Compactor:
             archived = archived_days.archived().values()
             old = [a for a in archived if a.day not in due and self._is_old(a)]
         for day in old:
-            with self._open() as archived_days:
-                step = self._remove_unused(archived_days, day)
+            with self._open() as archived_days:  # another `compact` may be running
+                latest = archived_days.archived().get(day.day, day)
+                step = self._remove_unused(archived_days, latest)
             self.breathe()
             yield step
 
@@ -146,8 +147,10 @@ class Compactor:
 
     def _renew(self, archived_days: ArchivedDays, day: str) -> Step:
         system_id = self.system.system_id
+        known = archived_days.archived().get(day)
+        if known is None:
+            return Step(system_id, day, NOT_RENEWED, why="it was forgotten meanwhile")
         try:
-            known = archived_days.archived()[day]
             parts = summaries.without(known.parts)
             self.archive.raise_if_damaged(known._replace(parts=parts))
             self.archive.renew_summaries(day)

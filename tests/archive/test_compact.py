@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 from children import run_in_child
-from keeping import compacted, compactor, findings, viewed
+from keeping import (
+    archived_past_days,
+    compacted,
+    compactor,
+    findings,
+    replace_summaries,
+    two_past_days,
+    viewed,
+)
 from templates import copied
 from world import NOON, TAIPEI, World
 
@@ -333,3 +341,42 @@ def test_lost_summaries_are_rebuilt_from_the_archive(archived_world: World) -> N
 
     assert part.exists()
     assert [f for f in findings(archived_world) if "2026-11-22" in f] == []
+
+
+def test_a_day_that_another_compact_archived_again_is_not_damaged(
+    folder: Path,
+) -> None:
+    """It was filled meanwhile: its checksums are those of its new files."""
+    world = two_past_days(folder)
+    late = world.clock.now + 300
+    world.clock.now += 400 * DAY
+    compacted(world, 1_000)
+    steps = compactor(world, 0).run()
+    first = next(steps)
+
+    world.clock.now = late
+    world.fetch({"0002": 5})
+    world.clock.now += 400 * DAY
+    compacted(world, 1_000)
+    rest = [(step.what, step.why) for step in steps]
+
+    assert (first.what, rest) == ("let go", [("let go", "")])
+    assert findings(world, deep=True) == []
+
+
+def test_a_day_that_is_forgotten_meanwhile_ends_no_compaction(folder: Path) -> None:
+    """It is named, and its summaries are not renewed."""
+    world = archived_past_days(folder)
+    replace_summaries(world, {"coverage": "* EXCLUDE (episodes)", "profile": "*"})
+    world.clock.now += 2 * DAY
+    steps = compactor(world).run()
+    first = next(steps)
+
+    world.ledger.open()
+    with world.ledger.transaction() as db:
+        db.execute("DELETE FROM archives WHERE day <> ?", (first.day,))
+    world.ledger.close()
+    rest = [(step.what, step.why) for step in steps]
+
+    assert first.what == "summed up"
+    assert rest == [("not summed up", "it was forgotten meanwhile")]
