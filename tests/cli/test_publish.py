@@ -14,6 +14,7 @@ from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
+from bikecollect.storage.files import flock
 
 pytest.importorskip("duckdb")
 CFFCONVERT = shutil.which("cffconvert", path=f"{sys.prefix}/cff/bin") or shutil.which(
@@ -331,6 +332,31 @@ def test_force_replaces_a_dataset_and_nothing_else(
     assert process.returncode == 64
     assert "has files that are not of a dataset" in process.stderr
     assert [path.name for path in other.iterdir()] == ["chapter.txt"]
+
+
+def test_what_a_killed_call_left_is_tidied(dataset: Path, config: Path) -> None:
+    """It was killed between its two renames: the earlier dataset is put back."""
+    half_written = dataset.with_name(".dataset.0123abcd.part")
+    (half_written / "data").mkdir(parents=True)
+    dataset.rename(dataset.with_name(".dataset.0123abcd.old"))
+    process = bikecollect("--config", config, "publish", "-o", dataset)
+
+    assert process.returncode == 64
+    assert "already exists (use --force" in process.stderr
+    assert findings(dataset) == []
+    assert not list(dataset.parent.glob(".dataset.*"))
+
+
+def test_folders_of_a_running_call_are_left(dataset: Path, config: Path) -> None:
+    """They are locked."""
+    running = dataset.with_name(".dataset.0123abcd.part")
+    (running / "data").mkdir(parents=True)
+    with flock.open_folder(running) as fd:
+        assert fd is not None
+        assert flock.try_lock(fd)
+        publish(config, "--force", "-o", dataset)
+
+    assert running.is_dir()
 
 
 def test_a_damaged_day_is_not_published(

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,13 @@ from bikecollect.archive.certificates import Certificate
 from bikecollect.cli.output_file import written
 from bikecollect.cli.publishing.tables import READABLE, WrittenTable
 from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.storage.files import flock
 
 PACKAGE, CITATION, ZENODO = "datapackage.json", "CITATION.cff", ".zenodo.json"
 README, SUMS, CERTIFICATES = "README.md", "SHA256SUMS", "certificates.jsonl"
+LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.(part|old)")
+NEW = 60.0
+"""Seconds for which an empty folder may be new and not locked yet."""
 LISTABLE = 0o755
 CHUNK = 1 << 20
 
@@ -27,6 +34,7 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
     If *force*, an earlier dataset there is replaced. Raises UsageError for any other
     folder that has files, StorageError if it cannot be written.
     """
+    _tidy(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
         if not (folder / PACKAGE).is_file() or not (folder / SUMS).is_file():
             raise UsageError(f"{folder} has files that are not of a dataset")
@@ -36,9 +44,10 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
     aside = folder.absolute().with_name(f".{name}.{os.urandom(4).hex()}.part")
     try:
         aside.mkdir(parents=True)
-        yield aside
-        aside.chmod(LISTABLE)
-        _put_in_place(aside, folder.absolute())
+        with _locked(aside):
+            yield aside
+            aside.chmod(LISTABLE)
+            _put_in_place(aside, folder.absolute())
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror}") from error
     finally:
@@ -48,10 +57,49 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
 def _put_in_place(aside: Path, folder: Path) -> None:
     """Rename *aside* to *folder*, then remove the earlier dataset."""
     old = aside.with_suffix(".old")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with _locked(folder):
+        if folder.exists():
+            folder.rename(old)
+        try:
+            aside.rename(folder)
+        except OSError:
+            with suppress(OSError):
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock *folder* during the context; yield whether no other process holds it."""
+    with flock.open_folder(folder) as fd:
+        is_free = False
+        with suppress(OSError):
+            is_free = fd is not None and flock.try_lock(fd)
+        yield is_free
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed calls left beside *folder*, or put its dataset back."""
+    begin = f".{folder.name}"
+    with suppress(OSError):
+        for path in folder.parent.iterdir():
+            kind = LEFTOVER.fullmatch(path.name.removeprefix(begin))
+            if kind is None or not path.name.startswith(begin) or not _is_left(path):
+                continue
+            with _locked(path) as is_free:
+                if is_free and kind[1] == "old" and not folder.exists():
+                    path.rename(folder)
+                elif is_free:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_left(path: Path) -> bool:
+    """Return whether *path* is an own folder, not one that is not locked yet."""
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+        return False
+    return any(path.iterdir()) or time.time() - info.st_mtime > NEW
 
 
 def write_text(path: Path, text: str) -> None:
