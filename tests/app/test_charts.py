@@ -39,6 +39,17 @@ def test_a_line_has_a_colour_and_a_dash_in_one_legend() -> None:
         assert "legend" not in dash
 
 
+def test_a_value_without_neighbours_is_a_point() -> None:
+    """After the first fetch, or between two gaps: a line would have no length."""
+    points = [layer for layer in drawn()["layer"] if layer["mark"]["type"] == "point"]
+
+    assert [layer["encoding"]["y"]["field"] for layer in points] == [*SERIES]
+    assert [layer["transform"][-1]["filter"] for layer in points] == [
+        f"isValid(datum.{column}) && !isValid(datum.before) && !isValid(datum.after)"
+        for column in SERIES
+    ]
+
+
 def test_a_chart_drawn_again_is_the_same() -> None:
     """A page that runs again does not build a new chart under the pointer."""
     assert drawn() == drawn()

@@ -55,13 +55,14 @@ def lines(
     elif is_filled:
         chart += area.encode(x=time_axis(x), y=_count(next(iter(series)), unit))
     style = _line_style(names, colours)
-    for column, (name, _) in series.items():
+    for column, (name, colour) in series.items():
         line = _named(name).mark_line(interpolate=bend, strokeWidth=2, invalid=BREAK)
         chart += line.encode(
             x=time_axis(x),
             y=_count(column, unit).scale(zero=True),
             **style,
         )
+        chart += _lone(x, column, unit, colour)
     return (chart + _pointer(x, tips)).properties(height=HEIGHT)
 
 
@@ -122,6 +123,26 @@ def _shade(x: str, where: str, colour: str) -> alt.Chart:
         .transform_filter(f"datum.{where}")
         .mark_rect(color=colour, opacity=0.25, aria=False)
         .encode(x=time_axis(x), x2="until")
+    )
+    return chart
+
+
+def _lone(x: str, column: str, unit: str, colour: str) -> alt.Chart:
+    """Return the layer with the values of *column* that have no neighbour as points.
+
+    Such a value is a line without length, which is not drawn.
+    """
+    chart: alt.Chart = (
+        alt.Chart()
+        .transform_window(
+            sort=[alt.SortField(x)], before=f"lag({column})", after=f"lead({column})"
+        )
+        .transform_filter(
+            f"isValid(datum.{column})"
+            " && !isValid(datum.before) && !isValid(datum.after)"
+        )
+        .mark_point(filled=True, size=25, opacity=1, color=colour)
+        .encode(x=time_axis(x), y=_count(column, unit).scale(zero=True))
     )
     return chart
 
