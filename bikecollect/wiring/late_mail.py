@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bikecollect import __version__
@@ -24,12 +24,12 @@ NEXT_STEPS = "Next steps:\n  bikecollect schedule show\n  bikecollect doctor\n"
 
 
 def mail_problems(
-    settings: Settings, problems: Mapping[str, str], times: Times
+    settings: Settings, problems: Mapping[str, Mapping[str, str]], times: Times
 ) -> bool:
-    """Mail *problems* (a line each, by system); return whether people were informed.
+    """Mail *problems* (by system, texts by kind); return if people were informed.
 
-    The same problem is mailed once a day. A mail that cannot be sent waits in the
-    outbox for the next run of `fetch` or of this command.
+    A problem of the same kind is mailed once a day. A mail that cannot be sent waits in
+    the outbox for the next run of `fetch` or of this command.
     """
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter
@@ -39,17 +39,19 @@ def mail_problems(
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     now = times.clock()
     path = _state_path(settings)
-    mailed = {name: at for name, at in _read(path).items() if name in problems}
-    new = [name for name in problems if not 0 <= now - mailed.get(name, 0.0) < DAY]
+    keys = {f"{name} {kind}" for name, kinds in problems.items() for kind in kinds}
+    mailed = {key: at for key, at in _read(path).items() if key in keys}
+    new = {key for key in keys if not 0 <= now - mailed.get(key, 0.0) < DAY}
     # Not in the data folder, which may be unusable.
     outbox = Outbox(state_home() / "outbox" / next(iter(settings.systems), OTHER))
     is_safe = True
     if new:
         name = f"{stamp(Slot(int(now)))}.late"
-        lines = "".join(f"{visible(problems[name])}\n" for name in new)
+        lines = [visible(line) for line in _lines(problems, new)]
         sender = f"bikecollect {__version__} on {os.uname().nodename}"
-        body = settings.redact(f"{lines}\n{NEXT_STEPS}\n-- \n{sender}\n")
-        is_safe = mailer.spool(outbox, Letter(name, _subject(new, problems), body))
+        text = "\n".join([*lines, "", NEXT_STEPS, "-- ", sender, ""])
+        letter = Letter(name, _subject(lines), settings.redact(text))
+        is_safe = mailer.spool(outbox, letter)
         mailed |= dict.fromkeys(new, now) if is_safe else {}
     _write(path, mailed)
     if outbox.waiting():
@@ -57,10 +59,21 @@ def mail_problems(
     return is_safe
 
 
-def _subject(names: list[str], problems: Mapping[str, str]) -> str:
-    if len(names) == 1:
-        return visible(f"[bikecollect] {problems[names[0]]}")
-    return visible(f"[bikecollect] {names[0] or 'all'} and {len(names) - 1} more: late")
+def _lines(
+    problems: Mapping[str, Mapping[str, str]], new: Collection[str]
+) -> Iterator[str]:
+    """Yield a line for each system of *problems* with *new* ones."""
+    for name, kinds in problems.items():
+        texts = [text for kind, text in kinds.items() if f"{name} {kind}" in new]
+        if texts:
+            yield f"{name or 'bikecollect'}: {'; '.join(texts)}"
+
+
+def _subject(lines: Sequence[str]) -> str:
+    first, *more = lines
+    if not more:
+        return f"[bikecollect] {first}"
+    return f"[bikecollect] {first.partition(':')[0]} and {len(more)} more: late"
 
 
 def _state_path(settings: Settings) -> Path:
@@ -69,7 +82,7 @@ def _state_path(settings: Settings) -> Path:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """Return when each system's problem was mailed, empty if unknown."""
+    """Return when each problem was mailed, empty if unknown."""
     try:
         times = json.loads(path.read_bytes())
         return {name: float(at) for name, at in times.items()}

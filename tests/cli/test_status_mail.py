@@ -10,8 +10,12 @@ from world import TAIPEI, World
 
 from bikecollect.cli.render.status import unattended
 from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.process import Stop, Times
 from bikecollect.reports.status import Standing, survey
+from bikecollect.setup.loader import load
+from bikecollect.simulator.demo import Time
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.wiring.late_mail import mail_problems
 
 AWAKE = 86_400.0
 
@@ -83,7 +87,25 @@ def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
     standing = _failing(folder, later=7_200)
 
     assert unattended([standing], {}, 599.0) == {}
-    assert unattended([standing], {}, AWAKE) == {"city": "city: no run for 2 h 0 min"}
+    assert unattended([standing], {}, AWAKE) == {
+        "city": {"run": "no run for 2 h 0 min"}
+    }
+
+
+def test_another_problem_of_a_system_is_mailed_within_the_day(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """A damaged file does not keep a stopped collector from being reported."""
+    settings = load(str(config(tmp_path, mail)))
+    clock = Time(1_795_276_800.0)
+    times = Times(clock, clock, Stop())
+    damage = {"damage": "a.csv is missing"}
+    with mail.up():
+        for problems in (damage, damage, {"run": "no run for 20 min", **damage}):
+            assert mail_problems(settings, {"city": problems}, times)
+            clock.now += 3_600
+
+    assert mail.subjects() == ["city: a.csv is missing", "city: no run for 20 min"]
 
 
 def _failing(folder: Path, later: float) -> Standing:

@@ -118,22 +118,23 @@ def alerts(
 
 def unattended(
     standings: Iterable[Standing], errors: Mapping[str, Exception], awake: float
-) -> dict[str, str]:
-    """Return the problems that `fetch` cannot report, a line each, by system.
+) -> dict[str, dict[str, str]]:
+    """Return the problems that `fetch` cannot report: by system, texts by kind.
 
     *awake* is the time in seconds since the machine started: if that is less than two
     slots, no run is late yet.
     """
-    problems = {name: f"{name or 'bikecollect'}: {e}" for name, e in errors.items()}
+    problems = {name: {"error": str(error)} for name, error in errors.items()}
     for standing in standings:
-        health, name = standing.health, standing.system_id
-        texts = [visible(text) for text in health.damage]
+        health, texts = standing.health, {}
         if health.silent is not None and awake > 2 * health.interval:
-            texts.insert(0, f"no run for {length(health.silent)}")
+            texts["run"] = f"no run for {length(health.silent)}"
+        if health.damage:
+            texts["damage"] = "; ".join(map(visible, health.damage))
         if all(incident.kind != "mirror" for incident in health.incidents):
-            texts += _mirror_problems(health)
+            texts |= zip(("mirror",), _mirror_problems(health), strict=False)
         if texts:
-            problems[name] = f"{name}: {'; '.join(texts)}"
+            problems[standing.system_id] = texts
     return problems
 
 
