@@ -121,7 +121,8 @@ class Alerter:
             return can_report
         if self.mails:
             dispatcher.digest()
-            dispatcher.drain()
+            states = ((alerts.paths, alerts.state) for alerts in evaluated)
+            dispatcher.drain([p for p, state in states if state.mail or state.rejected])
         called = [dispatcher.call_hooks(n) for n in notifications]
         reported = (a or b for a, b in zip(spooled, called, strict=True))
         return can_report and all(reported)

@@ -15,6 +15,7 @@ from bikecollect.alerts.digest import DigestSummary
 from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter, MessageFacts
+from bikecollect.alerts.state import AlertState
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, EventType
 from bikecollect.core.logs import NAME as LOG
@@ -82,29 +83,37 @@ class Dispatcher:
             without=_unreachable(event, alerts),
         )
 
-    def drain(self) -> None:
-        """Send the waiting mails, and store the outcome in the first system's state."""
+    def drain(self, failing: Iterable[AlertPaths] = ()) -> None:
+        """Send the waiting mails, and store the outcome in the first system's state.
+
+        *failing* are the systems whose state says that mails cannot be sent. Others
+        than the first were the first of another call, or of other settings.
+        """
         if self.mailer is None:
             return
         outcome = self.mailer.drain(_outboxes(self.systems.values()))
-        state_file = next(iter(self.systems.values())).state()
+        first = next(iter(self.systems.values()))
+        others = [paths for paths in failing if paths != first]
+        state_file = first.state()
         with state_file.held():
             state = state_file.load()
-            if state is None:
-                return
-            if outcome is None and state.mail:
+            if outcome is None and (others or (state is not None and state.mail)):
                 outcome = MailOutcome(self.mailer.check())
             if outcome is None:
                 return
-            rejected = dict(state.rejected)
-            for address in outcome.accepted:
-                rejected.pop(address, None)
-            for address, reply in outcome.rejected.items():
-                rejected[address] = self.redact(reply)
-            error = self.redact(outcome.error)
-            after = state._replace(mail=error, rejected=rejected)
-            if after != state:
+            after = None if state is None else self._with_outcome(state, outcome)
+            if after is not None and after != state:
                 state_file.save(after)
+        for paths in others if not outcome.error else ():
+            paths.state().clear_mail_error()
+
+    def _with_outcome(self, state: AlertState, outcome: MailOutcome) -> AlertState:
+        rejected = dict(state.rejected)
+        for address in outcome.accepted:
+            rejected.pop(address, None)
+        for address, reply in outcome.rejected.items():
+            rejected[address] = self.redact(reply)
+        return state._replace(mail=self.redact(outcome.error), rejected=rejected)
 
     def digest(self) -> None:
         """Spool the digest of the last period, if it is over for all systems."""

@@ -1,11 +1,14 @@
 """Mails about several systems that wait for the mail server or for the morning."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alerting_world import World
 from mailserver import MailServer
+
+from bikecollect.alerts.system_state import stored_incidents
 
 
 @pytest.fixture
@@ -62,6 +65,26 @@ def test_waiting_mails_of_several_systems_are_sent_in_their_order(
         "b: feed down since 00:10",
         "a: feed down since 00:15",
     ]
+
+
+def test_an_error_of_the_mail_server_ends_whichever_system_was_first(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """A call for one system met the error; later calls for both clear it."""
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    with world.served() as both:
+        world.slot(both)
+        alone = replace(both, systems={"b": both.systems["b"]})
+        for down in ("b", "b", "b", "", ""):
+            world.slot(alone, down=down)
+        waiting = stored_incidents(both.system_folder("b"))
+        with mailserver.up():
+            for _ in range(30):
+                world.slot(both)
+
+    assert [i.kind for i in waiting if i.is_open] == ["mail"]
+    assert not any(i.is_open for i in stored_incidents(both.system_folder("b")))
+    assert "b: resolved: mails not sent 00:15 to 00:40" in mailserver.subjects()
 
 
 def test_a_digest_has_the_whole_day_of_each_system(
