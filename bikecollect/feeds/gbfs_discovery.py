@@ -16,7 +16,7 @@ from bikecollect.core.payload import MANY, Check, Document, Getter
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.reading.json_payload import at, first_keys
-from bikecollect.feeds.reading.values import text
+from bikecollect.feeds.reading.values import in_language, text
 
 TRIES = 2
 """Maximum tries for documents other than the status, and for untested addresses."""
@@ -62,10 +62,14 @@ def _feeds(value: Any) -> list[tuple[str, str]] | None:
 def _by_language(
     data: Mapping[str, Any], language: str
 ) -> list[tuple[str, str]] | None:
-    """Return the feeds in *language*, else in the first language with a status."""
+    """Return the feeds in *language*, else in the first language with a status.
+
+    A variety such as ``fr-CA`` is as good as ``fr``.
+    """
     lists = {code: _feeds(listed) for code, listed in data.items()}
     lists = {code: feeds for code, feeds in lists.items() if feeds is not None}
-    preferred = [lists[language]] if language in lists else []
+    own = in_language(lists, language)
+    preferred = [] if own is None else [own]
     with_status = [
         feeds
         for feeds in (*preferred, *lists.values())

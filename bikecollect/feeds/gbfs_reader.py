@@ -16,7 +16,7 @@ from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objec
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
-from bikecollect.feeds.reading.values import identifier, number, text
+from bikecollect.feeds.reading.values import identifier, in_language, number, text
 from bikecollect.feeds.reading.vehicle_types import VehicleTypes
 
 STATUS: Mapping[str, tuple[str, ...]] = {
@@ -295,7 +295,7 @@ def _english(value: Any) -> str | None:
     >>> _english([{"text": "Gare", "language": "fr"}, {"text": "X", "language": "en"}])
     'X'
     """
-    return _in_language(_by_language(value), "en") if isinstance(value, list) else None
+    return in_language(_by_language(value), "en") if isinstance(value, list) else None
 
 
 def _localised(value: Any, language: str) -> str | None:
@@ -303,28 +303,14 @@ def _localised(value: Any, language: str) -> str | None:
     if not isinstance(value, list):
         return text(value)
     texts = _by_language(value)
-    return _in_language(texts, language) or next(iter(texts.values()), None)
+    return in_language(texts, language) or next(iter(texts.values()), None)
 
 
 def _by_language(items: list[Any]) -> dict[str, str]:
     """Return the texts of *items* that are not empty, by language."""
     texts = {
-        str(item.get("language")).strip().casefold(): text(item.get("text"))
+        str(item.get("language")).strip(): text(item.get("text"))
         for item in items
         if isinstance(item, dict)
     }
     return {language: content for language, content in texts.items() if content}
-
-
-def _in_language(texts: Mapping[str, str], language: str) -> str | None:
-    """Return the text in *language*, or in a variety of it such as ``fr-CA``."""
-    language = language.casefold()
-    if language in texts:
-        return texts[language]
-    varieties = (t for tag, t in texts.items() if _primary(tag) == _primary(language))
-    return next(varieties, None)
-
-
-def _primary(tag: str) -> str:
-    """Return the language of *tag* without region or script."""
-    return tag.replace("_", "-").partition("-")[0]

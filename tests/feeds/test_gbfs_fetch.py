@@ -8,6 +8,7 @@ import pytest
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs_discovery import addresses
 
 STATUS = {
     "last_updated": 1_800_000_000,
@@ -102,6 +103,17 @@ def test_feeds_are_found_by_any_language_or_none(data: object) -> None:
     assert (status.station_id, status.num_vehicles_available) == ("7", 3)
     assert status.num_ebikes_available == 2
     assert status.is_renting is True
+
+
+@pytest.mark.parametrize("tag", ["nb", "NB", "nb-NO", "nb_NO"])
+def test_a_variety_of_the_language_is_preferred_to_another_one(tag: str) -> None:
+    """A language of the settings is found with a region, and in any case."""
+    other = [{"name": "station_status", "url": "https://example.org/en"}]
+    mine = [{"name": "station_status", "url": "https://example.org/nb"}]
+    value = {"data": {"en": {"feeds": other}, tag: {"feeds": mine}}}
+
+    assert addresses(value, "nb") == {"station_status": "https://example.org/nb"}
+    assert addresses(value, "sv") == {"station_status": "https://example.org/en"}
 
 
 def test_information_is_requested_when_its_ttl_has_expired() -> None:

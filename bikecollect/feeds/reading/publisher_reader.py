@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bikecollect.core.text import message
 from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.values import in_language
 
 DOCUMENT = "system_information"
 NOTE = "gbfs.publisher"
@@ -81,8 +82,8 @@ def parsed_note(note: str) -> dict[str, str]:
 
 def _text(value: Any, language: str) -> str:
     if isinstance(value, list):
-        same = [item for item in value if at(item, "language") == language]
-        value = next((at(item, "text") for item in [*same, *value]), None)
+        texts = {str(at(item, "language")): at(item, "text") for item in value}
+        value = in_language(texts, language) or next(iter(texts.values()), None)
     return message(value.strip())[:MAX_TEXT] if isinstance(value, str) else ""
 
 

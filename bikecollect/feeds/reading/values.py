@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from bikecollect.core.text import clean
 from bikecollect.feeds.reading.json_payload import excerpt
 
+Value = TypeVar("Value")
 MAX_TEXT, MAX_ID = 1_024, 255
 """Longest text in bytes, and longest id in characters."""
 SHORT = MAX_TEXT // 4
@@ -233,3 +235,20 @@ def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str 
         f"{i}:{key}" if i and key and len(keys_of[i]) > 1 else i
         for i, key in zip(ids, keys, strict=True)
     ]
+
+
+def in_language(values: Mapping[str, Value], language: str) -> Value | None:
+    """Return one of *values*, by language: in *language*, or in a variety of it.
+
+    >>> in_language({"de": 1, "fr-CA": 2}, "FR"), in_language({"de": 1}, "fr")
+    (2, None)
+    """
+    wanted, primary = language.casefold(), _primary(language)
+    same = (value for tag, value in values.items() if tag.casefold() == wanted)
+    varieties = (value for tag, value in values.items() if _primary(tag) == primary)
+    return next(chain(same, varieties), None)
+
+
+def _primary(tag: str) -> str:
+    """Return the language of *tag* without region or script."""
+    return tag.casefold().replace("_", "-").partition("-")[0]
