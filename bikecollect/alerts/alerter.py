@@ -287,7 +287,9 @@ class Alerter:
         if not self.mails:
             return False
         system, state = alerts.paths.system, alerts.state
-        if self.digests and state.digested != day_of(alerts.run.slot, system.zone):
+        keeps_digest = alerts.run.system_id == next(iter(self.systems))
+        today = day_of(alerts.run.slot, system.zone)
+        if self.digests and keeps_digest and state.digested != today:
             return True
         outboxes = (system.outbox, alerts.paths.spare_outbox)
         return bool(state.mail) or any(map(_has_entries, outboxes))

@@ -8,6 +8,7 @@ import pytest
 from alerting_world import World
 from mailserver import MailServer
 
+from bikecollect.alerts.delivery import Dispatcher
 from bikecollect.alerts.system_state import stored_incidents
 
 
@@ -85,6 +86,24 @@ def test_an_error_of_the_mail_server_ends_whichever_system_was_first(
     assert [i.kind for i in waiting if i.is_open] == ["mail"]
     assert not any(i.is_open for i in stored_incidents(both.system_folder("b")))
     assert "b: resolved: mails not sent 00:15 to 00:40" in mailserver.subjects()
+
+
+def test_runs_between_two_digests_import_nothing_for_them(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the state of the first system has the day of the latest digest."""
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings(digest="daily"))
+    asked: list[float] = []
+    monkeypatch.setattr(Dispatcher, "digest", lambda _: asked.append(world.clock.now))
+    with world.served() as settings:
+        world.slot(settings)
+        monkeypatch.undo()
+        for _ in range(2):
+            world.slot(settings)
+        monkeypatch.setattr(Dispatcher, "digest", lambda _: asked.append(0.0))
+        world.slot(settings)
+
+    assert len(asked) == 1
 
 
 def test_a_digest_has_the_whole_day_of_each_system(
