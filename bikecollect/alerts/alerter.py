@@ -146,7 +146,9 @@ class Alerter:
     ) -> RunAlerts:
         """Return the alerts for signals that were *observed* outside of a fetch."""
         state_file, ledger, before = self._loaded(run, stack)
-        incidents, events = step(before.incidents, run.slot, observed, self.interval)
+        incidents, events = step(
+            before.incidents, run.slot, observed, self.interval, muted=self.muted
+        )
         after = before._replace(incidents=incidents)
         changed = incidents != before.incidents
         paths = self.systems[run.system_id]
@@ -167,7 +169,8 @@ class Alerter:
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
         incidents, events = step(
-            before.incidents, slot, observed, self.interval, self.after
+            *(before.incidents, slot, observed, self.interval, self.after),
+            muted=self.muted,
         )
         is_held_back = False
         if events and not state_file.save(before) and not ledger.usable():
@@ -248,11 +251,8 @@ class Alerter:
         ):
             return state
         known = {incident.kind for incident in state.incidents}
-        orphans = [
-            incident
-            for incident in ledger.incidents(Slot(run.slot - MEMORY), run.slot)
-            if incident.is_open and incident.kind not in known
-        ]
+        recent = ledger.incidents(Slot(run.slot - MEMORY), run.slot)
+        orphans = (i for i in recent if i.is_open and i.kind not in known)
         return state._replace(incidents=(*state.incidents, *orphans))
 
     def _unarchived(self, run: Run, before: AlertState) -> dict[str, Signal | None]:

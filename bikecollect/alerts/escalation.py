@@ -5,7 +5,7 @@ incidents and the signals of one run, and returns the new incidents and the even
 report. All times are slots (epoch seconds).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
 from bikecollect.core.slots import DAY, HOUR, MINUTE, Slot
@@ -36,17 +36,25 @@ def step(
     signals: Mapping[str, Signal | None],
     interval: int,
     patience: int = 1,
+    *,
+    muted: Collection[str] = (),
 ) -> tuple[tuple[Incident, ...], tuple[Event, ...]]:
     """Return the state of *incidents* after *slot*, and the events to report.
 
     *signals* has the observations of the run by kind: a problem, or None if there was
     none; absent kinds were not observed. *interval* is in seconds. Closed incidents are
     kept for a day. An incident that loses slots is reported when *patience* are lost.
+    Open ones of the kinds *muted* are closed without an event.
     """
     current = {incident.kind: incident for incident in incidents}
     events: list[Event] = []
     for kind in KINDS:
         before = current.get(kind)
+        if kind in muted:
+            current.pop(kind, None)
+            if before is not None and before.told:
+                current[kind] = before._replace(closed=before.closed or slot)
+            continue
         after, event_type = _observed(kind, before, slot, signals, interval)
         if after is not None and event_type in FIRST and 0 < after.lost < patience:
             after = None if event_type is EventType.NOTED else after

@@ -1,5 +1,6 @@
 """When mails are sent, and in which time zone."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from alerting_world import World
 from mailserver import MailServer
 
 from bikecollect.alerts.mail.quiet import QuietHours
+from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.loader import parse
 
@@ -72,6 +74,23 @@ def test_mails_of_the_quiet_hours_are_sent_after_them(
     assert mailserver.subjects() == [
         "a: resolved: feed down 00:10 to 00:20, 2 slots lost"
     ]
+
+
+def test_a_kind_that_is_muted_while_it_is_open_is_not_mailed_again(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """There are no reminders, and its incident is closed for `status`, too."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with mailserver.up(), world.served() as settings:
+        for up in (True, False, False):
+            world.slot(settings, up=up)
+        mute = [*settings.tell.mute, "fetch"]
+        muted = replace(settings, tell=replace(settings.tell, mute=mute))
+        for _ in range(20):
+            world.slot(muted, up=False)
+
+    assert mailserver.subjects() == ["a: feed down since 00:10"]
+    assert not any(i.is_open for i in stored_incidents(settings.system_folder("a")))
 
 
 def test_times_are_those_of_the_zone_in_the_settings(
