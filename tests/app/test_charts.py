@@ -44,6 +44,7 @@ def test_a_value_without_neighbours_is_a_point() -> None:
     points = [layer for layer in drawn()["layer"] if layer["mark"]["type"] == "point"]
 
     assert [layer["encoding"]["y"]["field"] for layer in points] == [*SERIES]
+    assert {layer["mark"]["aria"] for layer in points} == {False}
     assert [layer["transform"][-1]["filter"] for layer in points] == [
         f"isValid(datum.{column}) && !isValid(datum.before) && !isValid(datum.after)"
         for column in SERIES

@@ -141,7 +141,7 @@ def _lone(x: str, column: str, unit: str, colour: str) -> alt.Chart:
             f"isValid(datum.{column})"
             " && !isValid(datum.before) && !isValid(datum.after)"
         )
-        .mark_point(filled=True, size=25, opacity=1, color=colour)
+        .mark_point(filled=True, size=25, opacity=1, color=colour, aria=False)
         .encode(x=time_axis(x), y=_count(column, unit).scale(zero=True))
     )
     return chart
