@@ -17,7 +17,12 @@ from bikecollect.core.slots import bounds
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import trusted_files
-from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import (
+    make_folder,
+    remedy,
+    sync_folder,
+    write_file,
+)
 
 MARKER = ".bikecollect"
 SQLITE = b"SQLite format 3\0"
@@ -147,7 +152,8 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         write_file(folder / MARKER, MARK)
         sync_folder(folder)
     except OSError as error:
-        raise StorageError(f"cannot create {folder}: {error}") from error
+        where = f"cannot create {folder}: {error}"
+        raise StorageError(f"{where}; {remedy(error)}") from error
     remember(folder)
 
 

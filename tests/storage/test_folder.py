@@ -24,6 +24,27 @@ def test_a_new_folder_is_created_and_marked(tmp_path: Path) -> None:
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "make the folder writable for the user that collects"),
+        (errno.EROFS, "mount the disk writable"),
+    ],
+)
+def test_a_folder_that_cannot_be_created_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """By the error of the system call."""
+
+    def refuse(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(data_folder, "make_folder", refuse)
+
+    with pytest.raises(StorageError, match=f"cannot create .*; {advice}"):
+        data_folder.prepare(tmp_path / "city")
+
+
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     """An empty folder that had data before is rejected and stays empty (fault 57)."""
     data_folder.prepare(tmp_path / "bikes" / "city")
