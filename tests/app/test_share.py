@@ -18,6 +18,8 @@ import pytest
 from command import bikecollect
 from visits import CHROMIUM, new_context, violations
 
+from bikecollect.cli.commands import share as share_command
+from bikecollect.core.errors import NotInstalled
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import SETTINGS, ZONE
 
@@ -323,3 +325,13 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def test_missing_numpy_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the extra, whose command is completed for this machine."""
+    monkeypatch.setattr(share_command, "find_spec", lambda _: None)
+
+    with pytest.raises(NotInstalled, match=r"pip install 'bikecollect\[app\]'"):
+        share_command.share.main(["-o", str(tmp_path)], standalone_mode=False)

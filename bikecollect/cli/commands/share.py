@@ -54,7 +54,7 @@ def share(
     if bool(day) + week + live > 1:
         raise UsageError("give one of --day, --week and --live")
     if find_spec("numpy") is None:
-        raise NotInstalled("share requires numpy; run: pip install numpy")
+        raise NotInstalled("share requires numpy; run: pip install 'bikecollect[app]'")
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     service = DataService(settings)
