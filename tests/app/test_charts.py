@@ -51,6 +51,17 @@ def test_a_value_without_neighbours_is_a_point() -> None:
     ]
 
 
+def test_zero_is_not_labelled_with_six_decimals() -> None:
+    """Vega's own format does that where all values are 0."""
+    axes = [
+        layer["encoding"]["y"]["axis"]
+        for layer in drawn()["layer"]
+        if layer["mark"]["type"] == "line"
+    ]
+
+    assert axes == [{"format": ",d", "tickMinStep": 1}] * 2
+
+
 def test_a_chart_drawn_again_is_the_same() -> None:
     """A page that runs again does not build a new chart under the pointer."""
     assert drawn() == drawn()

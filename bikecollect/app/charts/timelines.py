@@ -149,7 +149,9 @@ def _lone(x: str, column: str, unit: str, colour: str) -> alt.Chart:
 
 def _count(column: str, unit: str) -> alt.Y:
     """Return the encoding of *column* as a number of bikes, docks or stations."""
-    return alt.Y(column, type="quantitative", title=unit).axis(tickMinStep=1)
+    return alt.Y(column, type="quantitative", title=unit).axis(
+        tickMinStep=1, format=",d"
+    )
 
 
 def _named(name: str) -> alt.Chart:
