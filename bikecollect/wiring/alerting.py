@@ -141,12 +141,18 @@ def _alerter(
         mails=mails,
         digests=bool(settings.mail.digest),
         has_channel=mails or bool(tell.webhook or tell.command),
-        muted=muted,
+        muted=muted | _without_subject(settings),
         mail_settings=mail_settings(settings.mail),
         csv_days=settings.keep.csv_days,
         after=settings.mail.after,
         clock=times.clock,
     )
+
+
+def _without_subject(settings: Settings) -> frozenset[str]:
+    """Return the kinds of incidents about what *settings* do not have, or no longer."""
+    has = {"mail": settings.mail.host, "mirror": settings.archive.mirror}
+    return frozenset(kind for kind, setting in has.items() if not setting)
 
 
 def mailer(settings: Settings, times: Times) -> "Mailer | None":

@@ -13,6 +13,7 @@ from bikecollect.alerts.mail.quiet import QuietHours
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.loader import parse
+from bikecollect.setup.tables.sections import Mail
 
 OSLO = ZoneInfo("Europe/Oslo")
 
@@ -91,6 +92,22 @@ def test_a_kind_that_is_muted_while_it_is_open_is_not_mailed_again(
 
     assert mailserver.subjects() == ["a: feed down since 00:10"]
     assert not any(i.is_open for i in stored_incidents(settings.system_folder("a")))
+
+
+def test_an_incident_about_the_mail_server_ends_without_one(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Nobody is reminded of mails that are no longer in the settings."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings:
+        for up in "+....+++":
+            world.slot(settings, up=up != ".")
+        system = settings.system_folder("a")
+        before = [i.kind for i in stored_incidents(system) if i.is_open]
+        world.slot(replace(settings, mail=Mail()))
+
+    assert before == ["mail"]
+    assert not any(incident.is_open for incident in stored_incidents(system))
 
 
 def test_times_are_those_of_the_zone_in_the_settings(
