@@ -264,12 +264,12 @@ class Alerter:
         latest = Slot(max(0, run.slot - self.csv_days * DAY - GRACE))
         limit = day_of(latest, system.zone)
         if not oldest or oldest >= limit:
-            return {}
+            return signals.of_archived(before.incidents)
         text = (
             f"the CSV of {oldest} was not archived and removed after "
             f"{self.csv_days} days: `bikecollect compact` does not run or fails"
         )
-        return {"archive": Signal("not-archived", text)}
+        return {"archive": Signal(signals.NOT_ARCHIVED, text)}
 
     def _with_mail_settings(self, state: AlertState) -> AlertState:
         """Return *state*, without the mail server's errors if its settings changed."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Signal
+from bikecollect.core.incidents import Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid
@@ -15,6 +15,8 @@ UNFETCHED = frozenset(
 UNDERSTOOD = frozenset({Outcome.COLLECTED, Outcome.DUPLICATE})
 HEALED = frozenset({"damage", "drift", "ledger"})
 """Kinds of notices about problems that the run itself has repaired."""
+NOT_ARCHIVED = "not-archived"
+"""The cause of an incident about CSV files that are older than `csv_days`."""
 OF_NOTICE = {
     "payload": "payload",
     "pruned": "payload",
@@ -87,6 +89,15 @@ def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal 
         )
         return {"mail": Signal("recipient", text)}
     return {} if error is None else {"mail": None}
+
+
+def of_archived(incidents: Iterable[Incident]) -> dict[str, Signal | None]:
+    """Return that no CSV is too old, for an open incident that is only about that.
+
+    An incident about a `compact` that failed ends with the next one that succeeds.
+    """
+    causes = [i.causes.keys() for i in incidents if i.kind == "archive"]
+    return {"archive": None} if causes == [{NOT_ARCHIVED}] else {}
 
 
 WAITING = frozenset({Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS})

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -619,6 +620,26 @@ def test_a_compact_that_never_runs_is_reported(
     expected = ["a: closed days not archived since 00:00"] * count
     titles = [s for s in mailserver.subjects() if "archived" in s]
     assert titles == expected
+
+
+def test_a_csv_that_is_no_longer_too_old_ends_its_incident(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """More `csv_days` do so, as does a CSV that was removed; by the next day."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        day = datetime.fromtimestamp(world.clock.now - 16 * DAY, UTC).date()
+        world.slot(settings)
+        (tmp_path / f"data/a/station_status/{day}.csv").touch()
+        world.slot(settings, skip=286)
+        keep = replace(settings.keep, csv_days=3_650)
+        world.slot(replace(settings, keep=keep), skip=287)
+
+    titles = [s for s in mailserver.subjects() if "archived" in s]
+    assert titles == [
+        "a: closed days not archived since 00:00",
+        "a: resolved: closed days not archived 2026-11-23 00:00 to 00:05",
+    ]
 
 
 def test_two_systems_on_a_full_disk_share_one_mail_a_day(
