@@ -101,6 +101,7 @@ class Mailer:
             ):
                 with suppress(StorageError):  # the mail will be sent again
                     self._settle(box, name, data, delivery)
+                    self._drop_if_old(box, name)
         outcome = _outcome(mails, result)
         if outcome.error:
             log.info("a mail waits in the outbox: %s", outcome.error)
@@ -111,22 +112,29 @@ class Mailer:
         return smtp.check(self.server, seconds=self.seconds)
 
     def _ready(self, outbox: Outbox) -> list[tuple[str, bytes]]:
-        """Return the mails to send now from *outbox*; combine many, drop old ones."""
+        """Return the mails to send now from *outbox*; combine many.
+
+        Old ones are tried, too: perhaps only the clock has jumped.
+        """
         now = self.clock()
         outbox.remove_leftovers()
         ready = []
         for name in outbox.waiting():
-            if outbox.age(name, now) > KEPT_DAYS * DAY:
-                log.warning("mail %s dropped after %d days", name, KEPT_DAYS)
-                outbox.remove(name)
-                continue
             data = self._readdressed(outbox, name)
-            if data and not envelope.is_paused(data, now):
+            if data and envelope.is_paused(data, now):
+                self._drop_if_old(outbox, name)
+            elif data:
                 ready.append((name, data))
         if len(ready) < MANY:
             return ready
         # Names have local times, which are out of order when the clocks are set back.
         return self._combined(outbox, sorted(ready, key=lambda m: headers.dated(m[1])))
+
+    def _drop_if_old(self, outbox: Outbox, name: str) -> None:
+        """Remove the mail *name* if it has waited for longer than `KEPT_DAYS`."""
+        if outbox.age(name, self.clock()) > KEPT_DAYS * DAY:
+            log.warning("mail %s dropped after %d days", name, KEPT_DAYS)
+            outbox.remove(name)
 
     def _readdressed(self, outbox: Outbox, name: str) -> bytes:
         """Return the mail *name* readdressed by the current settings.
