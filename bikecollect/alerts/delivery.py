@@ -191,7 +191,8 @@ class Dispatcher:
             return
         sender = f"bikecollect {self.version} on {os.uname().nodename}"
         text = self.redact(digest.body(summaries, sender))
-        name = f"{today}.digest.{self.period}"
+        # With the system: other calls of this machine have their own digest.
+        name = f"{today}.digest.{self.period}.{paths.system.system_id}"
         letter = Letter(name, digest.subject(*days), text)
         mailer.spool(self._outbox(paths), letter)
 

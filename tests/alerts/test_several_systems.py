@@ -88,6 +88,22 @@ def test_an_error_of_the_mail_server_ends_whichever_system_was_first(
     assert "b: resolved: mails not sent 00:15 to 00:40" in mailserver.subjects()
 
 
+def test_digests_of_separate_calls_are_different_mails(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Mail servers drop a second mail with the same Message-ID."""
+    mail = mailserver.settings(digest="daily")
+    world = World(tmp_path / "data", "a", "b", mail=mail, tell={"mute": ["missed"]})
+    with world.served() as both, mailserver.up():
+        for skip in (0, 287):
+            for name in world.names:
+                alone = replace(both, systems={name: both.systems[name]})
+                world.slot(alone, skip=skip if name == "a" else 0)
+
+    assert mailserver.subjects() == ["digest: 2026-11-22"] * 2
+    assert len({mail["Message-ID"] for mail in mailserver.mails()}) == 2
+
+
 def test_runs_between_two_digests_import_nothing_for_them(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
