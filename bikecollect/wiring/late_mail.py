@@ -43,10 +43,11 @@ def mail_problems(
     mailed = {key: at for key, at in _read(path).items() if key in keys}
     new = {key for key in keys if not 0 <= now - mailed.get(key, 0.0) < DAY}
     # Not in the data folder, which may be unusable.
-    outbox = Outbox(state_home() / "outbox" / next(iter(settings.systems), OTHER))
+    first = next(iter(settings.systems), OTHER)
+    outbox = Outbox(state_home() / "outbox" / first)
     is_safe = True
     if new:
-        name = f"{stamp(Slot(int(now)))}.late"
+        name = f"{stamp(Slot(int(now)))}.late.{first}"
         lines = [visible(line) for line in _lines(problems, new)]
         sender = f"bikecollect {__version__} on {os.uname().nodename}"
         text = "\n".join([*lines, "", NEXT_STEPS, "-- ", sender, ""])

@@ -46,6 +46,7 @@ def test_a_collector_that_stopped_is_one_mail_a_day(
 
     (subject,) = mail.subjects()
     assert subject.startswith("city: no run for ")
+    assert ".late.city@" in mail.mails()[0]["Message-ID"]  # others may be as late
     assert "schedule show" in mail.mails()[0].get_content()
     assert [(p.returncode, p.stdout, p.stderr) for p in (first, second)] == [
         (1, "", ""),

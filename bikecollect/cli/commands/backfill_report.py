@@ -187,7 +187,7 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     if mailer is None:
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
-    name = f"{stamp(Slot(int(time.time())))}.report"
+    name = f"{stamp(Slot(int(time.time())))}.report.{accounts[0].system_id}"
     body = click.unstyle(_text(accounts, "text", "days"))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
     mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
