@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bikecollect.alerts import digest, messages
 from bikecollect.alerts.alerter import AlertPaths, Notification, RunAlerts
-from bikecollect.alerts.digest import DigestSummary
+from bikecollect.alerts.digest import DigestSummary, UnreadableSystem
 from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter, MessageFacts
@@ -181,14 +181,13 @@ class Dispatcher:
     def _spool_digest(
         self, mailer: Mailer, paths: AlertPaths, today: date, days: tuple[date, date]
     ) -> None:
-        try:
-            summaries = [
-                self._summary(paths.system, days, mailer.clock())
-                for paths in self.systems.values()
-            ]
-        except BikecollectError as error:
-            log.warning("cannot create the digest: %s", error)
-            return
+        summaries: list[DigestSummary | UnreadableSystem] = []
+        for name, each in self.systems.items():
+            try:
+                summaries.append(self._summary(each.system, days, mailer.clock()))
+            except BikecollectError as error:
+                log.warning("%s: the digest has no figures: %s", name, error)
+                summaries.append(UnreadableSystem(name, str(error)))
         sender = f"bikecollect {self.version} on {os.uname().nodename}"
         text = self.redact(digest.body(summaries, sender))
         # With the system: other calls of this machine have their own digest.

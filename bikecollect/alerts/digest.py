@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bikecollect.core.text import percent, size
+from bikecollect.core.text import message, percent, size
 from bikecollect.reports.coverage import Coverage
 
 PERIODS = {"daily": 1, "weekly": 7}
@@ -30,6 +30,14 @@ class DigestSummary:
     days_left: float | None
 
 
+@dataclass(frozen=True)
+class UnreadableSystem:
+    """A system whose figures could not be read, and why."""
+
+    system_id: str
+    error: str
+
+
 def due(period: str, today: date, last: str) -> tuple[date, date] | None:
     """Return the first and the last day of the digest that is due, None if none is.
 
@@ -51,14 +59,16 @@ def subject(first: date, last: date) -> str:
     return f"[bikecollect] digest: {days}"
 
 
-def body(summaries: Sequence[DigestSummary], sender: str) -> str:
+def body(summaries: Sequence[DigestSummary | UnreadableSystem], sender: str) -> str:
     """Return the digest of *summaries*; *sender* names the program and the host."""
     parts = [_section(summary) for summary in summaries]
     parts.append("If this mail stops arriving, run: bikecollect status")
     return "\n\n".join(parts) + f"\n\n-- \n{sender}\n"
 
 
-def _section(summary: DigestSummary) -> str:
+def _section(summary: DigestSummary | UnreadableSystem) -> str:
+    if isinstance(summary, UnreadableSystem):
+        return f"{summary.system_id}\n  {'Unknown':<11}{message(summary.error)}"
     coverage, share = summary.coverage, percent(summary.coverage.ratio)
     left = "not yet known"
     if summary.days_left is not None:

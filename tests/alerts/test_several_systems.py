@@ -1,6 +1,8 @@
 """Mails about several systems that wait for the mail server or for the morning."""
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,27 @@ def test_digests_of_separate_calls_are_different_mails(
 
     assert mailserver.subjects() == ["digest: 2026-11-22"] * 2
     assert len({mail["Message-ID"] for mail in mailserver.mails()}) == 2
+
+
+def test_a_ledger_that_cannot_be_read_leaves_the_digest_of_the_others(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """The digest says so of that system."""
+    mail = mailserver.settings(digest="daily")
+    world = World(tmp_path / "data", "a", "b", mail=mail, tell={"mute": ["missed"]})
+    with world.served(dated=True) as settings, mailserver.up():
+        world.slot(settings)
+        with closing(sqlite3.connect(tmp_path / "data/b/ledger.sqlite3")) as ledger:
+            ledger.execute("PRAGMA user_version = 9999")
+        world.slot(settings, skip=287)
+
+    (text,) = (
+        message.get_content()
+        for message in mailserver.mails()
+        if "digest" in message["Subject"]
+    )
+    assert "a\n  Collected  1 of 287" in text.replace("\r", "")
+    assert "b\n  Unknown    " in text.replace("\r", "")
 
 
 def test_runs_between_two_digests_import_nothing_for_them(
