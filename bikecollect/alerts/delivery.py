@@ -182,9 +182,9 @@ class Dispatcher:
         self, mailer: Mailer, paths: AlertPaths, today: date, days: tuple[date, date]
     ) -> None:
         summaries: list[DigestSummary | UnreadableSystem] = []
-        for name, each in self.systems.items():
+        for name, own in self.systems.items():
             try:
-                summaries.append(self._summary(each.system, days, mailer.clock()))
+                summaries.append(self._summary(own.system, days, mailer.clock()))
             except BikecollectError as error:
                 log.warning("%s: the digest has no figures: %s", name, error)
                 summaries.append(UnreadableSystem(name, str(error)))
