@@ -301,7 +301,7 @@ class Archive:
         archived = Archived(
             day=contents.day,
             summary=summary,
-            timezone=str(self.system.zone),
+            timezone=self.system.zone_on(contents.day),
             archived_at=int(self.clock()),
             csv_gone=False,
             parts=parts,

@@ -68,6 +68,13 @@ class SystemFolder:
         """Return the interval at the end of the local *day*, in seconds."""
         return self.grid.interval_at(bounds(day, self.zone)[1] - 1)
 
+    def zone_on(self, day: str) -> str:
+        """Return the name of the time zone at the end of the local *day*."""
+        end = bounds(day, self.zone)[1] - 1
+        begun = [fact.timezone for fact in self.facts[1:] if fact.since <= end]
+        first = [fact.timezone for fact in self.facts[:1]] or [str(self.zone)]
+        return (first + begun)[-1]
+
     @property
     def vehicles(self) -> "SystemFolder":
         """The folder of the system's vehicles: a ledger and daily files.

@@ -203,3 +203,17 @@ def test_slots_of_hours_are_never_late(life: Life) -> None:
 
     assert "2026-11-23T05:00:00+05:30" in rows[1]
     assert "late" not in life.run("runs", "--format", "json")
+
+
+def test_a_certificate_names_the_zone_of_its_own_day(life: Life) -> None:
+    """Also that of a day that is archived after the change."""
+    life.settings("Europe/Oslo")
+    life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR)
+    life.settings("America/New_York")
+    life.collect(BEGIN + 24 * HOUR, BEGIN + 60 * HOUR, HOUR)
+
+    life.run("compact")
+
+    place = life.folder / "data" / "archive" / "certificates" / "system_id=city"
+    zones = [json.loads(p.read_text())["timezone"] for p in sorted(place.iterdir())]
+    assert zones == ["Europe/Oslo", "America/New_York", "America/New_York"]

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from bikecollect.collect.sources import ForeignBlock, Status
 from bikecollect.collect.sources.foreign_rows import RowReader
 from bikecollect.collect.sources.plausible import MAX_STATIONS, Plausible
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.feeds.reading.values import MAX_ID, MAX_TEXT
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (
@@ -72,6 +72,15 @@ class _Certified:
     sha256: str
     slots: tuple[int, str] | None = None
     """Size and sha256 of the day's file of slots, which has the flags."""
+    earliest: int = 0
+    """Where the day before ends, if it has another time zone."""
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first epoch second of the day, and the one after it."""
+        begin, end = map(int, bounds(self.day, self.zone))
+        earliest = max(self.earliest, begin - DAY) if self.earliest else begin
+        return min(begin, earliest), end
 
 
 class _ConfinedEngine:
@@ -110,6 +119,7 @@ def archived(
     """
     layout = rows.layout
     place = f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
+    before: _Certified | None = None
     with closing(_ConfinedEngine(scratch_folder)) as engine:
         for name in list_below(folder.parent, place):
             day, ending = name[:10], name[10:]
@@ -117,6 +127,9 @@ def archived(
                 continue
             try:
                 certified = _certified(folder, f"{place}/{name}", day, layout)
+                if before and before.zone != certified.zone:
+                    certified = replace(certified, earliest=before.span[1])
+                before = certified
                 yield from _day(folder, certified, engine, judge, rows)
             except READ_ERRORS as error:
                 log.warning("%s of %s cannot be read: %s", day, folder, error)
@@ -215,7 +228,7 @@ def _facts(
 
 def _empty(facts: Facts, certified: _Certified) -> Iterator[ForeignBlock[Any]]:
     """Yield the collected slots of a day without rows: no vehicle was listed."""
-    begin, end = bounds(certified.day, certified.zone)
+    begin, end = certified.span
     for slot, (_, _, count) in sorted(facts.items()):
         if count == 0 and begin <= slot < end:
             yield ForeignBlock(Slot(slot), float(slot), ())
@@ -232,7 +245,7 @@ def _blocks(
     rows: RowReader[Status],
 ) -> Iterator[ForeignBlock[Status]]:
     """Yield the copied rows of a day by slot; raises StorageError."""
-    begin, end = bounds(certified.day, certified.zone)
+    begin, end = certified.span
     source = duckdb_engine.parquet(engine.rows)
     with duckdb_engine.translated("not a day's rows"):
         _check_rows(engine.db, engine.rows, certified)
