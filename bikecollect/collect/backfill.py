@@ -78,6 +78,7 @@ class Backfiller:
     dry: bool = False
     vehicles: CommittedBlocks | None = None
     agreement: Agreement = field(default_factory=Agreement)
+    record_facts: Callable[[], object] = tuple
 
     def fill_from_payloads(self) -> Iterator[Filling]:
         """Fill from the system's payloads: in the inbox, then rejected, then kept.
@@ -115,6 +116,7 @@ class Backfiller:
         self._compare(source, filled)
         if not force:
             self.agreement.check(source.label)
+        _ = self.dry or self.record_facts()
         missing = MissingSnapshots(
             source,
             self._span,

@@ -39,12 +39,14 @@ from bikecollect.storage.data_folder import (
     VEHICLES,
     SystemFolder,
 )
+from bikecollect.storage.facts import facts_file
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair.damage import prepare_archive
+from bikecollect.wiring.inherited_facts import with_facts_of
 
 BREATH = 0.2
 """Seconds for which the lock is released, so that a waiting fetch can take it."""
@@ -124,16 +126,20 @@ def backfiller(
     *,
     span: tuple[Slot, Slot],
     dry: bool,
+    origin: Path | None = None,
 ) -> Backfiller:
-    """Return the backfiller for the slots in *span* of the system called *name*."""
-    system = settings.system_folder(name)
+    """Return the backfiller for the slots in *span* of the system called *name*.
+
+    *origin* is the folder of the other bikecollect from which they are filled, if any.
+    """
+    system = with_facts_of(origin, settings.system_folder(name), times.clock())
     if not dry:
         data_folder.prepare(system.path)
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
     from bikecollect.wiring.collection import cycle  # heavy: `query` does not need it
 
-    fetching = cycle(settings, name, times).committer
+    fetching = cycle(settings, name, times, system).committer
     vehicles = fetching.vehicles
     committer = replace(
         fetching,
@@ -142,7 +148,8 @@ def backfiller(
         # DuckDB may run in this process, and limits its own memory.
         bounded=nullcontext,
     )
-    history, days = History(name, system.path), archive(settings, name, times)
+    history = History(name, system.path)
+    days = Archive(settings.data, system, times.clock)
     known = {day for (day,) in history.select("SELECT day FROM archives")}
     is_lost = not known.issuperset(days.days())
     return Backfiller(
@@ -166,6 +173,7 @@ def backfiller(
         if is_lost
         else None,
         dry=dry,
+        record_facts=partial(facts_file.record, system.path, system.facts),
     )
 
 
@@ -193,7 +201,8 @@ def source(
         ):
             if folder.resolve() == (settings.data / name).resolve():
                 raise UsageError(f"--from {path} is the folder to be filled")
-            return FolderSource(folder, system.grid, now)
+            grid = with_facts_of(folder, system, now).grid
+            return FolderSource(folder, grid, now)
     paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
     if not paths:
         raise UsageError(f"--from {path}: no such file or folder")

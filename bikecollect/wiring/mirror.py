@@ -25,6 +25,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.files.scratch import scratch
+from bikecollect.wiring.inherited_facts import with_facts_of
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.contents import MirroredSystem
@@ -117,8 +118,8 @@ def mirror_source(
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")
-    grid = settings.system_folder(name).grid
-    return FolderSource(folder / name, grid, now, str(store.address))
+    own = with_facts_of(folder / name, settings.system_folder(name), now)
+    return FolderSource(folder / name, own.grid, now, str(store.address))
 
 
 def _foreign_slots(folder: Path) -> set[int]:

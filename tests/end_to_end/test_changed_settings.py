@@ -205,6 +205,48 @@ def test_slots_of_hours_are_never_late(life: Life) -> None:
     assert "late" not in life.run("runs", "--format", "json")
 
 
+@pytest.mark.parametrize("is_archived", [True, False])
+def test_a_lost_machine_gets_the_slots_of_earlier_settings_back(
+    life: Life, *, is_archived: bool
+) -> None:
+    """Its history keeps the interval and the days of each time, not today's."""
+    life.settings("Europe/Oslo", "30min")
+    life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR // 2)
+    life.settings("America/New_York", "2h")
+    life.collect(BEGIN + 24 * HOUR, BEGIN + 60 * HOUR, 2 * HOUR)
+    report = ("backfill-report", "--until", "2026-11-25", "--format", "csv")
+    before, rows = life.run(*report), life.run("export")
+    if is_archived:
+        life.run("compact", "--csv-days", "0")
+        (life.folder / "data" / "city" / "facts.json").unlink()
+    (life.folder / "data").rename(life.folder / "lost")
+
+    life.run("backfill", "city", "--from", str(life.folder / "lost"))
+
+    assert sorted(life.run("export").splitlines()) == sorted(rows.splitlines())
+    if not is_archived:
+        assert life.run(*report) == before
+    life.run("compact")
+    life.run("verify", "--deep")
+
+
+def test_a_machine_that_collects_again_gets_earlier_slots_of_its_own(
+    life: Life,
+) -> None:
+    """Slots that were collected before the backfill keep their interval."""
+    life.settings("Europe/Oslo", "30min")
+    life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR // 2)
+    (life.folder / "data").rename(life.folder / "lost")
+    life.settings("Europe/Oslo", "1h")
+    life.collect(BEGIN + 24 * HOUR, BEGIN + 36 * HOUR, HOUR)
+
+    life.run("backfill", "city", "--from", str(life.folder / "lost"), "--dry-run")
+    facts = json.loads((life.folder / "data" / "city" / "facts.json").read_text())
+    life.run("backfill", "city", "--from", str(life.folder / "lost"))
+    assert len(facts["facts"]) == 1
+    assert len(life.run("export").splitlines()) == 1 + (48 + 12) * 5
+
+
 def test_a_certificate_names_the_zone_of_its_own_day(life: Life) -> None:
     """Also that of a day that is archived after the change."""
     life.settings("Europe/Oslo")

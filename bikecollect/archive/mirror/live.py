@@ -272,7 +272,7 @@ class LiveDownload:
         """Return which of *names* are those of stations, or of the vehicles."""
         part = {n.removeprefix(subfolder) for n in names if n.startswith(subfolder)}
         files = [name for name in sorted(part) if is_segment(name)]
-        files += [name for name in (INFORMATION, LEDGER) if name in part]
+        files += [name for name in (INFORMATION, FACTS, LEDGER) if name in part]
         return [f"{subfolder}{name}" for name in files]
 
     def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:

@@ -20,6 +20,7 @@ from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.filling.fillings import Filling
 from bikecollect.collect.remedy import for_rejected
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
@@ -119,7 +120,6 @@ def backfill(
     for name in names:
         with attempts.on(name):
             span = _span(settings, name, since, until)
-            filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
             source = path and _source(
                 settings,
                 name,
@@ -128,6 +128,10 @@ def backfill(
                 layout,
                 time_zone=time_zone,
                 now=times.clock(),
+            )
+            origin = source.folder if isinstance(source, FolderSource) else None
+            filler = history.backfiller(
+                settings, name, times, span=span, dry=dry_run, origin=origin
             )
             work = (
                 filler.fill_from_source(source, force=force, prefer_fresh=prefer_fresh)

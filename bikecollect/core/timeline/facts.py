@@ -77,6 +77,30 @@ def with_settings(
     return past
 
 
+def inherited(
+    ours: Sequence[SystemFact], theirs: Sequence[SystemFact], begin: int
+) -> list[SystemFact]:
+    """Return *ours*, with zones and intervals of *theirs* before our slot *begin*.
+
+    Our zone holds from the last of its midnights that is not after *begin*.
+
+    >>> one, other = SystemFact(0, "UTC", 60), SystemFact(0, "UTC", 600)
+    >>> [(fact.since, fact.interval) for fact in inherited([other], [one], 86_400)]
+    [(0, 60), (86400, 600)]
+    """
+    first = [fact for fact in ours if fact.since <= begin][-1]
+    past = [f._replace(columns=first.columns) for f in theirs if f.since < begin]
+    if not past:
+        return list(ours)
+    past[0] = past[0]._replace(since=0)
+    if past[-1].timezone != first.timezone:
+        begin = first_midnight(begin - DAY, ZoneInfo(first.timezone))
+        past = [fact for fact in past if fact.since < begin]
+    if past[-1][1:] != first[1:]:
+        past.append(first._replace(since=begin))
+    return past + [fact for fact in ours if fact.since > first.since]
+
+
 def _next_slot(facts: Sequence[SystemFact], now: float, interval: int) -> int:
     """Return the first slot of *interval* that overlaps no earlier one."""
     old = grid_of(facts)
