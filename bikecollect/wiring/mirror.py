@@ -1,5 +1,6 @@
 """Build the parts that copy the history to the mirror and read it from there."""
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -74,7 +75,8 @@ def mirrored_views(
     datasets = _datasets_for(tables)
     for name in names:
         MirrorDownload(store, folder, name).run(datasets)
-        own = settings.system_folder(name)
+        here = settings.system_folder(name)
+        own = with_facts_of(folder / name, here, time.time())
         system = replace(own, path=folder / name)
         systems.append(ViewedSystem(system, [], lambda _begin, _end: []))
     return folder, systems

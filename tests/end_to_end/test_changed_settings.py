@@ -259,3 +259,21 @@ def test_a_certificate_names_the_zone_of_its_own_day(life: Life) -> None:
     place = life.folder / "data" / "archive" / "certificates" / "system_id=city"
     zones = [json.loads(p.read_text())["timezone"] for p in sorted(place.iterdir())]
     assert zones == ["Europe/Oslo", "America/New_York", "America/New_York"]
+
+
+def test_another_machine_reads_the_mirror_in_the_zone_of_each_day(life: Life) -> None:
+    """It has no data, only the settings of today."""
+    pytest.importorskip("obstore")
+    life.settings("Europe/Oslo")
+    life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR)
+    life.settings("America/New_York")
+    life.collect(BEGIN + 24 * HOUR, BEGIN + 60 * HOUR, HOUR)
+    with life.file.open("a") as out:
+        out.write(f'[archive]\nmirror = "file://{life.folder}/mirror"\n')
+    life.run("compact", "--csv-days", "0")
+    rows = life.run("export", "--until", "2026-11-25")
+    (life.folder / "data").rename(life.folder / "lost")
+
+    mirrored = life.run("export", "--mirror", "--until", "2026-11-25")
+
+    assert sorted(mirrored.splitlines()) == sorted(rows.splitlines())
