@@ -116,7 +116,7 @@ def mirror_source(
     vehicles = settings.systems[name].vehicles
     layouts = LAYOUTS if vehicles else (STATION_LAYOUT,)
     datasets = {name for lay in layouts for name in (lay.rows, lay.slots)}
-    days = MirrorDownload(store, folder, name).run(datasets)
+    days = MirrorDownload(store, folder, name, skips_damaged=True).run(datasets)
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")

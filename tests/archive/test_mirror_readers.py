@@ -136,6 +136,27 @@ def columns(text: str) -> list[list[str]]:
     return [[row[0], row[2], row[3]] for row in rows]
 
 
+def test_damaged_and_foreign_objects_do_not_keep_other_days_from_being_filled(
+    city: City, s3_server: S3Server
+) -> None:
+    """They are named, and all other days are restored."""
+    place = f"/{BUCKET}/{city.prefix}"
+    folder = CERTIFICATE.rpartition("/")[0]
+    s3_server.request("PUT", f"{place}/{folder}/2024-06-01.json", b"{}")
+    s3_server.request("PUT", f"{place}/{folder}/notes.json", b"{}")
+    s3_server.request("PUT", f"{place}/{PART}", b"not the rows")
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert process.returncode == 0
+    assert "1 slot filled" in process.stdout
+    assert "unreadable" in process.stdout
+    assert f"{city.address}/{PART}: sha256 mismatch" in process.stderr
+    assert "2024-06-01.json is invalid; run: " in process.stderr
+    assert "verify --mirror" in process.stderr
+
+
 def test_the_source_of_filled_slots_is_the_address(city: City) -> None:
     """The ledger names the mirror, not the folder of its local copy."""
     shutil.rmtree(city.data)

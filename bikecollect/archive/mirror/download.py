@@ -5,13 +5,15 @@ downloaded; each must have the sha256 that its certificate lists.
 """
 
 import hashlib
+import logging
 import os
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
@@ -22,12 +24,19 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord
-from bikecollect.archive.parts import digest
-from bikecollect.core.errors import MirrorError, StorageError
+from bikecollect.archive.parts import digest, is_day
+from bikecollect.core.errors import (
+    MirrorDenied,
+    MirrorError,
+    MirrorUnavailable,
+    StorageError,
+)
 from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
 from bikecollect.storage.files.durable import make_folder
 
 AT_ONCE = 8
+
+log = logging.getLogger(__name__)
 
 
 def copy_folder(cache: Path, address: str) -> Path:
@@ -37,12 +46,16 @@ def copy_folder(cache: Path, address: str) -> Path:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MirrorDownload:
-    """Downloads the archived days of a system from *store* into *folder*."""
+    """Downloads the archived days of a system from *store* into *folder*.
+
+    If *skips_damaged*, a damaged file or certificate is reported and left out.
+    """
 
     store: ObjectStore
     folder: Path
     system_id: str
     interrupted: Callable[[], None] = lambda: None
+    skips_damaged: bool = False
 
     def run(self, datasets: Collection[str]) -> int:
         """Bring the files of *datasets* up to date; return the number of days.
@@ -94,7 +107,8 @@ class MirrorDownload:
             try:
                 for future in todo:
                     self.interrupted()
-                    future.result()
+                    with self._skipping():
+                        future.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -108,8 +122,34 @@ class MirrorDownload:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             texts = pool.map(lambda stored: self._certificate(stored, record), listed)
             for stored, text in zip(listed, texts, strict=True):
-                if text is not None and stored.path.endswith(".json"):
-                    yield parse(layout, self.system_id, stored.path, text)
+                path = PurePosixPath(stored.path)
+                if text is None or path.suffix != ".json" or not is_day(path.stem):
+                    continue
+                day: CertifiedDay | None = None
+                with self._skipping():
+                    day = self._parsed(layout, stored.path, text)
+                if day is not None:
+                    yield day
+
+    def _parsed(self, layout: DatasetLayout, path: str, text: bytes) -> CertifiedDay:
+        """Return the day of the certificate *text* at *path*; raises MirrorError."""
+        try:
+            return parse(layout, self.system_id, path, text)
+        except StorageError as error:
+            what = f"the certificate {self.store.address}/{path} is invalid"
+            raise MirrorError(f"{what}; run: bikecollect verify --mirror") from error
+
+    @contextmanager
+    def _skipping(self) -> Iterator[None]:
+        """Log that a file is damaged, if such files are skipped."""
+        try:
+            yield
+        except (MirrorUnavailable, MirrorDenied):
+            raise
+        except MirrorError as error:
+            if not self.skips_damaged:
+                raise
+            log.warning("%s", error)
 
     def _certificate(self, stored: StoredObject, record: MirrorRecord) -> bytes | None:
         local = self._local(stored.path)
