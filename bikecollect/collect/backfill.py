@@ -60,7 +60,7 @@ class Backfiller:
     If *dry*, payloads are read and nothing is written. *restore* copies archived slots
     into a ledger that was lost, so that they are not missing. *interrupted* is called
     between two slots, and raises Interrupted if a stop was requested; *breathe* pauses
-    without the lock.
+    without the lock; *record_facts* is called before slots of a source are filled.
     """
 
     system: SystemFolder
@@ -78,7 +78,7 @@ class Backfiller:
     dry: bool = False
     vehicles: CommittedBlocks | None = None
     agreement: Agreement = field(default_factory=Agreement)
-    record_facts: Callable[[], object] = tuple
+    record_facts: Callable[[], object] = lambda: None
 
     def fill_from_payloads(self) -> Iterator[Filling]:
         """Fill from the system's payloads: in the inbox, then rejected, then kept.
@@ -116,7 +116,7 @@ class Backfiller:
         self._compare(source, filled)
         if not force:
             self.agreement.check(source.label)
-        _ = self.dry or self.record_facts()
+        self.record_facts()
         missing = MissingSnapshots(
             source,
             self._span,

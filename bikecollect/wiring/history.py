@@ -173,7 +173,9 @@ def backfiller(
         if is_lost
         else None,
         dry=dry,
-        record_facts=partial(facts_file.record, system.path, system.facts),
+        record_facts=(lambda: None)
+        if dry
+        else partial(facts_file.record, system.path, system.facts),
     )
 
 
