@@ -283,6 +283,16 @@ def test_a_redirect_is_not_followed(target: str) -> None:
     assert len(arrivals) == 2
 
 
+def test_a_redirect_to_an_address_in_utf_8_is_followed_to_it() -> None:
+    """Header fields are read as Latin-1: the letter would be encoded twice."""
+    moved = answers(b"", "302 Found", "Location: /données.json\r\n".encode())
+    access = Access(redirects=True)
+    with misbehaving(moved) as (url, _), pytest.raises(ProtocolError) as failed:
+        client(Budget(), access=access)("feed", url)
+
+    assert "/donn%C3%A9es.json" in str(failed.value)
+
+
 def test_a_silent_resolver_does_not_hold_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

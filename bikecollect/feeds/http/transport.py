@@ -164,7 +164,7 @@ class Transport:
     def _redirected(self, url: Url, response: requests.Response) -> Url:
         from bikecollect.feeds.http import redirects
 
-        location = response.headers.get("Location", "")
+        location = _as_utf8(response.headers.get("Location", ""))
         return redirects.target(
             url, location, response.status_code, policy=self._policy
         )
@@ -225,6 +225,18 @@ def target(name: str, url: str) -> Url:
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Return *request* unchanged: requests must add no credentials from .netrc."""
     return request
+
+
+def _as_utf8(text: str) -> str:
+    """Return the header *text* as UTF-8, if it is: headers are read as Latin-1.
+
+    >>> _as_utf8("/donn\u00c3\u00a9es"), _as_utf8("/donn\u00e9es")
+    ('/données', '/données')
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
