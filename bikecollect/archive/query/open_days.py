@@ -25,7 +25,7 @@ from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
     'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header,'
-    " coalesce(f.damaged, 0) FROM blocks AS b"
+    " coalesce(f.damaged, 0), b.slot FROM blocks AS b"
     " LEFT JOIN files AS f ON f.file = b.file WHERE b.slot >= ?"
     " AND substr(b.file, 16, 10) = ? AND coalesce(f.damaged, 0) <> ?"
     " ORDER BY b.file, b.start"
@@ -48,7 +48,7 @@ MAX_STATIONS_BYTES = 512 << 20
 
 
 class CommittedBlock(NamedTuple):
-    """The *span* of a block, its time, and the ledger's record of its file.
+    """The *span* of a block, its time and *slot*, and the ledger's record of its file.
 
     The record has the crc32 of the header, and whether a run has reported the file.
     """
@@ -57,6 +57,7 @@ class CommittedBlock(NamedTuple):
     fetched_at: float
     header_crc: int | None
     is_reported: int
+    slot: int
 
 
 class Segment(NamedTuple):

@@ -1,6 +1,6 @@
 """Queries for the rows of open days, from CSV or from temporary Parquet files."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,12 +26,16 @@ SUMMED_COLUMNS = (
 
 
 class RowsFile(NamedTuple):
-    """A file of rows of a *day*: CSV with the first line *header*, or else Parquet."""
+    """A file of rows of a *day*: CSV with the first line *header*, or else Parquet.
+
+    Rows of the slots *besides* are in other files, too, and are not read from this one.
+    """
 
     system_id: str
     day: str
     path: Path
     header: bytes = b""
+    besides: Collection[int] = ()
 
     @property
     def csv_bytes(self) -> int:
@@ -68,9 +72,11 @@ def _parquet_rows(db: "DuckDBPyConnection", file: RowsFile) -> str:
     source = duckdb_engine.parquet(file.path)
     described = db.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = columns_of_view([column for column, *_ in described])
+    others = ", ".join(str(int(slot)) for slot in file.besides)
+    rest = f" WHERE coalesce(slot NOT IN ({others}), true)" if others else ""
     return (
         f"SELECT {duckdb_engine.text(file.system_id)} AS system_id,"
-        f" DATE {duckdb_engine.text(file.day)} AS date, {columns} FROM {source}"
+        f" DATE {duckdb_engine.text(file.day)} AS date, {columns} FROM {source}{rest}"
     )
 
 

@@ -264,7 +264,7 @@ class RowSources:
             for day, blocks in committed_blocks(history, [*open_.days], open_.since):
                 yield from self._files_of(system, day, blocks)
                 if open_.days[day]:
-                    yield from self._archived_rows(name, day)
+                    yield from self._archived_rows(name, day, blocks)
 
     def _files_of(
         self, system: ViewedSystem, day: str, blocks: Sequence[CommittedBlock]
@@ -286,10 +286,17 @@ class RowSources:
                 lost.append(Loss(text.replace(str(path.parent), str(real))))
         self._failing += self._lost(name, day, CSV, lost)
 
-    def _archived_rows(self, name: str, day: str) -> Iterator[RowsFile]:
+    def _archived_rows(
+        self, name: str, day: str, blocks: Sequence[CommittedBlock]
+    ) -> Iterator[RowsFile]:
+        """Yield the archived file of *day*, without the rows of its CSV's *blocks*.
+
+        `compact` may have put it in place, and not recorded that the CSV is in it.
+        """
         checked, rows = self._checked[name], self._layout.rows
         if (part := checked.sound[rows].get(day)) is not None:
-            yield RowsFile(name, day, part.path)
+            besides = [block.slot for block in blocks]
+            yield RowsFile(name, day, part.path, besides=besides)
             return
         why = checked.damaged.get(day) or missing(self._data, rows, name, day)
         self._failing += self._lost(name, day, ARCHIVE, [Loss(why)])
