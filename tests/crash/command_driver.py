@@ -90,6 +90,8 @@ def set_clock(
 
     collect = partial(collection.collect, clock=now, uptime=uptime, awake=uptime)
     patch(time, "time", now)
+    patch(process, "uptime", uptime)  # else reports compare it with this machine's
+    patch(process, "awake", uptime)
     patch(collection, "collect", collect)
 
 
