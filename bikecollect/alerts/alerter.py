@@ -168,9 +168,9 @@ class Alerter:
         room = space.measure(paths.system.path)
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
+        earlier = before.incidents
         incidents, events = step(
-            *(before.incidents, slot, observed, self.interval, self.after),
-            muted=self.muted,
+            earlier, slot, observed, self.interval, self.after, muted=self.muted
         )
         is_held_back = False
         if events and not state_file.save(before) and not ledger.usable():

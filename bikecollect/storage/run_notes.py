@@ -28,7 +28,7 @@ class RunNotes:
     """
 
     def __init__(self, inbox: Path) -> None:
-        self._inbox = inbox
+        self._inbox, self._folder = inbox, inbox.parent.parent
         self._notes: dict[str, int] = {}
         self._paths: dict[str, Path] = {}
 
@@ -39,7 +39,7 @@ class RunNotes:
         """
         path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
         try:
-            make_folder(self._inbox, self._inbox.parent.parent)
+            make_folder(self._inbox, self._folder)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(path, flags, 0o640)
         except OSError as error:
@@ -161,12 +161,11 @@ class RunNotes:
 
     def _lost_ledger(self, fd: int, run: Run) -> list[Notice]:
         """Return a notice if the killed *run* replaced a damaged ledger."""
-        folder = self._inbox.parent.parent
         known = any(notice.kind == "ledger" for notice in run.notices)
         begun = os.fstat(fd).st_mtime_ns
         names = sorted(
             path.name
-            for path in folder.glob(f"{LEDGER}.damaged-*")
+            for path in self._folder.glob(f"{LEDGER}.damaged-*")
             if path.stat().st_ctime_ns >= begun
         )
         if known or not names:

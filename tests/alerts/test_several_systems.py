@@ -20,18 +20,30 @@ def mailserver(tmp_path: Path) -> MailServer:
     return MailServer.new(tmp_path / "mail")
 
 
+def subjects_after(
+    tmp_path: Path, mailserver: MailServer, *outages: str, last: str = ""
+) -> list[str]:
+    """Return the subjects that are sent once the mail server is up again.
+
+    *outages* has the systems that are down in each slot before, *last* those in its
+    first slot.
+    """
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    with world.served() as settings:
+        for down in outages:
+            world.slot(settings, down=down)
+        with mailserver.up():
+            world.slot(settings, down=last)
+    return mailserver.subjects()
+
+
 def test_one_system_is_well_again_while_the_mail_about_two_waits(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
     """The mail that says that the other one is down is sent all the same."""
-    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
-    with world.served() as settings:
-        for down in ("", "ab", "b", "b"):
-            world.slot(settings, down=down)
-        with mailserver.up():
-            world.slot(settings, down="b")
+    subjects = subjects_after(tmp_path, mailserver, "", "ab", "b", "b", last="b")
 
-    assert mailserver.subjects()[:2] == [
+    assert subjects[:2] == [
         "a and 1 more: feed down since 00:10",
         "a: resolved: feed down 00:10 to 00:15, 1 slot lost",
     ]
@@ -41,14 +53,9 @@ def test_a_recovery_of_two_systems_replaces_the_waiting_mail_of_each(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
     """No mail says that a system is down after the one that says it is well."""
-    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
-    with world.served() as settings:
-        for down in ("", "b", "ab", ""):
-            world.slot(settings, down=down)
-        with mailserver.up():
-            world.slot(settings)
+    subjects = subjects_after(tmp_path, mailserver, "", "b", "ab", "")
 
-    assert mailserver.subjects() == [
+    assert subjects == [
         "a and 1 more: resolved: feed down 00:10 to 00:20, 3 slots lost"
     ]
 
@@ -57,14 +64,9 @@ def test_waiting_mails_of_several_systems_are_sent_in_their_order(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
     """Each system has its own outbox; the oldest mail of all is sent first."""
-    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
-    with world.served() as settings:
-        for down in ("", "b", "ab"):
-            world.slot(settings, down=down)
-        with mailserver.up():
-            world.slot(settings, down="ab")
+    subjects = subjects_after(tmp_path, mailserver, "", "b", "ab", last="ab")
 
-    assert mailserver.subjects() == [
+    assert subjects == [
         "b: feed down since 00:10",
         "a: feed down since 00:15",
     ]

@@ -204,9 +204,10 @@ def _unknown(name: str) -> str:
 
 def _warn_of_unused(chosen: Report, **given: bool) -> None:
     """Warn of a *given* option that does not change the report."""
+    sql = chosen.text
     used = {
-        "at": chosen.needs_moment or chosen.name == "typical",
-        "least": chosen.name == "episodes",
+        "at": "$first_hour" in sql,
+        "least": "$least" in sql,
         "station": chosen.places != (SYSTEM,),
     }
     for option, is_given in given.items():
