@@ -9,6 +9,7 @@ import pytest
 from command import bikecollect
 
 from bikecollect.setup import loader as config
+from bikecollect.setup import settings_file
 
 TEXT = (
     'data_dir = "data"\n[systems.city]  # mine\nfeed = "gbfs"\n'
@@ -317,3 +318,26 @@ def test_a_mistake_in_each_of_many_systems_does_not_fill_a_mail(tmp_path: Path) 
     assert lines[0] == f"bikecollect: {file}: 1000 errors"
     assert lines[20] == "  systems.s19.feed must be a text, not 3"
     assert lines[21:] == ["  and 980 more"]
+
+
+def test_replaced_settings_are_durable_before_they_take_the_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power loss leaves the old file or the new one, never an empty one."""
+    steps: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def synced(fd: int) -> None:
+        steps.append("sync folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync")
+        sync(fd)
+
+    def renamed(source: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    settings_file.replace(path, "# new\n", path.stat())
+
+    assert steps == ["sync", "rename", "sync folder"]
+    assert path.read_text(encoding="utf-8") == "# new\n"
