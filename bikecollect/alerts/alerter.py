@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,19 +67,19 @@ Notification = Sequence[tuple[Event, RunAlerts]]
 class Alerter:
     """Decides what is reported; *dispatcher* returns the object that reports it.
 
-    *mails* and *digests* are set if the settings enable them, *has_channel* if they
-    have any alert channel. *mail_settings* is the fingerprint of the mail settings. CSV
-    files are kept for *csv_days*. The first report follows after *after* lost slots.
+    *mail_settings* is their fingerprint, empty without mails; *mail_errors* says by
+    system why they cannot be used. *digests* and *has_channel* are set if there are
+    some. CSVs are kept for *csv_days*. *after* lost slots, the first report follows.
     """
 
     systems: Mapping[str, AlertPaths]
     interval: int
     dispatcher: Callable[[], "Dispatcher"]
-    mails: bool = False
     digests: bool = False
     has_channel: bool = False
     muted: frozenset[str] = frozenset()
     mail_settings: str = ""
+    mail_errors: Mapping[str, str] = field(default_factory=dict)
     csv_days: int = 7
     after: int = 1
     clock: Callable[[], float] = time.time
@@ -119,7 +119,7 @@ class Alerter:
         can_report = self.has_channel and not any(a.is_held_back for a in evaluated)
         if dispatcher is None:
             return can_report
-        if self.mails:
+        if self.mail_settings:
             dispatcher.digest()
             states = ((alerts.paths, alerts.state) for alerts in evaluated)
             dispatcher.drain([p for p, state in states if state.mail or state.rejected])
@@ -161,6 +161,7 @@ class Alerter:
         if run.run_id in before.told:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
         before = self._with_mail_settings(self._plausible(before, run, ledger))
+        before = before._replace(mail=self.mail_errors.get(run.system_id, before.mail))
         before = self._with_ledger(before, run, ledger)
         # A run whose time is unknown is reported for the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
@@ -203,7 +204,7 @@ class Alerter:
     ) -> dict[str, Signal | None]:
         """Return the signals of *run* that are not muted, by kind."""
         observed = signals.of_run(run, self._missed(before.seen, run, ledger))
-        if self.mails:
+        if self.mail_settings:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)
         is_alive = run.outcome is not Outcome.KILLED
@@ -273,7 +274,7 @@ class Alerter:
 
     def _with_mail_settings(self, state: AlertState) -> AlertState:
         """Return *state*, without the mail server's errors if its settings changed."""
-        if not self.mails or state.mail_settings == self.mail_settings:
+        if not self.mail_settings or state.mail_settings == self.mail_settings:
             return state
         was_known = bool(state.mail_settings)
         rejected = {} if was_known else state.rejected
@@ -284,7 +285,7 @@ class Alerter:
 
     def _has_mail(self, alerts: RunAlerts) -> bool:
         """Return whether mails wait or could not be sent, or a digest may be due."""
-        if not self.mails:
+        if not self.mail_settings:
             return False
         system, state = alerts.paths.system, alerts.state
         keeps_digest = alerts.run.system_id == next(iter(self.systems))

@@ -93,6 +93,11 @@ class Screen:
         return addressed(cls.redact(text))
 
 
+def is_on_terminal() -> bool:
+    """Return whether what is logged is read by a person, not mailed by cron."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Shared:
     """The options of the group, for its commands; *config* is a path or None."""
@@ -110,8 +115,7 @@ class Shared:
 
         It is for commands that print nothing on success: cron would mail every report.
         """
-        is_terminal = sys.stderr is not None and sys.stderr.isatty()
-        return self._settings(logging.WARNING if is_terminal else logging.INFO)
+        return self._settings(logging.WARNING if is_on_terminal() else logging.INFO)
 
     def _settings(self, level: int) -> "Settings":
         from bikecollect.setup.loader import load  # not for --help

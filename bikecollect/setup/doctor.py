@@ -32,7 +32,7 @@ from bikecollect.setup.checks import Check, Checks, bad, good, note
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.scheduler.checks import schedule_checks
 from bikecollect.setup.settings import Settings, System
-from bikecollect.setup.tables.sections import Mail, server
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
@@ -291,10 +291,10 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
     address = f"{mail.host}:{mail.port}, {mail.security}"
-    if not network:
+    host = settings.mail_server()
+    if not network and not host.error:
         yield good("mail", address)
         return
-    host = server(mail, settings.password())
     if send:
         error = test_mail(mail, host)
         text = f"{address}: test mail sent to {', '.join(mail.to)}"

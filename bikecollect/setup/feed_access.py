@@ -69,7 +69,7 @@ def access(system: System) -> Access:
 
 
 def _tokens(system: System) -> "Tokens":
-    """Return the tokens of the OAuth2 client of *system*; raises SettingsError."""
+    """Return the tokens of the OAuth2 client of *system*."""
     from bikecollect.feeds.http.oauth2 import OAuth2Client, Tokens  # with OAuth2 only
     from bikecollect.storage.data_folder import state_home
     from bikecollect.storage.files.token_file import TokenFile
@@ -77,9 +77,15 @@ def _tokens(system: System) -> "Tokens":
     url, client_id = token_url(system), system.oauth2.get("client_id", "")
     scope = system.oauth2.get("scope", "")
     way = system.oauth2.get("client_auth", CLIENT_AUTH[0])
-    client = OAuth2Client(url, client_id, system.client_secret(), scope, way)
+    secret, unreadable = "", None
+    try:
+        secret = system.client_secret()
+    except SettingsError as error:
+        unreadable = error
+    client = OAuth2Client(url, client_id, secret, scope, way)
     name = sha256(f"{url}\0{client_id}\0{scope}".encode()).hexdigest()[:16]
-    return Tokens(client, TokenFile(state_home() / "tokens" / f"{name}.json"))
+    store = TokenFile(state_home() / "tokens" / f"{name}.json")
+    return Tokens(client, store, unreadable)
 
 
 def client(client_id: str, secret_file: str, url: str = "") -> dict[str, str]:

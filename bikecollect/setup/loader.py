@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UntrustedFile
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.text import mail_address_error, suggestion
 from bikecollect.feeds.registry import DIALECTS
@@ -65,7 +65,7 @@ def load(path: str | None) -> Settings:
         return _placed(_with_default_system(Settings()))
     settings = read_text(file, settings_file.read(file))
     _check_mode(file, settings)
-    _check_files(settings)
+    check_files(settings, only_untrusted=True)
     return _placed(settings)
 
 
@@ -115,7 +115,7 @@ def read_alert_settings(path: str | None) -> Settings | None:
     except (ValueError, SettingsError):
         return None
     try:
-        _check_files(settings)
+        check_files(settings)
     except SettingsError:
         settings = replace(settings, mail=Mail())
     return replace(settings, source=str(file.absolute()))
@@ -158,32 +158,25 @@ def _with_default_system(settings: Settings) -> Settings:
     return replace(settings, systems=systems, is_default_system=True)
 
 
-def _check_files(settings: Settings) -> None:
-    """Raise SettingsError if a file named in the settings is not safe to use."""
+def check_files(settings: Settings, *, only_untrusted: bool = False) -> None:
+    """Raise SettingsError if a file named in the settings cannot be used.
+
+    A secret that cannot be read costs only the mails, or its system. *only_untrusted*
+    accepts that: the others are collected.
+    """
+    secrets = {f"systems.{n}.": s.client_secret for n, s in settings.systems.items()}
     if settings.mail.host:
-        settings.password()
-    for name, system in settings.systems.items():
+        secrets = {"": settings.password, **secrets}
+    for place, read in secrets.items():
         try:
-            system.client_secret()
+            read()
         except SettingsError as error:
-            raise SettingsError(f"systems.{name}.{error}") from error
+            if isinstance(error, UntrustedFile) or not only_untrusted:
+                raise SettingsError(f"{place}{error}") from error
     bundles = {f"systems.{n}": s.ca_bundle for n, s in settings.systems.items()}
     for section, bundle in {**bundles, "mail": settings.mail.ca_bundle}.items():
         if bundle:
-            _check_ca_bundle(f"{section}.ca_bundle", Path(bundle))
-
-
-def _check_ca_bundle(key: str, path: Path) -> None:
-    """Raise SettingsError if others can change which certificates are trusted."""
-    try:
-        trusted_files.check_file(path)
-        usable = not path.exists() or path.is_file() or path.is_dir()
-    except SettingsError as error:
-        raise SettingsError(f"{key}: {error}") from error
-    except OSError as error:
-        raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
-    if not usable:
-        raise SettingsError(f"{key}: {path} is not a regular file")
+            trusted_files.check_bundle(f"{section}.ca_bundle", Path(bundle))
 
 
 def _system(name: str, values: object, problems: Problems) -> System:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
@@ -29,10 +30,14 @@ from bikecollect.setup.tables.sections import (
     Mail,
     Ping,
     Tell,
+    server,
 )
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.mail.smtp import Server
 
 DEMO_MARKER = ".bikecollect-demo"
 """Beside the settings of a demo: a folder that the next demo may remove."""
@@ -239,6 +244,20 @@ class Settings:
             return ""
         path = self.path_of(name)
         return trusted_files.read_setting("mail.password_file", name, path)
+
+    @cached_property
+    def mail_error(self) -> str:
+        """Why no mail can be sent with these settings, empty if that is unknown."""
+        try:
+            self.password()
+        except SettingsError as error:
+            return str(error)
+        return ""
+
+    def mail_server(self) -> "Server":
+        """Return the mail server; nothing is sent to it if there is an error."""
+        error = self.mail_error
+        return server(self.mail, "" if error else self.password(), error)
 
     @cached_property
     def secrets_by_key(self) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
-from bikecollect.setup.tables.sections import Mail, server
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -133,16 +133,18 @@ def _alerter(
             redact=lambda text: program.expand_commands(settings.redact(text), command),
         )
 
-    mails, tell = bool(settings.mail.host), settings.tell
+    tell, error = settings.tell, settings.mail_error
     return Alerter(
         systems=systems,
         interval=settings.seconds,
         dispatcher=dispatcher,
-        mails=mails,
         digests=bool(settings.mail.digest),
-        has_channel=mails or bool(tell.webhook or tell.command),
+        has_channel=bool(
+            (settings.mail.host and not error) or tell.webhook or tell.command
+        ),
         muted=muted | _without_subject(settings),
         mail_settings=mail_settings(settings.mail),
+        mail_errors={next(iter(systems)): error} if error else {},
         csv_days=settings.keep.csv_days,
         after=settings.mail.after,
         clock=times.clock,
@@ -164,7 +166,7 @@ def mailer(settings: Settings, times: Times) -> "Mailer | None":
     from bikecollect.alerts.mail.mailer import Mailer
 
     return Mailer(
-        server=server(mail, settings.password()),
+        server=settings.mail_server(),
         audience=Audience(mail.sender, mail.to, mail.escalate_to, mail_settings(mail)),
         clock=times.clock,
         seconds=min(20.0, settings.seconds / 6),

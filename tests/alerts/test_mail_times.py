@@ -110,6 +110,28 @@ def test_an_incident_about_the_mail_server_ends_without_one(
     assert not any(incident.is_open for incident in stored_incidents(system))
 
 
+def test_a_password_that_cannot_be_read_costs_no_slot(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """The mail of an outage waits; the incident about mails ends with the password."""
+    secret = mailserver.folder / "password"
+    secret.rename(secret.with_name("moved"))
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with mailserver.up(), world.served() as settings:
+        runs = [world.slot(settings, up=up != ".") for up in "+++.++"]
+        system = settings.system_folder("a")
+        before = [i for i in stored_incidents(system) if i.is_open]
+        secret.with_name("moved").rename(secret)
+        for _ in range(3):
+            world.slot(replace(settings))
+
+    assert [run.exit_code for (run,) in runs] == [0, 0, 0, 69, 0, 0]
+    assert [i.kind for i in before] == ["mail"]
+    assert "mail.password_file: cannot read" in before[0].text
+    assert mailserver.subjects()[0].startswith("a: ")
+    assert not any(incident.is_open for incident in stored_incidents(system))
+
+
 def test_times_are_those_of_the_zone_in_the_settings(
     tmp_path: Path, mailserver: MailServer
 ) -> None:

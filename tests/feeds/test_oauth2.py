@@ -1,6 +1,7 @@
 """Bearer tokens: cached, renewed, shared, and sent nowhere else."""
 
 import json
+import sqlite3
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
@@ -127,6 +128,22 @@ def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
     own.secret_file.write_text(f"{SECRET}\n")
 
     assert own.fetch().rows == 12
+
+
+def test_a_secret_that_cannot_be_read_costs_only_its_system(own: Platform) -> None:
+    """The slot is in its ledger with the reason; nothing is sent."""
+    own.settings.secrets()
+    own.secret_file.write_text("two\nlines\n")
+
+    run = own.fetch()
+
+    assert (run.outcome, run.exit_code) == (Outcome.SETTINGS, 78)
+    assert run.error.startswith("oauth2.client_secret_file: ")
+    assert run.error.endswith("must hold exactly one line: the secret")
+    assert (own.forms, own.bearers) == ([], [])
+    ledger = sqlite3.connect(own.folder / "city/ledger.sqlite3")
+    assert ledger.execute("SELECT outcome FROM runs").fetchall() == [("settings",)]
+    ledger.close()
 
 
 @pytest.mark.parametrize(

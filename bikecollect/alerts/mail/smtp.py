@@ -19,7 +19,10 @@ PERMANENT = 500
 
 @dataclass(frozen=True)
 class Server:
-    """A mail server; *security* is starttls, tls or none."""
+    """A mail server; *security* is starttls, tls or none.
+
+    If there is an *error* in its settings, it is not connected to: each attempt fails.
+    """
 
     host: str
     port: int = 587
@@ -27,6 +30,7 @@ class Server:
     user: str = ""
     password: str = field(default="", repr=False)
     ca_bundle: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def send(
         finally:
             connection.close()
 
-    error = _error_of(converse, seconds)
+    error = server.error or _error_of(converse, seconds)
     return SmtpResult(list(result.deliveries), error)
 
 

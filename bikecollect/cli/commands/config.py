@@ -58,6 +58,7 @@ def check(ctx: click.Context) -> None:
     folders and mail.
     """
     settings = ctx.ensure_object(Shared).settings()
+    loader.check_files(settings)
     for name, system in settings.systems.items():
         place = f"{settings.source}: systems.{name}"
         if system.feed == "mapped":
@@ -96,7 +97,8 @@ def edit(ctx: click.Context) -> None:
     else:
         settings_file.replace(target, text, target.stat())
         say(f"Saved: {file}\n")
-        shared.settings()  # its mode may be too open for a new secret
+        # Its mode may be too open for a new secret.
+        loader.check_files(shared.settings())
 
 
 def _edit(path: Path, text: str) -> str | None:

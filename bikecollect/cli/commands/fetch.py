@@ -1,5 +1,6 @@
 """``bikecollect fetch``: collect one snapshot of each system."""
 
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,10 +9,18 @@ import click
 
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import show_progress
-from bikecollect.cli.options import Shared, mention, mention_json, shard_option
+from bikecollect.cli.options import (
+    Shared,
+    is_on_terminal,
+    mention,
+    mention_json,
+    shard_option,
+)
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -77,4 +86,7 @@ def _settings(shared: Shared) -> "Settings":
         raise
     if settings.source:
         report_settings(settings, None)
+    if settings.mail_error:
+        level = logging.WARNING if is_on_terminal() else logging.INFO
+        log.log(level, "no mails can be sent: %s", settings.mail_error)
     return settings

@@ -14,6 +14,7 @@ from bikecollect.core.errors import (
     FeedUnavailable,
     PayloadError,
     ProtocolError,
+    SettingsError,
 )
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.plain_requests import requests
@@ -72,11 +73,17 @@ class Tokens:
     """The bearer tokens of *client*, kept in *store*.
 
     The client's secret is sent only to the host of its token_url: a redirect is an
-    error. Errors never quote the secret, the token or the response.
+    error. Errors never quote the secret, the token or the response. If the secret
+    cannot be read, *unreadable* is raised for each token.
     """
 
-    def __init__(self, client: OAuth2Client, store: TokenStore) -> None:
-        self._client, self._store = client, store
+    def __init__(
+        self,
+        client: OAuth2Client,
+        store: TokenStore,
+        unreadable: SettingsError | None = None,
+    ) -> None:
+        self._client, self._store, self._unreadable = client, store, unreadable
         self._url = parse(client.token_url)
         identity = "\0".join(client)
         self._key = sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
@@ -97,8 +104,10 @@ class Tokens:
         """Return a valid token, but not *rejected*, which the feed does not accept.
 
         Raises CredentialsError if the client is rejected, FeedUnavailable if the server
-        gives no token, ProtocolError if it redirects.
+        gives no token, ProtocolError if it redirects, SettingsError without a secret.
         """
+        if self._unreadable:
+            raise self._unreadable
         if token := self._cached(clock(), rejected):
             return token
         with self._store.held():

@@ -125,13 +125,12 @@ class App:
         return ""
 
 
-def server(mail: Mail, password: str) -> "Server":
-    """Return the mail server of *mail*."""
+def server(mail: Mail, password: str, error: str = "") -> "Server":
+    """Return the mail server of *mail*; for *error* see `Server`."""
     from bikecollect.alerts.mail.smtp import Server  # only for mails
 
-    return Server(
-        mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
-    )
+    login = mail.user, password
+    return Server(mail.host, mail.port, mail.security, *login, mail.ca_bundle, error)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -128,10 +128,25 @@ def read_setting(key: str, name: str, path: Path) -> str:
     own = credential(name)
     try:
         return read_credential(own) if own else read_secret(path)
+    except UntrustedFile as error:
+        raise UntrustedFile(f"{key}: {error.problem}", error.remedy) from error
     except SettingsError as error:
         raise SettingsError(f"{key}: {error}") from error
     except OSError as error:
         raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
+
+
+def check_bundle(key: str, path: Path) -> None:
+    """Raise SettingsError if others can change the certificates in *path*."""
+    try:
+        check_file(path)
+        usable = not path.exists() or path.is_file() or path.is_dir()
+    except SettingsError as error:
+        raise SettingsError(f"{key}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
+    if not usable:
+        raise SettingsError(f"{key}: {path} is not a regular file")
 
 
 def weak_parent(path: Path) -> Path | None:
