@@ -518,6 +518,43 @@ def test_a_line_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     assert source.bad == 1
 
 
+def test_another_encoding_costs_only_the_cells_that_have_it(tmp_path: Path) -> None:
+    """Names of columns and of stations in Latin-1; ids in it are no ids."""
+    path = tmp_path / "latin.csv"
+    good = b"2026-11-22 12:00:00,a,1,M\xfcnchner Platz"
+    odd = b"2026-11-22 12:00:00,\xe9,1,Lyon"
+    path.write_bytes(b"\n".join([b"t,id,r\xe4der,name", *[good] * 4, odd, good]))
+    maps = ("time=t", "station_id=id", "num_vehicles_available=räder")
+    source = TableSource([path], TAIPEI, Grid.of(300), LATER, maps)
+
+    (snapshot,) = source.snapshots()
+
+    assert [station[:2] for station in snapshot.statuses] == [("a", 1)]
+    assert source.bad == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "is_warned"),
+    [
+        (("2026-11-22 12:00:00", "2026-11-22 12:05:00"), True),
+        (("2026-11-22T12:00:00Z", "2026-11-22 12:05:00+00:00"), False),
+        (("1795348800", "1795349100"), False),
+    ],
+)
+def test_a_zone_that_nothing_confirms_is_named(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    times: tuple[str, str],
+    *,
+    is_warned: bool,
+) -> None:
+    """A column of times in UTC, read as local, is hours wrong in every row."""
+    source = table(tmp_path, *(f"{time},a,1" for time in times))
+
+    assert len(list(source.snapshots())) == 2
+    assert ("taken as Asia/Taipei, which nothing" in caplog.text) is is_warned
+
+
 def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) -> None:
     """It takes at most the length of one value."""
     lines = [f"2026-11-22 12:00:00,{'y' * 90},{n}" for n in range(3_000)]

@@ -95,12 +95,23 @@ def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | N
     while (cells := file.cells()) is not None:
         if len(cells) == len(header):
             row = [cells[n] if n >= 0 else None for n in wanted]
-            yield row if file.delimiter == "," else with_decimal_points(row)
+            if lines.foreign and not all(
+                cell is None or _is_text(cell) for cell in row
+            ):
+                yield None
+            else:
+                yield row if file.delimiter == "," else with_decimal_points(row)
+        lines.foreign = False
         for _ in range(lines.lost + (0 < len(cells) != len(header))):
             yield None
         lines.lost = 0
     for _ in range(lines.lost):
         yield None
+
+
+def _is_text(cell: str) -> bool:
+    """Return whether all bytes of *cell* were UTF-8, see `_TextLines`."""
+    return not any("\udc80" <= character <= "\udcff" for character in cell)
 
 
 class _CsvFile:
@@ -176,7 +187,9 @@ class _LimitedGzip(gzip.GzipFile):
 class _TextLines:
     """The decoded lines of *source*; *lost* is the number of skipped ones.
 
-    The current row may take *left* more bytes, which limits an unclosed quote.
+    The current row may take *left* more bytes, which limits an unclosed quote. It is
+    *foreign* if it is not UTF-8: bytes of another encoding, as in the name of a station
+    that is not used, become surrogates. A first line is read as Windows-1252.
     """
 
     def __init__(self, source: Lines) -> None:
@@ -184,6 +197,7 @@ class _TextLines:
         self._encoding = "utf-8-sig"
         self.left = MAX_LINE
         self.lost = 0
+        self.foreign = False
 
     def __iter__(self) -> Self:
         return self
@@ -203,7 +217,10 @@ class _TextLines:
             try:
                 return line.decode(encoding)
             except UnicodeDecodeError:
-                self.lost += 1
+                if encoding != self._encoding:
+                    return line.decode("cp1252", "replace")
+                self.foreign = True
+                return line.decode(encoding, "surrogateescape")
         raise StopIteration
 
     def _skip(self) -> None:

@@ -37,14 +37,16 @@ WHOLE = 0.5
 class Survey(NamedTuple):
     """Properties of a table; *ordered* says whether it is sorted by time.
 
-    Its times without an offset are in *zone*. A table that is *change_only* has rows
-    only of stations that have changed.
+    Its times without an offset are in *zone*, which is *assumed* if nothing in the
+    table confirms it. A table that is *change_only* has rows only of stations that have
+    changed.
     """
 
     rows: int
     bad: int
     ordered: bool
     zone: tzinfo
+    assumed: bool
     change_only: bool
 
 
@@ -126,8 +128,9 @@ class Surveyor:
                 f"{bad} of {count} rows of {self.place} cannot be read, the "
                 f"first: {first_bad}; check the layout, see --map"
             )
-        zone = self.zone or self._proven_zone(default)
-        return Survey(count, bad, ordered, zone, self._is_change_only())
+        proven = self.zone or self._proven_zone(default)
+        zone, is_assumed = proven or default, proven is None
+        return Survey(count, bad, ordered, zone, is_assumed, self._is_change_only())
 
     def _stamps(self) -> list[str]:
         """Return the columns whose stamps prove the zone of the times."""
@@ -169,11 +172,16 @@ class Surveyor:
             present += len(pairs)
         return present < possible * WHOLE
 
-    def _proven_zone(self, default: tzinfo) -> tzinfo:
-        """Return the zone in which the polls come shortly after their newest report."""
-        polls = {text: newest for text, newest in self._newest.items() if newest}
-        if not polls or self.layout.apart or _have_offsets(polls):
+    def _proven_zone(self, default: tzinfo) -> tzinfo | None:
+        """Return the zone in which the polls come shortly after their newest report.
+
+        None if the times need a zone and there are no such reports.
+        """
+        if self.layout.apart or _have_offsets(self._newest):
             return default
+        polls = {text: newest for text, newest in self._newest.items() if newest}
+        if not polls:
+            return default if self.layout.utc else None
         ages = {zone: _ages(polls, zone) for zone in (default, self.system_zone, UTC)}
         for zone, by_moment in ages.items():
             if -AHEAD <= median(by_moment.values()) <= BEHIND:

@@ -142,6 +142,13 @@ class TableSource:
                 self.paths[0],
                 survey.zone,
             )
+        if survey.assumed:
+            log.warning(
+                "%s: times have no offset and are taken as %s, which nothing in it "
+                "confirms: if they are UTC, give --time-zone UTC",
+                self.paths[0],
+                survey.zone,
+            )
         if survey.change_only:
             log.warning(
                 "%s has a row only where a station has changed: its slots are partial",
