@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import os
 import shutil
 import socket
@@ -531,6 +532,25 @@ def test_another_encoding_costs_only_the_cells_that_have_it(tmp_path: Path) -> N
 
     assert [station[:2] for station in snapshot.statuses] == [("a", 1)]
     assert source.bad == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("a.zip", b"PK\x03\x04rest", "a zip file"),
+        ("a.csv", gzip.compress(b"t,id,n\n"), "gzip without the ending .gz"),
+        ("a.csv.xz", lzma.compress(b"t,id,n\n"), "compressed by xz"),
+    ],
+)
+def test_a_packed_table_is_named_as_such(
+    tmp_path: Path, name: str, data: bytes, what: str
+) -> None:
+    """Its bytes are not shown as the names of columns."""
+    path = tmp_path / name
+    path.write_bytes(data)
+
+    with pytest.raises(StorageError, match=f"{name}: it is .*{what}"):
+        list(mapped(path).snapshots())
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,19 @@ MAX_COLUMNS = 2_000
 RATIO = 250
 """Largest compression ratio of a table; tables of stations have 10 to 40."""
 SMALL = 64 << 20
+PACKED = {
+    b"PK\x03\x04": "a zip file",
+    b"\x1f\x8b": "compressed by gzip without the ending .gz",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"PAR1": "Parquet without the ending .parquet",
+}
+"""What a file is that begins with these bytes, and not a CSV."""
 BATCH = 10_000
 MEMORY = "160MB"
+FIRST = "utf-8-sig"
+"""The encoding of a first line: a mark of UTF-8 is not part of it."""
 
 
 class Lines(Protocol):
@@ -184,6 +195,13 @@ class _LimitedGzip(gzip.GzipFile):
         self._compressed.close()
 
 
+def _refuse_packed(line: bytes) -> None:
+    """Raise OSError if *line*, the first of a file, shows that it is no CSV."""
+    for beginning, what in PACKED.items():
+        if line.startswith(beginning):
+            raise OSError(f"it is {what}: unpack or rename it first")
+
+
 class _TextLines:
     """The decoded lines of *source*; *lost* is the number of skipped ones.
 
@@ -194,7 +212,7 @@ class _TextLines:
 
     def __init__(self, source: Lines) -> None:
         self._source = source
-        self._encoding = "utf-8-sig"
+        self._encoding = FIRST
         self.left = MAX_LINE
         self.lost = 0
         self.foreign = False
@@ -214,10 +232,12 @@ class _TextLines:
             if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise OSError("its encoding is UTF-16; convert it to UTF-8 first")
             encoding, self._encoding = self._encoding, "utf-8"
+            if encoding == FIRST:
+                _refuse_packed(line)
             try:
                 return line.decode(encoding)
             except UnicodeDecodeError:
-                if encoding != self._encoding:
+                if encoding == FIRST:
                     return line.decode("cp1252", "replace")
                 self.foreign = True
                 return line.decode(encoding, "surrogateescape")
