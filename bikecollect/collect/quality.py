@@ -5,7 +5,7 @@ time since boot. A server's Date alone may be wrong: our clock counts as wrong o
 it is also far from the newest block, or earlier than any plausible time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -123,11 +123,17 @@ def reject_growth(
 
 def clock_is_off(payload: Payload) -> bool:
     """Return whether the server's clock and ours differ by more than two minutes."""
-    return any(
-        document.date is not None
-        and abs(document.date - document.fetched_at) > CLOCK_TOLERANCE
-        for document in payload.documents
-    )
+    offset = clock_offset(payload.documents)
+    return offset is not None and abs(offset) > CLOCK_TOLERANCE
+
+
+def clock_offset(documents: Iterable[Document]) -> float | None:
+    """Return the seconds by which the server's clock is ahead, None if it is unknown.
+
+    The least that a document's Date states: that of a cached document may be old.
+    """
+    offsets = (d.date - d.fetched_at for d in documents if d.date is not None)
+    return min(offsets, key=abs, default=None)
 
 
 def clock_was_set(payload: Payload, block: "Block", interval: int) -> bool:
@@ -259,8 +265,7 @@ def check_clock(
 
     *newest_block* is called only if the clock may be wrong.
     """
-    offsets = [d.date - d.fetched_at for d in documents if d.date is not None]
-    offset = min(offsets, key=abs, default=None)
+    offset = clock_offset(documents)
     if (now >= CLOCK_FLOOR) if offset is None else (abs(offset) <= DAY):
         return ClockCheck()
     block = newest_block()

@@ -274,9 +274,9 @@ def _feed(name: str, system: System) -> Checks:
 
 
 def _clock(name: str, trial: Trial) -> Checks:
-    if trial.date is None:
+    skew = trial.clock_offset
+    if skew is None:
         return
-    skew = trial.fetched_at - trial.date
     if abs(skew) > SKEW:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
         yield bad(name, text, "sudo timedatectl set-ntp true")

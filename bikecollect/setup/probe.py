@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
+from bikecollect.collect.quality import clock_offset
 from bikecollect.core.errors import (
     FeedError,
     FeedUnavailable,
@@ -221,7 +222,7 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
         wire_bytes=sum(document.wire_bytes for document in payload.documents),
         seconds=time.monotonic() - began,
         oddities=(),
-        date=next((d.date for d in payload.documents if d.date is not None), None),
+        clock_offset=clock_offset(payload.documents),
         headers=tuple(system.headers),
         oauth2=system.oauth2,
     )

@@ -50,8 +50,8 @@ class About:
 class Trial:
     """The result of a trial: stamps in epoch seconds, *seconds* is its duration.
 
-    *date* is the time on the server; *headers* are the names of the request headers.
-    *oauth2* is the client in the settings, without its secret.
+    *clock_offset* is by how much the server's clock is ahead; *headers* are the names
+    of the request headers. *oauth2* is the client in the settings, without its secret.
     """
 
     target: Target
@@ -61,7 +61,7 @@ class Trial:
     wire_bytes: int
     seconds: float
     oddities: tuple[str, ...]
-    date: float | None = None
+    clock_offset: float | None = None
     headers: tuple[str, ...] = ()
     vehicles: VehicleSnapshot | None = None
     oauth2: dict[str, str] = field(default_factory=dict)

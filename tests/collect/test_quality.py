@@ -49,6 +49,20 @@ def test_a_clock_that_differs_from_the_servers_is_flagged(
     assert world.fetch().flags == ("clock",)
 
 
+def test_the_old_date_of_one_cached_document_is_no_wrong_clock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of stations may be from a cache; the status agrees with this clock."""
+    status = Document(
+        "status", b'{"stations": {"a": 1}}', fetched_at=NOON, date=NOON - 1
+    )
+    cached = Document("information", b"{}", fetched_at=NOON, date=NOON - 7_200)
+    documents = (status, cached)
+    monkeypatch.setattr(world.feed, "fetch", lambda *_: Payload(documents))
+
+    assert world.fetch().flags == ()
+
+
 def test_a_late_run_is_flagged(world: World) -> None:
     """It started 200 s into its slot (fault 81)."""
     assert world.fetch({"a": 1}, after=200.0).flags == ("late",)

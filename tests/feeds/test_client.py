@@ -490,6 +490,35 @@ def test_a_good_answer_has_the_servers_clock() -> None:
     assert abs(document.date - document.fetched_at) < 5
 
 
+def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also an asctime date, which RFC 9110 allows: not in this machine's zone."""
+    monkeypatch.setenv("TZ", "Asia/Taipei")
+    time.tzset()
+    try:
+        with serving(lambda _: Answer(BODY), clock=lambda: 0.0) as url:
+            document = client(clock=lambda: 5.0)("feed", url)
+        asctime = b"Date: Thu Jan  1 00:00:07 1970\r\n"
+        with misbehaving(answers(BODY, headers=asctime)) as (url, _):
+            other = client(clock=lambda: 5.0)("feed", url)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert (document.date, other.date) == (0.0, 7.0)
+
+
+@pytest.mark.parametrize(("since", "server"), [(0.0, 5_000.0), (5_000.0, 5_000.0)])
+def test_a_response_from_a_cache_tells_the_time_of_now(
+    since: float, server: float
+) -> None:
+    """Some caches keep the Date of the origin, others set their own; both state Age."""
+    aged = Answer(BODY, headers={"Age": "7200"})
+    with serving(lambda _: aged, clock=lambda: since) as url:
+        document = client(clock=lambda: 5_000.0)("feed", url)
+
+    assert document.date == server
+
+
 def test_a_body_without_length_that_ends_early_is_tried_again() -> None:
     """HTTP cannot detect the truncation, the check of the body can (fault 11)."""
     cut = sends(HEAD + b"\r\n" + BODY[:9])

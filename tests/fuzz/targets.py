@@ -209,7 +209,8 @@ def target_settings(data: bytes) -> None:
 def target_header(data: bytes) -> None:
     """Read Retry-After and Date: a valid time, or None."""
     text = data.decode("latin-1")
-    wait, stamp = retry_after(text, 1.8e9), date(text)
+    wait = retry_after(text, 1.8e9)
+    stamp = date({"Date": text, "Age": text}, 1.8e9)
     assert wait is None or (wait > 0 and math.isfinite(wait))
     assert stamp is None or math.isfinite(stamp)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -178,13 +179,14 @@ class Transport:
             wire_bytes=self._budget.wire_bytes,
             inflated_bytes=min(self._budget.inflated_bytes, self.spare),
         )
+        now = self._clock()
         return Document(
             name=name,
             body=body,
             url=url.plain,
             http_status=response.status_code,
-            fetched_at=self._clock(),
-            date=date(response.headers.get("Date")),
+            fetched_at=now,
+            date=date(response.headers, now),
             wire_bytes=wire,
             total=total(response.headers),
             next_url=next_url(response.headers),
@@ -244,12 +246,25 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def date(text: str | None) -> float | None:
-    """Return the time of a Date header in epoch seconds, None if absent or invalid."""
+def date(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the server's time in epoch seconds, None if *headers* state no valid one.
+
+    It is in UTC, also without a zone. For a response from a cache it is the moment
+    nearest to *now* between Date and Date + Age: some caches keep the origin's Date,
+    others set their own (RFC 9110, 5.6.7 and RFC 9111, 5.1).
+
+    >>> date({"Date": "Thu Jan  1 00:01:00 1970", "Age": "90"}, 100.0)
+    100.0
+    """
     try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(headers.get("Date", ""))
+        zone = moment.tzinfo or UTC
+        seconds = moment.replace(tzinfo=zone).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
+    age = headers.get("Age", "").strip()
+    cached = int(age) if age.isascii() and age.isdigit() and len(age) <= 9 else 0  # noqa: PLR2004 - 30 years
+    return min(max(now, seconds), seconds + cached)
 
 
 def total(headers: Mapping[str, str]) -> int | None:
