@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hosts import Host, good, moved
-from rawserver import BODY, bomb, misbehaving, sends
+from rawserver import BODY, answers, bomb, misbehaving, sends
 from served import Answer, serving
 from test_client import client, tls_server
 
@@ -266,6 +266,47 @@ def test_a_proxy_is_not_asked_for_our_network(
         get("feed", f"http://{place}/")
 
     assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("status", "text", "few"),
+    [("407 Login", "HTTP 407: credentials rejected", True), ("502 X", "", False)],
+)
+def test_an_error_of_a_proxy_names_the_proxy(
+    scheme: str, status: str, text: str, *, few: bool
+) -> None:
+    """The feed is not blamed; a rejected password is neither shown nor sent often."""
+    with misbehaving(answers(b"<html>", status)) as (url, arrivals):
+        place = url.removeprefix("http://").partition("/")[0]
+        access = Access(proxy=f"http://me:hunter22@{place}")
+        with pytest.raises(FeedUnavailable, match="through the proxy") as failed:
+            client(Budget(), access=access)("feed", f"{scheme}://feed.example.org/x")
+
+    assert f"proxy {place}" in str(failed.value)
+    assert text in str(failed.value)
+    assert "hunter22" not in str(failed.value)
+    assert failed.value.http_status == int(status[:3])
+    assert (len(arrivals) <= 2) == few
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://no-such-proxy.invalid:3128", "its name does not resolve"),
+        ("127.0.0.1:9", "it cannot be connected to"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_missing_proxy_is_not_a_missing_feed(
+    scheme: str, proxy: str, reason: str
+) -> None:
+    """The run said that the name of the feed does not resolve."""
+    get = client(access=Access(proxy=proxy))
+    with pytest.raises(FeedUnavailable, match=reason) as failed:
+        get("feed", f"{scheme}://feed.example.org/x")
+
+    assert failed.value.cause == "proxy"
 
 
 def test_private_hosts_can_be_allowed(

@@ -19,6 +19,7 @@ from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.core.process import DeadlineError, deadline
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget, backoff
+from bikecollect.feeds.http.session import PROXY_CREDENTIALS
 from bikecollect.feeds.http.transport import HttpStatusError, Transport, target
 from bikecollect.feeds.http.urls import Url
 
@@ -183,7 +184,8 @@ class Client:
         """Return how often, and after which pause, to retry after *failed*."""
         pause = failed.pause if isinstance(failed, HttpStatusError) else 0.0
         error = failed.plain() if isinstance(failed, HttpStatusError) else failed
-        if isinstance(error, CredentialsError):
+        refused = getattr(error, "http_status", None) == PROXY_CREDENTIALS
+        if isinstance(error, CredentialsError) or refused:
             return _Failure(error, self._budget.credential_retries, 10.0)
         if isinstance(error, ProtocolError):
             return _Failure(error, _PROTOCOL_RETRIES.get(error.cause, 2))

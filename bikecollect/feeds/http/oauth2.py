@@ -19,7 +19,7 @@ from bikecollect.core.errors import (
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.retry import Budget
-from bikecollect.feeds.http.session import translated
+from bikecollect.feeds.http.session import route, translated
 from bikecollect.feeds.http.urls import Url, parse
 from bikecollect.feeds.reading.values import number
 
@@ -120,7 +120,7 @@ class Tokens:
                 self._remember({"refused": str(error), "at": clock()})
                 raise
             except Exception as error:
-                raise translated(error, self._url.plain) from error
+                raise translated(error, route(session, self._url)) from error
             token, lifetime = _parse(response, self._url)
             self._remember({"token": token, "at": clock(), "lifetime": lifetime})
         return token

@@ -20,8 +20,10 @@ from bikecollect.core.errors import (
 )
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.plain_requests import requests
+from bikecollect.feeds.http.urls import Url
 
 http = requests.exceptions
+PROXY_CREDENTIALS = requests.codes.proxy_authentication_required
 _TIMEOUTS = (http.ConnectTimeout, http.ReadTimeout, wire.TimeoutError, TimeoutError)
 _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
 _CUTS = (wire.IncompleteRead, wire.ProtocolError, http.ChunkedEncodingError)
@@ -29,15 +31,30 @@ _BREAKS = (OSError, http.RequestException)
 _NOISE = (wire.HTTPError, ValueError)
 
 
+def route(new: requests.Session, url: Url) -> str:
+    """Return *url* for messages, with the proxy by which the session *new* requests it.
+
+    An error of a proxy must not look like one of the feed.
+    """
+    used = new.merge_environment_settings(url.text, {}, None, None, None)
+    proxy = requests.utils.select_proxy(url.text, used["proxies"])
+    if not proxy:
+        return url.plain
+    place = re.sub(r"^\w+://", "", proxy).partition("/")[0].rpartition("@")[2]
+    return f"{url.plain} through the proxy {place}"
+
+
 def translated(error: BaseException, place: str) -> BaseException:
     """Return *error* as a BikecollectError; errors of requests contain the whole URL.
 
-    Other errors (bugs) are returned unchanged.
+    *place* is a `route`. Other errors (bugs) are returned unchanged.
     """
     if isinstance(error, FeedError | PayloadError):
         return error
+    if isinstance(error, http.ProxyError):
+        return _of_proxy(repr(error), place)
     if isinstance(error, http.SSLError):
-        pattern = r"\] (?:certificate verify failed: )?(.*?) \(_ssl"
+        pattern = r"(?:\] (?:certificate verify failed: )?|\(\d+, ')(.*?) \(_ssl"
         match = re.search(pattern, repr(error))
         reason = match[1] if match else "no common protocol"
         return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
@@ -56,6 +73,29 @@ def translated(error: BaseException, place: str) -> BaseException:
             error_class = ProtocolError if kinds is _PLACES else FeedUnavailable
             return error_class(text, cause=cause)
     return error
+
+
+def _of_proxy(text: str, place: str) -> FeedUnavailable:
+    """Return the error of a proxy whose exception is shown as *text*."""
+    answer = re.search(r"Tunnel connection failed: (\d{3})", text)
+    if answer:
+        return proxy_answered(place, int(answer[1]))
+    reason = "it cannot be connected to"
+    if "NameResolution" in text or "gaierror" in text:
+        reason = "its name does not resolve"
+    if "timed out" in text:
+        reason = "it timed out"
+    return FeedUnavailable(f"cannot request {place}: {reason}", cause="proxy")
+
+
+def proxy_answered(place: str, status: int) -> FeedUnavailable:
+    """Return the error of a proxy that answered the HTTP *status* itself."""
+    hint = ": credentials rejected" if status == PROXY_CREDENTIALS else ""
+    return FeedUnavailable(
+        f"cannot request {place}: it answered HTTP {status}{hint}",
+        cause="proxy",
+        http_status=status,
+    )
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

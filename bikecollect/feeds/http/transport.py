@@ -19,7 +19,13 @@ from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.retry import Budget, retry_after
-from bikecollect.feeds.http.session import session, translated
+from bikecollect.feeds.http.session import (
+    PROXY_CREDENTIALS,
+    proxy_answered,
+    route,
+    session,
+    translated,
+)
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
 
 Clock = Callable[[], float]
@@ -105,7 +111,7 @@ class Transport:
             try:
                 response = self._authorized(name, url)
             except BaseException as error:
-                raise translated(error, url.plain) from error
+                raise translated(error, self._route(url)) from error
             if isinstance(response, Document):
                 return response
             url = response
@@ -162,6 +168,9 @@ class Transport:
             self._judge_status(response, url)
             return self._document(name, url, response)
 
+    def _route(self, url: Url) -> str:
+        return route(self._session, url)
+
     def _redirected(self, url: Url, response: requests.Response) -> Url:
         from bikecollect.feeds.http import redirects
 
@@ -193,9 +202,12 @@ class Transport:
         )
 
     def _judge_status(self, response: requests.Response, url: Url) -> None:
-        status, place = response.status_code, url.plain
+        status = response.status_code
         if status == OK:
             return
+        place = self._route(url)
+        if status == PROXY_CREDENTIALS:
+            raise proxy_answered(place, status)
         if status in CREDENTIALS:
             host = bracketed(url.host)
             hint = f'; for credentials there, set credential_hosts = ["{host}"]'
