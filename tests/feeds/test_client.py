@@ -16,6 +16,7 @@ from rawserver import BODY, GZIP, HEAD, answers, drips, misbehaving, sends
 from served import Answer, serving
 
 from bikecollect.core.errors import (
+    BikecollectError,
     CredentialsError,
     FeedError,
     FeedUnavailable,
@@ -517,6 +518,39 @@ def test_a_response_from_a_cache_tells_the_time_of_now(
         document = client(clock=lambda: 5_000.0)("feed", url)
 
     assert document.date == server
+
+
+MEMBERS = gzip.compress(BODY[:9]) + gzip.compress(b"") + gzip.compress(BODY[9:])
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Encoding: utf-8", BODY),
+        (b"Content-Encoding: none", BODY),
+        (b"Content-Encoding: identity, GZIP", gzip.compress(BODY)),
+        (b"Content-Encoding: gzip", MEMBERS),
+        (b"Transfer-Encoding: chunked", b"17\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    ],
+    ids=["charset", "none", "list", "gzip members", "chunked with a length"],
+)
+def test_an_odd_body_is_read_as_other_clients_read_it(
+    header: bytes, body: bytes
+) -> None:
+    """A charset is no encoding, a gzip has members, chunks make a length void."""
+    with misbehaving(answers(body, headers=header + b"\r\n")) as (url, _):
+        document = client()("feed", url)
+
+    assert document.body == BODY
+
+
+def test_gzip_members_count_together_for_the_limits() -> None:
+    """Neither their size nor their number is unlimited."""
+    for body in (gzip.compress(bytes(40_000)) * 9, gzip.compress(b"") * 1_001):
+        packed = sends(GZIP + LENGTH % len(body) + body)
+        budget = SHORT._replace(inflated_bytes=200_000)
+        with misbehaving(packed) as (url, _), pytest.raises(BikecollectError):
+            client(budget)("feed", url)
 
 
 def test_a_body_without_length_that_ends_early_is_tried_again() -> None:

@@ -9,7 +9,12 @@ from bikecollect.core.text import size
 CHUNK = 65_536
 GZIP, ZLIB, RAW = 31, 15, -15
 """zlib's window bits; gzip and zlib have checked trailers, raw deflate has none."""
-CODINGS = {"": 0, "identity": 0, "gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
+CODINGS = {"": 0, "gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
+GZIP_START = b"\x1f"
+NO_CODINGS = frozenset({"identity", "none", "utf-8", "utf8", "binary", "aws-chunked"})
+"""Words that servers send as an encoding, and that change no byte of the body."""
+MAX_MEMBERS = 1_000
+"""Members of a gzip body: RFC 1952 allows several, one after the other."""
 MAX_RATIO, SMALL = 200, 1024 * 1024
 """The compression ratio allowed, beyond a small body. Feeds have 4 to 30, 26,000
 stations that differ only in their ids 111, a decompression bomb 1,027."""
@@ -29,22 +34,19 @@ def read_body(
     PayloadError for one that is larger than *wire_bytes* or *inflated_bytes*, or whose
     compression ratio is implausible.
     """
-    if encoding not in CODINGS:
-        raise FeedUnavailable(
-            f"the response has the unsupported encoding {encoding[:40]!r}",
-            cause="encoding",
-        )
-    inflate: zlib._Decompress | None = None
+    coding = _coding(encoding)
+    inflate: _Inflate | None = None
     parts: list[bytes] = []
     wire = inflated = 0
     while chunk := read(CHUNK):
-        if CODINGS[encoding] and not wire:
-            inflate = zlib.decompressobj(_window(encoding, chunk))
+        if coding and inflate is None:
+            inflate = _Inflate(_window(coding, chunk))
         wire += len(chunk)
         if wire > wire_bytes:
             raise _too_large(f"more than {size(wire_bytes)} on the wire")
         plausible = SMALL + MAX_RATIO * wire
-        part = _inflated(inflate, chunk, min(plausible, inflated_bytes) - inflated)
+        limit = min(plausible, inflated_bytes) - inflated
+        part = inflate(chunk, limit) if inflate else chunk
         inflated += len(part)
         if inflated > inflated_bytes:
             raise _too_large(f"more than {size(inflated_bytes)} decompressed")
@@ -55,39 +57,72 @@ def read_body(
         raise FeedUnavailable(
             f"the response was truncated: {wire} of {length} bytes", cause="truncated"
         )
-    if CODINGS[encoding] and _unfinished(inflate):
+    if coding and not (inflate and inflate.is_complete):
         raise FeedUnavailable(
-            f"the {encoding} stream is truncated or has trailing data",
+            f"the {coding} stream is truncated or has trailing data",
             cause="truncated",
         )
     return b"".join(parts), wire
 
 
-def _window(encoding: str, start: bytes) -> int:
+def _coding(encoding: str) -> str:
+    """Return the coding in the header *encoding*, empty for none.
+
+    >>> _coding("identity, gzip"), _coding("utf-8")
+    ('gzip', '')
+    """
+    words = (word.strip() for word in encoding.split(","))
+    coding = ",".join(word for word in words if word and word not in NO_CODINGS)
+    if coding not in CODINGS:
+        raise FeedUnavailable(
+            f"the response has the unsupported encoding {encoding[:40]!r}",
+            cause="encoding",
+        )
+    return coding
+
+
+def _window(coding: str, start: bytes) -> int:
     """Return zlib's window bits for a body that begins with *start*.
 
     RFC 9110's deflate is the zlib format, but some servers send it without the header
     (RFC 1950: method 8, and the first two bytes are a multiple of 31).
     """
-    if encoding == "deflate":
+    if coding == "deflate":
         has_header = start[0] & 15 == 8 and int.from_bytes(start[:2]) % 31 == 0  # noqa: PLR2004 - RFC 1950
         return ZLIB if has_header else RAW
-    return CODINGS[encoding]
+    return CODINGS[coding]
 
 
-def _unfinished(inflate: "zlib._Decompress | None") -> bool:
-    return inflate is None or not inflate.eof or bool(inflate.unused_data)
+class _Inflate:
+    """Inflates a stream with zlib's *window* bits, a gzip member by member."""
 
+    def __init__(self, window: int) -> None:
+        self._window, self._members = window, 1
+        self._stream = zlib.decompressobj(window)
 
-def _inflated(inflate: "zlib._Decompress | None", chunk: bytes, limit: int) -> bytes:
-    if inflate is None:
-        return chunk
-    try:
-        return inflate.decompress(chunk, limit + 1)
-    except zlib.error as error:
-        raise FeedUnavailable(
-            f"the compressed stream is corrupt: {error}", cause="encoding"
-        ) from error
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream has ended, and nothing follows it."""
+        return self._stream.eof and not self._stream.unused_data
+
+    def __call__(self, chunk: bytes, limit: int) -> bytes:
+        """Return *chunk* inflated, at most *limit* + 1 bytes of it."""
+        try:
+            inflated = self._stream.decompress(chunk, limit + 1)
+            while self._has_next() and len(inflated) <= limit:
+                rest = self._stream.unused_data
+                self._members += 1
+                self._stream = zlib.decompressobj(self._window)
+                inflated += self._stream.decompress(rest, limit + 1 - len(inflated))
+        except zlib.error as error:
+            raise FeedUnavailable(
+                f"the compressed stream is corrupt: {error}", cause="encoding"
+            ) from error
+        return inflated
+
+    def _has_next(self) -> bool:
+        is_start = self._stream.unused_data[:1] == GZIP_START
+        return self._window == GZIP and is_start and self._members < MAX_MEMBERS
 
 
 def _too_large(reason: str) -> PayloadError:

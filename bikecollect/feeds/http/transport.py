@@ -254,6 +254,9 @@ def _as_utf8(text: str) -> str:
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
+    """Return the Content-Length, which counts for nothing if the body is chunked."""
+    if "chunked" in headers.get("Transfer-Encoding", "").lower():
+        return None  # RFC 9112, 6.3
     text = headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() else None
 
