@@ -184,6 +184,16 @@ def test_a_token_server_that_gives_no_token_is_reported(
     assert own.bearers == []
 
 
+def test_a_token_server_that_limits_the_rate_is_left_alone(own: Platform) -> None:
+    """Its Retry-After holds as a feed's does: one request, none in the next slots."""
+    own.token_reply = lambda: (429, {"Retry-After": "1000"}, b"")
+    runs = [own.fetch(), own.fetch()]
+
+    assert [run.cause for run in runs] == ["rate-limited", "rate-limited"]
+    assert "token_url" in runs[0].error
+    assert len(own.forms) == 1
+
+
 def test_a_redirect_gets_no_secret(own: Platform) -> None:
     """Even if the settings follow redirects of the feed."""
     requests: list[str] = []

@@ -18,9 +18,9 @@ from bikecollect.core.logs import stages
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.core.process import DeadlineError, deadline
 from bikecollect.feeds.http.access import Access
-from bikecollect.feeds.http.retry import Budget, backoff
+from bikecollect.feeds.http.retry import Budget, HttpStatusError, backoff
 from bikecollect.feeds.http.session import PROXY_CREDENTIALS
-from bikecollect.feeds.http.transport import HttpStatusError, Transport, target
+from bikecollect.feeds.http.transport import Transport, target
 from bikecollect.feeds.http.urls import Url
 
 MAX_BAD_BODIES = 4

@@ -18,7 +18,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.plain_requests import requests
-from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.http.retry import Budget, status_error
 from bikecollect.feeds.http.session import route, translated
 from bikecollect.feeds.http.urls import Url, parse
 from bikecollect.feeds.reading.values import number
@@ -99,12 +99,15 @@ class Tokens:
         budget: Budget,
         clock: Clock,
         *,
+        left: Clock,
         rejected: str = "",
     ) -> str:
         """Return a valid token, but not *rejected*, which the feed does not accept.
 
-        Raises CredentialsError if the client is rejected, FeedUnavailable if the server
-        gives no token, ProtocolError if it redirects, SettingsError without a secret.
+        *left* returns the seconds left for the run. Raises CredentialsError if the
+        client is rejected, FeedUnavailable if the server gives no token, RateLimited
+        if it asks for a longer pause than is left, ProtocolError if it redirects,
+        SettingsError without a secret.
         """
         if self._unreadable:
             raise self._unreadable
@@ -115,7 +118,7 @@ class Tokens:
             if token := self._cached(clock(), rejected):
                 return token
             try:
-                response = self._request(session, budget)
+                response = self._request(session, budget, clock, left)
             except CredentialsError as error:
                 self._remember({"refused": str(error), "at": clock()})
                 raise
@@ -146,7 +149,9 @@ class Tokens:
         is_valid = _is_token(token) and 0 <= age < usable
         return token if is_valid and token != rejected else ""
 
-    def _request(self, session: requests.Session, budget: Budget) -> bytes:
+    def _request(
+        self, session: requests.Session, budget: Budget, clock: Clock, left: Clock
+    ) -> bytes:
         """Return the token server's response to a request for a new token."""
         form = {"grant_type": "client_credentials"}
         headers = {"Accept": "application/json"}
@@ -167,7 +172,7 @@ class Tokens:
             stream=True,
         ) as response:
             body = self._body(response)
-            self._check_status(response, body)
+            self._check_status(response, body, now=clock(), left=left())
             return body
 
     def _body(self, response: requests.Response) -> bytes:
@@ -184,7 +189,9 @@ class Tokens:
             raise _no_token(self._url, "its response is too large") from error
         return body
 
-    def _check_status(self, response: requests.Response, body: bytes) -> None:
+    def _check_status(
+        self, response: requests.Response, body: bytes, *, now: float, left: float
+    ) -> None:
         """Raise an error unless *response* has a token."""
         status, place = response.status_code, self._url.plain
         if status == requests.codes.ok:
@@ -206,11 +213,8 @@ class Tokens:
                 + (', or set oauth2.client_auth = "basic"' if basic else ""),
                 http_status=status,
             )
-        raise FeedUnavailable(
-            f"token_url {place} answered HTTP {status}",
-            cause=f"http-{status}",
-            http_status=status,
-        )
+        place = f"token_url {place}"
+        raise status_error(place, status, response.headers, now=now, left=left)
 
 
 def _parse(body: bytes, url: Url) -> tuple[str, float]:

@@ -1,13 +1,30 @@
 """Time limits and retries: budgets, backoff, and Retry-After."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import NamedTuple
 
+from bikecollect.core.errors import FeedUnavailable, RateLimited
+
+TOO_MANY = 429
 MAX_BODY = 32 * 1024 * 1024
 """The largest document. Parsed JSON takes 3 to 6 times its size, hostile JSON 25 to 45
 times; 60,000 vehicles are 21 MB, 26,000 stations 7 and 12 MB
 (docs/decisions/0017-bounds-of-a-run.md)."""
+
+
+class HttpStatusError(FeedUnavailable):
+    """An HTTP error status, and the *pause* in seconds that the server asks for."""
+
+    def __init__(self, message: str, status: int, pause: float) -> None:
+        super().__init__(message, cause=f"http-{status}", http_status=status)
+        self.pause = pause
+
+    def plain(self) -> FeedUnavailable:
+        """Return this error as a plain FeedUnavailable."""
+        return FeedUnavailable(
+            str(self), cause=self.cause, http_status=self.http_status
+        )
 
 
 class Budget(NamedTuple):
@@ -104,3 +121,17 @@ def retry_after(text: str | None, now: float) -> float | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return wait - now if wait > now else None
+
+
+def status_error(
+    place: str, status: int, headers: Mapping[str, str], *, now: float, left: float
+) -> HttpStatusError | RateLimited:
+    """Return the error for the HTTP *status* of *place*.
+
+    With *left* seconds for the run, a longer wait for 429 is left to a later one.
+    """
+    wait = retry_after(headers.get("Retry-After"), now)
+    if status == TOO_MANY and wait is not None and wait > left:
+        text = f"{place} answered HTTP {status}: retry in {wait:.0f} s"
+        return RateLimited(text, not_before=now + wait)
+    return HttpStatusError(f"{place} answered HTTP {status}", status, wait or 0.0)

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import (
     CredentialsError,
-    FeedUnavailable,
     ProtocolError,
-    RateLimited,
 )
 from bikecollect.core.payload import Document
 from bikecollect.core.secrets import redact
@@ -18,7 +16,7 @@ from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.plain_requests import requests
-from bikecollect.feeds.http.retry import Budget, retry_after
+from bikecollect.feeds.http.retry import Budget, status_error
 from bikecollect.feeds.http.session import (
     PROXY_CREDENTIALS,
     proxy_answered,
@@ -31,23 +29,9 @@ from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, show
 Clock = Callable[[], float]
 OK = requests.codes.ok
 UNAUTHORIZED = requests.codes.unauthorized
-REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
+REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
 MAX_REDIRECTS = 5
 """Maximum consecutive redirects."""
-
-
-class HttpStatusError(FeedUnavailable):
-    """An HTTP error status, and the *pause* in seconds that the server asks for."""
-
-    def __init__(self, message: str, status: int, pause: float) -> None:
-        super().__init__(message, cause=f"http-{status}", http_status=status)
-        self.pause = pause
-
-    def plain(self) -> FeedUnavailable:
-        """Return this error as a plain FeedUnavailable."""
-        return FeedUnavailable(
-            str(self), cause=self.cause, http_status=self.http_status
-        )
 
 
 class Transport:
@@ -140,7 +124,11 @@ class Transport:
             guard = AddressGuard(tokens.host, self._access.private_hosts)
             self._token_session = self._new_session(guard)
         token = tokens.bearer(
-            self._token_session, self._budget, self._clock, rejected=rejected
+            self._token_session,
+            self._budget,
+            self._clock,
+            left=self._left,
+            rejected=rejected,
         )
         self.scope.add_secret(token)
         redact.learn(token)
@@ -216,13 +204,8 @@ class Transport:
                 f"{place} answered HTTP {status}: credentials rejected{hint}",
                 http_status=status,
             )
-        wait = retry_after(response.headers.get("Retry-After"), self._clock())
-        if status == TOO_MANY and wait is not None and wait > self._left():
-            raise RateLimited(
-                f"{place} answered HTTP {status}: retry in {wait:.0f} s",
-                not_before=self._clock() + wait,
-            )
-        raise HttpStatusError(f"{place} answered HTTP {status}", status, wait or 0.0)
+        now, left = self._clock(), self._left()
+        raise status_error(place, status, response.headers, now=now, left=left)
 
 
 def target(name: str, url: str) -> Url:
