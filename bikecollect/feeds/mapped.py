@@ -75,9 +75,15 @@ class Mapped:
         return text(at(station, self._mapping["station_id"]))
 
     def _page(self, body: bytes) -> list[Any]:
-        """Return the stations of a page, which may be empty."""
-        stations = at(decode(body), self._mapping.get("stations", ""))
-        return [] if stations == [] else self._stations(body)
+        """Return the stations of a page, which may be empty: also null, as in Go."""
+        value, path = decode(body), self._mapping.get("stations", "")
+        stations = at(value, path)
+        if stations is None:
+            parent, _, key = path.rpartition(".")
+            holder = at(value, parent) if path else {"": None}
+            has_null = isinstance(holder, Mapping) and key in holder
+            return [] if has_null else self._stations(body)
+        return [] if stations in ([], {}) else self._stations(body)
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")

@@ -38,6 +38,10 @@ MAX_PAGES = 100
 FEW, SHARE = 3, 0.05
 """Stations, or share of them: a list whose length changed by less was not truncated
 to a page."""
+TRIES = 2
+"""Requests for a page that may be beyond the last one."""
+BEYOND = frozenset(f"http-{status}" for status in (204, 400, 404, 410, 416, 422))
+"""Causes with which servers answer a request for a page beyond the last one."""
 ListStations = Callable[[bytes], Sequence[Any]]
 
 
@@ -102,9 +106,15 @@ class _Walk:
 
     @property
     def total(self) -> int | None:
-        """The length of the whole list as stated, None if unknown."""
-        count = self.stated.rows or 0
-        return self.stated.total or (count if count > self.first else None)
+        """The length of the whole list as stated, None if unknown.
+
+        A number that the first page reaches is that of the page if more are stated.
+        """
+        total, count = self.stated.total or 0, self.stated.rows or 0
+        is_paged = self.stated.next or self.stated.more or self.stated.pages > 1
+        if total and not (is_paged and total <= self.first):
+            return total
+        return count if count > self.first else None
 
     @property
     def has_more(self) -> bool:
@@ -135,11 +145,13 @@ class _Walk:
             self._page(place)
 
     def _page(self, place: str) -> None:
-        name = f"page-{len(self.documents)}"
         try:
-            page = self.get(name, place, check=self.paged.list_stations)
+            page = self._ask(place)
             rows = self.paged.list_stations(page.body)
         except (FeedError, PayloadError) as error:
+            self.ended = self._may_end and error.cause in BEYOND
+            if self.ended:
+                return
             self.why = f"page {len(self.documents)} failed: {error}"
             return
         ids = self._ids(rows)
@@ -153,6 +165,23 @@ class _Walk:
         self.ids |= ids
         self.last = stated(page)
         self.ended = len(rows) < self.size and not (self.last.next or self.has_more)
+
+    @property
+    def _may_end(self) -> bool:
+        """Whether there are pages, and none of them states that there is another."""
+        is_stated = self.last.next or self.has_more or self.total
+        return len(self.documents) > 1 and not is_stated
+
+    def _ask(self, place: str) -> Document:
+        """Return the next page, from *place*; the end of the pages is not retried."""
+        name, check = f"page-{len(self.documents)}", self.paged.list_stations
+        if self._may_end:
+            try:
+                return self.get(name, place, check=check, tries=TRIES)
+            except FeedUnavailable as error:
+                if error.cause in BEYOND:
+                    raise
+        return self.get(name, place, check=check)
 
     def ask_for_more(self, now: float) -> None:
         """Try the usual query parameters, until one of them gives more stations."""

@@ -269,6 +269,59 @@ def test_further_pages_of_a_mapped_feed_are_requested(tmp_path: Path) -> None:
         assert (run.rows, partial(run)) == (ROWS, "")
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"items": None},
+        {"items": {}},
+        Answer(b'{"detail": "Invalid page."}', 404),
+        Answer(b"{}", 400),
+        Answer(b"", 204),
+    ],
+    ids=["null", "object", "404", "400", "204"],
+)
+def test_an_error_beyond_the_last_page_is_its_end(tmp_path: Path, end: object) -> None:
+    """The list is complete, and the slot's time is not spent on retries."""
+    mapping = {
+        "stations": "items",
+        "station_id": "sno",
+        "num_vehicles_available": "sbi",
+    }
+    with publishing(tmp_path, feed="mapped", path="/f?page=1", mapping=mapping) as city:
+        server = paged(page="page", first=1)
+        full = {number: {"items": server({"page": number})} for number in "123"}
+        city.documents["/f"] = lambda query: full.get(query["page"], end)
+        run = city.fetch()
+
+        assert (run.rows, partial(run)) == (60, "")
+        assert len(city.asked) <= 5
+
+
+def test_a_second_page_that_is_refused_is_reported(tmp_path: Path) -> None:
+    """It is no proof that the first was all."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=1") as city:
+        city.documents["/f"] = lambda query: (
+            ALL[:20] if query["page"] == "1" else Answer(b"{}", 400)
+        )
+
+        assert "page 1 failed" in partial(city.fetch())
+
+
+def test_a_total_of_the_page_does_not_end_a_list_with_a_next_page(
+    city: Publisher,
+) -> None:
+    """Some servers state the length of the page as the total."""
+    city.documents["/f"] = stating(
+        lambda after, base: {
+            "total": SIZE,
+            "next": after and f"{base}/f?offset={after}",
+        },
+        city.base,
+    )
+
+    assert city.fetch().rows == ROWS
+
+
 SIZE = 35
 """The size of a page that no one would suspect."""
 Fields = Callable[[int, str], Mapping[str, Any]]
