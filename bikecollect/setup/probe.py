@@ -37,6 +37,8 @@ INTERVAL = 60
 DEFAULTS = System()
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
 MAX_TRIES = 2
+NO_FILE = frozenset({403, 404, 410})
+"""HTTP statuses for a file that does not exist; object stores have 403."""
 TAIWAN = "Asia/Taipei"
 MAX_EXAMPLES = 5
 """Maximum examples in a message."""
@@ -152,7 +154,7 @@ def _recognize(document: Document, url: str, get: Getter) -> Target:
         return Target(system_id_from_url(url), "citybikes", url)
     if _lists_feeds(value):
         return Target(system_id_from_url(url), "gbfs", url)
-    if isinstance(value, dict) and ({"last_updated", "ttl"} & set(value)):
+    if isinstance(at(value, "data"), Mapping) and {"last_updated", "ttl"} & set(value):
         discovery = _find_discovery(url, get)
         return Target(system_id_from_url(discovery), "gbfs", discovery)
     try:
@@ -178,7 +180,7 @@ def _lists_feeds(value: Any) -> bool:
 def _find_discovery(url: str, get: Getter) -> str:
     """Return the gbfs.json beside or above the GBFS file at *url*.
 
-    The next guess is tried only after a 404, a 410 or an invalid gbfs.json.
+    The next guess is tried only after an invalid gbfs.json or `NO_FILE`.
     """
     parts = urlsplit(url)
     folders = parts.path.split("/")[:-1]
@@ -192,8 +194,8 @@ def _find_discovery(url: str, get: Getter) -> str:
                     return guess
             except PayloadError:
                 continue
-            except FeedUnavailable as error:
-                if error.cause not in {"http-404", "http-410"}:
+            except FeedError as error:
+                if error.http_status not in NO_FILE:
                     raise
     raise PayloadError(
         f"{plain(url)} is a file of a GBFS feed, but no gbfs.json was found beside it: "

@@ -153,8 +153,37 @@ def test_a_gbfs_file_without_a_gbfs_json_names_the_expected_address() -> None:
     assert stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 77), (500, 69)])
-def test_only_a_404_leads_to_another_guess(status: int, code: int) -> None:
+def test_an_object_store_answers_403_for_a_missing_file() -> None:
+    """The next guess is tried: the file itself was given without credentials."""
+    good = gbfs()
+
+    def answer(path: str) -> Answer:
+        found = good(path.removeprefix("/en") if "status" in path else path)
+        return (
+            Answer(b"<Error>AccessDenied</Error>", 403) if found == MISSING else found
+        )
+
+    with serving(answer) as url:
+        good.port = url.rpartition(":")[2]
+        place = f"{url}/en/station_status.json"
+        process = bikecollect("feeds", "try", place, "--format", "json")
+
+    assert json.loads(process.stdout)["url"] == f"{url}/gbfs.json"
+
+
+@pytest.mark.parametrize("data", [None, [{"id": 1, "bikes": 3}]])
+def test_a_stamp_alone_makes_no_gbfs(data: object) -> None:
+    """Other JSON has `last_updated` too; the hint is the mapping."""
+    body = json.dumps({"last_updated": 1, "data": data, "places": [1]}).encode()
+
+    code, _, stderr = tried(always(body), "/feed.json")
+
+    assert code == 65
+    assert 'feed = "mapped"' in stderr
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 77), (500, 69)])
+def test_only_a_missing_file_leads_to_another_guess(status: int, code: int) -> None:
     """Any other failure ends the try, without a further request."""
     requests: list[str] = []
     body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
