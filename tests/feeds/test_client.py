@@ -387,8 +387,8 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
 @pytest.mark.parametrize(
     ("name", "trusted", "word"),
     [
-        ("127.0.0.1", False, "self-signed|unable to get local issuer"),
-        ("other.example", True, "mismatch|doesn't match|not valid for"),
+        ("127.0.0.1", False, "verified: (self-signed|unable to get local issuer)"),
+        ("other.example", True, "verified: IP address mismatch.* for '127.0.0.1'"),
     ],
 )
 def test_tls_that_cannot_be_verified_is_refused(
@@ -413,6 +413,21 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
         bundle = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(bundle)
         access = Access(ca_bundle=str(bundle))
+        document = client(Budget(), access=access)("feed", url)
+
+    assert document.body == BODY
+
+
+def test_a_ca_bundle_precedes_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with trust_env, whose variables requests would prefer."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    with tls_server("127.0.0.1") as (url, authority):
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        access = Access(ca_bundle=str(tmp_path / "ca.pem"), trust_env=True)
         document = client(Budget(), access=access)("feed", url)
 
     assert document.body == BODY

@@ -54,9 +54,12 @@ def translated(error: BaseException, place: str) -> BaseException:
     if isinstance(error, http.ProxyError):
         return _of_proxy(repr(error), place)
     if isinstance(error, http.SSLError):
-        pattern = r"(?:\] (?:certificate verify failed: )?|\(\d+, ')(.*?) \(_ssl"
+        # The class's arguments, as shown in the repr of the errors around it.
+        pattern = (
+            r"\(\d+, [\\'\"]+(?:\[.*?\] )?(?:certificate verify failed: )?(.*?) \(_ssl"
+        )
         match = re.search(pattern, repr(error))
-        reason = match[1] if match else "no common protocol"
+        reason = match[1].replace("\\", "") if match else "no common protocol"
         return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
     if "NameResolution" in repr(error) or "gaierror" in repr(error):
         return FeedUnavailable(
@@ -202,6 +205,11 @@ class _Session(requests.Session):
             pool = {"ssl_context": _context()} if self._shared_tls else {}
             self.mount("https://", _Adapter(self._guard, **pool))
         return super().get_adapter(url)
+
+    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the settings of a request; a CA bundle precedes the environment's."""
+        merged = super().merge_environment_settings(*args, **kwargs)
+        return merged if self.verify is True else {**merged, "verify": self.verify}
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: requests would read the whole body of a redirect."""
