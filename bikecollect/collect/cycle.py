@@ -28,6 +28,7 @@ from bikecollect.core.run import (
     deferred_by_clock,
     payload_name,
     postponed,
+    rest_until,
     with_killed_runs,
     with_notice,
 )
@@ -286,7 +287,7 @@ class Cycle:
 
     def _failed(self, run: Run, error: BikecollectError) -> Run:
         if isinstance(error, RateLimited):
-            self.notes[NOT_BEFORE] = repr(error.not_before)
+            self.notes[NOT_BEFORE] = repr(rest_until(error.not_before, self.clock()))
         if isinstance(error, Interrupted):
             return run.failed(error)
         return run.failed(error).noticed(Notice("fetch", str(error)))

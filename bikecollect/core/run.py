@@ -263,10 +263,20 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def rest_until(not_before: float, now: float) -> float:
+    """Return until when later runs make no request: *not_before*, an hour at most.
+
+    >>> rest_until(90_000.0, now=300.0)
+    3900.0
+    """
+    return min(not_before, now + MAX_REST)
+
+
 def check_not_before(text: str, now: float) -> None:
     """Raise RateLimited if *text*, an epoch second, is later than *now*.
 
-    It comes from a Retry-After header; one more than `MAX_REST` ahead is ignored.
+    It comes from `rest_until`; if it is more than `MAX_REST` ahead, the clock was set
+    back, and it is ignored.
     """
     not_before = float(text or 0)
     if now < not_before < now + MAX_REST:

@@ -300,6 +300,17 @@ def test_a_long_retry_after_is_respected_by_the_next_run(world: World) -> None:
     assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
 
 
+def test_a_retry_after_of_a_day_is_respected_for_an_hour(world: World) -> None:
+    """A daily quota, or a date in another century: one request an hour."""
+    world.feed.answer = RateLimited("too many", not_before=NOON + 86_400)
+    first = world.fetch()
+    world.feed.answer = b'{"stations": {"a": 1}}'
+    second = world.fetch(after=5 * MINUTES)
+    third = world.fetch(after=60 * MINUTES)
+
+    assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
+
+
 def test_a_new_version_of_a_station_is_one_line(world: World) -> None:
     """Station information is written when anything but the status changed."""
     world.fetch({"a": 3})
