@@ -275,6 +275,26 @@ def test_systems_with_stations_are_found_by_one_request() -> None:
     assert requests[number:] == ["/down/gbfs.json"]
 
 
+def test_a_list_that_is_updated_during_a_search_is_kept() -> None:
+    """The search saves its answers in the new list, not in the one it began with."""
+    address: list[str] = []
+
+    def answer(path: str) -> Answer:
+        saved(f"{rows}XX,new,Here,new,,{address[0]}/free/gbfs.json,2.3,,,\n")
+        return feeds_of(lambda: address[0])(path)
+
+    with serving(answer) as url:
+        address.append(url)
+        rows = f"XX,docked,Here,docked,,{url}/docked/gbfs.json,2.3,,,\n"
+        saved(rows)
+        searched("--country", "xx", "--stations")
+
+    assert searched("--country", "xx") == ["docked", "new"]
+    assert list(json.loads(SAVED.read_text())["stations"]) == [
+        f"{address[0]}/docked/gbfs.json"
+    ]
+
+
 def test_a_foreign_list_cannot_lead_to_private_hosts() -> None:
     """Such as a router: only a list from the own network may name one."""
     requests: list[str] = []

@@ -62,7 +62,7 @@ def with_stations(entries: Iterable[Entry], *, now: float) -> StationSearch:
         if result is not None
     }
     if saved and new:
-        world.remember(saved, new)
+        world.remember(new)
     answers |= new
     kept = [
         entry._replace(stations=True)

@@ -153,11 +153,13 @@ def save(world: World) -> Path:
     return file
 
 
-def remember(world: World, answers: Mapping[str, StationAnswer]) -> World:
-    """Save *world* with more *answers* about stations; return it."""
-    merged = replace(world, answers={**world.answers, **answers})
-    save(merged)
-    return merged
+def remember(answers: Mapping[str, StationAnswer]) -> None:
+    """Add *answers* about stations to the list that is saved now, if there is one.
+
+    It may be newer than the one for which the feeds were requested.
+    """
+    if world := load():
+        save(replace(world, answers={**world.answers, **answers}))
 
 
 def _read(source: str) -> ParsedList:
