@@ -12,6 +12,7 @@ from served import Answer, serving
 from tokens import AVAILABILITY, SECRET, STATIONS, TOKEN, Platform, platform
 
 from bikecollect.core.errors import Outcome, SettingsError
+from bikecollect.simulator.city import City
 from bikecollect.storage.data_folder import state_home
 
 
@@ -479,3 +480,17 @@ def test_a_token_that_ends_within_a_run_is_renewed_once_for_twenty_systems(
 
         assert [run.rows for run in runs] == [12] * 20
         assert own.issued == ["token-number-0", "token-number-1"]
+
+
+@pytest.mark.parametrize("top", ["$top=30", "%24top=30"])
+def test_an_address_with_top_gives_all_stations(folder: Path, top: str) -> None:
+    """TDX's own page gives such an address: counts and names of all 75 are kept."""
+    with platform(folder, city=City(75), obeys_top=True) as own:
+        own.more["url"] = f"{own.base}{AVAILABILITY}?{top}&$format=JSON"
+        run = own.fetch()
+        own.fetch()
+        lists = [path for path, _ in own.bearers if path == STATIONS]
+
+    lines = (folder / "city/station_information.csv").read_text("utf-8").splitlines()
+    assert (run.rows, run.flags, len(lines)) == (75, (), 76)
+    assert len(lists) == 2

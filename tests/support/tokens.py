@@ -1,9 +1,10 @@
 """A simulated platform: a token server, and a city that requires its tokens."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -30,6 +31,7 @@ Reply = tuple[int, dict[str, str], bytes]
 class Platform:
     """Gives tokens to the client "me", and documents to requests with a valid token.
 
+    If *obeys_top*, documents are paged by `$top` and `$skip`, as those of TDX are.
     *token_reply* and *replies* (by path) replace the usual answers. *issued* has the
     tokens in order, *forms* what was posted, *logins* the header of each post, and
     *bearers* what each document was asked with.
@@ -51,6 +53,7 @@ class Platform:
     oauth2: dict[str, str] = field(default_factory=dict)
     interval: str = "5min"
     names: tuple[str, ...] = ("city",)
+    obeys_top: bool = False
 
     @property
     def settings(self) -> Settings:
@@ -120,6 +123,14 @@ class Platform:
         return 404, {}, b"{}"
 
 
+def page(body: bytes, query: Mapping[str, str]) -> bytes:
+    """Return the part of the list in *body* that *query* asks for."""
+    begin = int(query.get("$skip", 0))
+    return json.dumps(
+        json.loads(body)[begin:][: int(query.get("$top", 10_000))]
+    ).encode()
+
+
 @contextmanager
 def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
     """Serve a platform on loopback; yield it."""
@@ -127,8 +138,11 @@ def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
 
     class Handler(Responder):
         def do_GET(self) -> None:
-            path = urlsplit(self.path).path
-            self._send(own.get(path, self.headers.get("Authorization", "")))
+            path, query = urlsplit(self.path).path, urlsplit(self.path).query
+            status, more, body = own.get(path, self.headers.get("Authorization", ""))
+            if own.obeys_top and status == HTTPStatus.OK:
+                body = page(body, dict(parse_qsl(query)))
+            self._send((status, more, body))
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -11,15 +11,20 @@ from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from bikecollect.core.errors import FeedError, PayloadError, SettingsError
+from bikecollect.core.errors import (
+    FeedError,
+    FeedUnavailable,
+    PayloadError,
+    SettingsError,
+)
 from bikecollect.core.payload import ONCE, Document, Documents, Getter, Memory, Payload
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.paging import PagedList
+from bikecollect.feeds.paging import BEYOND, MAX_PAGES, PagedList
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
-from bikecollect.feeds.reading.json_payload import check_weight
-from bikecollect.feeds.reading.list_queries import total
+from bikecollect.feeds.reading.list_queries import ALL, total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.tdx import reader
 
@@ -67,11 +72,11 @@ class Tdx:
         listed = PagedList(self._url, reader.page, reader.station_id, reader.stations)
         payload = listed.fetch(get, memory)
         known = memory.values(NOTE)
-        unknown = self._ids(payload.documents) - set(memory.station_ids)
+        current = self._ids(payload.documents)
         documents, note = payload.documents, known
-        if _is_due(known, unknown, memory.now):
-            document, note = self._get_stations(get, memory, known, unknown)
-            documents += (document,) if document else ()
+        if _is_due(known, current - set(memory.station_ids), memory.now):
+            pages, note = self._get_stations(get, memory, known, current)
+            documents += pages
         error = note.get("error", "")
         reasons = (payload.incomplete, f"stations failed: {error}" if error else "")
         notes = {NOTE: json.dumps(note)} if note != known else {}
@@ -84,27 +89,62 @@ class Tdx:
         )
 
     def _get_stations(
-        self, get: Getter, memory: Memory, known: Mapping[str, Any], unknown: set[str]
-    ) -> tuple[Document | None, Mapping[str, Any]]:
-        """Return the stations, None if they are unchanged or failed, and the note."""
+        self, get: Getter, memory: Memory, known: Mapping[str, Any], current: set[str]
+    ) -> tuple[Documents, Mapping[str, Any]]:
+        """Return the stations, nothing if they are unchanged or failed, and the note.
+
+        *current* are the stations of the availability.
+        """
         try:
-            check = reader.stations
-            document = get(STATIONS, self._stations_url, check=check, tries=ONCE)
-            ids = set(map(reader.station_id, check(document.body)))
+            pages, ids = self._station_pages(get, current)
         except FeedError as error:
-            return None, {**known, "failed": memory.now, "error": str(error)}
+            return (), {**known, "failed": memory.now, "error": str(error)}
         except PayloadError as error:
             text = str(error.unquoted())
-            return None, {**known, "failed": memory.now, "error": text}
-        digest = hashlib.sha256(_STAMPS.sub(b"", document.body)).hexdigest()
+            return (), {**known, "failed": memory.now, "error": text}
+        bodies = b"".join(_STAMPS.sub(b"", page.body) for page in pages)
+        digest = hashlib.sha256(bodies).hexdigest()
+        unknown = current - set(memory.station_ids) - ids
         note = {
             "at": memory.now,
             "digest": digest,
-            "unknown": sorted(unknown - ids)[:MAX_UNKNOWN],
+            "unknown": sorted(unknown)[:MAX_UNKNOWN],
         }
         # Unchanged except for its stamps: the payload need not contain it again.
         is_new = digest != known.get("digest") or not memory.station_ids
-        return document if is_new else None, note
+        return pages if is_new else (), note
+
+    def _station_pages(
+        self, get: Getter, current: set[str]
+    ) -> tuple[Documents, set[str]]:
+        """Return the pages of the stations, and the ids on them.
+
+        There is another page if *current* stations are not among them: an address with
+        `$top` is often copied, and servers have limits.
+        """
+        first = get(STATIONS, self._stations_url, check=reader.stations, tries=ONCE)
+        pages, rows = [first], reader.stations(first.body)
+        ids, seen = set(map(reader.station_id, rows)), len(rows)
+        while current - ids and len(pages) < MAX_PAGES:
+            name, place = f"{STATIONS}-{len(pages)}", self._stations_after(seen)
+            try:
+                page = get(name, place, check=reader.page, tries=ONCE)
+            except FeedUnavailable as error:
+                if error.cause in BEYOND:
+                    break
+                raise
+            rows = reader.page(page.body)
+            new = set(map(reader.station_id, rows)) - ids
+            if not new:
+                break
+            pages, ids, seen = [*pages, page], ids | new, seen + len(rows)
+        return tuple(pages), {station_id for station_id in ids if station_id}
+
+    def _stations_after(self, seen: int) -> str:
+        parts = urlsplit(self._stations_url)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        query |= {"$top": ALL, "$skip": str(seen)}
+        return urlunsplit(parts._replace(query=urlencode(query, safe="$:,")))
 
     def _ids(self, pages: Documents) -> set[str]:
         try:
@@ -122,12 +162,12 @@ class Tdx:
             _all(documents), self._dialect, self._stamps()
         )
         status = replace(status, information=(), lists_all=False, total=total(pages[0]))
-        for document in documents:
-            if document.name == STATIONS:
-                return reader.with_stations(
-                    status, document.body, self._stations_dialect, self._stamps()
-                )
-        return status
+        bodies = _station_bodies(documents)
+        if not bodies:
+            return status
+        return reader.with_stations(
+            status, bodies, self._stations_dialect, self._stamps()
+        )
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Guess which fields of *before* were renamed in *after*."""
@@ -170,20 +210,20 @@ def _is_due(known: Mapping[str, Any], unknown: set[str], now: float) -> bool:
 
 
 def _pages(documents: Documents) -> list[Document]:
-    return [document for document in documents if document.name != STATIONS]
+    return [item for item in documents if not item.name.startswith(STATIONS)]
 
 
 def _all(documents: Documents) -> list[Any]:
     """Return the stations on all pages of the availability."""
     pages = _pages(documents)
-    if len(pages) > 1:
-        check_weight(page.body for page in pages)
-    first, *rest = pages
-    listed = reader.stations(first.body)
-    return [*listed, *(item for page in rest for item in reader.page(page.body))]
+    return reader.all_stations([page.body for page in pages])
 
 
 def _stations(documents: Documents) -> list[Any]:
-    bodies = (item.body for item in documents if item.name == STATIONS)
-    body = next(bodies, None)
-    return [] if body is None else reader.stations(body)
+    bodies = _station_bodies(documents)
+    return reader.all_stations(bodies) if bodies else []
+
+
+def _station_bodies(documents: Documents) -> list[bytes]:
+    """Return the pages of the stations in *documents*, none if they were not due."""
+    return [item.body for item in documents if item.name.startswith(STATIONS)]

@@ -7,7 +7,13 @@ from typing import Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import electric
-from bikecollect.feeds.reading.json_payload import decode, excerpt, first_keys, objects
+from bikecollect.feeds.reading.json_payload import (
+    check_weight,
+    decode,
+    excerpt,
+    first_keys,
+    objects,
+)
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import count, identifier
@@ -100,12 +106,20 @@ def read_availability(
     return StationReader(list(map(_with_total, listed)), dialect, stamps).snapshot()
 
 
+def all_stations(bodies: Sequence[bytes]) -> list[Any]:
+    """Return the stations in *bodies*, the pages of a list; raises PayloadError."""
+    if len(bodies) > 1:
+        check_weight(bodies)
+    first, *rest = bodies
+    return [*stations(first), *(item for body in rest for item in page(body))]
+
+
 def with_stations(
-    status: Snapshot, body: bytes, dialect: Dialect, stamps: Stamps
+    status: Snapshot, bodies: Sequence[bytes], dialect: Dialect, stamps: Stamps
 ) -> Snapshot:
-    """Return *status* with the information in the stations document *body*."""
+    """Return *status* with the information in *bodies*, the pages of the stations."""
     try:
-        parsed = StationReader(stations(body), dialect, stamps).snapshot()
+        parsed = StationReader(all_stations(bodies), dialect, stamps).snapshot()
     except PayloadError as error:
         why = f"the list of stations cannot be read: {error.unquoted()}"
         return replace(status, incomplete=why)
