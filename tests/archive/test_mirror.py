@@ -107,6 +107,46 @@ def test_a_deleted_object_is_sent_again(
     assert mirrored(pushed, monkeypatch) == local_files(pushed)
 
 
+def test_a_damaged_certificate_in_the_mirror_is_replaced_and_kept(
+    pushed: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of it was stored before a power cut there: the day is copied again."""
+    half = b'{"date": '
+    s3_server.request("PUT", f"/{BUCKET}/{pushed.prefix}/{CERTIFICATE}", half)
+    found = pushed.run("verify", "--mirror")
+
+    process = pushed.run("push")
+
+    kept = f"replaced/{CERTIFICATE}/{hashlib.sha256(half).hexdigest()}"
+    objects = mirrored(pushed, monkeypatch)
+    assert (
+        f"the certificate {pushed.address}/{CERTIFICATE} is invalid\n" in found.stdout
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert objects.pop(kept)
+    assert objects == local_files(pushed)
+
+
+def test_a_damaged_certificate_here_does_not_keep_other_days_from_the_mirror(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day is named, and the others are copied."""
+    without = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    city.run("compact", **without)
+    (city.data / CERTIFICATE).write_bytes(b"")
+
+    process = city.run("push")
+    found = city.run("verify", "--mirror")
+
+    later = CERTIFICATE.replace("06-05", "06-06")
+    certificates = [path for path in mirrored(city, monkeypatch) if "certif" in path]
+    assert process.returncode == 74
+    assert "city 2024-06-05: not copied to the mirror: the cert" in process.stderr
+    assert certificates == [later]
+    assert f"city 2024-06-05: the certificate {CERTIFICATE} is invalid" in found.stdout
+    assert "city 2024-06-05: is not in the mirror" in found.stdout
+
+
 def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
     pushed: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,15 +79,18 @@ def parse(
     return CertifiedDay(day, path, text, summary, made, parts)
 
 
-def local_days(
-    data: Path, layout: DatasetLayout, system_id: str
-) -> Iterator[CertifiedDay]:
-    """Yield the archived days in the folder *data*, the oldest first."""
-    folder = data / certificates_of(layout, system_id)
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        relative = f"{certificates_of(layout, system_id)}/{path.name}"
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        yield parse(layout, system_id, relative, text)
+def local_certificates(data: Path, layout: DatasetLayout, system_id: str) -> list[str]:
+    """Return the paths of the certificates in the folder *data*, the oldest first."""
+    folder = certificates_of(layout, system_id)
+    return [f"{folder}/{path.name}" for path in sorted((data / folder).glob("*.json"))]
+
+
+def local_day(
+    data: Path, layout: DatasetLayout, system_id: str, path: str
+) -> CertifiedDay:
+    """Return the day of the certificate at *path* in *data*; raises StorageError."""
+    try:
+        text = (data / path).read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {data / path}: {error.strerror}") from error
+    return parse(layout, system_id, path, text)

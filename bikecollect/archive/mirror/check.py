@@ -10,12 +10,14 @@ from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
     certificates_of,
-    local_days,
+    local_certificates,
+    local_day,
     parse,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.core.errors import (
     MirrorDenied,
+    MirrorError,
     MirrorUnavailable,
     StorageError,
 )
@@ -40,11 +42,14 @@ class MirrorCheck:
     def run(self) -> Iterator[Finding | Certificate]:
         """Yield a certificate per good day in the mirror, and findings for others."""
         for layout in LAYOUTS:
-            ours = {
-                day.day: day
-                for day in local_days(self.data, layout, self.system_id)
-                if self.since <= day.day < self.until
-            }
+            ours: dict[str, CertifiedDay | None] = {}
+            for path in local_certificates(self.data, layout, self.system_id):
+                if self.since <= (name := Path(path).stem) < self.until:
+                    ours[name] = None
+                    try:
+                        ours[name] = local_day(self.data, layout, self.system_id, path)
+                    except StorageError as error:
+                        yield self._finding(name, str(error))
             theirs = sorted(self._listed(layout))
             for day in sorted(ours.keys() - set(theirs)):
                 yield Finding(self.system_id, day, NOT_THERE)
@@ -67,7 +72,9 @@ class MirrorCheck:
         except (MirrorUnavailable, MirrorDenied):
             raise
         except StorageError as error:
-            yield self._finding(day, str(error))
+            is_read = isinstance(error, MirrorError)
+            what = f"the certificate {self.store.address}/{path} is invalid"
+            yield self._finding(day, str(error) if is_read else what)
             return
         if ours is not None and ours.text != text:
             what = "the mirror has another state of the day than this machine"

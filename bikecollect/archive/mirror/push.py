@@ -9,6 +9,7 @@ continues.
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from bikecollect.archive.mirror.certified import (
     CertifiedDay,
     CertifiedPart,
     folders_of,
-    local_days,
+    local_certificates,
+    local_day,
     parse,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
@@ -96,8 +98,8 @@ class MirrorPush:
         self, layout: DatasetLayout, record: MirrorRecord
     ) -> Iterator[MirrorStep]:
         """Copy the days of *layout*; yield a step for each, also for known ones."""
-        days = list(local_days(self.data, layout, self.system_id))
-        if not days:
+        paths = local_certificates(self.data, layout, self.system_id)
+        if not paths:
             return
         objects = {
             stored.path: stored
@@ -105,8 +107,14 @@ class MirrorPush:
             for stored in self.store.list(folder)
         }
         count = 0
-        for day in days:
+        for path in paths:
             self.interrupted()
+            try:
+                day = local_day(self.data, layout, self.system_id, path)
+            except StorageError as error:  # it does not keep other days from the mirror
+                name = Path(path).stem
+                yield MirrorStep(self.system_id, name, FAILED, why=str(error))
+                continue
             if self._is_known(day, objects, record):
                 yield MirrorStep(self.system_id, day.day, "known")
                 continue
@@ -145,9 +153,11 @@ class MirrorPush:
     ) -> MirrorStep:
         text = self.store.read(day.path) if day.path in objects else None
         if text is not None and text != day.text:
-            theirs = parse(layout, self.system_id, day.path, text)
-            if why := _conflict(day, theirs):
-                return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
+            # A damaged certificate there is replaced; its bytes are kept aside.
+            with suppress(StorageError):
+                theirs = parse(layout, self.system_id, day.path, text)
+                if why := _conflict(day, theirs):
+                    return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
                 lambda item: self._part(item[0], item[1], objects.get(item[0]), record),
