@@ -36,6 +36,7 @@ MAX_WHOLE = 64 << 20
 """Maximum bytes of an object that is read into memory (certificate, list, ledger)."""
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
+_LOCAL = re.compile(r"([^:]+) \(os error \d+\)")
 _DENIED = frozenset({"401", "403"})
 _CREDENTIALS = re.compile(
     r"(?i)credential|169\.254\.|metadata|access_key|account_name|GOOGLE_|AZURE_"
@@ -148,9 +149,17 @@ class ObjectStore:
         """Copy the object at *path* to *target*, within the store, if there is one."""
         with self._translated(f"cannot copy {self._shown(path)}"):
             try:
-                self._obstore.copy(self._client, path, target)
+                self._copy(path, target)
             except FileNotFoundError:
                 return
+
+    def _copy(self, path: str, target: str) -> None:
+        if self.address.scheme != "file":
+            self._obstore.copy(self._client, path, target)
+            return
+        # The library would make a hard link, which FAT and some network disks lack.
+        content = Path(f"/{self.address.prefix}", path)
+        self._obstore.put(self._client, target, content, chunk_size=PIECE)
 
     def _shown(self, path: str) -> str:
         return f"{self.address}/{path}"
@@ -197,6 +206,8 @@ class ObjectStore:
 
 def _reason(text: str, error: Exception) -> str:
     """Return what the library's *text* says, in a few words and without addresses."""
+    if local := _LOCAL.search(text):
+        return local[1].strip()
     if status := _STATUS.search(text):
         code = _CODE.search(text)
         return f"HTTP {status[1]}" + (f" ({code[1]})" if code else "")
