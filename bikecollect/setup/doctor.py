@@ -14,6 +14,7 @@ from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.mail import smtp
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.folder import check_folder
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.collect.derived_columns import chosen
@@ -191,6 +192,7 @@ def _mirror(settings: Settings, *, network: bool) -> Checks:
     """Check the mirror, and whether days of a system are missing in it."""
     address = settings.archive.mirror
     try:
+        check_folder(MirrorAddress.parse(address), settings.data)
         store = ObjectStore(MirrorAddress.parse(address))
         if network:
             store.find("archive")

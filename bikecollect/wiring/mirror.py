@@ -189,11 +189,20 @@ class MirrorCopying:
         try:
             if self._unusable is not None:
                 raise self._unusable
-            self._store = self._store or mirror_store(self._settings)
+            self._store = self._store or self._opened()
         except (StorageError, NotInstalled, SettingsError) as error:
             self._record(name, error)
             raise
         yield from self._push(self._store, name)
+
+    def _opened(self) -> "ObjectStore":
+        """Return the mirror, after a check that it can be a copy."""
+        from bikecollect.archive.mirror.folder import check_folder
+
+        address = self._settings.archive.mirror
+        if address:
+            check_folder(MirrorAddress.parse(address), self._settings.data)
+        return mirror_store(self._settings)
 
     def _push_archive(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.push import MirrorPush

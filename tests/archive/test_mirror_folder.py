@@ -66,3 +66,51 @@ def test_the_error_of_a_folder_is_that_of_the_system(nas: Path, config: Path) ->
 
     assert process.returncode == 69
     assert process.stderr.endswith(": Not a directory\n")
+
+
+def test_a_mount_point_without_its_disk_is_not_filled(
+    nas: Path, config: Path, tmp_path: Path
+) -> None:
+    """Nothing is written into it; once the disk is there again, copying goes on."""
+    nas.rename(tmp_path / "unmounted")
+
+    pushed = bikecollect("--config", config, "push")
+    live = bikecollect("--config", config, "push", "--live")
+    doctor = bikecollect("--config", config, "doctor")
+    filled = list(nas.rglob("*"))
+    shutil.rmtree(nas, ignore_errors=True)
+    (tmp_path / "unmounted").rename(nas)
+    again = bikecollect("--config", config, "push")
+
+    assert (pushed.returncode, live.returncode, filled) == (69, 69, [])
+    assert (
+        f"file://{nas} is empty, but files were copied to it: is its" in pushed.stderr
+    )
+    assert "BAD   mirror:" in doctor.stdout
+    assert again.returncode == 0
+
+
+def test_a_new_disk_gets_everything(nas: Path, config: Path) -> None:
+    """By the command that the message names."""
+    shutil.rmtree(nas)
+    refused = bikecollect("--config", config, "push")
+    (nas / "archive").mkdir(parents=True)
+
+    process = bikecollect("--config", config, "push")
+
+    assert f"mkdir -p {nas}/archive" in refused.stderr
+    assert process.returncode == 0
+    assert (nas / PART).is_file()
+
+
+def test_the_data_folder_is_no_mirror_of_itself(world: World, config: Path) -> None:
+    """There would be no copy, although `push` and `doctor` said so."""
+    with config.open("a", encoding="utf-8") as out:
+        out.write(f'[archive]\nmirror = "file://{world.folder.parent}"\n')
+
+    process = bikecollect("--config", config, "push")
+    doctor = bikecollect("--config", config, "doctor")
+
+    assert process.returncode == 78
+    assert "is the folder with the data itself" in process.stderr
+    assert "BAD   mirror:" in doctor.stdout

@@ -83,6 +83,12 @@ def record_path(data: Path, system_id: str, address: str) -> Path:
     return data / ARCHIVE / FOLDER / mark / f"{system_id}.json"
 
 
+def is_any_copied(data: Path, address: str) -> bool:
+    """Return whether files of any system in *data* were copied to *address*."""
+    records = record_path(data, "any", address).parent.glob("*.json")
+    return any(_read(path).get("objects") for path in records)
+
+
 def _read(path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):
         values = json.loads(path.read_bytes())
