@@ -1,5 +1,6 @@
 """Build the parts that copy the history to the mirror and read it from there."""
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +13,9 @@ from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
-from bikecollect.collect.sources.foreign_ledger import blocks
+from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
+from bikecollect.collect.sources.foreign_segments import scanned
+from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core import user_folders
 from bikecollect.core.errors import (
     BikecollectError,
@@ -25,6 +28,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import LEDGER, VEHICLES
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.wiring.inherited_facts import with_facts_of
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from bikecollect.archive.mirror.object_store import ObjectStore
     from bikecollect.archive.mirror.push import MirrorStep
 
+log = logging.getLogger(__name__)
 FAILED = "failed"
 NO_MIRROR = (
     'no mirror is set: add mirror = "s3://bucket/prefix" to [archive] in the settings'
@@ -120,14 +125,37 @@ def mirror_source(
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")
+    _leave_out_damaged_ledgers(folder / name, store.address)
     own = with_facts_of(folder / name, settings.system_folder(name), now)
     return FolderSource(folder / name, own.grid, now, str(store.address))
 
 
 def _foreign_slots(folder: Path) -> set[int]:
-    """Return the slots in the ledger of *folder*, which is untrusted."""
-    with scratch() as scratch_folder:
-        return {row[0] for row in blocks(folder, scratch_folder)}
+    """Return the slots in the ledger of *folder*, which is untrusted.
+
+    Without a ledger, those in its daily files.
+    """
+    if has_ledger(folder):
+        with scratch() as scratch_folder:
+            return {row[0] for row in blocks(folder, scratch_folder)}
+    judge = Plausible(time.time())
+    names = [layout.rows for layout in LAYOUTS if (folder / layout.rows).is_dir()]
+    return {slot for name in names for slot, _ in scanned(folder, judge, name)}
+
+
+def _leave_out_damaged_ledgers(folder: Path, address: object) -> None:
+    """Remove ledgers in *folder*, a local copy, that cannot be read.
+
+    The daily files are then read without them.
+    """
+    for place in (folder, folder / VEHICLES):
+        if has_ledger(place):
+            try:
+                _foreign_slots(place)
+            except StorageError:
+                what = "is damaged; its daily files are read without it"
+                log.warning("the copy of the ledger in %s %s", address, what)
+                (place / LEDGER).unlink()
 
 
 def check_mirror(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from keeping import archived_past_days, two_past_days
 from mirrored import City, mirrored_city, pushed_city, renewed
-from s3server import Fault, Proxy
+from s3server import BUCKET, Fault, Proxy, S3Server
 from world import World
 
 pytest.importorskip("duckdb")
@@ -189,6 +189,47 @@ def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
     assert unchanged == objects
     assert (after.returncode, after.stderr) == (0, "")
     assert [row for row in rows(city) if row in before] == before
+
+
+@pytest.mark.parametrize("damaged", [b"", b"SQLite format 3, and then nothing"])
+def test_a_damaged_copy_of_the_ledger_is_replaced(
+    city: City, s3_server: S3Server, damaged: bytes
+) -> None:
+    """Its slots are those of the daily files beside it, and all of them are here."""
+    city.run("push", "--live")
+    ledger = f"{city.prefix}/live/city/ledger.sqlite3"
+    s3_server.request("PUT", f"/{BUCKET}/{ledger}", damaged)
+
+    process = city.run("push", "--live")
+    after = city.run("push", "--live")
+
+    assert process.returncode == 0
+    assert f"{city.address}/live/city/ledger.sqlite3 is damaged; " in process.stderr
+    assert (after.returncode, after.stderr) == (0, "")
+
+
+def test_without_the_copy_of_the_ledger_all_slots_are_restored(
+    city: City, s3_server: S3Server
+) -> None:
+    """The daily files are read without it; until then they are not replaced."""
+    city.run("push", "--live")
+    before = rows(city)
+    ledger = f"{city.prefix}/live/city/ledger.sqlite3"
+    s3_server.request("PUT", f"/{BUCKET}/{ledger}", b"not a ledger")
+    shutil.rmtree(city.data)
+    city.folder.mkdir(parents=True)
+    (city.folder / ".bikecollect").touch()
+
+    early = city.run("push", "--live")
+    process = city.run("backfill", "city", "--from", city.address)
+    after = city.run("push", "--live")
+
+    assert early.returncode == 74
+    assert "the live copy in the mirror has 2 slots that are missing" in early.stderr
+    assert process.returncode == 0
+    assert "is damaged; its daily files are read without it" in process.stderr
+    assert rows(city) == before
+    assert after.returncode == 0
 
 
 def test_a_day_that_was_archived_is_emptied_there(

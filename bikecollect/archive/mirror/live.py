@@ -6,6 +6,7 @@ of the mirror, its daily file is emptied there, because nothing is deleted.
 """
 
 import hashlib
+import logging
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -36,6 +37,7 @@ PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_
 """Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
+log = logging.getLogger(__name__)
 CopiedDays = Mapping[str, Collection[str]]
 """The days that are in the archive of the mirror, by subfolder."""
 
@@ -49,7 +51,8 @@ def live_path(system_id: str, name: str = "") -> str:
 class LivePush:
     """Copies the open days of a system in *data* to *store*.
 
-    *foreign_slots* returns the slots in the ledger of an untrusted folder.
+    *foreign_slots* returns the slots in the ledger of an untrusted folder; without
+    one, those in its daily files.
     """
 
     store: ObjectStore
@@ -211,15 +214,36 @@ class LivePush:
             if stored is not None and not record.has(
                 stored, record.copied_sha256(path)
             ):
-                self._check_slots(folder / daily, path, subfolder)
+                place = live_path(self.system_id, f"{subfolder}{daily}")
+                files = [file for file in objects if file.startswith(f"{place}/")]
+                theirs = self._slots_there(folder / daily, path, files)
+                self._check_slots(set(theirs), subfolder)
 
-    def _check_slots(self, folder: Path, path: str, subfolder: str) -> None:
-        """Raise StorageError if the ledger at *path* has slots that ours lacks."""
+    def _slots_there(
+        self, folder: Path, ledger: str, files: Collection[str]
+    ) -> Collection[int]:
+        """Return the slots of the *ledger* in the mirror, or of its daily *files*.
+
+        The files are read if the ledger is damaged there.
+        """
         folder.mkdir()
-        self.store.download(path, folder / LEDGER)
+        self.store.download(ledger, folder / LEDGER)
+        try:
+            return self.foreign_slots(folder)
+        except StorageError:
+            what = "is damaged; the daily files there are compared"
+            log.warning("%s/%s %s", self.store.address, ledger, what)
+        (folder / LEDGER).unlink()
+        (folder / folder.name).mkdir()
+        for file in files:
+            self.store.download(file, folder / folder.name / file.rpartition("/")[2])
+        return self.foreign_slots(folder)
+
+    def _check_slots(self, theirs: Collection[int], subfolder: str) -> None:
+        """Raise StorageError if slots of *theirs* are missing here."""
         history = History(self.system_id, self.data / self.system_id / subfolder)
         ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
-        if missing := len(set(self.foreign_slots(folder)) - ours):
+        if missing := len(set(theirs) - ours):
             slots = f"{missing} slots{' of vehicles' if subfolder else ''}"
             needs = " (it needs `vehicles = true`)" if subfolder else ""
             raise StorageError(
