@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bikecollect.archive.checks.recertify import recertify, uncertified
 from bikecollect.archive.datasets import RUNS, SLOTS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import is_day
 from bikecollect.core.blocks import Block, Span
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
@@ -167,9 +169,14 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
     """Copy the days of *archive* into a ledger that was lost.
 
     Slots whose rows are in the *store* keep their blocks; the others are recorded as
-    blocks of a removed file of their day.
+    blocks of a removed file of their day. Lost certificates of days whose CSV was
+    removed are written again.
     """
     known = archived_days.archived()
+    for day, archived in known.items():
+        if archived.csv_gone and uncertified(archive, archived):
+            with suppress(StorageError):  # `verify` reports it
+                recertify(archive, day, archived)
     for day in archive.days():
         if day not in known:
             _restore_day(archive, archived_days, store, day)
@@ -194,7 +201,16 @@ def forget_damaged(
 def _restore_day(
     archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
 ) -> None:
-    archived, layout = archive.certified(day), archive.layout
+    try:
+        archived = archive.certified(day)
+    except StorageError as error:
+        try:
+            recertify(archive, day, None)
+        except StorageError as reason:
+            what = f"{error}, and {reason}; restore the archive's {day} from a backup"
+            raise StorageError(what, cause="archive") from reason
+        archived = archive.certified(day)
+    layout = archive.layout
     rows = archive.rows(layout.slots, day, SLOTS)
     runs = archive.rows("runs", day, RUNS) if "runs" in layout.datasets else []
     live = store.segments(day)

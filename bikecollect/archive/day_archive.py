@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
+from bikecollect.archive.checks.recertify import uncertified
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import damaged_parts, describe, is_any_lost, move_part
 from bikecollect.archive.query import duckdb_engine
@@ -80,12 +81,10 @@ class Archive:
             make_folder(aside)
             leave_reserve(aside, ROOM + 2 * contents.size)
             summary = self._write_csv(contents, aside / "day.csv")
-            with self._engine(aside) as db:
+            with self.engine(aside) as db:
                 if not self._write_values(db, contents, aside):
-                    sheet, status = (
-                        aside / "day.csv",
-                        aside / f"{self.layout.rows}.parquet",
-                    )
+                    sheet = aside / "day.csv"
+                    status = aside / f"{self.layout.rows}.parquet"
                     verbatim.write_day(
                         db, sheet, contents.columns, status, self.system.zone
                     )
@@ -107,7 +106,7 @@ class Archive:
                 make_folder(aside)
                 leave_reserve(aside, ROOM)
                 interval = self.system.interval_on(day)
-                with self._engine(aside) as db, duckdb_engine.translated(str(rows)):
+                with self.engine(aside) as db, duckdb_engine.translated(str(rows)):
                     parquet.write_summaries(db, rows, slots, interval, aside)
                 values = json.loads(final.read_text(encoding="utf-8"))
                 new = {name: describe(aside, name) for name in summaries.NEW_COLUMN}
@@ -167,8 +166,9 @@ class Archive:
 
     def damage(self, archived: Archived) -> list[str]:
         """Return what is wrong with the files of *archived*; empty if nothing."""
-        name = self.system.system_id
-        return damaged_parts(self.data, name, archived.day, archived.parts)
+        name, why = self.system.system_id, uncertified(self, archived)
+        damage = damaged_parts(self.data, name, archived.day, archived.parts)
+        return [*damage, why] if why else damage
 
     def is_replaceable(self, archived: Archived) -> bool:
         """Return whether damaged files of a day can be replaced from its CSV."""
@@ -188,7 +188,7 @@ class Archive:
         """Yield the rows of *day* as lines of its CSV."""
         system_id = self.system.system_id
         part = datasets.part(self.data, self.layout.rows, system_id, day)
-        with self._engine(self.layout.work_folder(self.data, system_id)) as db:
+        with self.engine(self.layout.work_folder(self.data, system_id)) as db:
             yield from parquet.pieces(db, part, zone, self.columns(day))
 
     def columns(self, day: str) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ class Archive:
         names = ", ".join(duckdb_engine.name(column) for column in columns)
         sql = f"SELECT {names} FROM {duckdb_engine.parquet(part)}"
         with (
-            self._engine(
+            self.engine(
                 self.layout.work_folder(self.data, self.system.system_id)
             ) as db,
             duckdb_engine.translated(f"{part} cannot be read"),
@@ -329,7 +329,8 @@ class Archive:
         sync_folder(aside.parent)
 
     @contextmanager
-    def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
+    def engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
+        """Open DuckDB, with its temporary files in *aside*."""
         with suppress(OSError):  # an archive that is only read may be read-only
             make_folder(aside)
         memory = VEHICLE_MEMORY if self.layout is VEHICLE_LAYOUT else MEMORY
@@ -345,5 +346,5 @@ class Archive:
     def _failing(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise StorageError(f"{what}: {error}") from error

@@ -235,13 +235,6 @@ class Verifier:
         damage = self.archive.damage(archived)
         for what in damage:
             yield self._finding(archived.day, what)
-        try:
-            certified = self.archive.certified(archived.day)
-        except StorageError as error:
-            yield self._finding(archived.day, str(error))
-            return
-        if certified._replace(csv_gone=archived.csv_gone) != archived:
-            yield self._finding(archived.day, "certificate and ledger differ")
         if self.deep and not damage:
             pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)

@@ -48,7 +48,8 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
         return f"restore {day} from a backup"
     if "different rows" in what:
         return f"bikecollect verify --repair {system}"
-    if has_csv or "not in the ledger" in what or _is_summary(what):
+    is_certificate = "certificate" in what
+    if has_csv or is_certificate or "not in the ledger" in what or _is_summary(what):
         return f"bikecollect compact {system}"
     return (
         f"restore the archive's {day} from a backup, or: "

@@ -1,0 +1,128 @@
+"""The certificate of an archived day: compared, and written again if it is lost."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from bikecollect import __version__
+from bikecollect.archive import datasets, day_csv, parquet
+from bikecollect.archive.day_csv import DaySummary
+from bikecollect.archive.parts import damaged_parts, digest, move_part
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.own_columns import csv_names
+from bikecollect.core.errors import StorageError
+from bikecollect.storage.files.durable import make_folder, write_file
+
+if TYPE_CHECKING:
+    from bikecollect.archive.archived_days import Archived
+    from bikecollect.archive.day_archive import Archive
+
+
+def uncertified(archive: "Archive", archived: "Archived") -> str:
+    """Return what is wrong with the certificate of *archived*, empty if nothing."""
+    try:
+        found = archive.certified(archived.day)
+    except StorageError as error:
+        return str(error)
+    is_same = found._replace(csv_gone=archived.csv_gone, parts={}) == (
+        archived._replace(parts={})
+    )
+    is_same &= archived.parts.items() <= found.parts.items()
+    return "" if is_same else "certificate and ledger differ"
+
+
+def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
+    """Write the certificate of *day* again; *known* is the day in the ledger.
+
+    The rows must have the sha256 in the ledger. Without it, there must be as many as
+    the day's file of slots says. Raises StorageError if they differ, or if a file is
+    damaged or missing.
+    """
+    system = archive.system
+    timezone = known.timezone if known else system.zone_on(day)
+    parts = known.parts if known else _parts(archive, day)
+    if damage := damaged_parts(archive.data, system.system_id, day, parts):
+        raise StorageError("; ".join(damage), cause="archive")
+    columns = _columns(archive, day)
+    summary = _summary(archive, day, ZoneInfo(timezone), columns)
+    expected = known.summary[:2] if known else _counts(archive, day)
+    if summary[:2] != expected or (known and summary != known.summary):
+        what = f"the certificate of {day} is lost, and its rows have changed"
+        raise StorageError(f"{what}; restore it from a backup", cause="archive")
+    values = {
+        "system_id": system.system_id,
+        "date": day,
+        "timezone": timezone,
+        "interval_s": system.interval_on(day),
+        "columns": list(columns),
+        **summary._asdict(),
+        "parts": parts,
+        "made": int(known.archived_at if known else archive.clock()),
+        "version": __version__,
+    }
+    _write(archive, day, values)
+
+
+def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
+    """Return the entries of the files of *day* for its certificate.
+
+    The summaries have no format: they will be renewed.
+    """
+    parts = {}
+    for dataset in archive.layout.datasets:
+        path = datasets.part(archive.data, dataset, archive.system.system_id, day)
+        try:
+            parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
+        except OSError as error:
+            what = f"cannot read {path}: {error.strerror}"
+            raise StorageError(what, cause="archive") from error
+    return parts
+
+
+def _columns(archive: "Archive", day: str) -> tuple[str, ...]:
+    """Return the columns that the CSV of *day* had, by those of its file."""
+    layout, system_id = archive.layout, archive.system.system_id
+    part = datasets.part(archive.data, layout.rows, system_id, day)
+    source = duckdb_engine.parquet(part)
+    with (
+        archive.engine(layout.work_folder(archive.data, system_id)) as db,
+        duckdb_engine.translated(f"{part} cannot be read"),
+    ):
+        names = [name for name, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
+    shown = [
+        datasets.OCCUPANCY if name == datasets.OCCUPANCY_DERIVED else name
+        for name in names
+        if name not in datasets.ADDED and name != datasets.VERBATIM
+    ]
+    return csv_names(shown)
+
+
+def _summary(
+    archive: "Archive", day: str, zone: ZoneInfo, columns: tuple[str, ...]
+) -> DaySummary:
+    layout, system_id = archive.layout, archive.system.system_id
+    part = datasets.part(archive.data, layout.rows, system_id, day)
+    with archive.engine(layout.work_folder(archive.data, system_id)) as db:
+        pieces = parquet.pieces(db, part, zone, columns)
+        return day_csv.total(day_csv.lines(pieces, columns))
+
+
+def _counts(archive: "Archive", day: str) -> tuple[int, int]:
+    """Return the numbers of rows and slots in the day's file of slots."""
+    columns = {"rows": datasets.SLOTS["rows"]}
+    rows = [count for (count,) in archive.rows(archive.layout.slots, day, columns)]
+    return sum(filter(None, rows)), sum(map(bool, rows))
+
+
+def _write(archive: "Archive", day: str, values: Mapping[str, Any]) -> None:
+    layout, system_id = archive.layout, archive.system.system_id
+    text = json.dumps(values, ensure_ascii=False, indent=1)
+    final = layout.certificate(archive.data, system_id, day)
+    new = layout.work_folder(archive.data, system_id) / f"{day}.certificate"
+    try:
+        make_folder(new.parent)
+        write_file(new, text.encode("utf-8"))
+        move_part(new, final)
+    except OSError as error:
+        raise StorageError(f"cannot write {final}: {error}") from error

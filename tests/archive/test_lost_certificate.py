@@ -1,0 +1,118 @@
+"""The certificate of an archived day is lost, damaged or of an earlier state."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from keeping import compacted, findings, viewed
+from templates import copied
+from world import World
+
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+
+Change = Callable[[Path], object]
+
+
+def older(certificate: Path) -> None:
+    """Give *certificate* other rows, as one that was restored from a backup."""
+    values = json.loads(certificate.read_text(encoding="utf-8"))
+    values |= {"rows": 3, "slots": 1, "sha256": "0" * 64}
+    certificate.write_text(json.dumps(values), encoding="utf-8")
+
+
+CHANGES = pytest.mark.parametrize(
+    "change",
+    [Path.unlink, lambda path: path.write_bytes(b"{"), older],
+    ids=["lost", "damaged", "older"],
+)
+
+
+@copied
+def archived(folder: Path) -> World:
+    """Return a world with three slots of a day, which is archived."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"a": bikes, "b": 3}, after=300)
+    world.clock.now += DAY
+    compacted(world)
+    return world
+
+
+@copied
+def let_go(folder: Path) -> World:
+    """Return such a world whose day is only in the archive."""
+    world = archived(folder)
+    world.clock.now += 8 * DAY
+    compacted(world)
+    return world
+
+
+def certificate(world: World) -> Path:
+    """Return the certificate of its day."""
+    place = world.folder.parent / "archive" / "certificates" / "system_id=city"
+    return place / "2026-11-22.json"
+
+
+def rows(world: World) -> list[tuple[int, int]]:
+    """Return the rows and the slots of the day, as readers see them."""
+    sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
+    with viewed(world) as db:
+        return db.execute(f"{sql} WHERE date = '2026-11-22'").fetchall()
+
+
+@CHANGES
+def test_the_day_is_archived_again_from_its_csv(folder: Path, change: Change) -> None:
+    """While its CSV is there; until then `verify` names the certificate."""
+    world = archived(folder)
+    change(certificate(world))
+    before = findings(world)
+
+    steps = compacted(world)
+
+    assert len(before) == 1
+    assert [step.what for step in steps] == ["archived"]
+    assert findings(world) == []
+
+
+@CHANGES
+def test_it_is_written_again_from_the_archive(folder: Path, change: Change) -> None:
+    """The rows have the sha256 that the ledger knows."""
+    world = let_go(folder)
+    text = certificate(world).read_bytes()
+    change(certificate(world))
+
+    compacted(world)
+
+    assert certificate(world).read_bytes() == text
+    assert findings(world) == []
+    assert rows(world) == [(6, 3)]
+
+
+def test_it_is_not_written_for_other_rows(folder: Path) -> None:
+    """Without its certificate, a damaged file stays a finding."""
+    world = let_go(folder)
+    (part,) = (world.folder.parent / "archive" / "station_status").rglob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    certificate(world).unlink()
+
+    compacted(world)
+
+    assert not certificate(world).exists()
+    assert len(findings(world)) == 2
+
+
+def test_with_a_lost_ledger_the_day_is_restored(folder: Path) -> None:
+    """By its files, whose numbers of rows agree."""
+    world = let_go(folder)
+    certificate(world).write_bytes(b"")
+    for path in world.folder.glob("ledger*"):
+        path.unlink()
+    world.fetch({"a": 6, "b": 4})
+
+    compacted(world)
+
+    assert findings(world) == []
+    assert rows(world) == [(6, 3)]
