@@ -4,14 +4,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from bikecollect.archive.checks.recertify import recertify, uncertified
+from bikecollect.archive.checks.recertify import (
+    is_another_state,
+    recertify,
+    uncertified,
+)
 from bikecollect.archive.datasets import RUNS, SLOTS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import is_day
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
@@ -169,13 +174,17 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
     """Copy the days of *archive* into a ledger that was lost.
 
     Slots whose rows are in the *store* keep their blocks; the others are recorded as
-    blocks of a removed file of their day. Lost certificates of days whose CSV was
-    removed are written again.
+    blocks of a removed file of their day. So are those of a day that the ledger knows
+    in another state. Lost certificates of days whose CSV was removed are written again.
     """
     known = archived_days.archived()
     for day, archived in known.items():
-        if archived.csv_gone and uncertified(archive, archived):
-            with suppress(StorageError):  # `verify` reports it
+        if not uncertified(archive, archived):
+            continue
+        with suppress(StorageError):  # `verify` reports it
+            if is_another_state(archive, archived):
+                _adopt(archive, archived_days, store, day)
+            elif archived.csv_gone:
                 recertify(archive, day, archived)
     for day in archive.days():
         if day not in known:
@@ -196,6 +205,27 @@ def forget_damaged(
         if block.span.file not in removed and store.crc(block.span) != block.span.crc
     ]
     archived_days.forget(damaged)
+
+
+def _adopt(
+    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
+) -> None:
+    """Copy *day* into a ledger that knows another state of it.
+
+    An older ledger was restored from a backup. Unless the archive has all slots whose
+    CSV was removed, it is the archive that is older: nothing is done.
+    """
+    removed = set(archived_days.removed_files())
+    zone = ZoneInfo(archive.certified(day).timezone)
+    gone = {
+        block.slot
+        for block in archived_days.blocks(*bounds(day, zone))
+        if block.rows and block.span.file in removed
+    }
+    there = {row[0] for row in archive.rows(archive.layout.slots, day, SLOTS) if row[5]}
+    if gone <= there:
+        archived_days.forget(gone)
+        _restore_day(archive, archived_days, store, day)
 
 
 def _restore_day(

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
-from bikecollect.archive.checks.recertify import uncertified
+from bikecollect.archive.checks.recertify import damage_of
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.archive.parts import damaged_parts, describe, is_any_lost, move_part
+from bikecollect.archive.parts import describe, is_any_lost, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
@@ -166,9 +166,7 @@ class Archive:
 
     def damage(self, archived: Archived) -> list[str]:
         """Return what is wrong with the files of *archived*; empty if nothing."""
-        name, why = self.system.system_id, uncertified(self, archived)
-        damage = damaged_parts(self.data, name, archived.day, archived.parts)
-        return [*damage, why] if why else damage
+        return damage_of(self, archived)
 
     def is_replaceable(self, archived: Archived) -> bool:
         """Return whether damaged files of a day can be replaced from its CSV."""

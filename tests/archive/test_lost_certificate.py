@@ -1,13 +1,14 @@
 """The certificate of an archived day is lost, damaged or of an earlier state."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from keeping import compacted, findings, viewed
 from templates import copied
-from world import World
+from world import NOON, World
 
 from bikecollect.core.slots import DAY
 
@@ -116,3 +117,43 @@ def test_with_a_lost_ledger_the_day_is_restored(folder: Path) -> None:
 
     assert findings(world) == []
     assert rows(world) == [(6, 3)]
+
+
+def restored_over_newer(folder: Path, *, csv_days: int) -> World:
+    """Return a world with a day of four slots in the archive, and an older ledger.
+
+    The folder of the system was restored from a backup, which has three of them.
+    """
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"a": bikes, "b": 3}, after=300)
+    world.clock.now += DAY
+    compacted(world, csv_days)
+    backup = folder / "backup"
+    shutil.copytree(world.folder, backup)
+    now, world.clock.now = world.clock.now, NOON + 1200
+    world.fetch({"a": 5, "b": 4})
+    world.clock.now = now
+    compacted(world, csv_days)
+    shutil.rmtree(world.folder)
+    backup.rename(world.folder)
+    world.clock.now = now
+    return world
+
+
+@pytest.mark.parametrize("csv_days", [0, 7])
+def test_a_newer_archive_is_adopted_by_an_older_ledger(
+    folder: Path, csv_days: int
+) -> None:
+    """The slot that the ledger lacks is not removed from the archive."""
+    world = restored_over_newer(folder.parent, csv_days=csv_days)
+    before = findings(world)
+
+    compacted(world, csv_days)
+
+    assert before == [
+        "2026-11-22: certificate and ledger differ: the files are those of the "
+        "certificate"
+    ]
+    assert findings(world) == []
+    assert rows(world) == [(8, 4)]

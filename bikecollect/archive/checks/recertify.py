@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bikecollect.archive.archived_days import Archived
     from bikecollect.archive.day_archive import Archive
 
+DIFFER = "certificate and ledger differ"
+
 
 def uncertified(archive: "Archive", archived: "Archived") -> str:
     """Return what is wrong with the certificate of *archived*, empty if nothing."""
@@ -29,7 +31,34 @@ def uncertified(archive: "Archive", archived: "Archived") -> str:
         archived._replace(parts={})
     )
     is_same &= archived.parts.items() <= found.parts.items()
-    return "" if is_same else "certificate and ledger differ"
+    return "" if is_same else DIFFER
+
+
+def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
+    """Return what is wrong with the files of *archived*; empty if nothing."""
+    if is_another_state(archive, archived):
+        return [f"{DIFFER}: the files are those of the certificate"]
+    why = uncertified(archive, archived)
+    damage = _damage(archive, archived.day, archived.parts)
+    return [*damage, why] if why else damage
+
+
+def is_another_state(archive: "Archive", archived: "Archived") -> bool:
+    """Return whether the files are not those of *archived*, but of the certificate."""
+    if uncertified(archive, archived) != DIFFER:
+        return False
+    parts = archive.certified(archived.day).parts
+    try:
+        is_sound = not _damage(archive, archived.day, parts)
+    except (LookupError, TypeError):
+        return False
+    return is_sound and bool(_damage(archive, archived.day, archived.parts))
+
+
+def _damage(
+    archive: "Archive", day: str, parts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    return damaged_parts(archive.data, archive.system.system_id, day, parts)
 
 
 def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
@@ -42,7 +71,7 @@ def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
     system = archive.system
     timezone = known.timezone if known else system.zone_on(day)
     parts = known.parts if known else _parts(archive, day)
-    if damage := damaged_parts(archive.data, system.system_id, day, parts):
+    if damage := _damage(archive, day, parts):
         raise StorageError("; ".join(damage), cause="archive")
     columns = _columns(archive, day)
     summary = _summary(archive, day, ZoneInfo(timezone), columns)

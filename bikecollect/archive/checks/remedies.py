@@ -48,6 +48,9 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
         return f"restore {day} from a backup"
     if "different rows" in what:
         return f"bikecollect verify --repair {system}"
+    if "are those of the certificate" in what and not has_csv:
+        other = f"restore the archive's {day} from a newer backup"
+        return f"bikecollect compact {system}; if that changes nothing, {other}"
     is_certificate = "certificate" in what
     if has_csv or is_certificate or "not in the ledger" in what or _is_summary(what):
         return f"bikecollect compact {system}"
