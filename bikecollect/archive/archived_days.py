@@ -181,10 +181,11 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
     for day, archived in known.items():
         if not uncertified(archive, archived):
             continue
-        with suppress(StorageError):  # `verify` reports it
-            if is_another_state(archive, archived):
-                _adopt(archive, archived_days, store, day)
-            elif archived.csv_gone:
+        if is_another_state(archive, archived):
+            # An error ends `compact`, which would archive the older rows over them.
+            _adopt(archive, archived_days, store, day)
+        elif archived.csv_gone:
+            with suppress(StorageError):  # `verify` reports it
                 recertify(archive, day, archived)
     for day in archive.days():
         if day not in known:
