@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bikecollect import __version__
 from bikecollect.alerts import space, webhooks
-from bikecollect.alerts.mail import smtp
+from bikecollect.alerts.mail import headers, smtp
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.folder import check_folder
@@ -301,7 +301,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         error = test_mail(mail, host)
         text = f"{address}: test mail sent to {', '.join(mail.to)}"
     else:
-        error = smtp.check(host)
+        error = smtp.check(host, headers.bare(mail.sender), mail.to)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
         yield bad("mail", f"{address}: {error}", "check [mail] in the settings")

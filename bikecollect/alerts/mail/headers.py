@@ -54,5 +54,13 @@ def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     to = addresses(mail, RECIPIENTS)
     for header in (RECIPIENTS, SETTINGS, ESCALATED, INCIDENTS, RETRY):
         del mail[header]
-    _, _, sender = str(mail["From"]).rpartition("<")
-    return sender.rstrip(">"), to, mail.as_bytes()
+    return bare(str(mail["From"])), to, mail.as_bytes()
+
+
+def bare(address: str) -> str:
+    """Return *address* without the name in front.
+
+    >>> bare("Bikes <bikes@example.org>")
+    'bikes@example.org'
+    """
+    return address.rpartition("<")[2].rstrip(">")

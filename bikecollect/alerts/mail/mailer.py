@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 MANY = 20
 """Number of waiting mails from which they are sent as one."""
 PAUSE = HOUR
-"""Seconds until a mail that the server rejected permanently is retried."""
+"""Seconds until a mail that the server rejected permanently is retried. One that the
+server may have delivered is retried at once, then in longer and longer intervals."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ class Mailer:
         return outcome
 
     def check(self) -> str:
-        """Log in to the server; return the error, empty if there was none."""
-        return smtp.check(self.server, seconds=self.seconds)
+        """Ask the server whether it takes mails; return the error, or an empty text."""
+        sender, to = headers.bare(self.audience.sender), self.audience.to
+        return smtp.check(self.server, sender, to, seconds=self.seconds)
 
     def _ready(self, outbox: Outbox) -> list[tuple[str, bytes]]:
         """Return the mails to send now from *outbox*; combine many.
@@ -171,6 +173,10 @@ class Mailer:
             box.remove(name)
         elif delivery.is_final:
             box.replace(name, envelope.paused(data, self.clock() + PAUSE))
+        elif delivery.is_unconfirmed:
+            now = self.clock()
+            pause = min(PAUSE, max(0.0, box.age(name, now)))
+            box.replace(name, envelope.paused(data, now + pause))
         elif set(delivery.left) != set(headers.recipients(data)):
             box.replace(name, envelope.left_to(data, delivery.left))
 

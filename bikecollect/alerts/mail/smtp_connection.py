@@ -48,11 +48,23 @@ class _Replies:
         self._file.close()
 
 
-class _Bounded(smtplib.SMTP):
-    """A connection whose replies are limited, before and after the login."""
+class BoundedSmtp(smtplib.SMTP):
+    """A connection whose replies are limited, before and after the login.
+
+    *on_sent* is called when the server has the whole of a mail. It may take any time to
+    confirm it, because filters read it then (RFC 5321, 4.5.3.2.6: ten minutes).
+    """
 
     file: Any
+    on_sent: Callable[[], object] = bool
     _answers = 0
+
+    def send(self, s: Any) -> None:
+        """Send a command, which is text, or a whole mail, which is bytes."""
+        super().send(s)
+        if isinstance(s, bytes) and self.sock is not None:
+            self.on_sent()
+            self.sock.settimeout(None)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and the text of a reply.
@@ -62,7 +74,10 @@ class _Bounded(smtplib.SMTP):
         if self.file is None:
             self.file = _Replies(self.sock.makefile("rb"))  # type: ignore[union-attr]
         self.file.begin()
-        return super().getreply()
+        reply = super().getreply()
+        if self.sock is not None:
+            self.sock.settimeout(self.timeout)
+        return reply
 
     def auth(
         self,
@@ -100,20 +115,20 @@ class _Bounded(smtplib.SMTP):
         return f"{self.user} {digest.hexdigest()}"
 
 
-class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+class _BoundedTls(BoundedSmtp, smtplib.SMTP_SSL):
     """The same over TLS from the start."""
 
 
 def connect(
     host: str, port: int, *, security: str, timeout: float, ca_bundle: str
-) -> smtplib.SMTP:
+) -> BoundedSmtp:
     """Return a connection to *host* with *security* (starttls, tls, none).
 
     Raises SMTPException and OSError.
     """
     if security == "tls":
         return _BoundedTls(host, port, timeout=timeout, context=_context(ca_bundle))
-    connection = _Bounded(host, port, timeout=timeout)
+    connection = BoundedSmtp(host, port, timeout=timeout)
     try:
         if security == "starttls":
             connection.starttls(context=_context(ca_bundle))

@@ -1,0 +1,210 @@
+"""Mail servers that reply in unusual ways, and what becomes of the mails."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from alerting_world import World
+from mailserver import ME, MailServer
+
+from bikecollect.alerts.mail import headers, smtp
+from bikecollect.alerts.mail.envelope import Audience
+from bikecollect.alerts.mail.mailer import Mailer
+from bikecollect.alerts.mail.outbox import Outbox
+from bikecollect.alerts.mail.smtp import Server
+from bikecollect.alerts.messages import Letter
+
+YOU, HIM = "you@example.org", "jürgen@example.org"
+DOT = "."
+"""The end of a mail, as a command."""
+
+
+class Post:
+    """A mail server whose replies are scripted; *bodies* are the mails it received.
+
+    *replies* maps the begin of a command to a reply; None disconnects.
+    """
+
+    def __init__(self, replies: Mapping[str, str | None]) -> None:
+        self.replies = dict(replies)
+        self.bodies: list[bytes] = []
+        self.commands: list[str] = []
+        self.seconds = 0.0
+
+    def serve(self, peer: socket.socket) -> None:
+        """Serve one connection."""
+        lines = peer.makefile("rb")
+        peer.sendall(b"220 here\r\n")
+        while line := lines.readline():
+            command = line.decode().strip()
+            self.commands.append(command)
+            reply = self._reply(command, "250 ok")
+            if command.upper() == "DATA" and reply == "250 ok":
+                peer.sendall(b"354 go on\r\n")
+                rows = iter(lines.readline, b".\r\n")
+                self.bodies.append(b"".join(rows))
+                time.sleep(self.seconds)
+                reply = self._reply(DOT, "250 taken")
+            if reply is None:
+                peer.shutdown(socket.SHUT_RDWR)
+                return
+            peer.sendall(f"{reply}\r\n".encode())
+            if reply.startswith("421"):
+                peer.shutdown(socket.SHUT_RDWR)
+                return
+
+    def _reply(self, command: str, usual: str) -> str | None:
+        found = (r for c, r in self.replies.items() if command.upper().startswith(c))
+        return next(found, usual)
+
+
+@contextmanager
+def posting(replies: Mapping[str, str | None]) -> Iterator[tuple[Post, int]]:
+    """Serve mail on loopback with the scripted *replies*; yield the server's port."""
+    post = Post(replies)
+
+    def serve(peer: socket.socket) -> None:
+        with peer, suppress(OSError):
+            post.serve(peer)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                threading.Thread(target=serve, args=(peer,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield post, int(listener.getsockname()[1])
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    """Return an outbox with one mail to two recipients."""
+    box = Outbox(tmp_path / "outbox")
+    mailer(0).spool(box, Letter("a", "[bikecollect] s", "b", (".a.",)))
+    return box
+
+
+def mailer(
+    port: int,
+    *,
+    to: Sequence[str] = (ME, YOU),
+    clock: Callable[[], float] = time.time,
+    seconds: float = 5.0,
+) -> Mailer:
+    """Return a mailer to the server at *port*."""
+    audience = Audience("bikes@example.org", to)
+    return Mailer(Server("127.0.0.1", port, "none"), audience, clock, seconds)
+
+
+def test_a_server_that_leaves_between_two_recipients_gets_the_mail_again(
+    outbox: Outbox,
+) -> None:
+    """It has received nothing, though it accepted the first recipient (fault 102)."""
+    with posting({f"RCPT TO:<{YOU.upper()}": "421 too many recipients"}) as (_, port):
+        outcome = mailer(port).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == "421 too many recipients"
+    assert not outcome.accepted
+    assert headers.recipients(outbox.read("a")) == (ME, YOU)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", DOT])
+def test_the_reply_of_a_server_that_leaves_is_the_error(
+    outbox: Outbox, command: str
+) -> None:
+    """And not that the connection is closed."""
+    with posting({command: "421 overloaded"}) as (_, port):
+        outcome = mailer(port).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == "421 overloaded"
+    assert outbox.waiting() == ["a"]
+
+
+def test_a_mail_without_receipt_is_not_sent_again_in_each_slot(outbox: Outbox) -> None:
+    """A server that checks it for a minute may have delivered it all the same."""
+    began = time.time()
+    with posting({}) as (post, port):
+        post.seconds = 1.0
+        for slot in range(24):
+            now = began + slot * 300
+            outcome = mailer(port, clock=lambda: now, seconds=0.4).drain([outbox])  # noqa: B023 - called at once
+            assert outcome is None or "did not confirm" in outcome.error
+        assert 4 <= len(post.bodies) <= 6
+        post.seconds = 0.0
+        mailer(port, clock=lambda: began + 10_000).drain([outbox])
+    assert outbox.waiting() == []
+
+
+def test_a_server_may_take_its_time_for_the_receipt(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters read the mail then: the limit of other replies is too short."""
+    monkeypatch.setattr(smtp, "IDLE", 0.3)
+    with posting({}) as (post, port):
+        post.seconds = 0.8
+        outcome = mailer(port).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == ""
+    assert outbox.waiting() == []
+
+
+def test_an_address_that_a_server_cannot_write_does_not_stop_the_others(
+    outbox: Outbox,
+) -> None:
+    """Without SMTPUTF8 it accepts ASCII addresses only (RFC 6531)."""
+    to = (ME, HIM)
+    mailer(0, to=to).spool(outbox, Letter("b", "s", "b", (".b.",)))
+    outbox.remove("a")
+    with posting({}) as (post, port):
+        outcome = mailer(port, to=to).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == ""
+    assert outcome.accepted == {ME}
+    assert "SMTPUTF8" in outcome.rejected[HIM]
+    assert len(post.bodies) == 1
+    assert outbox.waiting() == []
+
+
+def test_a_foreign_domain_needs_no_support_of_the_server(outbox: Outbox) -> None:
+    """It has a name in ASCII, too (RFC 5890)."""
+    to = ("me@bücher.example",)
+    mailer(0, to=to).spool(outbox, Letter("b", "s", "b", (".b.",)))
+    outbox.remove("a")
+    with posting({}) as (post, port):
+        outcome = mailer(port, to=to).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == ""
+    assert "rcpt TO:<me@xn--bcher-kva.example>" in post.commands
+    assert outbox.waiting() == []
+
+
+@pytest.mark.parametrize("rejected", ["MAIL", "RCPT"])
+def test_a_server_that_rejects_every_mail_is_reported_by_the_other_channels(
+    tmp_path: Path, rejected: str
+) -> None:
+    """That one can connect to it is no proof that it takes mails."""
+    said = tmp_path / "said"
+    script = f'echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {said}'
+    tell = {"command": ["sh", "-c", script]}
+    mail = MailServer.new(tmp_path / "mail").settings(security="none", user="")
+    with posting({rejected: "550 not allowed"}) as (post, port):
+        mail = {**mail, "host": "127.0.0.1", "port": port}
+        world = World(tmp_path / "data", "a", mail=mail, tell=tell)
+        with world.served() as settings:
+            world.slot(settings)
+            for _ in range(8):
+                world.slot(settings, up=False)
+            assert "mail trouble" in said.read_text(encoding="utf-8")
+            assert "mail recovered" not in said.read_text(encoding="utf-8")
+            post.replies.clear()
+            for _ in range(14):
+                world.slot(settings)
+    assert "mail recovered" in said.read_text(encoding="utf-8")
