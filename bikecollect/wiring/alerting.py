@@ -171,6 +171,7 @@ def mailer(settings: Settings, times: Times) -> "Mailer | None":
         clock=times.clock,
         seconds=min(20.0, settings.seconds / 6),
         is_quiet=partial(_is_quiet, mail),
+        interval=settings.seconds,
     )
 
 

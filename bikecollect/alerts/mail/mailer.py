@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bikecollect.alerts.mail import envelope, headers, smtp
 from bikecollect.alerts.mail.envelope import Audience
@@ -40,13 +40,17 @@ class MailOutcome:
 
 @dataclass(frozen=True)
 class Mailer:
-    """Sends mails to *audience* through *server*; they wait while *is_quiet*."""
+    """Sends mails to *audience* through *server*; they wait while *is_quiet*.
+
+    It is called every *interval* seconds.
+    """
 
     server: Server
     audience: Audience
     clock: Callable[[], float] = time.time
     seconds: float = smtp.DEADLINE
     is_quiet: Callable[[float], bool] = lambda _: False
+    interval: int = HOUR
 
     def spool(
         self,
@@ -85,15 +89,17 @@ class Mailer:
         if self.is_quiet(self.clock()):
             return None
         with ExitStack() as stack:
-            held = [box for box in outboxes if stack.enter_context(box.held())]
-            try:
-                waiting = [
-                    (box, name, data) for box in held for name, data in self._ready(box)
-                ]
-            except StorageError as error:
-                return MailOutcome(str(error))
+            usable = [box for box in outboxes if self._may_send_from(box)]
+            held = [box for box in usable if stack.enter_context(box.held())]
+            unreadable: list[StorageError] = []
+            waiting = [
+                (box, name, data)
+                for box in held
+                for name, data in self._ready(box, unreadable)
+            ]
+            trouble = "".join(map(str, unreadable[:1]))
             if not waiting:
-                return None
+                return MailOutcome(trouble) if trouble else None
             waiting.sort(key=lambda item: headers.dated(item[2]))
             mails = [data for *_, data in waiting]
             result = smtp.send(self.server, mails, seconds=self.seconds)
@@ -104,6 +110,7 @@ class Mailer:
                     self._settle(box, name, data, delivery)
                     self._drop_if_old(box, name)
         outcome = _outcome(mails, result)
+        outcome = replace(outcome, error=outcome.error or trouble)
         if outcome.error:
             log.info("a mail waits in the outbox: %s", outcome.error)
         return outcome
@@ -113,30 +120,49 @@ class Mailer:
         sender, to = headers.bare(self.audience.sender), self.audience.to
         return smtp.check(self.server, sender, to, seconds=self.seconds)
 
-    def _ready(self, outbox: Outbox) -> list[tuple[str, bytes]]:
+    def _may_send_from(self, outbox: Outbox) -> bool:
+        """Return whether mails of *outbox* may be sent now.
+
+        Those that cannot be removed afterwards are sent once an hour.
+        """
+        return outbox.is_writable() or self.clock() % HOUR < self.interval
+
+    def _ready(
+        self, outbox: Outbox, unreadable: list[StorageError]
+    ) -> list[tuple[str, bytes]]:
         """Return the mails to send now from *outbox*; combine many.
 
-        Old ones are tried, too: perhaps only the clock has jumped.
+        Old ones are tried, too: perhaps only the clock has jumped. Errors of mails that
+        cannot be read are added to *unreadable*.
         """
         now = self.clock()
         outbox.remove_leftovers()
         ready = []
         for name in outbox.waiting():
-            data = self._readdressed(outbox, name)
-            if data and envelope.is_paused(data, now):
-                self._drop_if_old(outbox, name)
-            elif data:
+            data = b""
+            try:
+                data = self._readdressed(outbox, name)
+            except StorageError as error:
+                unreadable.append(error)
+            if data and not envelope.is_paused(data, now):
                 ready.append((name, data))
+            else:
+                self._drop_if_old(outbox, name)
         if len(ready) < MANY:
             return ready
         # Names have local times, which are out of order when the clocks are set back.
-        return self._combined(outbox, sorted(ready, key=lambda m: headers.dated(m[1])))
+        ready.sort(key=lambda mail: headers.dated(mail[1]))
+        try:
+            return self._combined(outbox, ready)
+        except StorageError:  # the disk is full: as many as there is time for
+            return ready
 
     def _drop_if_old(self, outbox: Outbox, name: str) -> None:
         """Remove the mail *name* if it has waited for longer than `KEPT_DAYS`."""
         if outbox.age(name, self.clock()) > KEPT_DAYS * DAY:
             log.warning("mail %s dropped after %d days", name, KEPT_DAYS)
-            outbox.remove(name)
+            with suppress(StorageError):
+                outbox.remove(name)
 
     def _readdressed(self, outbox: Outbox, name: str) -> bytes:
         """Return the mail *name* readdressed by the current settings.
@@ -145,12 +171,12 @@ class Mailer:
         """
         old = outbox.read(name)
         data = envelope.readdressed(old, self.audience)
-        if not headers.recipients(data):
-            outbox.remove(name)
-            return b""
-        if data != old:
-            outbox.replace(name, data)
-        return data
+        with suppress(StorageError):  # it is readdressed again by the next run
+            if not headers.recipients(data):
+                outbox.remove(name)
+            elif data != old:
+                outbox.replace(name, data)
+        return data if headers.recipients(data) else b""
 
     def _combined(
         self, outbox: Outbox, mails: Sequence[tuple[str, bytes]]
@@ -162,7 +188,8 @@ class Mailer:
         )
         outbox.put(name, data)
         for older, _ in mails:
-            outbox.remove(older)
+            with suppress(StorageError):  # it is sent twice
+                outbox.remove(older)
         return [(name, data)]
 
     def _settle(self, box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:

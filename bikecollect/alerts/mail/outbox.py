@@ -42,14 +42,31 @@ class Outbox:
             raise self._failure("keep", error) from error
 
     def replace(self, name: str, data: bytes) -> None:
-        """Replace the content of the mail *name* by *data*; its age is kept."""
+        """Replace the content of the mail *name* by *data*; its age is kept.
+
+        On a full disk a shorter one is written in place.
+        """
         path = self.folder / f"{name}{SUFFIX}"
         try:
             times = path.stat()
-            self.put(name, data)
+            try:
+                self.put(name, data)
+            except StorageError:
+                if len(data) > times.st_size:
+                    raise
+                path.with_name(f"{name}.{os.getpid()}{UNFINISHED}").unlink(
+                    missing_ok=True
+                )
+                with path.open("r+b") as file:
+                    file.write(data)
+                    file.truncate()
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         except OSError as error:
             raise self._failure("keep", error) from error
+
+    def is_writable(self) -> bool:
+        """Return whether mails can be removed, which a read-only disk prevents."""
+        return os.access(self.folder, os.W_OK | os.X_OK)
 
     def remove_leftovers(self) -> None:
         """Remove the unfinished files of killed processes."""

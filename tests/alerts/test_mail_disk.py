@@ -1,0 +1,126 @@
+"""Waiting mails on a disk that is full, read-only or damaged."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from mailserver import BOSS, ME, MailServer
+
+from bikecollect.alerts.mail import headers
+from bikecollect.alerts.mail.envelope import Audience
+from bikecollect.alerts.mail.mailer import MANY, Mailer
+from bikecollect.alerts.mail.outbox import Outbox
+from bikecollect.alerts.messages import Letter
+
+
+@pytest.fixture
+def mailserver(tmp_path: Path) -> MailServer:
+    """Return a mail server that has not been started."""
+    return MailServer.new(tmp_path / "mail")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a small disk of its own; skip the test where it cannot be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can mount a disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def letter(name: str) -> Letter:
+    """Return a mail about one incident."""
+    return Letter(name, f"[bikecollect] {name}", f"Body of {name}\n", (f".{name}.",))
+
+
+def fill(disk: Path) -> None:
+    """Fill the *disk* to the last block."""
+    with (disk / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return
+
+
+def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
+    mailserver: MailServer, tmp_path: Path
+) -> None:
+    """It may belong to root, or lie on a bad sector; the outcome names it."""
+    outbox = Outbox(tmp_path / "outbox")
+    mailer = Mailer(mailserver.server(), Audience("bikes@example.org", [ME]))
+    for name in "abc":
+        mailer.spool(outbox, letter(name))
+    (outbox.folder / "a.eml").unlink()
+    (outbox.folder / "a.eml").mkdir()
+    with mailserver.up():
+        first, second = mailer.drain([outbox]), mailer.drain([outbox])
+
+    assert mailserver.subjects() == ["b", "c"]
+    assert outbox.waiting() == ["a"]
+    for outcome in (first, second):
+        assert outcome is not None
+        assert "cannot read a mail in" in outcome.error
+
+
+def test_corrected_settings_take_effect_on_a_full_disk(
+    mailserver: MailServer, disk: Path
+) -> None:
+    """There is no room for the corrected mails, nor for a combined one."""
+    outbox = Outbox(disk / "outbox")
+    old = Mailer(mailserver.server(), Audience("bikes@example.org", ["typo@example"]))
+    for number in range(MANY):
+        old.spool(outbox, letter(f"{number:02}"))
+    fill(disk)
+    audience = Audience("bikes@example.org", [ME, BOSS], fingerprint="new")
+    with mailserver.up():
+        outcome = Mailer(mailserver.server(), audience).drain([outbox])
+
+    assert outcome is not None
+    assert outcome.error == ""
+    assert {mail["X-Got-By"] for mail in mailserver.mails()} == {f"{ME}, {BOSS}"}
+    assert outbox.waiting() == []
+
+
+def test_on_a_full_disk_nobody_gets_a_mail_again_because_of_another(
+    mailserver: MailServer, disk: Path
+) -> None:
+    """Who still has to get it is written in place, into a mail that becomes shorter."""
+    outbox = Outbox(disk / "outbox")
+    mailer = Mailer(mailserver.server(), Audience("bikes@example.org", [ME, BOSS]))
+    mailer.spool(outbox, letter("a"))
+    fill(disk)
+    with mailserver.up(f"later={BOSS}"):
+        mailer.drain([outbox])
+        mailer.drain([outbox])
+    assert [mail["X-Got-By"] for mail in mailserver.mails()] == [ME]
+    assert headers.recipients(outbox.read("a")) == (BOSS,)
+    assert [path.name for path in outbox.folder.iterdir()] == ["a.eml"]
+
+
+def test_a_mail_that_cannot_be_removed_is_sent_once_an_hour(
+    mailserver: MailServer, disk: Path
+) -> None:
+    """The disk became read-only while it waited: else it is sent in each slot."""
+    outbox = Outbox(disk / "outbox")
+    audience = Audience("bikes@example.org", [ME])
+    Mailer(mailserver.server(), audience).spool(outbox, letter("a"))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    hour = time.time() // 3600 * 3600
+    with mailserver.up():
+        for slot in range(24):
+            mailer = Mailer(
+                mailserver.server(),
+                audience,
+                partial(float, hour + slot * 300 + 7),
+                interval=300,
+            )
+            mailer.drain([outbox])
+    assert mailserver.subjects() == ["a", "a"]
