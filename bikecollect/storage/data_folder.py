@@ -272,6 +272,14 @@ def alert_state_path(name: str, known_by: str, home: Path | None = None) -> Path
     return (home or state_home()) / "incidents" / f"{name}.{mark}.json"
 
 
+def spare_outbox_path(name: str, known_by: str, home: Path | None = None) -> Path:
+    """Return the folder for mails of *name* that its own folder cannot store.
+
+    See `alert_state_path`: other data of this user may have a system of that name.
+    """
+    return (home or state_home()) / "outbox" / alert_state_path(name, known_by).stem
+
+
 def is_reachable(path: Path) -> bool:
     """Return whether *path* exists and can be reached."""
     with suppress(OSError):

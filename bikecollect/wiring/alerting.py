@@ -102,7 +102,7 @@ def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     name = system.system_id
     return AlertPaths(
         system=system,
-        spare_outbox=home / "outbox" / name,
+        spare_outbox=data_folder.spare_outbox_path(name, known_by, home),
         state_file=data_folder.alert_state_path(name, known_by, home),
     )
 

@@ -1,6 +1,7 @@
 """Build the parts of the five-minute path from the settings."""
 
 import logging
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -80,6 +81,9 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
     chosen = replace(settings, systems={n: settings.systems[n] for n in names})
+    if system_ids and sys.stderr.isatty():
+        # A person fetches some systems: cron's next call sends the digest of all.
+        chosen = replace(chosen, mail=replace(chosen.mail, digest=""))
     now = times.clock()
     folders = {name: settings.system_folder(name, now) for name in names}
     systems = list(folders.values())

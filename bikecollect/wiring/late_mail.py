@@ -13,7 +13,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.core.text import visible
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import state_home
+from bikecollect.storage.data_folder import spare_outbox_path, state_home
 from bikecollect.storage.files import durable
 from bikecollect.wiring import alerting
 
@@ -44,7 +44,7 @@ def mail_problems(
     new = {key for key in keys if not 0 <= now - mailed.get(key, 0.0) < DAY}
     # Not in the data folder, which may be unusable.
     first = next(iter(settings.systems), OTHER)
-    outbox = Outbox(state_home() / "outbox" / first)
+    outbox = Outbox(spare_outbox_path(first, str(settings.data / first)))
     is_safe = True
     if new:
         name = f"{stamp(Slot(int(now)))}.late.{first}"

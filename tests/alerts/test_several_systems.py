@@ -163,3 +163,48 @@ def test_a_digest_has_the_whole_day_of_each_system(
     text = mailserver.mails()[1].get_content()
     assert re.findall(r"Collected  (.*),", text) == ["23 of 276", "23 of 288"]
     assert "264 not-started, 1 http-503" in text
+
+
+def test_a_fetch_of_one_system_by_hand_leaves_the_digest_of_all_to_cron(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A digest of it alone would be taken for that of the day."""
+    mail = mailserver.settings(digest="daily")
+    world = World(tmp_path / "data", "a", "b", mail=mail, tell={"mute": ["missed"]})
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        with monkeypatch.context() as terminal:
+            terminal.setattr("sys.stderr.isatty", lambda: True)
+            world.slot(settings, skip=287, names=["a"])
+        by_hand = mailserver.subjects()
+        world.slot(settings)
+
+    assert by_hand == []
+    assert mailserver.subjects() == ["digest: 2026-11-22"]
+    assert "b\r\n  Collected" in mailserver.mails()[0].get_content()
+
+
+def test_two_folders_with_a_system_of_the_same_name_have_separate_mails(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """While their disks are away, the mails wait in one folder of the user."""
+    worlds = [
+        World(
+            tmp_path / name, "a", mail=mailserver.settings(to=[f"{name}@example.org"])
+        )
+        for name in ("one", "two")
+    ]
+    for world in worlds:
+        with world.served() as settings:
+            world.slot(settings)
+            (world.folder / "a").rename(world.folder / "away")
+            (world.folder / "a").mkdir()
+            world.slot(settings)
+    for world in worlds:
+        with world.served() as settings, mailserver.up():
+            world.slot(settings)
+
+    mails = mailserver.mails()
+    first = [m["X-Got-By"] for m in mails if "disk unusable" in m["Subject"]]
+    assert first == ["one@example.org", "two@example.org"]
+    assert len({mail["Message-ID"] for mail in mails}) == len(mails)

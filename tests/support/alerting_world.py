@@ -1,7 +1,7 @@
 """Systems whose feeds fail at will, with mails and the other alert channels."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,24 @@ class World:
             yield parse(values)
 
     def slot(
-        self, settings: Settings, *, up: bool = True, skip: int = 0, down: str = ""
+        self,
+        settings: Settings,
+        *,
+        up: bool = True,
+        skip: int = 0,
+        down: str = "",
+        names: Sequence[str] = (),
     ) -> list[Run]:
         """Collect the next slot, after *skip* ones in which no run was started.
 
-        The feeds of the systems *down*, of one letter each, do not work.
+        The feeds of the systems *down*, of one letter each, do not work. Only those
+        with the *names* are fetched, if there are any.
         """
         self.up, self.down = up, frozenset(down)
         self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
         return collect(
             settings,
+            names,
             clock=self.clock,
             monotonic=self.clock,
             stop=self.clock,

@@ -1,7 +1,6 @@
 """Put mails into the outbox, and send them from there."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -66,7 +65,7 @@ class Mailer:
         about its incidents, also in the *others*, because it has their content.
         Addresses *without* do not get it.
         """
-        host, now = os.uname().nodename, self.clock()
+        host, now = outbox.host(), self.clock()
         data = envelope.mail(letter, self.audience, host=host, now=now, without=without)
         older = list(_about(letter, (outbox, *others)))
         try:
@@ -182,7 +181,7 @@ class Mailer:
         self, outbox: Outbox, mails: Sequence[tuple[str, bytes]]
     ) -> list[tuple[str, bytes]]:
         name = f"{mails[-1][0]}.combined"
-        texts, host = [data for _, data in mails], os.uname().nodename
+        texts, host = [data for _, data in mails], outbox.host()
         data = envelope.combined(
             texts, name, self.audience, host=host, now=self.clock()
         )

@@ -1,6 +1,7 @@
 """The outbox: mails that no mail server has accepted yet, one .eml file each."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,15 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def host(self) -> str:
+        """Return the right part of Message-IDs of mails from here.
+
+        It has a part for the folder: others on this machine may have mails of the same
+        name, and mail servers drop the second mail with the same Message-ID.
+        """
+        mark = zlib.crc32(os.fsencode(self.folder))
+        return f"{mark:08x}.{os.uname().nodename}"
 
     def put(self, name: str, data: bytes) -> None:
         """Write the mail *data* durably as *name*; a mail of that name is replaced."""

@@ -128,15 +128,11 @@ class SystemRename:
 
     def _move_alert_state(self) -> None:
         """Move the incidents and the waiting mails; errors are ignored."""
+        old = self.old, str(self.data / self.old)
+        new = self.new, str(self.data / self.new)
         pairs = [
-            (
-                data_folder.alert_state_path(self.old, str(self.data / self.old)),
-                data_folder.alert_state_path(self.new, str(self.data / self.new)),
-            ),
-            (
-                data_folder.state_home() / "outbox" / self.old,
-                data_folder.state_home() / "outbox" / self.new,
-            ),
+            (data_folder.alert_state_path(*old), data_folder.alert_state_path(*new)),
+            (data_folder.spare_outbox_path(*old), data_folder.spare_outbox_path(*new)),
         ]
         for place, moved in pairs:
             try:
