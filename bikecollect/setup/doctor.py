@@ -5,7 +5,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from bikecollect.reports.status import survey
 from bikecollect.setup import machine
 from bikecollect.setup.checks import Check, Checks, bad, good, note
 from bikecollect.setup.probe import try_system
-from bikecollect.setup.scheduler.checks import schedule_checks
+from bikecollect.setup.scheduler.checks import other_user, schedule_checks
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.trial import Trial
@@ -58,14 +58,13 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     if demos:
         text = f"{', '.join(demos)}: the simulated city is no longer served"
         yield note("demo", text, "collect a real one: see docs/tutorial.md")
-    for name, system in settings.systems.items():
-        yield from _guarded(f"{name}: folder", _folder(name, settings.data / name))
-        yield from _guarded(f"{name}: disk", _disk(name, settings))
-        yield from _columns(name, system, settings)
-        yield from _facts(name, settings)
-        if network and name not in demos:
-            yield from _feed(name, system)
-    yield from _guarded("archive: folder", _archive(settings.data))
+    if foreign := other_user(settings):
+        yield foreign
+    for name in settings.systems:
+        contact = network and name not in demos
+        yield from _system(name, settings, contact=contact, owned=not foreign)
+    if not foreign:
+        yield from _guarded("archive: folder", _archive(settings.data))
     if settings.archive.mirror:
         yield from _guarded("mirror", _mirror(settings, network=network))
     if len(demos) < len(settings.systems):
@@ -75,6 +74,17 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:
         yield _ping(settings)
+
+
+def _system(name: str, settings: Settings, *, contact: bool, owned: bool) -> Checks:
+    system = settings.systems[name]
+    if owned:
+        yield from _guarded(f"{name}: folder", _folder(name, settings.data / name))
+    yield from _guarded(f"{name}: disk", _disk(name, settings))
+    yield from _columns(name, system, settings)
+    yield from _facts(name, settings)
+    if contact:
+        yield from _feed(name, system)
 
 
 def _python() -> Check:
@@ -120,12 +130,12 @@ def _guarded(name: str, checks: Checks) -> Checks:
 
 def _folder(name: str, place: Path) -> Checks:
     check_name = f"{name}: folder"
-    if problem := machine.unusable(place, _nearest_existing(place)):
+    if problem := machine.unusable(place, machine.nearest_existing(place)):
         yield bad(check_name, *problem)
         return
     if not place.exists():
         try:
-            parent = _nearest_existing(place)
+            parent = machine.nearest_existing(place)
             if not os.access(parent, os.W_OK):
                 remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
                 yield bad(check_name, f"no permission to write to {parent}", remedy)
@@ -145,7 +155,7 @@ def _folder(name: str, place: Path) -> Checks:
     except UntrustedFile as error:
         yield bad(check_name, error.problem, error.remedy)
         return
-    yield _ownership(check_name, place, _files(place, FILES))
+    yield _ownership(check_name, place, machine.with_files(place, FILES))
     if os.geteuid() == 0:
         text = "running as root: new files will belong to root"
         yield note(check_name, text, "collect as a separate user")
@@ -185,7 +195,7 @@ def _archive(data: Path) -> Checks:
     except UntrustedFile as error:
         yield bad(check_name, error.problem, error.remedy)
         return
-    yield _ownership(check_name, place, _files(place, ("**/*",)))
+    yield _ownership(check_name, place, machine.with_files(place, ("**/*",)))
 
 
 def _mirror(settings: Settings, *, network: bool) -> Checks:
@@ -228,13 +238,13 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
 
 def _disk(name: str, settings: Settings) -> Checks:
     check_name, place = f"{name}: disk", settings.data / name
-    kind = machine.file_system(_nearest_existing(place))
+    kind = machine.file_system(machine.nearest_existing(place))
     if kind in machine.KERNEL_FILE_SYSTEMS:
         return  # reported as the folder
     if kind in machine.BAD_FILE_SYSTEMS:
         text = f"the file system is {kind}: {machine.BAD_FILE_SYSTEMS[kind]}"
         yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
-    free = shutil.disk_usage(_nearest_existing(place)).free
+    free = shutil.disk_usage(machine.nearest_existing(place)).free
     try:
         status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
@@ -247,7 +257,7 @@ def _disk(name: str, settings: Settings) -> Checks:
         duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
         duration += " and more" if left > MANY_DAYS else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
-    nearest = _nearest_existing(place)
+    nearest = machine.nearest_existing(place)
     if low := space.of_space(nearest, space.measure(nearest), ()).get("space"):
         yield bad(check_name, low.text, "df -h; df -i")
     elif left is not None and left < ENOUGH_DAYS:
@@ -338,13 +348,3 @@ def _ping(settings: Settings) -> Check:
     if error:
         return bad("ping", error, "check [ping] in the settings")
     return good("ping", "reachable")
-
-
-def _nearest_existing(place: Path) -> Path:
-    return place if place.exists() else _nearest_existing(place.parent)
-
-
-def _files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
-    yield place
-    for pattern in patterns:
-        yield from place.glob(pattern)

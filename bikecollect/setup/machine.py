@@ -1,7 +1,7 @@
 """Facts about this machine: the type of a file system, a running cron daemon."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 BAD_FILE_SYSTEMS = {
@@ -50,6 +50,18 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
         text = f"the file system of {place} is mounted read-only, as after disk errors"
         return text, f"see `dmesg`; then: sudo mount -o remount,rw {mount or place}"
     return None
+
+
+def nearest_existing(place: Path) -> Path:
+    """Return *place*, or its nearest parent that exists."""
+    return place if place.exists() else nearest_existing(place.parent)
+
+
+def with_files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    """Yield *place* and the files in it that match *patterns*."""
+    yield place
+    for pattern in patterns:
+        yield from place.glob(pattern)
 
 
 def file_system(place: Path) -> str:

@@ -12,6 +12,7 @@ from mailserver import MailServer
 
 from bikecollect.setup import loader
 from bikecollect.setup.doctor import examine
+from bikecollect.setup.scheduler import systemd, timers
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
@@ -74,6 +75,30 @@ def test_the_doctor_names_foreign_files(feed: LiveFeed, tmp_path: Path) -> None:
     (tmp_path / "data/city/.bikecollect").unlink()
     process = bikecollect("--config", config, "doctor", "--offline")
     assert "has no file .bikecollect" in process.stdout.replace("\n      ", " ")
+
+
+def test_the_folders_of_the_service_are_left_to_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remedy `chown` would stop the service, which collects as another user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    data = tmp_path / "data"
+    (data / "city").mkdir(parents=True)
+    (data / "archive").mkdir()
+    for place in (data, data / "city", data / "archive"):
+        os.chown(place, 4321, 4321)
+    timer = systemd.SYSTEM_WIDE / "bikecollect.timer"
+    monkeypatch.setattr(timers, "timer", lambda _: timer)
+    system = {"feed": "youbike", "url": "http://localhost/", "timezone": "UTC"}
+    settings = loader.parse({"data_dir": str(data), "systems": {"city": system}})
+
+    checks = {
+        check.name: check for check in examine(settings, network=False, send=False)
+    }
+
+    assert checks["folders"].remedy == "sudo -u 4321 bikecollect doctor"
+    assert not any("chown" in check.remedy for check in checks.values())
 
 
 def test_the_doctor_checks_the_environment_of_cron(tmp_path: Path) -> None:

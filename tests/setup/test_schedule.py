@@ -528,6 +528,77 @@ def test_systemctl_starts_the_timer(tmp_path: Path) -> None:
     assert Path("~/.local/share/bikecollect").expanduser().is_dir()
 
 
+@pytest.mark.parametrize(
+    ("answer", "verdict", "text"),
+    [
+        ("echo active", "good", "a systemd timer: "),
+        ("echo inactive; exit 3", "bad", "but it is inactive"),
+        ("echo no bus >&2; exit 1", "note", "whether it is started is unknown: no bus"),
+    ],
+)
+def test_the_doctor_checks_that_the_timer_is_started(
+    tmp_path: Path, answer: str, verdict: str, text: str
+) -> None:
+    """Its file alone collects nothing."""
+    bikecollect("schedule", "install", "--systemd", PATH="/no")
+    program = tmp_path / "systemctl"
+    program.write_text(f"#!/bin/sh\n{answer}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    process = bikecollect("doctor", "--offline", "--format", "json", PATH=str(tmp_path))
+
+    checks = map(json.loads, process.stdout.splitlines())
+    (check,) = [check for check in checks if check["check"] == "schedule"]
+    assert check["verdict"] == verdict
+    assert text in check["text"]
+    if verdict == "bad":
+        assert check["remedy"].startswith("systemctl --user enable --now bikecollect.t")
+
+
+@real_crontab
+def test_a_schedule_in_both_cron_and_systemd_is_named(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Each job would run twice, and the weekly report be mailed twice."""
+    install(spool, tmp_path, OTHERS)
+    first = scheduled(spool, "schedule", "install", "--systemd")
+    second = scheduled(spool, "schedule", "install")
+    process = scheduled(spool, "doctor", "--offline", "--format", "json")
+    scheduled(spool, "schedule", "remove")
+    after = scheduled(spool, "doctor", "--offline", "--format", "json")
+
+    assert "each twice" not in first.stdout
+    assert "bikecollect.timer run the same jobs, each twice" in second.stdout
+    assert "schedule: twice" in process.stdout
+    assert "schedule: twice" not in after.stdout
+
+
+@real_crontab
+def test_a_path_that_is_not_utf_8_is_scheduled_by_cron(
+    spool: Path, tmp_path: Path
+) -> None:
+    """A unit of systemd is UTF-8: there it is an error that says so."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    path = folder / "b.toml"
+    path.write_text("[systems.youbike-taipei]\n", encoding="utf-8")
+    path.chmod(0o600)
+    install(spool, tmp_path, OTHERS)
+
+    installation = scheduled(spool, "--config", path, "schedule", "install")
+    again = scheduled(spool, "--config", path, "schedule", "install")
+    crontab = (spool / "crontabs/root").read_bytes()
+    removal = scheduled(spool, "--config", path, "schedule", "remove")
+    units = scheduled(spool, "--config", path, "schedule", "install", "--systemd")
+
+    assert installation.returncode == 0
+    assert os.fsencode(path) in crontab
+    assert again.stdout.startswith("Already")
+    assert removal.stdout == "Removed.\n"
+    assert units.returncode == 78
+    assert "not valid UTF-8" in units.stderr
+
+
 UNITS = (
     *("bikecollect.service", "bikecollect.timer"),
     *("bikecollect-compact.service", "bikecollect-compact.timer"),

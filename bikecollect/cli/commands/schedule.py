@@ -19,6 +19,7 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
 from bikecollect.setup.scheduler import jobs
+from bikecollect.setup.scheduler.checks import scheduled_twice
 from bikecollect.setup.scheduler.crontab import (
     Plan,
     install_in_cron,
@@ -120,6 +121,8 @@ def install(
             f"{_INSTALLED[installation.before.value]}\n{jobs.describe(installation.choice)}"
         )
         say(_others_text(installation.others))
+    if twice := scheduled_twice(path):
+        say("Now {}; to keep only systemd:\n  {}\n".format(*twice))
     if variable := stray_variable(settings):
         click.echo(
             f"bikecollect: {variable} is set here but not in the schedule: set "

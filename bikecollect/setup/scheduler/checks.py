@@ -1,15 +1,19 @@
 """The checks of the schedule: lines or timers, and a running cron daemon."""
 
+import os
+import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import BikecollectError
 from bikecollect.setup.checks import Check, Checks, bad, good, note
 from bikecollect.setup.machine import cron_daemon
-from bikecollect.setup.scheduler import crontab, timers
+from bikecollect.setup.scheduler import cron, crontab, service_user, systemd, timers
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.files.trusted_files import user_name
 
 INSTALL = "bikecollect schedule install"
 
@@ -18,8 +22,10 @@ def schedule_checks(settings: Settings) -> Checks:
     """Yield the checks of the scheduler in use, cron or systemd."""
     source = Path(settings.source) if settings.source else None
     if timer := timers.timer(source):
-        yield good("schedule", f"a systemd timer: {timer}")
         is_system_wide = timers.is_system_wide(timer)
+        yield _timer(timer, source, system_wide=is_system_wide)
+        if twice := scheduled_twice(source):
+            yield note("schedule: twice", *twice)
         plan = timers.plan_systemd(
             settings, source, time.time(), system_wide=is_system_wide
         )
@@ -38,6 +44,46 @@ def schedule_checks(settings: Settings) -> Checks:
         yield good("cron: daemon", daemon)
     else:
         yield bad("cron: daemon", "none is running", "sudo systemctl enable --now cron")
+
+
+def scheduled_twice(source: Path | None) -> tuple[str, str] | None:
+    """Return that cron and systemd run the settings at *source*, and a remedy."""
+    with suppress(BikecollectError):
+        blocks = cron.own_blocks(cron.read_crontab(), crontab.own_names(source))
+        if blocks and (timer := timers.timer(source)):
+            text = f"the crontab and {timer} run the same jobs, each twice"
+            return text, "bikecollect schedule remove"
+    return None
+
+
+def other_user(settings: Settings) -> Check | None:
+    """Return a note if a service of the machine collects as another user than ours.
+
+    Only that user can check the folders; changing their owner would stop the service.
+    """
+    source = Path(settings.source) if settings.source else None
+    timer = timers.timer(source)
+    if timer is None or not timers.is_system_wide(timer):
+        return None
+    user = service_user.choose(settings.data)
+    if user == user_name(os.geteuid()):
+        return None
+    text = f"the service collects as {user}: only that user can check its folders"
+    return note("folders", text, f"sudo -u {user} bikecollect doctor")
+
+
+def _timer(timer: Path, source: Path | None, *, system_wide: bool) -> Check:
+    """Check that *timer* is not only installed, but started."""
+    state, unknown = systemd.activity(timer.name, system_wide=system_wide)
+    text = f"a systemd timer: {timer}"
+    if unknown:
+        status = [*systemd.systemctl(system_wide=system_wide), "status", timer.name]
+        text = f"{text}; whether it is started is unknown: {unknown}"
+        return note("schedule", text, shlex.join(status))
+    if state != "active":
+        start = timers.start_commands(source, system_wide=system_wide)[-1]
+        return bad("schedule", f"{text}, but it is {state}", shlex.join(start))
+    return good("schedule", text)
 
 
 def _line(plan: crontab.Plan) -> Check:

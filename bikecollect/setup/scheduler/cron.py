@@ -96,9 +96,9 @@ def merged(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> bytes:
     kept = _without(crontab, places)
     if places:
         start = places[0][0]
-        return kept[:start] + ours.encode() + kept[start:]
+        return kept[:start] + os.fsencode(ours) + kept[start:]
     gap = b"\n" if kept and not kept.endswith(b"\n") else b""
-    return kept + gap + ours.encode()
+    return kept + gap + os.fsencode(ours)
 
 
 def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:

@@ -108,13 +108,23 @@ def write(folder: Path, units: Mapping[str, str]) -> None:
         durable.make_folder(folder)
         for name, text in units.items():
             temporary = folder / f".{name}.tmp"
-            durable.write_file(temporary, text.encode())
+            durable.write_file(temporary, _encoded(text))
             temporary.chmod(0o644)
             temporary.replace(folder / name)
         durable.sync_folder(folder)
     except OSError as error:
         where = error.filename or folder
         raise StorageError(f"cannot write {where}: {error.strerror}") from error
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            "a path in the unit is not valid UTF-8, as systemd requires: rename it, or "
+            "use cron"
+        ) from error
 
 
 def remove(folder: Path, names: Sequence[str]) -> None:
@@ -140,6 +150,24 @@ def control(*commands: Sequence[str]) -> str:
             message = process.stderr.strip() or f"exit code {process.returncode}"
             return f"{command[0]}: {message.splitlines()[0]}"
     return ""
+
+
+def activity(unit: str, *, system_wide: bool) -> tuple[str, str]:
+    """Return the state of *unit*, such as active or inactive, and why it is unknown."""
+    command = [*systemctl(system_wide=system_wide), "is-active", unit]
+    try:
+        process = subprocess.run(  # noqa: S603 - fixed words, no shell
+            command, capture_output=True, timeout=TIMEOUT, check=False, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", f"systemctl: {getattr(error, 'strerror', '') or error}"
+    problem = process.stderr.strip().partition("\n")[0]
+    return ("", problem) if problem else (process.stdout.strip(), "")
+
+
+def systemctl(*, system_wide: bool) -> list[str]:
+    """Return the command that controls units of the machine or of the user."""
+    return ["systemctl"] if system_wide else ["systemctl", "--user"]
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def remove_from_systemd(
 
 def start_commands(path: Path | None, *, system_wide: bool) -> list[list[str]]:
     """Return the commands that start the installed timers of the settings at *path*."""
-    systemctl = _systemctl(system_wide=system_wide)
+    systemctl = systemd.systemctl(system_wide=system_wide)
     folder = _folder(system_wide=system_wide)
     installed = _installed(path, folder)
     timers = [_unit_names(path, folder, job)[1] for job in installed]
@@ -126,7 +126,7 @@ def _remove(path: Path | None, removed: Sequence[Job], *, system_wide: bool) -> 
     """Stop the timers of the jobs *removed*, and delete their units."""
     if not removed:
         return
-    systemctl = _systemctl(system_wide=system_wide)
+    systemctl = systemd.systemctl(system_wide=system_wide)
     folder = _folder(system_wide=system_wide)
     units = [_unit_names(path, folder, job) for job in removed]
     systemd.control([*systemctl, "disable", "--now", *(timer for _, timer in units)])
@@ -235,7 +235,3 @@ def _make_folder(data: Path) -> None:
 
 def _folder(*, system_wide: bool) -> Path:
     return systemd.SYSTEM_WIDE if system_wide else systemd.user_folder()
-
-
-def _systemctl(*, system_wide: bool) -> list[str]:
-    return ["systemctl"] if system_wide else ["systemctl", "--user"]
