@@ -125,13 +125,13 @@ class RunLogs(logging.Handler):
 
     def _roll(self, path: Path) -> None:
         """Start a new file if *path* is full, and delete the oldest one."""
-        if not path.exists() or path.stat().st_size < self._max_bytes:
+        if _size(path) < self._max_bytes:
             return
         fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if path.stat().st_size < self._max_bytes:
-                return  # another process has started the new file
+            if _size(path) < self._max_bytes:
+                return  # another process has started the new file, or is about to
             names = [
                 path,
                 *(path.with_name(f"{NAME}.{n + 1}") for n in range(self._files)),
@@ -140,9 +140,17 @@ class RunLogs(logging.Handler):
                 with suppress(FileNotFoundError):
                     newer.rename(older)
             if not self._files:
-                path.unlink()
+                path.unlink(missing_ok=True)
         finally:
             os.close(fd)
+
+
+def _size(path: Path) -> int:
+    """Return the size of the file *path*, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def formatter(form: str, redact: Redact) -> logging.Formatter:

@@ -4,6 +4,7 @@ import json
 import logging
 import smtpd
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,21 @@ def test_the_size_of_the_log_is_limited(tmp_path: Path) -> None:
     assert files == [NAME, f"{NAME}.1", f"{NAME}.2"]
     assert all(path.stat().st_size < 1_200 for path in tmp_path.iterdir())
     assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
+
+
+def test_a_line_is_kept_while_another_process_starts_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has set the full one aside, and not yet written its own line."""
+    handler = RunLogs({"city": tmp_path}, max_bytes=10, files=2)
+    handler.setFormatter(Text())
+    record = partial(logging.LogRecord, "b", logging.INFO, "", 0)
+    with of_run("city", "0123abcd"):
+        handler.emit(record("line 1", None, None))
+        set_aside = (tmp_path / NAME).rename
+        monkeypatch.setattr("fcntl.flock", lambda *_: set_aside(tmp_path / f"{NAME}.1"))
+        handler.emit(record("line 2", None, None))
+    assert "line 2" in (tmp_path / NAME).read_text(encoding="utf-8")
 
 
 def test_lines_without_a_run_are_in_no_file(tmp_path: Path) -> None:
