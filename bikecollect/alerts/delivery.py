@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
+from time import monotonic
 
 from bikecollect.alerts import digest, messages
 from bikecollect.alerts.alerter import AlertPaths, Notification, RunAlerts
@@ -39,14 +40,17 @@ UNMAILABLE = frozenset(
     }
 )
 """Events that cannot be mailed while the mail server accepts no mail."""
-Hook = Callable[[str, Mapping[str, str]], str]
+SHORT = 0.5
+"""Seconds that are too few for another call of a hook."""
+Hook = Callable[[str, Mapping[str, str], float], str]
 
 
 @dataclass(frozen=True)
 class Dispatcher:
     """Reports events; *mailer* sends mails, None without a mail server.
 
-    *hooks* take a short text and variables, and return an error or an empty text.
+    *hooks* take a short text, variables and seconds, and return an error or an empty
+    text; together all calls of one may take *hook_seconds*, in *spent* so far.
     *period* is that of the digest: daily, weekly or empty. *unusable* are the systems
     whose folder cannot be written to. *zone* is the time zone of mails, None for this
     machine's. *redact* removes secrets from a text and completes the commands in it.
@@ -56,6 +60,8 @@ class Dispatcher:
     interval: int
     mailer: Mailer | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    hook_seconds: float = 10.0
+    spent: dict[str, float] = field(default_factory=dict)
     version: str = ""
     period: str = ""
     unusable: frozenset[str] = frozenset()
@@ -147,11 +153,21 @@ class Dispatcher:
             "BIKECOLLECT_RUN": facts.run_id,
         }
         text = self.redact(messages.short(pairs))
-        errors = {name: hook(text, variables) for name, hook in self.hooks.items()}
+        errors = {name: self._called(name, text, variables) for name in self.hooks}
         for name, error in errors.items():
             if error:
                 log.warning("%s: %s", name, error, extra={"is_reported": True})
         return not all(errors.values())
+
+    def _called(self, name: str, text: str, variables: Mapping[str, str]) -> str:
+        """Call the hook *name* with what is left of its time; return the error."""
+        left = self.hook_seconds - self.spent.get(name, 0.0)
+        if left < SHORT:
+            return "not called: earlier calls took all of its time"
+        begin = monotonic()
+        error = self.hooks[name](text, variables, left)
+        self.spent[name] = self.spent.get(name, 0.0) + monotonic() - begin
+        return error
 
     def _outbox(self, paths: AlertPaths) -> Outbox:
         is_unusable = paths.system.system_id in self.unusable

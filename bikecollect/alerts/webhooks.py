@@ -78,7 +78,10 @@ def command(
     try:
         process.communicate(text.encode("utf-8", "backslashreplace"), timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except OSError as error:  # such as `sudo`, which belongs to root
+            return f"{argv[0]} timed out, and cannot be killed: {error.strerror}"
         process.wait()
         return f"{argv[0]} timed out after {seconds:.0f} s and was killed"
     code = process.returncode

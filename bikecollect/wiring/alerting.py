@@ -126,6 +126,7 @@ def _alerter(
             interval=settings.seconds,
             mailer=mailer(settings, times),
             hooks=hooks(settings),
+            hook_seconds=hook_seconds(settings),
             version=__version__,
             period=settings.mail.digest,
             unusable=unusable,
@@ -204,13 +205,16 @@ def hooks(settings: Settings) -> "dict[str, Hook]":
         return channels
     from bikecollect.alerts import webhooks  # needed with such a channel only
 
-    patience = hook_seconds(settings)
     if settings.tell.webhook:
         url = settings.tell.webhook
-        channels["webhook"] = lambda text, _: webhooks.post(url, text, seconds=patience)
+        channels["webhook"] = lambda text, _, left: webhooks.post(
+            url, text, seconds=left
+        )
     if settings.tell.command:
         argv = settings.tell.command
-        channels["command"] = partial(webhooks.command, argv, seconds=patience)
+        channels["command"] = lambda text, variables, left: webhooks.command(
+            argv, text, variables, seconds=left
+        )
     return channels
 
 

@@ -327,6 +327,26 @@ def test_the_webhook_gets_slack_json_and_the_command_its_variables(
     assert printed.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
 
 
+def test_several_reports_share_the_time_of_a_channel_that_hangs(
+    tmp_path: Path,
+) -> None:
+    """Else they take longer than the slot, and the run is killed before its ping."""
+    said = tmp_path / "said"
+    script = f'echo "$BIKECOLLECT_KIND" >> {said}; sleep 600'
+    world = World(
+        tmp_path / "data",
+        *("a", "b"),
+        tell={"command": ["sh", "-c", script]},
+        interval="12s",  # a second for each channel
+    )
+    with world.served() as settings:
+        world.slot(settings)
+        begin = time.monotonic()
+        world.slot(settings, down="a", skip=1)
+    assert time.monotonic() - begin < 1.9
+    assert said.read_text(encoding="utf-8").splitlines() == ["fetch"]
+
+
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     """A command that hangs is killed after its time limit."""
     script = f"sleep 600 & echo $! > {tmp_path}/pid; wait"
