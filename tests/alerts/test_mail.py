@@ -391,6 +391,21 @@ def test_a_mail_that_everybody_rejects_waits_an_hour(
     assert outbox.waiting() == ["a.city.fetch-1.1"]
 
 
+def test_a_clock_that_was_ahead_pauses_no_mail(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """It was rejected while the clock showed next year: not for a year."""
+    later = time.time() + 365 * DAY
+    ahead = post(mailserver.server(), clock=lambda: later)
+    ahead.spool(outbox, letter())
+    os.utime(outbox.folder / "a.city.fetch-1.1.eml", (later, later))
+    with mailserver.up(f"refuse={ME}"):
+        assert "550" in (drain(ahead, outbox) or "")
+    with mailserver.up():
+        assert drain(post(mailserver.server()), outbox) == ""
+    assert outbox.waiting() == []
+
+
 def test_corrected_settings_take_effect_on_waiting_mails(
     mailserver: MailServer, outbox: Outbox
 ) -> None:

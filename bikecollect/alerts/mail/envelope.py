@@ -16,11 +16,15 @@ from bikecollect.alerts.mail.headers import (
     read,
 )
 from bikecollect.alerts.messages import Letter
+from bikecollect.core.slots import HOUR
 from bikecollect.core.text import visible
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+PAUSE = HOUR
+"""Seconds until a mail that the server rejected permanently is retried. One that the
+server may have delivered is retried at once, then in longer and longer intervals."""
 MAX_BYTES = 200_000
 """Maximum bytes of the text of a combined mail."""
 
@@ -115,9 +119,12 @@ def paused(data: bytes, until: float) -> bytes:
 
 
 def is_paused(data: bytes, now: float) -> bool:
-    """Return whether the mail *data* must not be retried yet."""
+    """Return whether the mail *data* must not be retried yet.
+
+    A longer pause than any that is set means that the clock was ahead then.
+    """
     until = str(read(data)[RETRY] or "0")
-    return until.isdecimal() and now < int(until)
+    return until.isdecimal() and now < int(until) <= now + PAUSE
 
 
 def combined(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from bikecollect.alerts.mail import envelope, headers, smtp
-from bikecollect.alerts.mail.envelope import Audience
+from bikecollect.alerts.mail.envelope import PAUSE, Audience
 from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
 from bikecollect.alerts.mail.smtp import Delivery, Server
 from bikecollect.alerts.messages import Letter
@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 
 MANY = 20
 """Number of waiting mails from which they are sent as one."""
-PAUSE = HOUR
-"""Seconds until a mail that the server rejected permanently is retried. One that the
-server may have delivered is retried at once, then in longer and longer intervals."""
 
 
 @dataclass(frozen=True)
