@@ -63,8 +63,8 @@ class Health:
     the newest block's slot, None without a block. *silent* is the time since the last
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
-    *is_over*, no more data are expected: it is never late, and the days of *coverage*
-    end with its newest slot.
+    *is_over*, no more data are expected: it is never late; the last 24 hours and the
+    days of *coverage* end with its newest slot.
     """
 
     now: float
@@ -108,13 +108,8 @@ def judge(
     windows: Mapping[str, int] = WINDOWS,
 ) -> Health:
     """Return the health at *now*, computed from *past*, with coverage in *windows*."""
-    current, interval = grid.at(now), grid.interval
-    following = grid.next(current)
-    over = _over(now, current, grid, past.blocks)
-    begun = grid.next(grid.at(now - DAY))
-    strip = [
-        (slot, _state(slot, past, over)) for slot in grid.between(begun, following)
-    ]
+    interval = grid.interval
+    last = min(now, past.end)
     # One lost slot followed by a slow run does not count as late.
     patience = 2 * interval + GRACE
     newest, run = past.newest, past.last_run
@@ -129,19 +124,27 @@ def judge(
         now=now,
         interval=interval,
         last_run=run,
-        strip=strip,
+        strip=_strip(past, last, grid),
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, min(now, past.end), grid, zone, windows),
+        coverage=_coverages(past, last, grid, zone, windows),
         behind=behind,
         late=late,
         silent=silent,
-        next_slot=following,
+        next_slot=grid.next(grid.at(now)),
         incidents=past.incidents,
         damage=past.damage,
         mirror=past.mirror,
         is_over=past.is_over,
     )
+
+
+def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
+    """Return the state of each slot of the 24 hours up to *now*."""
+    current = grid.at(now)
+    over = _over(now, current, grid, past.blocks)
+    slots = grid.between(grid.next(grid.at(now - DAY)), grid.next(current))
+    return [(slot, _state(slot, past, over)) for slot in slots]
 
 
 def _over(now: float, current: Slot, grid: Grid, filled: Collection[Slot]) -> Slot:

@@ -77,14 +77,14 @@ def survey(
         newest = history.newest_block(soon)
         last = newest if system.is_over and newest else int(now)
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
-        outcomes = history.outcomes(Slot(int(now) - DAY))
+        outcomes = history.outcomes(Slot(last - DAY))
         past = Past(
             first=history.first(),
-            blocks={
-                s: state_of(f) for s, f in history.flags(Slot(int(now) - TWO_DAYS))
-            },
+            blocks={s: state_of(f) for s, f in history.flags(Slot(last - TWO_DAYS))},
             older=history.slots(begin) if windows else frozenset(),
-            outcomes=[outcome for slot, outcome in outcomes if now - DAY < slot < soon],
+            outcomes=[
+                outcome for slot, outcome in outcomes if last - DAY < slot < soon
+            ],
             last_run=next(iter(history.runs(until=soon, limit=1)), None),
             newest=newest,
             incidents=_open_incidents(history, noted),

@@ -17,13 +17,16 @@ from bikecollect.app.queries.films.packing import UNSEEN
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError
+from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Result
+from bikecollect.core.slots import Slot
 from bikecollect.reports.runner import Answer
 from bikecollect.setup.settings import DEMO_MARKER, DEMO_URL
 
 pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)
 NEXT = DAY + timedelta(days=1)
+START = Slot(int(NOON))
 
 
 @pytest.fixture
@@ -65,7 +68,8 @@ def test_a_demo_that_is_over_is_not_late(
 ) -> None:
     """As in `status`: of a simulated city no more data are expected.
 
-    Its coverage is that of its last days, however long ago they were.
+    Its coverage, and the strip of 24 hours, are those of its last days, however long
+    ago they were.
     """
     complete = held.standing("city").health.coverage
     assert held.settings.systems["city"].url == DEMO_URL
@@ -80,6 +84,22 @@ def test_a_demo_that_is_over_is_not_late(
     assert (after.late, after.is_over) == (False, True)
     assert before.coverage["30d"] != complete["30d"]
     assert after.coverage == complete
+    assert [state.value for _, state in after.strip[-3:]] == [
+        "collected",
+        "missing",
+        "collected",
+    ]
+    assert after.runs == len(held.runs("city", after.strip[0][0])) == 3
+
+
+def test_an_incident_ends_with_its_last_slot_as_in_its_mail() -> None:
+    """It is closed by the second good slot, or two hours after a relapse."""
+    first = Incident("0000000a", "fetch", opened=START, last=Slot(START + 600))
+
+    closed = first._replace(closed=Slot(START + 1200))
+
+    assert collection.incidents([first], 300).rows[0][2] is None
+    assert collection.incidents([closed], 300).rows[0][2] == START + 900
 
 
 def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(
@@ -166,7 +186,7 @@ def test_queries_change_no_file(world: World, held: DataService) -> None:
     held.film("city", DAY)
     held.standing("city")
     held.account("city", DAY, NEXT)
-    held.runs("city")
+    held.runs("city", START)
     held.incidents("city")
     held.close()
 
@@ -178,7 +198,7 @@ def test_an_empty_system_has_no_data(folder: Path) -> None:
     held = data_service(World(folder / "city"))
 
     assert held.days("city") is None
-    assert held.runs("city") == []
+    assert held.runs("city", START) == []
     assert held.unarchived("city") == 0
 
 

@@ -60,7 +60,7 @@ def _standing(standing: Standing) -> None:
 
 def _runs(name: str, health: Health) -> None:
     st.header("Runs of the last 24 hours", anchor=False)
-    runs = data_service().runs(name)
+    runs = data_service().runs(name, since=health.strip[0][0])
     if not runs:
         st.caption("No run in the last 24 hours.")
         return
@@ -90,7 +90,9 @@ def _incidents(name: str) -> None:
     if not incidents:
         st.caption("None.")
         return
-    table = frames.frame(collection.incidents(incidents), frames.zone(name))
+    seconds = data_service().settings.seconds
+    answer = collection.incidents(incidents, seconds)
+    table = frames.frame(answer, frames.zone(name))
     until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
     st.dataframe(
         table.assign(until=until),

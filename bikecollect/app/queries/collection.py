@@ -44,14 +44,17 @@ def _outcome(run: Run) -> str:
     return run.outcome.value if run.outcome else "running"
 
 
-def incidents(incidents: Iterable[Incident]) -> Answer:
-    """Return a row per incident, the newest first; open ones have no ``until``."""
+def incidents(incidents: Iterable[Incident], seconds: int) -> Answer:
+    """Return a row per incident, the newest first; open ones have no ``until``.
+
+    As in mails and gaps, it ends with its last slot, of *seconds*: it is closed later.
+    """
     columns = ["what", "since", "until", "slots", "lost", "text"]
     rows = [
         (
             KINDS[incident.kind].title if incident.kind in KINDS else incident.kind,
             incident.opened,
-            incident.closed,
+            None if incident.closed is None else incident.last + seconds,
             incident.slots,
             incident.lost,
             incident.text,

@@ -183,9 +183,8 @@ class DataService:
             self.settings.system_folder(name), begin, end, now=self.clock()
         )
 
-    def runs(self, name: str, hours: float = 24) -> list[Run]:
-        """Return the runs of the last *hours*, the newest first."""
-        since = Slot(int(self.clock() - hours * 3600))
+    def runs(self, name: str, since: Slot) -> list[Run]:
+        """Return the runs of the slots from *since* on, the newest first."""
         return History(name, self.settings.data / name).runs(since)
 
     def incidents(self, name: str, days: int = 30) -> list[Incident]:
