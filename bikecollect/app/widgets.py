@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -322,3 +322,16 @@ def plain(text: str) -> str:
     """
     escaped = SIGNS.sub(r"\\\g<0>", JOINTS.sub("\u2060", visible(text)))
     return re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # or a list would begin
+
+
+def unplaced(positions: Iterable[float | None]) -> str:
+    """Return how many of *positions* are unknown, for the end of a caption.
+
+    >>> unplaced([25.0, 25.1]), unplaced([25.0, None])
+    ('', ' 1 without a position is counted, but not on the map.')
+    """
+    count = sum(position is None for position in positions)
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return f" {count:,} without a position {verb} counted, but not on the map."

@@ -43,7 +43,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]
             harbour.clock.now = now - age - earlier
             harbour.fetch(bikes, places=PLACES)
     valley.clock.now = pier.clock.now = harbour.clock.now
-    valley.fetch({"x": 9}, places={"x": [48.2, 16.4, "Valley"]})
+    valley.fetch({"x": 9, "y": 4}, places={"x": [48.2, 16.4, "Valley"]})
     pier.fetch({"a": 3, "b": 0}, places=PLACES)
     config = folder / "bikecollect.toml"
     systems = "".join(
@@ -107,6 +107,17 @@ def test_an_open_page_follows_the_collector(collecting: tuple[World, Any]) -> No
     assert page.evaluate("window.untouched")
 
 
+def test_stations_without_a_position_count_in_the_figures(page: Any) -> None:
+    """A mapped feed may have none; they are not on the map."""
+    page.goto("/?system=valley")
+
+    shows(page, "13 ?bikes at stations.*2 / 2 ?stations seen")
+    said = page.locator(".city .said").first
+    api.expect(said).to_have_text("0 empty and 0 full of 2 stations seen")
+    api.expect(page.get_by_text("1 without a position is counted")).to_be_visible()
+    assert len(page.locator(".city").first.evaluate(LOOKS)) == 1
+
+
 def test_the_map_shows_stations_against_usual(page: Any) -> None:
     """Now minus the mean of two weeks; a station without two weeks is not coloured."""
     page.goto("/")
@@ -128,11 +139,11 @@ def test_the_map_shows_stations_against_usual(page: Any) -> None:
 def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> None:
     """A click on another page keeps the system; an unknown name shows no city."""
     page.goto("/?system=valley")
-    shows(page, "9 ?bikes at stations")
+    shows(page, "13 ?bikes at stations")
     page.get_by_role("link", name="Collection").click()
     page.wait_for_url("**/collection?system=valley")
     page.get_by_role("link", name="Live").click()
-    shows(page, "9 ?bikes at stations")
+    shows(page, "13 ?bikes at stations")
 
     page.goto("/?system=nowhere")
 

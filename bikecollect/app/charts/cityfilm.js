@@ -28,7 +28,7 @@ class CityFilm {
     this.slider.addEventListener('keydown', (e) => this.key(e));
   }
 
-  async take(data, located) {
+  async take(data) {
     this.box.hidden = !data.labels;
     if (!data.labels) { this.packed = null; return; }
     this.labels = data.labels;
@@ -36,7 +36,7 @@ class CityFilm {
     this.count = data.labels.length;
     this.hour = Math.max(1, Math.round(HOUR / (data.seconds || 300)));
     const places = new Map(data.film_ids.map((id, i) => [id, i]));
-    this.rows = located.map((s) => places.get(s[0]) ?? -1);
+    this.rows = data.stations.map((s) => places.get(s[0]) ?? -1);
     if (data.vehicles !== this.packed) {
       const first = this.packed == null, last = this.count - 1;
       const wasNewest = !first && this.at >= this.newest;
@@ -64,7 +64,7 @@ class CityFilm {
     return value === UNSEEN ? null : value ?? null;
   }
 
-  row(station) { return this.packed ? this.rows[this.map.stations.indexOf(station)] ?? -1 : -1; }
+  row(station) { return this.packed ? this.rows[this.map.all.indexOf(station)] ?? -1 : -1; }
 
   // Returns what is usual for a station now, as text; nothing if that is unknown.
   usually(station) {
@@ -116,7 +116,7 @@ class CityFilm {
   seek(index) {
     this.at = Math.max(0, Math.min(this.count - 1, index));
     const { map, at } = this, live = map.data.live && at === this.newest;
-    map.stations.forEach((s, i) => {
+    map.all.forEach((s, i) => {
       const row = this.rows[i];
       if (!live) {
         s.bikes = this.value(this.bikes, row, at);

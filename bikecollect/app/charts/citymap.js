@@ -24,7 +24,8 @@ class CityMap {
     this.pens = this.canvas.getContext('2d');
     this.pointers = new Map();
     this.mode = 'fill';
-    this.stations = [];
+    this.stations = [];  // those with a position
+    this.all = [];
     this.tiles = new CityTiles(this);
     this.base = new CityBase(this);
     this.film = new CityFilm(this);
@@ -39,7 +40,7 @@ class CityMap {
     const known = new Set((data.shown || []).map(String));
     this.data = data;
     this.root.classList.toggle('mini', Boolean(data.mini));
-    const located = data.stations.filter((s) => s[3] != null && s[4] != null);
+    const isLocated = (s) => s[3] != null && s[4] != null, located = data.stations.filter(isLocated);
     const place = JSON.stringify([data.system, located.map((s) => [s[0], s[3], s[4]])]);
     const isNew = place !== this.place;
     this.place = place;
@@ -47,9 +48,11 @@ class CityMap {
       const centre = [middle(located.map((s) => s[3])), middle(located.map((s) => s[4]))];
       this.projection = projection(...centre);
     }
-    this.stations = located.map((s) => ({ id: s[0], name: s[1] || s[0], area: s[2],
-      at: this.projection.forth(s[3], s[4]), size: s[5], bikes: s[6], docks: s[7],
-      closed: s[8], vehicle: data.vehicles_only, shown: !data.shown || known.has(s[0]) }));
+    this.all = data.stations.map((s) => ({ id: s[0], name: s[1] || s[0], area: s[2],
+      at: isLocated(s) ? this.projection.forth(s[3], s[4]) : null, size: s[5],
+      bikes: s[6], docks: s[7], closed: s[8], vehicle: data.vehicles_only,
+      shown: !data.shown || known.has(s[0]) }));
+    this.stations = this.all.filter((s) => s.at);
     this.offer();
     this.mark = data.point ? this.projection.forth(...data.point) : null;
     if (isNew) {
@@ -58,7 +61,7 @@ class CityMap {
       this.fit(this.opening());
     }
     await this.base.take(data.basemap, isNew);
-    await this.film.take(data, located);
+    await this.film.take(data);
     this.card.show(this.stations.find((s) => s.id === data.selected) || null);
     this.figures();
     this.draw();
@@ -322,10 +325,11 @@ class CityMap {
     this.send('station', station ? station.id : '');
   }
 
-  // Returns the figures of what is shown, for the strip above the map.
+  // Returns the figures of what is shown, for the strip above the map; stations without
+  // a position count, too.
   sums() {
     const sums = { bikes: 0, seen: 0, empty: 0, full: 0, docks: 0, all: 0, closed: 0 };
-    for (const s of this.stations) {
+    for (const s of this.all) {
       if (!s.shown) continue;
       sums.all += 1;
       if (s.bikes == null) continue;

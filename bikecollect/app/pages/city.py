@@ -95,7 +95,8 @@ def _day(name: str) -> None:
         lambda: frames.frame(film.answer(), zone),
         f"{name}-{day}-film",
         f"{len(film.stations):,} stations were seen on this day, in "
-        f"{film.collected:,} of {len(film.slots):,} slots.",
+        f"{film.collected:,} of {len(film.slots):,} slots."
+        f"{widgets.unplaced(station[3] for station in film.stations)}",
     )
     _scarcity(name, (day, day + timedelta(days=1)))
 

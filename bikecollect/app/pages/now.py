@@ -75,7 +75,8 @@ def _stations(name: str, stations: list[MapStation]) -> None:
         table,
         f"{name}-now",
         f"{len(shown):,} of {len(stations):,} stations shown; {seen:,} seen "
-        f"in the slot {when}; {closed:,} closed.",
+        f"in the slot {when}; {closed:,} closed."
+        f"{widgets.unplaced(station.lat for station in shown)}",
     )
     _near(name, shown, near)
     st.header("Stations shown", anchor=False)
