@@ -335,9 +335,13 @@ def remember(folder: Path) -> None:
 
 
 def oldest_csv(folder: Path) -> str:
-    """Return the day of the oldest CSV in a system's *folder*, empty for none."""
+    """Return the day of the oldest CSV in a system's *folder*, empty for none.
+
+    Those of its vehicles are daily files, too.
+    """
     names: list[str] = []
-    with suppress(OSError), os.scandir(folder / STATUS) as entries:
-        names = [entry.name for entry in entries]
+    for place in (folder / STATUS, folder / VEHICLES / VEHICLE_STATUS):
+        with suppress(OSError), os.scandir(place) as entries:
+            names += [entry.name for entry in entries]
     days = (re.match(r"(\d{4}-\d\d-\d\d)\.(\d+\.)?csv$", name) for name in names)
     return min((day[1] for day in days if day), default="")

@@ -624,16 +624,25 @@ def test_a_compact_that_succeeds_as_always_is_not_reported(
         report(world, settings, "")
 
 
-@pytest.mark.parametrize(("age", "count"), [(12, 0), (16, 1)])
+@pytest.mark.parametrize(
+    ("files", "age", "count"),
+    [
+        ("station_status", 12, 0),
+        ("station_status", 16, 1),
+        ("vehicles/vehicle_status", 16, 1),
+    ],
+)
 def test_a_compact_that_never_runs_is_reported(
-    tmp_path: Path, mailserver: MailServer, age: int, count: int
+    tmp_path: Path, mailserver: MailServer, files: str, age: int, count: int
 ) -> None:
     """When a CSV is a week older than `csv_days`, once; it was never scheduled."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         day = datetime.fromtimestamp(world.clock.now - age * DAY, UTC).date()
-        (tmp_path / f"data/a/station_status/{day}.csv").touch()
+        folder = tmp_path / "data/a" / files
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{day}.csv").touch()
         world.slot(settings, skip=286)
         world.slot(settings)
 
