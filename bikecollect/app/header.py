@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from bikecollect.app import frames, mode, widgets
+from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
 from bikecollect.reports.status import Standing
@@ -75,6 +76,18 @@ def _license(publisher: Publisher) -> str:
         address = escape(publisher.license_url)
         title = f'<a href="{address}" rel="license noreferrer">{title}</a>'
     return f"Licence of the data: {title}."
+
+
+def stations(name: str) -> dict[str, Known]:
+    """Return all stations of the system *name*, by their ids; stop without any."""
+    known = frames.stations(name, widgets.days(name)[1])
+    if not known:
+        if widgets.service().settings.systems[name].vehicles:
+            st.info("No station has been seen: Live shows the vehicles of this system.")
+        else:
+            st.info("No station has been seen yet; see Collection for the reason.")
+        st.stop()
+    return known
 
 
 def has_several() -> bool:

@@ -22,19 +22,19 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return what collects vehicles and stations, and returns the page of them."""
     import streamlit  # heavy, and an extra
 
-    def shown(vehicles: list[Any], stations: list[Any]) -> Any:
+    def shown(vehicles: list[Any], stations: list[Any], page: str = "now") -> Any:
         with publishing(tmp_path, vehicles=True) as city:
             publish(city, vehicles, stations=stations)
             city.fetch()
             service = DataService(city.settings, clock=city.clock)
-            for name in ("frames", "widgets", "pages.now"):
+            for name in ("frames", "widgets", f"pages.{page}"):
                 module = importlib.import_module(f"bikecollect.app.{name}")
                 monkeypatch.setattr(
                     module, "data_service", lambda: service, raising=False
                 )
             streamlit.cache_data.clear()
             run_lightly(monkeypatch)
-            app = testing.AppTest.from_function(_page, default_timeout=60)
+            app = testing.AppTest.from_function(_page, default_timeout=60, args=(page,))
             app.run()
             service.close()
         assert [error.value for error in app.exception] == []
@@ -43,11 +43,11 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return shown
 
 
-def _page() -> None:
+def _page(name: str) -> None:
     """Be the script: Streamlit reads this function's text."""
-    from bikecollect.app.pages import now  # the script has nothing else
+    import importlib  # the script has nothing else
 
-    now.page()
+    importlib.import_module(f"bikecollect.app.pages.{name}").page()
 
 
 def said(app: Any) -> str:
@@ -71,3 +71,16 @@ def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) 
 
     assert [item.value for item in app.header] == ["Vehicles"]
     assert "2 vehicles in the slot" in said(app)
+
+
+@pytest.mark.parametrize("page", ["station", "city"])
+def test_a_system_without_stations_names_the_page_of_its_vehicles(
+    show: Callable[..., Any], page: str
+) -> None:
+    """There is no empty chart whose scale is NaN."""
+    app = show([vehicle()], [], page)
+
+    assert [item.value for item in app.info] == [
+        "No station has been seen: Live shows the vehicles of this system."
+    ]
+    assert len(app.header) == 0

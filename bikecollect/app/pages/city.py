@@ -38,6 +38,7 @@ WEEK = 7
 def page() -> None:
     """Draw the page."""
     name = header.head("city")
+    header.stations(name)
     VIEWS[widgets.views(VIEWS)](name)
 
 

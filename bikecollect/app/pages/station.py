@@ -27,9 +27,6 @@ def page() -> None:
     """Draw the page."""
     name = header.head("station")
     station = _picked(name)
-    if station is None:
-        st.info("No station has been seen yet; see Collection for the reason.")
-        return
     header.entitle(station.called, name)
     _head(name, station)
     view = widgets.views(VIEWS)
@@ -37,15 +34,13 @@ def page() -> None:
     VIEWS[view](name, station.station_id, when)
 
 
-def _picked(name: str) -> Known | None:
+def _picked(name: str) -> Known:
     """Return the station chosen by the user, present or removed.
 
     Its id is in the address.
     """
-    known = frames.stations(name, widgets.days(name)[1])
+    known = header.stations(name)
     ids = sorted(known, key=lambda i: (known[i].until is not None, known[i].called))
-    if not ids:
-        return None
     requested = st.query_params.get("station", "") or header.kept("station")
     if st.query_params.get("station") and requested not in known:
         short = requested if len(requested) <= MAX_ID else f"{requested[:MAX_ID]}..."
