@@ -107,6 +107,19 @@ def test_an_open_page_follows_the_collector(collecting: tuple[World, Any]) -> No
     assert page.evaluate("window.untouched")
 
 
+def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> None:
+    """The slider was moved to the first slot, with other counts, and back."""
+    page.goto("/?system=harbour")
+    shows(page, "3 ?bikes at stations")
+    curve = page.locator(".city .curve").first
+    curve.press("Home")
+    shows(page, "0 ?bikes at stations")
+
+    curve.press("End")
+
+    shows(page, "3 ?bikes at stations.*2 / 2 ?stations seen")
+
+
 def test_stations_without_a_position_count_in_the_figures(page: Any) -> None:
     """A mapped feed may have none; they are not on the map."""
     page.goto("/?system=valley")

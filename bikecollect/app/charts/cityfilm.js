@@ -118,10 +118,8 @@ class CityFilm {
     const { map, at } = this, live = map.data.live && at === this.newest;
     map.all.forEach((s, i) => {
       const row = this.rows[i];
-      if (!live) {
-        s.bikes = this.value(this.bikes, row, at);
-        s.docks = this.value(this.free, row, at);
-      }
+      s.bikes = live ? s.now.bikes : this.value(this.bikes, row, at);
+      s.docks = live ? s.now.docks : this.value(this.free, row, at);
       s.before = this.value(this.bikes, row, at - this.hour);
       s.usual = this.usual_of(row, at);
     });
