@@ -8,26 +8,14 @@
 -- nor returning; days_stale: days seen in a stale slot
 -- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
 -- reads: slots, station_status (rows), asked
-WITH steps AS (
-    SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
-        s.flags AS flags,
-        (CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) * 1440 + s.minute_of_day)
-            AS begins,
-        s.slot - LAG(s.slot) OVER (
-            PARTITION BY s.system_id, s.date ORDER BY s.slot) AS seconds
+WITH $numbered, moments AS (
+    SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot, s.flags AS flags
     FROM slots AS s
+    JOIN numbered AS n ON n.system_id = s.system_id AND n.slot = s.slot
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-), lengths AS (
-    SELECT t.system_id AS system_id, t.date AS date,
-        COALESCE(MIN(t.seconds), $interval) AS seconds
-    FROM steps AS t
-    GROUP BY t.system_id, t.date
-), moments AS (
-    SELECT t.system_id AS system_id, t.date AS date, t.slot AS slot, t.flags AS flags
-    FROM steps AS t
-    JOIN lengths AS d ON d.system_id = t.system_id AND d.date = t.date
-    WHERE (($first_hour * 60 + $minute + 10080 - t.begins) % 10080) * 60
-        < CASE WHEN d.seconds < 60 THEN 60 ELSE d.seconds END
+        AND (($first_hour * 60 + $minute + 10080 - s.minute_of_day
+                - CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) * 1440) % 10080) * 60
+            < CASE WHEN n.seconds < 60 THEN 60 ELSE n.seconds END
 ), $lives, expected AS (
     SELECT l.system_id AS system_id, l.first_slot AS first_slot,
         l.last_slot AS last_slot, COUNT(DISTINCT m.date) AS days

@@ -167,6 +167,19 @@ def test_an_interval_that_changed_at_noon_does_not_rescale_the_morning() -> None
     assert (row_turned["slots"], row_turned["length_s"]) == (9, 4 * 300 + 5 * 1800)
 
 
+@pytest.mark.parametrize(("at", "begin"), [(59, 30), (74, 60), (75, 75)])
+def test_a_changed_interval_leaves_no_time_of_the_day_without_a_slot(
+    at: int, begin: int
+) -> None:
+    """00:30 to 00:59 is one slot, as before; from 01:00 on they have 15 minutes."""
+    begins = (0, 30, 60, 75, 90)
+    rows = [(2, DAY + minute * 60, minute, 1) for minute in begins]
+
+    (row,) = in_slots(rows, 900, "chance", minute=at)
+
+    assert row["last_seen"] == DAY + begin * 60
+
+
 @pytest.mark.parametrize("length", [25_200, 32_400])
 def test_a_slot_over_a_clock_change_has_its_own_length(length: int) -> None:
     """Slots of eight hours: the first of the day has seven or nine."""
