@@ -1,6 +1,7 @@
 """Reports on vehicles: cells, stays, and whether ids persist."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=3_600)
 Slots = Sequence[Sequence[Mapping[str, Any]]]
 
 
-def answered(folder: Path, name: str, slots: Slots) -> list[dict[str, Any]]:
+def answered(
+    folder: Path, name: str, slots: Slots, values: Values = VALUES
+) -> list[dict[str, Any]]:
     """Return what the report *name* says of *slots*, each a list of vehicles."""
     with publishing(folder, vehicles=True, interval=3_600) as city:
         for hour, vehicles in enumerate(slots):
@@ -27,7 +30,7 @@ def answered(folder: Path, name: str, slots: Slots) -> list[dict[str, Any]]:
             city.fetch(after=3_600 * (hour > 0))
         shown = history.shown(city.settings, "city")
         with views.connected(folder, [shown]) as db:
-            result = ask(Duck(db), REPORTS[name], VALUES)
+            result = ask(Duck(db), REPORTS[name], values)
     return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
@@ -68,6 +71,28 @@ def test_stays_end_where_a_vehicle_leaves(tmp_path: Path) -> None:
     ]
     assert [r["longest_hours"] for r in rows] == [3.0, 2.0]
     assert [r["share_survived"] for r in rows] == [1.0, 1.0]
+
+
+def test_an_interval_that_changed_later_does_not_lengthen_stays(
+    tmp_path: Path,
+) -> None:
+    """Slots of an hour in the past, of five minutes today: three slots are 3 h."""
+    slots = [[vehicle("a")], [vehicle("a")], [vehicle("a")], []]
+    today = replace(VALUES, interval=300)
+    (row,) = answered(tmp_path, "vehicle_idle", slots, today)
+
+    assert (row["mean_hours"], row["longest_hours"]) == (3.0, 3.0)
+
+
+def test_ids_without_a_location_survive_too(tmp_path: Path) -> None:
+    """One of two is in the next slot without its place: all ids survived."""
+    nowhere = vehicle("b", lat=None, lon=None)
+    slots = [[vehicle("a"), vehicle("b")], [vehicle("a"), nowhere], [vehicle("a")]]
+    (idle,) = answered(tmp_path / "idle", "vehicle_idle", slots)
+    (ids,) = answered(tmp_path / "ids", "vehicle_ids", slots)
+
+    assert idle["share_survived"] == ids["share_survived"] == 0.75
+    assert (idle["stays"], idle["ended"]) == (2, 1)
 
 
 def _rotating(hour: int) -> list[dict[str, Any]]:
