@@ -97,8 +97,8 @@ class Gbfs:
         requested again once a day, and a failure of that is ignored. A higher version
         is adopted at the first fetch, or if its stations have the same ids.
         """
-        known = memory.notes.get(gbfs_places.FEEDS)
-        places = gbfs_places.remembered(known, self._url, self._pin)
+        known, like = memory.notes, (self._url, self._pin, self._language)
+        places = gbfs_places.remembered(known.get(gbfs_places.FEEDS), *like)
         if places is None or not self._is_known(places):
             state = self._first_fetch(get, memory, secret=places is not None)
         else:
@@ -117,7 +117,7 @@ class Gbfs:
         return Payload(
             (*filter(None, [state.listing]), state.status, *extras.documents),
             notes={
-                gbfs_places.FEEDS: state.places.note(self._url, self._pin),
+                gbfs_places.FEEDS: state.places.note(*like),
                 **extras.notes,
             },
             incomplete=extras.incomplete,

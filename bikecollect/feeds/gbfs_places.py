@@ -96,7 +96,7 @@ class Places:
         document = self.get(get, self.main, url, check=check, tries=tries)
         return verified(document, check, url) if tries == ONCE else document
 
-    def note(self, url: str, pin: str) -> str:
+    def note(self, url: str, pin: str, language: str = "") -> str:
         """Return the note to store; it has no addresses if one contains a secret.
 
         In that case the gbfs.json at *url* is requested in each run.
@@ -109,6 +109,7 @@ class Places:
             {
                 "url": fingerprint(url),
                 "pin": pin,
+                "language": language,
                 "at": self.requested_at,
                 "worked": self.worked // HOUR * HOUR,
                 **{key: kept.get(name, "") for name, key in NAMES.items()},
@@ -119,19 +120,26 @@ class Places:
         )
 
 
-def remembered(note: str | None, url: str, pin: str) -> Places | None:
-    """Parse a note of `Places.note`; None if it is not for *url* and *pin*."""
+def remembered(
+    note: str | None, url: str, pin: str, language: str = ""
+) -> Places | None:
+    """Parse a note of `Places.note`; None if it is not for *url* and *pin*.
+
+    If it is for another *language*, gbfs.json is due.
+    """
     try:
         known = json.loads(note or "{}")
         if known["url"] != fingerprint(url) or known.get("pin", "") != pin:
             return None
+        # Notes of a version without vehicles: gbfs.json is read again at once.
+        is_current = known.get("language", language) == language
+        is_current = is_current and NAMES[VEHICLES] in known
         places = {name: known.get(key, "") for name, key in NAMES.items()}
         return Places(
             {name: str(place) for name, place in places.items() if place},
             version=str(known.get("version", "")),
             own=str(known.get("own", "")),
-            # Notes of a version without vehicles: gbfs.json is read again at once.
-            requested_at=float(known["at"]) if NAMES[VEHICLES] in known else 0.0,
+            requested_at=float(known["at"]) if is_current else 0.0,
             worked=float(known.get("worked", 0)),
             proven=set(known["proven"]),
         )

@@ -276,6 +276,28 @@ def test_a_version_that_is_not_offered_cannot_be_pinned(city: Publisher) -> None
     assert "version 1.1 is not offered, only 2.3, 3.0" in run.error
 
 
+def test_another_language_in_the_settings_is_read_at_once(city: Publisher) -> None:
+    """Not only with the next daily request of gbfs.json."""
+    city.documents["/gbfs.json"] = {
+        "data": {
+            "en": listing("2.3", *NAMES)["data"]["en"],
+            "fr": listing("2.3", *NAMES, folder="/fr")["data"]["en"],
+        }
+    }
+    city.documents["/fr/station_status"] = status("old")
+    city.documents["/fr/station_information"] = information("old")
+    city.fetch()
+    city.more = {"language": "fr"}
+    city.fetch()
+
+    assert city.asked[1:3] == ["/gbfs.json", "/fr/station_status"]
+
+    city.fetch()
+
+    assert city.asked[0] == "/fr/station_status"
+    assert "/gbfs.json" not in city.asked
+
+
 def test_feeds_are_taken_from_the_first_language_that_lists_a_status(
     city: Publisher,
 ) -> None:
