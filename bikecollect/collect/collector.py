@@ -19,7 +19,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
-from bikecollect.core.run import Run, failure_line, run_line, run_values
+from bikecollect.core.run import Run, failure_line, rest_of, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
@@ -182,7 +182,7 @@ class Collector:
             yield cycle
         finally:
             self.open_notes[name] = cycle.open_note()
-            self.not_before[name] = float(cycle.notes.get(NOT_BEFORE, 0))
+            self.not_before[name] = rest_of(cycle.notes.get(NOT_BEFORE, ""))[0]
 
     def _begin(self, name: str) -> Run:
         now = self.times.clock()

@@ -28,7 +28,7 @@ from bikecollect.core.run import (
     deferred_by_clock,
     payload_name,
     postponed,
-    rest_until,
+    rest_note,
     with_killed_runs,
     with_notice,
 )
@@ -78,6 +78,7 @@ class Cycle:
     clock: Callable[[], float]
     record_facts: Callable[[], Sequence[str]] = tuple
     troubles: tuple[str, ...] = ()
+    host: str = ""
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
     redact: Redact = unredacted
@@ -251,7 +252,8 @@ class Cycle:
             memory = self.ledger.recall()
             notes = changed_notes(self.placeholders.undone, memory.notes)
             memory = memory._replace(notes=notes, now=self.clock())
-            check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
+            rest = memory.notes.get(NOT_BEFORE, "")
+            check_not_before(rest, memory.now, self.host)
             known = self.client.public_host = memory.notes.get(PUBLIC_HOST, "")
             payload = self.feed.fetch(self.client, memory)
             if self.client.public_host != known:
@@ -287,7 +289,8 @@ class Cycle:
 
     def _failed(self, run: Run, error: BikecollectError) -> Run:
         if isinstance(error, RateLimited):
-            self.notes[NOT_BEFORE] = repr(rest_until(error.not_before, self.clock()))
+            note = rest_note(error.not_before, self.clock(), self.host)
+            self.notes[NOT_BEFORE] = note
         if isinstance(error, Interrupted):
             return run.failed(error)
         return run.failed(error).noticed(Notice("fetch", str(error)))

@@ -263,23 +263,31 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def rest_until(not_before: float, now: float) -> float:
-    """Return until when later runs make no request: *not_before*, an hour at most.
+def rest_note(not_before: float, now: float, host: str) -> str:
+    """Return the note that *host* gets no request until *not_before*, for an hour.
 
-    >>> rest_until(90_000.0, now=300.0)
-    3900.0
+    >>> rest_note(90_000.0, now=300.0, host="example.org")
+    '3900.0 example.org'
     """
-    return min(not_before, now + MAX_REST)
+    return f"{min(not_before, now + MAX_REST)!r} {host}"
 
 
-def check_not_before(text: str, now: float) -> None:
-    """Raise RateLimited if *text*, an epoch second, is later than *now*.
+def rest_of(note: str) -> tuple[float, str]:
+    """Return the epoch second and the host in a `rest_note`, 0 for none.
 
-    It comes from `rest_until`; if it is more than `MAX_REST` ahead, the clock was set
-    back, and it is ignored.
+    The notes of earlier versions have no host.
     """
-    not_before = float(text or 0)
-    if now < not_before < now + MAX_REST:
+    until, _, host = note.partition(" ")
+    return float(until or 0), host
+
+
+def check_not_before(note: str, now: float, host: str = "") -> None:
+    """Raise RateLimited if *note*, a `rest_note`, is about *host* and still holds.
+
+    If its time is more than `MAX_REST` ahead, the clock was set back.
+    """
+    not_before, limited = rest_of(note)
+    if limited in {"", host} and now < not_before < now + MAX_REST:
         raise RateLimited(
             f"rate-limited, retry in {not_before - now:.0f} s", not_before=not_before
         )

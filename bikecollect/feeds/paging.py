@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -57,12 +58,19 @@ class PagedList:
     station_id: Callable[[Any], str | None]
     check: Check
 
+    @property
+    def place(self) -> str:
+        """A short digest of the address, which may contain secrets."""
+        return sha256(self.url.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the whole list, page by page; a missing page is reported, not fatal.
 
         A query that made the server return the whole list is remembered and reused.
         """
         known = memory.values(NOTE)
+        if known.get("url", self.place) != self.place:
+            known = {}  # of the address that the settings had before
         query = known.get("query", {})
         try:
             first = get("page-0", with_query(self.url, query), check=self.check)
@@ -257,7 +265,7 @@ class _Walk:
 
     def note(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """Return what to remember for the next fetch."""
-        note: dict[str, Any] = {"rows": len(self.ids)}
+        note: dict[str, Any] = {"rows": len(self.ids), "url": self.paged.place}
         if self._moves(known):
             note["moves"] = True
         if self.query:

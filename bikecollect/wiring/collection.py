@@ -137,6 +137,7 @@ def cycle(
     watch = Stopwatch(name)
     return Cycle(
         feed=feed,
+        host=feed_access.host(system),
         client=_client(settings, name, times, seconds),
         run_notes=RunNotes(folder.inbox),
         payloads=payloads,

@@ -276,6 +276,19 @@ def test_a_version_that_is_not_offered_cannot_be_pinned(city: Publisher) -> None
     assert "version 1.1 is not offered, only 2.3, 3.0" in run.error
 
 
+def test_a_retry_after_is_that_of_its_host(city: Publisher) -> None:
+    """An address on another host in the settings is requested at once."""
+    good = city.documents["/gbfs.json"]
+    city.documents["/gbfs.json"] = Answer(b"", 429, {"Retry-After": "3000"})
+    limited = [city.fetch(), city.fetch()]
+    city.documents["/gbfs.json"] = good
+    city.base = city.base.replace("127.0.0.1", "localhost")
+    run = city.fetch()
+
+    assert [run.outcome for run in limited] == [Outcome.RATE_LIMITED] * 2
+    assert run.outcome is Outcome.COLLECTED
+
+
 def test_another_language_in_the_settings_is_read_at_once(city: Publisher) -> None:
     """Not only with the next daily request of gbfs.json."""
     city.documents["/gbfs.json"] = {

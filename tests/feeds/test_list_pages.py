@@ -297,6 +297,17 @@ def test_an_error_beyond_the_last_page_is_its_end(tmp_path: Path, end: object) -
         assert len(city.asked) <= 5
 
 
+def test_the_parameters_of_another_address_are_forgotten(city: Publisher) -> None:
+    """A new address in the settings is requested as it is written there."""
+    city.documents["/f"] = paged("limit", most=5000)
+    city.fetch()
+    city.documents["/new"] = lambda query: Answer(b"", 500) if query else ALL
+    city.path = "/new"
+    run = city.fetch()
+
+    assert (run.rows, city.asked) == (ROWS, ["/new"])
+
+
 def test_a_second_page_that_is_refused_is_reported(tmp_path: Path) -> None:
     """It is no proof that the first was all."""
     with publishing(tmp_path, feed="youbike", path="/f?page=1") as city:
