@@ -187,7 +187,7 @@ class Gbfs:
             if error.cause in GONE or late:
                 return self._rediscovered(get, memory, places, error)
             raise
-        if memory.now >= places.requested_at + DAY:
+        if not 0 <= memory.now - places.requested_at < DAY:
             self._refresh(get, memory, state)
         return state
 

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter, Memory
@@ -74,8 +75,19 @@ class ExtrasFetcher:
         self._get, self._url, self._interval = get, url, interval
         self._vehicles, self._language = vehicles, language
         self._memory, self._now = memory, memory.now
-        self._known = memory.values(NOTE)
-        self._failed = memory.values(ERRORS_NOTE)
+        self._known = self._past(NOTE)
+        self._failed = self._past(ERRORS_NOTE)
+
+    def _past(self, name: str) -> dict[str, Any]:
+        """Return the values of a note, without times in the future.
+
+        The clock was ahead then: nothing would be requested until those times.
+        """
+        return {
+            key: value
+            for key, value in self._memory.values(name).items()
+            if key not in {"at", "asked"} or value <= self._now
+        }
 
     def __call__(self, places: Places, status: Document, moved: str = "") -> Extras:
         """Get the documents that are due; *moved* is the information's new address.
@@ -120,7 +132,8 @@ class ExtrasFetcher:
         """
         if not self._vehicles or INFORMATION in places.addresses:
             return False
-        return self._now - float(self._memory.notes.get(TYPES_NOTE) or 0) >= DAY
+        age = self._now - float(self._memory.notes.get(TYPES_NOTE) or 0)
+        return not 0 <= age < DAY
 
     def _fetch_vehicles(self, places: Places, extras: Extras) -> None:
         """Get the vehicles, once; a failure leaves the slot without them."""
@@ -142,7 +155,7 @@ class ExtrasFetcher:
 
     def _ask_publisher(self, places: Places, extras: Extras) -> None:
         """Note who publishes the system, once a week; failures are ignored."""
-        known = self._memory.values(publisher_reader.NOTE)
+        known = self._past(publisher_reader.NOTE)
         if self._now - known.get("at", -WEEK) < WEEK:
             return
         about = known.get("publisher", {})

@@ -93,7 +93,8 @@ class PagedList:
 
 def _is_due(known: Mapping[str, Any], walk: "_Walk", now: float) -> bool:
     """Return whether to try for more: once a day, or when the length has changed."""
-    return now - known.get("asked", -DAY) >= DAY or known.get("rows") != len(walk.ids)
+    has_asked = 0 <= now - known.get("asked", -DAY) < DAY  # not while it was ahead
+    return not has_asked or known.get("rows") != len(walk.ids)
 
 
 class _Walk:

@@ -192,6 +192,21 @@ def test_missing_information_does_not_cost_the_slot() -> None:
     assert get.asked == ["station_status"]
 
 
+@pytest.mark.parametrize("missing", [None, "station_information"])
+def test_a_clock_that_was_ahead_postpones_no_request(missing: str | None) -> None:
+    """Nor is an error of that time reported until then; the next run asks again."""
+    get = Feeds({"data": {"feeds": listing()}})
+    kept = get.documents.pop(missing) if missing else None
+    ids, ahead = frozenset({"7"}), 40 * 86_400.0
+    notes = GBFS.fetch(get, Memory(station_ids=ids, now=ahead)).notes
+    get.documents |= {missing: kept} if missing else {}
+    get.asked.clear()
+    fetched = GBFS.fetch(get, Memory(notes, ids, 1300.0))
+
+    assert {"gbfs.json", "station_information"} <= set(get.asked)
+    assert fetched.incomplete == ""
+
+
 def test_an_address_that_is_no_gbfs_json_is_reported() -> None:
     """The error names the expected address."""
     get = Feeds({"stations": []})
