@@ -236,6 +236,45 @@ def test_server_errors_and_broken_bodies_are_tried_again(
     assert mirrored(city, monkeypatch) == local_files(city)
 
 
+LARGE = bytes(range(256)) * 50_000
+"""Content of an object of three pieces."""
+
+
+def test_no_request_is_for_more_than_a_piece(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a minute: a slow line needs longer for a large file as a whole."""
+    store = city.store(monkeypatch)
+    city.proxy.requests.clear()
+
+    store.write("large", LARGE, hashlib.sha256(LARGE).hexdigest())
+
+    puts = [path for method, path in city.proxy.requests if method == "PUT"]
+    gets = [path for method, path in city.proxy.requests if method == "GET"]
+    assert ["partNumber" in path for path in puts] == [True, True, True]
+    assert len(gets) == 4
+
+
+def test_an_object_that_is_replaced_meanwhile_is_read_again(
+    city: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read as a whole, not half of each."""
+    store, newer = city.store(monkeypatch), LARGE[::-1]
+    store.write("large", LARGE, hashlib.sha256(LARGE).hexdigest())
+    count = iter(range(99))
+
+    def replace(method: str, path: str) -> None:
+        if method == "GET" and next(count) == 2:
+            s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/large", newer)
+
+    city.proxy.fault = replace
+    city.proxy.requests.clear()
+
+    sha256 = store.digest("large")
+
+    assert sha256 == hashlib.sha256(newer).hexdigest()
+
+
 @pytest.mark.parametrize(
     ("mirror", "why"),
     [

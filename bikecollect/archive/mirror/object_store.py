@@ -5,6 +5,7 @@ are used in messages.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +24,17 @@ from bikecollect.core.errors import (
 from bikecollect.core.secrets.redact import redactor
 
 if TYPE_CHECKING:
+    from obstore import Bytes, GetOptions
     from obstore.store import ObjectStore as Client
 
 REQUEST, CONNECT, RETRY = "60s", "5s", 40
 """Maximum time of a request, of connecting, and of all retries (in seconds)."""
 RETRIES = 6
-PIECE = 8 << 20
-"""Bytes of a piece: larger files are sent and received in pieces."""
+PIECE = 5 << 20
+"""Bytes of a piece: larger files are sent and received in pieces, one at a time.
+
+So a slow line (0.7 Mbit/s) needs less than `REQUEST` for each; it is S3's minimum.
+"""
 TRIES = 2
 """Maximum uploads of an object whose copy differs."""
 MAX_WHOLE = 64 << 20
@@ -102,26 +107,45 @@ class ObjectStore:
 
     def digest(self, path: str) -> str:
         """Return the sha256 of the object at *path*, empty if there is none."""
-        digest = hashlib.sha256()
         with self._translated(f"cannot read {self._shown(path)}"):
             try:
-                result = self._obstore.get(self._client, path)
+                return self._received(path, Path(os.devnull))
             except FileNotFoundError:
                 return ""
-            for piece in result.stream(min_chunk_size=1 << 20):
-                digest.update(piece)
-        return digest.hexdigest()
 
     def download(self, path: str, target: Path) -> str:
         """Write the object at *path* to the file *target*; return its sha256."""
-        digest = hashlib.sha256()
         with self._translated(f"cannot read {self._shown(path)}"):
-            result = self._obstore.get(self._client, path)
-            with target.open("wb") as out:
-                for piece in result.stream(min_chunk_size=1 << 20):
-                    digest.update(piece)
-                    out.write(piece)
+            return self._received(path, target)
+
+    def _received(self, path: str, target: Path) -> str:
+        from obstore.exceptions import PreconditionError
+
+        try:
+            return self._received_once(path, target)
+        except PreconditionError:  # it was replaced meanwhile
+            return self._received_once(path, target)
+
+    def _received_once(self, path: str, target: Path) -> str:
+        digest = hashlib.sha256()
+        with target.open("wb") as out:
+            for piece in self._pieces(path):
+                digest.update(piece)
+                out.write(piece)
         return digest.hexdigest()
+
+    def _pieces(self, path: str) -> "Iterator[Bytes]":
+        """Yield the content of the object at *path*, with a request for each piece."""
+        result = self._obstore.get(self._client, path)
+        size, tag = result.meta["size"], result.meta["e_tag"]
+        if size <= PIECE:
+            yield from result.stream(min_chunk_size=1 << 20)
+            return
+        del result
+        for start in range(0, size, PIECE):
+            end = min(start + PIECE, size)
+            options: GetOptions = {"range": (start, end), "if_match": tag}
+            yield self._obstore.get(self._client, path, options=options).bytes()
 
     def write(self, path: str, data: bytes | Path, sha256: str) -> StoredObject:
         """Write *data* to *path* and read it back; raises MirrorError if it differs.
@@ -135,9 +159,9 @@ class ObjectStore:
                     self._client,
                     path,
                     data,
-                    use_multipart=size >= PIECE,
+                    use_multipart=size > PIECE,
                     chunk_size=PIECE,
-                    max_concurrency=2,
+                    max_concurrency=1,
                 )
             if self.digest(path) == sha256:
                 tag = result["e_tag"]
@@ -213,6 +237,8 @@ def _reason(text: str, error: Exception) -> str:
         return f"HTTP {status[1]}" + (f" ({code[1]})" if code else "")
     if "timed out" in text or "Timeout" in text or "timeout" in str(error):
         return "timed out"
+    if "body error" in text:
+        return "the connection broke off, or is too slow"
     if "error sending request" in text:
         return "the connection failed"
     return text.splitlines()[0][:200] if text else type(error).__name__
