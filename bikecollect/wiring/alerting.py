@@ -70,7 +70,9 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
     state = AlertStateFile(state_path)
     with state.held():
         stored = state.load()
-        if stored is not None and not any(i.is_open for i in stored.incidents):
+        is_over = stored and not any(i.is_open for i in stored.incidents)
+        # Kept while mails wait, for example for the end of the quiet hours.
+        if is_over and not (settings.mail.host and _has_mail(alerter)):
             state_path.unlink(missing_ok=True)
     return is_reported
 
@@ -91,11 +93,22 @@ def alerter(
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return the alerter of the settings file itself, and the path of its state."""
     home = data_folder.state_home()
-    path = home / "settings"
+    # Of each settings file: their mails have different recipients.
+    path = home / data_folder.alert_state_path("settings", settings.source, home).stem
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
     paths = _alert_paths(system, settings.source, home)
     others = frozenset(KINDS) - {"settings"}
     return _alerter(settings, times, {"settings": paths}, others), paths.state_file
+
+
+def _has_mail(alerter: Alerter) -> bool:
+    """Return whether mails of *alerter* wait."""
+    outboxes = [
+        outbox
+        for paths in alerter.systems.values()
+        for outbox in (paths.system.outbox, paths.spare_outbox)
+    ]
+    return any(True for outbox in outboxes for _ in outbox.glob("*.eml"))
 
 
 def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.loader import parse
 from bikecollect.setup.tables.sections import Mail
+from bikecollect.storage.data_folder import state_home
+from bikecollect.wiring.alerting import report_settings
 
 OSLO = ZoneInfo("Europe/Oslo")
 
@@ -75,6 +78,24 @@ def test_mails_of_the_quiet_hours_are_sent_after_them(
     assert mailserver.subjects() == [
         "a: resolved: feed down 00:10 to 00:20, 2 slots lost"
     ]
+
+
+def test_mails_about_the_settings_are_sent_after_the_quiet_hours(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were corrected meanwhile; later runs find nothing wrong."""
+    mail = mailserver.settings(quiet="00:00-01:00")
+    settings = replace(parse({"mail": mail}), source=str(tmp_path / "b.toml"))
+    begin = datetime(2026, 11, 22, 0, 2, tzinfo=ZoneInfo("Asia/Taipei")).timestamp()
+    error = SettingsError("columnz is unknown")
+    with mailserver.up():
+        for slot, wrong in enumerate([error, error, *[None] * 12]):
+            monkeypatch.setattr("time.time", partial(float, begin + slot * 300))
+            report_settings(settings, wrong)
+
+    (subject,) = mailserver.subjects()
+    assert subject.startswith("settings: resolved: settings wrong 00:00 to ")
+    assert not [path for path in state_home().rglob("*.json") if path.is_file()]
 
 
 def test_a_kind_that_is_muted_while_it_is_open_is_not_mailed_again(
