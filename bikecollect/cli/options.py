@@ -211,18 +211,19 @@ class _Terminal(io.TextIOWrapper):
         return len(text)
 
 
-def say(text: str) -> None:
+def say(text: str) -> bool:
     """Print the result *text*; if that fails, the command ends with 74 (`main`).
 
     The command itself continues. A closed pipe is not a failure. Secrets are removed
-    and control characters escaped, except our own colours.
+    and control characters escaped, except our own colours. Returns whether it was
+    printed.
     """
-    _print(mention, text)
+    return _print(mention, text)
 
 
-def say_json(text: str) -> None:
+def say_json(text: str) -> bool:
     """Print lines of JSON like `say`; only texts in them are redacted."""
-    _print(mention_json, text)
+    return _print(mention_json, text)
 
 
 def say_figures(text: str) -> bool:

@@ -391,6 +391,37 @@ def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
     assert "Traceback" not in stderr
 
 
+@pytest.mark.parametrize(("target", "code"), [("closed pipe", 0), ("/dev/full", 74)])
+def test_watching_ends_when_nobody_reads_it(
+    tmp_path: Path, target: str, code: int
+) -> None:
+    """`status --watch | head -1` ends with head."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    command = [sys.executable, "-m", "bikecollect", "--config", str(path), "status"]
+    if target == "closed pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(target, os.O_WRONLY)
+    process = subprocess.run(
+        [*command, "--watch=0.5"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert process.returncode == code
+
+
+def test_an_output_file_has_no_colours(tmp_path: Path) -> None:
+    """They are for terminals."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    bikecollect("--config", path, "status", "--output", tmp_path / "status.txt")
+    text = (tmp_path / "status.txt").read_text(encoding="utf-8")
+    assert text.startswith("city: ")
+
+
 def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
     """Neither in a pipe nor with NO_COLOR."""
     path = settings(tmp_path, "http://127.0.0.1:9/")

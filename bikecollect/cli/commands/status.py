@@ -131,7 +131,7 @@ def status(
         _publish(_report(mode, [], errors), form, output)
         return _exit_code(mode, [], errors)
     while True:
-        code = _show(
+        code, is_seen = _show(
             settings,
             system_ids,
             mode,
@@ -140,7 +140,7 @@ def status(
             is_mail=mail,
             is_watched=bool(watch),
         )
-        if not watch:
+        if not (watch and is_seen):
             return code
         time.sleep(watch)
 
@@ -154,8 +154,11 @@ def _show(
     *,
     is_mail: bool,
     is_watched: bool,
-) -> int:
-    """Print the status of the systems once; return the exit code."""
+) -> tuple[int, bool]:
+    """Print the status of the systems once; return the exit code.
+
+    Also returns whether it was printed: nobody may read it any more.
+    """
     # Only the screen has a line about the schedule, and `crontab -l` takes time.
     scheduled = _is_scheduled(settings) if mode == "text" else None
     windows = {} if mode in ALERTS else WINDOWS
@@ -172,11 +175,11 @@ def _show(
         text += f"\n{_source(settings)}\n"
     if is_watched and output is None:
         click.clear()
-    _publish(text, form, output)
+    is_seen = _publish(text, form, output)
     if mode not in ALERTS:
         for error in errors.values():
             complain(str(error))
-    return _exit_code(mode, standings, errors)
+    return _exit_code(mode, standings, errors), is_seen
 
 
 def _show_all(
@@ -243,12 +246,13 @@ def _report(
     return f"BIKECOLLECT {level.name}: {nagios_summary(standings, errors)}\n{lines}"
 
 
-def _publish(text: str, form: str, output: Path | None) -> None:
+def _publish(text: str, form: str, output: Path | None) -> bool:
+    """Print *text*, or write it to *output*; return whether it was printed."""
     if output is None:
-        _PRINT[form](text)
-        return
+        return _PRINT[form](text)
     with written(output, ALL_READ) as out:
-        out.write(text)
+        out.write(click.unstyle(text))
+    return True
 
 
 def _exit_code(
