@@ -62,6 +62,26 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
     assert film.states[at + 2] not in {"", "collected"}
 
 
+def test_a_film_says_when_a_station_was_closed(world: World, held: DataService) -> None:
+    """Slot by slot: a closed station is neither empty nor full, as in `scarcity`."""
+    world.fetch({"a": 0, "b": 0}, after=300, closed=["b"], docks={"b": 0})
+    world.fetch({"a": 0, "b": 0}, after=300, docks={"b": 0})
+
+    film = held.film("city", DAY)
+
+    width = len(film.slots)
+    closed = unpacked(film.closed)
+    assert list(closed[width - 2 : width]) == [0, 0]
+    assert list(closed[-2:]) == [1, 0]
+    scarce = held.ask("city", "scarcity", DAY, NEXT)
+    assert [
+        row[scarce.columns.index("empty_stations")] for row in scarce.rows[-2:]
+    ] == [
+        1,
+        2,
+    ]
+
+
 @pytest.mark.parametrize("days", [0, 3, 60])
 def test_a_demo_that_is_over_is_not_late(
     held: DataService, world: World, days: int

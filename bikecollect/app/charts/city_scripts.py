@@ -36,6 +36,7 @@ def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
         "seconds": film.seconds,
         "vehicles": film.vehicles,
         "docks": film.docks,
+        "closed": film.closed,
         "usual": film.usual.vehicles,
         "usual_days": film.usual.days,
         "usual_hours": film.usual.hours,

@@ -41,8 +41,8 @@ class CityFilm {
       const first = this.packed == null, last = this.count - 1;
       const wasNewest = !first && this.at >= this.newest;
       this.packed = data.vehicles;
-      [this.bikes, this.free, this.usuals, this.days] = await Promise.all(
-        [data.vehicles, data.docks, data.usual, data.usual_days].map(unpacked));
+      [this.bikes, this.free, this.shut, this.usuals, this.days] = await Promise.all(
+        [data.vehicles, data.docks, data.closed, data.usual, data.usual_days].map(unpacked));
       this.columns = data.slot_hours.map((hour) => data.usual_hours.indexOf(hour));
       this.count_all();
       const asked = data.labels.indexOf(data.at);
@@ -88,7 +88,7 @@ class CityFilm {
     return `Usual: mean of ${least < most ? `${least} to ` : ''}${most} earlier ${name}, hour from ${hour}`;
   }
 
-  // Counts the empty and the full stations of every slot; finds the newest one seen.
+  // Counts the open stations that are empty or full in every slot; finds the newest seen.
   count_all() {
     this.newest = 0;
     this.sums = this.labels.map((_, slot) => {
@@ -97,6 +97,7 @@ class CityFilm {
         const bikes = this.value(this.bikes, row, slot);
         if (bikes == null) continue;
         seen += 1;
+        if (this.value(this.shut, row, slot)) continue;
         empty += bikes === 0;
         full += this.value(this.free, row, slot) === 0;
       }
@@ -120,6 +121,7 @@ class CityFilm {
       const row = this.rows[i];
       s.bikes = live ? s.now.bikes : this.value(this.bikes, row, at);
       s.docks = live ? s.now.docks : this.value(this.free, row, at);
+      s.closed = live ? s.now.closed : this.value(this.shut, row, at) === 1;
       s.before = this.value(this.bikes, row, at - this.hour);
       s.usual = this.usual_of(row, at);
     });

@@ -50,7 +50,8 @@ class CityMap {
     }
     this.all = data.stations.map((s) => ({ id: s[0], name: s[1] || s[0], area: s[2],
       at: isLocated(s) ? this.projection.forth(s[3], s[4]) : null, size: s[5],
-      bikes: s[6], docks: s[7], now: { bikes: s[6], docks: s[7] }, closed: s[8], vehicle: data.vehicles_only,
+      bikes: s[6], docks: s[7], closed: s[8],
+      now: { bikes: s[6], docks: s[7], closed: s[8] }, vehicle: data.vehicles_only,
       shown: !data.shown || known.has(s[0]) }));
     this.stations = this.all.filter((s) => s.at);
     this.offer();

@@ -64,16 +64,11 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
 
 
 def film_dot(
-    system: str,
-    station: Sequence[Any],
-    shown: tuple[str | None, str | None],
-    *,
-    is_closed: bool = False,
+    system: str, station: Sequence[Any], shown: tuple[str | None, str | None]
 ) -> MapStation:
     """Return the *station* of a `Film` as a dot; *shown* is its name and area."""
     station_id, _, _, lat, lon, capacity = station
     name, region = shown
-    is_open = False if is_closed else None
     return MapStation(
         system_id=system,
         station_id=station_id,
@@ -83,9 +78,6 @@ def film_dot(
         lon=lon,
         slot=0,
         capacity=capacity,
-        is_installed=is_open,
-        is_renting=is_open,
-        is_returning=is_open,
     )
 
 

@@ -17,8 +17,7 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
 
 DAY = timedelta(days=1)
-MOSTLY = 0.5
-PACKED = ("vehicles", "docks", "usual", "usual_days")
+PACKED = ("vehicles", "docks", "closed", "usual", "usual_days")
 """The parts of a film that are already packed."""
 
 
@@ -62,11 +61,9 @@ def film_of_day(service: DataService, name: str, day: date) -> CityFilm:
         raise UsageError(
             f"no station was seen on {day}; see: bikecollect backfill-report"
         )
-    closed = _closed(service, name, day)
     shown = display_names(service.texts(name), english=False)
     stations = [
-        film_dot(name, row, shown.get(row[0], row[1:3]), is_closed=row[0] in closed)
-        for row in film.stations
+        film_dot(name, row, shown.get(row[0], row[1:3])) for row in film.stations
     ]
     return _city_film(service, name, film, stations, live=False)
 
@@ -106,14 +103,3 @@ def _city_film(
     ]
     labels = [iso(slot, zone)[11:16] for slot in film.slots]
     return CityFilm(name, film, stations, labels, max(collected, default=0), live)
-
-
-def _closed(service: DataService, name: str, day: date) -> set[str]:
-    """Return the stations that were closed for half of *day* or more."""
-    answer = service.ask(name, "reliability", day, day + DAY)
-    at = {column: index for index, column in enumerate(answer.columns)}
-    return {
-        row[at["station_id"]]
-        for row in answer.rows
-        if (row[at["share_inactive"]] or 0) >= MOSTLY
-    }

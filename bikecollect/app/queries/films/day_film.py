@@ -52,7 +52,8 @@ WITH $dockless, shown AS (
 SELECT CAST(s.place AS INTEGER) AS station, CAST(t.place AS INTEGER) AS slot,
     CAST(LEAST(COALESCE(r.num_vehicles_available, 65535), 65535) AS INTEGER)
         AS vehicles,
-    CAST(LEAST(COALESCE($docks, 65535), 65535) AS INTEGER) AS docks
+    CAST(LEAST(COALESCE($docks, 65535), 65535) AS INTEGER) AS docks,
+    $closed AS closed
 FROM station_status AS r
 JOIN shown AS s ON s.station_id = r.station_id
 JOIN times AS t ON t.slot = r.slot
@@ -69,7 +70,8 @@ class Film:
     *states* has the state of each slot, or the cause if it is missing; *missing* is the
     number of missing slots. A station is (station_id, name, region, lat, lon, capacity)
     as of that day. *vehicles* and *docks* are packed, station by station, with the
-    slots of each; unknown counts are `UNSEEN`. *usual* is from earlier days.
+    slots of each; unknown counts are `UNSEEN`. So is *closed*, with 1 where the station
+    was closed. *usual* is from earlier days.
     """
 
     slots: list[int]
@@ -78,6 +80,7 @@ class Film:
     stations: list[tuple[Any, ...]]
     vehicles: str
     docks: str
+    closed: str
     seconds: int = 300
     usual: Usual = field(default_factory=Usual)
 
@@ -116,6 +119,7 @@ def film(db: "DuckDBPyConnection", values: Values, zone: tzinfo) -> Film:
         stations=stations,
         vehicles=_packed(counts, "vehicles", shape),
         docks=_packed(counts, "docks", shape),
+        closed=_packed(counts, "closed", shape),
         seconds=values.interval,
         usual=usual_of(db, ids, [slot for slot, _, _ in slots], zone),
     )
