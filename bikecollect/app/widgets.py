@@ -17,7 +17,6 @@ from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import disarmed, percent, visible
-from bikecollect.wiring.history import TRAIL_DAYS
 
 if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
     from bikecollect.app.charts.encodings import Chart
@@ -45,7 +44,6 @@ UNREADABLE = "The data cannot be read at the moment."
 """The text that visitors of a public app see instead of an error."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
-TRAIL = timedelta(days=TRAIL_DAYS)
 COUNT = ".1f"
 REPEATED = (
     " The hour before the clocks were set back and the one after are in one place."
@@ -96,14 +94,8 @@ def days(name: str) -> tuple[date, date]:
 
 
 def last_day(name: str) -> date:
-    """Return the last day of ranges: today, so that a current outage counts.
-
-    For a system without a run for a month, and for a demo that is over, it is the
-    newest day with data.
-    """
-    newest, today = days(name)[1], data_service().today(name)
-    trail = timedelta() if data_service().settings.is_demo(name) else TRAIL
-    return today if newest <= today <= newest + trail else newest
+    """Return the last day of ranges, see `DataService`."""
+    return data_service().last_day(name, days(name)[1])
 
 
 def views(known: dict[str, Any]) -> str:

@@ -218,6 +218,17 @@ def test_live_rewrites_the_map_and_the_rest_once_an_hour(
     assert film["labels"][-1] == "12:00"
 
 
+def test_the_pages_of_a_city_that_is_over_end_with_its_last_day(
+    config: Path, tmp_path: Path
+) -> None:
+    """Its map is that of its last 24 hours, and so is the range of the others."""
+    share(config, "--live", "-o", tmp_path)
+
+    week = (tmp_path / "week.html").read_text("utf-8")
+
+    assert "2026-05-19 to 2026-05-20. All colours" in week
+
+
 def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
     """Return a page at *url*, and what goes wrong on it."""
     context = new_context(browser, **options)

@@ -88,6 +88,16 @@ class DataService:
         zone = history.zone(self.settings, name)
         return date.fromisoformat(day_of(Slot(int(self.clock())), zone))
 
+    def last_day(self, name: str, newest: date) -> date:
+        """Return the last day of ranges: today, so that a current outage counts.
+
+        For a system without a run for a month, and for a demo that is over, it is
+        *newest*, the newest day with data.
+        """
+        trail = timedelta(0 if self.settings.is_demo(name) else history.TRAIL_DAYS)
+        today = self.today(name)
+        return today if newest <= today <= newest + trail else newest
+
     def ask(
         self,
         name: str,

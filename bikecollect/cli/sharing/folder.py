@@ -94,7 +94,9 @@ def write_live(service: DataService, name: str, folder: Path) -> list[Path]:
         _put(folder / INDEX, writer.map(film, INDEX, when)),
     ]
     if _is_old(folder / pages.COVERAGE):
-        paths += _write_others(writer, folder, service.today(name))
+        newest = date.fromisoformat(when[:10])
+        last = service.last_day(name, newest)
+        paths += _write_others(writer, folder, last)
     return paths
 
 
