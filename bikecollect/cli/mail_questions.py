@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from bikecollect.cli import questions
 from bikecollect.cli.options import say
-from bikecollect.cli.questions import confirm
+from bikecollect.cli.questions import Back, confirm
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import loader
 from bikecollect.setup.doctor import test_mail
@@ -37,8 +38,8 @@ class MailQuestions:
     def ask(self, missing: Sequence[str], *, attempt: bool) -> None:
         """Ask for the *missing* keys; if *attempt*, offer a test mail.
 
-        After a failed test mail the questions can be answered again. Raises Back to
-        return to the question before these.
+        After a failed test mail, and by Back, the questions can be answered again.
+        Raises Back to return to the question before these.
         """
         questions_by_key = {
             "to": self._to,
@@ -53,10 +54,11 @@ class MailQuestions:
             if not self.mail.host:
                 self.mail = replace(self.mail, to=[])
                 return
-            if not attempt or self._arrives():
-                return
-            if confirm("Keep this anyway? (No: answer again.)", default=False):
-                return
+            with suppress(Back):  # answer again
+                if not attempt or self._arrives():
+                    return
+                if confirm("Keep this anyway? (No: answer again.)", default=False):
+                    return
 
     def _to(self) -> None:
         text = f"Mail address for alerts about lost slots (empty or {NOBODY}: no mail)"

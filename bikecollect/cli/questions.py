@@ -10,6 +10,7 @@ import click
 from bikecollect.cli.options import say
 
 BACK = "<"
+YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 Check = Callable[[str], str]
 """Returns what is wrong with an answer, empty if it is valid."""
 
@@ -38,11 +39,15 @@ def ask(
 
 
 def confirm(text: str, *, default: bool = True) -> bool:
-    """Ask a yes-or-no question."""
-    try:
-        return click.confirm(text, default=default)
-    except click.Abort as end:
-        raise _no_answer() from end
+    """Ask a yes-or-no question; raises Back for a single ``<``."""
+    hint = "Y/n" if default else "y/N"
+    answer = ask(f"{text} [{hint}]", "", _yes_or_no_error)
+    return YES_OR_NO.get(answer.lower(), default)
+
+
+def _yes_or_no_error(answer: str) -> str:
+    is_valid = not answer or answer.lower() in YES_OR_NO
+    return "" if is_valid else f'"{answer}" is neither y (yes) nor n (no)'
 
 
 def ask_in_order(steps: Sequence[Callable[[], None]]) -> None:

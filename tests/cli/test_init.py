@@ -243,10 +243,11 @@ def test_an_invalid_name_is_reported(name: str) -> None:
     assert not FILE.exists()
 
 
-def test_no_to_a_failed_try_repeats_the_question() -> None:
-    """The user can give another system."""
+@pytest.mark.parametrize("answer", ["n", "<"])
+def test_no_to_a_failed_try_repeats_the_question(answer: str) -> None:
+    """The user can give another system; going back does the same."""
     with serving(lambda path: GOOD if "tiny" in path else Answer(b"", 404)) as url:
-        answers = [f"{url}/x.json", "n", f"{url}/tiny.json", "", "", "", ""]
+        answers = [f"{url}/x.json", answer, f"{url}/tiny.json", "", "", "", ""]
         process = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
 
     assert process.returncode == 0
@@ -261,12 +262,17 @@ def tiny() -> Iterator[str]:
         yield f"{url}/tiny.json"
 
 
-def test_a_test_mail_is_offered(tmp_path: Path, tiny: str) -> None:
-    """After a failure the answers can be corrected; previous ones are defaults."""
+@pytest.mark.parametrize(
+    ("back", "asked"), [(["", "n"], 1), (["", "<"], 1), (["maybe", "<"], 0)]
+)
+def test_a_test_mail_is_offered(
+    tmp_path: Path, tiny: str, back: list[str], asked: int
+) -> None:
+    """After a failure, or by <, answers can be corrected; earlier ones are defaults."""
     mail = MailServer.new(tmp_path / "mail")
     host, port = str(mail.settings()["host"]), str(mail.port)
     right = ["", "", "", "", "me", smtpd.PASSWORD, "", ""]
-    answers = ["me@example.org", host, "", port, "me", "wrong", "", "n", *right]
+    answers = ["me@example.org", host, "", port, "me", "wrong", *back, *right]
     with mail.up():
         process = bikecollect(
             *("init", "--no-cron", "--system", tiny),
@@ -275,8 +281,9 @@ def test_a_test_mail_is_offered(tmp_path: Path, tiny: str) -> None:
         )
 
     assert process.returncode == 0
-    assert process.stdout.count("Send a test mail to me@example.org now?") == 2
-    assert process.stdout.count("Keep this anyway?") == 1
+    offers = process.stdout.count("Send a test mail to me@example.org now?")
+    assert offers == (2 if asked else 3)
+    assert process.stdout.count("Keep this anyway?") == asked
     assert "The mail server accepted it" in process.stdout
     assert mail.subjects() == ["test mail"]
     assert loader.load(str(FILE)).password() == smtpd.PASSWORD

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -271,9 +272,10 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
             complain("use --no-try to write it anyway")
             raise
         say(f"{error}\n")
-        if not confirm("Use it anyway? (No: name another.)", default=False):
-            return None
-        return first_run.guess_system(query, client)
+        with suppress(Back):  # name another
+            if confirm("Use it anyway? (No: name another.)", default=False):
+                return first_run.guess_system(query, client)
+        return None
     lines = [part for line in result.splitlines() for part in wrapped(line, "", "  ")]
     say("\n".join(lines) + "\n")
     return new
@@ -328,7 +330,8 @@ def _absolute(path: str) -> str:
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
     """Install the cron lines if requested; otherwise print the next commands."""
     if cron is None and ask and sys.stdin.isatty():
-        cron = confirm("Install the cron lines, to fetch every five minutes?")
+        with suppress(Back):  # the settings are written: nothing to go back to
+            cron = confirm("Install the cron lines, to fetch every five minutes?")
     if cron:
         choice = install_in_cron(load(str(path)), path).choice
         say("Installed in your crontab.\n" + jobs.describe(choice))
