@@ -124,7 +124,7 @@ def is_paused(data: bytes, now: float) -> bool:
     A longer pause than any that is set means that the clock was ahead then.
     """
     until = str(read(data)[RETRY] or "0")
-    return until.isdecimal() and now < int(until) <= now + PAUSE
+    return until.isdecimal() and now < int(until) <= now + PAUSE + 1
 
 
 def combined(

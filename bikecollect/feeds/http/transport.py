@@ -260,8 +260,8 @@ def date(headers: Mapping[str, str], now: float) -> float | None:
         seconds = moment.replace(tzinfo=zone).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    age = headers.get("Age", "").strip()
-    cached = int(age) if age.isascii() and age.isdigit() and len(age) <= 9 else 0  # noqa: PLR2004 - 30 years
+    age = re.fullmatch(r"\s*([0-9]{1,9})\s*", headers.get("Age", ""))
+    cached = int(age[1]) if age else 0
     return min(max(now, seconds), seconds + cached)
 
 
