@@ -257,3 +257,26 @@ def test_the_loss_of_an_archived_day_is_accepted(city: Publisher) -> None:
     assert text.startswith("city: vehicles: 2026-11-22: 24 lost slots forgotten")
     assert "all agree" in run(city, "verify")
     assert (city.folder / "city/station_status/2026-11-22.csv").exists()
+
+
+@pytest.mark.parametrize("is_ledger_lost", [False, True])
+def test_a_lost_certificate_is_written_again(
+    city: Publisher, *, is_ledger_lost: bool
+) -> None:
+    """By the ledger, or, if that is lost too, by the files of the day."""
+    compact(city)
+    before = exported(city)
+    folder = city.folder / "archive/vehicle_certificates/system_id=city"
+    certificate = folder / "2026-11-22.json"
+    values = json.loads(certificate.read_bytes())
+    certificate.write_bytes(b"")
+    ledgers = (city.folder / "city/vehicles").glob("ledger*" if is_ledger_lost else "-")
+    for path in ledgers:
+        path.unlink()
+    city.fetch(after=3_600)
+
+    compact(city, now=LONG_AFTER + 86_400)
+
+    again = json.loads(certificate.read_bytes())
+    assert {**again, "made": 0} == {**values, "made": 0}
+    assert exported(city) == before
