@@ -574,6 +574,27 @@ def test_a_schedule_in_both_cron_and_systemd_is_named(
 
 
 @real_crontab
+@pytest.mark.parametrize("options", ["", "--config {folder}/other.toml "])
+def test_a_line_written_by_hand_is_recognised(
+    spool: Path, tmp_path: Path, options: str
+) -> None:
+    """One of crontab.example, for example; `install` would double it."""
+    other = options.format(folder=tmp_path)
+    line = f"*/5 * * * *  $HOME/.local/bin/bikecollect {other}fetch"
+    install(spool, tmp_path, OTHERS + f"{line}\n".encode())
+
+    process = scheduled(spool, "doctor", "--offline", "--format", "json")
+    installation = scheduled(spool, "schedule", "install")
+
+    checks = map(json.loads, process.stdout.splitlines())
+    (check,) = [check for check in checks if check["check"] == "cron: line"]
+    assert check["verdict"] == ("bad" if options else "good")
+    assert (line in check["text"]) == (not options)
+    doubled = f"or each slot is fetched twice:\n  {line}\n"
+    assert (doubled in installation.stdout) == (not options)
+
+
+@real_crontab
 def test_a_path_that_is_not_utf_8_is_scheduled_by_cron(
     spool: Path, tmp_path: Path
 ) -> None:

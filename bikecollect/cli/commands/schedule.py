@@ -23,6 +23,7 @@ from bikecollect.setup.scheduler.checks import scheduled_twice
 from bikecollect.setup.scheduler.crontab import (
     Plan,
     install_in_cron,
+    lines_by_hand,
     plan_cron,
     remove_from_cron,
     stray_variable,
@@ -121,6 +122,8 @@ def install(
             f"{_INSTALLED[installation.before.value]}\n{jobs.describe(installation.choice)}"
         )
         say(_others_text(installation.others))
+        for line in lines_by_hand(path):
+            say(f"Remove this line, or each slot is fetched twice:\n  {line}\n")
     if twice := scheduled_twice(path):
         say("Now {}; to keep only systemd:\n  {}\n".format(*twice))
     if variable := stray_variable(settings):

@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def schedule_checks(settings: Settings) -> Checks:
     except BikecollectError as error:
         yield bad("cron: line", str(error), INSTALL)
     else:
-        yield _line(plan)
+        yield _line(plan, crontab.lines_by_hand(source))
         if plan.state is not CronState.ABSENT:
             yield from _missing_jobs(plan.missing, INSTALL)
     if daemon := cron_daemon():
@@ -86,10 +86,12 @@ def _timer(timer: Path, source: Path | None, *, system_wide: bool) -> Check:
     return good("schedule", text)
 
 
-def _line(plan: crontab.Plan) -> Check:
+def _line(plan: crontab.Plan, by_hand: Sequence[str]) -> Check:
     if plan.state is CronState.CURRENT:
         names = ", ".join(job.name for job in plan.jobs)
         return good("cron: line", f"installed in your crontab: {names}")
+    if by_hand and plan.state is CronState.ABSENT:
+        return good("cron: line", f"not written by `schedule install`: {by_hand[0]}")
     if plan.state is CronState.OUTDATED:
         text = "the installed lines do not match the settings"
         return bad("cron: line", text, INSTALL)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bikecollect.setup import settings_file
-from bikecollect.setup.program import program
+from bikecollect.setup.program import NAME, program
 from bikecollect.setup.scheduler import cron, jobs
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
@@ -124,12 +124,47 @@ def is_in_a_crontab() -> bool:
     Lines without our marks and lines of the whole machine count too. Raises
     NotInstalled if there is no `crontab` program.
     """
-    crontabs = [read_crontab()]
+    lines = b"\n".join([read_crontab(), *_of_the_machine()]).splitlines()
+    return any(b"bikecollect" in line for line in lines if not line.startswith(b"#"))
+
+
+def lines_by_hand(path: Path | None) -> list[str]:
+    """Return lines that fetch the settings at *path*, but were not installed by us.
+
+    Those of crontab.example, for instance. Raises like `read_crontab`.
+    """
+    names = own_names(path)
+    crontabs = [cron.without(read_crontab(), names), *_of_the_machine()]
+    lines = os.fsdecode(b"\n".join(crontabs)).splitlines()
+    return [line.strip() for line in lines if _fetched(line) & names]
+
+
+def _of_the_machine() -> list[bytes]:
+    """Return the crontabs of the whole machine."""
+    crontabs = []
     for file in (Path("/etc/crontab"), *Path("/etc/cron.d").glob("*")):
         with suppress(OSError):
             crontabs.append(file.read_bytes())
-    lines = b"\n".join(crontabs).splitlines()
-    return any(b"bikecollect" in line for line in lines if not line.startswith(b"#"))
+    return crontabs
+
+
+def _fetched(line: str) -> set[str]:
+    """Return the settings path that *line* of a crontab fetches; "" is the default.
+
+    >>> _fetched("*/5 * * * * ubuntu /opt/bikecollect --config /srv/b.toml fetch")
+    {'/srv/b.toml'}
+    >>> _fetched("0 4 * * * /usr/bin/backup bikecollect")
+    set()
+    """
+    words: list[str] = []
+    with suppress(ValueError):
+        words = shlex.split(line.replace("\\%", "%"), comments=True)
+    words = [part for word in words for part in word.split("=", 1)]
+    names = [word.rpartition("/")[2] for word in words]
+    if NAME not in names or FETCH.words[0] not in words[names.index(NAME) :]:
+        return set()
+    given = words[words.index("--config") + 1] if "--config" in words[:-1] else ""
+    return {os.path.expandvars(given)}
 
 
 def stray_variable(settings: Settings) -> str:
