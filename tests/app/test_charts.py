@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("altair")
 
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import timelines
+from bikecollect.app.charts import bars, timelines
 from bikecollect.reports.runner import Answer
 
 SERIES = {"vehicles": ("bikes", "#0072B2"), "docks": ("free docks", "#E69F00")}
@@ -60,6 +60,13 @@ def test_zero_is_not_labelled_with_six_decimals() -> None:
     ]
 
     assert axes == [{"format": ",d", "tickMinStep": 1}] * 2
+
+
+def test_half_an_hour_is_not_labelled_as_500m() -> None:
+    """As by an SI prefix, which reads as minutes."""
+    chart = bars.ranked("hours", "cause", title="hours missing", tips={})
+
+    assert chart.to_dict()["encoding"]["x"]["axis"] == {"format": ",~g"}
 
 
 def test_a_chart_drawn_again_is_the_same() -> None:

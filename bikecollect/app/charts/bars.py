@@ -30,13 +30,15 @@ def over_time(
     return chart
 
 
-def ranked(x: str, y: str, *, title: str, form: str, tips: Tips) -> alt.Chart:
+def ranked(x: str, y: str, *, title: str, tips: Tips) -> alt.Chart:
     """Return horizontal bars, the longest first."""
+    # Never an SI prefix: 0.5 hours would be labelled 500m.
+    axis = alt.Axis(format=",~g")
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
         .mark_bar(color=BLUE)
         .encode(
-            x=alt.X(x, type="quantitative", title=title, axis=alt.Axis(format=form)),
+            x=alt.X(x, type="quantitative", title=title, axis=axis),
             y=alt.Y(y, type="nominal", sort="-x", title=None).axis(labelLimit=160),
             tooltip=tooltips(tips),
         )

@@ -138,7 +138,7 @@ def _gaps(name: str) -> None:
     }
     count, zone = account.total, frames.zone(name)
     widgets.figure(
-        bars.ranked("hours", "cause", title="hours missing", form="~s", tips=tips),
+        bars.ranked("hours", "cause", title="hours missing", tips=tips),
         frames.frame(collection.causes(account, data_service().settings.seconds), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),
