@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -113,9 +114,12 @@ def _has_mail(alerter: Alerter) -> bool:
 
 def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     name = system.system_id
+    spare = data_folder.spare_outbox_path(name, known_by, home)
+    with suppress(OSError):  # usually there is none of an earlier version
+        (spare.parent / name).rename(spare)
     return AlertPaths(
         system=system,
-        spare_outbox=data_folder.spare_outbox_path(name, known_by, home),
+        spare_outbox=spare,
         state_file=data_folder.alert_state_path(name, known_by, home),
     )
 

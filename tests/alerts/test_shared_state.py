@@ -13,7 +13,7 @@ from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import SystemFolder, state_home
 
 
 @pytest.fixture
@@ -213,3 +213,21 @@ def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
     shutil.copytree(folder.path, moved.path)
 
     assert [incident.kind for incident in stored_incidents(moved)] == ["fetch"]
+
+
+def test_a_mail_of_an_earlier_version_is_sent(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """It waits in the state folder under the name of the system alone."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, up=False)
+        (waiting,) = settings.system_folder("a").outbox.glob("*.eml")
+        earlier = state_home() / "outbox/a"
+        earlier.mkdir(parents=True)
+        waiting.rename(earlier / waiting.name)
+        with mailserver.up():
+            world.slot(settings)
+
+    assert mailserver.subjects() == ["a: feed down since 00:10"]
