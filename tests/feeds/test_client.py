@@ -25,6 +25,7 @@ from bikecollect.core.errors import (
     ProtocolError,
     RateLimited,
 )
+from bikecollect.core.payload import ONCE
 from bikecollect.core.process import Stop
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.client import Client
@@ -158,6 +159,37 @@ def test_a_temporary_failure_is_tried_again(first: rawserver.Misdeed) -> None:
     assert document.body == BODY
     assert len(arrivals) == len(get.attempts) == 2
     assert get.attempts[0].error != ""
+
+
+def test_a_connection_that_was_closed_meanwhile_is_replaced() -> None:
+    """A server may close an idle connection: that costs no try of the next document."""
+
+    def answer_once(peer: socket.socket) -> None:
+        peer.sendall(HEAD + LENGTH % len(BODY) + BODY)
+        peer.recv(65_536)  # the next request gets no response
+
+    get = client(Budget())
+    with misbehaving(answer_once) as (url, arrivals):
+        get("status", url)
+        document = get("information", url, tries=ONCE)
+
+    assert document.body == BODY
+    assert len(arrivals) == len(get.attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [(b"", "closed the connection without"), (b"SSH-2.0-OpenSSH\r\n", "is not HTTP")],
+)
+def test_an_answer_that_is_none_is_not_called_a_failed_connection(
+    sent: bytes, words: str
+) -> None:
+    """The server was reached, which matters to whoever looks for the cause."""
+    with (
+        misbehaving(sends(sent)) as (url, _),
+        pytest.raises(FeedUnavailable, match=words),
+    ):
+        client()("feed", url, tries=ONCE)
 
 
 def test_the_last_wrong_body_is_kept_as_evidence() -> None:

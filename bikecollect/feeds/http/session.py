@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import exceptions as wire
@@ -23,6 +24,8 @@ from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.urls import Url
 
 http = requests.exceptions
+ABORTED = "Connection aborted"
+"""In the errors of requests: there was a connection, but no response."""
 PROXY_CREDENTIALS = requests.codes.proxy_authentication_required
 _TIMEOUTS = (http.ConnectTimeout, http.ReadTimeout, wire.TimeoutError, TimeoutError)
 _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
@@ -61,10 +64,8 @@ def translated(error: BaseException, place: str) -> BaseException:
         match = re.search(pattern, repr(error))
         reason = match[1].replace("\\", "") if match else "no common protocol"
         return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
-    if "NameResolution" in repr(error) or "gaierror" in repr(error):
-        return FeedUnavailable(
-            f"the host name of {place} does not resolve", cause="dns"
-        )
+    if named := _by_text(repr(error), place):
+        return named
     for kinds, cause, text in (
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
@@ -76,6 +77,20 @@ def translated(error: BaseException, place: str) -> BaseException:
             error_class = ProtocolError if kinds is _PLACES else FeedUnavailable
             return error_class(text, cause=cause)
     return error
+
+
+def _by_text(text: str, place: str) -> FeedUnavailable | None:
+    """Return the error for an exception that only its *text* distinguishes."""
+    if "NameResolution" in text or "gaierror" in text:
+        return FeedUnavailable(
+            f"the host name of {place} does not resolve", cause="dns"
+        )
+    if ABORTED not in text:
+        return None
+    if "BadStatusLine" in text:
+        return FeedUnavailable(f"the response of {place} is not HTTP", cause="connect")
+    closed = f"{place} closed the connection without a response"
+    return FeedUnavailable(closed, cause="connect")
 
 
 def _of_proxy(text: str, place: str) -> FeedUnavailable:
@@ -106,7 +121,25 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def __init__(self, guard: AddressGuard | None, **pool: object) -> None:
         self._guard, self._pool = guard, pool
+        self._answered: set[str] = set()
         super().__init__()
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send *request*, once more if the connection was an old one and is closed.
+
+        Servers close idle connections at any time (RFC 9112, 9.3.1).
+        """
+        place = urlsplit(request.url).netloc
+        try:
+            response = super().send(request, *args, **kwargs)
+        except http.ConnectionError as error:
+            is_old = place in self._answered and request.method == "GET"
+            if not is_old or ABORTED not in repr(error):
+                raise
+            self.close()
+            response = super().send(request, *args, **kwargs)
+        self._answered.add(place)
+        return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools with the guard; those of a proxy have none."""
