@@ -25,6 +25,8 @@ OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 MAX_REST = 3_600.0
 """Seconds of a Retry-After that later runs respect."""
+PLAUSIBLE_REST = 31 * 86_400.0
+"""A longer Retry-After is no quota, but an error, and costs its own slot only."""
 MAX_DIGITS = 16
 """Maximum digits of an integer in a stored run: integers of SQLite have 64 bits."""
 
@@ -268,8 +270,12 @@ def rest_note(not_before: float, now: float, host: str) -> str:
 
     >>> rest_note(90_000.0, now=300.0, host="example.org")
     '3900.0 example.org'
+    >>> rest_note(9e9, now=300.0, host="example.org")
+    '0.0 example.org'
     """
-    return f"{min(not_before, now + MAX_REST)!r} {host}"
+    is_plausible = not_before - now <= PLAUSIBLE_REST
+    until = min(not_before, now + MAX_REST) if is_plausible else 0.0
+    return f"{until!r} {host}"
 
 
 def rest_of(note: str) -> tuple[float, str]:
