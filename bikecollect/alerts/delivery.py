@@ -135,8 +135,8 @@ class Dispatcher:
             if state is None or state.digested == today.isoformat():
                 return
             days = digest.due(self.period, today, state.digested)
-            if days is not None:
-                self._spool_digest(self.mailer, paths, today, days)
+            if days and not self._spool_digest(self.mailer, paths, today, days):
+                return  # neither kept nor sent: the next run tries again
             state_file.save(state._replace(digested=today.isoformat()))
 
     def call_hooks(self, notification: Notification) -> bool:
@@ -196,7 +196,8 @@ class Dispatcher:
 
     def _spool_digest(
         self, mailer: Mailer, paths: AlertPaths, today: date, days: tuple[date, date]
-    ) -> None:
+    ) -> bool:
+        """Put the digest of *days* into the outbox; return whether it worked."""
         summaries: list[DigestSummary | UnreadableSystem] = []
         for name, own in self.systems.items():
             try:
@@ -209,7 +210,7 @@ class Dispatcher:
         # With the system: other calls of this machine have their own digest.
         name = f"{today}.digest.{self.period}.{paths.system.system_id}"
         letter = Letter(name, digest.subject(*days), text)
-        mailer.spool(self._outbox(paths), letter)
+        return mailer.spool(self._outbox(paths), letter)
 
     def _summary(
         self, system: SystemFolder, days: tuple[date, date], now: float

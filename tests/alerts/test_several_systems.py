@@ -11,7 +11,9 @@ from alerting_world import World
 from mailserver import MailServer
 
 from bikecollect.alerts.delivery import Dispatcher
+from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.core.errors import StorageError
 
 
 @pytest.fixture
@@ -127,6 +129,28 @@ def test_a_ledger_that_cannot_be_read_leaves_the_digest_of_the_others(
     )
     assert "a\n  Collected  1 of 287" in text.replace("\r", "")
     assert "b\n  Unknown    " in text.replace("\r", "")
+
+
+def test_a_digest_that_could_be_neither_kept_nor_sent_is_sent_later(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full at midnight, and the mail server was down."""
+
+    def full(self: Outbox, name: str, _: bytes) -> None:
+        raise StorageError(f"cannot keep {name} in {self.folder}")
+
+    mail = mailserver.settings(digest="daily")
+    world = World(tmp_path / "data", "a", mail=mail, tell={"mute": ["missed"]})
+    with world.served() as settings:
+        world.slot(settings)
+        with monkeypatch.context() as disk:
+            disk.setattr(Outbox, "put", full)
+            world.slot(settings, skip=287)
+        with mailserver.up():
+            world.slot(settings)
+            world.slot(settings)
+
+    assert mailserver.subjects() == ["digest: 2026-11-22"]
 
 
 def test_runs_between_two_digests_import_nothing_for_them(
