@@ -141,19 +141,12 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
                 # The first run was killed, or the state folder was lost since.
                 remember(folder)
             return
-        suspect = _is_suspect(folder)
+        check_mounted(folder)
     except OSError as error:
         where = error.filename or folder
         raise StorageError(
             f"cannot use {where}: {error.strerror}{_remedy(folder, error)}"
         ) from error
-    if suspect:
-        raise SettingsError(
-            f"{folder} should hold data but has no file {MARKER}: is its disk mounted? "
-            f"To start a new history there: mkdir -p {folder} && touch "
-            f"{folder / MARKER}",
-            cause="not-mounted",
-        )
     try:
         make_folder(folder)
         write_file(folder / MARKER, MARK)
@@ -191,6 +184,17 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
                 f"rm {link} (for another disk: mkdir {link} && mount --bind {target} "
                 f"{link})",
             )
+
+
+def check_mounted(folder: Path) -> None:
+    """Raise SettingsError if *folder* should hold data and has no marker."""
+    if not (folder / MARKER).exists() and _is_suspect(folder):
+        raise SettingsError(
+            f"{folder} should hold data but has no file {MARKER}: is its disk mounted? "
+            f"To start a new history there: mkdir -p {folder} && touch "
+            f"{folder / MARKER}",
+            cause="not-mounted",
+        )
 
 
 def check_archive(data: Path) -> None:

@@ -1,11 +1,13 @@
 """Incidents are stored with the data: the next run knows the open ones."""
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 from alerting_world import World
+from command import bikecollect
 from mailserver import MailServer
 
 from bikecollect.alerts.state import AlertState
@@ -13,7 +15,7 @@ from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import SystemFolder, state_home
+from bikecollect.storage.data_folder import SystemFolder, prepare, state_home
 
 
 @pytest.fixture
@@ -231,3 +233,30 @@ def test_a_mail_of_an_earlier_version_is_sent(
             world.slot(settings)
 
     assert mailserver.subjects() == ["a: feed down since 00:10"]
+
+
+def test_no_command_fills_the_mount_point_of_a_missing_disk(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Nor does `compact` call that success; its mail and the report wait elsewhere."""
+    lines = [f"{k} = {json.dumps(v)}" for k, v in mailserver.settings().items()]
+    path = tmp_path / "bikecollect.toml"
+    feed = "http://127.0.0.1:9/"
+    path.write_text(
+        f'data_dir = "{tmp_path / "data"}"\n[systems.a]\nfeed = "youbike"\n'
+        f'url = "{feed}"\ntimezone = "Asia/Taipei"\n[mail]\n' + "\n".join(lines),
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    prepare(tmp_path / "data/a")
+    (tmp_path / "data/a").rename(tmp_path / "disk")
+    (tmp_path / "data/a").mkdir()
+
+    night = bikecollect("--config", path, "compact", "--quiet")
+    report = bikecollect("--config", path, "backfill-report", "--mail")
+
+    assert night.returncode == 78
+    assert "is its disk mounted?" in night.stderr
+    assert "waits in the outbox" in report.stderr
+    assert list((tmp_path / "data/a").iterdir()) == []
+    assert len(list(state_home().glob("outbox/a.*/*.eml"))) == 2

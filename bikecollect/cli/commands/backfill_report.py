@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from bikecollect.core.text import percent
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder
 
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
@@ -187,9 +189,15 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     if mailer is None:
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
-    name = f"{stamp(Slot(int(time.time())))}.report.{accounts[0].system_id}"
+    first = accounts[0].system_id
+    name = f"{stamp(Slot(int(time.time())))}.report.{first}"
     body = click.unstyle(_text(accounts, "text", "days"))
-    outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
+    folder = settings.system_folder(first)
+    place = data_folder.spare_outbox_path(first, str(folder.path))
+    with suppress(SettingsError, OSError):  # the mount point of a disk is not filled
+        data_folder.check_mounted(folder.path)
+        place = folder.outbox
+    outbox = Outbox(place)
     mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
     outcome = mailer.drain([outbox])
     if outcome is not None and outcome.error:

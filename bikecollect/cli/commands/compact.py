@@ -23,6 +23,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, vehicle_compactor
 
@@ -103,6 +104,7 @@ def _steps(
 ) -> Iterator[Step]:
     """Yield the steps for one system; a failure does not affect other systems."""
     try:
+        data_folder.check_mounted(settings.data / name)
         if (settings.data / name).is_dir():
             stations = compactor(settings, name, times, csv_days=csv_days)
             vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)
