@@ -1,12 +1,14 @@
 """The crontab's text: only our block is added and removed."""
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.scheduler import cron, systemd
+from bikecollect.setup.scheduler import crontab as own_crontab
 from bikecollect.setup.scheduler.cron import BEGIN, END, CronState
 
 BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])
@@ -89,6 +91,19 @@ def test_a_command_that_cron_cannot_hold_is_refused(word: str) -> None:
     """One with a line break, and one that cron would truncate (fault 93)."""
     with pytest.raises(SettingsError):
         cron.line("* * * * *", ["bikecollect", word])
+
+
+def test_the_lines_of_the_docker_image_are_recognised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their settings are in a variable."""
+    docker = (Path(__file__).parents[2] / "docker/crontab").read_bytes()
+    monkeypatch.setattr(own_crontab, "read_crontab", lambda: docker)
+    monkeypatch.setattr(own_crontab, "_of_the_machine", list)
+
+    (line,) = own_crontab.lines_by_hand(Path("/config/bikecollect.toml"))
+    assert line.endswith("bikecollect fetch")
+    assert own_crontab.lines_by_hand(Path("/config/other.toml")) == []
 
 
 def test_the_next_fires_are_on_the_wall_clock() -> None:

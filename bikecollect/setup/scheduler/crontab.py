@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -135,8 +135,12 @@ def lines_by_hand(path: Path | None) -> list[str]:
     """
     names = own_names(path)
     crontabs = [cron.without(read_crontab(), names), *_of_the_machine()]
-    lines = os.fsdecode(b"\n".join(crontabs)).splitlines()
-    return [line.strip() for line in lines if _fetched(line) & names]
+    return [
+        line.strip()
+        for crontab in crontabs
+        for line, fetched in _fetches(os.fsdecode(crontab))
+        if fetched in names
+    ]
 
 
 def _of_the_machine() -> list[bytes]:
@@ -148,23 +152,27 @@ def _of_the_machine() -> list[bytes]:
     return crontabs
 
 
-def _fetched(line: str) -> set[str]:
-    """Return the settings path that *line* of a crontab fetches; "" is the default.
+def _fetches(crontab: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of *crontab* that fetch, each with its settings; "" by default.
 
-    >>> _fetched("*/5 * * * * ubuntu /opt/bikecollect --config /srv/b.toml fetch")
-    {'/srv/b.toml'}
-    >>> _fetched("0 4 * * * /usr/bin/backup bikecollect")
-    set()
+    >>> list(_fetches("0 * * * * me /opt/bikecollect --config /srv/b.toml fetch"))
+    [('0 * * * * me /opt/bikecollect --config /srv/b.toml fetch', '/srv/b.toml')]
+    >>> list(_fetches("0 4 * * * /usr/bin/backup bikecollect"))
+    []
     """
-    words: list[str] = []
-    with suppress(ValueError):
-        words = shlex.split(line.replace("\\%", "%"), comments=True)
-    words = [part for word in words for part in word.split("=", 1)]
-    names = [word.rpartition("/")[2] for word in words]
-    if NAME not in names or FETCH.words[0] not in words[names.index(NAME) :]:
-        return set()
-    given = words[words.index("--config") + 1] if "--config" in words[:-1] else ""
-    return {os.path.expandvars(given)}
+    usual = ""
+    for line in crontab.splitlines():
+        words: list[str] = []
+        with suppress(ValueError):
+            words = shlex.split(line.replace("\\%", "%"), comments=True)
+        words = [part for word in words for part in word.split("=", 1)]
+        if words[:1] == ["BIKECOLLECT_CONFIG"]:
+            usual = words[-1]
+        names = [word.rpartition("/")[2] for word in words]
+        if NAME in names and FETCH.words[0] in words[names.index(NAME) :]:
+            is_given = "--config" in words[:-1]
+            given = words[words.index("--config") + 1] if is_given else usual
+            yield line, os.path.expandvars(given)
 
 
 def stray_variable(settings: Settings) -> str:
