@@ -77,6 +77,24 @@ def test_days_are_restored_without_any_archive(
     assert (rows(city), len(before)) == (before, 4)
 
 
+def test_archived_days_whose_csv_is_kept_are_not_called_unreadable(
+    folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path
+) -> None:
+    """Their daily files are not copied, as the archive there has their rows."""
+    world = renewed(two_past_days, folder)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    city.run("compact", "--csv-days", "9999")
+    city.run("push", "--live")
+    before = rows(city)
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert (process.returncode, len(before)) == (0, 3)
+    assert "unreadable" not in process.stdout
+    assert rows(city) == before
+
+
 def test_each_call_replaces_the_copy(
     city: City, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,18 +6,20 @@ and `plausible` for the values that are accepted.
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
+from bikecollect.archive.datasets import DatasetLayout
 from bikecollect.collect.sources import (
     ForeignBlock,
     ForeignSnapshot,
     ForeignVehicles,
     Status,
 )
-from bikecollect.collect.sources.foreign_days import archived
+from bikecollect.collect.sources.foreign_days import archived, certified_days
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.foreign_rows import (
     STATION_ROWS,
@@ -31,6 +33,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.files.regular_file import list_below
 from bikecollect.storage.files.scratch import scratch
 
 
@@ -107,7 +110,7 @@ class FolderSource:
     def _open_days(
         self, place: Path, scratch_folder: Path, rows: RowReader[Status]
     ) -> Iterator[ForeignBlock[Status]]:
-        spans = self._spans(place, scratch_folder, rows.layout.rows)
+        spans = self._spans(place, scratch_folder, rows.layout)
         with Segments(place, self.judge, rows) as segments:
             for slot, *values, updated, flags in spans:
                 block = segments.block(slot, *values, updated=updated, flags=flags)
@@ -115,16 +118,22 @@ class FolderSource:
                     yield block
 
     def _spans(
-        self, place: Path, scratch_folder: Path, dataset: str
+        self, place: Path, scratch_folder: Path, layout: DatasetLayout
     ) -> Iterator[tuple[Any, ...]]:
         """Yield slot, span, last_updated and flags of the blocks in *place*."""
         if place.is_symlink():
             return
-        if has_ledger(place):
-            yield from blocks(place, scratch_folder)
+        if not has_ledger(place):
+            for slot, span in scanned(place, self.judge, layout.rows):
+                yield (slot, *span, None, "")
             return
-        for slot, span in scanned(place, self.judge, dataset):
-            yield (slot, *span, None, "")
+        # A live copy in a mirror has no daily files of the days in its archive.
+        left_out = certified_days(self.folder, layout)
+        with suppress(OSError):
+            left_out -= {name[:10] for name in list_below(place, layout.rows)}
+        for slot, file, *values in blocks(place, scratch_folder):
+            if str(file).rpartition("/")[2][:10] not in left_out:
+                yield (slot, file, *values)
 
 
 def _first_with_rows(

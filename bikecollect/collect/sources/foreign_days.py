@@ -108,6 +108,19 @@ class _ConfinedEngine:
             self._db = None
 
 
+def certified_days(folder: Path, layout: DatasetLayout) -> set[str]:
+    """Return the days with a certificate for the system in *folder*, maybe damaged.
+
+    Raises OSError.
+    """
+    names = list_below(folder.parent, _certificates(folder, layout))
+    return {name[:10] for name in names if name[10:] == ".json" and is_day(name[:10])}
+
+
+def _certificates(folder: Path, layout: DatasetLayout) -> str:
+    return f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
+
+
 def archived(
     folder: Path, scratch_folder: Path, judge: Plausible, rows: RowReader[Status]
 ) -> Iterator[ForeignBlock[Status]]:
@@ -118,15 +131,12 @@ def archived(
     OSError if the archive cannot be listed.
     """
     layout = rows.layout
-    place = f"{ARCHIVE}/{layout.certificates}/system_id={folder.name}"
+    place = _certificates(folder, layout)
     before: _Certified | None = None
     with closing(_ConfinedEngine(scratch_folder)) as engine:
-        for name in list_below(folder.parent, place):
-            day, ending = name[:10], name[10:]
-            if ending != ".json" or not is_day(day):
-                continue
+        for day in sorted(certified_days(folder, layout)):
             try:
-                certified = _certified(folder, f"{place}/{name}", day, layout)
+                certified = _certified(folder, f"{place}/{day}.json", day, layout)
                 if before and before.zone != certified.zone:
                     certified = replace(certified, earliest=before.span[1])
                 before = certified
