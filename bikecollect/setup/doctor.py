@@ -203,7 +203,7 @@ def _mirror(settings: Settings, *, network: bool) -> Checks:
     address = settings.archive.mirror
     try:
         check_folder(MirrorAddress.parse(address), settings.data)
-        store = ObjectStore(MirrorAddress.parse(address))
+        store = ObjectStore(MirrorAddress.parse(address), creates=True)
         if network:
             store.find("archive")
         state = "reachable" if network else "not contacted"

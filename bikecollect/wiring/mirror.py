@@ -46,17 +46,20 @@ UNUSABLE = (MirrorUnavailable, MirrorDenied, NotInstalled, SettingsError)
 """Errors that concern all systems."""
 
 
-def mirror_store(settings: Settings) -> "ObjectStore":
-    """Return the mirror of *settings*; raises UsageError if none is set."""
+def mirror_store(settings: Settings, *, creates: bool = False) -> "ObjectStore":
+    """Return the mirror of *settings*; raises UsageError if none is set.
+
+    If *creates*, a mirror in a folder is created.
+    """
     if not settings.archive.mirror:
         raise UsageError(NO_MIRROR)
-    return _store(settings.archive.mirror)
+    return _store(settings.archive.mirror, creates=creates)
 
 
-def _store(address: str) -> "ObjectStore":
+def _store(address: str, *, creates: bool = False) -> "ObjectStore":
     from bikecollect.archive.mirror.object_store import ObjectStore  # an extra
 
-    return ObjectStore(MirrorAddress.parse(address))
+    return ObjectStore(MirrorAddress.parse(address), creates=creates)
 
 
 def mirrored_systems(address: str) -> "Iterator[MirroredSystem]":
@@ -230,7 +233,7 @@ class MirrorCopying:
         address = self._settings.archive.mirror
         if address:
             check_folder(MirrorAddress.parse(address), self._settings.data)
-        return mirror_store(self._settings)
+        return mirror_store(self._settings, creates=True)
 
     def _push_archive(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.push import MirrorPush

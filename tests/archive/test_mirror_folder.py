@@ -114,3 +114,15 @@ def test_the_data_folder_is_no_mirror_of_itself(world: World, config: Path) -> N
     assert process.returncode == 78
     assert "is the folder with the data itself" in process.stderr
     assert "BAD   mirror:" in doctor.stdout
+
+
+def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) -> None:
+    """A mistyped address, or a disk that is not mounted, is named."""
+    assert world.folder
+    address = f"file://{tmp_path}/typo"
+
+    process = bikecollect("--config", config, "backfill", "city", "--from", address)
+
+    assert process.returncode == 69
+    assert f"{address} is no folder: is its disk mounted?" in process.stderr
+    assert not (tmp_path / "typo").exists()

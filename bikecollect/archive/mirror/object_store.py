@@ -57,13 +57,13 @@ class StoredObject(NamedTuple):
 
 
 class ObjectStore:
-    """The objects below the prefix of *address*.
+    """The objects below the prefix of *address*; a folder is created if *creates*.
 
     Raises MirrorUnavailable if the store cannot be reached, MirrorDenied if it rejects
     the credentials, MirrorError for everything else.
     """
 
-    def __init__(self, address: MirrorAddress) -> None:
+    def __init__(self, address: MirrorAddress, *, creates: bool = False) -> None:
         try:
             import obstore  # an extra, and heavy
         except ImportError as error:
@@ -72,9 +72,12 @@ class ObjectStore:
             ) from error
         self._obstore = obstore
         self.address = address
+        folder = Path(f"/{address.prefix}")
+        if address.scheme == "file" and not creates and not folder.is_dir():
+            raise MirrorUnavailable(f"{address} is no folder: is its disk mounted?")
         self._redact = redactor(credentials.secrets())
         with self._translated(f"cannot use {address}"):
-            self._client = _client(address)
+            self._client = _client(address, creates=creates)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose path begins with *prefix*, a folder."""
@@ -244,11 +247,11 @@ def _reason(text: str, error: Exception) -> str:
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
-def _client(address: MirrorAddress) -> "Client":
+def _client(address: MirrorAddress, *, creates: bool) -> "Client":
     from obstore import store
 
     if address.scheme == "file":
-        return store.LocalStore(f"/{address.prefix}", mkdir=True)
+        return store.LocalStore(f"/{address.prefix}", mkdir=creates)
     options: dict[str, Any] = {
         "client_options": {"timeout": REQUEST, "connect_timeout": CONNECT},
         "retry_config": {
