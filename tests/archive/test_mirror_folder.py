@@ -12,6 +12,10 @@ from keeping import archived_past_days
 from mirrored import PART
 from world import World
 
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.core.errors import MirrorError, StorageError
+
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
 
@@ -114,6 +118,16 @@ def test_the_data_folder_is_no_mirror_of_itself(world: World, config: Path) -> N
     assert process.returncode == 78
     assert "is the folder with the data itself" in process.stderr
     assert "BAD   mirror:" in doctor.stdout
+
+
+def test_a_full_disk_here_is_not_an_error_of_the_mirror(nas: Path) -> None:
+    """A file that does not fit is no damaged one, which `backfill` would skip."""
+    store = ObjectStore(MirrorAddress.parse(f"file://{nas}"))
+
+    with pytest.raises(StorageError, match="cannot write /dev/full: No") as caught:
+        store.download(PART, Path("/dev/full"))
+
+    assert not isinstance(caught.value, MirrorError)
 
 
 def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) -> None:

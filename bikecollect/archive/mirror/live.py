@@ -146,10 +146,10 @@ class LivePush:
                 # A single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
-            raise StorageError(
-                f"cannot copy {path}: {error}; if it is damaged, the next fetch "
-                "rebuilds it"
-            ) from error
+            what = f"cannot copy {path} to {target}: {error}"
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_FULL:
+                what += "; if it is damaged, the next fetch rebuilds it"
+            raise StorageError(what) from error
         return True
 
     def _copy_file(self, name: str, target: Path) -> bool:

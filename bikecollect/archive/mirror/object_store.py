@@ -20,6 +20,7 @@ from bikecollect.core.errors import (
     MirrorError,
     MirrorUnavailable,
     NotInstalled,
+    StorageError,
 )
 from bikecollect.core.secrets.redact import redactor
 
@@ -60,7 +61,8 @@ class ObjectStore:
     """The objects below the prefix of *address*; a folder is created if *creates*.
 
     Raises MirrorUnavailable if the store cannot be reached, MirrorDenied if it rejects
-    the credentials, MirrorError for everything else.
+    the credentials, StorageError if a file here cannot be written, MirrorError for
+    everything else.
     """
 
     def __init__(self, address: MirrorAddress, *, creates: bool = False) -> None:
@@ -131,10 +133,15 @@ class ObjectStore:
 
     def _received_once(self, path: str, target: Path) -> str:
         digest = hashlib.sha256()
-        with target.open("wb") as out:
+        with _writing(target):
+            out = target.open("wb", buffering=0)
+        with out:
             for piece in self._pieces(path):
                 digest.update(piece)
-                out.write(piece)
+                left = memoryview(piece)
+                with _writing(target):
+                    while left:
+                        left = left[out.write(left) :]
         return digest.hexdigest()
 
     def _pieces(self, path: str) -> "Iterator[Bytes]":
@@ -229,6 +236,15 @@ class ObjectStore:
         if isinstance(error, OSError) and error.errno:
             return MirrorError(f"{what}: {error.strerror}")
         return MirrorUnavailable(f"{what}: {reason}")
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Translate errors of writing to *target*: the mirror is not their cause."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _reason(text: str, error: Exception) -> str:
