@@ -1,6 +1,7 @@
 """`push --live` copies the open day: if the machine is lost, only later slots are."""
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -93,6 +94,22 @@ def test_archived_days_whose_csv_is_kept_are_not_called_unreadable(
     assert (process.returncode, len(before)) == (0, 3)
     assert "unreadable" not in process.stdout
     assert rows(city) == before
+
+
+def test_two_calls_at_once_leave_each_other_their_files(city: City) -> None:
+    """A file that another call downloads stays; one that was left over does not."""
+    city.run("push", "--live")
+    city.run("backfill", "city", "--dry-run", "--from", city.address)
+    (copied,) = (city.data.parent / "cache").rglob("city/station_status")
+    fresh, old = copied / "2024-06-01.csv.7.new", copied.parent / "facts.json.8.new"
+    fresh.touch()
+    old.touch()
+    os.utime(old, (time.time() - 9_000,) * 2)
+
+    process = city.run("backfill", "city", "--dry-run", "--from", city.address)
+
+    assert process.returncode == 0
+    assert (fresh.exists(), old.exists()) == (True, False)
 
 
 def test_each_call_replaces_the_copy(

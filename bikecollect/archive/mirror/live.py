@@ -7,10 +7,12 @@ of the mirror, its daily file is emptied there, because nothing is deleted.
 
 import hashlib
 import logging
+import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,9 @@ PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_
 """Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
+NEW, LONG = ".new", 3_600
+"""The end of the names of files that are being downloaded, and their age in seconds
+from which they are left over."""
 log = logging.getLogger(__name__)
 CopiedDays = Mapping[str, Collection[str]]
 """The days that are in the archive of the mirror, by subfolder."""
@@ -283,7 +288,7 @@ class LiveDownload:
                 wanted += part
             # The ledger first: the daily files can only grow meanwhile.
             for name in reversed(wanted):
-                new = own / f"{name}.new"
+                new = own / f"{name}.{os.getpid()}{NEW}"
                 self.store.download(f"{place}{name}", new)
                 new.rename(own / name)
         except OSError as error:
@@ -302,6 +307,15 @@ class LiveDownload:
     def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:
         """Create the folder of daily files; remove files that the mirror lacks."""
         (folder / daily).mkdir(parents=True, exist_ok=True)
-        for path in (*(folder / daily).iterdir(), folder / LEDGER):
-            if str(path.relative_to(self.folder / self.system_id)) not in wanted:
+        own = self.folder / self.system_id
+        unfinished = folder.glob(f"*{NEW}")
+        for path in (*(folder / daily).iterdir(), folder / LEDGER, *unfinished):
+            if str(path.relative_to(own)) not in wanted and not _is_being_written(path):
                 path.unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Return whether another call may be downloading *path*."""
+    with suppress(FileNotFoundError):
+        return path.name.endswith(NEW) and time.time() - path.stat().st_mtime < LONG
+    return False
