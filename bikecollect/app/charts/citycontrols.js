@@ -58,10 +58,13 @@ Object.assign(CityMap.prototype, {
     const sums = this.sums(), strip = this.root.querySelector('.figures');
     const share = (count) => (sums.seen ? `${((100 * count) / sums.seen).toFixed(1)} %` : '');
     const number = (value) => value.toLocaleString('en');
+    // Of a slot without data nothing is known: it has no zeros.
+    const count = (value) => (sums.seen ? number(value) : '-');
     const shown = this.data.vehicles_only ? [[number(sums.all), 'vehicles', '']]
-      : [[number(sums.bikes), 'bikes at stations', ''],
-        [number(sums.empty), 'without a bike', share(sums.empty), 'low'],
-        sums.docks ? [number(sums.full), 'without a free dock', share(sums.full), 'high']
+      : [[count(sums.bikes), 'bikes at stations', ''],
+        [count(sums.empty), 'without a bike', share(sums.empty), 'low'],
+        sums.docks || !sums.seen
+          ? [count(sums.full), 'without a free dock', share(sums.full), 'high']
           : ['?', 'free docks unknown', ''],
         [`${number(sums.seen)} / ${number(sums.all)}`, 'stations seen', '']];
     strip.replaceChildren(...shown.map(([value, text, more, kind]) => {
