@@ -159,12 +159,15 @@ def test_json_has_one_object_per_system(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    """The feed is fetched and read, and no file created."""
+    """The feed is fetched and read, and no file created.
+
+    The slot is printed in the time zone of its system, as everywhere else.
+    """
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(tmp_path, url), "fetch", "--dry-run")
 
     assert process.returncode == 0
-    assert "20 rows" in process.stdout
+    assert "+08:00: dry-run, 20 rows" in process.stdout
     assert not (tmp_path / "data").exists()
 
 

@@ -65,7 +65,9 @@ def fetch(
         if form == "json":
             mention_json(runs_json(runs, zones(settings)))
         elif dry_run:
-            mention("".join(f"{run_line(run)}\n" for run in runs))
+            local = zones(settings)
+            lines = [run_line(run, local[run.system_id]) for run in runs]
+            mention("".join(f"{line}\n" for line in lines))
     process.disarm()
     return max(run.exit_code for run in runs)
 
