@@ -275,6 +275,10 @@ def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -
         "sha256sum -c SHA256SUMS",
     ):
         assert words in text
+    filled = text.partition("## How slots were filled")[2].partition("##")[0]
+    assert filled.split("\n\n")[1].splitlines()[2:] == [
+        "| fetch | 5 | collected in its slot |"
+    ], "missing slots were not filled"
 
 
 def test_zenodo_gets_its_metadata(dataset: Path) -> None:

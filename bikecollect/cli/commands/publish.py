@@ -203,7 +203,7 @@ def _write(
         sources = Counter(
             dict(
                 db.execute(
-                    "SELECT source, count(*) FROM slots WHERE source IS NOT NULL"
+                    "SELECT source, count(*) FROM slots WHERE source <> ''"
                     " AND date >= CAST(? AS DATE) AND date < CAST(? AS DATE)"
                     " GROUP BY 1 ORDER BY 2 DESC, 1",
                     span,
