@@ -139,6 +139,21 @@ def test_frictionless_finds_it_valid(
     assert len(report.tasks) == (12 if form == "both" else 6)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_readme_names_certificates_only_if_there_are_some(
+    config: Path, folder: Path, form: str
+) -> None:
+    """Those of days are those of their rows as CSV."""
+    target = folder / form
+    publish(config, "--format", form, "-o", target)
+
+    text = (target / "README.md").read_text("utf-8")
+
+    assert "sha256sum -c SHA256SUMS" in text
+    assert (target / "certificates.jsonl").exists() is (form == "csv")
+    assert ("certificates.jsonl" in text) is (form == "csv")
+
+
 @pytest.mark.skipif(CFFCONVERT is None, reason="cffconvert is not installed")
 @pytest.mark.parametrize(
     "publisher",

@@ -188,12 +188,18 @@ class Dataset:
                 license=license_,
             ),
             VERIFY,
+            *([CERTIFIED] if self._has_certificates else []),
         ]
         return "\n\n".join(part.strip() for part in parts) + "\n"
 
     @property
     def _source(self) -> str:
         return self.publisher.name or self.publisher.host
+
+    @property
+    def _has_certificates(self) -> bool:
+        """Certificates of days are those of their rows as CSV."""
+        return any(table.path.endswith(".csv") for table in self.tables)
 
     def _files(self) -> str:
         lines = ["| file | rows | contains |", "|---|---|---|"]
@@ -272,9 +278,11 @@ METHODS = """
 VERIFY = """
 ## How to check it
 
-`sha256sum -c SHA256SUMS` proves that no file has changed. `bikecollect verify FOLDER`,
-which needs no settings, also recomputes the certificate of each day in
-`certificates.jsonl` (the sha256 of the header and of the day's rows in
+`sha256sum -c SHA256SUMS` proves that no file has changed.
+"""
+CERTIFIED = """
+`bikecollect verify FOLDER`, which needs no settings, also recomputes the certificate of
+each day in `certificates.jsonl` (the sha256 of the header and of the day's rows in
 `station_status.csv`, sorted by slot and station) and compares each slot's number of
 rows. `collector_sha256` is the certificate of the day in the collector's own archive:
 the same, unless columns changed later.
