@@ -308,6 +308,21 @@ def test_zenodo_gets_its_metadata(dataset: Path) -> None:
     )
 
 
+def test_a_range_without_any_station_is_no_dataset(
+    world: World, dataset: Path, config: Path, folder: Path
+) -> None:
+    """As of a system with vehicles only, whose rows are not published."""
+    world.clock.now += 2 * DAY
+    world.fetch({"0002": 4})
+    span = ("--since", "2026-11-24", "--until", "2026-11-24")
+
+    process = bikecollect("--config", config, "publish", *span, "-o", folder / "none")
+
+    assert process.returncode == 64
+    assert "no station of city was seen in that range" in process.stderr
+    assert not list(folder.glob("*none*"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -188,6 +188,11 @@ def _write(
         )
         db = stack.enter_context(connection)
         counts = counted_days(db, *span)
+        if not counts:
+            raise UsageError(
+                f"no station of {name} was seen in that range, and single vehicles are "
+                f"not published; see: bikecollect backfill-report {name}"
+            )
         writer = TableWriter(db, folder, name, zone, *span, counts)
         written = []
         if form != "parquet":
