@@ -43,8 +43,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]
             harbour.clock.now = now - age - earlier
             harbour.fetch(bikes, places=PLACES)
     valley.clock.now = pier.clock.now = harbour.clock.now
-    place = {"x": [48.2, 16.4, "Valley"]}
-    valley.fetch({"x": 9, "y": 4, "z": 0}, places=place, closed=["z"])
+    place, docks = {"x": [48.2, 16.4, "Valley"]}, dict.fromkeys("xyz")
+    bikes = {"x": 9, "y": 4, "z": 0}
+    valley.fetch(bikes, places=place, closed=["z"], docks=docks)
     pier.fetch({"a": 3, "b": 0}, places=PLACES)
     config = folder / "bikecollect.toml"
     systems = "".join(
@@ -124,13 +125,16 @@ def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> N
 def test_stations_without_a_position_count_in_the_figures(page: Any) -> None:
     """A mapped feed may have none; they are not on the map.
 
-    The one that is closed has no bike, and is not among the empty ones.
+    The one that is closed has no bike, and is not among the empty ones. No station has
+    known docks: none is said to be full or not.
     """
     page.goto("/?system=valley")
 
-    shows(page, "13 ?bikes at stations *0 ?without a bike.*3 / 3 ?stations seen")
+    shows(
+        page, "13 ?bikes at stations *0 ?without a bike.*unknown *3 / 3 ?stations seen"
+    )
     said = page.locator(".city .said").first
-    api.expect(said).to_have_text("0 empty and 0 full of 3 stations seen")
+    api.expect(said).to_have_text("0 empty of 3 stations seen")
     api.expect(page.get_by_text("2 without a position are counted")).to_be_visible()
     assert len(page.locator(".city").first.evaluate(LOOKS)) == 1
 

@@ -92,17 +92,19 @@ class CityFilm {
   count_all() {
     this.newest = 0;
     this.sums = this.labels.map((_, slot) => {
-      let seen = 0, empty = 0, full = 0;
+      let seen = 0, empty = 0, full = 0, docks = 0;
       for (const row of this.rows) {
         const bikes = this.value(this.bikes, row, slot);
         if (bikes == null) continue;
         seen += 1;
         if (this.value(this.shut, row, slot)) continue;
         empty += bikes === 0;
-        full += this.value(this.free, row, slot) === 0;
+        const free = this.value(this.free, row, slot);
+        full += free === 0;
+        docks += free != null;
       }
       if (seen) this.newest = slot;
-      return seen ? { seen, empty, full } : null;
+      return seen ? { seen, empty, full, docks } : null;
     });
   }
 
@@ -128,7 +130,7 @@ class CityFilm {
     const label = this.labels[at], sums = this.sums[at], state = this.states[at];
     this.box.querySelector('output').textContent = label;
     const text = sums
-      ? `${sums.empty} empty and ${sums.full} full of ${sums.seen} stations seen`
+      ? `${sums.empty} empty${sums.docks ? ` and ${sums.full} full` : ''} of ${sums.seen} stations seen`
         + (state === 'collected' ? '' : ` (${state})`)
       : `nothing was seen (${state})`;
     this.box.querySelector('.said').textContent = text;
