@@ -38,7 +38,7 @@ WITH first_seen AS (
             * (v.lon - v.old_lon) * COS(RADIANS(v.lat))) AS metres
     FROM versions AS v
     JOIN first_seen AS f ON f.system_id = v.system_id
-    WHERE v.since >= $begin AND v.since < $end
+    WHERE v.since >= $begin_of_v AND v.since < $end_of_v
 ), events AS (
     SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
         'added' AS what, '' AS old, m.name AS new, CAST(NULL AS DOUBLE) AS metres

@@ -91,10 +91,11 @@ REPORTS: Mapping[str, Report] = {
 class Values:
     """The values of a report's placeholders; days from *since* to before *until*.
 
-    *interval* is in seconds; *begin* and *end* are epoch seconds; *minute* is a minute
-    of the day; *first_hour* and *end_hour* (exclusive) are hours of the week; *least*
-    is a number of slots. If *rows*, summaries are computed from the rows, not read
-    (slower, same result); *without_stale* implies that, and skips stale slots.
+    *interval* is in seconds; *begin* and *end* are epoch seconds, and *spans* those of
+    systems in other time zones; *minute* is a minute of the day; *first_hour* and
+    *end_hour* (exclusive) are hours of the week; *least* is a number of slots. If
+    *rows*, summaries are computed from the rows, not read (slower, same result);
+    *without_stale* implies that, and skips stale slots.
     *without* is a day that `typical` skips.
     """
 
@@ -103,6 +104,7 @@ class Values:
     interval: int
     begin: int = 0
     end: int = 1 << 40
+    spans: tuple[tuple[str, int, int], ...] = ()
     minute: int = 0
     first_hour: int = 0
     end_hour: int = 168
@@ -118,19 +120,34 @@ class Values:
     def fill(self, text: str) -> str:
         """Return the SQL *text* with these values in place of its placeholders.
 
-        Only dates, integers and the rule for closed stations are inserted.
+        Only dates, integers, ids of systems and the rule for closed stations are
+        inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
+        bounds = {
+            "begin_of_v": self._of_system(self.begin, 1),
+            "end_of_v": self._of_system(self.end, 2),
+        }
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         more = {"eve": self._eve.isoformat(), "without": self.without.isoformat()}
         text = Template(text).safe_substitute(closed=closed_sql("r"))
-        text = Template(text).substitute(days, **more, **numbers)
+        text = Template(text).substitute(days, **more, **numbers, **bounds)
         if not self.rows and not self.without_stale:
             return text
         interval = int(self.interval)
         return from_rows(
             text, **days, interval=interval, without_stale=self.without_stale
         )
+
+    def _of_system(self, usual: int, place: int) -> str:
+        """Return in SQL *usual*, or what `spans` has at *place* for the system of v."""
+        others = [(span[0], int(span[place])) for span in self.spans]
+        cases = [
+            f"WHEN '{name}' THEN {bound}" for name, bound in others if bound != usual
+        ]
+        if not cases:
+            return str(int(usual))
+        return f"CASE v.system_id {' '.join(cases)} ELSE {int(usual)} END"
 
     @property
     def _eve(self) -> date:

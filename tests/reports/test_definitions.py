@@ -15,6 +15,7 @@ from world import NOON, World
 from bikecollect.archive import parquet, summaries
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.utc_offsets import steps
+from bikecollect.cli import main
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Values, wilson
@@ -267,6 +268,36 @@ def test_a_feed_without_times_has_no_silence(folder: Path) -> None:
     (row,) = rows_of(world, "reliability")
 
     assert row["share_silent"] is None
+
+
+def test_changes_of_each_system_are_those_of_its_own_days(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noon of 22 November in Taipei is 21 November in New York."""
+    systems = {"east": "Asia/Taipei", "west": "America/New_York"}
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        f'data_dir = "{tmp_path}/bikes"\n'
+        + "".join(
+            f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1/"\n'
+            f'timezone = "{zone}"\n'
+            for name, zone in systems.items()
+        )
+    )
+    day = ("--since", "2026-11-21", "--until", "2026-11-21")
+    main.run(["--config", str(config), "report", "changes", "--sql", *day])
+
+    with duckdb.connect() as db:
+        db.execute(
+            "CREATE TABLE asked AS SELECT unnest(['east', 'west']) AS system_id,"
+            " 's' AS station_id; CREATE TABLE stations AS SELECT system_id, station_id,"
+            " unnest([?, ?]) AS valid_from, unnest(['Old', 'New']) AS name,"
+            " 5 AS capacity, 25.0 AS lat, 121.0 AS lon, true AS is_listed FROM asked",
+            [int(NOON) - 9 * DAY, int(NOON)],
+        )
+        changes = db.execute(capsys.readouterr().out).fetchall()
+
+    assert [row[:4] for row in changes] == [("west", NOON, "s", "renamed")]
 
 
 OLD = {

@@ -27,7 +27,7 @@ DAYS = ("--until", "2026-11-22")
 """The world's only day: a command, whose clock is real, would show those behind too."""
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
 FROM_ROWS = replace(VALUES, rows=True)
-OTHERS = ("since", "until", "eve", "without", "closed")
+OTHERS = ("since", "until", "eve", "without", "closed", "begin_of_v", "end_of_v")
 """The placeholders that the reference explains, beside the numbers."""
 FORBIDDEN = (
     r"//|QUALIFY|FILTER|GROUP BY ALL|QUANTILE|MEDIAN|ARG_M|EXTRACT|DATE_|EPOCH"

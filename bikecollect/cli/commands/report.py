@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, tzinfo
@@ -43,6 +43,7 @@ from bikecollect.reports.engines.scripts import (
 )
 from bikecollect.reports.registry import REPORTS, SYSTEM, Report, Values
 from bikecollect.reports.runner import BatchedAnswer
+from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
 
@@ -164,6 +165,8 @@ def report(
     interval, zone = settings.seconds, history.zone(settings, ids[0])
     values = _values(interval, zone, since, until, at)
     values = replace(values, least=least, without_stale=without_stale)
+    if "$begin" in chosen.text and (since or until):
+        values = replace(values, spans=tuple(_spans(settings, ids, values)))
     question = Question(chosen, values, by or "", station)
     where = archive or str(settings.data / ARCHIVE)
     place = ArchivePlace(
@@ -244,6 +247,17 @@ def _print(
         for text in answer(report, BatchedAnswer(columns, batches), zones, form, limit):
             if not print_text(text):
                 break
+
+
+def _spans(
+    settings: Settings, ids: Sequence[str], values: Values
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the beginning and the end of the range in the zone of each system."""
+    for name in ids:
+        zone = history.zone(settings, name)
+        begin, _ = bounds(values.since.isoformat(), zone)
+        end, _ = bounds(values.until.isoformat(), zone)
+        yield name, begin, end
 
 
 def _values(
