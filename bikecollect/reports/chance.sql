@@ -7,8 +7,9 @@
 -- days_closed: days seen on which it was closed: not installed, or neither renting
 -- nor returning; days_stale: days seen in a stale slot
 -- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
--- reads: slots, station_status (rows), asked
-WITH $numbered, moments AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), profile (summaries), asked
+WITH $dockless_of_asked, $numbered, moments AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot, s.flags AS flags
     FROM slots AS s
     JOIN numbered AS n ON n.system_id = s.system_id AND n.slot = s.slot
@@ -25,13 +26,15 @@ WITH $numbered, moments AS (
     GROUP BY l.system_id, l.first_slot, l.last_slot
 ), matched AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.num_vehicles_available AS vehicles,
+        $docks AS docks,
         $closed AS closed,
         CASE WHEN $stale_m THEN 1 ELSE 0 END AS stale,
         ROW_NUMBER() OVER (
             PARTITION BY r.system_id, r.station_id, m.date ORDER BY r.slot) AS turn
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    $join_dockless_r
     JOIN moments AS m ON m.system_id = r.system_id AND m.slot = r.slot
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
         AND r.num_vehicles_available IS NOT NULL

@@ -61,7 +61,7 @@ def test_a_station_that_never_had_a_dock_is_not_full(world: World) -> None:
 
 
 def test_unknown_docks_are_empty_in_every_report(world: World) -> None:
-    """Snapshot, history, rankings, days, hours and typical day have no figure."""
+    """Snapshot, history, rankings, chances, days, hours, typical day: no figure."""
     snapshot = by_station(answered(world, "snapshot"), "num_docks_available")
     seen = [row for row in answered(world, "history") if row["state"] == "collected"]
     history = by_station(seen, "num_docks_available")
@@ -70,6 +70,9 @@ def test_unknown_docks_are_empty_in_every_report(world: World) -> None:
     assert snapshot == {"known": [3], "unknown": [None]}
     assert history == {"known": [3, 0, 5, 3], "unknown": [None] * 4}
     assert reliability == {"known": [0.75], "unknown": [None]}
+    noon = replace(ONE_DAY, first_hour=156, minute=5)
+    chance = by_station(answered(world, "chance", noon), "share_with_dock")
+    assert chance == {"known": [1], "unknown": [None]}
     for report, column in (
         ("days", "mean_docks"),
         ("hours", "mean_docks"),

@@ -126,6 +126,7 @@ def chance(truth: Truth) -> Rows:
                 "days_seen": len(used),
                 "with_vehicle": sum(bikes),
                 "share_with_vehicle": mean(bikes),
+                "share_with_dock": figures.shares()["share_with_dock"],
                 "last_seen": max((m.slot for m in used), default=None),
                 "days_closed": figures.closed,
                 "days_stale": figures.stale,
