@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from templates import copied
-from world import World
+from world import NOON, World
 
 from bikecollect.core.slots import DAY
 from bikecollect.storage.files import flock
@@ -294,6 +294,33 @@ def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -
     assert filled.split("\n\n")[1].splitlines()[2:] == [
         "| fetch | 5 | collected in its slot |"
     ], "missing slots were not filled"
+
+
+def test_a_changed_interval_and_another_archive_are_described(
+    world: World, dataset: Path, config: Path
+) -> None:
+    """Today's interval is not that of the first day; imported rows were not kept."""
+    fact = {"timezone": "Asia/Taipei", "columns": ["occupancy"], "local": True}
+    facts = [
+        {"since": 0, "interval": 300, **fact},
+        {"since": int(NOON) + DAY // 2, "interval": 600, **fact},
+    ]
+    (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
+    text = config.read_text().replace("[systems", 'interval = "10min"\n[systems', 1)
+    config.write_text(text)
+    world.ledger.open()
+    with world.ledger.transaction() as db:
+        for source, rest in (("backfill kept", 0), ("backfill other.csv", 1)):
+            sql = "UPDATE blocks SET source = ? WHERE slot / 300 % 2 = ?"
+            db.execute(sql, (source, rest))
+    world.ledger.close()
+
+    publish(config, "-o", dataset.parent / "again")
+
+    text = (dataset.parent / "again/README.md").read_text("utf-8")
+    assert "one every 5 min, then 10 min, from" in text
+    assert "| committed later from a payload that was kept |" in text
+    assert "| filled later from another archive |" in text
 
 
 def test_zenodo_gets_its_metadata(dataset: Path) -> None:

@@ -12,6 +12,7 @@ from bikecollect.core.text import length, percent
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher
+from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
 
 CFF_LICENSES = frozenset(
     {
@@ -58,7 +59,8 @@ class Dataset:
     """The facts of a published dataset.
 
     *first* and *last* are its local days, *created* is the day of its creation;
-    *sources* has the numbers of slots by the source of their rows.
+    *sources* has the numbers of slots by the source of their rows, *intervals* the
+    lengths of slots in seconds, in turn.
     """
 
     system_id: str
@@ -71,6 +73,7 @@ class Dataset:
     account: Account
     tables: Sequence[WrittenTable]
     sources: Mapping[str, int]
+    intervals: Sequence[int]
 
     @property
     def title(self) -> str:
@@ -86,7 +89,7 @@ class Dataset:
         total = self.account.total
         return (
             f"Snapshots of all stations of the bike-share system "
-            f"{self.publisher.title}, one every {length(self.account.interval)}, from "
+            f"{self.publisher.title}, one every {self._interval}, from "
             f"{self.first} to {self.last} (local days, {self.zone}). "
             f"{total.collected:,} of {total.expected:,} expected slots were collected "
             f"({percent(total.ratio)}); every missing slot is listed with its cause."
@@ -173,7 +176,7 @@ class Dataset:
             "## Files",
             self._files(),
             METHODS.format(
-                interval=length(self.account.interval),
+                interval=self._interval,
                 zone=self.zone,
                 version=__version__,
             ),
@@ -191,6 +194,10 @@ class Dataset:
             *([CERTIFIED] if self._has_certificates else []),
         ]
         return "\n\n".join(part.strip() for part in parts) + "\n"
+
+    @property
+    def _interval(self) -> str:
+        return ", then ".join(map(length, self.intervals))
 
     @property
     def _source(self) -> str:
@@ -228,10 +235,8 @@ class Dataset:
     def _filled(self) -> str:
         lines = ["| source | slots | meaning |", "|---|---|---|"]
         for source, slots in self.sources.items():
-            word = source.partition(":")[0].partition(" ")[0]
-            lines.append(
-                f"| {source} | {slots:,} | {SOURCES.get(word, 'another archive')} |"
-            )
+            meant = SOURCES.get(source, "filled later from another archive")
+            lines.append(f"| {source} | {slots:,} | {meant} |")
         return "\n".join(lines)
 
 
@@ -247,7 +252,10 @@ SOURCES = {
     "fetch": "collected in its slot",
     "recovery": "accepted in its slot, committed by a later run",
     "adopted": "found complete in the daily file, and added to the ledger",
-    "backfill": "committed later from a payload that was kept",
+    **dict.fromkeys(
+        (f"backfill {folder}" for folder in (INBOX, KEPT, REJECTED)),
+        "committed later from a payload that was kept",
+    ),
 }
 COLUMNS = (
     "Each column is described in `datapackage.json`. Times are ISO 8601 with the "

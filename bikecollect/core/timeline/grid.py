@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby
 from typing import NamedTuple
 
 from bikecollect.core.slots import GRACE, HOUR, Slot
@@ -44,6 +45,19 @@ class Grid:
     def interval_at(self, slot: float) -> int:
         """Return the interval that holds at *slot*, in seconds."""
         return self._period(slot)[1].interval
+
+    def intervals(self, since: int, until: int) -> list[int]:
+        """Return the intervals that hold from *since* to before *until*, in turn.
+
+        >>> Grid((Period(0, 1800), Period(3600, 600))).intervals(0, 5000)
+        [1800, 600]
+        """
+        begun = [
+            period.since for period in self.periods if since < period.since < until
+        ]
+        return [
+            interval for interval, _ in groupby(map(self.interval_at, [since, *begun]))
+        ]
 
     def floor(self, moment: float) -> Slot:
         """Return the slot that contains *moment*.
