@@ -190,6 +190,15 @@ def length(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
+def lengths(intervals: Iterable[float]) -> str:
+    """Return *intervals* in seconds, which held in turn, for people.
+
+    >>> lengths([300]), lengths([900, 1_800])
+    ('5 min', '15 min, then 30 min')
+    """
+    return ", then ".join(map(length, intervals))
+
+
 def ago(seconds: float) -> str:
     """Return how long ago an event was, *seconds* before now.
 

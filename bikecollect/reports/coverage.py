@@ -113,15 +113,15 @@ class Coverage:
 class Account:
     """Coverage and gaps of a system from *since* to before *until* (epoch seconds).
 
-    *days* are local days; *hours* are the 168 hours of the local week, from Monday
-    00:00.
+    *intervals* are the lengths of slots in seconds, in turn; *days* are local days;
+    *hours* are the 168 hours of the local week, from Monday 00:00.
     """
 
     system_id: str
     zone: tzinfo
     since: Slot
     until: Slot
-    interval: int
+    intervals: Sequence[int]
     total: Coverage
     days: Mapping[str, Coverage]
     hours: Sequence[Coverage]
@@ -159,7 +159,7 @@ def account(
         zone=zone,
         since=since,
         until=until,
-        interval=grid.interval,
+        intervals=grid.intervals(since, until),
         total=_sum(days.values()),
         days=days,
         hours=_hours(judged, zone),

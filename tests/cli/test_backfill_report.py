@@ -16,6 +16,7 @@ from world import NOON, World
 
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.coverage_html import page
+from bikecollect.core.slots import DAY
 from bikecollect.reports import evidence
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage.data_folder import SystemFolder
@@ -71,6 +72,22 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
     assert lines[-1] == why
     assert re.fullmatch(r"    \S+bikecollect --config \S+ backfill --dry-run", command)
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_the_intervals_are_those_of_the_range(world: World) -> None:
+    """Slots have ten minutes since 12:20, and an hour since the next day."""
+    facts = [
+        {"since": since, "interval": interval, "timezone": "Asia/Taipei"}
+        | {"columns": ["occupancy"], "local": True}
+        for since, interval in ((0, 300), (NOON + 1_200, 600), (NOON + DAY, 3_600))
+    ]
+    (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
+
+    assert ", slots of 5 min, then 10 min\n" in report(world)
+    account = json.loads(report(world, "--format", "json"))
+    assert account["interval_s"] == 600
+    page = report(world, "--format", "html")
+    assert "one slot every 5 min, then 10 min" in page
 
 
 def test_a_long_outage_is_reported_without_reading_all_its_payloads(

@@ -228,7 +228,6 @@ def _write(
         account=evidence.read_account(system, begin, end, now=time.time()),
         tables=[dataset_folder.with_checksum(folder, table) for table in written],
         sources=sources,
-        intervals=system.grid.intervals(begin, end),
     )
 
 

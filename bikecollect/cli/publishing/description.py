@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bikecollect import __version__
 from bikecollect.cli.publishing.tables import WrittenTable
 from bikecollect.core.causes import meaning
-from bikecollect.core.text import length, percent
+from bikecollect.core.text import lengths, percent
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher
@@ -59,8 +59,7 @@ class Dataset:
     """The facts of a published dataset.
 
     *first* and *last* are its local days, *created* is the day of its creation;
-    *sources* has the numbers of slots by the source of their rows, *intervals* the
-    lengths of slots in seconds, in turn.
+    *sources* has the numbers of slots by the source of their rows.
     """
 
     system_id: str
@@ -73,7 +72,6 @@ class Dataset:
     account: Account
     tables: Sequence[WrittenTable]
     sources: Mapping[str, int]
-    intervals: Sequence[int]
 
     @property
     def title(self) -> str:
@@ -197,7 +195,7 @@ class Dataset:
 
     @property
     def _interval(self) -> str:
-        return ", then ".join(map(length, self.intervals))
+        return lengths(self.account.intervals)
 
     @property
     def _source(self) -> str:

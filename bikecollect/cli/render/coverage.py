@@ -20,7 +20,7 @@ from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
     count_of,
     csv_text,
-    length,
+    lengths,
     local_minute,
     percent,
     visible,
@@ -61,7 +61,7 @@ GAP_COLUMNS = ("system", "start", "end", "slots", "cause", "backfillable", "from
 def text(account: Account) -> str:
     """Return *account* as text for a terminal of 80 columns or a mail."""
     span = f"{_day(account.since, account)} to {_day(account.until - 1, account)}"
-    head = f"{account.system_id}: {span}, slots of {length(account.interval)}"
+    head = f"{account.system_id}: {span}, slots of {lengths(account.intervals)}"
     lines = [*map(title, wrapped(head)), f"  Coverage {_coverage(account.total)}"]
     if not account.total.expected:
         return "\n".join([*lines, ""])
@@ -78,7 +78,7 @@ def as_json(account: Account) -> str:
         "system": account.system_id,
         "since": iso(account.since, zone),
         "until": iso(account.until, zone),
-        "interval_s": account.interval,
+        "interval_s": account.intervals[-1],
         **_count(account.total),
         "days": [{"date": day, **_count(count)} for day, count in account.days.items()],
         "gaps": [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.causes import meaning
 from bikecollect.core.errors import NotInstalled
 from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, length, percent
+from bikecollect.core.text import WEEKDAYS, length, lengths, percent
 from bikecollect.reports.coverage import LEGEND, Account, Coverage, level_number
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _filters() -> Mapping[str, Any]:
         "calendar": calendar,
         "colour": _colour,
         "length_of": length,
+        "lengths_of": lengths,
         "local": _local,
         "longest": _longest,
         "meaning": meaning,
