@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot
+from bikecollect.core.timeline.grid import Grid, Period
+from bikecollect.reports.coverage import Evidence, account
 from bikecollect.reports.runner import Answer
 from bikecollect.setup.settings import DEMO_MARKER, DEMO_URL
 
@@ -318,6 +320,28 @@ def test_missing_and_closed_times_are_shaded() -> None:
         ("2026-11-22", "2026-11-22 23:59:59", True, False),
         ("2026-11-23", "2026-11-23 23:59:59", False, True),
     ]
+
+
+def test_missing_hours_are_those_of_the_intervals_of_their_time() -> None:
+    """Two slots of half an hour and six of ten minutes are two hours."""
+    grid = Grid((Period(0, 1_800), Period(3_600, 600)))
+    evidence = Evidence(first=Slot(0))
+
+    over = account("city", evidence, UTC, grid, since=Slot(0), until=Slot(7_200))
+
+    assert [row[1:3] for row in collection.causes(over).rows] == [(8, 2.0)]
+
+
+def test_slots_are_shaded_by_the_interval_of_their_time() -> None:
+    """Five minutes before noon, ten after; a day without slots lengthens none."""
+    begins = (0, 300, 600, 900, 1_500, 2_100, 90_000, 90_600)
+    columns = ["slot", "state", "cause", "seen"]
+    slots = Answer(columns, [(begin, "missing", "disk", None) for begin in begins])
+
+    rows = chart_rows.slots(slots, 3_600, "seen").rows
+
+    lengths = [row[-4] - row[0] for row in rows]
+    assert lengths == [300, 300, 300, 300, 600, 600, 600, 600]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def _gaps(name: str) -> None:
     count, zone = account.total, frames.zone(name)
     widgets.figure(
         bars.ranked("hours", "cause", title="hours missing", tips=tips),
-        frames.frame(collection.causes(account, data_service().settings.seconds), zone),
+        frames.frame(collection.causes(account), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),
         "Missing hours by cause",

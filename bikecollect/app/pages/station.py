@@ -10,7 +10,6 @@ from bikecollect.app.charts import city_map, heatmaps, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_outlook, station_past
 from bikecollect.app.queries import chart_rows
-from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known, MapStation, nearest
 from bikecollect.core.text import percent
 
@@ -267,9 +266,9 @@ def _neighbours(name: str, station: str, when: Span) -> None:
 
 def _episodes(name: str, station: str, when: Span) -> None:
     st.header("Longest times empty or full", anchor=False)
-    least = max(1, HALF_AN_HOUR // data_service().settings.seconds)
-    answer = frames.answer(name, "episodes", when, stations=(station,), least=least)
+    answer = frames.answer(name, "episodes", when, stations=(station,))
     table = frames.frame(answer, frames.zone(name))
+    table = table[table["length_s"] >= HALF_AN_HOUR].reset_index(drop=True)
     seen = frames.frame(
         frames.answer(name, "availability", when, by="station", stations=(station,)),
         frames.zone(name),

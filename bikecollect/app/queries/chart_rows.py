@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from bikecollect.core.snapshot import FLAGS, is_closed
@@ -48,15 +49,21 @@ def by_hour(answer: Answer) -> Answer:
 
 
 def slots(answer: Answer, seconds: int, seen: str) -> Answer:
-    """Return *answer*, a row per slot of *seconds* length, with columns for shading.
+    """Return *answer*, a row per slot, in order, with columns for shading.
 
-    ``until`` is the end of the slot; ``missing`` is true if the column *seen* has no
-    value; ``said`` is the cause or the state of the slot; ``closed`` is as reported by
-    the station.
+    ``until`` is the end of the slot, which is as long as the distance to the next one
+    or from the one before, *seconds* if there is no other; ``missing`` is true if the
+    column *seen* has no value; ``said`` is the cause or the state of the slot;
+    ``closed`` is as reported by the station.
     """
+    begins = [row[answer.columns.index("slot")] for row in answer.rows]
+    steps = [after - before for before, after in pairwise(begins)] or [seconds]
+    # A slot that no row lists, as between imported ones, lengthens none.
+    sizes = map(min, [steps[0], *steps], [*steps, steps[-1]])
+    ends = {begin: begin + size for begin, size in zip(begins, sizes, strict=False)}
     return with_columns(
         answer,
-        until=lambda row: row["slot"] + seconds,
+        until=lambda row: ends[row["slot"]],
         missing=lambda row: row[seen] is None,
         said=lambda row: row["cause"] or row["state"],
         closed=lambda row: is_closed([row.get(flag) for flag in FLAGS]),

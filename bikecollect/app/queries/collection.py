@@ -1,5 +1,6 @@
 """Rows of the page Collection: runs, incidents, causes and gaps."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from bikecollect.core.causes import meaning
@@ -64,13 +65,13 @@ def incidents(incidents: Iterable[Incident], seconds: int) -> Answer:
     return Answer(columns, sorted(rows, key=lambda row: row[1], reverse=True))
 
 
-def causes(account: Account, seconds: int) -> Answer:
-    """Return the missing slots by cause, with their hours and the cause's meaning.
-
-    *seconds* is the length of a slot.
-    """
+def causes(account: Account) -> Answer:
+    """Return the missing slots by cause, with their hours and the cause's meaning."""
+    seconds: Counter[str] = Counter()
+    for gap in account.gaps:
+        seconds[gap.cause] += gap.end - gap.start
     rows = [
-        (cause, slots, slots * seconds / HOUR, meaning(cause))
+        (cause, slots, seconds[cause] / HOUR, meaning(cause))
         for cause, slots in account.causes.items()
     ]
     return Answer(["cause", "slots", "hours", "meaning"], rows)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.app.queries.films.packing import UNSEEN, packed, unpacked, unseen
@@ -112,16 +112,18 @@ def film(db: "DuckDBPyConnection", values: Values, zone: tzinfo) -> Film:
         counts = db.execute(values.fill(with_parts(COUNTS))).fetchnumpy()
     shape = len(stations), len(slots)
     ids = [station[0] for station in stations]
+    begins = [slot for slot, _, _ in slots]
+    lengths = (after - before for before, after in pairwise(begins))
     return Film(
-        slots=[slot for slot, _, _ in slots],
+        slots=begins,
         states=[cause or state for _, state, cause in slots],
         missing=sum(state == "missing" for _, state, _ in slots),
         stations=stations,
         vehicles=_packed(counts, "vehicles", shape),
         docks=_packed(counts, "docks", shape),
         closed=_packed(counts, "closed", shape),
-        seconds=values.interval,
-        usual=usual_of(db, ids, [slot for slot, _, _ in slots], zone),
+        seconds=min(lengths, default=values.interval),
+        usual=usual_of(db, ids, begins, zone),
     )
 
 
