@@ -191,8 +191,7 @@ def check_mounted(folder: Path) -> None:
     if not (folder / MARKER).exists() and _is_suspect(folder):
         raise SettingsError(
             f"{folder} should hold data but has no file {MARKER}: is its disk mounted? "
-            f"To start a new history there: mkdir -p {folder} && touch "
-            f"{folder / MARKER}",
+            f"To start a new history: mkdir -p {folder} && touch {folder / MARKER}",
             cause="not-mounted",
         )
 
