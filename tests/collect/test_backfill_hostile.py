@@ -541,6 +541,7 @@ def test_another_encoding_costs_only_the_cells_that_have_it(tmp_path: Path) -> N
         ("a.csv", gzip.compress(b"t,id,n\n"), "gzip without the ending .gz"),
         ("a.csv.xz", lzma.compress(b"t,id,n\n"), "compressed by xz"),
     ],
+    ids=["zip", "gzip", "xz"],
 )
 def test_a_packed_table_is_named_as_such(
     tmp_path: Path, name: str, data: bytes, what: str
