@@ -9,14 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
-from bikecollect.core.payload import (
-    ONCE,
-    Check,
-    Document,
-    Getter,
-    Memory,
-    Payload,
-)
+from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory, Payload
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import joined, plain, same_origin
 from bikecollect.feeds.reading.list_queries import (
@@ -79,11 +72,11 @@ class PagedList:
                 raise
             query = {}
             first = get("page-0", self.url, check=self.check)
-        walk = _Walk(self, get, first, query)
+        walk = _Walk(self, get, first, query, known)
         walk.get_next_pages()
         if not walk.why and walk.is_cut(known) and _is_due(known, walk, memory.now):
             walk.ask_for_more(memory.now)
-        note = walk.note(known)
+        note = walk.note(known, memory.now)
         return Payload(
             tuple(replace(page, next_url="") for page in walk.documents),
             notes={NOTE: json.dumps(note)} if note != known else {},
@@ -101,9 +94,15 @@ class _Walk:
     """The pages received so far, and the stations on them."""
 
     def __init__(
-        self, paged: PagedList, get: Getter, first: Document, query: Mapping[str, str]
+        self,
+        paged: PagedList,
+        get: Getter,
+        first: Document,
+        query: Mapping[str, str],
+        known: Mapping[str, Any],
     ) -> None:
         self.paged, self.get, self.query = paged, get, dict(query)
+        self.before = int(known.get("rows", 0))
         self.documents = [first]
         self.asked = 0.0
         self.why = ""
@@ -177,9 +176,15 @@ class _Walk:
 
     @property
     def _may_end(self) -> bool:
-        """Whether there are pages, and none of them states that there is another."""
+        """Whether there are pages, and nothing says that there is another."""
         is_stated = self.last.next or self.has_more or self.total
-        return len(self.documents) > 1 and not is_stated
+        return len(self.documents) > 1 and not is_stated and not self._is_short
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether there are far fewer stations than in the last fetch."""
+        lost = self.before - len(self.ids)
+        return lost > max(FEW, self.before * SHARE)
 
     def _ask(self, place: str) -> Document:
         """Return the next page, from *place*; the end of the pages is not retried."""
@@ -264,8 +269,14 @@ class _Walk:
             )
         return ""
 
-    def note(self, known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what to remember for the next fetch."""
+    def note(self, known: Mapping[str, Any], now: float) -> dict[str, Any]:
+        """Return what to remember for the next fetch.
+
+        A list that lacks a page replaces a longer one only after a day.
+        """
+        since = known.get("short", now)
+        if self.why and self._is_short and 0 <= now - since < DAY:
+            return {**known, "short": since}
         note: dict[str, Any] = {"rows": len(self.ids), "url": self.paged.place}
         if self._moves(known):
             note["moves"] = True

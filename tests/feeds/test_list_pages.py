@@ -297,6 +297,41 @@ def test_an_error_beyond_the_last_page_is_its_end(tmp_path: Path, end: object) -
         assert len(city.asked) <= 5
 
 
+def test_an_error_amid_the_pages_is_not_their_end(tmp_path: Path) -> None:
+    """The stations of the slots before are missing, until the pages are back."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=1") as city:
+        server = paged(page="page", first=1)
+        city.documents["/f"] = server
+        before = city.fetch()
+        city.documents["/f"] = lambda query: (
+            server(query) if query["page"] < "3" else Answer(b"{}", 400)
+        )
+        during = [city.fetch() for _ in range(3)]
+        city.documents["/f"] = server
+        after = city.fetch()
+
+    assert [run.rows for run in (before, *during, after)] == [ROWS, 40, 40, 40, ROWS]
+    assert all("page 2 failed" in partial(run) for run in during)
+    assert (partial(before), partial(after)) == ("", "")
+
+
+def test_a_list_that_is_shorter_for_a_day_is_complete(tmp_path: Path) -> None:
+    """Stations were removed, and an error is the end of the pages."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=1") as city:
+        server = paged(page="page", first=1)
+        city.documents["/f"] = server
+        city.fetch()
+        city.documents["/f"] = lambda query: (
+            server(query) if query["page"] < "3" else Answer(b"{}", 400)
+        )
+        first = city.fetch()
+        city.fetch(after=86_400)
+        last = city.fetch()
+
+    assert "page 2 failed" in partial(first)
+    assert (last.rows, partial(last)) == (40, "")
+
+
 def test_the_parameters_of_another_address_are_forgotten(city: Publisher) -> None:
     """A new address in the settings is requested as it is written there."""
     city.documents["/f"] = paged("limit", most=5000)
