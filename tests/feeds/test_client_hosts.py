@@ -309,6 +309,18 @@ def test_a_missing_proxy_is_not_a_missing_feed(
     assert failed.value.cause == "proxy"
 
 
+def test_a_password_of_a_proxy_with_a_slash_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its address is read wrongly then, and the error names the proxy alone."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:12/hunter@127.0.0.1:9")
+    get = client(access=Access(trust_env=True))
+    with pytest.raises(FeedUnavailable, match=r"the proxy 127\.0\.0\.1:9:") as failed:
+        get("feed", "https://feed.example.org/x")
+
+    assert "me:12" not in str(failed.value)
+
+
 def test_private_hosts_can_be_allowed(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:

@@ -43,7 +43,8 @@ def route(new: requests.Session, url: Url) -> str:
     proxy = requests.utils.select_proxy(url.text, used["proxies"])
     if not proxy:
         return url.plain
-    place = re.sub(r"^\w+://", "", proxy).partition("/")[0].rpartition("@")[2]
+    # The user first: a password may contain a slash, although it should not.
+    place = re.sub(r"^\w+://", "", proxy).rpartition("@")[2].partition("/")[0]
     return f"{url.plain} through the proxy {place}"
 
 
