@@ -15,7 +15,7 @@ from bikecollect.alerts.alerter import Alerter, AlertPaths
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.collect.collector import Pinger
 from bikecollect.core import process
-from bikecollect.core.errors import Outcome, SettingsError
+from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
@@ -24,6 +24,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files.durable import make_folder
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher, Hook
@@ -98,6 +99,11 @@ def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     path = home / data_folder.alert_state_path("settings", settings.source, home).stem
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
     paths = _alert_paths(system, settings.source, home)
+    earlier = home / "settings" / "outbox"
+    with suppress(OSError, StorageError):  # as in `_alert_paths`
+        if earlier.is_dir():
+            make_folder(paths.spare_outbox.parent)
+            earlier.rename(paths.spare_outbox)
     others = frozenset(KINDS) - {"settings"}
     return _alerter(settings, times, {"settings": paths}, others), paths.state_file
 

@@ -98,6 +98,26 @@ def test_mails_about_the_settings_are_sent_after_the_quiet_hours(
     assert not [path for path in state_home().rglob("*.json") if path.is_file()]
 
 
+def test_a_mail_of_an_earlier_version_about_the_settings_is_sent(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """It waits in one folder for all settings files."""
+    mail = mailserver.settings()
+    settings = replace(parse({"mail": mail}), source=str(tmp_path / "b.toml"))
+    report_settings(settings, SettingsError("columnz is unknown"))
+    (waiting,) = state_home().rglob("*.eml")
+    earlier = state_home() / "settings/outbox"
+    earlier.mkdir(parents=True)
+    waiting.rename(earlier / waiting.name)
+    waiting.parent.rmdir()
+    waiting.parent.parent.rmdir()
+    with mailserver.up():
+        report_settings(settings, None)
+
+    (subject,) = mailserver.subjects()
+    assert subject.startswith("settings: settings wrong since ")
+
+
 def test_a_kind_that_is_muted_while_it_is_open_is_not_mailed_again(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
