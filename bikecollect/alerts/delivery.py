@@ -162,7 +162,7 @@ class Dispatcher:
     def _called(self, name: str, text: str, variables: Mapping[str, str]) -> str:
         """Call the hook *name* with what is left of its time; return the error."""
         left = self.hook_seconds - self.spent.get(name, 0.0)
-        if left < SHORT:
+        if left < min(SHORT, self.hook_seconds):
             return "not called: earlier calls took all of its time"
         begin = monotonic()
         error = self.hooks[name](text, variables, left)

@@ -347,6 +347,18 @@ def test_several_reports_share_the_time_of_a_channel_that_hangs(
     assert said.read_text(encoding="utf-8").splitlines() == ["fetch"]
 
 
+def test_a_channel_is_called_whatever_the_interval(tmp_path: Path) -> None:
+    """With slots of some seconds it has little time, but some."""
+    said = tmp_path / "said"
+    command = ["sh", "-c", f'echo "$BIKECOLLECT_KIND" >> {said}']
+    world = World(tmp_path / "data", "a", tell={"command": command}, interval="5s")
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, up=False)
+
+    assert "fetch" in said.read_text(encoding="utf-8").splitlines()
+
+
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     """A command that hangs is killed after its time limit."""
     script = f"sleep 600 & echo $! > {tmp_path}/pid; wait"
