@@ -67,6 +67,25 @@ def test_without_a_mail_server_the_mail_waits(tmp_path: Path, mail: MailServer) 
     assert len(mail.subjects()) == 1
 
 
+def test_without_the_password_the_problem_is_printed_for_cron(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """The mail waits, but nobody knows for how long."""
+    path = config(tmp_path, mail)
+    World(tmp_path / "data/city").fetch({"a": 1})
+    secret = mail.folder / "password"
+    secret.rename(secret.with_name("moved"))
+
+    with mail.up():
+        without = bikecollect("--config", path, "status", "--alert", "--mail")
+        secret.with_name("moved").rename(secret)
+        bikecollect("--config", path, "status", "--alert", "--mail")
+
+    assert without.returncode == 1
+    assert "; no run for " in without.stdout
+    assert len(mail.subjects()) == 1
+
+
 def test_mail_without_alert_is_a_usage_error(tmp_path: Path, mail: MailServer) -> None:
     """The option requires --alert."""
     process = bikecollect("--config", config(tmp_path, mail), "status", "--mail")
