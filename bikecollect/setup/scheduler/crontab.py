@@ -15,6 +15,8 @@ from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_cron
 from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
 from bikecollect.setup.settings import Settings
 
+CONFIG = "BIKECOLLECT_CONFIG"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -159,6 +161,8 @@ def _fetches(crontab: str) -> Iterator[tuple[str, str]]:
     [('0 * * * * me /opt/bikecollect --config /srv/b.toml fetch', '/srv/b.toml')]
     >>> list(_fetches("0 4 * * * /usr/bin/backup bikecollect"))
     []
+    >>> [path for _, path in _fetches("@daily BIKECOLLECT_CONFIG=/b bikecollect fetch")]
+    ['/b']
     """
     usual = ""
     for line in crontab.splitlines():
@@ -166,12 +170,13 @@ def _fetches(crontab: str) -> Iterator[tuple[str, str]]:
         with suppress(ValueError):
             words = shlex.split(line.replace("\\%", "%"), comments=True)
         words = [part for word in words for part in word.split("=", 1)]
-        if words[:1] == ["BIKECOLLECT_CONFIG"]:
+        if words[:1] == [CONFIG]:
             usual = words[-1]
+        own = words[words.index(CONFIG) + 1] if CONFIG in words[:-1] else usual
         names = [word.rpartition("/")[2] for word in words]
         if NAME in names and FETCH.words[0] in words[names.index(NAME) :]:
             is_given = "--config" in words[:-1]
-            given = words[words.index("--config") + 1] if is_given else usual
+            given = words[words.index("--config") + 1] if is_given else own
             yield line, os.path.expandvars(given)
 
 
