@@ -1,26 +1,29 @@
 -- How long vehicles stand in each cell of 250 m.
 -- A stay: one id in consecutive collected slots, moving less than some 100 m a slot
 -- It lasts from the beginning of its first slot to the end of its last one; slots are
--- as long as the shortest distance between two slots of the day.
+-- as long as the shortest distance between two slots of the day, also missing ones.
 -- cell_row, cell_col, lat, lon: the cell of the stay, as in vehicle_grid
 -- stays: all of them; ended: those whose vehicle left, the others last until the end
 -- mean_hours: of the stays that ended; longest_hours: of all
 -- share_survived: share of the system's ids that are in the next slot too, as in
 -- vehicle_ids. Where it is low, ids rotate while vehicles stand: stays are too short.
--- reads: vehicle_status (rows), vehicle_slots
+-- reads: vehicle_status (rows), vehicle_slots, slots
 WITH numbered AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS place,
-        COUNT(*) OVER (PARTITION BY s.system_id) AS places,
-        s.slot - LAG(s.slot) OVER (
-            PARTITION BY s.system_id, s.date ORDER BY s.slot) AS in_day
+        COUNT(*) OVER (PARTITION BY s.system_id) AS places
     FROM vehicle_slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
+), steps AS (
+    SELECT s.system_id AS system_id, s.date AS date,
+        s.slot - LAG(s.slot) OVER (
+            PARTITION BY s.system_id, s.date ORDER BY s.slot) AS seconds
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
 ), lengths AS (
-    SELECT n.system_id AS system_id, n.date AS date,
-        COALESCE(MIN(n.in_day), $interval) AS seconds
-    FROM numbered AS n
-    GROUP BY n.system_id, n.date
+    SELECT t.system_id AS system_id, t.date AS date, MIN(t.seconds) AS seconds
+    FROM steps AS t
+    GROUP BY t.system_id, t.date
 ), placed AS (
     SELECT v.system_id AS system_id, v.vehicle_id AS vehicle_id, v.slot AS slot,
         v.lat AS lat, v.lon AS lon, n.place AS place, n.places AS places,
@@ -61,10 +64,11 @@ WITH numbered AS (
 ), stays AS (
     SELECT j.system_id AS system_id,
         CAST(FLOOR(AVG(j.lat) / 0.00225) AS BIGINT) AS cell_row, AVG(j.lon) AS lon,
-        (MAX(j.slot + d.seconds) - MIN(j.slot)) / 3600.0 AS hours,
+        (MAX(j.slot + COALESCE(d.seconds, $interval)) - MIN(j.slot)) / 3600.0
+            AS hours,
         CASE WHEN MAX(j.place) < MAX(j.places) THEN 1 ELSE 0 END AS ended
     FROM joined AS j
-    JOIN lengths AS d ON d.system_id = j.system_id AND d.date = j.date
+    LEFT JOIN lengths AS d ON d.system_id = j.system_id AND d.date = j.date
     GROUP BY j.system_id, j.vehicle_id, j.stay
 ), celled AS (
     SELECT t.system_id AS system_id, t.cell_row AS cell_row, t.hours AS hours,

@@ -84,6 +84,20 @@ def test_an_interval_that_changed_later_does_not_lengthen_stays(
     assert (row["mean_hours"], row["longest_hours"]) == (3.0, 3.0)
 
 
+def test_missing_slots_do_not_lengthen_stays(tmp_path: Path) -> None:
+    """Of a day two slots are there, ten hours apart: each has an hour."""
+    with publishing(tmp_path, vehicles=True, interval=3_600) as city:
+        for hours, ids in ((0, ""), (10, "a"), (14, "")):
+            publish(city, [vehicle(name) for name in ids])
+            city.fetch(after=3_600 * hours)
+        shown = history.shown(city.settings, "city")
+        with views.connected(tmp_path, [shown]) as db:
+            answer = ask(Duck(db), REPORTS["vehicle_idle"], VALUES)
+
+    (row,) = answer.rows
+    assert row[answer.columns.index("mean_hours")] == 1.0
+
+
 def test_ids_without_a_location_survive_too(tmp_path: Path) -> None:
     """One of two is in the next slot without its place: all ids survived."""
     nowhere = vehicle("b", lat=None, lon=None)
