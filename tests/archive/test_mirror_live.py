@@ -13,6 +13,9 @@ from mirrored import City, mirrored_city, pushed_city, renewed
 from s3server import BUCKET, Fault, Proxy, S3Server
 from world import World
 
+from bikecollect.archive.mirror.live import LiveDownload
+from bikecollect.core.errors import StorageError
+
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
@@ -110,6 +113,24 @@ def test_two_calls_at_once_leave_each_other_their_files(city: City) -> None:
 
     assert process.returncode == 0
     assert (fresh.exists(), old.exists()) == (True, False)
+
+
+def test_a_download_that_breaks_off_leaves_no_file(
+    city: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a full disk each try would leave another one, named after its process."""
+    city.run("push", "--live")
+    store = city.store(monkeypatch)
+
+    def breaks_off(path: str, target: Path) -> str:
+        target.write_bytes(b"half")
+        raise StorageError(f"cannot write {target} of {path}: no space")
+
+    monkeypatch.setattr(store, "download", breaks_off)
+    with pytest.raises(StorageError, match="no space"):
+        LiveDownload(store, tmp_path / "copy", "city", vehicles=False).run()
+
+    assert [*(tmp_path / "copy").rglob("*.new")] == []
 
 
 def test_each_call_replaces_the_copy(

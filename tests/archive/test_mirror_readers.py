@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,19 @@ def test_local_copies_are_private(city: City) -> None:
     (folder,) = (city.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert hashlib.sha256((folder / CERTIFICATE).read_bytes()).hexdigest()
+
+
+def test_two_readers_at_once_leave_each_other_their_files(city: City) -> None:
+    """A file that another command downloads stays; one that was left over does not."""
+    city.run("query", "FROM station_status", "--mirror")
+    (folder,) = (city.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
+    part = folder / PART
+    fresh, old = (part.with_name(f"{part.name}.{pid}.new") for pid in (7, 8))
+    fresh.touch()
+    old.touch()
+    os.utime(old, (time.time() - 9_000,) * 2)
+
+    process = city.run("query", "FROM station_status", "--mirror")
+
+    assert process.returncode == 0
+    assert (fresh.exists(), old.exists()) == (True, False)

@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,9 @@ from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
 from bikecollect.storage.files.durable import make_folder
 
 AT_ONCE = 8
+NEW, LONG = ".new", 3_600
+"""The end of the names of files that are being downloaded, and their age in seconds
+from which they are left over."""
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +183,7 @@ class MirrorDownload:
                 "collects: bikecollect push"
             )
         make_folder(local.parent)
-        new = local.with_name(f"{local.name}.{os.getpid()}.new")
+        new = local.with_name(f"{local.name}.{os.getpid()}{NEW}")
         try:
             if self.store.download(path, new) != part.sha256:
                 raise MirrorError(
@@ -196,8 +199,9 @@ class MirrorDownload:
         """Remove local files of *dataset* whose days are not in the mirror."""
         place = f"{ARCHIVE}/{dataset}/system_id={self.system_id}"
         for path in (self.folder / place).glob("date=*/*"):
-            if str(path.relative_to(self.folder)) not in parts:
-                path.unlink()
+            is_wanted = str(path.relative_to(self.folder)) in parts
+            if not is_wanted and not is_being_written(path):
+                path.unlink(missing_ok=True)
 
     def _stations(self, record: MirrorRecord) -> None:
         path = f"{self.system_id}/{INFORMATION}"
@@ -218,8 +222,15 @@ class MirrorDownload:
         return self.folder / path
 
 
+def is_being_written(path: Path) -> bool:
+    """Return whether another call may be downloading *path*."""
+    with suppress(FileNotFoundError):
+        return path.name.endswith(NEW) and time.time() - path.stat().st_mtime < LONG
+    return False
+
+
 def _replace(path: Path, data: bytes) -> None:
     make_folder(path.parent)
-    new = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+    new = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}{NEW}")
     new.write_bytes(data)
     new.rename(path)

@@ -10,14 +10,14 @@ import logging
 import os
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import certificates_of
+from bikecollect.archive.mirror.download import NEW, is_being_written
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.push import REPLACED, MirrorStep
 from bikecollect.archive.mirror.record import LIVE, MirrorRecord, live_address
@@ -39,9 +39,6 @@ PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_
 """Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
-NEW, LONG = ".new", 3_600
-"""The end of the names of files that are being downloaded, and their age in seconds
-from which they are left over."""
 log = logging.getLogger(__name__)
 CopiedDays = Mapping[str, Collection[str]]
 """The days that are in the archive of the mirror, by subfolder."""
@@ -289,8 +286,11 @@ class LiveDownload:
             # The ledger first: the daily files can only grow meanwhile.
             for name in reversed(wanted):
                 new = own / f"{name}.{os.getpid()}{NEW}"
-                self.store.download(f"{place}{name}", new)
-                new.rename(own / name)
+                try:
+                    self.store.download(f"{place}{name}", new)
+                    new.rename(own / name)
+                finally:
+                    new.unlink(missing_ok=True)
         except OSError as error:
             what = f"cannot write {error.filename or own}"
             raise StorageError(f"{what}: {error.strerror}") from error
@@ -310,12 +310,5 @@ class LiveDownload:
         own = self.folder / self.system_id
         unfinished = folder.glob(f"*{NEW}")
         for path in (*(folder / daily).iterdir(), folder / LEDGER, *unfinished):
-            if str(path.relative_to(own)) not in wanted and not _is_being_written(path):
+            if str(path.relative_to(own)) not in wanted and not is_being_written(path):
                 path.unlink(missing_ok=True)
-
-
-def _is_being_written(path: Path) -> bool:
-    """Return whether another call may be downloading *path*."""
-    with suppress(FileNotFoundError):
-        return path.name.endswith(NEW) and time.time() - path.stat().st_mtime < LONG
-    return False
