@@ -214,17 +214,20 @@ def _adopt(
     """Copy *day* into a ledger that knows another state of it.
 
     An older ledger was restored from a backup. Unless the archive has all slots whose
-    CSV was removed, it is the archive that is older: nothing is done.
+    CSV was removed, or if it was made before the state that the ledger knows of them,
+    it is the archive that is older: nothing is done.
     """
     removed = set(archived_days.removed_files())
-    zone = ZoneInfo(archive.certified(day).timezone)
+    certified, known = archive.certified(day), archived_days.archived()[day]
+    zone = ZoneInfo(certified.timezone)
     gone = {
         block.slot
         for block in archived_days.blocks(*bounds(day, zone))
         if block.rows and block.span.file in removed
     }
     there = {row[0] for row in archive.rows(archive.layout.slots, day, SLOTS) if row[5]}
-    if gone <= there:
+    is_older = certified.archived_at < known.archived_at
+    if gone <= there and not (gone and is_older):
         archived_days.forget(gone)
         _restore_day(archive, archived_days, store, day)
 

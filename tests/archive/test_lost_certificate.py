@@ -157,3 +157,28 @@ def test_a_newer_archive_is_adopted_by_an_older_ledger(
     ]
     assert findings(world) == []
     assert rows(world) == [(8, 4)]
+
+
+def archived_alone(folder: Path, *, bikes: int, days: int) -> World:
+    """Return a world with a slot of a day, which is archived *days* later."""
+    world = World(folder / "city")
+    world.fetch({"a": bikes, "b": 3}, after=300)
+    world.clock.now += days * DAY
+    compacted(world, 0)
+    return world
+
+
+def test_an_older_archive_with_the_same_slots_is_not_adopted(tmp_path: Path) -> None:
+    """The ledger is left as the proof that other rows were there, in another copy."""
+    older = archived_alone(tmp_path / "older", bikes=1, days=1)
+    world = archived_alone(tmp_path / "newer", bikes=2, days=2)
+    archive = world.folder.parent / "archive"
+    shutil.rmtree(archive)
+    shutil.copytree(older.folder.parent / "archive", archive)
+
+    compacted(world, 0)
+
+    assert findings(world) == [
+        "2026-11-22: certificate and ledger differ: the files are those of the "
+        "certificate"
+    ]
