@@ -119,9 +119,10 @@ def test_an_incident_ends_with_its_last_slot_as_in_its_mail() -> None:
     first = Incident("0000000a", "fetch", opened=START, last=Slot(START + 600))
 
     closed = first._replace(closed=Slot(START + 1200))
+    grid = Grid((Period(0, 300), Period(START + 3_600, 1_800)))
 
-    assert collection.incidents([first], 300).rows[0][2] is None
-    assert collection.incidents([closed], 300).rows[0][2] == START + 900
+    assert collection.incidents([first], grid).rows[0][2] is None
+    assert collection.incidents([closed], grid).rows[0][2] == START + 900
 
 
 def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(
@@ -341,7 +342,7 @@ def test_slots_are_shaded_by_the_interval_of_their_time() -> None:
     rows = chart_rows.slots(slots, 3_600, "seen").rows
 
     lengths = [row[-4] - row[0] for row in rows]
-    assert lengths == [300, 300, 300, 300, 600, 600, 600, 600]
+    assert lengths == [300, 300, 300, 600, 600, 600, 600, 600]
 
 
 @pytest.mark.parametrize(

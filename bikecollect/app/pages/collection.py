@@ -90,8 +90,8 @@ def _incidents(name: str) -> None:
     if not incidents:
         st.caption("None.")
         return
-    seconds = data_service().settings.seconds
-    answer = collection.incidents(incidents, seconds)
+    grid = data_service().settings.system_folder(name).grid
+    answer = collection.incidents(incidents, grid)
     table = frames.frame(answer, frames.zone(name))
     until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
     st.dataframe(

@@ -1,6 +1,6 @@
 """The rows of figures: answers of reports with additional columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
@@ -51,16 +51,13 @@ def by_hour(answer: Answer) -> Answer:
 def slots(answer: Answer, seconds: int, seen: str) -> Answer:
     """Return *answer*, a row per slot, in order, with columns for shading.
 
-    ``until`` is the end of the slot, which is as long as the distance to the next one
-    or from the one before, *seconds* if there is no other; ``missing`` is true if the
-    column *seen* has no value; ``said`` is the cause or the state of the slot;
-    ``closed`` is as reported by the station.
+    ``until`` is the end of the slot, see `_lengths`; ``missing`` is true if the column
+    *seen* has no value; ``said`` is the cause or the state of the slot; ``closed`` is
+    as reported by the station.
     """
     begins = [row[answer.columns.index("slot")] for row in answer.rows]
-    steps = [after - before for before, after in pairwise(begins)] or [seconds]
-    # A slot that no row lists, as between imported ones, lengthens none.
-    sizes = map(min, [steps[0], *steps], [*steps, steps[-1]])
-    ends = {begin: begin + size for begin, size in zip(begins, sizes, strict=False)}
+    sizes = _lengths(begins, seconds)
+    ends = {begin: begin + size for begin, size in zip(begins, sizes, strict=True)}
     return with_columns(
         answer,
         until=lambda row: ends[row["slot"]],
@@ -68,6 +65,28 @@ def slots(answer: Answer, seconds: int, seen: str) -> Answer:
         said=lambda row: row["cause"] or row["state"],
         closed=lambda row: is_closed([row.get(flag) for flag in FLAGS]),
     )
+
+
+def _lengths(begins: Sequence[int], seconds: int) -> list[int]:
+    """Return the length of each slot: the distance to the next one.
+
+    If that is more than the one from the slot before, and than the next distance, slots
+    between imported ones are not listed: they lengthen none. A single slot has
+    *seconds*.
+
+    >>> _lengths([0, 300, 900, 1_500, 90_000], 300)
+    [300, 600, 600, 600, 88500]
+    """
+    if len(begins) <= 1:
+        return [seconds] * len(begins)
+    steps = [after - before for before, after in pairwise(begins)]
+    befores, afters = [steps[0], *steps], [*steps, steps[-1]]
+    return [
+        after if after <= before or after == later else before
+        for before, after, later in zip(
+            befores, afters, [*steps[1:], 0, 0], strict=True
+        )
+    ]
 
 
 def hours(answer: Answer) -> Answer:

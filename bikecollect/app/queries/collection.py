@@ -7,6 +7,7 @@ from bikecollect.core.causes import meaning
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 
@@ -45,17 +46,17 @@ def _outcome(run: Run) -> str:
     return run.outcome.value if run.outcome else "running"
 
 
-def incidents(incidents: Iterable[Incident], seconds: int) -> Answer:
+def incidents(incidents: Iterable[Incident], grid: Grid) -> Answer:
     """Return a row per incident, the newest first; open ones have no ``until``.
 
-    As in mails and gaps, it ends with its last slot, of *seconds*: it is closed later.
+    As in mails and gaps, it ends with its last slot of *grid*: it is closed later.
     """
     columns = ["what", "since", "until", "slots", "lost", "text"]
     rows = [
         (
             KINDS[incident.kind].title if incident.kind in KINDS else incident.kind,
             incident.opened,
-            None if incident.closed is None else incident.last + seconds,
+            None if incident.closed is None else grid.next(incident.last),
             incident.slots,
             incident.lost,
             incident.text,
