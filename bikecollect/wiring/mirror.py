@@ -155,10 +155,18 @@ def _leave_out_damaged_ledgers(folder: Path, address: object) -> None:
         if has_ledger(place):
             try:
                 _foreign_slots(place)
-            except StorageError:
+            except StorageError as error:
+                if not _is_damage(error):
+                    raise
                 what = "is damaged; its daily files are read without it"
                 log.warning("the copy of the ledger in %s %s", address, what)
-                (place / LEDGER).unlink()
+                (place / LEDGER).unlink(missing_ok=True)
+
+
+def _is_damage(error: StorageError) -> bool:
+    """Return whether *error* is due to the ledger, not to a disk or memory."""
+    cause = error.__cause__
+    return not isinstance(cause, MemoryError) and not getattr(cause, "errno", None)
 
 
 def check_mirror(

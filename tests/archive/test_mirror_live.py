@@ -1,5 +1,6 @@
 """`push --live` copies the open day: if the machine is lost, only later slots are."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,10 @@ from s3server import BUCKET, Fault, Proxy, S3Server
 from world import World
 
 from bikecollect.archive.mirror.live import LiveDownload
+from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
+from bikecollect.setup.loader import load
+from bikecollect.wiring.mirror import mirror_source
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -131,6 +135,23 @@ def test_a_download_that_breaks_off_leaves_no_file(
         LiveDownload(store, tmp_path / "copy", "city", vehicles=False).run()
 
     assert [*(tmp_path / "copy").rglob("*.new")] == []
+
+
+def test_a_full_disk_here_is_no_damage_of_the_ledger_there(
+    city: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its slots would be filled from the daily files, which do not flag stale ones."""
+    city.run("push", "--live")
+    city.store(monkeypatch)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+
+    def is_full(*_: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(foreign_ledger, "_copy_ledger", is_full)
+
+    with pytest.raises(StorageError, match="No space left"):
+        mirror_source(load(str(city.config)), city.address, "city", time.time())
 
 
 def test_each_call_replaces_the_copy(
