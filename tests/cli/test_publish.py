@@ -140,7 +140,7 @@ def test_frictionless_finds_it_valid(
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_the_readme_names_certificates_only_if_there_are_some(
+def test_the_documents_name_certificates_only_if_there_are_some(
     config: Path, folder: Path, form: str
 ) -> None:
     """Those of days are those of their rows as CSV."""
@@ -152,6 +152,8 @@ def test_the_readme_names_certificates_only_if_there_are_some(
     assert "sha256sum -c SHA256SUMS" in text
     assert (target / "certificates.jsonl").exists() is (form == "csv")
     assert ("certificates.jsonl" in text) is (form == "csv")
+    notes = json.loads((target / ".zenodo.json").read_text("utf-8"))["notes"]
+    assert ("certificates" in notes) is (form == "csv")
 
 
 @pytest.mark.skipif(CFFCONVERT is None, reason="cffconvert is not installed")

@@ -146,6 +146,7 @@ class Dataset:
 
     def zenodo(self) -> str:
         """Return .zenodo.json: the metadata that Zenodo reads."""
+        proofs = "checksums" + " and certificates of days" * self._has_certificates
         metadata: dict[str, Any] = {
             "title": self.title,
             "description": self.summary,
@@ -156,7 +157,7 @@ class Dataset:
             "publication_date": self.created,
             "version": self.created,
             "notes": f"Source: {self._source}. Collected with bikecollect "
-            f"{__version__}; checksums and certificates of days are in the dataset.",
+            f"{__version__}; {proofs} are in the dataset.",
         }
         if self.publisher.license:
             metadata["license"] = self.publisher.license.lower()
