@@ -99,11 +99,7 @@ def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     path = home / data_folder.alert_state_path("settings", settings.source, home).stem
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
     paths = _alert_paths(system, settings.source, home)
-    earlier = home / "settings" / "outbox"
-    with suppress(OSError, StorageError):  # as in `_alert_paths`
-        if earlier.is_dir():
-            make_folder(paths.spare_outbox.parent)
-            earlier.rename(paths.spare_outbox)
+    _take_over(home / "settings" / "outbox", paths.spare_outbox)
     others = frozenset(KINDS) - {"settings"}
     return _alerter(settings, times, {"settings": paths}, others), paths.state_file
 
@@ -121,13 +117,20 @@ def _has_mail(alerter: Alerter) -> bool:
 def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     name = system.system_id
     spare = data_folder.spare_outbox_path(name, known_by, home)
-    with suppress(OSError):  # usually there is none of an earlier version
-        (spare.parent / name).rename(spare)
+    _take_over(spare.parent / name, spare)
     return AlertPaths(
         system=system,
         spare_outbox=spare,
         state_file=data_folder.alert_state_path(name, known_by, home),
     )
+
+
+def _take_over(earlier: Path, outbox: Path) -> None:
+    """Move the mails in *earlier*, of an earlier version, to *outbox*, if it exists."""
+    with suppress(OSError, StorageError):
+        if earlier.is_dir():
+            make_folder(outbox.parent)
+            earlier.rename(outbox)
 
 
 def _alerter(
