@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.checks.recertify import (
+    DIFFER,
     is_another_state,
     recertify,
     uncertified,
@@ -179,12 +180,11 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
     """
     known = archived_days.archived()
     for day, archived in known.items():
-        if not uncertified(archive, archived):
-            continue
-        if is_another_state(archive, archived):
+        why = uncertified(archive, archived)
+        if why == DIFFER and is_another_state(archive, archived):
             # An error ends `compact`, which would archive the older rows over them.
             _adopt(archive, archived_days, store, day)
-        elif archived.csv_gone:
+        elif why and archived.csv_gone:
             with suppress(StorageError):  # `verify` reports it
                 recertify(archive, day, archived)
     for day in archive.days():

@@ -106,12 +106,13 @@ def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
 
 def _has_mail(alerter: Alerter) -> bool:
     """Return whether mails of *alerter* wait."""
-    outboxes = [
-        outbox
+    from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
+
+    return any(
+        Outbox(folder).waiting()
         for paths in alerter.systems.values()
-        for outbox in (paths.system.outbox, paths.spare_outbox)
-    ]
-    return any(True for outbox in outboxes for _ in outbox.glob("*.eml"))
+        for folder in (paths.system.outbox, paths.spare_outbox)
+    )
 
 
 def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:

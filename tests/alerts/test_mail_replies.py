@@ -14,7 +14,7 @@ from mailserver import ME, MailServer
 
 from bikecollect.alerts.mail import headers, smtp
 from bikecollect.alerts.mail.envelope import Audience
-from bikecollect.alerts.mail.mailer import Mailer
+from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.messages import Letter
@@ -157,17 +157,22 @@ def test_a_server_may_take_its_time_for_the_receipt(
     assert outbox.waiting() == []
 
 
-def test_an_address_that_a_server_cannot_write_does_not_stop_the_others(
-    outbox: Outbox,
-) -> None:
-    """Without SMTPUTF8 it accepts ASCII addresses only (RFC 6531)."""
-    to = (ME, HIM)
+def posted(outbox: Outbox, *to: str) -> tuple[Post, MailOutcome]:
+    """Return what a server without SMTPUTF8 received of a mail to *to*."""
     mailer(0, to=to).spool(outbox, Letter("b", "s", "b", (".b.",)))
     outbox.remove("a")
     with posting({}) as (post, port):
         outcome = mailer(port, to=to).drain([outbox])
     assert outcome is not None
     assert outcome.error == ""
+    return post, outcome
+
+
+def test_an_address_that_a_server_cannot_write_does_not_stop_the_others(
+    outbox: Outbox,
+) -> None:
+    """Without SMTPUTF8 it accepts ASCII addresses only (RFC 6531)."""
+    post, outcome = posted(outbox, ME, HIM)
     assert outcome.accepted == {ME}
     assert "SMTPUTF8" in outcome.rejected[HIM]
     assert len(post.bodies) == 1
@@ -176,13 +181,7 @@ def test_an_address_that_a_server_cannot_write_does_not_stop_the_others(
 
 def test_a_foreign_domain_needs_no_support_of_the_server(outbox: Outbox) -> None:
     """It has a name in ASCII, too (RFC 5890)."""
-    to = ("me@bücher.example",)
-    mailer(0, to=to).spool(outbox, Letter("b", "s", "b", (".b.",)))
-    outbox.remove("a")
-    with posting({}) as (post, port):
-        outcome = mailer(port, to=to).drain([outbox])
-    assert outcome is not None
-    assert outcome.error == ""
+    post, _ = posted(outbox, "me@bücher.example")
     assert "rcpt TO:<me@xn--bcher-kva.example>" in post.commands
     assert outbox.waiting() == []
 

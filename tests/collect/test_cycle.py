@@ -289,24 +289,19 @@ def test_a_recorded_run_is_not_recorded_as_killed(world: World) -> None:
     assert world.inbox() == []
 
 
-def test_a_long_retry_after_is_respected_by_the_next_run(world: World) -> None:
-    """After a 429 with a long Retry-After no request is made (fault 20)."""
-    world.feed.answer = RateLimited("too many", not_before=NOON + 900)
+@pytest.mark.parametrize(("seconds", "over"), [(900, 15), (86_400, 60)])
+def test_a_long_retry_after_is_respected_by_the_next_run(
+    world: World, seconds: int, over: int
+) -> None:
+    """After a 429 no request is made, for an hour at most (fault 20).
+
+    A daily quota, or a date in another century, costs one request an hour.
+    """
+    world.feed.answer = RateLimited("too many", not_before=NOON + seconds)
     first = world.fetch()
     world.feed.answer = b'{"stations": {"a": 1}}'
     second = world.fetch(after=5 * MINUTES)
-    third = world.fetch(after=15 * MINUTES)
-
-    assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
-
-
-def test_a_retry_after_of_a_day_is_respected_for_an_hour(world: World) -> None:
-    """A daily quota, or a date in another century: one request an hour."""
-    world.feed.answer = RateLimited("too many", not_before=NOON + 86_400)
-    first = world.fetch()
-    world.feed.answer = b'{"stations": {"a": 1}}'
-    second = world.fetch(after=5 * MINUTES)
-    third = world.fetch(after=60 * MINUTES)
+    third = world.fetch(after=over * MINUTES)
 
     assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
 

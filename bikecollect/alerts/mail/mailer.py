@@ -167,12 +167,13 @@ class Mailer:
         """
         old = outbox.read(name)
         data = envelope.readdressed(old, self.audience)
+        to = headers.recipients(data)
         with suppress(StorageError):  # it is readdressed again by the next run
-            if not headers.recipients(data):
+            if not to:
                 outbox.remove(name)
             elif data != old:
                 outbox.replace(name, data)
-        return data if headers.recipients(data) else b""
+        return data if to else b""
 
     def _combined(
         self, outbox: Outbox, mails: Sequence[tuple[str, bytes]]

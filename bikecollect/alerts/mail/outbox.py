@@ -45,6 +45,10 @@ class Outbox:
                 write_all(fd, data)
                 os.fsync(fd)
                 aside.rename(self.folder / f"{name}{SUFFIX}")
+            except OSError:
+                with suppress(OSError):  # on a full disk its room is needed
+                    aside.unlink()
+                raise
             finally:
                 os.close(fd)
             sync_folder(self.folder)
@@ -64,9 +68,6 @@ class Outbox:
             except StorageError:
                 if len(data) > times.st_size:
                     raise
-                path.with_name(f"{name}.{os.getpid()}{UNFINISHED}").unlink(
-                    missing_ok=True
-                )
                 with path.open("r+b") as file:
                     file.write(data)
                     file.truncate()

@@ -36,17 +36,18 @@ def uncertified(archive: "Archive", archived: "Archived") -> str:
 
 def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
     """Return what is wrong with the files of *archived*; empty if nothing."""
-    if is_another_state(archive, archived):
-        return [f"{DIFFER}: the files are those of the certificate"]
     why = uncertified(archive, archived)
+    if why == DIFFER and is_another_state(archive, archived):
+        return [f"{DIFFER}: the files are those of the certificate"]
     damage = _damage(archive, archived.day, archived.parts)
     return [*damage, why] if why else damage
 
 
 def is_another_state(archive: "Archive", archived: "Archived") -> bool:
-    """Return whether the files are not those of *archived*, but of the certificate."""
-    if uncertified(archive, archived) != DIFFER:
-        return False
+    """Return whether the files are those of the certificate, and not of *archived*.
+
+    Both must differ, see `uncertified`.
+    """
     parts = archive.certified(archived.day).parts
     try:
         is_sound = not _damage(archive, archived.day, parts)
