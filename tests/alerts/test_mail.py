@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 from mailserver import BOSS, ME, MailServer, free_port
+from syncs import noted_syncs
 
 from bikecollect.alerts.mail import headers, smtp
 from bikecollect.alerts.mail.envelope import Audience
@@ -96,6 +97,18 @@ def test_a_mail_server_that_is_down_loses_no_mail(
     with mailserver.up():
         assert drain(sender, outbox) == ""
     assert [m["Message-ID"][:3] for m in mailserver.mails()] == ["<a@", "<b@"]
+
+
+def test_a_mail_is_durable_before_it_waits(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power loss leaves a whole mail, or none."""
+    outbox.put("a", b"first")  # the folder has its own sync
+    steps = noted_syncs(monkeypatch, "rename")
+
+    outbox.put("b", b"second")
+
+    assert steps == ["sync", "rename", "sync folder"]
 
 
 def test_a_newer_mail_replaces_those_that_wait(

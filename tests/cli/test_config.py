@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from syncs import noted_syncs
 
 from bikecollect.setup import loader as config
 from bikecollect.setup import settings_file
@@ -324,19 +325,8 @@ def test_replaced_settings_are_durable_before_they_take_the_place(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power loss leaves the old file or the new one, never an empty one."""
-    steps: list[str] = []
-    sync, rename = os.fsync, Path.replace
+    steps = noted_syncs(monkeypatch, "replace")
 
-    def synced(fd: int) -> None:
-        steps.append("sync folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync")
-        sync(fd)
-
-    def renamed(source: Path, target: Path) -> Path:
-        steps.append("rename")
-        return rename(source, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", renamed)
     settings_file.replace(path, "# new\n", path.stat())
 
     assert steps == ["sync", "rename", "sync folder"]

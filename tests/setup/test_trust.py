@@ -327,6 +327,21 @@ def password(path: Path, name: str) -> str:
     return loader.load(str(path)).password()
 
 
+def test_a_secret_that_others_may_read_stops_each_command(tmp_path: Path) -> None:
+    """One that cannot be read does not: only mails need it."""
+    path = settings_file(tmp_path / "etc")
+    secret = path.with_name("secret")
+    with pytest.raises(SettingsError, match=r"mail\.password_file: cannot read"):
+        password(path, "secret")
+    assert loader.load(str(path)).mail_error
+
+    secret.write_text("pass\n", encoding="utf-8")
+    secret.chmod(0o644)
+
+    with pytest.raises(SettingsError, match=r"others may read .*chmod 600"):
+        loader.load(str(path))
+
+
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END-----\n"
 
 
