@@ -28,7 +28,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
 )
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import MARK, MARKER
+from bikecollect.storage.data_folder import MARK, MARKER, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.ledger import Ledger
@@ -113,7 +113,8 @@ def main() -> None:
     _ledger(place, archived, now)
     _information(place)
     write_sheet(place, TODAY, now)
-    facts_file.record(place, [SystemFact(0, str(ZONE), INTERVAL, ("occupancy",))])
+    facts = (SystemFact(0, str(ZONE), INTERVAL, ("occupancy",)),)
+    facts_file.record(SystemFolder(SYSTEM, place, ZONE, INTERVAL, facts))
     (data.parent / "bikecollect.toml").write_text(
         f'data_dir = "{data.name}"\n[systems.{SYSTEM}]\nfeed = "youbike"\n'
         'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\n',

@@ -46,8 +46,8 @@ class SystemFolder:
     """The folder *path* of one system, and what its files depend on.
 
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
-    these values over time. *is_over* is set if no more data are expected, as of a demo:
-    slots after the newest collected one do not count.
+    these values over time, *recorded* those in its file. *is_over* is set if no more
+    data are expected, as of a demo: slots after the newest collected one do not count.
     """
 
     system_id: str
@@ -55,6 +55,7 @@ class SystemFolder:
     zone: ZoneInfo
     interval: int
     facts: tuple[SystemFact, ...] = ()
+    recorded: tuple[SystemFact, ...] = ()
     is_over: bool = False
 
     @property
@@ -315,10 +316,9 @@ def _folder_list() -> Path:
 
 def known_folders() -> frozenset[str]:
     """Return the folders that have held data of a system."""
-    try:
+    with suppress(OSError, RuntimeError, ValueError):
         return frozenset(_folder_list().read_text(encoding="utf-8").splitlines())
-    except (OSError, RuntimeError, ValueError):
-        return frozenset()
+    return frozenset()
 
 
 def is_known(folder: Path) -> bool:

@@ -168,7 +168,7 @@ def cycle(
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
-        record_facts=partial(facts_file.record, folder.path, folder.facts),
+        record_facts=partial(facts_file.record, folder),
         troubles=columns.troubles,
         watch=watch,
         redact=settings.redact,

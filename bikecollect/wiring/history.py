@@ -173,9 +173,7 @@ def backfiller(
         if is_lost
         else None,
         dry=dry,
-        record_facts=(lambda: None)
-        if dry
-        else partial(facts_file.record, system.path, system.facts),
+        record_facts=(lambda: None) if dry else partial(facts_file.record, system),
     )
 
 

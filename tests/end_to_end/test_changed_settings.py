@@ -1,5 +1,6 @@
 """A system whose settings change: reports on the past remain the same."""
 
+import errno
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +14,7 @@ from served import Answer, serving
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.storage.files.regular_file import read_file
 from bikecollect.wiring.collection import collect
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ class Life:
             encoding="utf-8",
         )
 
-    def collect(self, since: int, until: int, step: int) -> None:
-        """Collect the slots from *since* to before *until*."""
+    def collect(self, since: int, until: int, step: int, code: int = 0) -> None:
+        """Collect the slots from *since* to before *until*; all end with *code*."""
         settings = loader.load(str(self.file))
         for slot in range(since, until, step):
             self.clock.now = slot + 2.0
@@ -77,7 +79,7 @@ class Life:
                 uptime=up,
                 awake=up,
             )
-            assert run.exit_code == 0
+            assert run.exit_code == code
 
     def run(self, *arguments: str) -> str:
         """Run a command; return its output."""
@@ -192,6 +194,37 @@ def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
     life.collect(BEGIN + 3 * HOUR, BEGIN + 4 * HOUR, HOUR)
 
     assert json.loads(facts.read_text())["facts"][0]["timezone"] == "Europe/Oslo"
+    (damaged,) = facts.parent.glob("facts.json.damaged-*")
+    assert '"x"' in damaged.read_text()
+
+
+def test_facts_that_cannot_be_read_for_a_moment_are_kept(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not replaced by what the ledger shows; the next run commits the slot."""
+    life.settings(interval="30min")
+    life.collect(BEGIN, BEGIN + HOUR, HOUR)
+    life.settings(interval="1h")
+    life.collect(BEGIN + HOUR, BEGIN + 2 * HOUR, HOUR)
+    facts = life.folder / "data" / "city" / "facts.json"
+    before, errors = facts.read_text(), [OSError(errno.EMFILE, "many") for _ in "123"]
+
+    def failing(path: Path, most: int) -> bytes:
+        if errors:
+            raise errors.pop()
+        return read_file(path, most)
+
+    monkeypatch.setattr("bikecollect.storage.facts.facts_file.read_file", failing)
+    life.collect(BEGIN + 2 * HOUR, BEGIN + 3 * HOUR, HOUR, 74)  # unreadable throughout
+    errors.extend([OSError(errno.EIO, "a bad moment")] * 2)
+    life.collect(BEGIN + 3 * HOUR, BEGIN + 4 * HOUR, HOUR, 74)  # readable at the end
+    waiting = len(list(facts.parent.glob("payloads/inbox/*.zip")))
+    errors.append(OSError(errno.EIO, "a bad moment"))
+    life.collect(BEGIN + 4 * HOUR, BEGIN + 5 * HOUR, HOUR)
+
+    assert facts.read_text() == before
+    assert waiting == 2
+    assert not list(facts.parent.glob("payloads/inbox/*.zip"))
 
 
 def test_slots_of_hours_are_never_late(life: Life) -> None:

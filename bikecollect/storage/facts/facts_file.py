@@ -4,42 +4,54 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import StorageError
 from bikecollect.core.timeline.facts import SystemFact, describe_change
+from bikecollect.storage.csv_store import LOST
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files import durable
-from bikecollect.storage.files.regular_file import read_file
+from bikecollect.storage.files.aside import set_aside
+from bikecollect.storage.files.regular_file import REFUSED, read_file
 
 FILE = "facts.json"
 MAX_BYTES = 1_048_576
+INVALID = (ValueError, TypeError, KeyError, LookupError, RecursionError)
+"""The errors of a file that is damaged, or of a later version."""
 
 log = logging.getLogger(__name__)
 
 
 def load(folder: Path) -> list[SystemFact]:
-    """Return the facts in *folder*, empty if there is no file or a damaged one."""
-    try:
-        values = json.loads(read_file(folder / FILE, MAX_BYTES))
-        facts = [_fact(**value) for value in values["facts"]]
-    except OSError:
-        return []  # the next use of the folder reports why it cannot be read
-    except (ValueError, TypeError, KeyError, LookupError) as error:
-        log.warning("cannot read %s: %s", folder / FILE, error)
-        return []
-    return sorted(facts, key=lambda fact: fact.since)
+    """Return the facts in *folder*, empty if there is no file or a damaged one.
 
-
-def record(folder: Path, facts: Sequence[SystemFact]) -> list[str]:
-    """Write *facts* to *folder* if they differ from the file.
-
-    Returns a description of each new change. Raises StorageError.
+    It is read twice if the disk fails for a moment.
     """
-    before = load(folder)
+    for _ in range(2):
+        with suppress(OSError, *INVALID):  # `record` reports them
+            return _read(folder)
+    return []
+
+
+def record(system: SystemFolder) -> list[str]:
+    """Write the facts of *system* to its folder if they differ from the file.
+
+    They were derived from those that the file had. If it has others now, it could not
+    be read then, or another process has changed it: it is not overwritten. A damaged
+    file is renamed. Returns a description of each new change. Raises StorageError.
+    """
+    folder, facts = system.path, system.facts
+    before = _read_or_set_aside(folder)
     if before == list(facts):
         return []
+    if before and before != list(system.recorded):
+        raise StorageError(
+            f"{folder / FILE} could not be read at first, or was changed meanwhile; "
+            "the next run continues"
+        )
     values = {"facts": [fact._asdict() for fact in facts]}
     temporary = folder / f".{FILE}.{os.getpid()}.tmp"
     try:
@@ -52,6 +64,34 @@ def record(folder: Path, facts: Sequence[SystemFact]) -> list[str]:
     return [
         describe_change(old, new) for old, new in pairwise(facts) if new not in before
     ]
+
+
+def _read_or_set_aside(folder: Path) -> list[SystemFact]:
+    """Return the facts in *folder*; if they are damaged, rename the file.
+
+    Raises StorageError if the disk fails, perhaps for a moment.
+    """
+    try:
+        return _read(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if error.errno not in LOST | REFUSED:
+            raise StorageError(f"cannot read {folder / FILE}: {error}") from error
+        damage: Exception = error
+    except INVALID as error:
+        damage = error
+    name = set_aside(folder / FILE, ("",))
+    text = "%s is damaged (%s): set aside as %s, and inferred from the ledger"
+    log.warning(text, folder / FILE, damage, name)
+    return []
+
+
+def _read(folder: Path) -> list[SystemFact]:
+    """Return the facts in *folder*; raises OSError, or `INVALID` if it is damaged."""
+    values = json.loads(read_file(folder / FILE, MAX_BYTES))
+    facts = [_fact(**value) for value in values["facts"]]
+    return sorted(facts, key=lambda fact: fact.since)
 
 
 def _fact(

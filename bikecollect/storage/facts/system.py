@@ -17,7 +17,8 @@ def system_folder(
     Without a facts file, past facts are inferred from the ledger.
     """
     name = path.name
-    facts: Sequence[SystemFact] = facts_file.load(path)
+    recorded = facts_file.load(path)
+    facts: Sequence[SystemFact] = recorded
     if not facts and os.path.isdir(path):  # noqa: PTH112 - False where it cannot be read
         from bikecollect.storage.facts import evidence  # only before the first facts
 
@@ -27,4 +28,5 @@ def system_folder(
     facts = with_settings(
         facts, now, timezone=timezone, interval=interval, columns=columns
     )
-    return SystemFolder(name, path, zone_of(facts), facts[-1].interval, tuple(facts))
+    zone, seconds = zone_of(facts), facts[-1].interval
+    return SystemFolder(name, path, zone, seconds, tuple(facts), tuple(recorded))
