@@ -79,6 +79,14 @@ def test_the_check_of_its_health_is_a_command() -> None:
     assert parsed(words[words.index("bikecollect") + 1 :]) == "status"
 
 
+@pytest.mark.parametrize("file", [".dockerignore", ".gitignore"])
+def test_the_settings_of_the_container_are_in_no_image_or_commit(file: str) -> None:
+    """They may contain a password; `COPY . .` takes all that is not ignored."""
+    ignored = (ROOT / file).read_text(encoding="utf-8").splitlines()
+
+    assert "docker/config" in [line.rstrip("/") for line in ignored]
+
+
 def test_the_dockerfile_keeps_the_rules_of_hadolint() -> None:
     """A tag, a shell that fails in pipes, no lists or caches, absolute folders."""
     lines = instructions()
