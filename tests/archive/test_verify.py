@@ -124,6 +124,27 @@ def test_a_missing_file_is_found(world: World) -> None:
     assert "is missing" in texts[1]
 
 
+def test_a_file_whose_slots_are_filled_again_is_not_missed(world: World) -> None:
+    """Nor is an empty one found, which recovery leaves of a file without rows."""
+    path = world.folder / "station_status/2026-11-23.csv"
+    path.rename(path.with_name("2026-11-23.9.csv"))
+    path.with_name("2026-11-21.csv").touch()
+    world.ledger.open()
+    with world.ledger.transaction() as db:
+        db.execute("UPDATE files SET damaged = 1 WHERE file LIKE '%-23.csv'")
+        db.execute(
+            "INSERT INTO files SELECT replace(file, '.csv', '.9.csv'), \"end\", start,"
+            " crc32, 0, header FROM files WHERE file LIKE '%-23.csv'"
+        )
+        db.execute(
+            "UPDATE blocks SET file = replace(file, '.csv', '.9.csv')"
+            " WHERE file LIKE '%-23.csv'"
+        )
+    world.ledger.close()
+
+    assert findings(world) == []
+
+
 def test_kept_certificates_show_later_changes(world: World) -> None:
     """A certificate from years ago is compared with the present data."""
     now = certificates(world)

@@ -132,6 +132,19 @@ def test_a_reformatted_file_is_rewritten(
     assert repair(world) == []
 
 
+@pytest.mark.parametrize("place", [1, 200])
+def test_a_damaged_first_line_is_written_again(world: World, place: int) -> None:
+    """Its checksum proves it: most columns are known, others are in another file."""
+    path = world.folder / FILE
+    text = path.read_bytes()
+    world.fetch({"a": 1})
+    path.write_bytes(text[:place] + b"#" + text[place + 1 :])
+
+    assert repair(world) == [Repair(FILE, 3, ())]
+    assert path.read_bytes() == text
+    assert findings(world) == []
+
+
 def test_an_edited_value_is_not_repaired(world: World) -> None:
     """The other blocks are read; the file is unchanged, and the slot is named."""
     path = world.folder / FILE

@@ -27,9 +27,16 @@ class DailyFile(NamedTuple):
 
 
 def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator[str]:
-    """Yield what is wrong with *file*; its blocks are read only if *reads_blocks*."""
+    """Yield what is wrong with *file*; its blocks are read only if *reads_blocks*.
+
+    A missing file without blocks is no loss: its slots are in another file, or were
+    forgotten. Nor is an empty one, of which recovery has moved all bytes away.
+    """
     if file.size is None:
-        yield "is missing"
+        if file.spans:
+            yield "is missing"
+        return
+    if not (file.size or file.spans or file.is_damaged):
         return
     if file.is_damaged:
         yield "is marked as damaged; run: bikecollect verify --repair"

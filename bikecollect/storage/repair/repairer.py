@@ -3,12 +3,16 @@
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
+from bikecollect.core.text import csv_text
+from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import LOST, Store, is_segment, slot_of
+from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.files.durable import (
     replacing,
     write_all,
@@ -17,6 +21,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
+from bikecollect.storage.vehicles import rows as vehicle_rows
 
 BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
 FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
@@ -143,7 +148,23 @@ class Repairer:
             if error.errno in LOST:
                 return header if is_ours else b"", {}
             raise StorageError(f"cannot read {file.name}: {error}") from error
-        return header if is_ours else respelled.header, texts
+        if not is_ours:
+            header = respelled.header or self._lost_header(file, header)
+        return header, texts
+
+    def _lost_header(self, file: _File, damaged: bytes) -> bytes:
+        """Return the line that has the checksum of the lost header, empty if unknown.
+
+        Most columns are always the same, and other daily files have the same ones.
+        """
+        own = vehicle_rows.COLUMNS if self.store.dataset == VEHICLE_STATUS else COLUMNS
+        derived = damaged.decode("utf-8", "replace").strip().split(",")[len(own) :]
+        usual = [csv_text([[*own, *names]]).encode("utf-8") for names in ((), derived)]
+        others = (self.store.header(other) for other in self.store.sizes())
+        for line in chain(usual, others):
+            if zlib.crc32(line) == file.header_crc:
+                return line
+        return b""
 
     def _write(
         self,
