@@ -27,7 +27,8 @@ DOT = "."
 class Post:
     """A mail server whose replies are scripted; *bodies* are the mails it received.
 
-    *replies* maps the begin of a command to a reply; None disconnects.
+    *replies* maps the begin of a command to a reply; None disconnects. That to the end
+    of a mail is only for those whose body *is_bad*.
     """
 
     def __init__(self, replies: Mapping[str, str | None]) -> None:
@@ -35,6 +36,7 @@ class Post:
         self.bodies: list[bytes] = []
         self.commands: list[str] = []
         self.seconds = 0.0
+        self.is_bad: Callable[[bytes], bool] = bool
 
     def serve(self, peer: socket.socket) -> None:
         """Serve one connection."""
@@ -49,7 +51,8 @@ class Post:
                 rows = iter(lines.readline, b".\r\n")
                 self.bodies.append(b"".join(rows))
                 time.sleep(self.seconds)
-                reply = self._reply(DOT, "250 taken")
+                is_bad = self.is_bad(self.bodies[-1])
+                reply = self._reply(DOT, "250 taken") if is_bad else "250 taken"
             if reply is None:
                 peer.shutdown(socket.SHUT_RDWR)
                 return
@@ -105,27 +108,54 @@ def mailer(
     return Mailer(Server("127.0.0.1", port, "none"), audience, clock, seconds)
 
 
-def test_a_server_that_leaves_between_two_recipients_gets_the_mail_again(
-    outbox: Outbox,
+@pytest.mark.parametrize("reply", ["421 too many recipients", None])
+def test_a_server_that_leaves_at_a_recipient_gets_the_mail_for_the_others(
+    outbox: Outbox, reply: str | None
 ) -> None:
-    """It has received nothing, though it accepted the first recipient (fault 102)."""
-    with posting({f"RCPT TO:<{YOU.upper()}": "421 too many recipients"}) as (_, port):
+    """It has received nothing, though it accepted the first one (fault 102).
+
+    The mails of the one recipient wait; they do not stop the others for a week.
+    """
+    mailer(0).spool(outbox, Letter("b", "[bikecollect] t", "b", (".b.",)))
+    with posting({f"RCPT TO:<{YOU.upper()}": reply}) as (post, port):
         outcome = mailer(port).drain([outbox])
+        assert len(post.bodies) == 2
     assert outcome is not None
-    assert outcome.error == "421 too many recipients"
-    assert not outcome.accepted
-    assert headers.recipients(outbox.read("a")) == (ME, YOU)
+    assert (reply or "unexpectedly closed") in outcome.error
+    assert outcome.accepted == {ME}
+    assert [headers.recipients(outbox.read(name)) for name in "ab"] == [(YOU,)] * 2
 
 
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", DOT])
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("MAIL", "421 overloaded"),
+        ("RCPT", f"{ME}: 421 overloaded; {YOU}: 421 overloaded"),
+        ("DATA", "421 overloaded"),
+        (DOT, "421 overloaded"),
+    ],
+)
 def test_the_reply_of_a_server_that_leaves_is_the_error(
-    outbox: Outbox, command: str
+    outbox: Outbox, command: str, error: str
 ) -> None:
     """And not that the connection is closed."""
     with posting({command: "421 overloaded"}) as (_, port):
         outcome = mailer(port).drain([outbox])
     assert outcome is not None
-    assert outcome.error == "421 overloaded"
+    assert outcome.error == error
+    assert outbox.waiting() == ["a"]
+
+
+@pytest.mark.parametrize("reply", ["421 virus", "550 virus", None])
+def test_a_mail_at_which_a_server_leaves_does_not_stop_later_ones(
+    outbox: Outbox, reply: str | None
+) -> None:
+    """It may be because of its text; a server may leave after a rejection, too."""
+    mailer(0).spool(outbox, Letter("b", "[bikecollect] t", "b", (".b.",)))
+    with posting({DOT: reply, "RSET": None}) as (post, port):
+        post.is_bad = lambda body: b"Subject: [bikecollect] s" in body
+        mailer(port).drain([outbox])
+    assert [b"[bikecollect] t" in body for body in post.bodies] == [False, True]
     assert outbox.waiting() == ["a"]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from bikecollect.alerts.mail import envelope, headers, smtp
 from bikecollect.alerts.mail.envelope import PAUSE, Audience
 from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
-from bikecollect.alerts.mail.smtp import Delivery, Server
+from bikecollect.alerts.mail.smtp import Server
+from bikecollect.alerts.mail.smtp_dialogue import Delivery
 from bikecollect.alerts.messages import Letter
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, HOUR

@@ -1,32 +1,35 @@
 """Send mails by SMTP: over one connection, with verified TLS and a deadline."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bikecollect.alerts.mail.headers import parsed
+from bikecollect.alerts.mail.smtp_dialogue import (
+    PERMANENT,
+    Delivery,
+    LeftError,
+    begin,
+    delivered,
+    error_text,
+    partial_delivery,
+)
 from bikecollect.core.process import DeadlineError, deadline
-from bikecollect.core.text import message
 
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp_connection import BoundedSmtp
 
 IDLE = 10.0
 DEADLINE = 20.0
-OK, FORWARDED, CLOSING = 250, 251, 421
-PERMANENT = 500
-"""The first reply code of permanent errors (RFC 5321, 4.2.1)."""
+CONNECTIONS = 5
+"""Maximum connections of one call: the server may end one because of a single mail."""
 UNCONFIRMED = (
     "the mail server received a mail but did not confirm it in time; it is sent again "
     "later"
 )
-NOT_ASCII = "the mail server supports ASCII addresses only (no SMTPUTF8)"
-SPECIAL = frozenset("ßς\u200c\u200d")
-"""Characters whose domains have another name in IDNA 2008 than in Python's IDNA 2003.
-"""
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,6 @@ class Server:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """The delivery of one mail.
-
-    *left* are the recipients that may get it later; *rejected* maps those that the
-    server rejected permanently to its reply. *is_final* is set if the whole mail was
-    rejected permanently: a retry with the same settings is useless. *is_unconfirmed* is
-    set if the server received the whole mail, and perhaps delivered it.
-    """
-
-    left: tuple[str, ...] = ()
-    error: str = ""
-    rejected: Mapping[str, str] = field(default_factory=dict)
-    is_final: bool = False
-    is_unconfirmed: bool = False
-
-
 @dataclass
 class SmtpResult:
     """The deliveries of some mails, in their order; *error* is why sending stopped."""
@@ -73,28 +59,87 @@ class SmtpResult:
 def send(
     server: Server, mails: Sequence[bytes], *, seconds: float = DEADLINE
 ) -> SmtpResult:
-    """Send *mails* of the outbox over one connection within *seconds*.
+    """Send *mails* of the outbox within *seconds*.
 
-    Never raises: the result says why a mail was not sent.
+    Over one connection, unless the server ends it because of a mail or a recipient: the
+    others are sent all the same. Never raises: the result says why a mail was not sent.
     """
-    envelopes = [parsed(mail) for mail in mails]
-    deliveries = [Delivery(to, "not tried") for _, to, _ in envelopes]
+    batch = _Batch([parsed(mail) for mail in mails])
     end = time.monotonic() + seconds
-
-    def converse() -> None:
-        with closing(_connected(server)) as connection:
-            for number, (sender, to, data) in enumerate(envelopes):
-                if connection.sock is None or time.monotonic() >= end:
-                    return  # closed, or nobody waits for the result any more
-                unknown = Delivery(to, UNCONFIRMED, is_unconfirmed=True)
-                connection.on_sent = partial(deliveries.__setitem__, number, unknown)
-                deliveries[number] = _delivered(connection, sender, to, data)
-
-    error = server.error or _error_of(converse, seconds)
-    result = SmtpResult(list(deliveries), error)
+    error = server.error or _error_of(lambda: batch.send(server, end), seconds)
+    result = SmtpResult(list(batch.deliveries), error)
     if any(delivery.is_unconfirmed for delivery in result.deliveries):
         result.error = UNCONFIRMED
     return result
+
+
+class _Batch:
+    """Mails that are sent one after the other.
+
+    *avoided* are the recipients at which the server has ended a connection, and its
+    replies: they are left out.
+    """
+
+    def __init__(self, envelopes: list[tuple[str, tuple[str, ...], bytes]]) -> None:
+        self.envelopes = envelopes
+        self.deliveries = [Delivery(to, "not tried") for _, to, _ in envelopes]
+        self.avoided: dict[str, str] = {}
+        self._number = 0
+
+    def send(self, server: Server, end: float) -> None:
+        """Send the mails until *end*, at which nobody waits for the result any more.
+
+        Raises OSError and SMTPException if the server takes no mail at all.
+        """
+        for _ in range(CONNECTIONS):
+            if not self._has_next() or time.monotonic() >= end:
+                return
+            with closing(_connected(server)) as connection:
+                while connection.sock and self._has_next() and time.monotonic() < end:
+                    self._send_next(connection)
+
+    def _has_next(self) -> bool:
+        """Return whether a mail is left; pass over those that nobody else shall get."""
+        while self._number < len(self.envelopes):
+            _, to, _ = self.envelopes[self._number]
+            if not self.avoided.keys() >= set(to):
+                return True
+            self._settle(Delivery())
+        return False
+
+    def _send_next(self, connection: "BoundedSmtp") -> None:
+        sender, to, data = self.envelopes[self._number]
+        unknown = Delivery(to, UNCONFIRMED, is_unconfirmed=True)
+        connection.on_sent = partial(self.deliveries.__setitem__, self._number, unknown)
+        tried = tuple(address for address in to if address not in self.avoided)
+        try:
+            delivery = delivered(connection, sender, tried, data)
+        except LeftError as left:
+            connection.close()
+            reply = error_text(left.error)
+            if left.address:
+                self.avoided[left.address] = reply
+                return  # the mail is sent to the others
+            if self.deliveries[self._number].is_unconfirmed:
+                self._number += 1
+                return
+            delivery = Delivery(tried, reply)
+        self._settle(delivery)
+
+    def _settle(self, delivery: Delivery) -> None:
+        """Store the *delivery* to the recipients of a mail that are not avoided."""
+        _, to, _ = self.envelopes[self._number]
+        avoided = {a: reply for a, reply in self.avoided.items() if a in to}
+        if avoided:
+            texts = (f"{address}: {reply}" for address, reply in avoided.items())
+            delivery = replace(
+                delivery,
+                left=(*delivery.left, *avoided),
+                error="; ".join((delivery.error, *texts)).removeprefix("; "),
+                is_final=False,
+            )
+        self.deliveries[self._number] = delivery
+        self._number += 1
 
 
 def check(
@@ -124,9 +169,12 @@ def _rejection(connection: "BoundedSmtp", sender: str, to: tuple[str, ...]) -> s
     import smtplib  # only if there is a mail
 
     try:
-        outcome = _partial(to, _refused(connection, sender, to))
+        outcome = partial_delivery(to, begin(connection, sender, to))
     except smtplib.SMTPResponseException as error:
-        return _error_text(error) if error.smtp_code >= PERMANENT else ""
+        return error_text(error) if error.smtp_code >= PERMANENT else ""
+    except LeftError as left:
+        is_reply = isinstance(left.error, smtplib.SMTPResponseException)
+        return "" if is_reply else error_text(left.error)
     return outcome.error if outcome.is_final else ""
 
 
@@ -136,110 +184,8 @@ def _error_of(converse: Callable[[], None], seconds: float) -> str:
     except DeadlineError:
         return f"the mail server timed out after {seconds:.0f} s"
     except Exception as error:  # noqa: BLE001 - after any error the mails are kept
-        return _error_text(error)
+        return error_text(error)
     return ""
-
-
-def _delivered(
-    connection: "BoundedSmtp", sender: str, to: tuple[str, ...], data: bytes
-) -> Delivery:
-    """Return the delivery of a mail; *connection* is closed if the server ends it."""
-    import smtplib  # only if there is a mail
-
-    size = (f"size={len(data)}",) if connection.has_extn("size") else ()
-    try:
-        refused = _refused(connection, sender, to, size)
-        if len(refused) == len(to):
-            connection.rset()
-        else:
-            _accepted(connection.data(data))
-    except smtplib.SMTPResponseException as error:
-        if error.smtp_code == CLOSING:
-            connection.close()
-            return Delivery(to, _error_text(error))
-        # The server rejects this mail: others may be accepted.
-        connection.rset()
-        return Delivery(to, _error_text(error), is_final=error.smtp_code >= PERMANENT)
-    except smtplib.SMTPNotSupportedError as error:
-        return Delivery(to, str(error), is_final=True)
-    return _partial(to, refused)
-
-
-def _refused(
-    connection: "BoundedSmtp",
-    sender: str,
-    to: Sequence[str],
-    options: tuple[str, ...] = (),
-) -> dict[str, tuple[int, str]]:
-    """Begin a mail; return the replies to those of *to* that the server refuses.
-
-    Not with smtplib's `sendmail`: it names only some of them if the server ends the
-    connection meanwhile. Raises SMTPException.
-    """
-    import smtplib  # only if there is a mail
-
-    wired = {address: _wired(address) for address in (sender, *to)}
-    is_ascii = "".join(wired.values()).isascii()
-    can_utf8 = connection.has_extn("smtputf8")
-    if not is_ascii and can_utf8:
-        options = (*options, "SMTPUTF8")
-    elif not wired[sender].isascii():
-        raise smtplib.SMTPNotSupportedError(NOT_ASCII)
-    _accepted(connection.mail(wired[sender], options))
-    refused: dict[str, tuple[int, str]] = {}
-    for address in to:
-        if not can_utf8 and not wired[address].isascii():
-            refused[address] = (PERMANENT, NOT_ASCII)
-            continue
-        code, reply = connection.rcpt(wired[address])
-        if code == CLOSING:
-            raise smtplib.SMTPResponseException(code, reply)
-        if code not in {OK, FORWARDED}:
-            refused[address] = _reply((code, reply))
-    return refused
-
-
-def _accepted(reply: tuple[int, bytes]) -> None:
-    """Raise SMTPResponseException unless *reply* is an acceptance."""
-    import smtplib  # only if there is a mail
-
-    code, text = reply
-    if code != OK:
-        raise smtplib.SMTPResponseException(code, text)
-
-
-def _wired(address: str) -> str:
-    """Return *address* with its domain in ASCII, if that is certain.
-
-    >>> _wired("me@bücher.example"), _wired("me@straße.example")
-    ('me@xn--bcher-kva.example', 'me@straße.example')
-    """
-    local, at, domain = address.rpartition("@")
-    if SPECIAL.isdisjoint(domain):
-        with suppress(UnicodeError):  # sent as it is, for the server to judge
-            domain = domain.encode("idna").decode("ascii")
-    return f"{local}{at}{domain}"
-
-
-def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Delivery:
-    """Return the delivery to all of *to* except those *refused*, with code and text.
-
-    If no recipient received the mail, no rejection is final: the mail is kept for all.
-    """
-    final = {
-        recipient: text
-        for recipient, (code, text) in refused.items()
-        if code >= PERMANENT
-    }
-    error = "; ".join(
-        f"{recipient}: {text}" for recipient, (_, text) in refused.items()
-    )
-    if len(refused) == len(to):
-        return Delivery(to, error, is_final=len(final) == len(to))
-    left = tuple(
-        recipient for recipient in to if recipient in refused and recipient not in final
-    )
-    return Delivery(left, error, final)
 
 
 def _connected(server: Server) -> "BoundedSmtp":
@@ -261,16 +207,3 @@ def _connected(server: Server) -> "BoundedSmtp":
         connection.close()
         raise
     return connection
-
-
-def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:
-    code, text = reply
-    return code, message(f"{code} {text.decode('utf-8', 'replace')}".replace("\n", " "))
-
-
-def _error_text(error: Exception) -> str:
-    """Return the reply of the server, or the error of the library, in one line."""
-    code, reply = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
-    if code is not None:
-        return _reply((code, reply if isinstance(reply, bytes) else reply.encode()))[1]
-    return message(f"{type(error).__name__}: {error}".replace("\n", " "))

@@ -1,0 +1,192 @@
+"""The dialogue about one mail with a mail server (RFC 5321)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bikecollect.core.text import message
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.mail.smtp_connection import BoundedSmtp
+
+log = logging.getLogger(__name__)
+
+OK, FORWARDED, CLOSING = 250, 251, 421
+PERMANENT = 500
+"""The first reply code of permanent errors (RFC 5321, 4.2.1)."""
+NOT_ASCII = "the mail server supports ASCII addresses only (no SMTPUTF8)"
+SPECIAL = frozenset("ßς\u200c\u200d")
+"""Characters whose domains have another name in IDNA 2008 than in Python's IDNA 2003.
+"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The delivery of one mail.
+
+    *left* are the recipients that may get it later; *rejected* maps those that the
+    server rejected permanently to its reply. *is_final* is set if the whole mail was
+    rejected permanently: a retry with the same settings is useless. *is_unconfirmed* is
+    set if the server received the whole mail, and perhaps delivered it.
+    """
+
+    left: tuple[str, ...] = ()
+    error: str = ""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    is_final: bool = False
+    is_unconfirmed: bool = False
+
+
+class LeftError(Exception):
+    """The server ended the connection because of the recipient *address*.
+
+    Or because of the content of a mail, without an *address*.
+    """
+
+    def __init__(self, error: Exception, address: str = "") -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.address = address
+
+
+def delivered(
+    connection: "BoundedSmtp", sender: str, to: tuple[str, ...], data: bytes
+) -> Delivery:
+    """Return the delivery of a mail; *connection* is closed if the server ends it.
+
+    Raises LeftError then, and SMTPException or OSError before the first recipient.
+    """
+    import smtplib  # only if there is a mail
+
+    size = (f"size={len(data)}",) if connection.has_extn("size") else ()
+    try:
+        refused = begin(connection, sender, to, size)
+    except smtplib.SMTPResponseException as error:
+        if error.smtp_code == CLOSING:
+            raise
+        _reset(connection)
+        return Delivery(to, error_text(error), is_final=error.smtp_code >= PERMANENT)
+    except smtplib.SMTPNotSupportedError as error:
+        return Delivery(to, str(error), is_final=True)
+    if len(refused) == len(to):
+        _reset(connection)
+        return partial_delivery(to, refused)
+    try:
+        _accepted(connection.data(data))
+    except smtplib.SMTPResponseException as error:
+        # The server rejects this mail: others may be accepted.
+        _reset(connection, error.smtp_code)
+        return Delivery(to, error_text(error), is_final=error.smtp_code >= PERMANENT)
+    except (smtplib.SMTPException, OSError) as error:
+        raise LeftError(error) from error
+    return partial_delivery(to, refused)
+
+
+def _reset(connection: "BoundedSmtp", code: int = OK) -> None:
+    """End a mail after the reply *code*; close *connection* if the server does."""
+    import smtplib  # only if there is a mail
+
+    try:
+        if code != CLOSING:
+            connection.rset()
+            return
+    except (smtplib.SMTPException, OSError):
+        log.debug("the mail server ended the connection", exc_info=True)
+    connection.close()
+
+
+def begin(
+    connection: "BoundedSmtp",
+    sender: str,
+    to: Sequence[str],
+    options: tuple[str, ...] = (),
+) -> dict[str, tuple[int, str]]:
+    """Begin a mail; return the replies to those of *to* that the server refuses.
+
+    Not with smtplib's `sendmail`: it names only some of them if the server ends the
+    connection meanwhile. Raises SMTPException, and LeftError at a recipient.
+    """
+    import smtplib  # only if there is a mail
+
+    wired = {address: _wired(address) for address in (sender, *to)}
+    is_ascii = "".join(wired.values()).isascii()
+    can_utf8 = connection.has_extn("smtputf8")
+    if not is_ascii and can_utf8:
+        options = (*options, "SMTPUTF8")
+    elif not wired[sender].isascii():
+        raise smtplib.SMTPNotSupportedError(NOT_ASCII)
+    _accepted(connection.mail(wired[sender], options))
+    refused: dict[str, tuple[int, str]] = {}
+    for address in to:
+        if not can_utf8 and not wired[address].isascii():
+            refused[address] = (PERMANENT, NOT_ASCII)
+            continue
+        try:
+            code, reply = connection.rcpt(wired[address])
+        except (smtplib.SMTPException, OSError) as error:
+            raise LeftError(error, address) from error
+        if code == CLOSING:
+            raise LeftError(smtplib.SMTPResponseException(code, reply), address)
+        if code not in {OK, FORWARDED}:
+            refused[address] = _reply((code, reply))
+    return refused
+
+
+def _accepted(reply: tuple[int, bytes]) -> None:
+    """Raise SMTPResponseException unless *reply* is an acceptance."""
+    import smtplib  # only if there is a mail
+
+    code, text = reply
+    if code != OK:
+        raise smtplib.SMTPResponseException(code, text)
+
+
+def _wired(address: str) -> str:
+    """Return *address* with its domain in ASCII, if that is certain.
+
+    >>> _wired("me@bücher.example"), _wired("me@straße.example")
+    ('me@xn--bcher-kva.example', 'me@straße.example')
+    """
+    local, at, domain = address.rpartition("@")
+    if SPECIAL.isdisjoint(domain):
+        with suppress(UnicodeError):  # sent as it is, for the server to judge
+            domain = domain.encode("idna").decode("ascii")
+    return f"{local}{at}{domain}"
+
+
+def partial_delivery(
+    to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]
+) -> Delivery:
+    """Return the delivery to all of *to* except those *refused*, with code and text.
+
+    If no recipient received the mail, no rejection is final: the mail is kept for all.
+    """
+    final = {
+        recipient: text
+        for recipient, (code, text) in refused.items()
+        if code >= PERMANENT
+    }
+    error = "; ".join(
+        f"{recipient}: {text}" for recipient, (_, text) in refused.items()
+    )
+    if len(refused) == len(to):
+        return Delivery(to, error, is_final=len(final) == len(to))
+    left = tuple(
+        recipient for recipient in to if recipient in refused and recipient not in final
+    )
+    return Delivery(left, error, final)
+
+
+def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:
+    code, text = reply
+    return code, message(f"{code} {text.decode('utf-8', 'replace')}".replace("\n", " "))
+
+
+def error_text(error: Exception) -> str:
+    """Return the reply of the server, or the error of the library, in one line."""
+    code, reply = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
+    if code is not None:
+        return _reply((code, reply if isinstance(reply, bytes) else reply.encode()))[1]
+    return message(f"{type(error).__name__}: {error}".replace("\n", " "))
