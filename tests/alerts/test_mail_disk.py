@@ -4,13 +4,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from mailserver import BOSS, ME, MailServer
 
-from bikecollect.alerts.mail import headers
+from bikecollect.alerts.mail import envelope, headers
 from bikecollect.alerts.mail.envelope import Audience
 from bikecollect.alerts.mail.mailer import MANY, Mailer
 from bikecollect.alerts.mail.outbox import Outbox
@@ -92,17 +93,26 @@ def test_corrected_settings_take_effect_on_a_full_disk(
 def test_on_a_full_disk_nobody_gets_a_mail_again_because_of_another(
     mailserver: MailServer, disk: Path
 ) -> None:
-    """Who still has to get it is written in place, into a mail that becomes shorter."""
+    """Who still has to get it is written in place, into the first block of the mail.
+
+    A kill meanwhile leaves either mail, never a mixture: the rest stays as it is.
+    """
     outbox = Outbox(disk / "outbox")
-    mailer = Mailer(mailserver.server(), Audience("bikes@example.org", [ME, BOSS]))
-    mailer.spool(outbox, letter("a"))
+    audience = Audience("bikes@example.org", [ME, BOSS], fingerprint="ours")
+    mailer = Mailer(mailserver.server(), audience)
+    mailer.spool(outbox, replace(letter("a"), body="Body\n" * 2000))
+    before = outbox.read("a")
     fill(disk)
+    outbox.replace("a", envelope.paused(before, time.time() + 60))
+    assert envelope.is_paused(outbox.read("a"), time.time())
+    outbox.replace("a", before)
     with mailserver.up(f"later={BOSS}"):
         mailer.drain([outbox])
         mailer.drain([outbox])
     assert [mail["X-Got-By"] for mail in mailserver.mails()] == [ME]
     assert headers.recipients(outbox.read("a")) == (BOSS,)
     assert [path.name for path in outbox.folder.iterdir()] == ["a.eml"]
+    assert outbox.read("a")[4096:] == before[4096:]
 
 
 def test_a_mail_that_cannot_be_removed_is_sent_once_an_hour(

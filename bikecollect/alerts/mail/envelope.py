@@ -69,6 +69,7 @@ def mail(
     message = EmailMessage(policy=policy.SMTP.clone(max_line_length=MAX_LINE))
     message[RECIPIENTS] = ", ".join(to)
     message[SETTINGS] = audience.fingerprint
+    message[RETRY] = _second(0)
     if letter.escalated:
         message[ESCALATED] = "yes"
     if letter.incidents:
@@ -103,6 +104,7 @@ def readdressed(data: bytes, audience: Audience) -> bytes:
     left = [address for address in recipients if address not in served]
     message[RECIPIENTS] = ", ".join(left)
     message[SETTINGS] = audience.fingerprint
+    message[RETRY] = _second(0)
     message["From"] = audience.sender
     message["To"] = ", ".join(recipients)
     return message.as_bytes()
@@ -115,7 +117,7 @@ def left_to(data: bytes, to: Sequence[str]) -> bytes:
 
 def paused(data: bytes, until: float) -> bytes:
     """Return the mail *data*, marked not to be retried before *until*."""
-    return _with_header(data, RETRY, f"{until:.0f}")
+    return _with_header(data, RETRY, _second(until))
 
 
 def is_paused(data: bytes, now: float) -> bool:
@@ -142,6 +144,11 @@ def combined(
     return left_to(
         mail(letter, audience, host=host, now=now), list(dict.fromkeys(waiting))
     )
+
+
+def _second(epoch: float) -> str:
+    """Return *epoch* with always as many digits: on a full disk no mail gets longer."""
+    return f"{epoch:010.0f}"
 
 
 def _with_header(data: bytes, header: str, value: str) -> bytes:

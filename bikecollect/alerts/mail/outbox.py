@@ -58,7 +58,8 @@ class Outbox:
     def replace(self, name: str, data: bytes) -> None:
         """Replace the content of the mail *name* by *data*; its age is kept.
 
-        On a full disk a shorter one is written in place.
+        On a full disk a shorter one is written in place: only the headers change, which
+        are in the first block, so that a kill cannot leave half of each.
         """
         path = self.folder / f"{name}{SUFFIX}"
         try:
@@ -68,9 +69,7 @@ class Outbox:
             except StorageError:
                 if len(data) > times.st_size:
                     raise
-                with path.open("r+b") as file:
-                    file.write(data)
-                    file.truncate()
+                _overwrite(path, _padded(data, times.st_size))
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         except OSError as error:
             raise self._failure("keep", error) from error
@@ -127,6 +126,25 @@ class Outbox:
 
     def _failure(self, action: str, error: OSError) -> StorageError:
         return StorageError(f"cannot {action} a mail in {self.folder}: {error}")
+
+
+def _padded(data: bytes, size: int) -> bytes:
+    """Return the mail *data* with blanks in its first header, *size* bytes long.
+
+    >>> _padded(b"To: me", 9)
+    b'To:    me'
+    """
+    name, colon, rest = data.partition(b":")
+    return name + colon + b" " * (size - len(data)) + rest
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _remove_unless_locked(path: Path) -> None:
