@@ -1,9 +1,8 @@
 """The alerter: reports to people what runs observed, each problem once."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +18,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder, oldest_csv
+from bikecollect.storage.files.entries import has_entries
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher
@@ -70,6 +70,7 @@ class Alerter:
     *mail_settings* is their fingerprint, empty without mails; *mail_errors* says by
     system why they cannot be used. *digests* and *has_channel* are set if there are
     some. CSVs are kept for *csv_days*. *after* lost slots, the first report follows.
+    *left* returns outboxes with mails of systems that are not in the settings.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -82,6 +83,7 @@ class Alerter:
     mail_errors: Mapping[str, str] = field(default_factory=dict)
     csv_days: int = 7
     after: int = 1
+    left: Callable[[], Sequence[Path]] = tuple
     clock: Callable[[], float] = time.time
 
     def report(self, runs: Iterable[Run]) -> bool:
@@ -110,7 +112,8 @@ class Alerter:
             evaluated = evaluate(stack)
             notifications = _grouped(evaluated)
             # Usually there is nothing to report, and nothing is imported for it.
-            is_needed = notifications or any(map(self._has_mail, evaluated))
+            left = self.left() if self.mail_settings else ()
+            is_needed = left or notifications or any(map(self._has_mail, evaluated))
             dispatcher = self.dispatcher() if is_needed else None
             spooled = [dispatcher.spool(n) for n in notifications] if dispatcher else []
             for alerts in evaluated:
@@ -122,7 +125,8 @@ class Alerter:
         if self.mail_settings:
             dispatcher.digest()
             states = ((alerts.paths, alerts.state) for alerts in evaluated)
-            dispatcher.drain([p for p, state in states if state.mail or state.rejected])
+            failing = [p for p, state in states if state.mail or state.rejected]
+            dispatcher.drain(failing, left)
         called = [dispatcher.call_hooks(n) for n in notifications]
         reported = (a or b for a, b in zip(spooled, called, strict=True))
         return can_report and all(reported)
@@ -293,7 +297,7 @@ class Alerter:
         if self.digests and keeps_digest and state.digested != today:
             return True
         outboxes = (system.outbox, alerts.paths.spare_outbox)
-        return bool(state.mail) or any(map(_has_entries, outboxes))
+        return bool(state.mail) or any(map(has_entries, outboxes))
 
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger
@@ -335,12 +339,6 @@ def _grouped(evaluated: Iterable[RunAlerts]) -> list[Notification]:
 
 def _group(pair: tuple[Event, RunAlerts]) -> tuple[str, str]:
     return pair[0].incident.kind, pair[0].what.value
-
-
-def _has_entries(folder: Path) -> bool:
-    with suppress(OSError), os.scandir(folder) as entries:
-        return next(entries, None) is not None
-    return False
 
 
 def _save(alerts: RunAlerts) -> None:

@@ -89,15 +89,20 @@ class Dispatcher:
             without=_unreachable(event, alerts),
         )
 
-    def drain(self, failing: Iterable[AlertPaths] = ()) -> None:
+    def drain(
+        self, failing: Iterable[AlertPaths] = (), left: Iterable[Path] = ()
+    ) -> None:
         """Send the waiting mails, and store the outcome in the first system's state.
 
         *failing* are the systems whose state says that mails cannot be sent. Others
-        than the first were the first of another call, or of other settings.
+        than the first were the first of another call, or of other settings. *left* are
+        the outboxes of systems that are not in the settings.
         """
         if self.mailer is None:
             return
-        outcome = self.mailer.drain(_outboxes(self.systems.values()))
+        outcome = self.mailer.drain(
+            _outboxes(self.systems.values()), left=[Outbox(folder) for folder in left]
+        )
         first = next(iter(self.systems.values()))
         others = [paths for paths in failing if paths != first]
         state_file = first.state()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -25,6 +25,7 @@ from bikecollect.setup.tables.sections import Mail
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.entries import has_entries, is_own, paths_in
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher, Hook
@@ -89,7 +90,9 @@ def alerter(
     home = data_folder.state_home()
     paths = {s.system_id: _alert_paths(s, str(s.path), home) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
-    return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)
+    muted = frozenset(settings.tell.mute)
+    left = partial(_left_outboxes, settings.data, paths.values(), home)
+    return _alerter(settings, times, paths, muted, unusable=unusable, left=left)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
@@ -126,6 +129,16 @@ def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     )
 
 
+def _left_outboxes(data: Path, known: Collection[AlertPaths], home: Path) -> list[Path]:
+    """Return the outboxes with entries that are of no *known* system.
+
+    Systems were removed from the settings or renamed there, or are in other settings.
+    """
+    ours = {box for paths in known for box in (paths.system.outbox, paths.spare_outbox)}
+    places = [place / "outbox" for place in paths_in(data)] + paths_in(home / "outbox")
+    return [p for p in places if p not in ours and has_entries(p) and is_own(p)]
+
+
 def _take_over(earlier: Path, outbox: Path) -> None:
     """Move the mails in *earlier*, of an earlier version, to *outbox*, if it exists."""
     with suppress(OSError, StorageError):
@@ -139,7 +152,9 @@ def _alerter(
     times: Times,
     systems: Mapping[str, AlertPaths],
     muted: frozenset[str],
+    *,
     unusable: frozenset[str] = frozenset(),
+    left: Callable[[], Sequence[Path]] = tuple,
 ) -> Alerter:
     def dispatcher() -> "Dispatcher":
         from bikecollect.alerts.delivery import Dispatcher
@@ -175,6 +190,7 @@ def _alerter(
         mail_errors={next(iter(systems)): error} if error else {},
         csv_days=settings.keep.csv_days,
         after=settings.mail.after,
+        left=left,
         clock=times.clock,
     )
 

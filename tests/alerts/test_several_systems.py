@@ -74,6 +74,28 @@ def test_waiting_mails_of_several_systems_are_sent_in_their_order(
     ]
 
 
+def test_mails_of_a_system_that_was_removed_are_sent(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """They may be about the others, too; those of other settings are not ours."""
+    both, one = (
+        World(tmp_path / "data", *names, mail=mailserver.settings())
+        for names in ("ab", "b")
+    )
+    with both.served() as settings:
+        both.slot(settings)
+        both.slot(settings, down="ab")
+    [mail] = Outbox(tmp_path / "data" / "a" / "outbox").folder.iterdir()
+    foreign = Outbox(tmp_path / "data" / "c" / "outbox")
+    foreign.put("foreign", mail.read_bytes().replace(b"-Settings: ", b"-Settings: x"))
+    one.clock = both.clock
+    with one.served() as settings, mailserver.up():
+        one.slot(settings, down="b")
+
+    assert mailserver.subjects() == ["a and 1 more: feed down since 00:10"]
+    assert foreign.waiting() == ["foreign"]
+
+
 def test_an_error_of_the_mail_server_ends_whichever_system_was_first(
     tmp_path: Path, mailserver: MailServer
 ) -> None:

@@ -42,6 +42,11 @@ def incidents(data: bytes) -> frozenset[str]:
     return frozenset(str(read(data)[INCIDENTS] or "").split())
 
 
+def settings(data: bytes) -> str:
+    """Return the fingerprint of the settings that addressed the mail *data*."""
+    return str(read(data)[SETTINGS] or "")
+
+
 def dated(data: bytes) -> float:
     """Return when the mail *data* was written, in epoch seconds."""
     moment = getattr(read(data)["Date"], "datetime", None)

@@ -78,21 +78,27 @@ class Mailer:
                 box.remove(name)
         return True
 
-    def drain(self, outboxes: Sequence[Outbox]) -> MailOutcome | None:
+    def drain(
+        self, outboxes: Sequence[Outbox], *, left: Sequence[Outbox] = ()
+    ) -> MailOutcome | None:
         """Send the mails in *outboxes*; None if there was nothing to send.
 
+        Of those that were *left* by systems that are not in the settings any more, only
+        mails by the same mail settings: there may be others of other settings.
         Outboxes from which another process is sending are skipped.
         """
         if self.is_quiet(self.clock()):
             return None
         with ExitStack() as stack:
-            usable = [box for box in outboxes if self._may_send_from(box)]
+            usable = [box for box in (*outboxes, *left) if self._may_send_from(box)]
             held = [box for box in usable if stack.enter_context(box.held())]
             unreadable: list[StorageError] = []
             waiting = [
                 (box, name, data)
                 for box in held
-                for name, data in self._ready(box, unreadable)
+                for name, data in self._ready(
+                    box, self._ours(box) if box in left else box.waiting(), unreadable
+                )
             ]
             trouble = "".join(map(str, unreadable[:1]))
             if not waiting:
@@ -125,9 +131,9 @@ class Mailer:
         return outbox.is_writable() or self.clock() % HOUR < self.interval
 
     def _ready(
-        self, outbox: Outbox, unreadable: list[StorageError]
+        self, outbox: Outbox, names: Sequence[str], unreadable: list[StorageError]
     ) -> list[tuple[str, bytes]]:
-        """Return the mails to send now from *outbox*; combine many.
+        """Return the mails with *names* to send now from *outbox*; combine many.
 
         Old ones are tried, too: perhaps only the clock has jumped. Errors of mails that
         cannot be read are added to *unreadable*.
@@ -135,7 +141,7 @@ class Mailer:
         now = self.clock()
         outbox.remove_leftovers()
         ready = []
-        for name in outbox.waiting():
+        for name in names:
             data = b""
             try:
                 data = self._readdressed(outbox, name)
@@ -153,6 +159,20 @@ class Mailer:
             return self._combined(outbox, ready)
         except StorageError:  # the disk is full: as many as there is time for
             return ready
+
+    def _ours(self, outbox: Outbox) -> list[str]:
+        """Return the mails in *outbox* that were addressed by these settings.
+
+        Old ones are those of a copy.
+        """
+        ours = []
+        for name in outbox.waiting():
+            with suppress(StorageError):
+                settings = headers.settings(outbox.read(name))
+                is_old = outbox.age(name, self.clock()) > KEPT_DAYS * DAY
+                if settings and settings == self.audience.fingerprint and not is_old:
+                    ours.append(name)
+        return ours
 
     def _drop_if_old(self, outbox: Outbox, name: str) -> None:
         """Remove the mail *name* if it has waited for longer than `KEPT_DAYS`."""
