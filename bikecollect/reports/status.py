@@ -14,7 +14,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
-from bikecollect.storage.data_folder import SystemFolder, is_known
+from bikecollect.storage.data_folder import SystemFolder, is_known, spare_outbox_path
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
 
@@ -98,6 +98,7 @@ def survey(
     first = past.first or Slot(0)
     imported = day_of(oldest, system.zone), day_of(first, system.zone)
     since = max(Slot(int(now) - DAY + 1), bounds(imported[1], system.zone)[0])
+    outboxes = system.outbox, spare_outbox_path(system.system_id, str(folder))
     slots = len([slot for slot in past.blocks if since <= slot < soon])
     return Standing(
         system_id=system.system_id,
@@ -105,7 +106,7 @@ def survey(
         zone=system.zone,
         health=judge(past, now, system.grid, system.zone, windows),
         inbox=_count(system.inbox, ".zip"),
-        outbox=_count(system.outbox, ".eml"),
+        outbox=sum(_count(place, ".eml") for place in outboxes),
         rejected=_count(system.rejected, ".zip"),
         slots=slots,
         slots_a_day=DAY // interval,

@@ -24,7 +24,7 @@ from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
 
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
 MORE = f'{OTHER}timezone = "Asia/Taipei"'
@@ -123,7 +123,13 @@ def test_the_screen_shows_what_was_lost_and_fits(world: World) -> None:
 
 
 def test_waiting_files_are_counted(world: World) -> None:
-    """Payloads, mails and rejected ones; not half-written files."""
+    """Payloads, mails and rejected ones; not half-written files.
+
+    Mails wait in the user's state folder while the data folder cannot be used.
+    """
+    spare = spare_outbox_path("city", str(world.folder))
+    spare.mkdir(parents=True)
+    (spare / "n.eml").touch()
     for name in ("payloads/inbox/a.zip", "payloads/inbox/b.zip.tmp", "outbox/m.eml"):
         path = world.folder / name
         path.parent.mkdir(exist_ok=True)
@@ -134,7 +140,7 @@ def test_waiting_files_are_counted(world: World) -> None:
 
     text = plain(stand(world))
 
-    assert "1 in the inbox, 1 mails in the outbox, 1 rejected" in text
+    assert "1 in the inbox, 2 mails in the outbox, 1 rejected" in text
 
 
 def test_an_open_incident_is_shown_with_its_lost_slots(world: World) -> None:
