@@ -69,7 +69,7 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield from _guarded("mirror", _mirror(settings, network=network))
     if len(demos) < len(settings.systems):
         yield from schedule_checks(settings)
-    if problem := data_folder.state_problem():
+    if problem := machine.state_problem():
         yield bad("alert state", *problem)
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:

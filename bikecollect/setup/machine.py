@@ -4,6 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bikecollect.storage.data_folder import state_home
+from bikecollect.storage.files import trusted_files
+
 BAD_FILE_SYSTEMS = {
     "nfs": "locks and syncs depend on the server",
     "nfs4": "locks and syncs depend on the server",
@@ -99,3 +102,22 @@ def cron_daemon(
         if name in names[:-1]:
             return f"{name} runs, process {path.parent.name}"
     return ""
+
+
+def state_problem() -> tuple[str, str] | None:
+    """Return why the alert state cannot be kept, and a remedy; None if it can.
+
+    A run as another user (`sudo -E`) may have left files that this user cannot change.
+    """
+    home = state_home()
+    remedy = f"sudo chown -R {trusted_files.user_name(os.geteuid())} {home}"
+    try:
+        paths = [home, home / "incidents"]
+        paths = [path for path in paths if path.exists()]
+        paths += (home / "incidents").iterdir() if paths[1:] else []
+    except OSError as error:
+        return f"cannot use the state folder {home}: {error.strerror}", remedy
+    locked = [path for path in paths if not os.access(path, os.R_OK | os.W_OK)]
+    if not locked:
+        return None
+    return f"cannot change {locked[0]}: alerts cannot be remembered", remedy

@@ -16,7 +16,7 @@ from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
 from bikecollect.core.slots import bounds
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files import renamed, trusted_files
 from bikecollect.storage.files.durable import (
     make_folder,
     remedy,
@@ -139,8 +139,10 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         if (folder / MARKER).exists():
             _check_writable(folder)
             if str(folder) not in (known_folders() if known is None else known):
-                # The first run was killed, or the state folder was lost since.
+                # The first run was killed, or the state folder was lost since, or a
+                # rename was killed at its end.
                 remember(folder)
+                renamed.note(folder).unlink(missing_ok=True)
             return
         check_mounted(folder)
     except OSError as error:
@@ -188,8 +190,19 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
 
 
 def check_mounted(folder: Path) -> None:
-    """Raise SettingsError if *folder* should hold data and has no marker."""
-    if not (folder / MARKER).exists() and _is_suspect(folder):
+    """Raise SettingsError if *folder* should hold data and has no marker.
+
+    Or if it has got another name by a `rename` that was interrupted.
+    """
+    if (folder / MARKER).exists():
+        return
+    if (moved := renamed.moved_to(folder)) is not None:
+        command = f"bikecollect rename {folder.name} {moved.name}"
+        raise SettingsError(
+            f"{folder} is now {moved}, but the settings were not changed: `rename` was "
+            f"interrupted; run: {command} (or remove {renamed.note(moved)})"
+        )
+    if _is_suspect(folder):
         raise SettingsError(
             f"{folder} should hold data but has no file {MARKER}: is its disk mounted? "
             f"To start a new history: mkdir -p {folder} && touch {folder / MARKER}",
@@ -289,25 +302,6 @@ def is_reachable(path: Path) -> bool:
     with suppress(OSError):
         return path.exists()
     return False
-
-
-def state_problem() -> tuple[str, str] | None:
-    """Return why the alert state cannot be kept, and a remedy; None if it can.
-
-    A run as another user (`sudo -E`) may have left files that this user cannot change.
-    """
-    home = state_home()
-    remedy = f"sudo chown -R {trusted_files.user_name(os.geteuid())} {home}"
-    try:
-        paths = [home, home / "incidents"]
-        paths = [path for path in paths if path.exists()]
-        paths += (home / "incidents").iterdir() if paths[1:] else []
-    except OSError as error:
-        return f"cannot use the state folder {home}: {error.strerror}", remedy
-    locked = [path for path in paths if not os.access(path, os.R_OK | os.W_OK)]
-    if not locked:
-        return None
-    return f"cannot change {locked[0]}: alerts cannot be remembered", remedy
 
 
 def _folder_list() -> Path:

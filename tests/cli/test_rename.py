@@ -16,8 +16,9 @@ from templates import copied
 from world import World
 
 from bikecollect.cli import cli
-from bikecollect.core.errors import LockBusy
+from bikecollect.core.errors import LockBusy, SettingsError
 from bikecollect.setup import loader, settings_file
+from bikecollect.storage import data_folder
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.storage.run_notes import RunNotes
@@ -243,6 +244,24 @@ def test_an_interrupted_rename_is_completed(
     assert list(loader.load(str(history)).systems) == ["town"]
     assert run(history, "export") == exported
     assert "all agree" in run(history, "verify")
+
+
+def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) -> None:
+    """Cron's next call would do so at the old place; nothing could be completed."""
+    renaming = SystemRename(world.folder.parent, "city", "town")
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        renaming.run(killed)
+    with pytest.raises(SettingsError, match="run: bikecollect rename city town"):
+        data_folder.prepare(world.folder)
+    renaming.check()
+    renaming.run(lambda: None)
+
+    data_folder.prepare(world.folder)
+    assert world.folder.exists()
 
 
 def test_moved_data_are_complete(

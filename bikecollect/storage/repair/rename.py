@@ -10,6 +10,7 @@ from pathlib import Path
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError, UsageError
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS, WAITING
+from bikecollect.storage.files import renamed
 from bikecollect.storage.files.durable import sync_folder, write_file
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.run_notes import RunNotes
@@ -56,19 +57,22 @@ class SystemRename:
         try:
             with ExitStack() as stack:
                 self._lock(stack)
+                source, target = self._folders()
+                if source.exists():
+                    # First, and with a note: from now on no command uses the old name.
+                    renamed.write_note(source)
+                    source.rename(target)
+                    sync_folder(self.data)
+                    moves.append(f"{source} -> {target}")
                 for place, moved in self._archive_folders():
                     if place.exists():
                         place.rename(moved)
                         sync_folder(moved.parent)
                         moves.append(f"{place} -> {moved}")
                 self._rename_certificates()
-                source, target = self._folders()
-                if source.exists():
-                    source.rename(target)
-                    moves.append(f"{source} -> {target}")
                 replace_settings()
+                renamed.note(target).unlink(missing_ok=True)
                 data_folder.remember(target)
-                sync_folder(self.data)
         except OSError as error:
             raise StorageError(
                 f"cannot rename {error.filename or self.data}: {error.strerror}; "

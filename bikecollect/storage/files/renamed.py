@@ -1,0 +1,30 @@
+"""The note in a system's folder that is being renamed: its name before."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from bikecollect.storage.files.durable import sync_folder, write_file
+from bikecollect.storage.files.entries import paths_in
+
+NOTE = ".renamed"
+
+
+def note(folder: Path) -> Path:
+    """Return the path of the note in *folder*, which exists only during a rename."""
+    return folder / NOTE
+
+
+def write_note(folder: Path) -> None:
+    """Note the name of *folder* in it durably; raises OSError."""
+    write_file(note(folder), f"{folder.name}\n".encode())
+    sync_folder(folder)
+
+
+def moved_to(folder: Path) -> Path | None:
+    """Return the folder that *folder* has become by an interrupted rename, or None."""
+    for place in paths_in(folder.parent):
+        with suppress(OSError):
+            name = note(place).read_text(encoding="utf-8").strip()
+            if name == folder.name and place != folder:
+                return place
+    return None
