@@ -24,7 +24,7 @@ from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports import evidence
 from bikecollect.reports.status import survey
-from bikecollect.storage.data_folder import MARKER, SystemFolder, is_reachable
+from bikecollect.storage.data_folder import SystemFolder, is_marked
 from bikecollect.storage.ledger_reader import History
 
 log = logging.getLogger(__name__)
@@ -176,8 +176,7 @@ class Dispatcher:
 
     def _outbox(self, paths: AlertPaths) -> Outbox:
         is_unusable = paths.system.system_id in self.unusable
-        # Without its marker it is the mount point of a disk.
-        is_unusable = is_unusable or not is_reachable(paths.system.path / MARKER)
+        is_unusable = is_unusable or not is_marked(paths.system.path)
         return Outbox(paths.spare_outbox if is_unusable else paths.system.outbox)
 
     def _pairs(self, notification: Notification) -> list[tuple[Event, MessageFacts]]:

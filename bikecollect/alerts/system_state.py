@@ -12,10 +12,9 @@ from pathlib import Path
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.core.incidents import Incident
 from bikecollect.storage.data_folder import (
-    MARKER,
     SystemFolder,
     alert_state_path,
-    is_reachable,
+    is_marked,
 )
 
 NAME = "alerts.state"
@@ -41,7 +40,7 @@ class SystemAlertState:
         A folder without its marker is not mounted: nothing is written to it.
         """
         with ExitStack() as stack:
-            if is_reachable(self._folder / MARKER):
+            if is_marked(self._folder):
                 stack.enter_context(self._shared.held())
             if not self._shared.usable:
                 stack.enter_context(self._copy.held())

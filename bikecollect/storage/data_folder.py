@@ -210,6 +210,11 @@ def check_mounted(folder: Path) -> None:
         )
 
 
+def is_marked(folder: Path) -> bool:
+    """Return whether *folder* has its marker; without, it may be a mount point."""
+    return is_reachable(folder / MARKER)
+
+
 def check_archive(data: Path) -> None:
     """Raise SettingsError if another user may change the content of the archive.
 

@@ -19,6 +19,7 @@ from bikecollect.cli.render.coverage_html import page
 from bikecollect.core.slots import DAY
 from bikecollect.reports import evidence
 from bikecollect.reports.evidence import read_account
+from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 
 TAIL = ("--until", "2026-11-22T12:40")
@@ -239,6 +240,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     world: World, tmp_path: Path
 ) -> None:
     """By the settings of all mails; in the outbox until the server accepts it."""
+    (world.folder / ".bikecollect").touch()
     mail = MailServer.new(tmp_path / "mail")
     lines = "".join(
         f"{key} = {json.dumps(value)}\n" for key, value in mail.settings().items()
@@ -260,11 +262,17 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
 
 
 def test_a_system_without_a_run_has_no_expected_slots(tmp_path: Path) -> None:
-    """Nothing is expected of it yet, and nothing fails."""
+    """Nothing is expected of it yet, and nothing fails.
+
+    The mail does not wait in its folder: a folder without a marker is not written to.
+    """
     (tmp_path / "bikes").mkdir()
     world = World(tmp_path / "bikes/city")
+    mail = '[mail]\nhost = "127.0.0.1"\nport = 1\nsender = "a@b.cd"\nto = ["a@b.cd"]\n'
 
-    process = bikecollect("--config", config(world), "backfill-report")
+    process = bikecollect("--config", config(world, mail), "backfill-report", "--mail")
 
     assert process.returncode == 0
     assert "nothing yet: 0 of 0 slots" in process.stdout
+    assert "waits in the outbox" in process.stderr
+    data_folder.prepare(world.folder)

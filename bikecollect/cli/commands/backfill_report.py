@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
@@ -193,11 +192,8 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"
     body = click.unstyle(_text(accounts, "text", "days"))
     folder = settings.system_folder(first)
-    place = data_folder.spare_outbox_path(first, str(folder.path))
-    with suppress(SettingsError, OSError):  # the mount point of a disk is not filled
-        data_folder.check_mounted(folder.path)
-        place = folder.outbox
-    outbox = Outbox(place)
+    spare = data_folder.spare_outbox_path(first, str(folder.path))
+    outbox = Outbox(folder.outbox if data_folder.is_marked(folder.path) else spare)
     mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
     outcome = mailer.drain([outbox])
     if outcome is not None and outcome.error:
