@@ -24,7 +24,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit:
         return ExitCode.OK  # click's way to report a closed pipe
     except BikecollectError as error:
-        complain(str(error))
+        for text in (str(error), *getattr(error, "__notes__", ())):
+            complain(text)
         return error.exit_code
     except OSError as error:
         return _io_error(error)

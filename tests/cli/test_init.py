@@ -76,7 +76,9 @@ def test_a_failed_try_writes_nothing() -> None:
         process = bikecollect("init", "--yes", "--system", f"{url}/x.json")
 
     assert process.returncode == 69
-    assert "--no-try" in process.stderr
+    error, hint = process.stderr.splitlines()
+    assert "answered HTTP 404" in error
+    assert hint == "bikecollect: use --no-try to write it anyway"
     assert not FILE.exists()
 
 

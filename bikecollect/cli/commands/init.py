@@ -267,11 +267,11 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
         new, result = first_run.try_feed(query, client)
     except (FeedError, PayloadError) as error:
         if entry is not None and not client and (access := access_text(entry)):
-            complain(f"{query} requires {access}")
+            error.add_note(f"{query} requires {access}")
         if not ask:
-            complain("use --no-try to write it anyway")
+            error.add_note("use --no-try to write it anyway")
             raise
-        say(f"{error}\n")
+        say("\n".join((str(error), *getattr(error, "__notes__", ()), "")))
         with suppress(Back):  # name another
             if confirm("Use it anyway? (No: name another.)", default=False):
                 return first_run.guess_system(query, client)
