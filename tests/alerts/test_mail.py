@@ -2,6 +2,7 @@
 
 import fcntl
 import hmac
+import logging
 import os
 import socket
 import threading
@@ -170,13 +171,17 @@ def test_a_wrong_password_is_reported_without_the_password(
 
 
 def test_a_refused_recipient_is_tried_again_alone(
-    mailserver: MailServer, outbox: Outbox
+    mailserver: MailServer, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The other recipients do not get the mail twice (fault 102)."""
     sender = post(mailserver.server(), to=[ME, BOSS])
     sender.spool(outbox, letter())
-    with mailserver.up(f"later={BOSS}"):
-        assert "451" in (drain(sender, outbox) or "")
+    with mailserver.up(f"later={BOSS}"), caplog.at_level(logging.INFO):
+        outcome = sender.drain([outbox])
+    assert outcome is not None
+    assert outcome.error == ""
+    assert "451" in outcome.put_off[BOSS]
+    assert "451" in caplog.text
     assert headers.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
     with mailserver.up():
         assert drain(sender, outbox) == ""
@@ -387,6 +392,15 @@ def test_a_recipient_rejected_for_good_is_not_tried_again(
     assert outcome.error == ""
     assert outcome.rejected == {BOSS: "550 no such user here"}
     assert outcome.accepted == {ME}
+    assert outbox.waiting() == []
+
+    sender.spool(outbox, letter())
+    with mailserver.up(f"later={BOSS}"):
+        sender.drain([outbox])
+    with mailserver.up(f"refuse={BOSS}"):
+        outcome = sender.drain([outbox])
+    assert outcome is not None
+    assert (outcome.error, outcome.rejected) == ("", {BOSS: "550 no such user here"})
     assert outbox.waiting() == []
 
 

@@ -121,7 +121,8 @@ def test_a_server_that_leaves_at_a_recipient_gets_the_mail_for_the_others(
         outcome = mailer(port).drain([outbox])
         assert len(post.bodies) == 2
     assert outcome is not None
-    assert (reply or "unexpectedly closed") in outcome.error
+    assert (reply or "unexpectedly closed") in outcome.put_off[YOU]
+    assert outcome.error == ""
     assert outcome.accepted == {ME}
     assert [headers.recipients(outbox.read(name)) for name in "ab"] == [(YOU,)] * 2
 
@@ -238,3 +239,29 @@ def test_a_server_that_rejects_every_mail_is_reported_by_the_other_channels(
             for _ in range(14):
                 world.slot(settings)
     assert "mail recovered" in said.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("reply", ["450 mailbox busy", "421 not now"])
+def test_the_others_are_told_of_a_recipient_that_is_always_put_off(
+    tmp_path: Path, reply: str
+) -> None:
+    """After an hour: less is usual for a server that knows no sender (greylisting)."""
+    mail = MailServer.new(tmp_path / "mail").settings(security="none", user="")
+    with posting({f"RCPT TO:<{YOU.upper()}": reply}) as (post, port):
+        mail = {**mail, "host": "127.0.0.1", "port": port, "to": [ME, YOU]}
+        world = World(tmp_path / "data", "a", mail=mail, tell={"mute": ["missed"]})
+        with world.served() as settings:
+            world.slot(settings)
+            world.slot(settings, up=False)
+            for _ in range(8):
+                world.slot(settings)
+            assert not [body for body in post.bodies if reply[:3].encode() in body]
+            world.slot(settings, skip=12)
+            for _ in range(4):
+                world.slot(settings)
+            told, *_ = [body for body in post.bodies if reply[:3].encode() in body]
+            assert f"To: {ME}".encode() in told
+            post.replies.clear()
+            for _ in range(4):
+                world.slot(settings)
+    assert b"a: resolved: mails not sent" in post.bodies[-1]

@@ -1,5 +1,6 @@
 """The headers that a mail has only in the outbox; they are not sent."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def addresses(mail: "EmailMessage", header: str) -> tuple[str, ...]:
 def recipients(data: bytes) -> tuple[str, ...]:
     """Return the recipients that have not received the mail *data* yet."""
     return addresses(read(data), RECIPIENTS)
+
+
+def is_partly_served(data: bytes, left: Collection[str]) -> bool:
+    """Return whether somebody but *left* is a recipient of the mail *data*."""
+    return not set(left) >= set(addresses(read(data), "To"))
 
 
 def incidents(data: bytes) -> frozenset[str]:

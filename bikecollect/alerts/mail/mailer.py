@@ -27,12 +27,14 @@ class MailOutcome:
 
     *error* is why mails could not be sent, empty if they were. *rejected* maps rejected
     recipients to the server's reply, if others received the mails; *accepted* are those
-    that received one.
+    that received one. *put_off* are recipients that may get a mail later which others
+    received; after an hour they count as rejected.
     """
 
     error: str = ""
     rejected: Mapping[str, str] = field(default_factory=dict)
     accepted: frozenset[str] = frozenset()
+    put_off: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Mailer:
                 with suppress(StorageError):  # the mail will be sent again
                     self._settle(box, name, data, delivery)
                     self._drop_if_old(box, name)
-        outcome = _outcome(mails, result)
+        outcome = _outcome(mails, result, self.clock())
         outcome = replace(outcome, error=outcome.error or trouble)
         if outcome.error:
             log.info("a mail waits in the outbox: %s", outcome.error)
@@ -214,7 +216,8 @@ class Mailer:
         """Remove a mail from *box*, or keep it for the remaining recipients."""
         if delivery.error not in {"", "not tried"}:
             log.info("mail %s: %s", name, delivery.error)
-        if not delivery.left:
+        is_partial = headers.is_partly_served(data, delivery.left)
+        if not delivery.left or (delivery.is_final and is_partial):
             box.remove(name)
         elif delivery.is_final:
             box.replace(name, envelope.paused(data, self.clock() + PAUSE))
@@ -240,12 +243,23 @@ def _about(letter: Letter, outboxes: Iterable[Outbox]) -> Iterator[tuple[Outbox,
                     yield box, name
 
 
-def _outcome(mails: Sequence[bytes], result: smtp.SmtpResult) -> MailOutcome:
+def _outcome(
+    mails: Sequence[bytes], result: smtp.SmtpResult, now: float
+) -> MailOutcome:
     rejected: dict[str, str] = {}
+    put_off: dict[str, str] = {}
     accepted: set[str] = set()
+    error = result.error
     for data, delivery in zip(mails, result.deliveries, strict=True):
         rejected |= delivery.rejected
         missing = {*delivery.left, *delivery.rejected}
         accepted |= set(headers.recipients(data)) - missing
-    undelivered = next((d.error for d in result.deliveries if d.left), "")
-    return MailOutcome(result.error or undelivered, rejected, frozenset(accepted))
+        if delivery.left and not (
+            delivery.put_off and headers.is_partly_served(data, delivery.left)
+        ):
+            error = error or delivery.error
+            continue
+        put_off |= delivery.put_off
+        if delivery.is_final or now - headers.dated(data) > HOUR:
+            rejected |= delivery.put_off
+    return MailOutcome(error, rejected, frozenset(accepted), put_off)

@@ -136,6 +136,7 @@ class _Batch:
                 delivery,
                 left=(*delivery.left, *avoided),
                 error="; ".join((delivery.error, *texts)).removeprefix("; "),
+                put_off={**delivery.put_off, **avoided},
                 is_final=False,
             )
         self.deliveries[self._number] = delivery

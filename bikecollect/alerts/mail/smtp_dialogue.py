@@ -27,7 +27,8 @@ class Delivery:
     """The delivery of one mail.
 
     *left* are the recipients that may get it later; *rejected* maps those that the
-    server rejected permanently to its reply. *is_final* is set if the whole mail was
+    server rejected permanently to its reply, *put_off* those that it refused otherwise,
+    or all if it refused all. *is_final* is set if the whole mail was
     rejected permanently: a retry with the same settings is useless. *is_unconfirmed* is
     set if the server received the whole mail, and perhaps delivered it.
     """
@@ -35,6 +36,7 @@ class Delivery:
     left: tuple[str, ...] = ()
     error: str = ""
     rejected: Mapping[str, str] = field(default_factory=dict)
+    put_off: Mapping[str, str] = field(default_factory=dict)
     is_final: bool = False
     is_unconfirmed: bool = False
 
@@ -171,12 +173,14 @@ def partial_delivery(
     error = "; ".join(
         f"{recipient}: {text}" for recipient, (_, text) in refused.items()
     )
+    replies = {recipient: text for recipient, (_, text) in refused.items()}
     if len(refused) == len(to):
-        return Delivery(to, error, is_final=len(final) == len(to))
+        is_final = len(final) == len(to)
+        return Delivery(to, error, put_off=replies, is_final=is_final)
     left = tuple(
         recipient for recipient in to if recipient in refused and recipient not in final
     )
-    return Delivery(left, error, final)
+    return Delivery(left, error, final, {address: replies[address] for address in left})
 
 
 def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:

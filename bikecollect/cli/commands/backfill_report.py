@@ -196,5 +196,8 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     outbox = Outbox(folder.outbox if data_folder.is_marked(folder.path) else spare)
     mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
     outcome = mailer.drain([outbox])
-    if outcome is not None and outcome.error:
-        complain(f"the mail could not be sent; it waits in the outbox: {outcome.error}")
+    if outcome is None:
+        return
+    waits = [f"{address}: {reply}" for address, reply in outcome.put_off.items()]
+    if error := outcome.error or "; ".join(waits):
+        complain(f"the mail could not be sent; it waits in the outbox: {error}")
