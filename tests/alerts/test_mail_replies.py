@@ -211,8 +211,9 @@ def test_an_address_that_a_server_cannot_write_does_not_stop_the_others(
 
 
 def test_a_foreign_domain_needs_no_support_of_the_server(outbox: Outbox) -> None:
-    """It has a name in ASCII, too (RFC 5890)."""
+    """It has a name in ASCII, too (RFC 5890); so has the header of the mail."""
     post, _ = posted(outbox, "me@bücher.example")
+    assert b"\r\nTo: me@xn--bcher-kva.example\r\n" in post.bodies[0]
     assert "rcpt TO:<me@xn--bcher-kva.example>" in post.commands
     assert outbox.waiting() == []
 

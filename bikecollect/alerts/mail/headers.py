@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from bikecollect.alerts.mail.smtp_dialogue import wired
+
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
@@ -65,7 +67,14 @@ def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     to = addresses(mail, RECIPIENTS)
     for header in (RECIPIENTS, SETTINGS, ESCALATED, INCIDENTS, RETRY):
         del mail[header]
-    return bare(str(mail["From"])), to, mail.as_bytes()
+    sender = bare(str(mail["From"]))
+    for header in ("From", "To"):
+        listed = getattr(mail[header], "addresses", ())
+        for domain in {a.domain for a in listed if not a.domain.isascii()}:
+            # Else it is written as an encoded word, which no address may have.
+            text = str(mail[header]).replace(f"@{domain}", wired(f"@{domain}"))
+            mail.replace_header(header, text)
+    return sender, to, mail.as_bytes()
 
 
 def bare(address: str) -> str:

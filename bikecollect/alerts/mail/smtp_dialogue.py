@@ -112,21 +112,21 @@ def begin(
     """
     import smtplib  # only if there is a mail
 
-    wired = {address: _wired(address) for address in (sender, *to)}
-    is_ascii = "".join(wired.values()).isascii()
+    names = {address: wired(address) for address in (sender, *to)}
+    is_ascii = "".join(names.values()).isascii()
     can_utf8 = connection.has_extn("smtputf8")
     if not is_ascii and can_utf8:
         options = (*options, "SMTPUTF8")
-    elif not wired[sender].isascii():
+    elif not names[sender].isascii():
         raise smtplib.SMTPNotSupportedError(NOT_ASCII)
-    _accepted(connection.mail(wired[sender], options))
+    _accepted(connection.mail(names[sender], options))
     refused: dict[str, tuple[int, str]] = {}
     for address in to:
-        if not can_utf8 and not wired[address].isascii():
+        if not can_utf8 and not names[address].isascii():
             refused[address] = (PERMANENT, NOT_ASCII)
             continue
         try:
-            code, reply = connection.rcpt(wired[address])
+            code, reply = connection.rcpt(names[address])
         except (smtplib.SMTPException, OSError) as error:
             raise LeftError(error, address) from error
         if code == CLOSING:
@@ -145,10 +145,10 @@ def _accepted(reply: tuple[int, bytes]) -> None:
         raise smtplib.SMTPResponseException(code, text)
 
 
-def _wired(address: str) -> str:
+def wired(address: str) -> str:
     """Return *address* with its domain in ASCII, if that is certain.
 
-    >>> _wired("me@bücher.example"), _wired("me@straße.example")
+    >>> wired("me@bücher.example"), wired("me@straße.example")
     ('me@xn--bcher-kva.example', 'me@straße.example')
     """
     local, at, domain = address.rpartition("@")
