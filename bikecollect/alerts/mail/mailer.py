@@ -61,9 +61,9 @@ class Mailer:
     ) -> bool:
         """Write *letter* durably to *outbox*; if the disk fails, try to send it now.
 
-        Returns whether it was stored or sent. It replaces waiting mails that are only
-        about its incidents, also in the *others*, because it has their content.
-        Addresses *without* do not get it.
+        Returns whether it was stored, or sent to somebody. It replaces waiting mails
+        that are only about its incidents, also in the *others*, because it has their
+        content. Addresses *without* do not get it.
         """
         host, now = outbox.host(), self.clock()
         data = envelope.mail(letter, self.audience, host=host, now=now, without=without)
@@ -72,7 +72,7 @@ class Mailer:
             outbox.put(letter.name, data)
         except StorageError as error:
             result = smtp.send(self.server, [data], seconds=self.seconds)
-            is_sent = not result.deliveries[0].left
+            is_sent = headers.is_partly_served(data, result.deliveries[0].left)
             log.warning("%s; sent from memory: %s", error, "yes" if is_sent else "no")
             return is_sent
         for box, name in older:
