@@ -307,6 +307,8 @@ class Alerter:
             return None
         if _has_wrong_clock(run):
             return None  # the next run with a correct clock reports them
+        if ledger.begins_with(run.slot):
+            return None  # the slots of a history that its owner has removed
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, grid, filled, runs)
 

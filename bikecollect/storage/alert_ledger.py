@@ -97,6 +97,14 @@ class AlertLedger:
             return db.execute(sql, (before, before - 90 * DAY)).fetchone()[0]  # type: ignore[no-any-return]
         return None
 
+    def begins_with(self, slot: Slot) -> bool:
+        """Return whether nothing is recorded before *slot*: the history is new."""
+        with self._opened() as db:
+            tables = ("SELECT slot FROM blocks", "SELECT slot FROM runs")
+            sql = " UNION ALL ".join(f"{table} WHERE slot < :slot" for table in tables)
+            return db.execute(f"{sql} LIMIT 1", {"slot": slot}).fetchone() is None
+        return False
+
     def newest_block(self) -> Block | None:
         """Return the newest block, None if there is none or it cannot be read."""
         with self._opened() as db:

@@ -217,6 +217,19 @@ def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
     assert [incident.kind for incident in stored_incidents(moved)] == ["fetch"]
 
 
+def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> None:
+    """The user's copy of the state still knows the newest slot of the earlier one."""
+    world = World(tmp_path / "data", "a", "b", tell={"webhook": "http://127.0.0.1:1"})
+    with world.served() as settings:
+        world.slot(settings)
+        shutil.rmtree(world.folder / "a")
+        world.slot(settings, skip=12)
+
+    first, second = (settings.system_folder(name) for name in "ab")
+    assert [i.kind for i in stored_incidents(first)] == []
+    assert [i.kind for i in stored_incidents(second)] == ["missed"]
+
+
 def test_a_mail_of_an_earlier_version_is_sent(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
