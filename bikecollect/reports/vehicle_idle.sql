@@ -1,33 +1,22 @@
 -- How long vehicles stand in each cell of 250 m.
 -- A stay: one id in consecutive collected slots, moving less than some 100 m a slot
--- It lasts from the beginning of its first slot to the end of its last one; slots are
--- as long as the shortest distance between two slots of the day, also missing ones.
+-- It lasts from the beginning of its first slot to the end of its last one; a slot
+-- lasts until the next one, also if that is missing
 -- cell_row, cell_col, lat, lon: the cell of the stay, as in vehicle_grid
 -- stays: all of them; ended: those whose vehicle left, the others last until the end
 -- mean_hours: of the stays that ended; longest_hours: of all
 -- share_survived: share of the system's ids that are in the next slot too, as in
 -- vehicle_ids. Where it is low, ids rotate while vehicles stand: stays are too short.
 -- reads: vehicle_status (rows), vehicle_slots, slots
-WITH numbered AS (
-    SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
+WITH $numbered, turns AS (
+    SELECT s.system_id AS system_id, s.slot AS slot,
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS place,
         COUNT(*) OVER (PARTITION BY s.system_id) AS places
     FROM vehicle_slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
-), steps AS (
-    SELECT s.system_id AS system_id, s.date AS date,
-        s.slot - LAG(s.slot) OVER (
-            PARTITION BY s.system_id, s.date ORDER BY s.slot) AS seconds
-    FROM slots AS s
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-), lengths AS (
-    SELECT t.system_id AS system_id, t.date AS date, MIN(t.seconds) AS seconds
-    FROM steps AS t
-    GROUP BY t.system_id, t.date
 ), placed AS (
     SELECT v.system_id AS system_id, v.vehicle_id AS vehicle_id, v.slot AS slot,
         v.lat AS lat, v.lon AS lon, n.place AS place, n.places AS places,
-        n.date AS date,
         LAG(n.place) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)
             AS place_before,
         LEAD(n.place) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)
@@ -37,7 +26,7 @@ WITH numbered AS (
         LAG(v.lon) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)
             AS lon_before
     FROM vehicle_status AS v
-    JOIN numbered AS n ON n.system_id = v.system_id AND n.slot = v.slot
+    JOIN turns AS n ON n.system_id = v.system_id AND n.slot = v.slot
     WHERE v.date >= DATE '$since' AND v.date < DATE '$until'
 ), survival AS (
     SELECT p.system_id AS system_id,
@@ -49,7 +38,6 @@ WITH numbered AS (
 ), marked AS (
     SELECT p.system_id AS system_id, p.vehicle_id AS vehicle_id, p.slot AS slot,
         p.lat AS lat, p.lon AS lon, p.place AS place, p.places AS places,
-        p.date AS date,
         CASE WHEN p.place = p.place_before + 1 AND ABS(p.lat - p.lat_before) < 0.001
             AND ABS(p.lon - p.lon_before) < 0.0015 THEN 0 ELSE 1 END AS begins
     FROM placed AS p
@@ -57,18 +45,17 @@ WITH numbered AS (
 ), joined AS (
     SELECT m.system_id AS system_id, m.vehicle_id AS vehicle_id, m.slot AS slot,
         m.lat AS lat, m.lon AS lon, m.place AS place, m.places AS places,
-        m.date AS date,
         SUM(m.begins) OVER (PARTITION BY m.system_id, m.vehicle_id ORDER BY m.slot)
             AS stay
     FROM marked AS m
 ), stays AS (
     SELECT j.system_id AS system_id,
         CAST(FLOOR(AVG(j.lat) / 0.00225) AS BIGINT) AS cell_row, AVG(j.lon) AS lon,
-        (MAX(j.slot + COALESCE(d.seconds, $interval)) - MIN(j.slot)) / 3600.0
+        (MAX(j.slot + COALESCE(n.seconds, $interval)) - MIN(j.slot)) / 3600.0
             AS hours,
         CASE WHEN MAX(j.place) < MAX(j.places) THEN 1 ELSE 0 END AS ended
     FROM joined AS j
-    LEFT JOIN lengths AS d ON d.system_id = j.system_id AND d.date = j.date
+    LEFT JOIN numbered AS n ON n.system_id = j.system_id AND n.slot = j.slot
     GROUP BY j.system_id, j.vehicle_id, j.stay
 ), celled AS (
     SELECT t.system_id AS system_id, t.cell_row AS cell_row, t.hours AS hours,

@@ -30,9 +30,11 @@ BERLIN = ZoneInfo("Europe/Berlin")
 BEGIN = int(datetime(2026, 10, 24, 6, tzinfo=BERLIN).timestamp())
 EMPTY = 20
 """The hour since the beginning at which no vehicle stands anywhere."""
-MIDNIGHT, QUICK, HOURS = 18, 44, 50
-"""Hours since the beginning: midnight, slots of 30 minutes, the end. The Sunday between
-has 25 hours."""
+QUICK, HOURS = 44, 50
+"""Hours since the beginning: slots of 30 minutes, the end. The Sunday between has 25
+hours."""
+SLOW, HALF = [12, 13, 14, *range(18, 25)], [15 + n / 2 for n in range(6)]
+"""Hours since the beginning of the slots of a fleet, with an hour, and with half."""
 COLUMNS = {
     "stations": "list",
     "station_id": "id",
@@ -235,14 +237,14 @@ def standing(chance: Random, hour: float) -> Iterator[tuple[str, Vehicle]]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
-    """Yield a played history of vehicles: from midnight on, slots have 30 minutes."""
+    """Yield a played history of vehicles, over midnight; some slots are short."""
     chance, folder = Random(2), tmp_path_factory.mktemp("fleet")
     with publishing(
         folder, interval=3_600, vehicles=True, timezone="Europe/Berlin"
     ) as city:
         play = Play(city, Truth(BERLIN))
-        for hour in [*range(12, 18), *(18 + n / 2 for n in range(14))]:
-            city.interval = 3_600 if hour < MIDNIGHT else 1_800
+        for hour in sorted([*SLOW, *HALF]):
+            city.interval = 1_800 if hour in HALF else 3_600
             moment = Moment(BEGIN + int(hour * 3_600), city.interval)
             moment.vehicles = dict(standing(chance, hour)) if hour != EMPTY else {}
             bikes = [vehicle(n, **v._asdict()) for n, v in moment.vehicles.items()]

@@ -104,17 +104,22 @@ def test_the_film_of_the_day_has_no_unknown_docks(world: World) -> None:
     assert UNSEEN not in docks["unknown"]
 
 
-def test_a_station_that_is_full_since_midnight_stays_full(world: World) -> None:
-    """A day that has just begun is judged together with the day before."""
+@pytest.mark.parametrize("interval", [300, 43_200])
+def test_a_station_that_is_full_since_midnight_stays_full(
+    world: World, interval: int
+) -> None:
+    """A day that has just begun is judged together with the day before.
+
+    So it is if today's interval is a longer one.
+    """
+    values = replace(TWO_DAYS, interval=interval)
     world.fetch(
         {"known": 9, "unknown": 9}, after=43_200, docks={"known": 0, "unknown": 0}
     )
 
-    rows = answered(world, "scarcity", values=TWO_DAYS)
+    rows = answered(world, "scarcity", values)
     (last,) = [row for row in rows if row["state"] == "collected"][-1:]
-    snapshot = by_station(
-        answered(world, "snapshot", values=TWO_DAYS), "num_docks_available"
-    )
+    snapshot = by_station(answered(world, "snapshot", values), "num_docks_available")
 
     assert last["full_stations"] == 1
     assert snapshot == {"known": [0], "unknown": [None]}

@@ -1,8 +1,17 @@
 -- Station days on which the number of free docks is unknown.
 -- It was never above 0 on that day: a feed says 0 where it does not know. A day with
--- less than twelve hours of counts is judged together with the day before.
--- reads: profile (summaries)
-dock_days AS (
+-- less than twelve hours of counts is judged together with the day before; each count
+-- is as long as a slot of that day, on average.
+-- reads: slots, profile (summaries)
+dock_slots AS (
+    SELECT s.system_id AS system_id, s.date AS date,
+        CASE WHEN COUNT(*) > 1 THEN MAX(s.slot) - MIN(s.slot) ELSE $interval END
+            AS seconds,
+        CASE WHEN COUNT(*) > 1 THEN COUNT(*) - 1 ELSE 1 END AS slots
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY s.system_id, s.date
+), dock_days AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         SUM(p.sum_docks) AS docks, SUM(p.docks_known) AS docks_known
     FROM profile AS p
@@ -18,6 +27,8 @@ dock_days AS (
 ), dockless AS (
     SELECT e.system_id AS system_id, e.station_id AS station_id, e.date AS date
     FROM dock_eves AS e
+    JOIN dock_slots AS l ON l.system_id = e.system_id AND l.date = e.date
     WHERE e.docks = 0
-        AND (e.docks_known * $interval >= 43200 OR COALESCE(e.docks_before, 0) = 0)
+        AND (e.docks_known * l.seconds >= 43200 * l.slots
+            OR COALESCE(e.docks_before, 0) = 0)
 )
