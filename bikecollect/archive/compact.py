@@ -16,6 +16,7 @@ from bikecollect.archive.archived_days import (
     restore,
 )
 from bikecollect.archive.day_archive import Archive, Contents
+from bikecollect.archive.parts import needs_summaries
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
@@ -136,8 +137,7 @@ class Compactor:
         days = [
             day
             for day, known in archived.items()
-            if summaries.are_outdated(known.parts)
-            or self.archive.lacks_summaries(known)
+            if needs_summaries(self.archive.data, self.system, day, known.parts)
         ]
         for day in sorted(days, reverse=True):
             with self._open() as archived_days:

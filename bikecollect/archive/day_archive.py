@@ -19,7 +19,7 @@ from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.checks.recertify import damage_of
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.archive.parts import describe, is_any_lost, move_part
+from bikecollect.archive.parts import describe, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
@@ -171,11 +171,6 @@ class Archive:
     def is_replaceable(self, archived: Archived) -> bool:
         """Return whether damaged files of a day can be replaced from its CSV."""
         return not archived.csv_gone and bool(self.damage(archived))
-
-    def lacks_summaries(self, archived: Archived) -> bool:
-        """Return whether a summary of *archived* is missing or has another size."""
-        parts = summaries.only(archived.parts)
-        return is_any_lost(self.data, self.system.system_id, archived.day, parts)
 
     def raise_if_damaged(self, archived: Archived) -> None:
         """Raise StorageError if a file of *archived* is damaged."""

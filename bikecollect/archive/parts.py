@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from bikecollect.archive import summaries
 from bikecollect.archive.datasets import DATASETS, PART, part
+from bikecollect.core.slots import bounds
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
 
 DATE = "date="
@@ -115,7 +117,18 @@ def damaged_parts(
     return damage
 
 
-def is_any_lost(
+def needs_summaries(
+    data: Path, system: SystemFolder, day: str, parts: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Return whether summaries of an archived *day* are outdated or lost."""
+    parts = summaries.only(parts)
+    intervals = system.grid.intervals(*bounds(day, system.zone))
+    return summaries.are_outdated(parts, is_even=len(intervals) == 1) or _is_any_lost(
+        data, system.system_id, day, parts
+    )
+
+
+def _is_any_lost(
     data: Path, system_id: str, day: str, parts: Mapping[str, Mapping[str, Any]]
 ) -> bool:
     """Return whether any file of *parts* is missing or has another size."""

@@ -10,29 +10,36 @@ from typing import Any
 from bikecollect.core.slots import stale_sql
 from bikecollect.core.snapshot import closed_sql
 
-FORMAT = 3
+FORMAT = 4
 """The version of these definitions.
 
-Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `NEWEST_COLUMN`.
+Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `NEWEST_COLUMN`; in
+version 3, all slots of a day are as long as its shortest one.
 """
 NEW_COLUMN = {"coverage": "first_vehicles", "profile": "closed"}
 NEWEST_COLUMN = "episodes"
+EVEN = 3
+"""The first version that is right if all slots of a day have the same length."""
 COMPLETE = 2
 """The first version with all columns that portable SQL reads."""
 COVERAGE = """
 WITH numbered AS (
     SELECT system_id, date, slot, state, flags,
         ROW_NUMBER() OVER (PARTITION BY system_id, date ORDER BY slot) AS place,
-        slot - LAG(slot) OVER (PARTITION BY system_id, date ORDER BY slot) AS seconds
+        MIN(slot) OVER (PARTITION BY system_id, date) AS day_begin,
+        COALESCE(
+            LEAD(slot) OVER (PARTITION BY system_id, date ORDER BY slot),
+            2 * slot - LAG(slot) OVER (PARTITION BY system_id, date ORDER BY slot),
+            slot + {interval}) AS slot_end
     FROM {slots}
 ), days AS (
-    SELECT system_id, date, COUNT(*) AS expected,
-        SUM(CASE WHEN state = 'missing' THEN 0 ELSE 1 END) AS collected,
-        COALESCE(MIN(seconds), {interval}) AS seconds
+    SELECT system_id, date, COUNT(*) AS expected, MAX(slot_end) AS day_end,
+        SUM(CASE WHEN state = 'missing' THEN 0 ELSE 1 END) AS collected
     FROM numbered GROUP BY system_id, date
 ), placed AS (
     SELECT r.system_id, r.date, r.station_id, r.slot, r.num_vehicles_available,
-        r.num_docks_available, r.capacity, r.last_reported, n.place,
+        r.num_docks_available, r.capacity, r.last_reported, n.place, n.slot_end,
+        r.slot - COALESCE(LAG(n.slot_end) OVER station, n.day_begin) AS gap_s,
         {closed} AS closed,
         CASE WHEN {stale} THEN 1 ELSE 0 END AS stale,
         LAG(n.place) OVER station AS place_before,
@@ -48,7 +55,7 @@ WITH numbered AS (
     SELECT system_id, date, station_id, COUNT(*) AS slots,
         MIN(slot) AS first_slot, MAX(slot) AS last_slot, MAX(place) AS last_place,
         SUM(CASE WHEN place - COALESCE(place_before, 0) > 1 THEN 1 ELSE 0 END) AS gaps,
-        MAX(place - COALESCE(place_before, 0) - 1) AS longest,
+        MAX(gap_s) AS longest_s, MAX(slot_end) AS last_end,
         COUNT(num_vehicles_available) AS known,
         SUM(CASE WHEN closed = 0 AND num_vehicles_available = 0
             THEN 1 ELSE 0 END) AS empty_slots,
@@ -76,8 +83,7 @@ SELECT f.system_id, f.date, f.station_id,
     f.first_slot, f.last_slot,
     CAST(f.gaps + CASE WHEN f.last_place < d.expected THEN 1 ELSE 0 END AS INTEGER)
         AS gaps,
-    CAST(GREATEST(f.longest, d.expected - f.last_place) * d.seconds AS BIGINT)
-        AS longest_gap_s,
+    CAST(GREATEST(f.longest_s, d.day_end - f.last_end) AS BIGINT) AS longest_gap_s,
     CAST(f.known AS INTEGER) AS known,
     CAST(f.empty_slots AS INTEGER) AS empty_slots,
     CAST(f.full_slots AS INTEGER) AS full_slots,
@@ -176,8 +182,8 @@ def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str
 
     Changes are counted only between consecutive collected slots, because their number
     over a gap is unknown. A row is silent if its station has not reported for an hour,
-    or never; `silent` is NULL on a day without any reporting time. The length of a slot
-    is that of the day; *interval* (seconds) is used for a day with a single slot.
+    or never; `silent` is NULL on a day without any reporting time. A slot ends
+    with the next one; *interval* (seconds) is used for a day with a single slot.
     """
     rules = {"closed": closed_sql("r"), "stale": stale_sql("n")}
     return COVERAGE.format(interval=int(interval), rows=rows, slots=slots, **rules)
@@ -208,14 +214,22 @@ def coverage_file(interval: int) -> str:
     )
 
 
-def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:
+def are_outdated(parts: Mapping[str, Mapping[str, Any]], *, is_even: bool) -> bool:
     """Return whether an archived day with *parts* has summaries of an earlier format.
 
-    >>> are_outdated({"coverage": {"sha256": ""}}), are_outdated({"vehicle_slots": {}})
-    (True, False)
+    *is_even* tells whether all slots of the day have the same length.
+
+    >>> are_outdated({"coverage": {"sha256": ""}}, is_even=True)
+    True
+    >>> [are_outdated({"profile": {"format": 3}}, is_even=e) for e in (True, False)]
+    [False, True]
+    >>> are_outdated({"vehicle_slots": {}}, is_even=False)
+    False
     """
+    valid = {EVEN, FORMAT} if is_even else {FORMAT}
     return any(
-        parts[name].get("format") != FORMAT for name in NEW_COLUMN.keys() & parts.keys()
+        parts[name].get("format") not in valid
+        for name in NEW_COLUMN.keys() & parts.keys()
     )
 
 

@@ -30,7 +30,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 BEGIN = int(datetime(2026, 10, 24, 6, tzinfo=BERLIN).timestamp())
 EMPTY = 20
 """The hour since the beginning at which no vehicle stands anywhere."""
-QUICK, HOURS = 44, 50
+QUICK, HOURS = 46, 50
 """Hours since the beginning: slots of 30 minutes, the end. The Sunday between has 25
 hours."""
 SLOW, HALF = [12, 13, 14, *range(18, 25)], [15 + n / 2 for n in range(6)]
@@ -63,6 +63,10 @@ SELECT slot, station_id, num_vehicles_available AS vehicles,
     (is_installed, is_renting, is_returning) AS flags, last_reported AS reported
 FROM station_status ORDER BY slot, station_id
 """
+LONGEST_GAPS = """
+SELECT CAST(date AS VARCHAR) AS date, station_id, longest_gap_s FROM coverage
+ORDER BY date, station_id
+"""
 Told = dict[str, list[dict[str, Any]]]
 SUNDAY = replace(VALUES, first_hour=144, minute=150)
 PLACES = {
@@ -78,8 +82,8 @@ PLACES = {
 EVENTS: Mapping[float, str] = {
     **dict.fromkeys((5, 6, 31), "http-503"),
     **dict.fromkeys((9, 10), "host-off"),
-    **dict.fromkeys((12, 45.5), "not-started"),
-    **dict.fromkeys((15, 16, 46), "stale"),
+    **dict.fromkeys((12, 44, 46.5), "not-started"),
+    **dict.fromkeys((15, 16, 47), "stale"),
     25: "rejected: shape",
 }
 """What happens at some hours of the history."""
@@ -266,8 +270,9 @@ def answers(play: Play, names: Iterable[str]) -> Told:
                 dict(zip(answer.columns, r, strict=True)) for r in answer.rows
             ]
         if "hours" in told:
-            columns, rows = duck.query(EXPORTED)
-            told["rows"] = [dict(zip(columns, row, strict=True)) for row in rows]
+            for name, sql in (("rows", EXPORTED), ("longest gaps", LONGEST_GAPS)):
+                columns, rows = duck.query(sql)
+                told[name] = [dict(zip(columns, row, strict=True)) for row in rows]
     return told
 
 
@@ -337,6 +342,15 @@ def test_the_rows_are_those_of_the_feed(
     ]
 
     assert told_of(true, of_stations, "rows") == [true] * 2
+
+
+def test_the_longest_gap_of_a_day_has_its_true_length(
+    stations: Play, of_stations: tuple[Told, Told]
+) -> None:
+    """Of each station, also where slots of an hour and of half an hour are missing."""
+    true = oracle.longest_gaps(stations.truth)
+
+    assert told_of(true, of_stations, "longest gaps") == [true] * 2
 
 
 def test_the_gaps_have_the_true_causes(stations: Play) -> None:

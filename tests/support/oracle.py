@@ -335,6 +335,18 @@ def neighbours(truth: Truth) -> Rows:
     return rows
 
 
+def longest_gaps(truth: Truth) -> Rows:
+    """Return the seconds of the longest gap of each station on each day."""
+    rows = []
+    for day, moments in grouped(truth.moments, truth.day):
+        for name in sorted({name for m in moments if not m.cause for name in m.rows}):
+            runs = groupby(moments, lambda m, name=name: name not in m.rows or m.cause)
+            gaps = [sum(m.seconds for m in run) for is_gap, run in runs if is_gap]
+            row = {"date": day, "station_id": name}
+            rows.append({**row, "longest_gap_s": max(gaps, default=0)})
+    return rows
+
+
 def vehicles(truth: Truth) -> Rows:
     """Return the vehicles of the newest slot."""
     return [
