@@ -340,8 +340,9 @@ def longest_gaps(truth: Truth) -> Rows:
     rows = []
     for day, moments in grouped(truth.moments, truth.day):
         for name in sorted({name for m in moments if not m.cause for name in m.rows}):
-            runs = groupby(moments, lambda m, name=name: name not in m.rows or m.cause)
-            gaps = [sum(m.seconds for m in run) for is_gap, run in runs if is_gap]
+            slots = [(m.cause or name not in m.rows, m.seconds) for m in moments]
+            runs = groupby(slots, lambda slot: bool(slot[0]))
+            gaps = [sum(s for _, s in run) for is_gap, run in runs if is_gap]
             row = {"date": day, "station_id": name}
             rows.append({**row, "longest_gap_s": max(gaps, default=0)})
     return rows

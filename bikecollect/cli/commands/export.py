@@ -41,6 +41,8 @@ TABLES = (
     "coverage",
     "profile",
 )
+FAR = "2200-01-01"
+"""Later days count as this one, see `timeparse.moment`."""
 FORMS = ("csv", "jsonl", "parquet", "xlsx")
 
 
@@ -185,7 +187,8 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
     """
     limits = []
     if request.since > FIRST_DAY:
-        limits.append(f"from {request.since}")
+        is_late = request.since >= FAR
+        limits.append("after 2199" if is_late else f"from {request.since}")
     if request.until < LAST_DAY:
         limits.append(f"before {request.until}")
     if request.stations:
