@@ -253,6 +253,16 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
+def markdown(text: str) -> str:
+    r"""Return *text* so that Markdown shows it as it is, also in a cell of a table.
+
+    >>> print(markdown("<b>a_b</b> | [x](y) &amp;"), markdown("1. A & B"))
+    \<b>a\_b\</b> \| \[x\](y) \&amp; 1\. A & B
+    """
+    text = re.sub(r"[\\`*_\[\]<|~]|&(?=#?\w+;)", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"^(\d*)([#>+=.)-])", r"\1\\\2", text)
+
+
 def mail_address_error(text: str) -> str:
     """Return why *text* is not a mail address, empty if it is."""
     if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from bikecollect import __version__
 from bikecollect.cli.publishing.tables import WrittenTable
 from bikecollect.core.causes import meaning
-from bikecollect.core.text import lengths, percent
+from bikecollect.core.text import lengths, markdown, percent
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher
@@ -31,6 +33,8 @@ CFF_LICENSES = frozenset(
     }
 )
 """SPDX ids of licences of data that the Citation File Format 1.2.0 knows."""
+LINKABLE = "!#$%&'*+,/:;=?@[]~"
+"""Characters that need no quotes in an address within Markdown."""
 KEYWORDS = ("bike sharing", "station availability", "GBFS", "mobility", "time series")
 
 
@@ -145,19 +149,22 @@ class Dataset:
         return "\n".join(lines) + "\n"
 
     def zenodo(self) -> str:
-        """Return .zenodo.json: the metadata that Zenodo reads."""
+        """Return .zenodo.json: the metadata that Zenodo reads, partly as HTML."""
         proofs = "checksums" + " and certificates of days" * self._has_certificates
         metadata: dict[str, Any] = {
             "title": self.title,
-            "description": self.summary,
+            "description": escape(self.summary, quote=False),
             "upload_type": "dataset",
             "access_right": "open",
             "creators": [{"name": writer.name} for writer in self.authors],
             "keywords": list(KEYWORDS),
             "publication_date": self.created,
             "version": self.created,
-            "notes": f"Source: {self._source}. Collected with bikecollect "
-            f"{__version__}; {proofs} are in the dataset.",
+            "notes": escape(
+                f"Source: {self._source}. Collected with bikecollect {__version__}; "
+                f"{proofs} are in the dataset.",
+                quote=False,
+            ),
         }
         if self.publisher.license:
             metadata["license"] = self.publisher.license.lower()
@@ -165,13 +172,15 @@ class Dataset:
 
     def readme(self) -> str:
         """Return README.md: contents, methods, coverage, licence."""
-        stated = "terms of the publisher" if self.publisher.license_url else ""
-        license_ = self.publisher.license or stated or "unknown: ask the publisher"
-        if self.publisher.license_url:
-            license_ = f"[{license_}]({self.publisher.license_url})"
+        publisher = _marked(self.publisher)
+        marked = replace(self, publisher=publisher)
+        stated = "terms of the publisher" if publisher.license_url else ""
+        license_ = publisher.license or stated or "unknown: ask the publisher"
+        if publisher.license_url:
+            license_ = f"[{license_}]({publisher.license_url})"
         parts = [
-            f"# {self.title}",
-            self.summary,
+            f"# {marked.title}",
+            marked.summary,
             "## Files",
             self._files(),
             METHODS.format(
@@ -185,8 +194,8 @@ class Dataset:
             self._filled(),
             "## Source and licence",
             SOURCE.format(
-                credit=self.publisher.credit,
-                host=self.publisher.host,
+                credit=publisher.credit,
+                host=publisher.host,
                 license=license_,
             ),
             VERIFY,
@@ -235,7 +244,7 @@ class Dataset:
         lines = ["| source | slots | meaning |", "|---|---|---|"]
         for source, slots in self.sources.items():
             meant = SOURCES.get(source, "filled later from another archive")
-            lines.append(f"| {source} | {slots:,} | {meant} |")
+            lines.append(f"| {markdown(source)} | {slots:,} | {meant} |")
         return "\n".join(lines)
 
 
@@ -294,6 +303,15 @@ each day in `certificates.jsonl` (the sha256 of the header and of the day's rows
 rows. `collector_sha256` is the certificate of the day in the collector's own archive:
 the same, unless columns changed later.
 """
+
+
+def _marked(publisher: Publisher) -> Publisher:
+    """Return *publisher* with its texts as Markdown; its addresses can be linked to."""
+    texts = {
+        key: quote(text, safe=LINKABLE) if key.endswith("url") else markdown(text)
+        for key, text in publisher._asdict().items()
+    }
+    return Publisher(**texts)
 
 
 def _without_empty(**values: str) -> dict[str, str]:
