@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ from bikecollect.wiring import history
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
 """Columns of epoch seconds; texts in them are local times."""
 CLOCKS = ("time",)
+OFFSET = "_utc_offset"
+"""The end of the names of columns with the offsets of local times."""
 Span = tuple[date, date]
 DAY = timedelta(days=1)
 
@@ -56,24 +58,37 @@ def answer(name: str, report: str, when: Span, **more: Any) -> Answer:
 
 
 def frame(answer: Answer, zone: ZoneInfo) -> pd.DataFrame:
-    """Return *answer* as a frame; its epoch seconds become local times in *zone*."""
+    """Return *answer* as a frame; its epoch seconds become local times in *zone*.
+
+    A column with their UTC offsets follows each of them, for downloads.
+    """
     table = pd.DataFrame(list(answer.rows), columns=answer.columns)
     for name in EPOCHS:
         if name in table and not pd.api.types.is_string_dtype(table[name]):
-            table[name] = local(table[name], zone)
+            times, offsets = _local(table[name], zone)
+            table[name] = times
+            place = table.columns.tolist().index(name)
+            table.insert(place + 1, f"{name}{OFFSET}", offsets)
     for name in (*CLOCKS, *EPOCHS):
         if name in table and pd.api.types.is_string_dtype(table[name]):
             table[name] = pd.to_datetime(table[name])
     return table
 
 
-def local(seconds: Any, zone: ZoneInfo) -> Any:
-    """Return a column of epoch seconds as local times in *zone*."""
-    return (
-        pd.to_datetime(seconds, unit="s", utc=True)
-        .dt.tz_convert(zone)
-        .dt.tz_localize(None)
-    )
+def without_offsets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return *table* as it is shown."""
+    return table.drop(columns=[c for c in table if str(c).endswith(OFFSET)])
+
+
+def _local(seconds: Any, zone: ZoneInfo) -> tuple[Any, Any]:
+    """Return a column of epoch seconds as local times in *zone*, and their offsets.
+
+    Of a zone that was changed, pandas would use the last one throughout.
+    """
+    moments = {at: datetime.fromtimestamp(at, zone) for at in seconds.dropna().unique()}
+    times = {at: moment.replace(tzinfo=None) for at, moment in moments.items()}
+    offsets = {at: f"UTC{moment.isoformat()[19:]}" for at, moment in moments.items()}
+    return pd.to_datetime(seconds.map(times)), seconds.map(offsets)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the stations ...")

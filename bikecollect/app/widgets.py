@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect.app import mode
-from bikecollect.app.frames import Span
+from bikecollect.app.frames import Span, without_offsets
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
@@ -239,7 +239,8 @@ def figure(
 
     *alt* describes the figure for screen readers.
     """
-    st.altair_chart(chart.properties(data=table), width="stretch", alt=alt)
+    drawn = chart.properties(data=without_offsets(table))
+    st.altair_chart(drawn, width="stretch", alt=alt)
     foot(table, name, caption)
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("altair")
 
 from bikecollect.app import frames, widgets
 from bikecollect.app.charts import bars, timelines
+from bikecollect.core.timeline.zones import SystemZone
 from bikecollect.reports.runner import Answer
 
 SERIES = {"vehicles": ("bikes", "#0072B2"), "docks": ("free docks", "#E69F00")}
@@ -88,16 +89,43 @@ def test_the_first_page_does_not_import_altair() -> None:
 def test_an_hour_that_is_drawn_over_itself_is_named(
     month: int, *, is_repeated: bool
 ) -> None:
-    """When the clocks are set back, two slots have the same local time."""
+    """When the clocks are set back, two slots have the same local time.
+
+    In the downloaded data they differ by their offsets.
+    """
     berlin = ZoneInfo("Europe/Berlin")
     day = {10: 25, 3: 29}[month]
     midnight = int(datetime(2026, month, day, tzinfo=berlin).timestamp())
     slots = [(midnight + number * 1800,) for number in range(12)]
 
-    caption = widgets.no_data(frames.frame(Answer(["slot"], slots), berlin))
+    table = frames.frame(Answer(["slot"], slots), berlin)
+
+    caption = widgets.no_data(table)
 
     assert caption.startswith("Grey: no data.")
     assert ("clocks were set back" in caption) is is_repeated
+    rows = widgets.disarmed_csv(table).splitlines()
+    assert len({*rows}) == len(rows) == 13
+    assert [*frames.without_offsets(table)] == ["slot"]
+
+
+def test_times_are_those_of_the_zone_that_a_system_had() -> None:
+    """The time zone was changed: pandas knows the last one only."""
+    change = int(
+        datetime(2026, 10, 25, tzinfo=ZoneInfo("America/New_York")).timestamp()
+    )
+    zone = SystemZone.of([(0, "Asia/Taipei"), (change, "America/New_York")])
+    columns = ["slot", "until"]
+
+    table = frames.frame(
+        Answer(columns, [(change - 300, change + 300), (0, None)]), zone
+    )
+
+    assert widgets.disarmed_csv(table).splitlines() == [
+        "slot,slot_utc_offset,until,until_utc_offset",
+        "2026-10-25 11:55:00,UTC+08:00,2026-10-25 00:05:00,UTC-04:00",
+        "1970-01-01 08:00:00,UTC+08:00,,",
+    ]
 
 
 def test_hours_have_no_slots_that_could_repeat() -> None:

@@ -95,7 +95,7 @@ def _incidents(name: str) -> None:
     table = frames.frame(answer, frames.zone(name))
     until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
     st.dataframe(
-        table.assign(until=until),
+        frames.without_offsets(table.assign(until=until)),
         hide_index=True,
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
@@ -146,7 +146,7 @@ def _gaps(name: str) -> None:
     )
     table = frames.frame(collection.gaps(account), zone)
     st.dataframe(
-        table,
+        frames.without_offsets(table),
         hide_index=True,
         column_config={
             "first_slot": widgets.time_column("from"),

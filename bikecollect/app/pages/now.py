@@ -80,7 +80,8 @@ def _stations(name: str, stations: list[MapStation]) -> None:
     )
     _near(name, shown, near)
     st.header("Stations shown", anchor=False)
-    st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
+    rows = frames.without_offsets(table)
+    st.dataframe(rows, column_config=COLUMNS, hide_index=True, height=360)
 
 
 def _vehicles(name: str, vehicles: Answer) -> None:
@@ -96,7 +97,8 @@ def _vehicles(name: str, vehicles: Answer) -> None:
         f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
         f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
-    st.dataframe(table.head(MAX_DOTS), hide_index=True, height=360)
+    shown = frames.without_offsets(table.head(MAX_DOTS))
+    st.dataframe(shown, hide_index=True, height=360)
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
@@ -174,7 +176,8 @@ def _near(name: str, shown: Sequence[MapStation], near: str) -> None:
         stations = nearest(shown, *place)
         table = _table(name, [station for _, station in stations])
         table.insert(0, "metres", [round(metres) for metres, _ in stations])
-        st.dataframe(table, column_config=COLUMNS, hide_index=True)
+        rows = frames.without_offsets(table)
+        st.dataframe(rows, column_config=COLUMNS, hide_index=True)
         text = f"The {len(table)} nearest of the stations shown."
         widgets.foot(table, f"{name}-nearest", text)
 
