@@ -13,6 +13,7 @@ import click
 
 from bikecollect.app.basemap import basemap_file
 from bikecollect.cli.commands.backfill_report import account
+from bikecollect.cli.commands.simulate import city_options
 from bikecollect.cli.options import Screen, called, say
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
@@ -24,7 +25,6 @@ from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
-from bikecollect.simulator.city import MAX_STATIONS
 from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
@@ -41,13 +41,6 @@ DEPTH = 3
     help="Folder for the files; an earlier demo in it is removed first.",
 )
 @click.option(
-    "--stations",
-    type=click.IntRange(1, MAX_STATIONS),
-    default=200,
-    show_default=True,
-    help="Number of stations.",
-)
-@click.option(
     "--days",
     type=click.IntRange(1, 366),
     default=1,
@@ -55,13 +48,13 @@ DEPTH = 3
     help="More than one: the days up to now, in slots of ten minutes, archived, for "
     "the data app.",
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
+@city_options(stations=200)
 def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """Collect a day of a simulated city, without a network.
 
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
     by the real client, inbox, files and ledger. For an hour the feed is down, and for
-    half an hour it renames a field. Even a month (--days 30) takes less than a minute.
+    half an hour it renames a field. A month (--days 30) takes about a minute.
     """
     gc.enable()
     _empty(folder)

@@ -3,13 +3,29 @@
 import gc
 import signal
 import time
+from collections.abc import Callable
 
 import click
 
-from bikecollect.cli.options import say
+from bikecollect.cli.options import FunctionT, say
 from bikecollect.core.errors import SettingsError
 from bikecollect.simulator.city import MAX_STATIONS, City
 from bikecollect.simulator.server import LiveFeed
+
+
+def city_options(stations: int) -> Callable[[FunctionT], FunctionT]:
+    """Return a decorator that adds the options of a city, *stations* by default."""
+    number = click.option(
+        "--stations",
+        type=click.IntRange(1, MAX_STATIONS),
+        default=stations,
+        show_default=True,
+        help="Number of stations.",
+    )
+    seed = click.option(
+        "--seed", default=1, show_default=True, help="Seed of the random city."
+    )
+    return lambda command: number(seed(command))
 
 
 @click.command()
@@ -19,14 +35,7 @@ from bikecollect.simulator.server import LiveFeed
     default=0,
     help="Port on localhost; default: any free one.",
 )
-@click.option(
-    "--stations",
-    type=click.IntRange(1, MAX_STATIONS),
-    default=300,
-    show_default=True,
-    help="Number of stations.",
-)
-@click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
+@city_options(stations=300)
 def simulate(port: int, stations: int, seed: int) -> None:
     """Serve a simulated city as a live feed on this machine.
 
