@@ -127,6 +127,21 @@ def test_a_damaged_certificate_in_the_mirror_is_replaced_and_kept(
     assert objects == local_files(pushed)
 
 
+@pytest.mark.parametrize(("later", "code"), [(60, 74), (-60, 0)])
+def test_another_host_that_copies_the_same_rows_there_is_found(
+    pushed: City, s3_server: S3Server, later: int, code: int
+) -> None:
+    """Its files would replace ours each night, and ours its: the newer ones stay."""
+    values = json.loads((pushed.data / CERTIFICATE).read_text("utf-8"))
+    theirs = json.dumps({**values, "made": values["made"] + later}).encode()
+    s3_server.request("PUT", f"/{BUCKET}/{pushed.prefix}/{CERTIFICATE}", theirs)
+
+    process = pushed.run("push")
+
+    assert process.returncode == code
+    assert ("give each its own prefix" in process.stderr) is (later > 0)
+
+
 def test_a_damaged_certificate_here_does_not_keep_other_days_from_the_mirror(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,11 +152,13 @@ class MirrorPush:
         record: MirrorRecord,
     ) -> MirrorStep:
         text = self.store.read(day.path) if day.path in objects else None
+        sha256 = _sha256(day.text)
         if text is not None and text != day.text:
             # A damaged certificate there is replaced; its bytes are kept aside.
             with suppress(StorageError):
                 theirs = parse(layout, self.system_id, day.path, text)
-                if why := _conflict(day, theirs):
+                is_ours = record.copied_sha256(day.path) == sha256
+                if why := _conflict(day, theirs, was_copied=is_ours):
                     return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
@@ -164,7 +166,6 @@ class MirrorPush:
                 day.parts.items(),
             )
             size = sum(sizes)
-        sha256 = _sha256(day.text)
         if text != day.text:
             self._keep_aside(objects.get(day.path))
             stored = self.store.write(day.path, day.text, sha256)
@@ -236,9 +237,14 @@ class MirrorPush:
         record.add(self.store.write(path, text, sha256), sha256)
 
 
-def _conflict(ours: CertifiedDay, theirs: CertifiedDay) -> str:
-    """Return why the day in the mirror must not be replaced by ours, or ""."""
-    if ours.summary.sha256 == theirs.summary.sha256:
+def _conflict(ours: CertifiedDay, theirs: CertifiedDay, *, was_copied: bool) -> str:
+    """Return why the day in the mirror must not be replaced by ours, or "".
+
+    *was_copied* tells whether our certificate was there already: another host has
+    replaced it since.
+    """
+    is_same = ours.summary.sha256 == theirs.summary.sha256
+    if is_same and not was_copied:
         return ""  # the same rows, with summaries of another version
     if theirs.summary.slots > ours.summary.slots:
         return (
@@ -248,7 +254,8 @@ def _conflict(ours: CertifiedDay, theirs: CertifiedDay) -> str:
         )
     if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
         return (
-            "the mirror has other rows of that day, archived later; if another host "
+            f"the mirror has other {'files' if is_same else 'rows'} of that day, "
+            "archived later; if another host "
             "copies to the same address, give each its own prefix"
         )
     return ""
