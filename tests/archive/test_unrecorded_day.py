@@ -13,6 +13,9 @@ import pytest
 from keeping import compacted, two_past_days, viewed
 from world import World
 
+from bikecollect.archive.query import checked_parts
+from bikecollect.core.slots import DAY
+
 pytest.importorskip("duckdb")
 COUNTS = "SELECT date, count(*), count(DISTINCT (slot, station_id)) FROM station_status"
 
@@ -36,6 +39,33 @@ def seen(world: World) -> tuple[list[Any], list[Any]]:
         counts = db.execute(f"{COUNTS} GROUP BY date ORDER BY date").fetchall()
         coverage = "SELECT * FROM coverage ORDER BY date, station_id"
         return counts, db.execute(coverage).fetchall()
+
+
+def test_a_day_that_is_archived_again_meanwhile_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has a row more than the ledger says, until `compact` has recorded it."""
+    world = two_past_days(folder)
+    world.clock.now += 2 * DAY
+    compacted(world, csv_days=0)
+    world.clock.now -= 2 * DAY
+    world.fetch({"late": 3}, after=300)
+    world.clock.now += 2 * DAY
+    moving = world.folder.parent / "archive/.work/city/day.ready"
+    with unrecorded(world, tmp_path / "aside"):
+        compacted(world, csv_days=0)
+        recorded = [(p, p.read_bytes()) for p in world.folder.glob("ledger*")]
+        counts = seen(world)
+    moving.mkdir()
+
+    def record(_: float) -> None:
+        for path, text in recorded:
+            path.write_bytes(text)
+        moving.rmdir()
+
+    monkeypatch.setattr(checked_parts.time, "sleep", record)
+
+    assert seen(world) == counts
 
 
 def test_its_rows_are_not_doubled_by_their_csv(folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Compare the archived files of a system with their records in the ledger."""
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect.archive.parts import ArchivePart, Parts
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ARCHIVED = "SELECT day, rows, parts FROM archives"
+PAUSES, PAUSE = 20, 0.1
 ROWS = "SELECT num_rows FROM parquet_file_metadata(?)"
 
 
@@ -53,6 +56,17 @@ def check_parts(
             elif dataset == rows:
                 damaged[day] = why
     return CheckedParts(sound, damaged)
+
+
+def wait_for_compact(folder: Path) -> None:
+    """Wait while `compact` moves a day from its work *folder* into the archive.
+
+    Not for long: it may have been killed at that moment.
+    """
+    for _ in range(PAUSES):
+        if not any(folder.glob("*.ready")):
+            return
+        time.sleep(PAUSE)
 
 
 def _certified(history: History) -> dict[str, _KnownDay]:

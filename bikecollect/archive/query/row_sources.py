@@ -18,7 +18,11 @@ from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.archived_schemas import ArchivedSchemas, Key
-from bikecollect.archive.query.checked_parts import CheckedParts, check_parts
+from bikecollect.archive.query.checked_parts import (
+    CheckedParts,
+    check_parts,
+    wait_for_compact,
+)
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
     CommittedBlock,
@@ -95,21 +99,24 @@ class RowSources:
             if dataset in self._tables
         )
 
-    def _read_system(self, system: ViewedSystem) -> None:
-        """List the archived files of *system*, and its open days."""
+    def _read_system(self, system: ViewedSystem, *, again: bool = False) -> None:
+        """List the archived files of *system*, and its open days.
+
+        Read *again* if any is damaged: `compact` may be replacing it.
+        """
         name, rows = system.system_id, self._layout.rows
         history = self.histories[name]
         parts = list_parts(self._data, name, self._needed)
         with history.session():
-            checked = check_parts(self._db, history, parts, rows)
-            self._checked[name] = checked
-            if (
-                self._layout is VEHICLE_LAYOUT
-                and not system.system.vehicles.path.is_dir()
-            ):
+            self._checked[name] = check_parts(self._db, history, parts, rows)
+            vehicles = system.system.vehicles.path
+            if self._layout is VEHICLE_LAYOUT and not vehicles.is_dir():
                 return
-            open_ = open_days(history, system.days, checked.sound, self._needed)
-            self._open[name] = open_
+            sound = self._checked[name].sound
+            self._open[name] = open_days(history, system.days, sound, self._needed)
+        if self._checked[name].damaged and not again:
+            wait_for_compact(self._layout.work_folder(self._data, name))
+            self._read_system(system, again=True)
 
     @property
     def reads_rows(self) -> bool:
