@@ -13,7 +13,6 @@ import pytest
 from keeping import compacted, two_past_days, viewed
 from world import World
 
-from bikecollect.archive.query import checked_parts
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -63,7 +62,7 @@ def test_a_day_that_is_archived_again_meanwhile_is_read(
             path.write_bytes(text)
         moving.rmdir()
 
-    monkeypatch.setattr(checked_parts.time, "sleep", record)
+    monkeypatch.setattr("time.sleep", record)
 
     assert seen(world) == counts
 
