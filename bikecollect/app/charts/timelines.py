@@ -44,26 +44,27 @@ def lines(
     """
     names, colours = zip(*series.values(), strict=True)
     bend: Bend = "step-after" if step else "linear"
-    grounds = [_shade(x, "missing", GREY), _shade(x, "closed", ORANGE)]
-    chart = alt.LayerChart(layer=grounds)
+    layers = [_shade(x, "missing", GREY), _shade(x, "closed", ORANGE)]
     area = alt.Chart().mark_area(
         opacity=0.2, color=colours[0], interpolate=bend, invalid=BREAK
     )
     if between:
         low = alt.Y(between[0], type="quantitative", title=unit)
-        chart += area.encode(x=time_axis(x), y=low, y2=between[1])
+        layers.append(area.encode(x=time_axis(x), y=low, y2=between[1]))
     elif is_filled:
-        chart += area.encode(x=time_axis(x), y=_count(next(iter(series)), unit))
+        filled = area.encode(x=time_axis(x), y=_count(next(iter(series)), unit))
+        layers.append(filled)
     style = _line_style(names, colours)
     for column, (name, colour) in series.items():
         line = _named(name).mark_line(interpolate=bend, strokeWidth=2, invalid=BREAK)
-        chart += line.encode(
+        drawn = line.encode(
             x=time_axis(x),
             y=_count(column, unit).scale(zero=True),
             **style,
         )
-        chart += _lone(x, column, unit, colour)
-    return (chart + _pointer(x, tips)).properties(height=HEIGHT)
+        layers += [drawn, _lone(x, column, unit, colour)]
+    # Each `+` would copy all the layers before it.
+    return alt.LayerChart(layer=[*layers, _pointer(x, tips)], height=HEIGHT)
 
 
 def band(*, unit: str, tips: Tips) -> alt.LayerChart:
@@ -92,8 +93,8 @@ def band(*, unit: str, tips: Tips) -> alt.LayerChart:
         .mark_line(strokeWidth=2, interpolate="step-after", invalid=BREAK)
         .encode(x=x, y=_count("that_day", unit), **style)
     )
-    chart: alt.LayerChart = quartiles + median + that_day + _pointer("time", tips)
-    return chart.properties(height=HEIGHT)
+    layers = [quartiles, median, that_day, _pointer("time", tips)]
+    return alt.LayerChart(layer=layers, height=HEIGHT)
 
 
 def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
