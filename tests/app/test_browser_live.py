@@ -61,7 +61,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]
 
 @pytest.fixture(scope="module")
 def tab(browser: Any, app: tuple[World, str]) -> Iterator[Any]:
-    """Yield the tab of all tests that do not collect; its base is the app."""
+    """Yield the tab of all tests; its base is the app."""
     context = new_context(browser, base_url=app[1])
     yield context.new_page()
     context.close()
@@ -78,35 +78,6 @@ def shows(page: Any, text: str) -> None:
     """Wait for the figures above the map to contain *text*."""
     figures = page.locator(".city .figures").first
     api.expect(figures).to_contain_text(re.compile(text), timeout=TIMEOUT)
-
-
-@pytest.fixture
-def collecting(browser: Any, app: tuple[World, str]) -> Iterator[tuple[World, Any]]:
-    """Yield a system that collects, and a tab whose base is its app."""
-    pier, address = app
-    context = new_context(browser, base_url=address)
-    yield pier, context.new_page()
-    context.close()
-
-
-def test_an_open_page_follows_the_collector(collecting: tuple[World, Any]) -> None:
-    """The age increases by itself; a new slot is drawn without a reload."""
-    world, page = collecting
-    page.clock.install()
-    page.goto("/?system=pier")
-    shows(page, "3 ?bikes at stations")
-    page.evaluate("window.untouched = true")
-    age = page.locator(".age span")
-    before = age.inner_text()
-    page.clock.fast_forward("02:00:00")
-    api.expect(age).not_to_have_text(before, timeout=TIMEOUT)
-    page.clock.resume()
-
-    world.clock.now += 300
-    world.fetch({"a": 7, "b": 1}, places=PLACES)
-
-    shows(page, "8 ?bikes at stations")
-    assert page.evaluate("window.untouched")
 
 
 def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> None:
@@ -180,3 +151,26 @@ def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     page.get_by_role("link", name="Systems").wait_for()
     assert page.title() == "Systems · bikecollect"
+
+
+def test_an_open_page_follows_the_collector(app: tuple[World, str], page: Any) -> None:
+    """The age increases by itself; a new slot is drawn without a reload.
+
+    It is the last test: the tab's clock stays ahead.
+    """
+    world, _ = app
+    page.clock.install()
+    page.goto("/?system=pier")
+    shows(page, "3 ?bikes at stations")
+    page.evaluate("window.untouched = true")
+    age = page.locator(".age span")
+    before = age.inner_text()
+    page.clock.fast_forward("02:00:00")
+    api.expect(age).not_to_have_text(before, timeout=TIMEOUT)
+    page.clock.resume()
+
+    world.clock.now += 300
+    world.fetch({"a": 7, "b": 1}, places=PLACES)
+
+    shows(page, "8 ?bikes at stations")
+    assert page.evaluate("window.untouched")

@@ -60,8 +60,11 @@ def browsing() -> Iterator[Any]:
 
 
 def new_context(browser: Any, **options: Any) -> Any:
-    """Return a context of *browser* that is patient on a busy machine."""
-    context = browser.new_context(**options)
+    """Return a context of *browser* that is patient on a busy machine.
+
+    Its pages do not move while they load: each picture of that is drawn in software.
+    """
+    context = browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(TIMEOUT)
     return context
 
