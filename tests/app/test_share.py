@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ pytest.importorskip("duckdb")
 pytest.importorskip("numpy")
 NOON = datetime(2026, 5, 20, 12, tzinfo=ZoneInfo(ZONE))
 NEWEST, EVE = "2026-05-20", "2026-05-19"
+PAGES = ("index.html", "week.html", "rankings.html", "coverage.html")
 STATIONS = 30
 PUBLISHER = (
     'publisher = {title = "Simport <Bikes>", name = "Port & Co", url = '
@@ -64,6 +66,14 @@ def pages(config: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def live_pages(config: Path) -> Path:
+    """Return a folder with the pages of ``--live``, which a test may copy."""
+    folder = config.parent / "live"
+    assert share(config, "--live", "-o", folder) == ""
+    return folder
+
+
 def film_of(page: Path) -> dict[str, Any]:
     """Return the data of the map on *page*."""
     text = page.read_text("utf-8")
@@ -82,16 +92,11 @@ def test_the_pages_of_a_week_are_files_that_a_web_server_can_read(pages: Path) -
     """A page for each day with data; another user than the owner can read it."""
     modes = {path.name: path.stat().st_mode & 0o777 for path in pages.iterdir()}
 
-    assert modes == dict.fromkeys(
-        ["index.html", f"{EVE}.html", "week.html", "rankings.html", "coverage.html"],
-        0o644,
-    )
+    assert modes == dict.fromkeys([*PAGES, f"{EVE}.html"], 0o644)
     assert pages.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize(
-    "name", ["index.html", f"{EVE}.html", "week.html", "rankings.html", "coverage.html"]
-)
+@pytest.mark.parametrize("name", [*PAGES, f"{EVE}.html"])
 def test_a_page_names_publisher_and_licence_and_no_other_host(
     pages: Path, name: str
 ) -> None:
@@ -196,37 +201,33 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(
-    config: Path, tmp_path: Path
+    config: Path, live_pages: Path, tmp_path: Path
 ) -> None:
     """Called by cron after each fetch it is cheap, and leaves no files."""
-    share(config, "--live", "-o", tmp_path)
-    names = ["coverage.html", "film.json", "index.html", "rankings.html", "week.html"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    shutil.copytree(live_pages, tmp_path, dirs_exist_ok=True)
     before = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert before.keys() == {*PAGES, "film.json"}
 
     share(config, "--live", "-o", tmp_path)
 
     after = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
-    rewritten = {name for name in names if before[name] != after[name]}
+    rewritten = {name for name in before if before[name] != after[name]}
     assert rewritten == {"index.html", "film.json"}
     os.utime(tmp_path / "coverage.html", (0, 0))
     share(config, "--live", "-o", tmp_path)
     newest = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
     assert newest["week.html"] != after["week.html"]
     film = unpacked(json.loads((tmp_path / "film.json").read_text("utf-8")))
-    assert film["when"] == "2026-05-20 12:00"
-    assert film["labels"][-1] == "12:00"
+    assert (film["when"], film["labels"][-1]) == ("2026-05-20 12:00", "12:00")
 
 
 def test_the_pages_of_a_city_that_is_over_end_with_its_last_day(
-    config: Path, tmp_path: Path
+    live_pages: Path,
 ) -> None:
     """Its map is that of its last 24 hours, and so is the range of the others."""
-    share(config, "--live", "-o", tmp_path)
+    text = (live_pages / "week.html").read_text("utf-8")
 
-    week = (tmp_path / "week.html").read_text("utf-8")
-
-    assert "2026-05-19 to 2026-05-20. All colours" in week
+    assert "2026-05-19 to 2026-05-20. All colours" in text
 
 
 def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
@@ -276,20 +277,21 @@ def phone(browser: Any) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(scope="module", params=PAGES)
+def phone_page(phone: Any, pages: Path, request: pytest.FixtureRequest) -> Any:
+    """Return the tab with one of the pages, which is opened once."""
+    phone.goto(f"file://{pages}/{request.param}")
+    return phone
+
+
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "name", ["index.html", "week.html", "rankings.html", "coverage.html"]
-)
-def test_axe_finds_nothing_on_a_phone(
-    phone: Any, pages: Path, name: str, scheme: str
-) -> None:
+def test_axe_finds_nothing_on_a_phone(phone_page: Any, scheme: str) -> None:
     """No violation of accessibility, and nothing wider than the screen."""
-    phone.emulate_media(color_scheme=scheme)
-    phone.goto(f"file://{pages}/{name}")
+    phone_page.emulate_media(color_scheme=scheme)
 
-    assert violations(phone) == []
-    assert phone.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert violations(phone_page) == []
+    assert phone_page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 @in_browser
@@ -308,10 +310,10 @@ def test_an_embedded_map_is_the_figure_and_its_source(
 
 @in_browser
 def test_an_open_live_page_follows_the_next_slot(
-    browser: Any, config: Path, tmp_path: Path
+    browser: Any, live_pages: Path, tmp_path: Path
 ) -> None:
     """It requests the newest film from its own server, and keeps the selection."""
-    share(config, "--live", "-o", tmp_path)
+    shutil.copytree(live_pages, tmp_path, dirs_exist_ok=True)
     handler = partial(QuietHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
