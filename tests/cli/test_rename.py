@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import tomllib
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -175,6 +176,27 @@ def test_nothing_is_moved_if_the_settings_cannot_be_written(
     assert f"cannot write {history}: No space left" in str(result.exception)
     assert world.folder.is_dir()
     assert not list(world.folder.parent.glob("archive/*/system_id=town"))
+
+
+def test_an_edit_of_the_settings_meanwhile_is_kept(
+    history: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a minute is spent on waiting for a run; nothing is moved then."""
+    lock = SystemRename._lock
+
+    def edited(rename: SystemRename, stack: ExitStack) -> None:
+        lock(rename, stack)
+        history.write_text(f"{history.read_text()}[mail]\n")
+
+    monkeypatch.setattr(SystemRename, "_lock", edited)
+    result = CliRunner().invoke(
+        cli, ["--config", str(history), "rename", "city", "town"]
+    )
+
+    assert isinstance(result.exception, SettingsError)
+    assert "run the same command again" in str(result.exception)
+    assert "[mail]" in history.read_text()
+    assert world.folder.exists()
 
 
 def test_a_run_that_is_fetching_is_waited_for(

@@ -2,6 +2,8 @@
 
 import tomllib
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 
 import click
 
@@ -44,8 +46,14 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
     _check(settings, loader.read_text(target, changed), old, new)
     # Before anything is moved: it must not be found then that they cannot be written.
     with settings_file.prepared(target, changed, target.stat()) as put_in_place:
-        moves = renaming.run(put_in_place)
+        moves = renaming.run(put_in_place, check=partial(_check_unchanged, file, text))
     say("".join(f"{move}\n" for move in (*moves, f"{file}: {old} -> {new}")))
+
+
+def _check_unchanged(file: Path, text: str) -> None:
+    """Raise SettingsError if *file* has not the *text* any more: it would be undone."""
+    if settings_file.read(file) != text:
+        raise SettingsError(f"{file} was changed meanwhile; run the same command again")
 
 
 def _implied(text: str, settings: Settings, name: str) -> dict[str, str]:

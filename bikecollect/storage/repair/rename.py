@@ -48,15 +48,19 @@ class SystemRename:
             if place.exists() and moved.exists():
                 raise UsageError(f"{moved} already exists: choose another name")
 
-    def run(self, replace_settings: Callable[[], None]) -> list[str]:
+    def run(
+        self, replace_settings: Callable[[], None], check: Callable[[], object] = bool
+    ) -> list[str]:
         """Move everything, then call *replace_settings*; return what was moved.
 
+        *check* is called before both: once there is no run, and once all is moved.
         Raises StorageError, and LockBusy if a command is using the system.
         """
         moves = []
         try:
             with ExitStack() as stack:
                 self._lock(stack)
+                check()
                 source, target = self._folders()
                 if source.exists():
                     # First, and with a note: from now on no command uses the old name.
@@ -70,6 +74,7 @@ class SystemRename:
                         sync_folder(moved.parent)
                         moves.append(f"{place} -> {moved}")
                 self._rename_certificates()
+                check()
                 replace_settings()
                 renamed.note(target).unlink(missing_ok=True)
                 data_folder.remember(target)
