@@ -91,9 +91,17 @@ def edit(ctx: click.Context) -> None:
     if file is None:
         raise SettingsError("no settings file; create one: bikecollect init")
     target = file.resolve()
-    text = _edit(target, settings_file.read(file))
+    before = settings_file.read(file)
+    text = _edit(target, before)
     if text is None:
         say("Nothing was changed.\n")
+    elif settings_file.read(file) != before:
+        aside = target.with_name(f"{target.name}.edited")
+        settings_file.replace(aside, text)
+        raise SettingsError(
+            f"{file} was changed meanwhile, for example by `rename`; your text is in "
+            f"{aside}: merge it"
+        )
     else:
         settings_file.replace(target, text, target.stat())
         say(f"Saved: {file}\n")
