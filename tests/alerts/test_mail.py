@@ -510,6 +510,20 @@ def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
     assert received[-1].split()[-1] == sent[mechanism]
 
 
+def test_machines_of_the_same_name_have_different_message_ids(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as "raspberrypi": a mail client hides the second mail with the same ID."""
+    hosts = []
+    for number in range(2):
+        identity = tmp_path / f"machine-{number}"
+        identity.write_text(f"{number}\n", encoding="utf-8")
+        monkeypatch.setattr("bikecollect.alerts.mail.outbox.MACHINE", identity)
+        hosts.append(outbox.host())
+
+    assert hosts[0] != hosts[1]
+
+
 def test_a_half_written_mail_of_a_killed_run_is_removed(
     mailserver: MailServer, outbox: Outbox
 ) -> None:

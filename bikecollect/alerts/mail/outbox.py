@@ -13,6 +13,8 @@ from bikecollect.storage.files.durable import make_folder, sync_folder, write_al
 SUFFIX = ".eml"
 UNFINISHED = ".tmp"
 KEPT_DAYS = 7
+MACHINE = Path("/etc/machine-id")
+"""A random number that identifies the machine (machine-id(5))."""
 
 
 class Outbox:
@@ -27,10 +29,14 @@ class Outbox:
     def host(self) -> str:
         """Return the right part of Message-IDs of mails from here.
 
-        It has a part for the folder: others on this machine may have mails of the same
-        name, and mail servers drop the second mail with the same Message-ID.
+        It has a part for the folder and the machine: others may have mails of the same
+        name, also on a machine of the same name, such as "raspberrypi"; mail servers
+        drop the second mail with the same Message-ID.
         """
-        mark = zlib.crc32(os.fsencode(self.folder))
+        machine = b""
+        with suppress(OSError):
+            machine = MACHINE.read_bytes()
+        mark = zlib.crc32(os.fsencode(self.folder) + machine)
         return f"{mark:08x}.{os.uname().nodename}"
 
     def put(self, name: str, data: bytes) -> None:
