@@ -54,18 +54,21 @@ def fill(disk: Path) -> None:
 def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     mailserver: MailServer, tmp_path: Path
 ) -> None:
-    """It may belong to root, or lie on a bad sector; the outcome names it."""
+    """It may be root's, on a bad sector, or damaged; the outcome names it."""
     outbox = Outbox(tmp_path / "outbox")
-    mailer = Mailer(mailserver.server(), Audience("bikes@example.org", [ME]))
-    for name in "abc":
+    audience = Audience("bikes@example.org", [ME], fingerprint="ours")
+    mailer = Mailer(mailserver.server(), audience)
+    for name in "abcd":
         mailer.spool(outbox, letter(name))
     (outbox.folder / "a.eml").unlink()
     (outbox.folder / "a.eml").mkdir()
+    damaged = outbox.read("d").replace(b"From: bikes@example.org", b"From: <")
+    outbox.put("d", damaged)
     with mailserver.up():
         first, second = mailer.drain([outbox]), mailer.drain([outbox])
 
     assert mailserver.subjects() == ["b", "c"]
-    assert outbox.waiting() == ["a"]
+    assert outbox.waiting() == ["a", "d"]
     for outcome in (first, second):
         assert outcome is not None
         assert "cannot read a mail in" in outcome.error

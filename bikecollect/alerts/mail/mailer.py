@@ -147,8 +147,13 @@ class Mailer:
             data = b""
             try:
                 data = self._readdressed(outbox, name)
+                headers.parsed(data)
             except StorageError as error:
                 unreadable.append(error)
+            except headers.DAMAGED:
+                data = b""
+                text = f"cannot read a mail in {outbox.folder}: {name} is damaged"
+                unreadable.append(StorageError(text))
             if data and not envelope.is_paused(data, now):
                 ready.append((name, data))
             else:
@@ -159,8 +164,8 @@ class Mailer:
         ready.sort(key=lambda mail: headers.dated(mail[1]))
         try:
             return self._combined(outbox, ready)
-        except StorageError:  # the disk is full: as many as there is time for
-            return ready
+        except (StorageError, *headers.DAMAGED):
+            return ready  # the disk is full, or one is damaged: as many as time allows
 
     def _ours(self, outbox: Outbox) -> list[str]:
         """Return the mails in *outbox* that were addressed by these settings.
