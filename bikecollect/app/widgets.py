@@ -120,6 +120,22 @@ def segments(title: str, key: str, options: Sequence[str]) -> str:
     return _noted(key, current, chosen or current)
 
 
+def choice(title: str, key: str, options: Sequence[str], default: str = "") -> str:
+    """Return one of *options*, chosen from a list, like `segments`."""
+    current = _requested(key, default or options[0], options)
+    chosen = st.selectbox(
+        title, options, options.index(current), key=fresh(key, current)
+    )
+    return _noted(key, current, chosen)
+
+
+def text(title: str, key: str, **more: Any) -> str:
+    """Return the text typed by the user, like `segments`; *more* is for the input."""
+    current = st.query_params.get(key, "")
+    typed = st.text_input(title, current, key=fresh(key, current), **more)
+    return _noted(key, current, typed)
+
+
 def _requested(key: str, default: str, options: Sequence[str]) -> str:
     """Return the value of *key* in the address if it is one of *options*."""
     requested = st.query_params.get(key, default)
@@ -162,15 +178,8 @@ def span(name: str, *, default: str = "28 days") -> Span:
     first, last_of_all = days(name)[0], last_day(name)
     row = st.container(horizontal=True)
     options = [*RANGES, OWN]
-    current = _requested("range", default, options)
-    chosen = _noted(
-        "range",
-        current,
-        row.selectbox(
-            "Range", options, options.index(current), key=fresh("range", current)
-        ),
-    )
     with row:
+        chosen = choice("Range", "range", options, default)
         if chosen == OWN:
             return ends(name, "range", (first, last_of_all))
         last = day("Last day", "range_last", last_of_all, (first, last_of_all))

@@ -92,7 +92,7 @@ def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
-    """One station is left, on the map too."""
+    """One station is left, on the map too, and after Back from another page."""
     visit.open("/")
 
     visit.page.get_by_label("Search by name or id").fill("990000010")
@@ -102,6 +102,12 @@ def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> N
     visit.page.wait_for_url("**search=990000010*")
     shown = "el => el.map.stations.filter((s) => s.shown).map((s) => s.id)"
     assert visit.map().evaluate(shown) == ["990000010"]
+
+    visit.page.get_by_role("link", name="City").click()
+    has_title(visit, "City")
+    visit.page.go_back()
+    visit.sees(r"1 of \d+ stations shown")
+    assert "search=990000010" in visit.page.url
 
 
 PLACE_OF = """(el, id) => {

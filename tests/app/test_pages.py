@@ -160,7 +160,7 @@ def test_a_filter_can_be_changed(show: Show) -> None:
     """By hand, as by the address."""
     app = show("now")
 
-    app.text_input(key="search").set_value("quay")
+    app.text_input(key="search-0").set_value("quay")
     app.run()
 
     assert list(app.dataframe[0].value["station_id"]) == ["b"]

@@ -43,7 +43,7 @@ def page() -> None:
 
 
 def _measure() -> str:
-    return st.selectbox("Measure", list(MEASURES), key="measure", bind="query-params")
+    return widgets.choice("Measure", "measure", list(MEASURES))
 
 
 def _regions(name: str) -> list[str]:
@@ -57,9 +57,8 @@ def _week(name: str) -> None:
     left, right = st.columns(2)
     with left:
         measure = _measure()
-    area = right.selectbox(
-        "Area", [WHOLE, *_regions(name)], key="area", bind="query-params"
-    )
+    with right:
+        area = widgets.choice("Area", "area", [WHOLE, *_regions(name)])
     by = "system" if area == WHOLE else "district"
     answer = frames.answer(name, "availability", when, by=by)
     if by == "district":

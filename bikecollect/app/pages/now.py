@@ -105,10 +105,9 @@ def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
     """Show the search and the filters; return the stations that pass them."""
     regions = sorted({station.region for station in stations if station.region})
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        text = st.text_input(
+        text = widgets.text(
             "Search by name or id",
-            key="search",
-            bind="query-params",
+            "search",
             icon=":material/search:",
             placeholder="Search: name, area, address or id",
             label_visibility="collapsed",
