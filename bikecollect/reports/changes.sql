@@ -34,8 +34,8 @@ WITH first_seen AS (
         v.was_listed AS was_listed, f.first_slot AS first_slot,
         CAST(111195 AS DOUBLE) * SQRT(
             (v.lat - v.old_lat) * (v.lat - v.old_lat)
-            + (v.lon - v.old_lon) * COS(RADIANS(v.lat))
-            * (v.lon - v.old_lon) * COS(RADIANS(v.lat))) AS metres
+            + POWER(LEAST(ABS(v.lon - v.old_lon), 360 - ABS(v.lon - v.old_lon))
+                * COS(RADIANS(v.lat)), 2)) AS metres
     FROM versions AS v
     JOIN first_seen AS f ON f.system_id = v.system_id
     WHERE v.since >= $begin_of_v AND v.since < $end_of_v

@@ -17,8 +17,8 @@ WITH $dockless, places AS (
         n.station_id AS neighbour,
         CAST(111195 AS DOUBLE) * SQRT(
             (n.lat - h.lat) * (n.lat - h.lat)
-            + (n.lon - h.lon) * COS(RADIANS(h.lat))
-            * (n.lon - h.lon) * COS(RADIANS(h.lat))) AS metres
+            + POWER(LEAST(ABS(n.lon - h.lon), 360 - ABS(n.lon - h.lon))
+                * COS(RADIANS(h.lat)), 2)) AS metres
     FROM places AS h
     JOIN asked AS a ON a.system_id = h.system_id AND a.station_id = h.station_id
     JOIN places AS n ON n.system_id = h.system_id AND n.station_id <> h.station_id

@@ -190,7 +190,10 @@ def test_changes_name_what_happened_to_stations(world: World) -> None:
 
 
 def test_neighbours_are_compared_in_the_slots_without_vehicles(folder: Path) -> None:
-    """While "s" is empty its neighbour has one in two of three slots seen."""
+    """While "s" is empty its neighbour has one in two of three slots seen.
+
+    Between them is the line at which longitudes change their sign.
+    """
     world = World(folder / "city")
     for mine, other in ((0, 1), (0, 0), (0, 2), (0, None), (3, 0)):
         seen = {"s": mine} | ({} if other is None else {"n": other})
@@ -198,8 +201,8 @@ def test_neighbours_are_compared_in_the_slots_without_vehicles(folder: Path) -> 
     path = world.folder / "station_information.csv"
     head = path.read_text().splitlines()[0]
     rows = [
-        f"2026-11-22T12:00:00+08:00,{name},{name},,{lat},121.5,10,,,,,,,,true"
-        for name, lat in (("n", 25.001), ("s", 25.0), ("far", 25.1))
+        f"2026-11-22T12:00:00+08:00,{name},{name},,{lat},{lon},10,,,,,,,,true"
+        for name, lat, lon in (("n", 0, -179.9995), ("s", 0, 179.9995), ("far", 1, 180))
     ]
     path.write_text("\n".join([head, *rows, ""]))
 
@@ -274,13 +277,24 @@ def test_a_snapshot_is_of_the_newest_slot_collected(world: World) -> None:
 
 
 VERSIONS = [
-    # station, lat, name, capacity, listed -> next
-    ("25.0000", "A", 10, "true", "25.0010", "A", 10, "true", ["moved"]),
-    ("25.0000", "A", 10, "true", "25.0001", "A", 12, "true", ["resized"]),
-    ("25.0000", "A", 10, "true", "25.1000", "B", 10, "true", ["reused"]),
-    ("25.0000", "A", 10, "true", "25.0010", "B", 10, "true", ["moved", "renamed"]),
-    ("25.0000", "A", 10, "true", "25.0000", "A", 10, "false", ["removed"]),
-    ("25.0000", "A", 10, "false", "25.0000", "A", 10, "true", ["returned"]),
+    # place, name, capacity, listed -> next
+    ("25.000,121.5", "A", 10, "true", "25.001,121.5", "A", 10, "true", ["moved"]),
+    ("0,180.0000", "A", 10, "true", "0,-179.99999", "A", 10, "true", []),
+    ("25.000,121.5", "A", 10, "true", "25.0001,121.5", "A", 12, "true", ["resized"]),
+    ("25.000,121.5", "A", 10, "true", "25.1,121.5", "B", 10, "true", ["reused"]),
+    (
+        "25.000,121.5",
+        "A",
+        10,
+        "true",
+        "25.001,121.5",
+        "B",
+        10,
+        "true",
+        ["moved", "renamed"],
+    ),
+    ("25.000,121.5", "A", 10, "true", "25.000,121.5", "A", 10, "false", ["removed"]),
+    ("25.000,121.5", "A", 10, "false", "25.000,121.5", "A", 10, "true", ["returned"]),
 ]
 
 
@@ -289,12 +303,12 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
     """Moves under 20 m are ignored; an id far away with another name is reused."""
     world = World(folder / "city")
     world.fetch({"x": 1})
-    lat, name, capacity, listed, lat2, name2, capacity2, listed2, expected = case
+    place, name, capacity, listed, place2, name2, capacity2, listed2, expected = case
     path = world.folder / "station_information.csv"
     head = path.read_text().splitlines()[0]
     rows = [
-        f"2026-11-22T12:00:00+08:00,s,{name},,{lat},121.5,{capacity},,,,,,,,{listed}",
-        f"2026-11-23T12:00:00+08:00,s,{name2},,{lat2},121.5,{capacity2},,,,,,,,{listed2}",
+        f"2026-11-22T12:00:00+08:00,s,{name},,{place},{capacity},,,,,,,,{listed}",
+        f"2026-11-23T12:00:00+08:00,s,{name2},,{place2},{capacity2},,,,,,,,{listed2}",
     ]
     path.write_text("\n".join([head, *rows, ""]))
 

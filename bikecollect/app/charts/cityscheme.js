@@ -30,7 +30,7 @@ function projection(lat, lon) {
     shrink, lon, zero,
     forth: (y, x) => [((x - lon) * Math.PI / 180) * shrink, (zero - rise(y)) * shrink],
     back: ([x, y]) => [(Math.atan(Math.exp(zero - y / shrink)) * 360) / Math.PI - 90,
-      lon + (x / shrink) * (180 / Math.PI)],
+      (lon + (x / shrink) * (180 / Math.PI) + 540) % 360 - 180],
   };
 }
 

@@ -6,6 +6,8 @@ from importlib.resources import files
 from math import cos, radians
 from typing import Any
 
+from bikecollect.app.queries.stations import side_by_side
+
 Place = tuple[float, float]
 """Latitude and longitude."""
 WIDTH, MAX_HEIGHT, EDGE = 320.0, 420.0, 14.0
@@ -19,6 +21,10 @@ class RankingMaps:
     """
 
     def __init__(self, places: Mapping[str, Place]) -> None:
+        longitudes = side_by_side(lon for _, lon in places.values())
+        latitudes = [lat for lat, _ in places.values()]
+        drawn = zip(latitudes, longitudes, strict=True)
+        places = dict(zip(places, drawn, strict=True))
         self._shrink = cos(radians(sum(y for y, _ in places.values()) / len(places)))
         self._places = places
         south, north = _ends([y for y, _ in places.values()])

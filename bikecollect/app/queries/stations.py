@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from math import cos, hypot, radians
 from operator import attrgetter
+from statistics import median
 from typing import Any, NamedTuple
 
 from bikecollect.core.snapshot import is_closed
@@ -10,6 +11,9 @@ from bikecollect.reports.runner import Answer
 
 METRES = 111_195.0
 """Metres of a degree on a sphere with the earth's mean radius, 6,371,009 m (IUGG)."""
+
+
+TURN = 360.0
 
 
 class MapStation(NamedTuple):
@@ -165,9 +169,23 @@ def metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
 
     >>> round(metres(25.0, 121.5, 25.001, 121.5))
     111
+    >>> round(metres(0, 179.9995, 0, -179.9995))
+    111
     """
-    east = (lon - other_lon) * cos(radians(lat))
+    apart = abs(lon - other_lon)
+    east = min(apart, TURN - apart) * cos(radians(lat))
     return METRES * hypot(lat - other_lat, east)
+
+
+def side_by_side(longitudes: Iterable[float]) -> list[float]:
+    """Return *longitudes*, some a turn away, so that a map of them is narrow.
+
+    >>> side_by_side([179.5, -179.5, 178.5])
+    [179.5, 180.5, 178.5]
+    """
+    known = list(longitudes)
+    middle = median(known) if known else 0.0
+    return [lon - TURN * round((lon - middle) / TURN) for lon in known]
 
 
 def point(text: str) -> tuple[float, float] | None:
