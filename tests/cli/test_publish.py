@@ -301,14 +301,16 @@ def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -
 def test_a_changed_interval_and_another_archive_are_described(
     world: World, dataset: Path, config: Path
 ) -> None:
-    """Today's interval is not that of the first day; imported rows were not kept."""
-    fact = {"timezone": "Asia/Taipei", "columns": ["occupancy"], "local": True}
+    """Today's interval and zone are not those of the first day; imports not kept."""
+    fact = {"columns": ["occupancy"], "local": True}
+    midnight = int(NOON) + DAY // 2
     facts = [
-        {"since": 0, "interval": 300, **fact},
-        {"since": int(NOON) + DAY // 2, "interval": 600, **fact},
+        {"since": 0, "interval": 300, "timezone": "Asia/Taipei", **fact},
+        {"since": midnight, "interval": 600, "timezone": "Asia/Singapore", **fact},
     ]
     (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
     text = config.read_text().replace("[systems", 'interval = "10min"\n[systems', 1)
+    text = text.replace("Asia/Taipei", "Asia/Singapore")
     config.write_text(text)
     world.ledger.open()
     with world.ledger.transaction() as db:
@@ -321,6 +323,7 @@ def test_a_changed_interval_and_another_archive_are_described(
 
     text = (dataset.parent / "again/README.md").read_text("utf-8")
     assert "one every 5 min, then 10 min, from" in text
+    assert "Days are those of Asia/Taipei, then Asia/Singapore." in text
     assert "| committed later from a payload that was kept |" in text
     other = "| backfill other\\_a\\|b.csv |"
     assert "| filled later from another archive |" in text.partition(other)[2]

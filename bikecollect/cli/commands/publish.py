@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ from bikecollect.cli.timeparse import days
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import bounds, local_days
 from bikecollect.core.text import count_of, size
 from bikecollect.reports import evidence
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
@@ -216,10 +217,11 @@ def _write(
             )
         )
     begin, end = (bounds(day, zone)[0] for day in span)
+    zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)
     return Dataset(
         system_id=name,
-        zone=str(zone),
+        zone=", then ".join(name for name, _ in groupby(zones)),
         first=span[0],
         last=(date.fromisoformat(span[1]) - DAY).isoformat(),
         created=datetime.now(UTC).date().isoformat(),

@@ -62,8 +62,9 @@ def author(text: str) -> Author:
 class Dataset:
     """The facts of a published dataset.
 
-    *first* and *last* are its local days, *created* is the day of its creation;
-    *sources* has the numbers of slots by the source of their rows.
+    *first* and *last* are its local days, in *zone* (or several in turn), *created* is
+    the day of its creation; *sources* has the numbers of slots by the source of their
+    rows.
     """
 
     system_id: str
