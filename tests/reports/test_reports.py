@@ -501,6 +501,16 @@ def test_the_text_has_local_times_weekdays_and_intervals(
     assert not re.search(r"\b1\d{9}\b", text)
 
 
+def test_the_text_names_each_zone_of_its_times(world: World, config: Path) -> None:
+    """The setting was changed: earlier times are those of the zone before."""
+    fact = {"interval": 300, "columns": [], "local": True}
+    zones = ((0, "Asia/Singapore"), (int(NOON), "Asia/Taipei"))
+    facts = [{"since": since, "timezone": zone, **fact} for since, zone in zones]
+    (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
+
+    assert "times: Asia/Singapore, then Asia/Taipei\n" in _reported(config, "history")
+
+
 def test_positions_are_in_full() -> None:
     """Six digits are a tenth of a metre; four would be eleven."""
     rows = [("city", 25.0326, 121.5654321)]

@@ -11,6 +11,7 @@ from bikecollect.cli.render.table import fitted
 from bikecollect.cli.render.terminal import terminal_columns, title, wrapped
 from bikecollect.core.slots import iso
 from bikecollect.core.text import WEEKDAYS, csv_text, length, visible_json
+from bikecollect.core.timeline.zones import named
 from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import BatchedAnswer
@@ -244,7 +245,7 @@ def _notes(columns: Sequence[str], zones: Mapping[str, tzinfo]) -> list[str]:
     """Return the meaning of *columns*, and the zone of their times."""
     texts = [text for column, text in NOTES.items() if column in columns]
     if (TIMES | LOCAL).intersection(columns):
-        texts.append(f"times: {', '.join(sorted({str(z) for z in zones.values()}))}")
+        texts.append(f"times: {', '.join(sorted({named(z) for z in zones.values()}))}")
     return [line for text in texts for line in wrapped(text, "  ", "    ")]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby
 from typing import Self, cast
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,13 @@ class SystemZone(ZoneInfo):
         zone = cast("Self", cls.no_cache(changes[-1][1]))
         zone._periods = zones  # noqa: SLF001 - our own instance
         return zone
+
+    @property
+    def names(self) -> str:
+        """The names of its zones, in turn."""
+        return ", then ".join(
+            key for key, _ in groupby(z.key for _, z in self._periods)
+        )
 
     def fromutc(self, dt: datetime) -> datetime:
         """Return the UTC time *dt* as local time."""
@@ -91,6 +99,15 @@ class SystemZone(ZoneInfo):
         changes = [since for since, _ in self._periods[1:]]
         wanted = _seconds(naive)
         return min(changes, key=lambda since: abs(wanted - since))
+
+
+def named(zone: tzinfo) -> str:
+    """Return the name of *zone*, or of each zone that a system had.
+
+    >>> named(SystemZone.of([(0, "Europe/Oslo"), (1764046800, "America/New_York")]))
+    'Europe/Oslo, then America/New_York'
+    """
+    return zone.names if isinstance(zone, SystemZone) else str(zone)
 
 
 def first_midnight(now: float, zone: tzinfo) -> int:
