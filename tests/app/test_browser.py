@@ -19,15 +19,12 @@ from bikecollect.simulator.demo import SETTINGS, YOUBIKE
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
-LOADED = (
-    *("/", "/collection", "/station", "/station?range=7+days", "/station?range=All"),
-    "/city",
-)
+LOADED = ("/", "/collection", "/station", "/city")
 """The pages that are loaded."""
 VIEWS = (
-    *("/city?view=Day", "/city?view=Areas", "/city?view=Compare"),
-    *("/city?view=Rankings", "/station?view=Typical+week"),
-    "/station?view=Empty+or+full",
+    *("/station?range=7+days", "/station?range=All", "/city?view=Day"),
+    *("/city?view=Areas", "/city?view=Compare", "/city?view=Rankings"),
+    *("/station?view=Typical+week", "/station?view=Empty+or+full"),
 )
 """Views of these pages, to which a visitor goes in the open app."""
 FOLLOW = """el => {
@@ -93,7 +90,7 @@ def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
     """One station is left, on the map too, and after Back from another page."""
-    visit.open("/")
+    visit.go("/")
 
     visit.page.get_by_label("Search by name or id").fill("990000010")
     visit.page.keyboard.press("Enter")
@@ -217,7 +214,7 @@ VIEW = "el => [el.map.view.x, el.map.view.y, el.map.view.scale]"
 
 def test_keys_move_the_map_and_a_filter_keeps_the_view(visit: Visit) -> None:
     """Arrows, plus, Tab from station to station; a search leaves zoom and place."""
-    visit.open("/")
+    visit.go("/")
     canvas = visit.map().locator("canvas.map")
     visit.page.locator(".city[data-drawn]").first.wait_for()
     x, _, scale = visit.map().evaluate(VIEW)
