@@ -1,4 +1,4 @@
-"""The live page while a collector works, with three systems, in a real browser."""
+"""The live page while a collector works: three systems, with tiles, in a browser."""
 
 import re
 import time
@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 from appserver import app_serving
+from served import Answer, serving
+from tiles import green
 from visits import CHROMIUM, TIMEOUT, new_context
+from waiting import wait_until
 from world import World
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
 WEEK = 7 * 86_400
+HAS_TILES = """canvas => {
+  try { canvas.getContext('2d').getImageData(0, 0, 1, 1); } catch { return true; }
+  return false;
+}"""
+"""Whether an image of another host was drawn: the canvas can no longer be read."""
 LOOKS = "el => el.map.stations.map((s) => [s.id, s.usual, el.map.shape(s).value])"
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
 pytestmark = [
@@ -26,7 +34,27 @@ SYSTEMS = ("harbour", "valley", "pier")
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
+def asked() -> list[str]:
+    """Return the paths of the tiles that the browser has asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tiles(asked: list[str]) -> Iterator[str]:
+    """Yield the address of another host, which has tiles."""
+
+    def tile(path: str) -> Answer:
+        asked.append(path)
+        return Answer(green(), headers={"Content-Type": "image/png"})
+
+    with serving(tile) as url:
+        yield f"{url}/{{z}}/{{x}}/{{y}}.png"
+
+
+@pytest.fixture(scope="module")
+def app(
+    tiles: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, str]]:
     """Serve three systems; yield the pier, which may collect, and the app's address.
 
     The newest slot of the harbour has just begun, and it has slots of weeks ago.
@@ -53,7 +81,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]
         'timezone = "Asia/Taipei"\n'
         for name in SYSTEMS
     )
-    config.write_text(f'data_dir = "data"\n{systems}', encoding="utf-8")
+    config.write_text(
+        f'data_dir = "data"\n{systems}'
+        f'[app]\ntiles = "{tiles}"\nattribution = "(c) Mapmakers"\n',
+        encoding="utf-8",
+    )
     config.chmod(0o600)
     with app_serving(config) as address:
         yield pier, address
@@ -78,6 +110,22 @@ def shows(page: Any, text: str) -> None:
     """Wait for the figures above the map to contain *text*."""
     figures = page.locator(".city .figures").first
     api.expect(figures).to_contain_text(re.compile(text), timeout=TIMEOUT)
+
+
+def test_the_tiles_of_the_view_are_drawn_and_their_source_is_named(
+    page: Any, asked: list[str]
+) -> None:
+    """The tile of the city is asked for: 25 degrees north, 121.5 east.
+
+    It is the first test: of another one's city the browser would keep the tiles.
+    """
+    page.goto("/")
+
+    page.get_by_text("(c) Mapmakers").wait_for()
+    canvas = page.locator(".city canvas.map").first
+    wait_until(lambda: canvas.evaluate(HAS_TILES), "tiles are drawn")
+    zoom, column, _ = asked[0].strip("/").removesuffix(".png").split("/")
+    assert abs(int(column) / 2 ** int(zoom) * 360 - 180 - 121.5) < 1
 
 
 def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> None:
