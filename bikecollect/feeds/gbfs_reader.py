@@ -56,6 +56,8 @@ KNOWN_FIELDS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
 FUTURE = 900.0
 """A feed's stamp that is more seconds ahead is in local time, not UTC."""
+NO_VALUES = StationInformation("")[1:-1]
+"""The columns of a station of which only the id is known."""
 FEW = 0.05
 """Largest share of stations that may be in only one of the two documents."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
@@ -154,11 +156,12 @@ def _status(
     stamp = _stamps(updated, options, fetched_at)
     dialect = status_dialect(options, types)
     parsed = StationReader(listed, dialect, stamp).snapshot()
+    information = tuple(filter(_has_values, parsed.information))
     return replace(
         parsed,
         statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
-        information=tuple(filter(_has_values, parsed.information)),
-        lists_all=any(map(_has_values, parsed.information)),
+        information=information,
+        lists_all=bool(information),
         secondary=True,
         last_updated=stamp(updated),
         is_stamped=True,
@@ -207,7 +210,7 @@ def _stamps(updated: Any, options: ReadOptions, fetched_at: float) -> Stamps:
 
 def _has_values(information: StationInformation) -> bool:
     """Return whether any column besides the id is filled."""
-    return any(value is not None for value in information[1:-1])
+    return information[1:-1] != NO_VALUES
 
 
 def status_dialect(options: ReadOptions, types: VehicleTypes | None = None) -> Dialect:

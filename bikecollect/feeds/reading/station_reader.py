@@ -300,7 +300,7 @@ class StationReader:
         """Yield a key and a sentence for each column that has no valid value."""
         read: set[str] = set()
         empty = []
-        for column in self._dialect.table:
+        for column in filter(self._aliases.fields, self._dialect.table):
             rows: Sequence[Any] = tuple(self._statuses.values())
             if column in StationInformation._fields:
                 rows = self._information
