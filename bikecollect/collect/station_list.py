@@ -147,8 +147,9 @@ def _expired(
 class Changes(NamedTuple):
     """New *versions* of stations, and the slots since which some are *absent*.
 
-    *absent* is None if that is unknown. *left* maps a slot to the last versions of the
-    stations that left in it. *trouble* is a text for people, empty if there is none.
+    *absent* is None if that is unknown or as before. *left* maps a slot to the last
+    versions of the stations that left in it. *trouble* is a text for people, empty if
+    there is none.
     """
 
     versions: Sequence[StationInformation] = ()
@@ -200,7 +201,8 @@ def find_changes(
         station_id: before.get(station_id) or _first_without(silent, station_id, slot)
         for station_id in sorted(missing)
     }
-    return Changes(versions, *_departed(since, known, slot))
+    absent, left = _departed(since, known, slot)
+    return Changes(versions, absent if absent != before else None, left)
 
 
 def _dated_back(
