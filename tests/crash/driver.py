@@ -22,7 +22,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.storage import csv_store, payload_store
 
-STATIONS = 40
+STATIONS = 10
 INTERVAL = 300.0
 
 

@@ -25,7 +25,7 @@ from bikecollect.simulator.demo import Time
 from bikecollect.storage import data_folder
 from bikecollect.wiring import collection
 
-STATIONS, VEHICLES = 20, 50
+STATIONS, VEHICLES = 8, 12
 NAMES = ("station_status", "station_information", "free_bike_status")
 
 
