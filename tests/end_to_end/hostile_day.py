@@ -69,6 +69,7 @@ def main() -> None:
     """Play the plan: the kinds of the two systems' answers, slot by slot."""
     import_all()
     path, note, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    load(path)  # it compiles patterns, which each child would do
     runs = []
     for number, kinds in enumerate(json.loads(plan.read_text(encoding="utf-8"))):
         moment = BEGIN + number * 300 + 2
