@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -241,12 +242,16 @@ def _parquet_rows(data: Path, system: str) -> dict[str, list[tuple[str, str]]]:
     if not paths:
         return rows
     sql = "SELECT slot, station_id, num_vehicles_available FROM read_parquet(?)"
-    with duckdb.connect() as db:
-        cells = db.execute(sql, [paths]).fetchall()
-    for slot, station_id, count in cells:
+    for slot, station_id, count in _engine().execute(sql, [paths]).fetchall():
         name = _iso((int(slot) - int(NOON)) // 300)
         rows.setdefault(name, []).append((station_id, str(count)))
     return rows
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that keeps no files in memory; to start it takes long."""
+    return duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
 
 
 def _ledger(folder: Path, slots: set[str]) -> list[str]:
