@@ -87,6 +87,24 @@ for arguments in json.load(sys.stdin):
     answers.append([code, stdout.buffer.getvalue().decode(), stderr.getvalue()])
 """
 """All commands in one process, so that Java starts once."""
+ASK_ONCE = """
+from bikecollect.archive.query.views import tables_in
+from bikecollect.reports.engines import spark
+answered, viewed, ask = {}, {}, spark.Spark.query
+def create_views(session, place, tables, create=spark._create_views):
+    viewed.update(place=str(place), tables=frozenset(tables))
+    create(session, place, tables)
+def query(self, sql):
+    key = viewed["place"], viewed["tables"] & tables_in(sql), sql
+    if key not in answered:
+        answered[key] = ask(self, sql)
+    return answered[key]
+spark._create_views, spark.Spark.query = create_views, query
+"""
+"""What every report asks about stations is answered once for equal views.
+
+The rows of the report itself are streamed: each command computes its own.
+"""
 HOLD = """
 from pathlib import Path
 from bikecollect.reports.engines import spark
@@ -217,7 +235,7 @@ def of_duckdb_on_damaged(damaged_copies: Mapping[str, Path], config: Path) -> An
 def of_spark(config: Path, damaged_copies: Mapping[str, Path]) -> Answers:
     """Return what the commands print with Spark."""
     shared = {name: [*words, *WITH_SPARK] for name, words in COMMANDS.items()}
-    program = ONE_CONTEXT + RUN_ALL + READ_PLAINLY + HOLD
+    program = ONE_CONTEXT + ASK_ONCE + RUN_ALL + READ_PLAINLY + HOLD
     for name, words in commands(damaged_copies).items():
         shared[name] = [*words, *WITH_SPARK]
     return answers(config, shared | SPARK_ONLY, program, plain_reading(config))

@@ -46,6 +46,8 @@ SETTINGS = {
     "spark.sql.ansi.enabled": "true",
     # A system called 0123 is not a number.
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    # Else a view is parsed and analysed wherever a report names it.
+    "spark.sql.legacy.storeAnalyzedPlanForView": "true",
     # A file that cannot be read is an error: figures without it would be wrong.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
