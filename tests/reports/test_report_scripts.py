@@ -69,6 +69,20 @@ def script(world: World, name: str, engine: str, *more: str) -> str:
 
 
 @pytest.fixture(scope="module")
+def of_duckdb(world: World) -> dict[str, Any]:
+    """Return columns and rows of all reports, by DuckDB with our own views."""
+    return {
+        name: answer_of_duckdb(world, report, VALUES, place_of(report))
+        for name, report in STATIONS_ONLY.items()
+    }
+
+
+def place_of(report: Report) -> str:
+    """Return the grouping of *report* in these tests."""
+    return "station" if "station" in report.places else "system"
+
+
+@pytest.fixture(scope="module")
 def of_clickhouse(world: World) -> dict[str, Any]:
     """Return columns and rows of all reports, by one process of ClickHouse."""
     pytest.importorskip("chdb")
@@ -107,11 +121,10 @@ def numbers(rows: Any) -> Any:
 
 @pytest.mark.parametrize("report", STATIONS_ONLY.values(), ids=lambda r: r.name)
 def test_clickhouse_gives_the_same(
-    of_clickhouse: dict[str, Any], world: World, report: Report
+    of_clickhouse: dict[str, Any], of_duckdb: dict[str, Any], report: Report
 ) -> None:
     """The printed SQL runs in ClickHouse as it is, with equal columns and rows."""
-    by = "station" if "station" in report.places else "system"
-    columns, expected = answer_of_duckdb(world, report, VALUES, by)
+    columns, expected = of_duckdb[report.name]
 
     names, rows = of_clickhouse[report.name]
 
@@ -121,10 +134,12 @@ def test_clickhouse_gives_the_same(
 
 
 @pytest.mark.parametrize("report", STATIONS_ONLY.values(), ids=lambda r: r.name)
-def test_plain_duckdb_gives_the_same(world: World, report: Report) -> None:
+def test_plain_duckdb_gives_the_same(
+    world: World, of_duckdb: dict[str, Any], report: Report
+) -> None:
     """The printed SQL needs nothing of bikecollect."""
-    by = "station" if "station" in report.places else "system"
-    columns, expected = answer_of_duckdb(world, report, VALUES, by)
+    by = place_of(report)
+    columns, expected = of_duckdb[report.name]
     text = (
         script(world, report.name, "duckdb", "--by", by)
         if by == "station"
