@@ -28,7 +28,8 @@ class Post:
     """A mail server whose replies are scripted; *bodies* are the mails it received.
 
     *replies* maps the begin of a command to a reply; None disconnects. That to the end
-    of a mail is only for those whose body *is_bad*.
+    of a mail is only for those whose body *is_bad*. A connection takes at *most* so
+    many mails.
     """
 
     def __init__(self, replies: Mapping[str, str | None]) -> None:
@@ -37,15 +38,19 @@ class Post:
         self.commands: list[str] = []
         self.seconds = 0.0
         self.is_bad: Callable[[bytes], bool] = bool
+        self.most = 99
 
     def serve(self, peer: socket.socket) -> None:
         """Serve one connection."""
         lines = peer.makefile("rb")
         peer.sendall(b"220 here\r\n")
+        end = len(self.bodies) + self.most
         while line := lines.readline():
             command = line.decode().strip()
             self.commands.append(command)
-            reply = self._reply(command, "250 ok")
+            is_over = command.upper().startswith("MAIL") and len(self.bodies) >= end
+            usual = "421 enough mails" if is_over else "250 ok"
+            reply = self._reply(command, usual)
             if command.upper() == "DATA" and reply == "250 ok":
                 peer.sendall(b"354 go on\r\n")
                 rows = iter(lines.readline, b".\r\n")
@@ -142,9 +147,15 @@ def test_the_reply_of_a_server_that_leaves_is_the_error(
     """And not that the connection is closed."""
     with posting({command: "421 overloaded"}) as (_, port):
         outcome = mailer(port).drain([outbox])
+        many = mailer(port, to=[f"{number}@example.org" for number in range(7)])
+        many.spool(outbox, Letter("b", "[bikecollect] t", "b", (".b.",)))
+        outbox.remove("a")
+        outcome_of_many = many.drain([outbox])
     assert outcome is not None
     assert outcome.error == error
-    assert outbox.waiting() == ["a"]
+    assert outcome_of_many is not None
+    assert "421 overloaded" in outcome_of_many.error
+    assert outbox.waiting() == ["b"]
 
 
 @pytest.mark.parametrize("reply", ["421 virus", "550 virus", None])
@@ -158,6 +169,22 @@ def test_a_mail_at_which_a_server_leaves_does_not_stop_later_ones(
         mailer(port).drain([outbox])
     assert [b"[bikecollect] t" in body for body in post.bodies] == [False, True]
     assert outbox.waiting() == ["a"]
+
+
+@pytest.mark.parametrize(("mails", "waiting"), [(4, []), (7, ["5", "6"])])
+def test_a_server_that_takes_few_mails_by_a_connection_gets_them_by_several(
+    tmp_path: Path, mails: int, waiting: list[str]
+) -> None:
+    """Up to a limit; its reply is the error then."""
+    box = Outbox(tmp_path / "outbox")
+    for name in map(str, range(mails)):
+        mailer(0).spool(box, Letter(name, name, "b", (f".{name}.",)))
+    with posting({}) as (post, port):
+        post.most = 1
+        outcome = mailer(port).drain([box])
+    assert outcome is not None
+    assert outcome.error == ("421 enough mails" if waiting else "")
+    assert box.waiting() == waiting
 
 
 def test_a_mail_that_cannot_be_kept_is_sent_once_to_those_whom_it_reaches(

@@ -85,18 +85,30 @@ class _Batch:
         self.deliveries = [Delivery(to, "not tried") for _, to, _ in envelopes]
         self.avoided: dict[str, str] = {}
         self._number = 0
+        self._left: Exception | None = None  # why the server ended a connection
 
     def send(self, server: Server, end: float) -> None:
         """Send the mails until *end*, at which nobody waits for the result any more.
 
-        Raises OSError and SMTPException if the server takes no mail at all.
+        Raises OSError (that of SMTP, too) if the server takes no mail at all, or has
+        ended all connections before the last mail.
         """
         for _ in range(CONNECTIONS):
             if not self._has_next() or time.monotonic() >= end:
                 return
+            first = self._number
             with closing(_connected(server)) as connection:
-                while connection.sock and self._has_next() and time.monotonic() < end:
-                    self._send_next(connection)
+                try:
+                    while connection.sock and self._has_next():
+                        if time.monotonic() >= end:
+                            return
+                        self._send_next(connection)
+                except OSError as error:
+                    if self._number == first:
+                        raise
+                    self._left = error  # after a mail: it may take more by another one
+        if self._left and self._has_next():
+            raise self._left
 
     def _has_next(self) -> bool:
         """Return whether a mail is left; pass over those that nobody else shall get."""
@@ -116,7 +128,7 @@ class _Batch:
             delivery = delivered(connection, sender, tried, data)
         except LeftError as left:
             connection.close()
-            reply = error_text(left.error)
+            self._left, reply = left.error, error_text(left.error)
             if left.address:
                 self.avoided[left.address] = reply
                 return  # the mail is sent to the others
