@@ -187,6 +187,20 @@ def test_a_server_that_takes_few_mails_by_a_connection_gets_them_by_several(
     assert box.waiting() == waiting
 
 
+@pytest.mark.parametrize("command", ["MAIL", "DATA"])
+def test_a_mail_that_some_have_got_is_kept_if_the_server_rejects_it(
+    outbox: Outbox, command: str
+) -> None:
+    """Such as beyond a daily quota; that is not due to the recipient who waits."""
+    with posting({f"RCPT TO:<{YOU.upper()}": "450 later"}) as (post, port):
+        mailer(port).drain([outbox])
+        post.replies = {command: "550 daily quota exceeded"}
+        outcome = mailer(port).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == "550 daily quota exceeded"
+    assert headers.recipients(outbox.read("a")) == (YOU,)
+
+
 def test_a_mail_that_cannot_be_kept_is_sent_once_to_those_whom_it_reaches(
     tmp_path: Path,
 ) -> None:

@@ -221,8 +221,7 @@ class Mailer:
         """Remove a mail from *box*, or keep it for the remaining recipients."""
         if delivery.error not in {"", "not tried"}:
             log.info("mail %s: %s", name, delivery.error)
-        is_partial = headers.is_partly_served(data, delivery.left)
-        if not delivery.left or (delivery.is_final and is_partial):
+        if not delivery.left or (delivery.is_final and _others_have_it(data, delivery)):
             box.remove(name)
         elif delivery.is_final:
             box.replace(name, envelope.paused(data, self.clock() + PAUSE))
@@ -259,12 +258,19 @@ def _outcome(
         rejected |= delivery.rejected
         missing = {*delivery.left, *delivery.rejected}
         accepted |= set(headers.recipients(data)) - missing
-        if delivery.left and not (
-            delivery.put_off and headers.is_partly_served(data, delivery.left)
-        ):
+        if delivery.left and not _others_have_it(data, delivery):
             error = error or delivery.error
             continue
         put_off |= delivery.put_off
         if delivery.is_final or now - headers.dated(data) > HOUR:
             rejected |= delivery.put_off
     return MailOutcome(error, rejected, frozenset(accepted), put_off)
+
+
+def _others_have_it(data: bytes, delivery: Delivery) -> bool:
+    """Return whether all but recipients who are refused have received the mail *data*.
+
+    The server may reject the whole mail meanwhile: then it is not due to them.
+    """
+    are_refused = delivery.put_off.keys() >= set(delivery.left)
+    return are_refused and headers.is_partly_served(data, delivery.left)
