@@ -143,11 +143,11 @@ def _in_shard(settings: "Settings", text: str, level: int) -> "Settings":
         shard = Shard.parse(text)
     except ValueError as error:
         raise UsageError(f"--shard: {error}") from error
-    systems = {name: settings.systems[name] for name in shard.of(settings.systems)}
-    if not systems:
+    names = shard.of(settings.systems)
+    if not names:
         log.log(level, "nothing to do: no system is in shard %s", shard)
         click.get_current_context().exit()
-    return replace(settings, systems=systems, shard=str(shard))
+    return replace(settings.only(names), shard=str(shard))
 
 
 def _report_defaults(level: int) -> None:

@@ -143,7 +143,8 @@ class System:
 class Settings:
     """The settings file; *source* is its path, *folder* its folder.
 
-    *shard* is the share of the systems in use, as K/N; empty for all. With
+    *shard* is the share of the systems in use, as K/N; empty for all. *others* are the
+    systems not in use: of other shards, or not named in this call. With
     *is_default_system* the only system is the default one, because none was set.
     """
 
@@ -163,6 +164,7 @@ class Settings:
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
     shard: str = field(default="", metadata={"doc": "", "kind": str})
+    others: tuple[str, ...] = field(default=(), metadata={"doc": "", "kind": tuple})
     is_default_system: bool = field(default=False, metadata={"doc": "", "kind": bool})
 
     @property
@@ -190,6 +192,12 @@ class Settings:
                     f'unknown system "{system_id}"{hint}; known: {known}'
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
+
+    def only(self, names: Sequence[str]) -> "Settings":
+        """Return the settings with the systems *names* in use, not the others."""
+        systems = {name: self.systems[name] for name in names}
+        others = [name for name in self.systems if name not in systems]
+        return replace(self, systems=systems, others=(*self.others, *others))
 
     def is_demo(self, name: str) -> bool:
         """Return whether the system *name* is a simulated city, served no more."""

@@ -91,7 +91,7 @@ def alerter(
     paths = {s.system_id: _alert_paths(s, str(s.path), home) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     muted = frozenset(settings.tell.mute)
-    left = partial(_left_outboxes, settings.data, paths.values(), home)
+    left = partial(_left_outboxes, settings, paths.values(), home)
     return _alerter(settings, times, paths, muted, unusable=unusable, left=left)
 
 
@@ -129,12 +129,19 @@ def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     )
 
 
-def _left_outboxes(data: Path, known: Collection[AlertPaths], home: Path) -> list[Path]:
-    """Return the outboxes with entries that are of no *known* system.
+def _left_outboxes(
+    settings: Settings, known: Collection[AlertPaths], home: Path
+) -> list[Path]:
+    """Return the outboxes with entries that are of no system of *settings*.
 
     Systems were removed from the settings or renamed there, or are in other settings.
+    *known* are those in use; the calls for the others send their mails themselves.
     """
+    data = settings.data
     ours = {box for paths in known for box in (paths.system.outbox, paths.spare_outbox)}
+    for name in settings.others:
+        spare = data_folder.spare_outbox_path(name, str(data / name), home)
+        ours |= {data / name / "outbox", spare}
     places = [place / "outbox" for place in paths_in(data)] + paths_in(home / "outbox")
     return [p for p in places if p not in ours and has_entries(p) and is_own(p)]
 

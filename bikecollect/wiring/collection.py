@@ -80,7 +80,7 @@ def collect(
 def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Collector:
     """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
-    chosen = replace(settings, systems={n: settings.systems[n] for n in names})
+    chosen = settings.only(names)
     if system_ids and sys.stderr.isatty():
         # A person fetches some systems: cron's next call sends the digest of all.
         chosen = replace(chosen, mail=replace(chosen.mail, digest=""))

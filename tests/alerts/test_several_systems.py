@@ -77,7 +77,11 @@ def test_waiting_mails_of_several_systems_are_sent_in_their_order(
 def test_mails_of_a_system_that_was_removed_are_sent(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """They may be about the others, too; those of other settings are not ours."""
+    """They may be about the others, too; those of other settings are not ours.
+
+    Nor are those of systems that are not named in a call, which would be one more to
+    report that the mail server is down.
+    """
     both, one = (
         World(tmp_path / "data", *names, mail=mailserver.settings())
         for names in ("ab", "b")
@@ -85,6 +89,11 @@ def test_mails_of_a_system_that_was_removed_are_sent(
     with both.served() as settings:
         both.slot(settings)
         both.slot(settings, down="ab")
+        both.clock.now -= 300
+        both.slot(settings, names="b", down="b")
+        both.slot(settings, names="b", down="b")
+        kinds = [i.kind for i in stored_incidents(settings.system_folder("b"))]
+    assert kinds == ["fetch"]
     [mail] = Outbox(tmp_path / "data" / "a" / "outbox").folder.iterdir()
     foreign = Outbox(tmp_path / "data" / "c" / "outbox")
     foreign.put("foreign", mail.read_bytes().replace(b"-Settings: ", b"-Settings: x"))
