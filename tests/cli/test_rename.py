@@ -20,6 +20,7 @@ from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, SettingsError
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage import data_folder
+from bikecollect.storage.files import renamed
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.storage.run_notes import RunNotes
@@ -269,8 +270,14 @@ def test_an_interrupted_rename_is_completed(
 
 
 def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) -> None:
-    """Cron's next call would do so at the old place; nothing could be completed."""
+    """Cron's next call would do so at the old place; nothing could be completed.
+
+    Another folder there has a damaged note.
+    """
     renaming = SystemRename(world.folder.parent, "city", "town")
+    other = world.folder.parent / "a"
+    other.mkdir()
+    renamed.note(other).write_bytes(b"\xff")
 
     def killed() -> None:
         raise KeyboardInterrupt
@@ -279,6 +286,8 @@ def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) ->
         renaming.run(killed)
     with pytest.raises(SettingsError, match="run: bikecollect rename city town"):
         data_folder.prepare(world.folder)
+    with pytest.raises(SettingsError, match="run: bikecollect rename city town"):
+        SystemRename(world.folder.parent, "city", "village").check()
     renaming.check()
     renaming.run(lambda: None)
 

@@ -23,7 +23,7 @@ def write_note(folder: Path) -> None:
 def moved_to(folder: Path) -> Path | None:
     """Return the folder that *folder* has become by an interrupted rename, or None."""
     for place in paths_in(folder.parent):
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # none, or a damaged one
             name = note(place).read_text(encoding="utf-8").strip()
             if name == folder.name and place != folder:
                 return place

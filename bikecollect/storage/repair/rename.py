@@ -39,6 +39,7 @@ class SystemRename:
         source, target = self._folders()
         folders = source if source.exists() else target
         if not (folders / MARKER).exists():
+            data_folder.check_mounted(source)  # it may be on its way to another name
             raise SettingsError(f"{folders} does not exist or has no file {MARKER}")
         data_folder.check(folders)
         data_folder.check_archive(self.data)
