@@ -10,6 +10,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,8 +123,11 @@ def needs_summaries(
 ) -> bool:
     """Return whether summaries of an archived *day* are outdated or lost."""
     parts = summaries.only(parts)
-    intervals = system.grid.intervals(*bounds(day, system.zone))
-    return summaries.are_outdated(parts, is_even=len(intervals) == 1) or _is_any_lost(
+    begin, end = bounds(day, system.zone)
+    # Slots of several hours are shorter or longer when the clocks change, too.
+    slots = [*system.grid.between(begin, end), end]
+    is_even = len({after - slot for slot, after in pairwise(slots)}) == 1
+    return summaries.are_outdated(parts, is_even=is_even) or _is_any_lost(
         data, system.system_id, day, parts
     )
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from children import run_in_child
@@ -22,7 +23,9 @@ from world import NOON, TAIPEI, World
 from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.parts import needs_summaries
 from bikecollect.core.slots import DAY
+from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
@@ -362,6 +365,35 @@ def test_a_day_that_another_compact_archived_again_is_not_damaged(
 
     assert (first.what, rest) == ("let go", [("let go", "")])
     assert findings(world, deep=True) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "day", "is_needed"),
+    [
+        (3_600, "2026-10-25", False),  # the clocks are set back
+        (7_200, "2026-10-25", True),
+        (7_200, "2026-10-26", False),
+        (300, "2026-11-22", True),  # the interval changed
+        (300, "2026-11-23", False),
+    ],
+)
+def test_days_with_slots_of_two_lengths_are_summed_up_again(
+    tmp_path: Path, interval: int, day: str, *, is_needed: bool
+) -> None:
+    """Earlier versions took each slot for as long as the shortest; else they agree."""
+    facts = (
+        SystemFact(0, "Europe/Berlin", interval),
+        SystemFact(int(NOON), "Europe/Berlin", 600),
+    )
+    zone = ZoneInfo("Europe/Berlin")
+    system = SystemFolder("city", tmp_path / "city", zone, interval, facts)
+    file = datasets.part(tmp_path, "coverage", "city", day)
+    file.parent.mkdir(parents=True)
+    file.touch()
+
+    known = {"coverage": {"format": 3, "bytes": 0}}
+
+    assert needs_summaries(tmp_path, system, day, known) is is_needed
 
 
 def test_a_day_that_is_forgotten_meanwhile_ends_no_compaction(folder: Path) -> None:
