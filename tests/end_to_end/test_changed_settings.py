@@ -186,11 +186,13 @@ def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
 
 
 def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
-    """It is an index: no command fails because of it."""
+    """It is an index: no command fails because of it; one that only reads names it."""
     life.settings()
     life.collect(BEGIN, BEGIN + 3 * HOUR, HOUR)
     facts = life.folder / "data" / "city" / "facts.json"
     facts.write_text('{"facts": [{"since": "x"}]}', encoding="utf-8")
+    reading = bikecollect("--config", str(life.file), "status")
+    assert f"cannot read {facts}: " in reading.stderr
     life.collect(BEGIN + 3 * HOUR, BEGIN + 4 * HOUR, HOUR)
 
     assert json.loads(facts.read_text())["facts"][0]["timezone"] == "Europe/Oslo"

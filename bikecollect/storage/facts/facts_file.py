@@ -4,7 +4,6 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,8 +30,16 @@ def load(folder: Path) -> list[SystemFact]:
     It is read twice if the disk fails for a moment.
     """
     for _ in range(2):
-        with suppress(OSError, *INVALID):  # `record` reports them
+        try:
             return _read(folder)
+        except FileNotFoundError:
+            break
+        except OSError:
+            continue  # the next use of the folder reports why it cannot be read
+        except INVALID as error:
+            # Only `fetch` and `backfill` rename it; others read perhaps a copy.
+            log.warning("cannot read %s: %s", folder / FILE, error)
+            break
     return []
 
 
