@@ -58,7 +58,8 @@ def delivered(
 ) -> Delivery:
     """Return the delivery of a mail; *connection* is closed if the server ends it.
 
-    Raises LeftError then, and SMTPException or OSError before the first recipient.
+    Raises LeftError then, and OSError (as SMTPException is one) before the first
+    recipient.
     """
     import smtplib  # only if there is a mail
 
@@ -81,20 +82,18 @@ def delivered(
         # The server rejects this mail: others may be accepted.
         _reset(connection, error.smtp_code)
         return Delivery(to, error_text(error), is_final=error.smtp_code >= PERMANENT)
-    except (smtplib.SMTPException, OSError) as error:
+    except OSError as error:
         raise LeftError(error) from error
     return partial_delivery(to, refused)
 
 
 def _reset(connection: "BoundedSmtp", code: int = OK) -> None:
     """End a mail after the reply *code*; close *connection* if the server does."""
-    import smtplib  # only if there is a mail
-
     try:
         if code != CLOSING:
             connection.rset()
             return
-    except (smtplib.SMTPException, OSError):
+    except OSError:
         log.debug("the mail server ended the connection", exc_info=True)
     connection.close()
 
@@ -127,7 +126,7 @@ def begin(
             continue
         try:
             code, reply = connection.rcpt(names[address])
-        except (smtplib.SMTPException, OSError) as error:
+        except OSError as error:
             raise LeftError(error, address) from error
         if code == CLOSING:
             raise LeftError(smtplib.SMTPResponseException(code, reply), address)
