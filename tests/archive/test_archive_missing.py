@@ -14,6 +14,7 @@ from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
+from bikecollect.storage import data_folder
 
 
 @copied
@@ -99,6 +100,19 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
     assert process.returncode == 78
     assert "is its disk mounted?" in process.stderr
     assert not archive.exists() or list(archive.iterdir()) == []
+
+
+def test_verify_does_not_take_a_mount_point_for_a_sound_system(config: Path) -> None:
+    """It has nothing that could disagree; the disk with the data is elsewhere."""
+    city = config.with_name("data") / "city"
+    data_folder.remember(city)
+    city.rename(config.with_name("disk"))
+    city.mkdir()
+
+    process = bikecollect("--config", str(config), "verify", "city")
+
+    assert (process.returncode, process.stdout) == (78, "")
+    assert "is its disk mounted?" in process.stderr
 
 
 def test_an_archive_gets_a_marker(config: Path) -> None:

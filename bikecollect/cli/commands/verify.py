@@ -34,6 +34,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history, repairs
@@ -135,7 +136,8 @@ def verify(
     if certificates:
         with written(certificates) as out:
             out.writelines(certificate_json(certificate) for certificate in new)
-    if form == "text":
+    is_any_read = counts or printed.number  # else all systems were skipped
+    if form == "text" and is_any_read:
         printed.end()
         say(verdict(counts, printed.number))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
@@ -183,6 +185,7 @@ def _verify(
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
+            data_folder.check_mounted(settings.data / name)
             if lacks_ledger(settings.system_folder(name)):
                 yield Finding(name, LEDGER, MISSING)
                 continue
