@@ -58,17 +58,19 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     outbox = Outbox(tmp_path / "outbox")
     audience = Audience("bikes@example.org", [ME], fingerprint="ours")
     mailer = Mailer(mailserver.server(), audience)
-    for name in "abcd":
+    for name in "abcdefg":
         mailer.spool(outbox, letter(name))
     (outbox.folder / "a.eml").unlink()
     (outbox.folder / "a.eml").mkdir()
-    damaged = outbox.read("d").replace(b"From: bikes@example.org", b"From: <")
-    outbox.put("d", damaged)
+    outbox.put("d", outbox.read("d").replace(b"From: bikes@example.org", b"From: <"))
+    outbox.put("e", outbox.read("e").replace(b" +0000", b" +" + b"9" * 20))
+    outbox.put("f", outbox.read("f").replace(b"-Recipients", b"-Recipient3"))
+    outbox.put("g", bytes(512) + outbox.read("g")[512:])
     with mailserver.up():
         first, second = mailer.drain([outbox]), mailer.drain([outbox])
 
     assert mailserver.subjects() == ["b", "c"]
-    assert outbox.waiting() == ["a", "d"]
+    assert outbox.waiting() == ["a", "d", "e", "f", "g"]
     for outcome in (first, second):
         assert outcome is not None
         assert "cannot read a mail in" in outcome.error

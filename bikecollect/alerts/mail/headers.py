@@ -18,7 +18,7 @@ INCIDENTS = "X-Bikecollect-Incidents"
 """The incidents that the mail reports, separated by blanks."""
 RETRY = "X-Bikecollect-Retry"
 """The epoch second before which a rejected mail is not tried again."""
-DAMAGED = (AttributeError, IndexError, LookupError, TypeError, ValueError)
+DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """Errors of the library about a mail that was damaged on the disk."""
 MAX_LINE = 900
 """Maximum characters of a line; longer ones are folded. RFC 5322 allows 998."""

@@ -148,6 +148,7 @@ class Mailer:
             try:
                 data = self._readdressed(outbox, name)
                 headers.parsed(data)
+                headers.dated(data)
             except StorageError as error:
                 unreadable.append(error)
             except headers.DAMAGED:
