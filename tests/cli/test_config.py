@@ -131,17 +131,24 @@ def test_a_mistake_is_never_saved(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Rome")
 
 
-def test_an_edit_does_not_undo_a_change_meanwhile(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "left"), [("echo '# changed' >>", [f"{TEXT}# changed\n"]), ("rm", [])]
+)
+def test_an_edit_does_not_undo_a_change_meanwhile(
+    path: Path, change: str, left: list[str]
+) -> None:
     """A rename, for example: then the settings would have the old name again."""
     program = editor(path.parent, "s/Oslo/Rome/")
     with Path(program).open("a", encoding="utf-8") as script:
-        script.write(f"echo '# changed' >> '{path}'\n")
+        script.write(f"{change} '{path}'\n")
     process = bikecollect("--config", path, "config", "edit", EDITOR=program)
     aside = path.with_name(f"{path.name}.edited")
 
     assert process.returncode == 78
     assert f"your text is in {aside}" in process.stderr
-    assert path.read_text(encoding="utf-8") == f"{TEXT}# changed\n"
+    assert [
+        file.read_text(encoding="utf-8") for file in path.parent.glob(path.name)
+    ] == left
     assert aside.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Rome")
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
 

@@ -1,6 +1,7 @@
 """``bikecollect config``: show, check and edit the settings."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -95,7 +96,7 @@ def edit(ctx: click.Context) -> None:
     text = _edit(target, before)
     if text is None:
         say("Nothing was changed.\n")
-    elif settings_file.read(file) != before:
+    elif not _has_text(file, before):
         aside = target.with_name(f"{target.name}.edited")
         settings_file.replace(aside, text)
         raise SettingsError(
@@ -107,6 +108,13 @@ def edit(ctx: click.Context) -> None:
         say(f"Saved: {file}\n")
         # Its mode may be too open for a new secret.
         loader.check_files(shared.settings())
+
+
+def _has_text(file: Path, text: str) -> bool:
+    """Return whether *file* has the *text*; not if it was removed."""
+    with suppress(SettingsError):
+        return settings_file.read(file) == text
+    return False
 
 
 def _edit(path: Path, text: str) -> str | None:
