@@ -23,6 +23,10 @@ HAS_TILES = """canvas => {
 """Whether an image of another host was drawn: the canvas can no longer be read."""
 LOOKS = "el => el.map.stations.map((s) => [s.id, s.usual, el.map.shape(s).value])"
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
+FIJI = {"a": [-16.8, 179.999, "East"], "b": [-16.8, -179.999, "West"]}
+APART = """el => [...el.map.stations.map((s) => s.at), el.map.mark]
+  .map((at) => Math.round(at[0] - el.map.mark[0]))"""
+"""How many metres the stations are to the east of the chosen point, and itself."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
@@ -74,7 +78,7 @@ def app(
     place, docks = {"x": [48.2, 16.4, "Valley"]}, dict.fromkeys("xyz")
     bikes = {"x": 9, "y": 4, "z": 0}
     valley.fetch(bikes, places=place, closed=["z"], docks=docks)
-    pier.fetch({"a": 3, "b": 0}, places=PLACES)
+    pier.fetch({"a": 3, "b": 0}, places=FIJI)
     config = folder / "bikecollect.toml"
     systems = "".join(
         f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
@@ -204,12 +208,14 @@ def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
 def test_an_open_page_follows_the_collector(app: tuple[World, str], page: Any) -> None:
     """The age increases by itself; a new slot is drawn without a reload.
 
+    A point and the stations on both sides of the 180th meridian are near each other.
     It is the last test: the tab's clock stays ahead.
     """
     world, _ = app
     page.clock.install()
-    page.goto("/?system=pier")
+    page.goto("/?system=pier&near=-16.8,-179.998")
     shows(page, "3 ?bikes at stations")
+    assert page.locator(".city").first.evaluate(APART) == [-319, -106, 0]
     page.evaluate("window.untouched = true")
     age = page.locator(".age span")
     before = age.inner_text()
@@ -218,7 +224,7 @@ def test_an_open_page_follows_the_collector(app: tuple[World, str], page: Any) -
     page.clock.resume()
 
     world.clock.now += 300
-    world.fetch({"a": 7, "b": 1}, places=PLACES)
+    world.fetch({"a": 7, "b": 1}, places=FIJI)
 
     shows(page, "8 ?bikes at stations")
     assert page.evaluate("window.untouched")

@@ -6,7 +6,7 @@ from typing import Any
 
 from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.films.usual import DAYS, MIN_DAYS
-from bikecollect.app.queries.stations import MapStation, side_by_side
+from bikecollect.app.queries.stations import MapStation
 
 SCRIPTS = (
     "d3-delaunay.min.js",
@@ -22,10 +22,7 @@ SCRIPTS = (
 
 def station_data(places: Iterable[MapStation]) -> list[list[Any]]:
     """Return *places* in the form that the map takes."""
-    stations = list(places)
-    longitudes = iter(side_by_side(s.lon for s in stations if s.lon is not None))
-    drawn = (s if s.lon is None else s._replace(lon=next(longitudes)) for s in stations)
-    return [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in drawn]
+    return [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places]
 
 
 def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ const MODES = {
 };
 const LARGE_CHANGE = 8;
 
+// Returns the same longitude from -180 to 180 degrees.
+const turned = (degrees) => (degrees + 540) % 360 - 180;
+
 // Returns metres east and north (downwards) of a point beside the centre.
 function projection(lat, lon) {
   const shrink = EARTH * Math.cos((lat * Math.PI) / 180);
@@ -28,9 +31,9 @@ function projection(lat, lon) {
   const zero = rise(lat);
   return {
     shrink, lon, zero,
-    forth: (y, x) => [((x - lon) * Math.PI / 180) * shrink, (zero - rise(y)) * shrink],
+    forth: (y, x) => [(turned(x - lon) * Math.PI / 180) * shrink, (zero - rise(y)) * shrink],
     back: ([x, y]) => [(Math.atan(Math.exp(zero - y / shrink)) * 360) / Math.PI - 90,
-      (lon + (x / shrink) * (180 / Math.PI) + 540) % 360 - 180],
+      turned(lon + (x / shrink) * (180 / Math.PI))],
   };
 }
 
