@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,23 +20,33 @@ from bikecollect.wiring import history
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
 PART = "archive/vehicle_status/system_id=city/date=2026-11-22/part.parquet"
+HOURS = 26
 LONG_AFTER = BEGIN + 40 * 86_400
 
 
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[Publisher]:
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
     """Return a system with a day of vehicles: some move, some leave, at night none."""
-    with publishing(tmp_path, vehicles=True, interval=3_600) as publisher:
-        for hour in range(26):
+    folder = tmp_path_factory.mktemp("collected")
+    with publishing(folder, vehicles=True, interval=3_600) as publisher:
+        for hour in range(HOURS):
             publish(publisher, _vehicles(hour), stations=[station()])
             publisher.fetch(after=3_600 * (hour > 0))
-        config = tmp_path / "config.toml"
-        config.write_text(
-            f'data_dir = "{tmp_path}"\ninterval = "3600s"\n[systems.city]\n'
-            f'feed = "gbfs"\nurl = "{publisher.base}/gbfs.json"\n'
-            'timezone = "Asia/Taipei"\nvehicles = true\n'
-        )
         yield publisher
+
+
+@pytest.fixture
+def city(collected: Publisher, tmp_path: Path) -> Publisher:
+    """Return a copy of that system, right after its last run."""
+    shutil.copytree(collected.folder, tmp_path, dirs_exist_ok=True)
+    collected.clock.now = BEGIN + 3_600 * (HOURS - 1) + 2
+    publish(collected, _vehicles(HOURS - 1), stations=[station()])
+    (tmp_path / "config.toml").write_text(
+        f'data_dir = "{tmp_path}"\ninterval = "3600s"\n[systems.city]\n'
+        f'feed = "gbfs"\nurl = "{collected.base}/gbfs.json"\n'
+        'timezone = "Asia/Taipei"\nvehicles = true\n'
+    )
+    return replace(collected, folder=tmp_path)
 
 
 def _vehicles(hour: int) -> list[dict[str, object]]:
