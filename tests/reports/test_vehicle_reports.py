@@ -21,13 +21,18 @@ Slots = Sequence[Sequence[Mapping[str, Any]]]
 
 
 def answered(
-    folder: Path, name: str, slots: Slots, values: Values = VALUES
+    folder: Path,
+    name: str,
+    slots: Slots,
+    values: Values = VALUES,
+    *,
+    interval: int = 3_600,
 ) -> list[dict[str, Any]]:
     """Return what the report *name* says of *slots*, each a list of vehicles."""
-    with publishing(folder, vehicles=True, interval=3_600) as city:
-        for hour, vehicles in enumerate(slots):
+    with publishing(folder, vehicles=True, interval=interval) as city:
+        for number, vehicles in enumerate(slots):
             publish(city, vehicles)
-            city.fetch(after=3_600 * (hour > 0))
+            city.fetch(after=interval * (number > 0))
         shown = history.shown(city.settings, "city")
         with views.connected(folder, [shown]) as db:
             result = ask(Duck(db), REPORTS[name], values)
@@ -51,8 +56,9 @@ def test_cells_are_squares_of_250_m(tmp_path: Path) -> None:
 
 def test_means_count_slots_without_any_vehicle(tmp_path: Path) -> None:
     """One vehicle in one of two weeks' slots is half a vehicle."""
-    week: list[list[dict[str, Any]]] = [[] for _ in range(168)]
-    rows = answered(tmp_path, "vehicle_grid", [[vehicle("a")], *week[1:], []])
+    slots: list[list[dict[str, Any]]] = [[vehicle("a")], *[[] for _ in range(14)]]
+    values = replace(VALUES, interval=43_200)
+    rows = answered(tmp_path, "vehicle_grid", slots, values, interval=43_200)
 
     assert [(r["slots"], r["mean_vehicles"], r["max_vehicles"]) for r in rows] == [
         (2, 0.5, 1)
