@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from bikecollect.archive import summaries
 from bikecollect.archive.datasets import DATASETS, PART, part
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import DAY, bounds
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
 
@@ -123,13 +123,20 @@ def needs_summaries(
 ) -> bool:
     """Return whether summaries of an archived *day* are outdated or lost."""
     parts = summaries.only(parts)
-    begin, end = bounds(day, system.zone)
-    # Slots of several hours are shorter or longer when the clocks change, too.
-    slots = [*system.grid.between(begin, end), end]
-    is_even = len({after - slot for slot, after in pairwise(slots)}) == 1
+    is_even = _is_even(system, day)
     return summaries.are_outdated(parts, is_even=is_even) or _is_any_lost(
         data, system.system_id, day, parts
     )
+
+
+def _is_even(system: SystemFolder, day: str) -> bool:
+    """Return whether all slots of *day* have the same length."""
+    begin, end = bounds(day, system.zone)
+    if end - begin == DAY and len(system.grid.intervals(begin, end)) == 1:
+        return True
+    # Slots of several hours are shorter or longer when the clocks change, too.
+    slots = [*system.grid.between(begin, end), end]
+    return len({after - slot for slot, after in pairwise(slots)}) == 1
 
 
 def _is_any_lost(
