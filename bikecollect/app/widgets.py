@@ -253,6 +253,11 @@ def figure(
     foot(table, name, caption)
 
 
+def data_table(table: pd.DataFrame, **more: Any) -> None:
+    """Show *table*; *more* is for Streamlit."""
+    st.dataframe(without_offsets(table), hide_index=True, **more)
+
+
 def foot(
     table: pd.DataFrame | Callable[[], pd.DataFrame], name: str, caption: str
 ) -> None:

@@ -177,14 +177,17 @@ class Mailer:
         for name in outbox.waiting():
             with suppress(StorageError):
                 settings = headers.settings(outbox.read(name))
-                is_old = outbox.age(name, self.clock()) > KEPT_DAYS * DAY
-                if settings and settings == self.audience.fingerprint and not is_old:
+                is_ours = settings and settings == self.audience.fingerprint
+                if is_ours and not self._is_old(outbox, name):
                     ours.append(name)
         return ours
 
+    def _is_old(self, outbox: Outbox, name: str) -> bool:
+        return outbox.age(name, self.clock()) > KEPT_DAYS * DAY
+
     def _drop_if_old(self, outbox: Outbox, name: str) -> None:
         """Remove the mail *name* if it has waited for longer than `KEPT_DAYS`."""
-        if outbox.age(name, self.clock()) > KEPT_DAYS * DAY:
+        if self._is_old(outbox, name):
             log.warning("mail %s dropped after %d days", name, KEPT_DAYS)
             with suppress(StorageError):
                 outbox.remove(name)

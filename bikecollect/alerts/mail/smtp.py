@@ -16,6 +16,7 @@ from bikecollect.alerts.mail.smtp_dialogue import (
     delivered,
     error_text,
     partial_delivery,
+    text_of,
 )
 from bikecollect.core.process import DeadlineError, deadline
 
@@ -143,11 +144,10 @@ class _Batch:
         _, to, _ = self.envelopes[self._number]
         avoided = {a: reply for a, reply in self.avoided.items() if a in to}
         if avoided:
-            texts = (f"{address}: {reply}" for address, reply in avoided.items())
             delivery = replace(
                 delivery,
                 left=(*delivery.left, *avoided),
-                error="; ".join((delivery.error, *texts)).removeprefix("; "),
+                error="; ".join(filter(None, (delivery.error, text_of(avoided)))),
                 put_off={**delivery.put_off, **avoided},
                 is_final=False,
             )

@@ -169,10 +169,8 @@ def partial_delivery(
         for recipient, (code, text) in refused.items()
         if code >= PERMANENT
     }
-    error = "; ".join(
-        f"{recipient}: {text}" for recipient, (_, text) in refused.items()
-    )
     replies = {recipient: text for recipient, (_, text) in refused.items()}
+    error = text_of(replies)
     if len(refused) == len(to):
         is_final = len(final) == len(to)
         return Delivery(to, error, put_off=replies, is_final=is_final)
@@ -180,6 +178,11 @@ def partial_delivery(
         recipient for recipient in to if recipient in refused and recipient not in final
     )
     return Delivery(left, error, final, {address: replies[address] for address in left})
+
+
+def text_of(replies: Mapping[str, str]) -> str:
+    """Return the server's *replies* by recipient as one text."""
+    return "; ".join(f"{recipient}: {reply}" for recipient, reply in replies.items())
 
 
 def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:

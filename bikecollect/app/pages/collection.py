@@ -94,9 +94,8 @@ def _incidents(name: str) -> None:
     answer = collection.incidents(incidents, grid)
     table = frames.frame(answer, frames.zone(name))
     until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
-    st.dataframe(
-        frames.without_offsets(table.assign(until=until)),
-        hide_index=True,
+    widgets.data_table(
+        table.assign(until=until),
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since"),
@@ -145,9 +144,8 @@ def _gaps(name: str) -> None:
         "Missing hours by cause",
     )
     table = frames.frame(collection.gaps(account), zone)
-    st.dataframe(
-        frames.without_offsets(table),
-        hide_index=True,
+    widgets.data_table(
+        table,
         column_config={
             "first_slot": widgets.time_column("from"),
             "until": widgets.time_column("until"),

@@ -80,8 +80,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
     )
     _near(name, shown, near)
     st.header("Stations shown", anchor=False)
-    rows = frames.without_offsets(table)
-    st.dataframe(rows, column_config=COLUMNS, hide_index=True, height=360)
+    widgets.data_table(table, column_config=COLUMNS, height=360)
 
 
 def _vehicles(name: str, vehicles: Answer) -> None:
@@ -97,8 +96,7 @@ def _vehicles(name: str, vehicles: Answer) -> None:
         f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
         f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
-    shown = frames.without_offsets(table.head(MAX_DOTS))
-    st.dataframe(shown, hide_index=True, height=360)
+    widgets.data_table(table.head(MAX_DOTS), height=360)
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
@@ -175,8 +173,7 @@ def _near(name: str, shown: Sequence[MapStation], near: str) -> None:
         stations = nearest(shown, *place)
         table = _table(name, [station for _, station in stations])
         table.insert(0, "metres", [round(metres) for metres, _ in stations])
-        rows = frames.without_offsets(table)
-        st.dataframe(rows, column_config=COLUMNS, hide_index=True)
+        widgets.data_table(table, column_config=COLUMNS)
         text = f"The {len(table)} nearest of the stations shown."
         widgets.foot(table, f"{name}-nearest", text)
 

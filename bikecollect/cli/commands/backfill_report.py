@@ -180,6 +180,7 @@ def _stations(
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     from bikecollect.alerts.mail.outbox import Outbox
+    from bikecollect.alerts.mail.smtp_dialogue import text_of
     from bikecollect.alerts.messages import Letter
     from bikecollect.wiring import alerting
 
@@ -198,6 +199,5 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     outcome = mailer.drain([outbox])
     if outcome is None:
         return
-    waits = [f"{address}: {reply}" for address, reply in outcome.put_off.items()]
-    if error := outcome.error or "; ".join(waits):
+    if error := outcome.error or text_of(outcome.put_off):
         complain(f"the mail could not be sent; it waits in the outbox: {error}")

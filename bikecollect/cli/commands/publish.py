@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
 from pathlib import Path
 
 import click
@@ -35,6 +34,7 @@ from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import bounds, local_days
 from bikecollect.core.text import count_of, size
+from bikecollect.core.timeline.zones import in_turn
 from bikecollect.reports import evidence
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
@@ -221,7 +221,7 @@ def _write(
     publisher = publisher_in(settings, name)
     return Dataset(
         system_id=name,
-        zone=", then ".join(name for name, _ in groupby(zones)),
+        zone=in_turn(zones),
         first=span[0],
         last=(date.fromisoformat(span[1]) - DAY).isoformat(),
         created=datetime.now(UTC).date().isoformat(),

@@ -1,6 +1,6 @@
 """A time zone that changed in the settings: days follow the zone of their time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Self, cast
@@ -40,9 +40,7 @@ class SystemZone(ZoneInfo):
     @property
     def names(self) -> str:
         """The names of its zones, in turn."""
-        return ", then ".join(
-            key for key, _ in groupby(z.key for _, z in self._periods)
-        )
+        return in_turn(zone.key for _, zone in self._periods)
 
     def fromutc(self, dt: datetime) -> datetime:
         """Return the UTC time *dt* as local time."""
@@ -99,6 +97,15 @@ class SystemZone(ZoneInfo):
         changes = [since for since, _ in self._periods[1:]]
         wanted = _seconds(naive)
         return min(changes, key=lambda since: abs(wanted - since))
+
+
+def in_turn(names: Iterable[str]) -> str:
+    """Return the *names* of zones that followed each other as a text.
+
+    >>> in_turn(["Europe/Oslo", "Europe/Oslo", "America/New_York"])
+    'Europe/Oslo, then America/New_York'
+    """
+    return ", then ".join(name for name, _ in groupby(names))
 
 
 def named(zone: tzinfo) -> str:

@@ -18,7 +18,7 @@ from bikecollect.storage.files.regular_file import REFUSED, read_file
 
 FILE = "facts.json"
 MAX_BYTES = 1_048_576
-INVALID = (ValueError, TypeError, KeyError, LookupError, RecursionError)
+INVALID = (ValueError, TypeError, LookupError, RecursionError)
 """The errors of a file that is damaged, or of a later version."""
 
 log = logging.getLogger(__name__)
