@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mailserver import BOSS, ME, MailServer
+from syncs import noted_syncs
 
 from bikecollect.alerts.mail import envelope, headers
 from bikecollect.alerts.mail.envelope import Audience
@@ -96,7 +97,7 @@ def test_corrected_settings_take_effect_on_a_full_disk(
 
 
 def test_on_a_full_disk_nobody_gets_a_mail_again_because_of_another(
-    mailserver: MailServer, disk: Path
+    mailserver: MailServer, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who still has to get it is written in place, into the first block of the mail.
 
@@ -108,7 +109,9 @@ def test_on_a_full_disk_nobody_gets_a_mail_again_because_of_another(
     mailer.spool(outbox, replace(letter("a"), body="Body\n" * 2000))
     before = outbox.read("a")
     fill(disk)
+    steps = noted_syncs(monkeypatch, "rename")
     outbox.replace("a", envelope.paused(before, time.time() + 60))
+    assert steps == ["sync"]
     assert envelope.is_paused(outbox.read("a"), time.time())
     outbox.replace("a", before)
     with mailserver.up(f"later={BOSS}"):

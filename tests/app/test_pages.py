@@ -153,7 +153,10 @@ def test_an_address_narrows_the_stations(
     """Search, areas, least bikes and docks come from the address."""
     app = show("now", **address)
 
-    assert list(app.dataframe[0].value["station_id"]) == ids
+    table = app.dataframe[0].value
+    assert list(table["station_id"]) == ids
+    assert "last_reported" in table
+    assert "last_reported_utc_offset" not in table  # only in the downloaded data
 
 
 def test_a_filter_can_be_changed(show: Show) -> None:

@@ -200,6 +200,31 @@ def test_an_edit_of_the_settings_meanwhile_is_kept(
     assert world.folder.exists()
 
 
+def test_an_edit_of_the_settings_amid_the_moves_is_kept(
+    history: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command completes the rename, with the edited settings."""
+    move = SystemRename._rename_certificates
+
+    def edited(rename: SystemRename) -> None:
+        move(rename)
+        history.write_text(f"{history.read_text()}[mail]\n")
+
+    words = ["--config", str(history), "rename", "city", "town"]
+    with monkeypatch.context() as patched:
+        patched.setattr(SystemRename, "_rename_certificates", edited)
+        first = CliRunner().invoke(cli, words)
+    edit = history.read_text()
+    second = CliRunner().invoke(cli, words)
+
+    assert "run the same command again" in str(first.exception)
+    assert edit.endswith("[mail]\n")
+    assert "[systems.city]" in edit
+    assert second.exit_code == 0, second.output
+    assert history.read_text() == edit.replace("[systems.city]", "[systems.town]")
+    assert not world.folder.exists()
+
+
 def test_a_run_that_is_fetching_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
