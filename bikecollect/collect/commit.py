@@ -167,10 +167,12 @@ class Committer:
             changes = station_list.find_changes(
                 snapshot,
                 known,
-                flags,
                 payload.slot,
                 notes=notes,
                 ledger=self._ledger,
+                is_partial=bool(payload.incomplete or snapshot.incomplete)
+                or "short" in flags
+                or "partial" in snapshot.flags,
             )
             kept = {**payload.notes, **notes}
             new_notes, drifts = findings.notes_to_store(
@@ -193,14 +195,17 @@ class Committer:
                 new_notes,
             )
         self._move_on(name, payload)
-        lacking = (payload.incomplete, snapshot.incomplete, changes.trouble)
+        lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
         notices = [
             *(Notice("partial", text) for text in snapshot.oddities),
             *(Notice("columns", text) for text in block.troubles),
             *(Notice("drift", text) for text in drifts),
             *(self._remedy(name, payload) if drifts else ()),
             *((damage,) if damage else ()),
-            *(Notice("partial", text) for text in filter(None, lacking)),
+            *(
+                Notice("partial", text)
+                for text in filter(None, (*lacking, changes.trouble))
+            ),
         ]
         return Result(
             Outcome.COLLECTED,

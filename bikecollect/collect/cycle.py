@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from bikecollect.storage.lock import Lock
     from bikecollect.storage.payload_store import Payloads
 
-
 NOT_BEFORE = "bikecollect.not_before"
 PUBLIC_HOST = "bikecollect.public_host"
 
@@ -272,6 +271,7 @@ class Cycle:
             boot_id=run.boot_id,
             uptime=run.uptime,
             incomplete=self.redact(payload.incomplete),
+            beside=self.redact(payload.beside),
             notes=changed_notes(self.placeholders.put, payload.notes),
             findings={k: self.redact(text) for k, text in payload.findings.items()},
         )

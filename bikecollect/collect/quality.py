@@ -57,7 +57,7 @@ def flags(
     """
     before = ledger.block_before(payload.slot)
     usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
-    incomplete = snapshot.incomplete or payload.incomplete
+    incomplete = snapshot.incomplete or payload.incomplete or payload.beside
     raised = {
         "partial": bool(snapshot.dropped or incomplete),
         "dup": bool(snapshot.duplicates),

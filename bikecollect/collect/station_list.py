@@ -161,16 +161,17 @@ class Changes(NamedTuple):
 def find_changes(
     snapshot: Snapshot,
     known: Known,
-    flags: Collection[str],
     slot: Slot,
     *,
     notes: Mapping[str, str],
     ledger: "Ledger",
+    is_partial: bool,
 ) -> Changes:
     """Return how the station list of *snapshot*, in *slot*, differs from *known*.
 
     *notes* has the `silent_note` of the slot. If the payload has no list, it is
-    unchanged and still lacks the same stations.
+    unchanged and still lacks the same stations. No station is absent from a list that
+    *is_partial*, nor if as many stations have no id.
     """
     if _is_old(snapshot):
         return Changes()
@@ -187,14 +188,16 @@ def find_changes(
             f"{len(versions)} stations changed again: the station list is not written"
         )
         return Changes(trouble=text)
-    if {"partial", "short"} & set(flags):
+    if is_partial:
         return Changes(versions)
     before = ledger.absent()
     missing: Collection[str] = before
     if snapshot.lists_all:
         listed = {station.station_id for station in snapshot.information}
         missing = {i for i, station in known.items() if station.is_listed} - listed
-    if not missing and not before:
+    is_beside = snapshot.lists_all and not snapshot.is_listed_apart
+    unclear = is_beside and 0 < len(missing) <= snapshot.dropped
+    if unclear or not (missing or before):
         return Changes(versions)
     silent = _silent_since(notes.get(SILENT, ""))
     since = {

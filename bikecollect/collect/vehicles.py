@@ -169,7 +169,7 @@ class VehicleCommitter:
         extents = self.ledger.extents(day)
         file, end, damage = target(day, HEADER, self.store, extents)
         # That stations are missing says nothing about the vehicles.
-        own = payload if self.is_alone(payload) else replace(payload, incomplete="")
+        own = payload if self.is_alone(payload) else _without_trouble(payload)
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         if self.is_alone(payload) and not is_imported(payload):
             flags = (*flags, ALONE)  # imported vehicles have it if they need it
@@ -209,6 +209,10 @@ class VehicleCommitter:
         changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
         self.ledger.remember(changed)
         return tuple(f"vehicles: {text}" for text in news)
+
+
+def _without_trouble(payload: Payload) -> Payload:
+    return replace(payload, incomplete="", beside="")
 
 
 def has_vehicles(payload: Payload) -> bool:

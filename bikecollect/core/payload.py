@@ -68,7 +68,8 @@ class Payload:
     A feed returns it without system, slot and run, which the run adds. *fetched_at* is
     the epoch second at which the document with the counts was complete; 0 stands for
     that of the last document. *notes* are kept for the feed's next fetch; *incomplete*
-    says why a part is missing (a page that failed), empty if the payload is complete.
+    says why a part is missing (a page that failed), empty if the payload is complete;
+    *beside* is the same for documents without stations (vehicle types, regions).
     *findings* are as in a `Snapshot`. *uptime* is CLOCK_BOOTTIME in seconds: with
     *boot_id* it distinguishes a clock that was set back from a second run in the same
     slot. *source* is the origin of a payload that bikecollect did not fetch itself,
@@ -86,6 +87,7 @@ class Payload:
     notes: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     findings: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""
 
     @property
     def size(self) -> int:

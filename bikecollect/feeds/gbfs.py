@@ -28,7 +28,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_places, gbfs_reader
 from bikecollect.feeds.gbfs_discovery import TRIES, version
-from bikecollect.feeds.gbfs_extras import ExtrasFetcher
+from bikecollect.feeds.gbfs_extras import BODIES, ExtrasFetcher
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
@@ -116,11 +116,9 @@ class Gbfs:
             )
         return Payload(
             (*filter(None, [state.listing]), state.status, *extras.documents),
-            notes={
-                gbfs_places.FEEDS: state.places.note(*like),
-                **extras.notes,
-            },
+            notes={gbfs_places.FEEDS: state.places.note(*like)} | extras.notes,
             incomplete=extras.incomplete,
+            beside=extras.beside,
             findings={**state.findings, **extras.findings},
             fetched_at=state.status.fetched_at,
         )
@@ -279,6 +277,8 @@ class Gbfs:
             places.addresses[INFORMATION] = state.moved
         others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
         places.addresses |= {name: listed[name] for name in others if name in listed}
+        for name in BODIES.keys() - listed.keys():
+            places.addresses.pop(name, None)  # its last content remains in use
 
     def _newer(self, get: Getter, state: _Fetch, listing: Listing) -> _Fetch | None:
         """Return a fetch by the highest version on offer, None if it fails."""

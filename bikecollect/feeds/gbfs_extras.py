@@ -6,12 +6,13 @@ The slot does not depend on them: each gets one request, and a failure is report
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from bikecollect.core.errors import FeedError, PayloadError
-from bikecollect.core.payload import ONCE, Document, Getter, Memory
+from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory
 from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_places import (
@@ -23,7 +24,11 @@ from bikecollect.feeds.gbfs_places import (
     Places,
     verified,
 )
-from bikecollect.feeds.reading import publisher_reader, vehicle_reader
+from bikecollect.feeds.reading import (
+    publisher_reader,
+    vehicle_reader,
+    vehicle_types,
+)
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
@@ -44,6 +49,29 @@ repeated once."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
+def _has_list(path: str, body: bytes) -> None:
+    """Raise PayloadError if *body* has no list at *path*; null is an empty one."""
+    parent, _, name = path.rpartition(".")
+    data = at(decode(body), parent)
+    if not isinstance(data, Mapping) or not isinstance(data.get(name, 0), list | None):
+        raise PayloadError(f"the response has no list {path}")
+
+
+CHECKS: Mapping[str, Check] = {
+    INFORMATION: gbfs_reader.stations,
+    TYPES: partial(_has_list, "data.vehicle_types"),
+    REGIONS: partial(_has_list, "data.regions"),
+}
+
+
+def _as_text(body: bytes) -> str:
+    """Return the JSON *body* as text; bytes that are not UTF-8 are read by `decode`."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return json.dumps(decode(body))
+
+
 @dataclass
 class Extras:
     """The *documents* and *notes* besides the status, and *errors* by document."""
@@ -55,8 +83,17 @@ class Extras:
 
     @property
     def incomplete(self) -> str:
-        """What failed and why, empty if nothing did."""
-        return "; ".join(f"{n} failed: {why}" for n, why in self.errors.items())
+        """Why the station information failed, empty if it did not."""
+        return self._failures({INFORMATION})
+
+    @property
+    def beside(self) -> str:
+        """Which documents without stations failed and why, empty if none did."""
+        return self._failures(set(BODIES))
+
+    def _failures(self, names: set[str]) -> str:
+        errors = {n: why for n, why in self.errors.items() if n in names}
+        return "; ".join(f"{n} failed: {why}" for n, why in errors.items())
 
 
 class ExtrasFetcher:
@@ -95,16 +132,19 @@ class ExtrasFetcher:
         An error is reported in each run until the document is received.
         """
         failed = dict(self._failed.get("errors", {}))
-        extras = Extras(errors=dict(failed))
+        listed = {n: why for n, why in failed.items() if n in places.addresses}
+        extras = Extras(errors=listed)
         unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = INFORMATION in failed or self._is_due(unknown, moved)
         due = due and waited and INFORMATION in places.addresses
         stale = self._types_are_stale(places)
-        if stale:
+        new = TYPES in places.addresses and self._has_new_types(places, status)
+        if stale or new:
             extras.notes[TYPES_NOTE] = str(int(self._now))
-        wanted = due or stale
-        names = [n for n in BODIES if n in places.addresses and (wanted or n in failed)]
+        wanted = {TYPES: due or stale or new, REGIONS: due or stale}
+        names = [n for n in BODIES if n in places.addresses]
+        names = [n for n in names if wanted[n] or n in failed]
         if REGIONS in names and waited:
             self._keep(places, extras, REGIONS)
         if due:
@@ -134,6 +174,17 @@ class ExtrasFetcher:
             return False
         age = self._now - float(self._memory.notes.get(TYPES_NOTE) or 0)
         return not 0 <= age < DAY
+
+    def _has_new_types(self, places: Places, status: Document) -> bool:
+        """Return whether a type in use is unknown, once in a quarter of an hour."""
+        since = self._now - float(self._memory.notes.get(TYPES_NOTE) or 0)
+        body = self._memory.notes.get(BODIES[TYPES], "")
+        if 0 <= since < QUARTER or not body:
+            return False
+        is_main = places.main == VEHICLES
+        in_use = vehicle_reader.type_ids if is_main else gbfs_reader.type_ids
+        known = vehicle_types.read(body.encode())
+        return known is not None and not in_use(status.body) <= known.types.keys()
 
     def _fetch_vehicles(self, places: Places, extras: Extras) -> None:
         """Get the vehicles, once; a failure leaves the slot without them."""
@@ -230,19 +281,19 @@ class ExtrasFetcher:
         return self._get_verified(places, INFORMATION)
 
     def _get_verified(self, places: Places, name: str) -> Document:
-        check = gbfs_reader.stations if name == INFORMATION else decode
+        check = CHECKS.get(name, decode)
         document = places.get(self._get, name, self._url, check=check, tries=ONCE)
         return verified(document, check, self._url)
 
     def _keep(self, places: Places, extras: Extras, name: str) -> None:
         """Get the document *name* and store it in a note."""
         try:
-            body = self._get_verified(places, name).body.decode("utf-8-sig")
-        except (FeedError, PayloadError, UnicodeDecodeError) as error:
+            body = self._get_verified(places, name).body
+        except (FeedError, PayloadError) as error:
             extras.errors[name] = str(error)
         else:
             extras.errors.pop(name, None)
-            extras.notes[BODIES[name]] = body
+            extras.notes[BODIES[name]] = _as_text(body)
 
     def _body(self, extras: Extras, name: str) -> str:
         note = BODIES[name]

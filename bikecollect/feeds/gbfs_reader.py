@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -92,11 +93,25 @@ def _station_list(value: Any) -> list[Any]:
 
 def ids(body: bytes) -> set[str]:
     """Return the station ids in a document, none if it cannot be read."""
+    station_ids = map(_id, _stations_or_nothing(body))
+    return {station_id for station_id in station_ids if station_id is not None}
+
+
+def _stations_or_nothing(body: bytes) -> list[Any]:
     try:
-        station_ids = (_id(station) for station in stations(body))
-        return {station_id for station_id in station_ids if station_id is not None}
+        return stations(body)
     except PayloadError:
-        return set()
+        return []
+
+
+def type_ids(body: bytes) -> set[str]:
+    """Return the vehicle types in a status document, none if it cannot be read."""
+    listed = (s for s in _stations_or_nothing(body) if type(s) is dict)
+    counts = (station.get("vehicle_types_available") for station in listed)
+    items = chain.from_iterable(c for c in counts if type(c) is list)
+    values = (item.get("vehicle_type_id") for item in items if type(item) is dict)
+    texts = {value for value in values if type(value) in {str, int}}
+    return {name for value in texts if (name := text(value))}
 
 
 def has_information(body: bytes) -> bool:

@@ -121,7 +121,7 @@ def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
 def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     snapshot = trial.snapshot
     texts = [*snapshot.oddities, *snapshot.findings.values()]
-    texts += filter(None, (payload.incomplete, snapshot.incomplete))
+    texts += filter(None, (payload.incomplete, payload.beside, snapshot.incomplete))
     texts += payload.findings.values()
     stations = snapshot.statuses
     if snapshot.dropped:

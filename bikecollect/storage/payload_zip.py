@@ -41,6 +41,8 @@ def pack(payload: Payload) -> bytes:
         for document in payload.documents
     ]
     details = {**vars(payload), "documents": entries}
+    if not payload.beside:
+        del details["beside"]  # versions without it can read nearly all payloads
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for document in payload.documents:
@@ -133,7 +135,7 @@ def _is_notes(value: Any) -> bool:
 
 _VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "url", "system_id", "run_id", "boot_id"), _is_text),
-    **dict.fromkeys(("incomplete", "source", "next_url"), _is_text),
+    **dict.fromkeys(("incomplete", "beside", "source", "next_url"), _is_text),
     **dict.fromkeys(("slot", "http_status", "wire_bytes"), _is_count),
     **dict.fromkeys(("fetched_at", "uptime"), _is_time),
     "date": lambda value: value is None or _is_time(value),

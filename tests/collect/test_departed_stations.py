@@ -111,6 +111,27 @@ def test_a_list_that_cannot_be_fetched_removes_no_station(city: Publisher) -> No
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 
+@pytest.mark.parametrize("trouble", ["regions", "no id"])
+def test_a_trouble_elsewhere_keeps_no_station_on_the_list(
+    city: Publisher, trouble: str
+) -> None:
+    """Slots are partial for ever: without regions, or with a station without an id."""
+    feeds: Any = city.documents["/gbfs.json"]
+    if trouble == "regions":
+        feeds["data"]["en"]["feeds"].append({"name": "system_regions", "url": "BASE/r"})
+    nameless = [""] if trouble == "no id" else []
+    city.documents["/station_status"] = status("a", "b", "c", "d", "e", *nameless)
+    city.documents["/station_information"] = information("a", "b", "c", "d", "e")
+    first = city.fetch()
+    city.documents["/station_status"] = status("a", "b", "d", "e", *nameless)
+    city.documents["/station_information"] = information("a", "b", "d", "e")
+    city.fetch()
+    city.fetch(after=DAY)
+
+    assert first.result.flags == ("partial",)
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
+
+
 def test_a_station_that_returns_within_a_day_was_not_removed(city: Publisher) -> None:
     """A list without it for an hour has no effect, even at the same hour later."""
     city.fetch()

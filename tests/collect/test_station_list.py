@@ -1,11 +1,13 @@
 """The list of stations keeps values that a document no longer has."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from publisher import Publisher, publishing
+from served import Answer
 
 DAY = 86_400.0
 NAMES: dict[str, Any] = {
@@ -252,3 +254,27 @@ def test_a_renamed_region_is_followed(
         "Harbour",
         "Old Port",
     ]
+
+
+@pytest.mark.parametrize("answer", [{"error": "maintenance"}, {"data": {"regions": 3}}])
+def test_an_error_in_place_of_the_regions_replaces_no_name(
+    city: Publisher, answer: object
+) -> None:
+    """Its status is 200, and it is JSON: the slot is partial, the names stay.
+
+    Regions in another encoding are read, and one that is listed no more is no error.
+    """
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["en"]["feeds"].append(regions)
+    city.documents["/station_information"] = listed({**NAMES, "region_id": "4"})
+    city.documents["/regions"] = Answer(json.dumps(REGIONS).encode("utf-16"))
+    first = city.fetch()
+    city.documents["/regions"] = answer
+    second = city.fetch(after=3600)
+    listing["data"]["en"]["feeds"].remove(regions)
+    third = city.fetch(after=86_400)
+
+    flags = [run.result.flags for run in (first, second, third)]
+    assert flags == [(), ("partial",), ()]
+    assert [station["region"] for station in city.stations()] == ["Altstadt"]

@@ -119,6 +119,27 @@ def test_a_type_that_comes_later_changes_no_column(city: Publisher) -> None:
     assert kinds(city) == {"num_bicycles_available": "3"}
 
 
+def test_a_new_type_is_looked_up_at_once(city: Publisher) -> None:
+    """It does not wait for the ttl; then each quarter of an hour until it is known."""
+    information: Any = city.documents["/station_information"]
+    information["ttl"] = 86_400
+    serve(city, vehicle_types_available=by_type(b=3))
+    city.fetch()
+    serve(city, vehicle_types_available=by_type(b=3, new=2))
+    asked = []
+    for _ in range(5):
+        city.fetch()
+        asked.append("/vehicle_types" in city.asked)
+        new = {**TYPES[1], "vehicle_type_id": "new"}
+        if len(asked) == 3:
+            types = {"data": {"vehicle_types": [*TYPES, new]}}
+            city.documents["/vehicle_types"] = types
+
+    assert asked == [True, False, False, True, False]
+    bikes = {"num_bicycles_available": "3", "num_ebicycles_available": "2"}
+    assert kinds(city) == bikes
+
+
 def test_kinds_are_counted_only_if_configured(city: Publisher) -> None:
     """The columns of a file follow the settings."""
     city.more = {"columns": ["occupancy"]}

@@ -58,6 +58,19 @@ def vehicles(body: bytes) -> list[Any]:
     return _listed(decode(body))
 
 
+def type_ids(body: bytes) -> set[str]:
+    """Return the vehicle types in a document of vehicles, none if it has none."""
+    try:
+        listed = vehicles(body)
+    except PayloadError:
+        return set()
+    return {name for vehicle in listed if (name := _type_id(vehicle))}
+
+
+def _type_id(vehicle: Any) -> str | None:
+    return next((t for t in (text(at(vehicle, key)) for key in TYPES) if t), None)
+
+
 def _listed(value: Any) -> list[Any]:
     lists = [at(value, path) for path in PATHS if _has(value, path)]
     # Servers write an empty list as null (Go) or as an object (PHP).
@@ -162,7 +175,7 @@ class _Reader:
 
     def _type(self, vehicle: Mapping[str, Any]) -> str | None:
         """Return the kind of *vehicle*, the publisher's type if its kind is unknown."""
-        name = next((t for t in (text(vehicle.get(key)) for key in TYPES) if t), None)
+        name = _type_id(vehicle)
         if name is None or name in self.kinds:
             return self.kinds.get(name or "")
         self.unknown_types.add(name)
