@@ -54,12 +54,16 @@ SAME_IDS = 0.9
 
 @dataclass
 class _Fetch:
-    """The state of one fetch; *moved* is a new address of the station information."""
+    """The state of one fetch; *moved* is a new address of the station information.
+
+    *information* is that of a higher version, if it was requested to try that.
+    """
 
     places: Places
     status: Document
     listing: Document | None = None
     moved: str = ""
+    information: Document | None = None
     findings: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,7 +109,8 @@ class Gbfs:
             state = self._next_fetch(get, memory, places)
         state.places.worked = memory.now
         fetch_extras = self._extras(get, self._url, memory)
-        extras = fetch_extras(state.places, state.status, state.moved)
+        given = state.information
+        extras = fetch_extras(state.places, state.status, state.moved, given)
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
@@ -239,7 +244,7 @@ class Gbfs:
         if newer is None:
             return
         old, new = places.version, newer.places.version
-        if _in_common(newer.status, state.status) < SAME_IDS:
+        if gbfs_places.in_common(newer.status, state.status) < SAME_IDS:
             state.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
                 f'those of {old}, which remains in use; version = "{new}" in the '
@@ -247,7 +252,7 @@ class Gbfs:
             )
             return
         newer.places.requested_at, state.places = memory.now, newer.places
-        state.moved = ""
+        state.moved, state.information = "", newer.information
         state.findings[f"version {new} at {int(memory.now)}"] = (
             f"GBFS {new} is read from now on, {old} before, with the same station ids "
             f'(version = "{old}" in the settings goes back)'
@@ -286,14 +291,19 @@ class Gbfs:
         new = ""
         try:
             offers = gbfs_places.offered(get, listing, self._url)
-            higher = [v for v in offers if version(current) < version(v)]
-            new = max((v for v in higher if _is_supported(v)), key=version, default="")
+            most = (NEWEST_MAJOR + 1, 0)
+            higher = [v for v in offers if version(current) < version(v) < most]
+            new = max(higher, key=version, default="")
             if not new:
                 return None
             other = self._listed(get, offers[new], tries=ONCE)
             places = gbfs_places.places(other, own=offers[new])
             places.version = new
             status = places.status(get, self._url, tries=ONCE)
+            gbfs_places.check_no_worse(status, state.status, self._options)
+            information = None
+            if INFORMATION in state.places.addresses:
+                information = places.information(get, self._url)
         except (FeedError, PayloadError) as error:
             if new:
                 state.findings[f"version {new}"] = (
@@ -304,7 +314,7 @@ class Gbfs:
         note = gbfs_places.remembered(places.note(self._url, ""), self._url, "")
         if note is None or STATUS not in note.addresses:
             return None  # its addresses contain secrets and could not be remembered
-        return _Fetch(places, status, other.document)
+        return _Fetch(places, status, other.document, information=information)
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the documents; raises PayloadError."""
@@ -332,17 +342,6 @@ def _stations_in(name: str, documents: Documents) -> list[Any]:
     """Return the stations in the document *name*, none if it is absent."""
     body = next((item.body for item in documents if item.name == name), None)
     return [] if body is None else gbfs_reader.stations(body)
-
-
-def _is_supported(number: str) -> bool:
-    """Return whether the version *number* is supported."""
-    return version(number)[0] <= NEWEST_MAJOR
-
-
-def _in_common(status: Document, other: Document) -> float:
-    """Return the share of stations that two status documents have in common."""
-    first, second = gbfs_reader.ids(status.body), gbfs_reader.ids(other.body)
-    return len(first & second) / max(len(first | second), 1)
 
 
 def _overlap(state: _Fetch, memory: Memory) -> int:

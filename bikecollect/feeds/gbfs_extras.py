@@ -114,6 +114,7 @@ class ExtrasFetcher:
         self._memory, self._now = memory, memory.now
         self._known = self._past(NOTE)
         self._failed = self._past(ERRORS_NOTE)
+        self._received: Document | None = None
 
     def _past(self, name: str) -> dict[str, Any]:
         """Return the values of a note, without times in the future.
@@ -126,11 +127,19 @@ class ExtrasFetcher:
             if key not in {"at", "asked"} or value <= self._now
         }
 
-    def __call__(self, places: Places, status: Document, moved: str = "") -> Extras:
+    def __call__(
+        self,
+        places: Places,
+        status: Document,
+        moved: str = "",
+        information: Document | None = None,
+    ) -> Extras:
         """Get the documents that are due; *moved* is the information's new address.
 
-        An error is reported in each run until the document is received.
+        *information* is the station information if it was requested already. An error
+        is reported in each run until the document is received.
         """
+        self._received = information
         failed = dict(self._failed.get("errors", {}))
         listed = {n: why for n, why in failed.items() if n in places.addresses}
         extras = Extras(errors=listed)
@@ -138,6 +147,7 @@ class ExtrasFetcher:
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = INFORMATION in failed or self._is_due(unknown, moved)
         due = due and waited and INFORMATION in places.addresses
+        due = due or information is not None
         stale = self._types_are_stale(places)
         new = TYPES in places.addresses and self._has_new_types(places, status)
         if stale or new:
@@ -271,6 +281,8 @@ class ExtrasFetcher:
 
     def _information(self, places: Places, moved: str) -> Document:
         """Return the information from its new address, or else from its old one."""
+        if self._received is not None:
+            return self._received
         before = places.addresses[INFORMATION]
         if moved and moved != before:
             places.addresses[INFORMATION] = moved

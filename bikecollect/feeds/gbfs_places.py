@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter, Memory
 from bikecollect.core.slots import DAY
+from bikecollect.core.text import length
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_discovery import (
     addresses,
@@ -30,6 +31,9 @@ TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT
 NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
 ABOUT = publisher_reader.DOCUMENT
+ENOUGH, MAX_BEHIND = 0.9, 900
+"""A higher version is not used if it has counts of fewer stations (as a share of those
+of the lower one), or is more seconds behind it."""
 NAMES |= {REGIONS: "regions", VEHICLES: "vehicles", ABOUT: "about"}
 """The documents whose addresses are remembered, and their keys in the note."""
 
@@ -96,6 +100,14 @@ class Places:
         document = self.get(get, self.main, url, check=check, tries=tries)
         return verified(document, check, url) if tries == ONCE else document
 
+    def information(self, get: Getter, url: str) -> Document:
+        """Return the station information, after one request that must succeed."""
+        if INFORMATION not in self.addresses:
+            raise PayloadError("it lists no station_information")
+        check = gbfs_reader.stations
+        document = self.get(get, INFORMATION, url, check=check, tries=ONCE)
+        return verified(document, check, url)
+
     def note(self, url: str, pin: str, language: str = "") -> str:
         """Return the note to store; it has no addresses if one contains a secret.
 
@@ -145,6 +157,48 @@ def remembered(
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def in_common(status: Document, other: Document) -> float:
+    """Return the share of stations that two status documents have in common."""
+    first, second = gbfs_reader.ids(status.body), gbfs_reader.ids(other.body)
+    return len(first & second) / max(len(first | second), 1)
+
+
+def check_no_worse(
+    status: Document, other: Document, options: gbfs_reader.ReadOptions
+) -> None:
+    """Raise PayloadError if *status* has less than *other*, of a lower version.
+
+    Some operators keep a version listed that is empty, or stands still.
+    """
+    new = _figures(status, options)
+    try:
+        old = _figures(other, options)
+    except PayloadError:
+        return
+    if new.counted < old.counted * ENOUGH:
+        text = f"it has counts of {new.counted} stations, not of {old.counted}"
+        raise PayloadError(text)
+    if new.newest and old.newest - new.newest > MAX_BEHIND:
+        seconds = old.newest - new.newest
+        raise PayloadError(f"its data are {length(seconds)} older")
+
+
+class _Figures(NamedTuple):
+    """The number of stations with a count, and the newest stamp (epoch seconds)."""
+
+    counted: int
+    newest: int
+
+
+def _figures(status: Document, options: gbfs_reader.ReadOptions) -> _Figures:
+    bodies = {STATUS: status.body}
+    snapshot = gbfs_reader.snapshot(bodies, options, status.fetched_at)
+    counts = (station.num_vehicles_available for station in snapshot.statuses)
+    reported = (station.last_reported or 0 for station in snapshot.statuses)
+    newest = max(reported) or snapshot.last_updated or 0
+    return _Figures(sum(count is not None for count in counts), newest)
 
 
 def verified(document: Document, check: Check, url: str) -> Document:

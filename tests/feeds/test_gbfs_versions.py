@@ -24,7 +24,7 @@ def listing(version: str, *names: str, folder: str = "") -> dict[str, Any]:
     return {"version": version, "last_updated": "NOW", "ttl": 0, "data": data}
 
 
-def status(*ids: str, vehicles: int = 3) -> dict[str, Any]:
+def status(*ids: str, vehicles: int | None = 3) -> dict[str, Any]:
     """Return a status of stations called *ids*."""
     stations = [
         {"station_id": i, "num_bikes_available": vehicles, "num_docks_available": 5}
@@ -107,6 +107,27 @@ def test_a_version_that_does_not_work_is_not_chosen(
     assert ("GBFS 3.0 is offered but does not work" in notices(run)) is (
         broken != "/gbfs_versions"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "why"),
+    [
+        ("station_status", {**status("new"), "last_updated": 1.78e9}, "h older"),
+        ("station_status", status("new", vehicles=None), "0 stations, not of 1"),
+        ("station_information", FAILING, "HTTP 500"),
+        ("gbfs.json", listing("3.0", NAMES[0], folder="/3.0"), "no station_inf"),
+    ],
+)
+def test_a_version_with_less_than_the_lower_one_is_not_chosen(
+    city: Publisher, path: str, answer: object, why: str
+) -> None:
+    """Operators keep versions listed that stand still, or lack counts or names."""
+    city.documents[f"/3.0/{path}"] = answer
+    run = city.fetch()
+
+    assert (ids(city), city.stations()[0]["name"]) == (["old"], "Stop old")
+    assert "GBFS 3.0 is offered but does not work" in notices(run)
+    assert why in notices(run)
 
 
 def test_the_status_is_requested_before_optional_documents(
