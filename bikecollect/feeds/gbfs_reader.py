@@ -15,7 +15,7 @@ from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
 from bikecollect.feeds.reading.list_queries import LIKELY
-from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.stamps import Stamps, of_feed
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import identifier, in_language, number, text
 from bikecollect.feeds.reading.vehicle_types import VehicleTypes
@@ -55,8 +55,6 @@ KNOWN_FIELDS = frozenset(
 )
 KNOWN_FIELDS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
-FUTURE = 900.0
-"""A feed's stamp that is more seconds ahead is in local time, not UTC."""
 NO_VALUES = StationInformation("")[1:-1]
 """The columns of a station of which only the id is known."""
 FEW = 0.05
@@ -141,8 +139,7 @@ def snapshot(
 ) -> Snapshot:
     """Parse the documents *bodies* (by name); raises PayloadError.
 
-    No version allows stamps without a zone: they are read as UTC, or in the system's
-    zone if the feed's own stamp would otherwise be later than *fetched_at*.
+    No version allows stamps without a zone: see `of_feed`.
     """
     if "station_status" not in bodies:
         raise PayloadError(
@@ -168,7 +165,8 @@ def _status(
     listed = _station_list(value)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
-    stamp = _stamps(updated, options, fetched_at)
+    form = options.fields.get(STAMP_FORMAT, "")
+    stamp = of_feed(updated, options.zone, fetched_at, form)
     dialect = status_dialect(options, types)
     parsed = StationReader(listed, dialect, stamp).snapshot()
     information = tuple(filter(_has_values, parsed.information))
@@ -214,13 +212,6 @@ def _without_places(findings: Mapping[str, str]) -> dict[str, str]:
     """Return *findings* of a status without those on columns of the information."""
     own = {f"unread {column}" for column in INFORMATION if column != "station_id"}
     return {key: text for key, text in findings.items() if key not in own}
-
-
-def _stamps(updated: Any, options: ReadOptions, fetched_at: float) -> Stamps:
-    form = options.fields.get(STAMP_FORMAT, "")
-    utc = Stamps(UTC, form)
-    ahead = (utc(updated) or 0) - fetched_at > FUTURE
-    return Stamps(options.zone, form) if ahead and fetched_at else utc
 
 
 def _has_values(information: StationInformation) -> bool:

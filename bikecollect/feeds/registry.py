@@ -65,17 +65,20 @@ def build(
     raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')
 
 
-def vehicle_reader(url: str) -> Callable[[Documents], VehicleSnapshot]:
+def vehicle_reader(
+    url: str, timezone: tzinfo
+) -> Callable[[Documents], VehicleSnapshot]:
     """Return a function that reads the vehicles in payloads of the GBFS feed at *url*.
 
-    It raises PayloadError.
+    Stamps without a zone may be in *timezone*. It raises PayloadError.
     """
     from bikecollect.feeds.reading import vehicle_reader  # needed for vehicles only
 
     def read(documents: Documents) -> VehicleSnapshot:
         with _quoting_own_host(documents, url):
             bodies = {document.name: document.body for document in documents}
-            return vehicle_reader.snapshot(bodies)
+            fetched_at = max(document.fetched_at for document in documents)
+            return vehicle_reader.snapshot(bodies, timezone, fetched_at)
 
     return read
 

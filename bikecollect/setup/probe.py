@@ -214,7 +214,9 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
     payload = feed.fetch(get, Memory(now=time.time()))
     vehicles = None
     if any(document.name == VEHICLES for document in payload.documents):
-        vehicles = registry.vehicle_reader(system.url)(payload.documents)
+        zone = ZoneInfo(system.timezone)
+        read = registry.vehicle_reader(system.url, zone)
+        vehicles = read(payload.documents)
     trial = Trial(
         target=target,
         about=_read_about(system, payload, get),

@@ -189,7 +189,7 @@ def _vehicles(
     own = folder.vehicles
     store, ledger = Store(own.path, VEHICLE_STATUS), Ledger(own.ledger)
     return VehicleCommitter(
-        parse=registry.vehicle_reader(system.url),
+        parse=registry.vehicle_reader(system.url, ZoneInfo(system.timezone or "UTC")),
         zone=folder.zone,
         interval=folder.interval,
         store=store,

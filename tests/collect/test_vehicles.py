@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,39 @@ def backfill(city: Publisher) -> list[str]:
         city.settings, "city", times, span=(BEFORE, AFTER), dry=False
     )
     return [filling.what for filling in filler.fill_from_payloads()]
+
+
+@pytest.mark.parametrize(
+    ("zone", "local"),
+    [
+        ("Asia/Taipei", "2026-11-22T00:05:00"),
+        ("America/New_York", "2026-11-21T11:05:00"),
+        ("America/New_York", "2026-11-21T16:05:00"),  # in UTC
+    ],
+)
+def test_stamps_without_a_zone_are_of_the_time_of_the_fetch(
+    city: Publisher, zone: str, local: str
+) -> None:
+    """In UTC or in local time, east and west of Greenwich: stations and vehicles."""
+    city.more = {**city.more, "timezone": zone}
+    publish(
+        city,
+        [vehicle(last_reported=local)],
+        stations=[{**station(), "last_reported": local}],
+    )
+    for name in ("station_status", "free_bike_status"):
+        document: Any = city.documents[f"/{name}.json"]
+        document["last_updated"] = local
+    run = city.fetch()
+
+    assert flags(run) == []
+    files = sorted(city.folder.glob("city/**/*_status/*.csv"))
+    for file in files:
+        with file.open(encoding="utf-8", newline="") as lines:
+            (row,) = csv.DictReader(lines)
+        reported = datetime.fromisoformat(row["last_reported"])
+        assert reported.timestamp() == int(city.clock.now) - 2
+    assert len(files) == 2
 
 
 def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:

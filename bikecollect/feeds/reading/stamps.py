@@ -13,6 +13,8 @@ MINGUO = 1911
 """Year 0 of the Minguo calendar (Taiwan), whose years have three digits today."""
 MAX_LENGTH = 60
 USUAL_LENGTH = len("2026-11-22 12:00:00")
+NEAR = 900.0
+"""Seconds between a feed's stamp and its fetch by which its zone is guessed."""
 MAX_NUMBER = 10**19
 """Above the end of this century in nanoseconds."""
 
@@ -151,6 +153,26 @@ class Stamps:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
         return moment.timestamp()
+
+
+def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> Stamps:
+    """Return the stamps of a feed that should be in UTC, and was *updated* then.
+
+    Those without a zone are in *zone* if that of the feed would else be in the future,
+    or if only so it is of the time at which it was fetched; *form* is as in `Stamps`.
+
+    >>> zone = timezone(timedelta(hours=-5))
+    >>> [of_feed(text, zone, 1.8e9)(text) for text in ("2027-01-15T03:00", "1.8e9")]
+    [1800000000, 1800000000]
+    >>> of_feed("2027-01-15T02:00", zone, 1.8e9)("2027-01-15T02:00")
+    1799978400
+    """
+    utc, local = Stamps(UTC, form), Stamps(zone, form)
+    stamp = utc(updated)
+    if stamp is None or not fetched_at or abs(stamp - fetched_at) <= NEAR:
+        return utc
+    is_local = abs((local(updated) or 0) - fetched_at) <= NEAR
+    return local if is_local or stamp > fetched_at else utc
 
 
 def _epoch(text: str) -> float | None:

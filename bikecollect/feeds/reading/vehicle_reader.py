@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, tzinfo
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
@@ -19,7 +19,7 @@ from bikecollect.feeds.reading.json_payload import (
     first_keys,
     shape,
 )
-from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.stamps import Stamps, of_feed
 from bikecollect.feeds.reading.values import flag, identifier, number, place, text
 
 DOCUMENT = "vehicle_status"
@@ -99,11 +99,17 @@ def _has(value: Any, path: str) -> bool:
     return isinstance(container, Mapping) and name in container
 
 
-def snapshot(bodies: Mapping[str, bytes]) -> VehicleSnapshot:
-    """Return the vehicles in the documents *bodies* (by name); raises PayloadError."""
+def snapshot(
+    bodies: Mapping[str, bytes], zone: tzinfo = UTC, fetched_at: float = 0.0
+) -> VehicleSnapshot:
+    """Return the vehicles in the documents *bodies* (by name); raises PayloadError.
+
+    Stamps without a zone are in UTC or *zone*, see `of_feed`.
+    """
     types = vehicle_types.read(bodies.get("vehicle_types"))
     value = decode(bodies[DOCUMENT])
-    return _Reader(_listed(value), _kinds(types)).snapshot(value)
+    stamps = of_feed(at(value, "last_updated"), zone, fetched_at)
+    return _Reader(_listed(value), _kinds(types), stamps).snapshot(value)
 
 
 def _kinds(types: vehicle_types.VehicleTypes | None) -> dict[str, str]:
@@ -118,7 +124,7 @@ class _Reader:
 
     vehicles: list[Any]
     kinds: Mapping[str, str]
-    stamps: Stamps = field(default_factory=lambda: Stamps(UTC))
+    stamps: Stamps
     bad: Counter[str] = field(default_factory=Counter)
     example: dict[str, str] = field(default_factory=dict)
     unknown_types: set[str] = field(default_factory=set)
