@@ -196,8 +196,10 @@ def _figures(status: Document, options: gbfs_reader.ReadOptions) -> _Figures:
     bodies = {STATUS: status.body}
     snapshot = gbfs_reader.snapshot(bodies, options, status.fetched_at)
     counts = (station.num_vehicles_available for station in snapshot.statuses)
+    latest = status.fetched_at + MAX_BEHIND  # later ones are errors of single stations
     reported = (station.last_reported or 0 for station in snapshot.statuses)
-    newest = max(reported) or snapshot.last_updated or 0
+    newest = max((t for t in reported if t < latest), default=0)
+    newest = newest or snapshot.last_updated or 0
     return _Figures(sum(count is not None for count in counts), newest)
 
 

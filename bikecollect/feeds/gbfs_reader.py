@@ -162,7 +162,7 @@ def _status(
     types: VehicleTypes | None,
 ) -> Snapshot:
     """Parse the status document *value*."""
-    listed = _station_list(value)
+    listed, summed = vehicle_types.with_totals(_station_list(value))
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
     form = options.fields.get(STAMP_FORMAT, "")
@@ -179,7 +179,7 @@ def _status(
         last_updated=stamp(updated),
         is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
-        findings={**parsed.findings, **(types.findings() if types else {})},
+        findings={**parsed.findings, **summed, **(types.findings() if types else {})},
     )
 
 

@@ -155,13 +155,36 @@ def test_totals_that_contradict_their_types_are_kept_and_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    "types", [by_type(plain=7), by_type(silent=7), by_type(plain=2, assist=5)]
+    "more",
+    [
+        {"vehicle_types_available": by_type(plain=7)},
+        {"vehicle_types_available": by_type(silent=7)},
+        {"vehicle_types_available": by_type(plain=2, assist=5)},
+        {"num_ebikes_available": 5},
+    ],
 )
-def test_every_kind_of_vehicle_contradicts_a_total_of_none(types: object) -> None:
+def test_every_kind_of_vehicle_contradicts_a_total_of_none(more: Any) -> None:
     """Plain bikes, and those of unknown type, too."""
-    snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
+    snapshot = gbfs(station(num_bikes_available=0, **more))
 
     assert snapshot.flags == ("contradictory",)
+
+
+@pytest.mark.parametrize("total", [{}, {"num_bikes_available": None}])
+def test_missing_totals_are_the_sums_of_their_types(total: dict[str, Any]) -> None:
+    """Only if each count is known; and the sum is reported."""
+    docks = [{"vehicle_type_ids": ["plain"], "count": 4}, {"count": "2"}]
+    more = {"num_docks_available": "", "vehicle_docks_available": docks}
+    bare = {"station_id": "a", **total, **more}
+    summed = gbfs({**bare, "vehicle_types_available": by_type(plain=2, assist=1)})
+    unclear = gbfs(station("b"), {**bare, "vehicle_types_available": by_type(plain=-1)})
+
+    (row,) = summed.statuses
+    assert (row.num_vehicles_available, row.num_docks_available) == (3, 6)
+    assert "num_vehicles_available is missing at 1 of 1" in " ".join(
+        summed.findings.values()
+    )
+    assert unclear.statuses[1].num_vehicles_available is None
 
 
 def test_a_column_that_cannot_be_read_at_any_station_is_reported() -> None:

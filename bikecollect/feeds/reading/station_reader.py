@@ -180,6 +180,12 @@ class StationReader:
             values = zip(*(column(name) for name in RAW_COLUMNS), strict=True)
             raw = [dict(zip(RAW_COLUMNS, row, strict=True)) for row in values]
             ebikes = self._by_type(ids, raw, vehicles, ebikes)
+        else:
+            self._contradictory += [
+                f"{station_id}: {total} in all, {number} by type"
+                for station_id, total, number in zip(ids, vehicles, ebikes, strict=True)
+                if total is not None and (number or 0) > total
+            ]
         status = (vehicles, ebikes, *others, capacity, installed, renting, returning)
         rows = zip(ids, *status, reported, strict=True)
         self._statuses = {row[0]: StationStatus._make(row) for row in rows}

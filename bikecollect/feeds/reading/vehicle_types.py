@@ -1,11 +1,12 @@
 """Vehicle types: which are electric, and how many of each kind are at a station."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.feeds.reading.aliases import plain
+from bikecollect.feeds.reading.aliases import EMPTY, plain
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count, text
 
@@ -36,6 +37,13 @@ NAMED = {
     "electricbikes": "num_ebicycles_available",
 }
 """Columns by names that operators use for kinds, without case and underscores."""
+
+
+TOTALS = {
+    "vehicle_types_available": ("num_vehicles_available", "num_bikes_available"),
+    "vehicle_docks_available": ("num_docks_available",),
+}
+"""The counts by type of a station, and the totals to which they add up."""
 
 
 class VehicleType(NamedTuple):
@@ -136,6 +144,46 @@ def vehicles(raw: RawCounts) -> int | None:
         return None
     counts = (_type_count(item)[1] for item in types)
     return sum(number for number in counts if number is not None)
+
+
+def with_totals(stations: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
+    """Return *stations* with sums where only the totals are missing, and findings.
+
+    >>> with_totals([{"vehicle_types_available": [{"count": 2}, {"count": 1}]}])[0]
+    [{'vehicle_types_available': [{'count': 2}, {'count': 1}], \
+'num_vehicles_available': 3}]
+    """
+    summed: Counter[str] = Counter()
+    listed = [_with_totals(station, summed) for station in stations]
+    findings = {
+        f"summed {name}": (
+            f"{name} is missing at {number} of {len(listed)} stations: the counts by "
+            "type are added up there"
+        )
+        for name, number in summed.items()
+    }
+    return listed, findings
+
+
+def _with_totals(station: Any, summed: Counter[str]) -> Any:
+    """Return *station* with the sums of its counts by type as totals, if it has none.
+
+    The names of the totals are counted in *summed*.
+    """
+    if type(station) is not dict:
+        return station
+    for detail, names in TOTALS.items():
+        if detail not in station:
+            continue
+        if any(station.get(name) not in EMPTY for name in names):
+            continue
+        items = station[detail] if isinstance(station[detail], list) else []
+        counts = [count(at(item, "count")) for item in items]
+        known = [number for number in counts if number is not None]
+        if items and len(known) == len(items):
+            summed[names[0]] += 1
+            station = {**station, names[0]: sum(known)}
+    return station
 
 
 def named_kinds(detail: Any) -> dict[str, int]:
