@@ -70,7 +70,12 @@ def identifier(value: Any) -> str | None:
 
     An id of more than `MAX_ID` characters, or with damaged ones, is rejected: it could
     equal another station's.
+
+    >>> identifier(12), identifier(12.0), identifier("12.0")  # 12.0 is 12 in JSON
+    ('12', '12', '12.0')
     """
+    if type(value) is float and value.is_integer():
+        value = int(value)
     station_id = _cleaned(value)
     if station_id is None or len(station_id) > MAX_ID or DAMAGED in station_id:
         return None
