@@ -111,6 +111,12 @@ class _Walk:
         self.stated = self.last = stated(first)
         rows = self._rows(first)
         self.first, self.seen, self.ids = len(rows), len(rows), self._ids(rows)
+        self.void = len(rows) - len(self.ids)
+
+    @property
+    def listed(self) -> int:
+        """The stations received; on one page each row counts, as in stated totals."""
+        return len(self.ids) + self.void
 
     @property
     def total(self) -> int | None:
@@ -145,7 +151,7 @@ class _Walk:
         """Get the following pages, until one has no new stations."""
         while not (self.ended or self.ignored or self.why):
             place = self._next()
-            if not place or (self.total is not None and len(self.ids) >= self.total):
+            if not place or (self.total is not None and self.listed >= self.total):
                 return
             if len(self.documents) == MAX_PAGES:
                 self.why = f"there are more than {MAX_PAGES} pages"
@@ -169,7 +175,7 @@ class _Walk:
             self.ended = not self.ignored
             return
         self.documents.append(page)
-        self.seen += len(rows)
+        self.seen, self.void = self.seen + len(rows), self.void + len(rows) - len(ids)
         self.ids |= ids
         self.last = stated(page)
         self.ended = len(rows) < self.size and not (self.last.next or self.has_more)
@@ -226,6 +232,7 @@ class _Walk:
             return False
         self.documents, self.seen, self.ids = [page], len(rows), ids
         self.first, self.query = len(rows), dict(query)
+        self.void = len(rows) - len(ids)
         del rows
         before, self.last = self.stated, stated(page)
         self.stated = self.last
@@ -238,28 +245,23 @@ class _Walk:
     def is_cut(self, known: Mapping[str, Any]) -> bool:
         """Return whether the list may be one page of a longer one."""
         if self.total is not None:
-            return len(self.ids) < self.total
+            return self.listed < self.total
         if self.has_more:
             return True
         alone = len(self.documents) == 1 and not self.ended
-        return (
-            alone
-            and self.first in page_sizes(self.paged.url)
-            and not self._moves(known)
-        )
+        is_page = self.first in page_sizes(self.paged.url)
+        return alone and is_page and not self._moves(known)
 
     def incomplete(self, known: Mapping[str, Any]) -> str:
         """Return a sentence on what is missing, empty if the list is complete."""
         if self.why:
             return self.why
-        if self.total is not None and len(self.ids) < self.total:
-            return f"only {len(self.ids)} of {self.total} stations were received"
+        if self.total is not None and self.listed < self.total:
+            return f"only {self.listed} of {self.total} stations were received"
         if self.has_more:
-            return (
-                f"the response states more pages than the {len(self.ids)} stations "
-                "that were received"
-            )
-        twice = self.seen - len(self.ids)
+            received = f"the {len(self.ids)} stations that were received"
+            return f"the response states more pages than {received}"
+        twice = self.seen - self.listed
         if len(self.documents) > 1 and twice and self.total is None:
             return f"{twice} stations are on two pages: as many may be missing"
         if self.is_cut(known):
@@ -297,10 +299,8 @@ class _Walk:
         if self.last.next:
             place = self._resolved(self.last.next)
             if not place:
-                where = plain(self.last.next)
-                self.why = (
-                    f"the next page is on another host and not requested: {where}"
-                )
+                self.why = "the next page is on another host and not requested: "
+                self.why += plain(self.last.next)
             return place
         if not self.size or self.seen < self.size:
             return ""

@@ -156,9 +156,10 @@ def test_a_total_that_is_not_reached_is_flagged_from_the_first_slot(
     assert {"partial", "short"} <= set(run.flags)
 
 
-def test_a_list_that_reaches_its_total_is_complete(city: Publisher) -> None:
-    """Twenty of twenty: nothing is requested or reported."""
-    city.documents["/f"] = {"total": 20, "retVal": ALL[:20]}
+@pytest.mark.parametrize("rows", [ALL[:20], [*ALL[:19], ALL[0]]])
+def test_a_list_that_reaches_its_total_is_complete(city: Publisher, rows: Any) -> None:
+    """Twenty of twenty, a station twice or not: nothing is requested or reported."""
+    city.documents["/f"] = {"total": 20, "retVal": rows}
     run = city.fetch()
 
     assert partial(run) == ""
@@ -228,6 +229,10 @@ def test_pages_whose_order_changes_are_flagged(tmp_path: Path) -> None:
 
         assert partial(run) == "1 stations are on two pages: as many may be missing"
         assert run.rows == ROWS - 1
+
+        pages["1"] = [ALL[51], *ALL[50:]]
+        twice = city.fetch()
+        assert (partial(twice), twice.rows) == ("", ROWS)  # on one page: nothing lacks
 
 
 def test_a_missing_page_does_not_lose_the_others(tmp_path: Path) -> None:
