@@ -168,7 +168,11 @@ def cycle(
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
-        record_facts=partial(facts_file.record, folder),
+        record_facts=partial(
+            facts_file.record,
+            folder,
+            lambda: {*payloads.waiting_slots(), *ledger.slots()},
+        ),
         troubles=columns.troubles,
         watch=watch,
         redact=settings.redact,

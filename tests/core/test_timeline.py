@@ -10,6 +10,7 @@ from bikecollect.core.timeline.facts import (
     SystemFact,
     describe_change,
     grid_of,
+    inherited,
     with_settings,
     zone_of,
 )
@@ -17,6 +18,8 @@ from bikecollect.core.timeline.grid import Grid, Period
 from bikecollect.core.timeline.zones import SystemZone, first_midnight
 
 OSLO = ZoneInfo("Europe/Oslo")
+OSLO_BACK, ST_JOHNS_BACK = 1_792_890_000, 1_793_507_400
+"""01:00 UTC on 2026-10-25, and 04:30 UTC on 2026-11-01: clocks are set back."""
 NOON = int(datetime(2026, 11, 24, 11, tzinfo=UTC).timestamp())
 """Noon in Oslo."""
 
@@ -141,6 +144,33 @@ def test_a_new_zone_takes_effect_at_its_next_midnight() -> None:
     assert describe_change(*facts) == (
         "time zone Europe/Oslo -> America/New_York from 2026-11-25T00:00:00-05:00 on"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "now"),
+    [
+        ("Europe/Oslo", "America/St_Johns", OSLO_BACK),
+        ("America/St_Johns", "Europe/Oslo", ST_JOHNS_BACK),
+        ("Europe/Oslo", "America/New_York", OSLO_BACK),
+        ("America/New_York", "Pacific/Apia", ST_JOHNS_BACK),
+    ],
+)
+@pytest.mark.parametrize("hours", [-40, -20, -10, -1, 5])
+def test_a_zone_that_changes_while_a_clock_is_set_back_can_be_read_back(
+    old: str, new: str, now: int, hours: int
+) -> None:
+    """No local time stands for three moments, of which a text has only two."""
+    begin = now + hours * 3600
+    facts = with_settings(
+        [SystemFact(0, old, 300)], begin, timezone=new, interval=300, columns=()
+    )
+    slots = range(now - 3 * 86_400, now + 4 * 86_400, 1800)
+    texts = [datetime.fromtimestamp(slot, zone_of(facts)).isoformat() for slot in slots]
+    other = inherited([facts[-1]._replace(since=0)], facts[:1], begin)
+
+    assert [datetime.fromisoformat(text).timestamp() for text in texts] == list(slots)
+    assert begin < facts[-1].since <= begin + 3 * 86_400
+    assert begin - 4 * 86_400 < other[-1].since <= begin
 
 
 def test_a_change_that_is_reverted_in_time_has_no_effect() -> None:

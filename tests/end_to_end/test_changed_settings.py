@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import pytest
 from command import bikecollect
 from served import Answer, serving
 
+from bikecollect.core.errors import StorageError
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.files.regular_file import read_file
+from bikecollect.storage.ledger import Ledger
 from bikecollect.wiring.collection import collect
 
 if TYPE_CHECKING:
@@ -153,6 +156,24 @@ def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> No
     assert full["missing"] == 0
     assert states[1:] == [str(24 * HOUR // steps[before])]
     assert "missed" not in life.alerts
+
+
+def test_a_new_interval_holds_from_the_first_payload_that_has_it(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the run that accepted that one could not record the interval."""
+    life.settings(interval="1h")
+    life.collect(BEGIN, BEGIN + HOUR, HOUR)
+    life.settings(interval="10min")
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "open", Mock(side_effect=StorageError("a full disk")))
+        life.collect(BEGIN + 600, BEGIN + 1_200, 600, 74)
+    life.collect(BEGIN + 1_200, BEGIN + 1_800, 600)
+
+    until = ("--until", "2026-11-23T00:30:00+01:00", "--format", "json")
+    report = json.loads(life.run("backfill-report", *until))
+
+    assert (report["expected"], report["collected"]) == (3, 3)
 
 
 def test_facts_are_derived_from_the_ledger_if_missing(life: Life) -> None:

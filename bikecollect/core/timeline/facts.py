@@ -1,6 +1,6 @@
 """Dated facts of a system: its time zone, interval and columns, each since when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.slots import DAY, iso
 from bikecollect.core.text import length
 from bikecollect.core.timeline.grid import Grid, Period
-from bikecollect.core.timeline.zones import SystemZone, first_midnight
+from bikecollect.core.timeline.zones import SystemZone, first_clear, first_midnight
 
 MAX_AHEAD = 3 * DAY
 """Maximum seconds until a change takes effect; a later one is due to a wrong clock."""
@@ -57,7 +57,8 @@ def with_settings(
 ) -> list[SystemFact]:
     """Return *facts* with the current settings added.
 
-    A new zone holds from its next midnight, a new interval from its next slot. A change
+    A new zone holds from its next midnight (a later one if a clock is set back around
+    it), a new interval from its next slot. A change
     that has not taken effect yet is dropped if it is no longer in the settings.
     """
     wanted = SystemFact(0, timezone, interval, tuple(columns))
@@ -72,7 +73,9 @@ def with_settings(
         last = last._replace(since=since, interval=interval, columns=wanted.columns)
         past.append(last._replace(local=True))
     if timezone != last.timezone:
-        moment = first_midnight(max(now, last.since), ZoneInfo(timezone))
+        begin, zone = max(now, last.since), ZoneInfo(timezone)
+        midnights = (first_midnight(begin + n * DAY, zone) for n in range(3))
+        moment = first_clear(midnights, last.timezone, timezone)
         past.append(wanted._replace(since=moment))
     return past
 
@@ -94,11 +97,45 @@ def inherited(
         return list(ours)
     past[0] = past[0]._replace(since=0)
     if past[-1].timezone != first.timezone:
-        begin = first_midnight(begin - DAY, ZoneInfo(first.timezone))
+        zone = ZoneInfo(first.timezone)
+        midnights = (first_midnight(begin - n * DAY, zone) for n in range(1, 4))
+        begin = first_clear(midnights, past[-1].timezone, first.timezone)
         past = [fact for fact in past if fact.since < begin]
     if past[-1][1:] != first[1:]:
         past.append(first._replace(since=begin))
     return past + [fact for fact in ours if fact.since > first.since]
+
+
+def begun_earlier(
+    facts: Sequence[SystemFact],
+    recorded: Sequence[SystemFact],
+    slots: Callable[[], Iterable[int]],
+) -> list[SystemFact]:
+    """Return *facts*; an interval that is not *recorded* holds from its first slot.
+
+    *slots* are those of payloads and blocks. A run that was killed after it had
+    accepted a payload has not recorded the interval.
+
+    >>> facts = [SystemFact(0, "UTC", 2_700), SystemFact(3_600, "UTC", 600)]
+    >>> found = begun_earlier(facts, facts[:1], lambda: [0, 2_400, 3_000])
+    >>> [(fact.since, fact.interval) for fact in found]
+    [(0, 2700), (2400, 600)]
+    """
+    at = len(facts) - 1
+    while at > 0 and facts[at - 1].interval == facts[at].interval:
+        at -= 1
+    if at <= 0 or facts[at] in recorded:
+        return list(facts)
+    fact, old = facts[at], grid_of(facts[:at])
+    new = Grid.of(fact.interval, ZoneInfo(fact.timezone))
+    only_new = (
+        slot
+        for slot in slots()
+        if facts[at - 1].since < slot < fact.since
+        if old.floor(slot) != slot == new.floor(slot)
+    )
+    since = min(only_new, default=fact.since)
+    return [*facts[:at], fact._replace(since=since), *facts[at + 1 :]]
 
 
 def _next_slot(facts: Sequence[SystemFact], now: float, interval: int) -> int:

@@ -7,6 +7,10 @@ from typing import Self, cast
 from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
+WIDEST = 28 * 3_600
+"""More seconds than lie between two zones, with a clock change."""
+QUARTER = 900
+"""All UTC offsets are multiples of these seconds."""
 Change = tuple[int, str]
 """An epoch second, and the name of the zone that holds from then on."""
 
@@ -127,6 +131,25 @@ def first_midnight(now: float, zone: tzinfo) -> int:
     local = datetime.fromtimestamp(now, zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     return int((midnight + DAY).timestamp())
+
+
+def first_clear(moments: Iterable[int], before: str, after: str) -> int:
+    """Return the first of *moments* at which the zone *after* can follow *before*.
+
+    Around the others a local time stands for three moments, because a clock is set back
+    too, and a datetime can tell only two of them apart. Without a clear one, the last.
+
+    >>> midnights = 1792895400, 1792981800, 1793068200
+    >>> midnights.index(first_clear(midnights, "Europe/Oslo", "America/St_Johns"))
+    1
+    """
+    moment = 0
+    for moment in moments:
+        zone = SystemZone.of([(0, before), (moment, after)])
+        near = range(moment - WIDEST, moment + WIDEST, QUARTER)
+        if all(datetime.fromtimestamp(t, zone).timestamp() == t for t in near):
+            break
+    return moment
 
 
 def _seconds(naive: datetime) -> int:

@@ -3,13 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import StorageError
-from bikecollect.core.timeline.facts import SystemFact, describe_change
+from bikecollect.core.timeline.facts import SystemFact, begun_earlier, describe_change
 from bikecollect.storage.csv_store import LOST
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files import durable
@@ -43,17 +43,22 @@ def load(folder: Path) -> list[SystemFact]:
     return []
 
 
-def record(system: SystemFolder) -> list[str]:
+def record(
+    system: SystemFolder, slots: Callable[[], Iterable[int]] = tuple
+) -> list[str]:
     """Write the facts of *system* to its folder if they differ from the file.
+
+    *slots* returns those of its payloads and blocks: a new interval may be theirs.
 
     They were derived from those that the file had. If it has others now, it could not
     be read then, or another process has changed it: it is not overwritten. A damaged
     file is renamed. Returns a description of each new change. Raises StorageError.
     """
-    folder, facts = system.path, system.facts
+    folder = system.path
     before = _read_or_set_aside(folder)
-    if before == list(facts):
+    if before == list(system.facts):
         return []
+    facts = begun_earlier(system.facts, before, slots)
     if before and before != list(system.recorded):
         raise StorageError(
             f"{folder / FILE} could not be read at first, or was changed meanwhile; "
