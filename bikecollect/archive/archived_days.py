@@ -22,6 +22,7 @@ from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
+from bikecollect.storage.recovery import ADOPTED
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import STATION_ENDS, WITHIN
 
@@ -39,6 +40,10 @@ FILLED = (
 INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"
     f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
+)
+DESCRIBE = (
+    "UPDATE blocks SET sha256 = ?, last_updated = ?, run_id = ?, source = ?, flags = ?"
+    " WHERE slot = ? AND rows = ? AND source = ?"
 )
 
 
@@ -134,9 +139,14 @@ class ArchivedDays:
         blocks: Sequence[Block],
         runs: Sequence[Sequence[Any]],
         files: Iterable[str],
+        adopted: Iterable[Block] = (),
     ) -> None:
-        """Write a day that the ledger lacks; *files* of its *blocks* are removed."""
+        """Write a day that the ledger lacks; *files* of its *blocks* are removed.
+
+        The flags and the origin of *adopted* blocks of the CSV are written to theirs.
+        """
         with self._ledger.transaction() as db:
+            db.executemany(DESCRIBE, (_described(block) for block in adopted))
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -252,9 +262,21 @@ def _restore_day(
     if file in live:
         file = f"{layout.rows}/{day}.0.csv"
     slots = archived_days.slots()
-    blocks = [_block(file, row) for row in rows if row[5] and row[0] not in slots]
-    lost = [block for block in blocks if layout.accounts_for(block.flags)]
-    archived_days.restore(archived, lost, runs, [file] if lost or not live else [])
+    blocks = [_block(file, row) for row in rows if row[5]]
+    lost = [
+        block
+        for block in blocks
+        if block.slot not in slots and layout.accounts_for(block.flags)
+    ]
+    removed = [file] if lost or not live else []
+    there = [block for block in blocks if block.slot in slots]
+    archived_days.restore(archived, lost, runs, removed, there)
+
+
+def _described(block: Block) -> tuple[object, ...]:
+    """Return the parameters of `DESCRIBE`."""
+    origin = (block.sha256, block.last_updated, block.run_id, block.source)
+    return (*origin, block.flags, block.slot, block.rows, ADOPTED)
 
 
 def _block(file: str, row: Sequence[Any]) -> Block:

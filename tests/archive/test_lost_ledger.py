@@ -86,3 +86,22 @@ def test_a_slot_filled_again_after_the_loss_exists_once(world: World) -> None:
     assert counted(world) == [(6, 3)]
     assert compacted(world) == []
     assert findings(world) == []
+
+
+def test_adopted_blocks_get_their_flags_from_the_archive(tmp_path: Path) -> None:
+    """The CSV is still there, so that all figures would count stale slots as good."""
+    world = World(tmp_path / "city")
+    for bikes in (1, 1, 2):
+        world.fetch({"a": bikes, "b": 3}, after=300, last_updated=int(NOON) + bikes)
+    world.clock.now += 2 * DAY
+    compacted(world, 99)
+    blocks = world.committed()
+    lose_ledger(world)
+    compacted(world, 99)
+
+    known = world.committed()[:3]
+    assert "stale" in blocks[1].flags
+    assert [(b.flags, b.source, b.run_id, b.sha256) for b in known] == [
+        (b.flags, b.source, b.run_id, b.sha256) for b in blocks
+    ]
+    assert findings(world) == []

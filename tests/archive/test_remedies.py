@@ -118,6 +118,12 @@ def test_a_lost_day_whose_csv_exists_is_rebuilt_by_the_remedy(
         ),
         (
             "2026-11-22",
+            "/a/profile/system_id=city/x: sha256 mismatch",
+            True,
+            "remove /a/profile/system_id=city/x, then: bikecollect compact city",
+        ),
+        (
+            "2026-11-22",
             "is in the archive, but not in the ledger",
             False,
             "bikecollect compact city",

@@ -5,6 +5,7 @@ from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 
 MISSING, UNREADABLE = "is missing", "cannot be read"
+OTHER_BYTES = ": sha256 mismatch"
 
 
 def remedy(finding: Finding, *, has_csv: bool) -> str:
@@ -51,6 +52,10 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     if "are those of the certificate" in what and not has_csv:
         other = f"restore the archive's {day} from a newer backup"
         return f"bikecollect compact {system}; if that changes nothing, {other}"
+    if _is_summary(what) and what.endswith(OTHER_BYTES):
+        # `compact` sums up a day again whose file is missing; it does not read all.
+        path = what.removesuffix(OTHER_BYTES)
+        return f"remove {path}, then: bikecollect compact {system}"
     is_certificate = "certificate" in what
     if has_csv or is_certificate or "not in the ledger" in what or _is_summary(what):
         return f"bikecollect compact {system}"
