@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
-from bikecollect.core.process import DeadlineError, deadline
+from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 
 DEADLINE = 10.0
 AGENT = {"User-Agent": "bikecollect"}
@@ -91,6 +91,8 @@ def command(
 def _error_of(request: Callable[[], str], seconds: float) -> str:
     try:
         return deadline(request, seconds)
+    except NoThreadError as error:
+        return str(error)
     except DeadlineError:
         return f"timed out after {seconds:.0f} s"
     except Exception as error:  # noqa: BLE001 - reported, never raised

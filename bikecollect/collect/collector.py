@@ -295,10 +295,7 @@ def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
     if ping is None:
         yield runs
         return
-    thread = None
-    if ping.start:
-        thread = threading.Thread(target=ping.send, args=("start",), daemon=True)
-        thread.start()
+    thread = _start_ping(ping) if ping.start else None
     yield runs
     if thread is not None:
         thread.join(ping.seconds)
@@ -307,6 +304,17 @@ def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
         error = ping.send(str(code) if code else "")
         if error:
             log.warning("ping failed: %s", error, extra={"is_reported": True})
+
+
+def _start_ping(ping: Pinger) -> threading.Thread | None:
+    """Ping at the start in a thread; return it, None if the system allows none."""
+    thread = threading.Thread(target=ping.send, args=("start",), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        log.warning("no ping at the start: %s", error)
+        return None
+    return thread
 
 
 def __getattr__(name: str) -> object:

@@ -43,7 +43,7 @@ class Cause(StrEnum):
     NOT_COLLECTING = "not-collecting", "collection had not started yet"
     NOT_MOUNTED = "not-mounted", "the data disk was not mounted"
     NOT_STARTED = "not-started", "cron did not start a run"
-    OVERLOAD = "overload", "the call had no time left for this system"
+    OVERLOAD = "overload", "the call had no time or thread left for this system"
     PROTOCOL = (
         "protocol",
         "TLS, a redirect, an address that is not allowed, or broken HTTP",

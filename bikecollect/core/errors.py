@@ -216,7 +216,7 @@ class RateLimited(FeedError):
 
 
 class Overload(FeedError):
-    """The call had no time left to fetch this system."""
+    """The call had no time, or this machine no thread, left to fetch this system."""
 
     outcome = Outcome.OVERLOAD
     cause = "overload"

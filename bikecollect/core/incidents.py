@@ -51,7 +51,7 @@ KINDS: Mapping[str, IncidentKind] = {
     "settings": IncidentKind("the settings are wrong", "settings wrong"),
     "mail": IncidentKind("mails cannot be sent", "mails not sent", open_after=3),
     "overload": IncidentKind(
-        "the call has no time for all its systems", "too many systems in a call"
+        "the call has no time or threads for its systems", "no time or threads left"
     ),
     "missed": IncidentKind("slots were not collected", "slots not collected"),
     "stale": IncidentKind(

@@ -124,6 +124,15 @@ class DeadlineError(Exception):
     """The work took longer than allowed."""
 
 
+class NoThreadError(DeadlineError):
+    """No thread could be started for the work: this machine allows no more of them."""
+
+    def __str__(self) -> str:
+        """Return the limits that may be reached."""
+        limits = "processes (`ulimit -u`, systemd: TasksMax) or memory (`ulimit -v`)"
+        return f"this machine's limit of {limits} was reached"
+
+
 def deadline(
     work: Callable[[], Value],
     seconds: float,
@@ -170,7 +179,7 @@ def _start(thread: threading.Thread, end: float, check: Callable[[], object]) ->
         except RuntimeError:
             check()
             if time.monotonic() >= end:
-                raise DeadlineError from None
+                raise NoThreadError from None
             time.sleep(SLICE)
         else:
             return

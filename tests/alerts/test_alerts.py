@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -272,8 +273,13 @@ def test_a_digest_is_sent_once_a_day(tmp_path: Path, mailserver: MailServer) -> 
     assert "284 not-started, 1 http-503" in text
 
 
-def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:
-    """Start, success, and failure with its exit code (fault 107)."""
+def test_a_ping_is_sent_after_the_commit_with_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start, success, and failure with its exit code (fault 107).
+
+    The ping at the start has no effect on the run if it gets no thread.
+    """
     deliveries: list[tuple[str, bool]] = []
 
     def hear(path: str) -> Answer:
@@ -287,9 +293,23 @@ def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> N
         with world.served() as settings:
             world.slot(settings)
             world.slot(settings, up=False)
+            refuse_first_thread(monkeypatch)
+            world.slot(settings)
     paths = [path for path, _ in deliveries]
-    assert paths == ["/uuid/start", "/uuid", "/uuid/start", "/uuid/69"]
+    assert paths == ["/uuid/start", "/uuid", "/uuid/start", "/uuid/69", "/uuid"]
     assert deliveries[1] == ("/uuid", True)
+
+
+def refuse_first_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the limit of threads be reached when the next thread is started."""
+    real, refusals = threading.Thread.start, iter([True])
+
+    def start(thread: threading.Thread) -> None:
+        if next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
 
 
 def test_a_slow_ping_times_out(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from bikecollect.core.errors import (
     FeedError,
     FeedUnavailable,
     Interrupted,
+    Overload,
     PayloadError,
     ProtocolError,
     RateLimited,
@@ -342,6 +343,21 @@ def test_a_silent_resolver_does_not_hold_the_run(
     over.set()
 
     assert failed.value.cause == "timeout"
+
+
+def test_a_limit_of_threads_is_not_blamed_on_the_feed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If this machine starts no thread, that is the error; the feed was not asked."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Overload, match=r"ulimit -u") as failed:
+        client(Budget(attempt=0.1, total=0.1))("feed", "http://feed.invalid/x")
+
+    assert "timed out" not in str(failed.value)
 
 
 def test_an_unknown_name_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from bikecollect.alerts.mail.smtp_dialogue import (
     partial_delivery,
     text_of,
 )
-from bikecollect.core.process import DeadlineError, deadline
+from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp_connection import BoundedSmtp
@@ -194,6 +194,8 @@ def _rejection(connection: "BoundedSmtp", sender: str, to: tuple[str, ...]) -> s
 def _error_of(converse: Callable[[], None], seconds: float) -> str:
     try:
         deadline(converse, seconds)
+    except NoThreadError as error:
+        return str(error)
     except DeadlineError:
         return f"the mail server timed out after {seconds:.0f} s"
     except Exception as error:  # noqa: BLE001 - after any error the mails are kept

@@ -10,13 +10,14 @@ from bikecollect.core.errors import (
     CredentialsError,
     FeedError,
     FeedUnavailable,
+    Overload,
     PayloadError,
     ProtocolError,
     RateLimited,
 )
 from bikecollect.core.logs import stages
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
-from bikecollect.core.process import DeadlineError, deadline
+from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget, HttpStatusError, backoff
 from bikecollect.feeds.http.session import PROXY_CREDENTIALS
@@ -205,6 +206,8 @@ class Client:
                 seconds,
                 check=self._stop.raise_if_set,
             )
+        except NoThreadError as error:
+            raise Overload(f"no request of {url.plain} was made: {error}") from None
         except DeadlineError:
             raise FeedUnavailable(
                 f"{url.plain} timed out after {seconds:.0f} s", cause="timeout"
