@@ -22,11 +22,12 @@ from bikecollect.wiring.mirror import mirrored_views
 
 
 class Attempts:
-    """Work on the systems *names*, one by one; *code* is 0 if none was skipped."""
+    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._is_only = len(names) == 1
         self.code = ExitCode.OK
+        self.skipped: dict[str, None] = {}
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
@@ -40,6 +41,7 @@ class Attempts:
             if self._is_only or isinstance(error, BrokenPipeError):
                 raise
             complain(f"{name}: skipped: {error}{resource_hint(str(error))}")
+            self.skipped[name] = None
             is_setting = isinstance(error, SettingsError)
             self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
 

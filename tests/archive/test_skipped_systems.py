@@ -60,6 +60,17 @@ def test_the_other_systems_are_processed(
     assert process.returncode in {74, 78}
 
 
+def test_verify_says_which_systems_it_did_not_verify(config: Path) -> None:
+    """What agrees is only the other; with none left there is no verdict."""
+    a_ledger_in_a_loop(config.with_name("data") / "city")
+    one = bikecollect("--config", config, "verify").stdout
+    a_ledger_in_a_loop(config.with_name("data") / "town")
+    none = bikecollect("--config", config, "verify").stdout
+
+    assert one.endswith(": all agree; not verified: city\n")
+    assert none == ""
+
+
 def test_an_unreadable_list_of_stations_is_taken_from_the_ledger(config: Path) -> None:
     """No system is skipped for it."""
     path = config.with_name("data") / "city" / "station_information.csv"

@@ -136,10 +136,9 @@ def verify(
     if certificates:
         with written(certificates) as out:
             out.writelines(certificate_json(certificate) for certificate in new)
-    is_any_read = counts or printed.number  # else all systems were skipped
-    if form == "text" and is_any_read:
+    if form == "text" and (printed.number or set(names) - attempts.skipped.keys()):
         printed.end()
-        say(verdict(counts, printed.number))
+        say(verdict(counts, printed.number, tuple(attempts.skipped)))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
 
 

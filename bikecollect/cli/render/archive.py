@@ -180,8 +180,10 @@ def repair_json(system_id: str, repair: Repair) -> str:
     return visible_json(values) + "\n"
 
 
-def verdict(counts: Sequence[VerifiedCounts], findings: int) -> str:
-    """Return the result of a verification as a line."""
+def verdict(
+    counts: Sequence[VerifiedCounts], findings: int, skipped: Sequence[str] = ()
+) -> str:
+    """Return the result of a verification, without the *skipped* systems, as a line."""
     files = sum(count.files for count in counts)
     blocks = sum(count.blocks for count in counts)
     days = sum(count.days for count in counts)
@@ -191,6 +193,8 @@ def verdict(counts: Sequence[VerifiedCounts], findings: int) -> str:
         f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: "
         f"{result if findings else 'all agree'}"
     )
+    if skipped:
+        text += f"; not verified: {', '.join(skipped)}"
     return "".join(f"{line}\n" for line in wrapped(text, rest="  "))
 
 
