@@ -19,8 +19,8 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import renamed, trusted_files
 from bikecollect.storage.files.durable import (
     make_folder,
-    remedy,
     sync_folder,
+    unwritten,
     write_file,
 )
 
@@ -155,8 +155,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         write_file(folder / MARKER, MARK)
         sync_folder(folder)
     except OSError as error:
-        where = f"cannot create {folder}: {error}"
-        raise StorageError(f"{where}; {remedy(error)}") from error
+        raise unwritten(f"cannot create {folder}: {error}", error) from error
     remember(folder)
 
 

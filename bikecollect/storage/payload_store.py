@@ -14,8 +14,8 @@ from bikecollect.storage.files import regular_file
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
-    remedy,
     sync_folder,
+    unwritten,
     write_file,
 )
 from bikecollect.storage.payload_zip import MAX_BYTES, has_document, pack, unpack
@@ -57,9 +57,8 @@ class Payloads:
             sync_folder(self._inbox)
         except OSError as error:
             self._hold(path, payload)
-            raise StorageError(
-                f"cannot write the payload to {path}: {error}; {remedy(error)}"
-            ) from error
+            text = f"cannot write the payload to {path}: {error}"
+            raise unwritten(text, error) from error
         self._fresh[path.name] = payload
 
     def waiting(self) -> list[str]:

@@ -188,6 +188,10 @@ def _failing_at(real: Callable[..., Any], at: int, number: int) -> Callable[...,
         (errno.EACCES, "; make the folder writable for the user that collects"),
         (errno.EROFS, "; mount the disk writable"),
         (errno.EIO, "; repair the disk"),
+        (
+            errno.EFBIG,
+            "; raise the limit on the size of files (`ulimit -f`; systemd: LimitFSIZE)",
+        ),
     ],
 )
 def test_an_unwritten_payload_names_the_remedy_of_its_error(

@@ -12,7 +12,7 @@ import pytest
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
-from bikecollect.storage.files.durable import leave_reserve
+from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.collection import collect
 
@@ -265,15 +265,19 @@ def test_a_deleted_marker_is_written_again(tmp_path: Path) -> None:
 def test_a_disk_without_inodes_is_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bytes may be free, so `df` alone would not explain it."""
+    """Bytes may be free, so `df` alone would not explain it, and space not help."""
     disk = os.statvfs(tmp_path)
     few = SimpleNamespace(
         f_files=1000, f_favail=3, f_bavail=disk.f_bavail, f_frsize=disk.f_frsize
     )
     monkeypatch.setattr(os, "statvfs", lambda _: few)
 
-    with pytest.raises(OSError, match="only 3 inodes left"):
+    with pytest.raises(OSError, match="only 3 inodes left") as failed:
         leave_reserve(tmp_path, 100)
+
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x"))
+    for text in (str(failed.value), str(error)):
+        assert "free some space" not in str(unwritten(text, error))
 
 
 def test_a_part_that_cannot_be_read_is_named(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import StorageError, resource_hint
 
 RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
 """Free bytes, or share of a small disk, that data never use: with them the ledger can
@@ -24,17 +24,24 @@ REMEDIES = {
     errno.EEXIST: "move away what is in the folder's place",
     errno.ENOTDIR: "move away what is in the folder's place",
     errno.ENOENT: "find the program that removes files there",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`; systemd: "
+    "LimitFSIZE)",
 }
-"""What to do after an error while writing, by errno; for others, see `remedy`."""
+"""What to do after an error while writing, by errno; for others, see `unwritten`."""
 
 
-def remedy(error: OSError) -> str:
-    """Return what to do after *error* while writing.
+def unwritten(text: str, error: OSError) -> StorageError:
+    """Return the StorageError *text* about *error* while writing, with what to do.
 
-    >>> remedy(OSError(errno.EIO, "Input/output error"))
-    'repair the disk'
+    A lack of inodes or open files is named already, by *text* or by the class's hint.
+
+    >>> str(unwritten("cannot write x", OSError(errno.EIO, "Input/output error")))
+    'cannot write x; repair the disk'
     """
-    return REMEDIES.get(error.errno or 0, "repair the disk")
+    if "inodes left" in text or resource_hint(text):
+        return StorageError(text)
+    remedy = REMEDIES.get(error.errno or 0, "repair the disk")
+    return StorageError(f"{text}; {remedy}")
 
 
 def leave_reserve(folder: Path, size: int) -> None:
