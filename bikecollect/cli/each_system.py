@@ -1,49 +1,19 @@
 """Commands for several systems: skip those that cannot be read."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import complain
+from bikecollect.cli.options import Attempts
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
-from bikecollect.core.errors import (
-    ExitCode,
-    SettingsError,
-    StorageError,
-    resource_hint,
-)
+from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
-
-
-class Attempts:
-    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._is_only = len(names) == 1
-        self.code = ExitCode.OK
-        self.skipped: dict[str, None] = {}
-
-    @contextmanager
-    def on(self, name: str) -> Iterator[None]:
-        """Report on stderr that the system *name* is skipped, if the context fails.
-
-        The error is raised if it is the only system, or does not concern its folder.
-        """
-        try:
-            yield
-        except (StorageError, SettingsError, OSError) as error:
-            if self._is_only or isinstance(error, BrokenPipeError):
-                raise
-            complain(f"{name}: skipped: {error}{resource_hint(str(error))}")
-            self.skipped[name] = None
-            is_setting = isinstance(error, SettingsError)
-            self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
 
 
 @dataclass
@@ -82,6 +52,7 @@ def readable(
     attempts, systems = Attempts(names), []
     for name in names:
         with attempts.on(name):
+            check_present(settings.system_folder(name), ledger=False)
             systems.append(history.shown(settings, name))
     if not systems:
         raise StorageError("no system can be read")

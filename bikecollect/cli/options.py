@@ -5,14 +5,20 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
+from bikecollect.core.errors import (
+    ExitCode,
+    SettingsError,
+    StorageError,
+    resource_hint,
+)
 from bikecollect.core.secrets.redact import Redact, redacted_json, unredacted
 from bikecollect.core.text import visible
 
@@ -280,3 +286,28 @@ def _echo(text: str) -> None:
     # https://no-color.org: any value but an empty one.
     colour = False if os.environ.get("NO_COLOR") else None
     click.echo(text, nl=False, color=colour)
+
+
+class Attempts:
+    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._is_only = len(names) == 1
+        self.code = ExitCode.OK
+        self.skipped: dict[str, None] = {}
+
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Report on stderr that the system *name* is skipped, if the context fails.
+
+        The error is raised if it is the only system, or does not concern its folder.
+        """
+        try:
+            yield
+        except (StorageError, SettingsError, OSError) as error:
+            if self._is_only or isinstance(error, BrokenPipeError):
+                raise
+            complain(f"{name}: skipped: {error}{resource_hint(str(error))}")
+            self.skipped[name] = None
+            is_setting = isinstance(error, SettingsError)
+            self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO

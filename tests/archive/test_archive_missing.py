@@ -115,6 +115,32 @@ def test_verify_does_not_take_a_mount_point_for_a_sound_system(config: Path) -> 
     assert "is its disk mounted?" in process.stderr
 
 
+READERS = [
+    ("backfill-report",),
+    ("runs",),
+    ("runs", "show", "10:05"),
+    ("backfill", "--dry-run"),
+    ("export",),
+    ("query", "SELECT count(*) FROM station_status"),
+    ("report", "reliability"),
+]
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_a_mount_point_is_no_system_without_data(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Its data are elsewhere: "nothing yet" would be wrong."""
+    config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", "city")
+    data_folder.remember(tmp_path / "data" / "city")
+    (tmp_path / "data").mkdir()
+
+    process = bikecollect("--config", str(config), *command)
+
+    assert (process.returncode, process.stdout) == (78, "")
+    assert "is its disk mounted?" in process.stderr
+
+
 def test_an_archive_gets_a_marker(config: Path) -> None:
     """So that an empty mount point differs from an archive."""
     archive = config.with_name("data") / "archive"

@@ -60,6 +60,20 @@ def test_the_other_systems_are_processed(
     assert process.returncode in {74, 78}
 
 
+@pytest.mark.parametrize("command", ["runs", "backfill-report"])
+def test_a_lost_ledger_is_not_taken_for_no_runs(config: Path, command: str) -> None:
+    """The next fetch rebuilds it; those of the other system are printed."""
+    (config.with_name("data") / "city" / "ledger.sqlite3").unlink()
+
+    process = bikecollect("--config", config, command, "--since", "2026-11-01")
+
+    assert "town" in process.stdout
+    assert "city" not in process.stdout.replace(str(config), "")
+    lost = "city: skipped: ledger.sqlite3 is missing; the next fetch rebuilds it"
+    assert lost in process.stderr
+    assert process.returncode == 74
+
+
 def test_verify_says_which_systems_it_did_not_verify(config: Path) -> None:
     """What agrees is only the other; with none left there is no verdict."""
     a_ledger_in_a_loop(config.with_name("data") / "city")

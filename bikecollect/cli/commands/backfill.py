@@ -12,8 +12,7 @@ import click
 
 from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.options import Shared, lines_option, say, say_json
+from bikecollect.cli.options import Attempts, Shared, lines_option, say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
@@ -29,6 +28,7 @@ from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirror_source
 
@@ -119,6 +119,7 @@ def backfill(
     attempts, code, empty = Attempts(names), ExitCode.OK, 0
     for name in names:
         with attempts.on(name):
+            check_present(settings.system_folder(name), ledger=False)
             span = _span(settings, name, since, until)
             source = path and _source(
                 settings,

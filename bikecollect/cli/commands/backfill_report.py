@@ -13,6 +13,7 @@ from bikecollect import __version__
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
+    Attempts,
     Shared,
     addressed,
     complain,
@@ -32,6 +33,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
+from bikecollect.storage.repair.damage import check_present
 
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
@@ -90,12 +92,17 @@ def backfill_report(
     refuse_misnamed(output)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
-    accounts = [account(settings, name, since, until) for name in names]
+    attempts, accounts = Attempts(names), list[Account]()
+    for name in names:
+        with attempts.on(name):
+            accounts.append(account(settings, name, since, until))
+    if not accounts:
+        return attempts.code
     if (since or until) and not any(account.total.expected for account in accounts):
         raise UsageError(
             "no slot is expected in that range: nothing was collected before its end"
         )
-    code = ExitCode.OK
+    code = attempts.code
     if stations:
         text, code = _stations(settings, accounts, form)
     else:
@@ -120,6 +127,7 @@ def account(
 ) -> Account:
     """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
+    check_present(system, ledger=True)
     begin, end = slots(since, until, system.zone, now)
     can_read = partial(_can_read, cache(partial(_trial, settings, name)))
     with progress(f"{name}: reading the ledger and kept payloads ..."):

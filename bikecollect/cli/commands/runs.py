@@ -13,7 +13,14 @@ from bikecollect.cli.completion import (
     complete_outcome,
     systems_argument,
 )
-from bikecollect.cli.options import Shared, complain, lines_option, say, say_json
+from bikecollect.cli.options import (
+    Attempts,
+    Shared,
+    complain,
+    lines_option,
+    say,
+    say_json,
+)
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
 from bikecollect.core.errors import Outcome, UsageError
@@ -21,6 +28,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import check_present
 from bikecollect.storage.runs.log_lines import log_lines
 
 RUN_ID = 8
@@ -89,29 +97,32 @@ def listed(
     failed: bool,
     limit: int,
     form: str,
-) -> None:
+) -> int:
     """List the runs of each SYSTEM, newest first."""
     settings = ctx.ensure_object(Shared).settings()
     zones, names = _zones(settings), settings.chosen((*system_ids, *system))
     outcomes, now = _outcomes(outcome, failed=failed), time.time()
     runs_found: list[Run] = []
+    attempts = Attempts(names)
     for name in names:
         first, end = slots(since, until, zones[name], now)
         begin = first or Slot(0)
-        history = _history(settings, name)
-        runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
+        with attempts.on(name):
+            history = _history(settings, name)
+            runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT
-    if is_range and not runs_found:
+    if is_range and not runs_found and not attempts.code:
         _refuse_empty_range(settings, names, since, until)
     shown = runs_found[:limit]
     if form == "json":
         say_json("".join(f"{screens.as_json(r, zones[r.system_id])}\n" for r in shown))
-    else:
+    elif shown or not attempts.code:
         say(screens.table(shown, dict(zones), many=len(names) > 1))
     if len(runs_found) > limit:
         newest = "run is" if limit == 1 else f"{limit} runs are"
         complain(f"only the newest {newest} shown; for older ones: --limit N")
+    return attempts.code
 
 
 def _refuse_empty_range(
@@ -202,4 +213,5 @@ def _zones(settings: Settings) -> dict[str, ZoneInfo]:
 
 
 def _history(settings: Settings, name: str) -> History:
+    check_present(settings.system_folder(name), ledger=True)
     return History(name, settings.data / name)

@@ -10,8 +10,7 @@ import click
 
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.options import Shared, complain, folder_option
+from bikecollect.cli.options import Attempts, Shared, complain, folder_option
 from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import NotInstalled, UsageError

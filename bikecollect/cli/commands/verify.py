@@ -12,9 +12,15 @@ from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.log_setup import awaited
-from bikecollect.cli.options import Shared, lines_option, say, say_figures, say_json
+from bikecollect.cli.options import (
+    Attempts,
+    Shared,
+    lines_option,
+    say,
+    say_figures,
+    say_json,
+)
 from bikecollect.cli.output_file import written
 from bikecollect.cli.publishing.dataset_check import DatasetCheck, is_dataset
 from bikecollect.cli.render.archive import (

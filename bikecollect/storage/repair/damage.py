@@ -15,6 +15,7 @@ from bikecollect.storage.data_folder import (
     STATUS,
     VEHICLE_STATUS,
     SystemFolder,
+    check_mounted,
 )
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.ledger_reader import History
@@ -56,6 +57,18 @@ def lacks_ledger(system: SystemFolder) -> bool:
     """Return whether there are daily files but no ledger, nor a broken link to one."""
     folder = system.path / STATUS
     return not os.path.lexists(system.ledger) and any(folder.glob("*.csv"))
+
+
+def check_present(system: SystemFolder, *, ledger: bool) -> None:
+    """Raise an error if *system* has no data because its disk is not mounted.
+
+    With *ledger*, also if its ledger is lost: without it, it has no runs and no gaps.
+    """
+    folder = system.path
+    if not (folder.is_dir() and any(folder.iterdir())):
+        check_mounted(folder)
+    if ledger and (lost := next(_missing_ledger(system), "")):
+        raise StorageError(lost)
 
 
 def prepare_archive(system: SystemFolder, history: History) -> None:
