@@ -58,7 +58,7 @@ def verdict(health: Health) -> Part:
     count = len(health.incidents)
     late = "late" if health.late else ""
     many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
-    damaged = "stored data damaged" if health.damage else ""
+    damaged = "stored data damaged or missing" if health.damage else ""
     is_reported = any(incident.kind == "mirror" for incident in health.incidents)
     behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
     words = (late, many, damaged, behind)

@@ -134,14 +134,8 @@ def _folder(name: str, place: Path) -> Checks:
         yield bad(check_name, *problem)
         return
     if not place.exists():
-        try:
-            parent = machine.nearest_existing(place)
-            if not os.access(parent, os.W_OK):
-                remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
-                yield bad(check_name, f"no permission to write to {parent}", remedy)
-                return
-        except OSError as error:
-            yield bad(check_name, str(error), "change data_dir")
+        if problem := machine.not_creatable(place):
+            yield bad(check_name, *problem)
             return
         text = f"{place} does not exist yet"
         yield note(check_name, text, "the first fetch creates it")
@@ -264,7 +258,7 @@ def _disk(name: str, settings: Settings) -> Checks:
         yield bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
         yield good(check_name, text)
-    for damage in status.health.damage:
+    for damage in status.health.damage if data_folder.is_marked(place) else ():
         problem, _, remedy = damage.rpartition("; ")
         yield bad(f"{name}: data", problem or damage, remedy.removeprefix("run: "))
 

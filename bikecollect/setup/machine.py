@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bikecollect.storage.data_folder import state_home
+from bikecollect.core.errors import SettingsError
+from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.trusted_files import quoted, user_name
 
 BAD_FILE_SYSTEMS = {
     "nfs": "locks and syncs depend on the server",
@@ -53,6 +55,26 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
         text = f"the file system of {place} is mounted read-only, as after disk errors"
         return text, f"see `dmesg`; then: sudo mount -o remount,rw {mount or place}"
     return None
+
+
+def not_creatable(place: Path) -> tuple[str, str] | None:
+    """Return why a fetch cannot create *place*, and a remedy; None if it can."""
+    try:
+        check_mounted(place)
+        parent = nearest_existing(place)
+        if os.access(parent, os.W_OK):
+            return None
+    except SettingsError as error:
+        if error.cause != "not-mounted":
+            problem, _, remedy = str(error).rpartition("; ")
+            return problem, remedy.removeprefix("run: ")
+        new = f"mkdir -p {quoted(place)} && touch {quoted(place / MARKER)}"
+        remedy = f"mount its disk; to start a new history: {new}"
+        return f"{place} should hold data but has no file {MARKER}", remedy
+    except OSError as error:
+        return str(error), "change data_dir"
+    remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
+    return f"no permission to write to {parent}", remedy
 
 
 def nearest_existing(place: Path) -> Path:

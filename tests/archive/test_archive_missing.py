@@ -124,6 +124,7 @@ READERS = [
     ("query", "SELECT count(*) FROM station_status"),
     ("report", "reliability"),
 ]
+JUDGES = [("status",), ("status", "--alert"), ("doctor", "--offline")]
 
 
 @pytest.mark.parametrize("command", READERS, ids=" ".join)
@@ -139,6 +140,22 @@ def test_a_mount_point_is_no_system_without_data(
 
     assert (process.returncode, process.stdout) == (78, "")
     assert "is its disk mounted?" in process.stderr
+
+
+@pytest.mark.parametrize("command", JUDGES, ids=" ".join)
+def test_a_mount_point_is_named_where_the_state_is_shown(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """The next fetch will not create the folder, but end with 78."""
+    config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", "city")
+    data_folder.remember(tmp_path / "data" / "city")
+    (tmp_path / "data").mkdir()
+
+    printed = bikecollect("--config", str(config), *command).stdout
+
+    lines = " ".join(printed.split())
+    assert lines.count("/city should hold data but has no file .bikecollect") == 1
+    assert "does not exist yet" not in lines
 
 
 def test_an_archive_gets_a_marker(config: Path) -> None:

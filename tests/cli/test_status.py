@@ -275,7 +275,7 @@ def test_a_new_system_waits_for_its_first_slot(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
-    """A folder whose disk is not mounted is not a new system."""
+    """A folder whose disk is not mounted is no new system, and named."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
@@ -284,7 +284,9 @@ def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
 
     alert = bikecollect("--config", path, "status", "--alert")
 
-    assert (alert.returncode, alert.stdout) == (1, "city: late: no block yet\n")
+    late, unmounted = alert.stdout.splitlines()
+    assert (alert.returncode, late) == (1, "city: late: no block yet")
+    assert "is its disk mounted?" in unmounted
 
 
 def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ SUMMARIES = frozenset({"coverage", "profile"})
 def find_damage(system: SystemFolder, history: History) -> list[str]:
     """Return a message for everything damaged or missing. Raises StorageError."""
     archive = system.path.parent / ARCHIVE
+    try:
+        check_present(system, ledger=False)
+    except SettingsError as error:
+        return [str(error)]
     return [
         *_missing_ledger(system),
         *_damaged_files(system, history),
