@@ -16,7 +16,8 @@ import pytest
 from command import bikecollect, forked
 from cron_daemon import first_lines
 
-from bikecollect.setup.scheduler.service_user import MODE, obstacles
+from bikecollect.setup.scheduler import service_user
+from bikecollect.setup.scheduler.service_user import MODE
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
 
@@ -779,6 +780,13 @@ def open_folder() -> Iterator[Path]:
         yield Path(home)
 
 
+def obstacles(program: Path, *files: Path, prefix: str = "/usr") -> list[str]:
+    """Return why the user `daemon` cannot run *program* or read *files*."""
+    return service_user.obstacles(
+        "daemon", program, files, code=Path(os.__file__), prefix=Path(prefix)
+    )
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_that_the_service_cannot_read_is_named_with_the_remedy(
     open_folder: Path,
@@ -787,27 +795,33 @@ def test_a_file_that_the_service_cannot_read_is_named_with_the_remedy(
     path = open_folder / "bikecollect.toml"
     path.touch(0o600)
 
-    (line,) = obstacles("daemon", Path("/bin/true"), [path])
+    (line,) = obstacles(Path("/bin/true"), path)
     message, _, command = line.partition("; run: ")
     subprocess.run(["sh", "-c", command], check=True)
 
     assert message == f"daemon cannot read {path}"
     assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (0, 0o640)
-    assert obstacles("daemon", Path("/bin/true"), [path]) == []
+    assert obstacles(Path("/bin/true"), path) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> None:
-    """One in root's home, which is closed to it."""
+    """One in root's home, which is closed to it, or installed with a umask of 077."""
     (open_folder / "root").mkdir(0o700)
     program = open_folder / "root/bikecollect"
     program.touch(0o755)
 
-    (line,) = obstacles("daemon", program, [])
+    (line,) = obstacles(program)
 
-    assert line.startswith(
-        f"daemon cannot run {program} (no access to {open_folder}/root)"
-    )
+    text = f"daemon cannot run {program} (no access to {open_folder}/root)"
+    assert line.startswith(f"{text}: install bikecollect where every user can run it")
+
+    (line,) = obstacles(program, prefix=f"{open_folder}/root")
+    message, _, command = line.partition("; run: ")
+    subprocess.run(["sh", "-c", command], check=True)
+
+    assert message == text
+    assert obstacles(program) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")

@@ -65,10 +65,13 @@ def chown_command(data: Path) -> str:
     return shlex.join(["chown", "-R", f"{NAME}:{NAME}", str(data)])
 
 
-def obstacles(user: str, program: Path, files: Iterable[Path]) -> list[str]:
+def obstacles(
+    user: str, program: Path, files: Iterable[Path], *, code: Path, prefix: Path
+) -> list[str]:
     """Return why *user* cannot run *program* or read *files*, each with the remedy.
 
-    Empty if it can, or if *user* does not exist yet.
+    The program is installed in *prefix*, with its *code*. Empty if *user* can do both,
+    or does not exist yet.
     """
     try:
         account = pwd.getpwnam(user)
@@ -77,11 +80,17 @@ def obstacles(user: str, program: Path, files: Iterable[Path]) -> list[str]:
     groups = os.getgrouplist(user, account.pw_gid)
     group = grp.getgrgid(account.pw_gid).gr_name
     problems = []
-    if place := _first_closed(program, account.pw_uid, groups):
-        problems.append(
-            f"{user} cannot run {program} (no access to {place}): install "
-            "bikecollect where every user can run it, such as /opt/bikecollect"
-        )
+    closed = (_first_closed(p, account.pw_uid, groups) for p in (program, code))
+    if place := next(filter(None, closed), None):
+        if place.is_relative_to(prefix):  # installed with a umask of 077
+            remedy = f"; run: chmod -R a+rX {shlex.quote(str(prefix))}"
+        else:
+            remedy = (
+                ": install bikecollect where every user can run it, such as "
+                "/opt/bikecollect"
+            )
+        text = f"{user} cannot run {program} (no access to {place})"
+        problems.append(text + remedy)
     for path in files:
         place = _first_closed(path, account.pw_uid, groups)
         if place == path:

@@ -1,11 +1,13 @@
 """The schedule by systemd: a service and a timer for each job."""
 
 import os
+import sys
 import zlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import bikecollect
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import jobs, service_user, systemd
@@ -77,7 +79,13 @@ def obstacles(settings: Settings, path: Path | None) -> list[str]:
     loaded = set(_credentials(settings).values())
     files += [file for file in _secret_files(settings) if str(file) not in loaded]
     user = service_user.choose(settings.data)
-    return service_user.obstacles(user, Path(program()[0]), files)
+    return service_user.obstacles(
+        user,
+        Path(program()[0]),
+        files,
+        code=Path(bikecollect.__file__),
+        prefix=Path(sys.prefix),
+    )
 
 
 def remove_from_systemd(
