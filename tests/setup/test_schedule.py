@@ -783,7 +783,7 @@ def open_folder() -> Iterator[Path]:
 def obstacles(program: Path, *files: Path, prefix: str = "/usr") -> list[str]:
     """Return why the user `daemon` cannot run *program* or read *files*."""
     return service_user.obstacles(
-        "daemon", program, files, code=Path(os.__file__), prefix=Path(prefix)
+        "daemon", program, files, code=[Path(os.__file__)], prefix=Path(prefix)
     )
 
 

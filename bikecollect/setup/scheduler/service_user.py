@@ -10,7 +10,7 @@ import pwd
 import shlex
 import shutil
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,11 +66,17 @@ def chown_command(data: Path) -> str:
 
 
 def obstacles(
-    user: str, program: Path, files: Iterable[Path], *, code: Path, prefix: Path
+    user: str,
+    program: Path,
+    files: Iterable[Path],
+    *,
+    code: Sequence[Path],
+    prefix: Path,
 ) -> list[str]:
     """Return why *user* cannot run *program* or read *files*, each with the remedy.
 
-    The program is installed in *prefix*, with its *code*. Empty if *user* can do both,
+    The program is installed in *prefix*, and needs its *code*, of which its interpreter
+    may be elsewhere: that of `uv` or `pyenv` is in a home. Empty if *user* can do both,
     or does not exist yet.
     """
     try:
@@ -80,14 +86,14 @@ def obstacles(
     groups = os.getgrouplist(user, account.pw_gid)
     group = grp.getgrgid(account.pw_gid).gr_name
     problems = []
-    closed = (_first_closed(p, account.pw_uid, groups) for p in (program, code))
+    closed = (_first_closed(p, account.pw_uid, groups) for p in (program, *code))
     if place := next(filter(None, closed), None):
         if place.is_relative_to(prefix):  # installed with a umask of 077
             remedy = f"; run: chmod -R a+rX {shlex.quote(str(prefix))}"
         else:
             remedy = (
                 ": install bikecollect where every user can run it, such as "
-                "/opt/bikecollect"
+                "/opt/bikecollect, with a Python that every user can run"
             )
         text = f"{user} cannot run {program} (no access to {place})"
         problems.append(text + remedy)

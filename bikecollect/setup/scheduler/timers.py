@@ -83,7 +83,7 @@ def obstacles(settings: Settings, path: Path | None) -> list[str]:
         user,
         Path(program()[0]),
         files,
-        code=Path(bikecollect.__file__),
+        code=(Path(bikecollect.__file__), Path(sys.executable)),
         prefix=Path(sys.prefix),
     )
 
