@@ -158,6 +158,8 @@ class Run:
     def noticed(self, *notices: Notice) -> "Run":
         """Return this run with *notices* added, without duplicates."""
         new = tuple(notice for notice in notices if notice not in self.notices)
+        if not new:
+            return self
         notices = (self.notices + new)[:MAX_NOTICES]
         return replace(self, result=self.result._replace(notices=notices))
 

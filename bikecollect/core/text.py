@@ -85,6 +85,8 @@ def message(text: str, *, lines: bool = False) -> str:
     if not isinstance(text, str):
         raise TypeError(f"not a text: {text!r:.80}")
     most = MAX_MESSAGE * (4 if lines else 1)
+    if len(text) <= most and text.isprintable():
+        return text
     return shortened(visible(shortened(text, most), lines=lines), most)
 
 
