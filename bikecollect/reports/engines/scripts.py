@@ -101,9 +101,8 @@ def script(
 ) -> str:
     """Return the SQL of *report*, preceded by all statements that it needs."""
     asked = asked_query(values, place.among, by or report.places[0], stations)
-    kind = "TEMPORARY VIEW" if engine == SPARK else "VIEW"
     statements = views(engine, place, tables)
-    statements.append(f"CREATE {kind} asked AS {asked}")
+    statements.append(f"CREATE {ASKED_KINDS.get(engine, 'VIEW asked')} AS {asked}")
     return "".join(f"{text};\n\n" for text in statements) + _text(
         engine, values.sql(report)
     )
@@ -134,6 +133,14 @@ SETTINGS = {
     SPARK: ("SET spark.sql.session.timeZone = UTC",),
 }
 """Statements that make an engine conform to standard SQL."""
+
+
+ASKED_KINDS = {
+    DUCKDB: "TEMPORARY TABLE asked",
+    CLICKHOUSE: "TEMPORARY TABLE asked ENGINE = Memory",
+    SPARK: "TEMPORARY VIEW asked",
+}
+"""What the stations in question are: a view is planned and read again for each use."""
 
 
 def _types(engine: str, columns: Mapping[str, str]) -> dict[str, str]:
