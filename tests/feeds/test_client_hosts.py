@@ -380,12 +380,13 @@ def test_a_feed_on_loopback_may_name_others_there(host: Callable[..., Host]) -> 
         ("deflate", zlib.compress(BODY)),
         ("deflate", zlib.compress(BODY, wbits=-15)),
         ("identity", BODY),
+        ("identity", gzip.compress(BODY, mtime=0)),
     ],
 )
 def test_each_coding_that_servers_use_is_read(
     host: Callable[..., Host], coding: str, body: bytes
 ) -> None:
-    """Gzip by both of its names; deflate with zlib's header and without."""
+    """Gzip by both of its names, or as a file; deflate with a header and without."""
     home = host(good(body, f"Content-Encoding: {coding}\r\n"))
 
     assert client()("feed", home.url).body == BODY

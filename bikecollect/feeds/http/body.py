@@ -11,6 +11,8 @@ GZIP, ZLIB, RAW = 31, 15, -15
 """zlib's window bits; gzip and zlib have checked trailers, raw deflate has none."""
 CODINGS = {"": 0, "gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 GZIP_START = b"\x1f"
+GZIP_FILE = b"\x1f\x8b\x08"
+"""The beginning of a gzip file, which some servers send without naming an encoding."""
 NO_CODINGS = frozenset({"identity", "none", "utf-8", "utf8", "binary", "aws-chunked"})
 """Words that servers send as an encoding, and that change no byte of the body."""
 MAX_MEMBERS = 1_000
@@ -39,6 +41,8 @@ def read_body(
     parts: list[bytes] = []
     wire = inflated = 0
     while chunk := read(CHUNK):
+        if not wire and not coding and chunk.startswith(GZIP_FILE):
+            coding = "gzip"
         if coding and inflate is None:
             inflate = _Inflate(_window(coding, chunk))
         wire += len(chunk)
