@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Sequence
@@ -366,6 +367,23 @@ def test_semicolons_and_decimal_commas_are_read(world: World, tmp_path: Path) ->
         ["7", "0"],
     ]
     assert text.splitlines()[1].startswith("2026-11-22T12:00:00+08:00,")
+
+
+def test_an_export_is_recognised_and_imported_unchanged(
+    world: World, tmp_path: Path
+) -> None:
+    """Of days whose files are lost, the export may be the only copy."""
+    pytest.importorskip("duckdb")
+    world.fetch(counts(0))
+    world.fetch(counts(1), after=300)
+    before = [line.split(",")[2:] for line in world.lines()]
+    run(world, "export", "city", "-o", tmp_path / "export.csv")
+    shutil.rmtree(world.folder)
+    code, _, stderr = run(world, "backfill", "city", "--from", tmp_path / "export.csv")
+
+    assert (code, stderr) == (0, "")
+    assert [line.split(",")[2:] for line in world.lines()] == before
+    assert len(before) == 2 * len(counts(0))
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", "|"])

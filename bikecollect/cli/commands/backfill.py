@@ -35,7 +35,7 @@ from bikecollect.wiring.mirror import mirror_source
 if TYPE_CHECKING:
     from bikecollect.collect.sources import Source
 
-LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
+LAYOUTS = ("bikecollect", "taipei-archive", "youbike-csv", "citybikes")
 
 
 MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22

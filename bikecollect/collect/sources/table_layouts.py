@@ -50,6 +50,8 @@ YOUBIKE_CSV = Layout(
     published="updateTime",
 )
 KNOWN = (
+    # What `export` and `publish` write, and the files of the archive.
+    Layout("bikecollect", "slot", {name: name for name in FIELDS}, network="system_id"),
     Layout(
         "taipei-archive",
         "infoTime",
