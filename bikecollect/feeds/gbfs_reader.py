@@ -13,11 +13,23 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
-from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
+from bikecollect.feeds.reading.json_payload import (
+    MAX_BAD,
+    at,
+    decode,
+    first_keys,
+    objects,
+)
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps, of_feed
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
-from bikecollect.feeds.reading.values import identifier, in_language, number, text
+from bikecollect.feeds.reading.values import (
+    english,
+    identifier,
+    localised,
+    number,
+    text,
+)
 from bikecollect.feeds.reading.vehicle_types import VehicleTypes
 
 STATUS: Mapping[str, tuple[str, ...]] = {
@@ -59,6 +71,8 @@ NO_VALUES = StationInformation("")[1:-1]
 """The columns of a station of which only the id is known."""
 FEW = 0.05
 """Largest share of stations that may be in only one of the two documents."""
+MANY = 3
+"""Stations that station_information may lack for a while: they are new."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
@@ -204,8 +218,26 @@ def _with_information(
         is_listed_apart=True,
         secondary=False,
         flags=tuple(dict.fromkeys((*status.flags, *parsed.flags))),
-        findings={**_without_places(status.findings), **parsed.findings},
+        findings={
+            **_without_places(status.findings),
+            **parsed.findings,
+            **_unlisted(status, parsed),
+        },
     )
+
+
+def _unlisted(status: Snapshot, information: Snapshot) -> dict[str, str]:
+    """Return a finding if the *information* lacks many stations of the *status*."""
+    listed = {station.station_id for station in information.information}
+    ids = [s.station_id for s in status.statuses if s.station_id not in listed]
+    if len(ids) <= max(MANY, len(status.statuses) * MAX_BAD):
+        return {}
+    return {
+        "unlisted": (
+            f"station_information lacks {len(ids)} of {len(status.statuses)} stations, "
+            f"such as {ids[0]}: their names, places and capacities are unknown"
+        )
+    }
 
 
 def _without_places(findings: Mapping[str, str]) -> dict[str, str]:
@@ -248,12 +280,12 @@ def information_dialect(
 
 
 def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:
-    localised = partial(_localised, language=language)
+    own = partial(localised, language=language)
     return {
         "station_id": _station_id,
-        "name": localised,
-        "short_name": localised,
-        "name_en": _english,
+        "name": own,
+        "short_name": own,
+        "name_en": english,
     }
 
 
@@ -286,7 +318,7 @@ def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
     if not isinstance(regions, list):
         return {}
     names = (
-        (text(at(region, "region_id")), _localised(at(region, "name"), language))
+        (text(at(region, "region_id")), localised(at(region, "name"), language))
         for region in regions
     )
     return {key: name for key, name in names if key and name}
@@ -295,31 +327,3 @@ def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
 def _region(value: Any, names: Mapping[str, str]) -> str | None:
     region = text(value)
     return names.get(region or "", region)
-
-
-def _english(value: Any) -> str | None:
-    """Return the English one of localised texts, None if there is none.
-
-    >>> _english([{"text": "Gare", "language": "fr"}])
-    >>> _english([{"text": "Gare", "language": "fr"}, {"text": "X", "language": "en"}])
-    'X'
-    """
-    return in_language(_by_language(value), "en") if isinstance(value, list) else None
-
-
-def _localised(value: Any, language: str) -> str | None:
-    """Return a plain text, or one of localised texts: in *language*, else the first."""
-    if not isinstance(value, list):
-        return text(value)
-    texts = _by_language(value)
-    return in_language(texts, language) or next(iter(texts.values()), None)
-
-
-def _by_language(items: list[Any]) -> dict[str, str]:
-    """Return the texts of *items* that are not empty, by language."""
-    texts = {
-        str(item.get("language")).strip(): text(item.get("text"))
-        for item in items
-        if isinstance(item, dict)
-    }
-    return {language: content for language, content in texts.items() if content}

@@ -215,14 +215,17 @@ def test_an_address_that_is_no_gbfs_json_is_reported() -> None:
         GBFS.fetch(get, Memory())
 
 
-def test_localised_names_of_version_3_are_read() -> None:
-    """[{text, language}], and RFC 3339 stamps."""
+@pytest.mark.parametrize("form", ["list", "by language", "alone"])
+def test_localised_names_of_version_3_are_read(form: str) -> None:
+    """[{text, language}] or an object in its place, and RFC 3339 stamps."""
     status = {
         "last_updated": "2026-11-22T10:00:00+02:00",
         "data": {"stations": [{"station_id": "a", "num_vehicles_available": 1}]},
     }
     names = [{"text": "Rathaus", "language": "de"}, {"text": "Hall", "language": "en"}]
-    about = {"data": {"stations": [{"station_id": "a", "name": names}]}}
+    forms = {"list": names, "by language": {"de": "Rathaus", "en": "Hall"}}
+    name = forms.get(form, names[0])
+    about = {"data": {"stations": [{"station_id": "a", "name": name}]}}
     snapshot = GBFS.read(
         (
             Document("station_status", json.dumps(status).encode()),
@@ -232,7 +235,7 @@ def test_localised_names_of_version_3_are_read() -> None:
 
     assert snapshot.last_updated == 1_795_334_400
     assert snapshot.information[0].name == "Rathaus"
-    assert snapshot.information[0].name_en == "Hall"
+    assert snapshot.information[0].name_en == ("Hall" if form in forms else None)
 
 
 def test_a_status_that_repeats_places_as_zero_is_no_finding() -> None:

@@ -215,6 +215,21 @@ def test_lasting_values_come_from_the_list_of_stations() -> None:
     assert (alone.information[0].lat, alone.secondary) == (48.2, True)
 
 
+@pytest.mark.parametrize(("listed", "lacking"), [(9, 0), (5, 5), (0, 10)])
+def test_information_that_lacks_many_stations_is_reported(
+    listed: int, lacking: int
+) -> None:
+    """Or has other ids; a new station that it does not know yet is nothing unusual."""
+    names = [{"station_id": str(n), "name": "A"} for n in range(listed)]
+    about = {"data": {"stations": names or [{"station_id": "00", "name": "A"}]}}
+
+    findings = gbfs(*(station(str(n)) for n in range(10)), about=about).findings
+
+    text = f"station_information lacks {lacking} of 10 stations"
+    assert bool(lacking) is ("unlisted" in findings)
+    assert not lacking or text in findings["unlisted"]
+
+
 def test_keys_without_a_value_are_no_station_information() -> None:
     """If name, lat and capacity are all null, nothing is known."""
     blank = station(name=None, lat=None, lon=None, capacity=None)

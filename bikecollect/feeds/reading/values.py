@@ -254,6 +254,42 @@ def in_language(values: Mapping[str, Value], language: str) -> Value | None:
     return next(chain(same, varieties), None)
 
 
+def english(value: Any) -> str | None:
+    """Return the English one of localised texts, None if there is none.
+
+    >>> english([{"text": "Gare", "language": "fr"}])
+    >>> english([{"text": "Gare", "language": "fr"}, {"text": "X", "language": "en"}])
+    'X'
+    """
+    is_text = not isinstance(value, list | Mapping)
+    return None if is_text else in_language(_by_language(value), "en")
+
+
+def localised(value: Any, language: str) -> str | None:
+    """Return a plain text, or one of localised texts: in *language*, else the first."""
+    if not isinstance(value, list | Mapping):
+        return text(value)
+    texts = _by_language(value)
+    return in_language(texts, language) or next(iter(texts.values()), None)
+
+
+def _by_language(value: list[Any] | Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts in *value* that are not empty, by language.
+
+    Some publishers write an object in place of the list: a single text, or all texts by
+    their language.
+    """
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, Mapping) and "text" not in value:
+        items = [{"language": tag, "text": content} for tag, content in value.items()]
+    texts = {
+        str(item.get("language")).strip(): text(item.get("text"))
+        for item in items
+        if isinstance(item, dict)
+    }
+    return {language: content for language, content in texts.items() if content}
+
+
 def _primary(tag: str) -> str:
     """Return the language of *tag* without region or script."""
     return tag.casefold().replace("_", "-").partition("-")[0]
