@@ -43,7 +43,7 @@ INSERT_RUN = (
 )
 DESCRIBE = (
     "UPDATE blocks SET sha256 = ?, last_updated = ?, run_id = ?, source = ?, flags = ?"
-    " WHERE slot = ? AND rows = ? AND source = ?"
+    f" WHERE slot = ? AND source = '{ADOPTED}'"
 )
 
 
@@ -146,7 +146,13 @@ class ArchivedDays:
         The flags and the origin of *adopted* blocks of the CSV are written to theirs.
         """
         with self._ledger.transaction() as db:
-            db.executemany(DESCRIBE, (_described(block) for block in adopted))
+            db.executemany(
+                DESCRIBE,
+                (
+                    (b.sha256, b.last_updated, b.run_id, b.source, b.flags, b.slot)
+                    for b in adopted
+                ),
+            )
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -261,8 +267,16 @@ def _restore_day(
     file = f"{layout.rows}/{day}.csv"
     if file in live:
         file = f"{layout.rows}/{day}.0.csv"
-    slots = archived_days.slots()
     blocks = [_block(file, row) for row in rows if row[5]]
+    adopted = {
+        block.slot: block.rows
+        for block in archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
+        if block.source == ADOPTED
+    }
+    # A program had removed lines of a CSV, which was then adopted without a checksum.
+    shorter = [b.slot for b in blocks if adopted.get(b.slot, b.rows) < b.rows]
+    archived_days.forget(shorter)
+    slots = archived_days.slots()
     lost = [
         block
         for block in blocks
@@ -271,12 +285,6 @@ def _restore_day(
     removed = [file] if lost or not live else []
     there = [block for block in blocks if block.slot in slots]
     archived_days.restore(archived, lost, runs, removed, there)
-
-
-def _described(block: Block) -> tuple[object, ...]:
-    """Return the parameters of `DESCRIBE`."""
-    origin = (block.sha256, block.last_updated, block.run_id, block.source)
-    return (*origin, block.flags, block.slot, block.rows, ADOPTED)
 
 
 def _block(file: str, row: Sequence[Any]) -> Block:

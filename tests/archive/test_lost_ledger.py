@@ -88,20 +88,38 @@ def test_a_slot_filled_again_after_the_loss_exists_once(world: World) -> None:
     assert findings(world) == []
 
 
-def test_adopted_blocks_get_their_flags_from_the_archive(tmp_path: Path) -> None:
-    """The CSV is still there, so that all figures would count stale slots as good."""
+@pytest.fixture
+def live(tmp_path: Path) -> World:
+    """Return a world whose day of three slots is in the archive and as CSV."""
     world = World(tmp_path / "city")
     for bikes in (1, 1, 2):
         world.fetch({"a": bikes, "b": 3}, after=300, last_updated=int(NOON) + bikes)
     world.clock.now += 2 * DAY
     compacted(world, 99)
-    blocks = world.committed()
-    lose_ledger(world)
-    compacted(world, 99)
+    return world
 
-    known = world.committed()[:3]
+
+def test_adopted_blocks_get_their_flags_from_the_archive(live: World) -> None:
+    """Otherwise some figures would count stale slots as good."""
+    blocks = live.committed()
+    lose_ledger(live)
+    compacted(live, 99)
+
+    known = live.committed()[:3]
     assert "stale" in blocks[1].flags
     assert [(b.flags, b.source, b.run_id, b.sha256) for b in known] == [
         (b.flags, b.source, b.run_id, b.sha256) for b in blocks
     ]
-    assert findings(world) == []
+    assert findings(live) == []
+
+
+def test_rows_removed_from_a_csv_are_not_removed_from_the_archive(live: World) -> None:
+    """Without a ledger nothing else knows that the CSV once had more."""
+    file = live.folder / "station_status/2026-11-22.csv"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:4] + lines[5:]))
+    lose_ledger(live)
+    compacted(live, 99)
+
+    assert counted(live) == [(6, 3)]
+    assert any("belong to no block" in finding for finding in findings(live))
