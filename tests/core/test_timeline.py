@@ -1,6 +1,7 @@
 """Days and slots of a system whose zone or interval has changed."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -96,6 +97,30 @@ def test_hours_begin_with_the_local_hour(zone: str) -> None:
 
     assert len(slots) == 24
     assert all(":00" in slot[:5] for slot in slots)
+
+
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("Asia/Beirut", "2026-03-29"),
+        ("Africa/Cairo", "2026-04-24"),
+        ("America/Havana", "2026-11-01"),
+        ("Australia/Lord_Howe", "2026-10-04"),
+        ("Australia/Lord_Howe", "2026-04-05"),
+        ("Antarctica/Troll", "2026-03-29"),
+    ],
+)
+@pytest.mark.parametrize("hours", [1, 2, 3, 6, 8, 24])
+def test_each_moment_is_in_a_slot_that_is_listed(
+    zone: str, change: str, hours: int
+) -> None:
+    """Also where the clock skips the time at which a slot would begin."""
+    grid = Grid.of(hours * 3600, ZoneInfo(zone))
+    midnight = int(datetime.fromisoformat(f"{change}T00:00:00+00:00").timestamp())
+    moments = range(midnight - 2 * 86_400, midnight + 2 * 86_400, 900)
+    slots = sorted({grid.floor(moment) for moment in moments})
+
+    assert list(islice(grid.between(slots[0], slots[-1] + 1), 200)) == slots
 
 
 def test_short_slots_are_those_of_utc() -> None:

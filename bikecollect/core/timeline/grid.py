@@ -11,8 +11,6 @@ from bikecollect.core.slots import GRACE, HOUR, Slot
 QUARTER = 900
 """All UTC offsets are multiples of these seconds: an interval that divides them gives
 the same slots in every time zone."""
-CLOCK_CHANGE = 7_200
-"""Maximum seconds by which a clock change (daylight saving) moves local time."""
 
 
 class Period(NamedTuple):
@@ -99,9 +97,9 @@ class Grid:
     def next(self, slot: int) -> Slot:
         """Return the slot after *slot*."""
         index, period = self._period(slot)
-        after = _floor(slot + period.interval, period)
-        if after <= slot:
-            after = _floor(slot + period.interval + CLOCK_CHANGE, period)
+        moment = slot + period.interval
+        while (after := _floor(moment, period)) <= slot:
+            moment += QUARTER  # the clock is set back, or skips the next slot
         if index + 1 < len(self.periods):
             return min(after, Slot(self.periods[index + 1].since))
         return after
