@@ -60,7 +60,7 @@ docs-site: .venv/dev  ## build the documentation as a site in build/site
 pictures: .venv/test  ## take screenshots of the app (while `make app` is running)
 	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
 
-fuzz: .venv/fuzz  ## fuzz the readers (SECONDS=30 for each)
+fuzz: .venv/fuzz  ## fuzz the readers, live random histories (SECONDS=30 for each)
 	@$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),30) $(TARGET)
 
 benchmark: .venv/user  ## compare a fetch with a plain script

@@ -29,6 +29,7 @@ from bikecollect.storage.runs import packed
 from bikecollect.wiring import collection, history
 
 STATIONS = 20
+BOOTED = NOON - 1_000_000
 NAMES = ("station_status", "station_information")
 EVENTS = {"open", "os.rename", "os.mkdir", "os.scandir", "os.listdir", "os.remove"}
 EVENTS |= {"sqlite3.connect"}
@@ -77,16 +78,21 @@ class Publisher:
 
 
 def set_clock(
-    moment: float, patch: Callable[[object, str, object], None] = setattr
+    moment: float,
+    patch: Callable[[object, str, object], None] = setattr,
+    booted: float = BOOTED,
 ) -> None:
-    """Let both clocks of this process begin at *moment*, by the function *patch*."""
+    """Let both clocks of this process begin at *moment*, by the function *patch*.
+
+    The machine was started at *booted*.
+    """
     begun, monotonic = time.monotonic(), time.monotonic
 
     def now() -> float:
         return moment + monotonic() - begun
 
     def uptime() -> float:
-        return now() - NOON + 1_000_000
+        return now() - booted
 
     collect = partial(collection.collect, clock=now, uptime=uptime, awake=uptime)
     patch(time, "time", now)

@@ -17,7 +17,7 @@ from typing import Any
 import command_driver
 import duckdb
 import forking
-from command_driver import stations
+from command_driver import client_of, stations
 from driver import INTERVAL
 from harness import fault_at
 from interception import Fault, run_traced, run_with_fault
@@ -75,10 +75,11 @@ class Site:
         self, *command: object, slot: int = LATER, number: int = 0, pack: bool = False
     ) -> tuple[int, str]:
         """Run *command* at *slot* in this process; return its exit code and output."""
+        moment = NOON + slot * INTERVAL + 2
         return run_here(
             self._arguments(command),
-            moment=NOON + slot * INTERVAL + 2,
-            number=number,
+            moment=moment,
+            client=client_of(number, moment),
             env=self._env,
             pack=pack,
         )

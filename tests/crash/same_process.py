@@ -6,13 +6,15 @@ what the call does.
 
 import logging
 import os
+import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
 import pytest
-from command_driver import client_of, set_clock
+from command_driver import BOOTED, set_clock
 
 from bikecollect.cli import main
 from bikecollect.cli.options import Screen
@@ -21,22 +23,27 @@ from bikecollect.core.secrets import redact
 from bikecollect.storage.runs import packed
 from bikecollect.wiring import collection, history
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run_here(
     command: Sequence[str],
     *,
     moment: float,
-    number: int,
+    client: Callable[..., object],
     env: Mapping[str, str],
     pack: bool = False,
+    booted: float = BOOTED,
 ) -> tuple[int, str]:
     """Run *command* at *moment*; return its exit code and its output.
 
-    Its feed answers as in run *number*. With *pack* all archived runs are packed.
+    *client* makes the client of its feed; *booted* is when the machine was started.
+    With *pack* all archived runs are packed.
     """
     with _as_if_started(env) as patch:
-        set_clock(moment, patch.setattr)
-        patch.setattr(collection, "_client", client_of(number, moment))
+        set_clock(moment, patch.setattr, booted)
+        patch.setattr(history.shown, "__defaults__", (time.time,))
+        patch.setattr(collection, "_client", client)
         patch.setattr(history, "BREATH", 0)  # no other command waits for the lock
         if pack:
             patch.setattr(packed, "RECENT", 0)
@@ -51,6 +58,7 @@ def _as_if_started(env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
     logger = logging.getLogger("bikecollect")
     before = logger.handlers[:], logger.level, logger.propagate
     umask = os.umask(0o027)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
@@ -62,5 +70,7 @@ def _as_if_started(env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
             yield patch
         finally:
             process.disarm()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             os.umask(umask)
             logger.handlers[:], logger.level, logger.propagate = before

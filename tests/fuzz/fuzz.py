@@ -1,9 +1,10 @@
-"""Fuzz the readers with atheris, guided by coverage.
+"""Fuzz the readers with atheris, guided by coverage, and live random histories.
 
 Run: make fuzz (or: python tests/fuzz/fuzz.py SECONDS [TARGET]...). Each target has a
 process of its own, bounded in time and memory. What it has learned lies in
 build/fuzz/TARGET, and so does an input that breaks a promise: put it into
-tests/fuzz/found/TARGET, where the tests take it up.
+tests/fuzz/found/TARGET, where the tests take it up. The target `histories` needs no
+atheris: see histories.py.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ SLOWEST = 10
 MEMORY = 1_024
 """Mebibytes that the process may take, the interpreter and DuckDB among them."""
 MAX_BYTES = 100_000
+HISTORIES = "histories"
+"""The target that is a program of its own."""
 
 
 def main(seconds: int, names: list[str]) -> int:
@@ -26,8 +29,10 @@ def main(seconds: int, names: list[str]) -> int:
     from targets import TARGETS  # the child imports it instrumented
 
     broken = 0
-    for name in names or list(TARGETS):
+    for name in names or [*TARGETS, HISTORIES]:
         command = [sys.executable, __file__, "--child", name, str(seconds)]
+        if name == HISTORIES:
+            command[1:] = [str(Path(__file__).with_name("histories.py")), str(seconds)]
         process = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
