@@ -270,7 +270,7 @@ def fill(life: Life) -> None:
     for life.fields in [*names, before]:
         life.write()
         if life.fields in names:
-            life.run("backfill", codes=(0, 1, 65))
+            life.run("backfill", codes=(0, 1, 65, 74))
 
 
 def heal(life: Life) -> None:
