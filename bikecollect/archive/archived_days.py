@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.checks.recertify import (
     DIFFER,
+    has_all_rows,
     is_another_state,
     recertify,
+    shorter,
     uncertified,
 )
 from bikecollect.archive.datasets import RUNS, SLOTS
@@ -42,8 +44,9 @@ INSERT_RUN = (
     f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
 )
 DESCRIBE = (
-    "UPDATE blocks SET sha256 = ?, last_updated = ?, run_id = ?, source = ?, flags = ?"
-    f" WHERE slot = ? AND source = '{ADOPTED}'"
+    "UPDATE blocks SET sha256 = :sha256, last_updated = :last_updated,"
+    " run_id = :run_id, source = :source, flags = :flags"
+    f" WHERE slot = :slot AND source = '{ADOPTED}'"
 )
 
 
@@ -59,6 +62,11 @@ class Archived(NamedTuple):
     archived_at: float
     csv_gone: bool
     parts: Mapping[str, Mapping[str, Any]]
+
+    def only(self, dataset: str) -> "Archived":
+        """Return this day with its file of *dataset* alone."""
+        parts = {name: part for name, part in self.parts.items() if name == dataset}
+        return self._replace(parts=parts)
 
 
 class ArchivedDays:
@@ -146,13 +154,7 @@ class ArchivedDays:
         The flags and the origin of *adopted* blocks of the CSV are written to theirs.
         """
         with self._ledger.transaction() as db:
-            db.executemany(
-                DESCRIBE,
-                (
-                    (b.sha256, b.last_updated, b.run_id, b.source, b.flags, b.slot)
-                    for b in adopted
-                ),
-            )
+            db.executemany(DESCRIBE, (block._asdict() for block in adopted))
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -205,10 +207,15 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
                 recertify(archive, day, archived)
     for day in archive.days():
         if day not in known:
-            _restore_day(archive, archived_days, store, day)
+            try:
+                _restore_day(archive, archived_days, store, day)
+            except StorageError:
+                if not has_all_rows(archive, archived_days, store, day):
+                    raise
+                # It is archived again, from its CSV.
     for day in archived_days.days_of_damaged_runs():
-        runs = archive.rows("runs", day, RUNS)
-        archived_days.restore_runs(day, runs)
+        with suppress(StorageError):  # `verify` reports it
+            archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
 
 
 def forget_damaged(
@@ -268,14 +275,8 @@ def _restore_day(
     if file in live:
         file = f"{layout.rows}/{day}.0.csv"
     blocks = [_block(file, row) for row in rows if row[5]]
-    adopted = {
-        block.slot: block.rows
-        for block in archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
-        if block.source == ADOPTED
-    }
-    # A program had removed lines of a CSV, which was then adopted without a checksum.
-    shorter = [b.slot for b in blocks if adopted.get(b.slot, b.rows) < b.rows]
-    archived_days.forget(shorter)
+    ends = bounds(day, ZoneInfo(archived.timezone))
+    archived_days.forget(shorter(blocks, archived_days.blocks(*ends)))
     slots = archived_days.slots()
     lost = [
         block

@@ -263,7 +263,7 @@ class Compactor:
         pieces = self._live_pieces(live)
         archived = archived_days.archived().get(day)
         if archived and len(live) < len(blocks):
-            self.archive.raise_if_damaged(archived)
+            self.archive.raise_if_damaged(archived.only(self.archive.layout.rows))
             headers.insert(0, self.archive.columns(day))
             slots = {block.slot for block in live}
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))

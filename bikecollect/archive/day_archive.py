@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
-from bikecollect.archive.checks.recertify import damage_of
+from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import describe, move_part
 from bikecollect.archive.query import duckdb_engine
@@ -169,8 +169,10 @@ class Archive:
         return damage_of(self, archived)
 
     def is_replaceable(self, archived: Archived) -> bool:
-        """Return whether damaged files of a day can be replaced from its CSV."""
-        return not archived.csv_gone and bool(self.damage(archived))
+        """Return whether damaged files can be replaced: from the CSV, or the ledger."""
+        if archived.csv_gone:
+            return is_rebuildable(self, archived)
+        return bool(self.damage(archived))
 
     def raise_if_damaged(self, archived: Archived) -> None:
         """Raise StorageError if a file of *archived* is damaged."""

@@ -39,7 +39,8 @@ NOT_OPENED = ("unable to open database file", "Cannot open file")
 HINT = "too many open files"
 FEW_INODES = 16
 """With fewer free inodes a disk counts as full."""
-NO_SPACE = "No space left on device"
+NO_FILE = ("No space left on device", "unable to open database file")
+"""Errors when a file cannot be created: SQLite needs one even to read a ledger."""
 
 
 def resource_hint(text: str) -> str:
@@ -55,7 +56,7 @@ def resource_hint(text: str) -> str:
 
 
 def _inodes_hint(text: str) -> str:
-    if NO_SPACE not in text or "inodes are left" in text:
+    if not any(words in text for words in NO_FILE) or "inodes are left" in text:
         return ""
     for path in map(Path, re.findall(r"/[^\s:'\"]+", text)):
         with suppress(OSError):

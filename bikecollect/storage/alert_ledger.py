@@ -147,7 +147,7 @@ class AlertLedger:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         """Open the ledger, or an empty database if it cannot be opened."""
-        with suppress(sqlite3.Error, OSError):
+        with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
             if self._path.is_file() and ledger_file.is_usable(self._path):
                 name = f"file:{quote(str(self._path))}?{mode}"
                 return sqlite3.connect(name, timeout=PATIENCE, uri=True)

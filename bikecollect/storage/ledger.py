@@ -83,7 +83,7 @@ class Ledger(LedgerFile):
                     return memory
             # Read-only: closing it must not merge a log that `open` has to check.
             return self._recalled("mode=ro")
-        except (sqlite3.Error, OSError, MemoryError):
+        except (sqlite3.Error, OSError, MemoryError, UnicodeDecodeError):
             return Memory()
 
     def _recalled(self, mode: str) -> Memory:

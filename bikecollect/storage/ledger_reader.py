@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -18,7 +17,7 @@ from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
-from bikecollect.storage.files import flock
+from bikecollect.storage.files import durable, flock
 from bikecollect.storage.files.regular_file import is_special
 from bikecollect.storage.ledger_schema import (
     PACKED_RUNS,
@@ -293,7 +292,7 @@ class History:
     def _attach_vehicles(self, db: sqlite3.Connection) -> bool:
         """Attach the ledger of the vehicles; return whether it could be read."""
         path = self._place / VEHICLES / LEDGER
-        with suppress(OSError, sqlite3.DatabaseError):
+        with suppress(OSError, sqlite3.DatabaseError, UnicodeDecodeError):
             if path.is_file() and path.stat().st_size:
                 db.execute("ATTACH ? AS vehicles", (_uri(path),))
                 ((version,),) = db.execute("PRAGMA vehicles.user_version")
@@ -310,10 +309,10 @@ class History:
 
 def _uri(path: Path) -> str:
     """Return the address by which SQLite opens *path* for reading."""
-    # A reader of a WAL creates the -shm file, which requires write permission. If there
-    # is no WAL the file alone is complete, and can be read as immutable.
+    # A reader of a WAL creates the -shm file, which requires permission and an inode.
+    # Without a WAL the file alone is complete, and can be read as immutable.
     wal = path.with_name(f"{path.name}-wal").exists()
-    mode = "mode=ro" if wal or os.access(path.parent, os.W_OK) else "immutable=1"
+    mode = "mode=ro" if wal or durable.can_create(path.parent) else "immutable=1"
     return f"file:{quote(str(path))}?{mode}"
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from keeping import compacted, findings, viewed
 from templates import copied
 from world import NOON, World
 
+from bikecollect.archive import datasets
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -92,6 +93,22 @@ def test_it_is_written_again_from_the_archive(folder: Path, change: Change) -> N
     assert rows(world) == [(6, 3)]
 
 
+@pytest.mark.parametrize("lost", [("coverage",), ("coverage", "runs", "slots")])
+def test_it_is_written_again_with_the_other_files(
+    folder: Path, lost: Sequence[str]
+) -> None:
+    """All but the rows are in the ledger, or are sums of the rows."""
+    world = let_go(folder)
+    certificate(world).unlink()
+    for dataset in lost:
+        datasets.part(world.folder.parent, dataset, "city", "2026-11-22").unlink()
+
+    compacted(world)
+
+    assert findings(world) == []
+    assert rows(world) == [(6, 3)]
+
+
 def test_it_is_not_written_for_other_rows(folder: Path) -> None:
     """Without its certificate, a damaged file stays a finding."""
     world = let_go(folder)
@@ -109,6 +126,21 @@ def test_with_a_lost_ledger_the_day_is_restored(folder: Path) -> None:
     """By its files, whose numbers of rows agree."""
     world = let_go(folder)
     certificate(world).write_bytes(b"")
+    for path in world.folder.glob("ledger*"):
+        path.unlink()
+    world.fetch({"a": 6, "b": 4})
+
+    compacted(world)
+
+    assert findings(world) == []
+    assert rows(world) == [(6, 3)]
+
+
+def test_with_a_lost_ledger_a_day_with_its_csv_is_archived_again(folder: Path) -> None:
+    """If its files of slots or runs are lost, too: no other day has to wait."""
+    world = archived(folder)
+    for dataset in ("slots", "runs"):
+        datasets.part(world.folder.parent, dataset, "city", "2026-11-22").unlink()
     for path in world.folder.glob("ledger*"):
         path.unlink()
     world.fetch({"a": 6, "b": 4})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import compacted
+from keeping import compacted, findings
 from quiet_settings import write_settings
 from world import World
 
@@ -78,6 +78,41 @@ def test_a_lost_day_whose_csv_exists_is_rebuilt_by_the_remedy(
 
     assert any("compact city   (1 finding)" in line for line in lines)
     assert run(world, "verify")[-1].endswith("all agree")
+
+
+def test_a_lost_day_is_forgotten_although_slots_came_later(world: World) -> None:
+    """Their CSV lacks the rows that were only in the archive."""
+    compacted(world, csv_days=0)
+    (part,) = world.folder.parent.glob("archive/station_status/*/*/part.parquet")
+    part.unlink()
+    (world.folder / "station_status/2026-11-22.2.csv").touch()
+
+    lines = run(world, "verify")
+
+    assert any("forget city 2026-11-22   (1 finding)" in line for line in lines)
+
+
+@pytest.mark.parametrize("dataset", ["slots", "runs"])
+def test_lost_slots_or_runs_of_a_day_are_rebuilt_by_the_remedy(
+    world: World, dataset: str
+) -> None:
+    """The ledger has them; the rows, whose CSV was removed, stay the same."""
+    compacted(world, csv_days=0)
+    archive = world.folder.parent / "archive"
+    (part,) = archive.glob(f"{dataset}/*/*/part.parquet")
+    (rows,) = archive.glob("station_status/*/*/part.parquet")
+    before = part.read_bytes(), rows.read_bytes()
+    part.write_bytes(b"x" * part.stat().st_size)
+
+    lines = findings(world)
+    compacted(world, csv_days=0)
+
+    assert len(lines) == 1
+    assert remedy(Finding("city", "2026-11-22", lines[0]), has_csv=False) == (
+        "bikecollect compact city"
+    )
+    assert (part.read_bytes(), rows.read_bytes()) == before
+    assert findings(world) == []
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,20 @@ import pytest
 from bikecollect.core.errors import StorageError
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        "no/such.zip: [Errno 28] No space left on device",
+        "x: unable to open database file",
+    ],
+)
 def test_a_disk_without_inodes_is_named_as_such(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """The system says only that no space is left, and `df` shows plenty."""
     disk = os.statvfs_result((4096, 4096, 900, 800, 700, 400, 0, 0, 0, 255))
     monkeypatch.setattr("os.statvfs", lambda _: disk)
-    text = f"cannot write {tmp_path}/no/such.zip: [Errno 28] No space left on device"
+    text = f"cannot write {tmp_path}/{what}"
 
     error = str(StorageError(text))
 

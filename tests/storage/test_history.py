@@ -17,6 +17,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
+from bikecollect.storage import ledger_reader
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import STEPS
 from bikecollect.storage.runs.log_lines import log_lines
@@ -55,6 +56,18 @@ def test_a_run_is_read_back(world: World, history: History) -> None:
     assert list(map(timeless, history.runs())) == [timeless(bad), timeless(good)]
     assert history.run(good.run_id) == history.runs()[1:]
     assert history.runs()[0].seconds["fetch"] == round(bad.seconds["fetch"], 6)
+
+
+def test_a_disk_without_inodes_is_read(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite cannot create its file beside the ledger there, so the ledger is alone."""
+    world.fetch()
+    disk = os.statvfs_result((4096, 4096, 900, 800, 700, 400, 0, 0, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: disk)
+
+    assert len(history.runs()) == 1
+    assert ledger_reader._uri(world.folder / "ledger.sqlite3").endswith("?immutable=1")
 
 
 def test_runs_are_chosen_by_slot_outcome_and_number(

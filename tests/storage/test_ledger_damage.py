@@ -87,6 +87,10 @@ DAMAGES = {
     "a future schema format": patched(44, b"\0\0\0\x09"),
     "an impossible page size": patched(16, b"\x00\x07"),
     "noise in the schema": patched(200, b"\xff" * 3000),
+    "a byte of the schema": lambda path: (
+        path.write_bytes(path.read_bytes().replace(b"TABLE blocks", b"TABL\xf7 blocks"))
+        and None
+    ),
 }
 
 

@@ -1,22 +1,26 @@
 """The certificate of an archived day: compared, and written again if it is lost."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.archive import datasets, day_csv, parquet
+from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import damaged_parts, digest, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.own_columns import csv_names
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot
 from bikecollect.storage.files.durable import make_folder, write_file
+from bikecollect.storage.recovery import ADOPTED
 
 if TYPE_CHECKING:
-    from bikecollect.archive.archived_days import Archived
+    from bikecollect.archive.archived_days import Archived, ArchivedDays
     from bikecollect.archive.day_archive import Archive
+    from bikecollect.storage.csv_store import Store
 
 DIFFER = "certificate and ledger differ"
 
@@ -43,6 +47,18 @@ def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
     return [*damage, why] if why else damage
 
 
+def is_rebuildable(archive: "Archive", archived: "Archived") -> bool:
+    """Return whether files of a day without CSV are damaged, but not its rows.
+
+    The ledger has what is in the others. Summaries do not count: they are renewed.
+    """
+    rows = archive.layout.rows
+    others = summaries.without(archived.parts)
+    if others.pop(rows, None) is None or not _damage(archive, archived.day, others):
+        return False
+    return not archive.damage(archived.only(rows))
+
+
 def is_another_state(archive: "Archive", archived: "Archived") -> bool:
     """Return whether the files are those of the certificate, and not of *archived*.
 
@@ -56,6 +72,24 @@ def is_another_state(archive: "Archive", archived: "Archived") -> bool:
     return is_sound and bool(_damage(archive, archived.day, archived.parts))
 
 
+def has_all_rows(
+    archive: "Archive", archived_days: "ArchivedDays", store: "Store", day: str
+) -> bool:
+    """Return whether the CSV of *day* has as many slots and rows as the archive had."""
+    summary = archive.certified(day).summary
+    counts = archived_days.counts().get(day)
+    return bool(store.segments(day)) and counts == (summary.slots, summary.rows)
+
+
+def shorter(archived: Iterable[Block], known: Iterable[Block]) -> list[Slot]:
+    """Return the slots of which *known* adopted blocks have fewer rows than *archived*.
+
+    A program had removed lines of a CSV, which was then adopted without a checksum.
+    """
+    rows = {block.slot: block.rows for block in known if block.source == ADOPTED}
+    return [b.slot for b in archived if rows.get(b.slot, b.rows) < b.rows]
+
+
 def _damage(
     archive: "Archive", day: str, parts: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
@@ -67,12 +101,13 @@ def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
 
     The rows must have the sha256 in the ledger. Without it, there must be as many as
     the day's file of slots says. Raises StorageError if they differ, or if a file is
-    damaged or missing.
+    damaged or missing; with the ledger, the other files may be: they are rebuilt.
     """
     system = archive.system
     timezone = known.timezone if known else system.zone_on(day)
     parts = known.parts if known else _parts(archive, day)
-    if damage := _damage(archive, day, parts):
+    needed = known.only(archive.layout.rows).parts if known else parts
+    if damage := _damage(archive, day, needed):
         raise StorageError("; ".join(damage), cause="archive")
     columns = _columns(archive, day)
     summary = _summary(archive, day, ZoneInfo(timezone), columns)

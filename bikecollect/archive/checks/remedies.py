@@ -4,8 +4,10 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 
+REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, UNREADABLE = "is missing", "cannot be read"
 OTHER_BYTES = ": sha256 mismatch"
+SUMMARIES = ("coverage", "profile")
 
 
 def remedy(finding: Finding, *, has_csv: bool) -> str:
@@ -52,12 +54,17 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     if "are those of the certificate" in what and not has_csv:
         other = f"restore the archive's {day} from a newer backup"
         return f"bikecollect compact {system}; if that changes nothing, {other}"
-    if _is_summary(what) and what.endswith(OTHER_BYTES):
+    if _names(what, SUMMARIES) and what.endswith(OTHER_BYTES):
         # `compact` sums up a day again whose file is missing; it does not read all.
         path = what.removesuffix(OTHER_BYTES)
         return f"remove {path}, then: bikecollect compact {system}"
     is_certificate = "certificate" in what
-    if has_csv or is_certificate or "not in the ledger" in what or _is_summary(what):
+    if (
+        has_csv
+        or is_certificate
+        or "not in the ledger" in what
+        or _names(what, REBUILT)
+    ):
         return f"bikecollect compact {system}"
     return (
         f"restore the archive's {day} from a backup, or: "
@@ -65,5 +72,6 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     )
 
 
-def _is_summary(what: str) -> bool:
-    return any(f"/{name}/system_id=" in what for name in ("coverage", "profile"))
+def _names(what: str, datasets: tuple[str, ...]) -> bool:
+    """Return whether *what* names a file of one of *datasets*."""
+    return any(f"/{name}/system_id=" in what for name in datasets)

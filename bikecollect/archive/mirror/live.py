@@ -147,7 +147,7 @@ class LivePush:
                 ledger.backup(copy)
                 # A single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             what = f"cannot copy {path} to {target}: {error}"
             if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_FULL:
                 what += "; if it is damaged, the next fetch rebuilds it"

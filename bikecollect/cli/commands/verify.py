@@ -42,12 +42,14 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
+from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
 
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
+GONE_DAY = "SELECT 1 FROM archives WHERE day = ? AND csv_gone"
 
 
 @click.command()
@@ -262,13 +264,18 @@ class _Findings:
         return remedy(named, has_csv=self._has_csv(finding))
 
     def _has_csv(self, finding: Finding) -> bool:
-        """Return whether daily files of the finding's day exist."""
+        """Return whether daily files have the archived rows of the finding's day.
+
+        Files of slots that came after those files had been removed do not.
+        """
         name, _, vehicles = finding.system_id.partition("/")
         system = self._settings.system_folder(name)
-        folder = system.path / STATUS
+        own, dataset = system, STATUS
         if vehicles:
-            folder = system.vehicles.path / VEHICLE_STATUS
-        return any(folder.glob(f"{finding.where}*.csv"))
+            own, dataset = system.vehicles, VEHICLE_STATUS
+        if History(name, own.path).select(GONE_DAY, finding.where):
+            return False
+        return any((own.path / dataset).glob(f"{finding.where}*.csv"))
 
 
 def _read_certificates(path: str) -> list[Certificate]:

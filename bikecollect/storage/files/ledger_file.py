@@ -38,6 +38,8 @@ ENVIRONMENT = (
     "SQLITE_INTERRUPT",
 )
 """Names of errors of the disk or the machine; all others are due to the content."""
+DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""Errors of damaged content: a message that quotes a damaged schema is not UTF-8."""
 HEADER, FORMATS = 20, frozenset({1, 2})
 """Bytes of a database file's header, and the valid values of the last two of them."""
 
@@ -122,7 +124,7 @@ class LedgerFile:
         """Raise errors of the disk and of SQLite as StorageError."""
         try:
             yield
-        except (sqlite3.Error, OSError, MemoryError) as error:
+        except (*DAMAGE, sqlite3.Error, OSError, MemoryError) as error:
             raise self._failure(error) from error
 
     def _find_damage(
@@ -130,7 +132,7 @@ class LedgerFile:
         identify: Callable[[sqlite3.Connection | None], None],
         *,
         check: bool,
-    ) -> sqlite3.DatabaseError | None:
+    ) -> Exception | None:
         """Open the file; return the error that proves it damaged, None if it is not.
 
         The error must occur twice, and all bytes must be readable in between: SQLite
@@ -142,7 +144,7 @@ class LedgerFile:
                 if check or is_proof:
                     _check_structure(self.opened())
                 identify(self.opened())
-            except sqlite3.DatabaseError as error:
+            except DAMAGE as error:
                 self._abandon()
                 if _is_environment(error, self._path):
                     raise self._failure(error) from error
@@ -175,7 +177,8 @@ class LedgerFile:
 
     def _failure(self, error: Exception) -> StorageError:
         code = getattr(error, "sqlite_errorname", "")
-        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        is_unreadable = isinstance(error, UnicodeDecodeError)
+        if is_unreadable or code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             _suspect(self._path)
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
         return StorageError(f"the ledger {self._path}: {error}", cause=cause)
@@ -308,7 +311,7 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _is_environment(error: sqlite3.Error, path: Path) -> bool:
+def _is_environment(error: Exception, path: Path) -> bool:
     """Return whether *error* is due to the disk or machine, not to the file *path*."""
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith("SQLITE_READONLY"):
@@ -325,8 +328,9 @@ def _is_foreign_format(path: Path) -> bool:
 def _set_aside(path: Path, error: Exception) -> str:
     """Rename the damaged ledger at *path*; return a message for people."""
     name = set_aside(path, ("-wal", "-shm", ""))
+    why = getattr(error, "object", b"").decode("utf-8", "backslashreplace") or error
     return (
-        f"the ledger was damaged ({error}) and renamed to {name}; a new one is "
+        f"the ledger was damaged ({why}) and renamed to {name}; a new one is "
         "rebuilt from the CSV files"
     )
 

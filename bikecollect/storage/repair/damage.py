@@ -28,8 +28,6 @@ DAMAGED = (
 ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
 MAX_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
-SUMMARIES = frozenset({"coverage", "profile"})
-"""Datasets that `compact` rebuilds from the rows of the archive."""
 
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
@@ -134,7 +132,7 @@ def _missing_days(
     lost, replaceable = [], []
     for day, csv_gone, parts in rows:
         datasets = lost_datasets(archive, system.system_id, day, parts)
-        if csv_gone and datasets - SUMMARIES:
+        if csv_gone and dataset in datasets:
             lost.append(day)
         elif datasets:
             replaceable.append(day)
