@@ -16,7 +16,7 @@ from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
 from bikecollect.core.slots import bounds
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.files import renamed, trusted_files
+from bikecollect.storage.files import entries, renamed, trusted_files
 from bikecollect.storage.files.durable import (
     make_folder,
     sync_folder,
@@ -136,6 +136,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
     """
     try:
         check(folder)
+        entries.check_case(folder)
         if (folder / MARKER).exists():
             _check_writable(folder)
             if str(folder) not in (known_folders() if known is None else known):
@@ -342,7 +343,6 @@ def oldest_csv(folder: Path) -> str:
     """
     names: list[str] = []
     for place in (folder / STATUS, folder / VEHICLES / VEHICLE_STATUS):
-        with suppress(OSError), os.scandir(place) as entries:
-            names += [entry.name for entry in entries]
+        names += [path.name for path in entries.paths_in(place)]
     days = (re.match(r"(\d{4}-\d\d-\d\d)\.(\d+\.)?csv$", name) for name in names)
     return min((day[1] for day in days if day), default="")

@@ -12,6 +12,7 @@ import pytest
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
+from bikecollect.storage.files import entries
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.collection import collect
@@ -84,6 +85,21 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="touch"):
         data_folder.prepare(tmp_path / "photos")
+
+
+def test_names_that_differ_in_case_do_not_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that finds `Oslo` by the name `oslo`, too."""
+    data_folder.prepare(tmp_path / "oslo")
+    listed = [tmp_path / "Oslo"]
+    monkeypatch.setattr(entries, "paths_in", lambda _: listed)
+
+    with pytest.raises(SettingsError, match="is the folder of Oslo"):
+        data_folder.prepare(tmp_path / "oslo")
+
+    listed.append(tmp_path / "oslo")  # each has a folder
+    data_folder.prepare(tmp_path / "oslo")
 
 
 def test_a_removed_folder_is_created_again(tmp_path: Path) -> None:

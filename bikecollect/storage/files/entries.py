@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from bikecollect.core.errors import SettingsError
+
 
 def has_entries(folder: Path) -> bool:
     """Return whether *folder* exists, can be read and is not empty."""
@@ -17,6 +19,22 @@ def paths_in(folder: Path) -> list[Path]:
     with suppress(OSError), os.scandir(folder) as entries:
         return [folder / entry.name for entry in entries]
     return []
+
+
+def check_case(folder: Path) -> None:
+    """Raise SettingsError if *folder* exists only under a name in another case.
+
+    A disk that does not distinguish `Oslo` and `oslo` would mix two systems in it.
+    """
+    names = {path.name for path in paths_in(folder.parent)}
+    if folder.name in names or not folder.exists():
+        return
+    other = next((n for n in names if n.casefold() == folder.name.casefold()), None)
+    if other is not None:
+        raise SettingsError(
+            f"{folder} is the folder of {other}: its disk does not distinguish upper "
+            "and lower case; give the system that name, or a name that differs more"
+        )
 
 
 def is_own(folder: Path) -> bool:
