@@ -1,6 +1,7 @@
 """Build the alert channels from the settings: mail, webhook, command, ping."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +20,14 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
-from bikecollect.core.slots import slot_at
+from bikecollect.core.slots import Slot, slot_at
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.files.entries import has_entries, is_own, paths_in
+from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher, Hook
@@ -78,6 +80,20 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
         if is_over and not (settings.mail.host and _has_mail(alerter)):
             state_path.unlink(missing_ok=True)
     return is_reported
+
+
+def is_of_another(system: SystemFolder, now: float) -> bool:
+    """Return whether another user collects *system* now, and this one may not.
+
+    Nobody needs to be told of an error of somebody who may only read the data.
+    """
+    if os.access(system.path, os.W_OK):
+        return False
+    with suppress(OSError, StorageError):
+        history = History(system.system_id, system.path)
+        newest = history.newest_block(Slot(int(now) + system.interval))
+        return newest is not None and newest > now - 2 * system.interval
+    return False
 
 
 def alerter(

@@ -11,7 +11,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring.alerting import alerter
+from bikecollect.wiring.alerting import alerter, is_of_another
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +51,16 @@ def report_live_push(
 def _report(
     settings: Settings, kind: str, cause: str, errors: Mapping[str, str], times: Times
 ) -> None:
+    now = times.clock()
+    systems = [settings.system_folder(name, now) for name in settings.systems]
+    of_others = {s.system_id for s in systems if is_of_another(s, now)}
     signals = {
         name: Signal(cause, error) if error else None
         for name, error in errors.items()
-        if error or _is_open(settings, name, kind)
+        if name not in of_others and (error or _is_open(settings, name, kind))
     }
     if not signals:
         return
-    now = times.clock()
-    systems = [settings.system_folder(name, now) for name in settings.systems]
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
     try:
         alerter(settings, systems, times, {}).report_signals(kind, signals, run)

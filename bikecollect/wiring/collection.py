@@ -13,7 +13,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bikecollect.collect.collector import Collector
+from bikecollect.collect.collector import Collector, Troubles
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.derived_columns import of_system
@@ -38,7 +38,7 @@ from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
-from bikecollect.wiring.alerting import alerter, pinger
+from bikecollect.wiring.alerting import alerter, is_of_another, pinger
 
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
@@ -81,7 +81,8 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
     chosen = settings.only(names)
-    if system_ids and sys.stderr.isatty():
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if system_ids and any(stream.isatty() for stream in streams):
         # A person fetches some systems: cron's next call sends the digest of all.
         chosen = replace(chosen, mail=replace(chosen.mail, digest=""))
     now = times.clock()
@@ -90,6 +91,14 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     hosts = {n: feed_access.host(settings.systems[n]) or n for n in names}
     workers = settings.collect.workers or process.cores()
     working = BoundedSemaphore(max(1, WORKING // len(shares(hosts, workers))))
+
+    of_others = {n for n, folder in folders.items() if is_of_another(folder, now)}
+
+    def alert(failed: Troubles, runs: Sequence[Run]) -> bool:
+        own = [r for r in runs if not (r.exit_code and r.system_id in of_others)]
+        is_reported = alerter(chosen, systems, times, failed).report(own)
+        return is_reported and len(own) == len(runs)
+
     return Collector(
         folders={name: folder.path for name, folder in folders.items()},
         zones={name: folder.zone for name, folder in folders.items()},
@@ -101,9 +110,9 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         cycle=lambda name, seconds: cycle(
             settings, name, times, folders[name], seconds=seconds, working=working
         ),
-        alert=lambda failed, runs: alerter(chosen, systems, times, failed).report(runs),
+        alert=alert,
         logs=partial(run_logs, settings),
-        ping=pinger(settings),
+        ping=pinger(settings) if len(of_others) < len(folders) else None,
         redact=settings.redact,
     )
 

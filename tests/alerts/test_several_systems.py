@@ -223,13 +223,13 @@ def test_a_digest_has_the_whole_day_of_each_system(
 def test_a_fetch_of_one_system_by_hand_leaves_the_digest_of_all_to_cron(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A digest of it alone would be taken for that of the day."""
+    """A digest of it alone would be taken for that of the day (`2>file` or not)."""
     mail = mailserver.settings(digest="daily")
     world = World(tmp_path / "data", "a", "b", mail=mail, tell={"mute": ["missed"]})
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         with monkeypatch.context() as terminal:
-            terminal.setattr("sys.stderr.isatty", lambda: True)
+            terminal.setattr("sys.stdin.isatty", lambda: True)
             world.slot(settings, skip=287, names=["a"])
         by_hand = mailserver.subjects()
         world.slot(settings)

@@ -829,8 +829,14 @@ def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> 
 def test_members_of_the_service_s_group_can_read_the_data(
     open_folder: Path, group: int, code: int
 ) -> None:
-    """Files written under its umask are readable for its group only."""
+    """Files written under its umask are readable for its group only.
+
+    A member's `fetch` by mistake fails without an alert: the service collects.
+    """
     path = open_folder / "bikecollect.toml"
+    told = open_folder / "told"
+    told.touch()
+    told.chmod(0o666)
     data = open_folder / "data"
     data.mkdir()
     os.chown(data, 54_321, 54_322)
@@ -838,7 +844,8 @@ def test_members_of_the_service_s_group_can_read_the_data(
     with LiveFeed(City(29), clock=time.time) as feed:
         path.write_text(
             f'data_dir = "{data}"\n[systems.city]\nfeed = "youbike"\n'
-            f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n',
+            f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n'
+            f'[tell]\ncommand = ["/bin/sh", "-c", "echo told >> {told}"]\n',
             encoding="utf-8",
         )
         fetched = _as_user(54_321, 54_322, "--config", path, "fetch")
@@ -846,13 +853,21 @@ def test_members_of_the_service_s_group_can_read_the_data(
         pytest.skip("other users cannot run this Python: its library is in /root")
 
     read = _as_user(12_345, group, "--config", path, "verify")
+    state = open_folder / "state"
+    state.mkdir()
+    os.chown(state, 12_345, group)
+    fetch = ("--config", path, "fetch")
+    wrong = _as_user(12_345, group, *fetch, XDG_STATE_HOME=str(state))
 
     assert fetched.returncode == 0, fetched.stderr
     assert read.returncode == code, read.stderr
+    assert wrong.returncode == (74 if code else 78)
+    assert ("city: " in wrong.stderr) == (code == 0)
+    assert (told.read_text(encoding="utf-8") == "") == (code == 0)
 
 
 def _as_user(
-    uid: int, group: int, *arguments: object
+    uid: int, group: int, *arguments: object, **env: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run ``bikecollect`` *arguments* as *uid*, under the service's mask."""
     who = ("--reuid", uid, "--regid", group, "--clear-groups")
@@ -865,7 +880,7 @@ def _as_user(
         umask=0o027,
         cwd="/",
         check=False,
-        env={**os.environ, "HOME": "/nonexistent"},
+        env={**os.environ, "HOME": "/nonexistent", **env},
     )
 
 
