@@ -23,6 +23,7 @@ Local = Callable[[float], datetime]
 TIMEOUT = 30.0
 NO_CRONTAB_MESSAGES = ("no crontab for", "no such file or directory")
 """Messages for a missing crontab: of Debian and cronie, of busybox."""
+MAX_LINES = 5
 
 
 class CronState(Enum):
@@ -248,7 +249,7 @@ def read_crontab() -> bytes:
     process = _crontab(["-l"])
     if process.returncode == 0:
         return process.stdout
-    error = _error_line(process)
+    error = _error_text(process)
     if any(text in error.lower() for text in NO_CRONTAB_MESSAGES):
         return b""
     raise StorageError(f"cannot read your crontab: {error or process.returncode}")
@@ -261,7 +262,7 @@ def write_crontab(text: bytes) -> None:
     """
     process = _crontab(["-"], text) if text else _crontab(["-r"])
     if process.returncode != 0:
-        why = _error_line(process) or str(process.returncode)
+        why = _error_text(process) or str(process.returncode)
         raise StorageError(f"your crontab was not changed: {why}")
     if read_crontab() != text:
         raise StorageError(
@@ -292,6 +293,7 @@ def _crontab(
         raise StorageError(f"crontab timed out after {TIMEOUT:.0f} s") from error
 
 
-def _error_line(process: subprocess.CompletedProcess[bytes]) -> str:
-    text = process.stderr.decode("utf-8", "replace").strip()
-    return text.splitlines()[-1] if text else ""
+def _error_text(process: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the messages of `crontab`, of which the first or the last says why."""
+    lines = process.stderr.decode("utf-8", "replace").splitlines()
+    return ", ".join(filter(None, map(str.strip, lines[:MAX_LINES])))
