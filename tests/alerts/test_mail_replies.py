@@ -27,9 +27,9 @@ DOT = "."
 class Post:
     """A mail server whose replies are scripted; *bodies* are the mails it received.
 
-    *replies* maps the begin of a command to a reply; None disconnects. That to the end
-    of a mail is only for those whose body *is_bad*. A connection takes at *most* so
-    many mails.
+    *replies* maps the begin of a command to a reply; None disconnects, "" hangs. That
+    to the end of a mail is only for those whose body *is_bad*. A connection takes at
+    *most* so many mails.
     """
 
     def __init__(self, replies: Mapping[str, str | None]) -> None:
@@ -61,7 +61,7 @@ class Post:
             if reply is None:
                 peer.shutdown(socket.SHUT_RDWR)
                 return
-            peer.sendall(f"{reply}\r\n".encode())
+            peer.sendall(f"{reply}\r\n".encode() if reply else b"")
             if reply.startswith("421"):
                 peer.shutdown(socket.SHUT_RDWR)
                 return
@@ -292,6 +292,24 @@ def test_a_server_that_rejects_every_mail_is_reported_by_the_other_channels(
             for _ in range(14):
                 world.slot(settings)
     assert "mail recovered" in said.read_text(encoding="utf-8")
+
+
+def test_a_recipient_at_which_a_server_hangs_is_tried_less_and_less(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt would cost every run ten seconds; the others have the mail."""
+    monkeypatch.setattr(smtp, "IDLE", 0.1)
+    now = time.time()
+    with posting({f"RCPT TO:<{YOU.upper()}": ""}) as (post, port):
+        for minute in range(0, 180, 10):
+            mailer(port, clock=lambda m=minute: now + 60 * m).drain([outbox])  # type: ignore[misc]
+        asked = [command for command in post.commands if YOU in command]
+        assert len(post.bodies) == 1
+        assert 3 <= len(asked) <= 6
+        post.replies.clear()
+        mailer(port, clock=lambda: now + 245 * 60).drain([outbox])
+        assert len(post.bodies) == 2
+    assert outbox.waiting() == []
 
 
 def test_the_others_are_told_of_a_recipient_that_is_always_put_off(

@@ -230,11 +230,18 @@ class Mailer:
         elif delivery.is_final:
             box.replace(name, envelope.paused(data, self.clock() + PAUSE))
         elif delivery.is_unconfirmed:
-            now = self.clock()
-            pause = min(PAUSE, max(0.0, box.age(name, now)))
-            box.replace(name, envelope.paused(data, now + pause))
+            box.replace(name, self._paused(box, name, data))
+        elif delivery.is_silent and _others_have_it(data, delivery):
+            left = envelope.left_to(data, delivery.left)
+            box.replace(name, self._paused(box, name, left))
         elif set(delivery.left) != set(headers.recipients(data)):
             box.replace(name, envelope.left_to(data, delivery.left))
+
+    def _paused(self, box: Outbox, name: str, data: bytes) -> bytes:
+        """Return the mail *data*, to be tried again once it is twice as old."""
+        now = self.clock()
+        pause = min(PAUSE, max(0.0, box.age(name, now)))
+        return envelope.paused(data, now + pause)
 
 
 def _about(letter: Letter, outboxes: Iterable[Outbox]) -> Iterator[tuple[Outbox, str]]:

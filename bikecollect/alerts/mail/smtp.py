@@ -85,6 +85,7 @@ class _Batch:
         self.envelopes = envelopes
         self.deliveries = [Delivery(to, "not tried") for _, to, _ in envelopes]
         self.avoided: dict[str, str] = {}
+        self._silent: set[str] = set()  # those of them at which it did not reply
         self._number = 0
         self._left: Exception | None = None  # why the server ended a connection
 
@@ -132,6 +133,7 @@ class _Batch:
             self._left, reply = left.error, error_text(left.error)
             if left.address:
                 self.avoided[left.address] = reply
+                self._silent |= {left.address} if left.is_timeout else set()
                 return  # the mail is sent to the others
             if self.deliveries[self._number].is_unconfirmed:
                 self._number += 1
@@ -150,6 +152,7 @@ class _Batch:
                 error="; ".join(filter(None, (delivery.error, text_of(avoided)))),
                 put_off={**delivery.put_off, **avoided},
                 is_final=False,
+                is_silent=self._silent >= {*delivery.left, *avoided},
             )
         self.deliveries[self._number] = delivery
         self._number += 1

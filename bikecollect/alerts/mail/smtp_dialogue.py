@@ -30,7 +30,8 @@ class Delivery:
     server rejected permanently to its reply, *put_off* those that it refused otherwise,
     or all if it refused all. *is_final* is set if the whole mail was
     rejected permanently: a retry with the same settings is useless. *is_unconfirmed* is
-    set if the server received the whole mail, and perhaps delivered it.
+    set if the server received the whole mail, and perhaps delivered it, *is_silent* if
+    it did not reply at those *left*: each attempt takes its time.
     """
 
     left: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Delivery:
     put_off: Mapping[str, str] = field(default_factory=dict)
     is_final: bool = False
     is_unconfirmed: bool = False
+    is_silent: bool = False
 
 
 class LeftError(Exception):
@@ -51,6 +53,11 @@ class LeftError(Exception):
         super().__init__(str(error))
         self.error = error
         self.address = address
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the server did not reply in time; smtplib names another error."""
+        return isinstance(self.error.__context__, TimeoutError)
 
 
 def delivered(
