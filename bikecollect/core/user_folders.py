@@ -4,9 +4,11 @@ https://specifications.freedesktop.org/basedir-spec/latest/
 """
 
 import os
+import stat
 from pathlib import Path
 
 OURS = "bikecollect"
+VAR_TMP = Path("/var") / "tmp"
 STATE = ".state"
 """The folder in the data folder for the state of users without a home."""
 
@@ -31,6 +33,26 @@ def state_home() -> Path | None:
     if home is not None and _can_be_made(home / OURS):
         return home
     return _beside[-1] if _beside else home
+
+
+def lasting_home() -> Path | None:
+    """Return the folder for what must be known without the data disk.
+
+    If no home is writable it is one in `/var/tmp`, which is kept at a reboot; None if
+    that belongs to another user.
+    """
+    home = _home("XDG_STATE_HOME", ".local/state")
+    if home is not None and _can_be_made(home / OURS):
+        return home
+    temporary = Path(os.environ.get("TMPDIR", ""))
+    temporary = temporary if temporary.is_absolute() else VAR_TMP
+    spare = temporary / f"{OURS}-{os.geteuid()}"
+    try:
+        status = spare.lstat()
+    except OSError:
+        return spare
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return spare if is_own else None
 
 
 def cache_home() -> Path | None:

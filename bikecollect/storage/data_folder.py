@@ -253,9 +253,9 @@ def _is_suspect(folder: Path) -> bool:
         return True
     # The mount point of an unmounted disk exists and is empty. A folder that does not
     # exist was removed: its owner wants to start again.
-    mount_point = folder if folder.is_dir() else folder.parent
-    is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
-    return is_empty and is_known(folder)
+    place = folder if folder.is_dir() else folder.parent
+    names = {path.name for path in place.iterdir()} if place.is_dir() else {""}
+    return names <= {user_folders.STATE} and is_known(folder)
 
 
 def name_error(name: str) -> str:
@@ -310,7 +310,8 @@ def is_reachable(path: Path) -> bool:
 
 
 def _folder_list() -> Path:
-    return state_home() / "folders"
+    home = user_folders.lasting_home() or Path("/nonexistent")
+    return home / user_folders.OURS / "folders"
 
 
 def known_folders() -> frozenset[str]:

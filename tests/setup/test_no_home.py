@@ -9,6 +9,7 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.core import user_folders
+from bikecollect.core.errors import SettingsError
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
@@ -29,14 +30,36 @@ def test_a_run_works_without_a_home(tmp_path: Path, home: str) -> None:
             f'data_dir = "data"\n[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
             'timezone = "Asia/Taipei"\n'
         )
-        fetch = bikecollect("--config", settings, "fetch", HOME=home)
-        status = bikecollect("--config", settings, "status", HOME=home)
-        again = bikecollect("--config", settings, "doctor", "--offline", HOME=home)
+        env = {"HOME": home, "TMPDIR": str(tmp_path)}
+        fetch = bikecollect("--config", settings, "fetch", **env)
+        status = bikecollect("--config", settings, "status", **env)
+        again = bikecollect("--config", settings, "doctor", "--offline", **env)
 
     assert (fetch.returncode, status.returncode) == (0, 0)
     assert "Traceback" not in again.stderr
-    assert (tmp_path / "data" / ".state" / "bikecollect" / "folders").is_file()
+    assert (tmp_path / "data" / ".state" / "bikecollect" / "incidents").is_dir()
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_without_a_home_a_mount_point_is_not_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of its folders is in a folder for temporary files."""
+    monkeypatch.setenv("HOME", "relative")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    city = tmp_path / "data" / "city"
+    user_folders.use_state_beside(tmp_path / "data")
+    data_folder.prepare(city)
+    city.parent.rename(tmp_path / "disk")
+    (tmp_path / "data" / ".state" / "bikecollect").mkdir(parents=True)  # of a run since
+
+    with pytest.raises(SettingsError, match="is its disk mounted"):
+        data_folder.prepare(city)
+
+    (spare,) = tmp_path.glob("bikecollect-*")
+    spare.rename(tmp_path / "other")
+    spare.symlink_to(tmp_path / "other")  # perhaps of somebody else
+    assert not data_folder.is_known(city)
 
 
 def test_a_read_only_home_is_like_none(
@@ -57,6 +80,7 @@ def test_without_home_and_data_nothing_is_written_anywhere(
 ) -> None:
     """Not into a folder called ~."""
     monkeypatch.setenv("HOME", "relative")
+    monkeypatch.setenv("TMPDIR", "/nonexistent/tmp")
     data_folder.remember(Path("/srv/bikes/city"))
 
     assert list(Path.cwd().iterdir()) == []
