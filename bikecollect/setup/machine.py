@@ -68,9 +68,11 @@ def not_creatable(place: Path) -> tuple[str, str] | None:
         if error.cause != "not-mounted":
             problem, _, remedy = str(error).rpartition("; ")
             return problem, remedy.removeprefix("run: ")
+        problem = str(error).partition(": is its disk mounted?")[0]
+        if not problem.endswith(MARKER):
+            return problem, "mount its disk, or correct the link"
         new = f"mkdir -p {quoted(place)} && touch {quoted(place / MARKER)}"
-        remedy = f"mount its disk; to start a new history: {new}"
-        return f"{place} should hold data but has no file {MARKER}", remedy
+        return problem, f"mount its disk; to start a new history: {new}"
     except OSError as error:
         return str(error), "change data_dir"
     remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"

@@ -196,6 +196,7 @@ def check_mounted(folder: Path) -> None:
     """
     if (folder / MARKER).exists():
         return
+    entries.check_target(folder)
     if (moved := renamed.moved_to(folder)) is not None:
         command = f"bikecollect rename {folder.name} {moved.name}"
         raise SettingsError(

@@ -11,6 +11,7 @@ import pytest
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
+from bikecollect.setup.machine import not_creatable
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import entries
 from bikecollect.storage.files.durable import leave_reserve, unwritten
@@ -54,6 +55,23 @@ def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="mounted"):
         data_folder.prepare(tmp_path / "bikes" / "city")
     assert list((tmp_path / "bikes").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["bikes", "bikes/city"])
+def test_a_link_to_a_disk_that_is_not_mounted_is_no_obstacle_to_remove(
+    tmp_path: Path, name: str
+) -> None:
+    """It leads nowhere until the disk is mounted."""
+    city = tmp_path / "bikes" / "city"
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).symlink_to(tmp_path / "disk")
+
+    with pytest.raises(SettingsError, match="is a link to .*: is its disk mounted?"):
+        data_folder.prepare(city)
+    assert not_creatable(city) == (
+        f"{tmp_path / name} is a link to {tmp_path / 'disk'}, which is missing",
+        "mount its disk, or correct the link",
+    )
 
 
 def test_a_folder_whose_first_run_was_killed_is_registered_by_the_next(

@@ -37,6 +37,20 @@ def check_case(folder: Path) -> None:
         )
 
 
+def check_target(folder: Path) -> None:
+    """Raise SettingsError if *folder* or its parent is a link to nothing.
+
+    Most likely the disk is not mounted to which it leads.
+    """
+    for place in (folder.parent, folder):
+        if place.is_symlink() and not place.exists():
+            raise SettingsError(
+                f"{place} is a link to {place.readlink()}, which is missing: is its disk "
+                "mounted?",
+                cause="not-mounted",
+            )
+
+
 def is_own(folder: Path) -> bool:
     """Return whether *folder* belongs to the user of this process and is no link."""
     with suppress(OSError):
