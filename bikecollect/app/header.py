@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from bikecollect.app import frames, mode, widgets
+from bikecollect.app import frames, inputs, mode, widgets
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
@@ -47,7 +47,7 @@ def head(name: str) -> str:
         horizontal=True, vertical_alignment="center", gap="medium", key="head"
     ):
         st.title(TITLES[name], anchor=False, width="content")
-        system = _system()
+        system = _system(name)
         _age(system)
     entitle(TITLES[name], system)
     _warn(system)
@@ -124,7 +124,7 @@ def has_link(name: str) -> bool:
     return name in st.session_state.get("pages", {})
 
 
-def _system() -> str:
+def _system(page: str) -> str:
     """Return the system in the address, else the one that was shown last."""
     only = os.environ.get(ONLY)
     names = [only] if only else list(widgets.service().settings.systems)
@@ -143,16 +143,38 @@ def _system() -> str:
             "System",
             names,
             index=names.index(current),
-            key=widgets.fresh("system", current),
+            key=inputs.fresh("system", current),
             label_visibility="collapsed",
             width=260,
         )
-        current = picked or current
-        widgets.showing("system", current)
-        if current != requested:
-            st.query_params["system"] = current
+        inputs.showing("system", picked or current)
+        if picked and picked != current:
+            st.query_params["system"] = current = picked
+        else:
+            note(page, "system", current)
     keep("system", current)
     return current
+
+
+def note(page: str, key: str, value: str) -> None:
+    """Note in the address that *page* shows *value* as *key*.
+
+    It is no step in the browser's history: the user did not choose it.
+    """
+    before = st.query_params.get(key, "")
+    if before == value:
+        return
+    with st.container(key=f"address-{key}"):
+        _component("address")(
+            key=f"note-{key}",
+            data={
+                "key": key,
+                "before": before,
+                "value": value,
+                "page": page,
+                "pages": list(TITLES),
+            },
+        )
 
 
 def _age(name: str) -> None:
@@ -162,7 +184,7 @@ def _age(name: str) -> None:
         return
     newest = health.now - health.behind
     when = iso(newest, frames.zone(name))
-    _component()(
+    _component("age", '<div class="age"></div>')(
         key="age",
         data={
             "age": widgets.service().clock() - newest,
@@ -173,11 +195,12 @@ def _age(name: str) -> None:
 
 
 @cache
-def _component() -> Any:
-    script = files(__package__).joinpath("charts/age.js").read_text("utf-8")
-    css = files(__package__).joinpath("charts/age.css").read_text("utf-8")
+def _component(name: str, html: str = "") -> Any:
+    folder = files(__package__).joinpath("charts")
+    script = folder.joinpath(f"{name}.js").read_text("utf-8")
+    css = folder.joinpath("age.css").read_text("utf-8")
     return st.components.v2.component(
-        "bikecollect_age", html='<div class="age"></div>', css=css, js=script
+        f"bikecollect_{name}", html=html, css=css, js=script
     )
 
 

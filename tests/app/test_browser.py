@@ -100,8 +100,8 @@ def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> N
     shown = "el => el.map.stations.filter((s) => s.shown).map((s) => s.id)"
     assert visit.map().evaluate(shown) == ["990000010"]
 
-    visit.page.get_by_role("link", name="City").click()
-    has_title(visit, "City")
+    visit.page.get_by_role("link", name="Station").click()
+    visit.page.wait_for_url("**/station?station=*")
     visit.page.go_back()
     visit.sees(r"1 of \d+ stations shown")
     assert "search=990000010" in visit.page.url
@@ -288,9 +288,11 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.open(again).sees("Nearby stations when it is empty or full")
 
 
-def test_the_days_that_are_chosen_survive_back(visit: Visit) -> None:
+def test_what_is_chosen_survives_back(visit: Visit) -> None:
     """From a page with the same choices, which has the default ones."""
-    visit.open("/station?station=990000012&range=All&range_last=2000-01-01")
+    view = "view=Typical+week&chance=a+dock"
+    visit.open(f"/station?station=990000012&range=All&range_last=2000-01-01&{view}")
+    wait_for_days(visit, lambda days: days[0] == "All")
     chosen = visit.page.evaluate(DAYS_SHOWN)
 
     visit.page.get_by_role("link", name="Collection").click()
@@ -298,9 +300,10 @@ def test_the_days_that_are_chosen_survive_back(visit: Visit) -> None:
     wait_for_days(visit, lambda days: days[0] == "28 days" and days[1] != chosen[1])
     visit.page.go_back()
 
-    assert chosen[0] == "All"
     wait_for_days(visit, lambda days: days == chosen)
     assert "range=All&range_last=2000-01-01" in visit.page.url
+    dock = visit.page.get_by_role("radio", name="a dock")
+    api.expect(dock).to_be_checked(timeout=TIMEOUT)
 
 
 def wait_for_days(visit: Visit, expected: Callable[[list[str]], bool]) -> None:

@@ -125,7 +125,7 @@ def test_late_data_are_marked_beside_their_age(
     header = importlib.import_module("bikecollect.app.header")
     drawn: list[Any] = []
 
-    def component() -> Any:
+    def component(*_: str) -> Any:
         return lambda *, key, data: drawn.append(data)
 
     monkeypatch.setattr(header, "_component", component)

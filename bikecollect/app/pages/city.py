@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, header, mode, widgets
+from bikecollect.app import frames, header, inputs, mode, widgets
 from bikecollect.app.charts import (
     city_map,
     encodings,
@@ -39,11 +39,11 @@ def page() -> None:
     """Draw the page."""
     name = header.head("city")
     header.stations(name)
-    VIEWS[widgets.views(VIEWS)](name)
+    VIEWS[inputs.views(VIEWS)](name)
 
 
 def _measure() -> str:
-    return widgets.choice("Measure", "measure", list(MEASURES))
+    return inputs.choice("Measure", "measure", list(MEASURES))
 
 
 def _regions(name: str) -> list[str]:
@@ -53,12 +53,12 @@ def _regions(name: str) -> list[str]:
 
 
 def _week(name: str) -> None:
-    when = widgets.span(name)
+    when = inputs.span(name)
     left, right = st.columns(2)
     with left:
         measure = _measure()
     with right:
-        area = widgets.choice("Area", "area", [WHOLE, *_regions(name)])
+        area = inputs.choice("Area", "area", [WHOLE, *_regions(name)])
     by = "system" if area == WHOLE else "district"
     answer = frames.answer(name, "availability", when, by=by)
     if by == "district":
@@ -82,7 +82,7 @@ def _week(name: str) -> None:
 
 def _day(name: str) -> None:
     first, newest = widgets.days(name)
-    day = widgets.day("Day", "day", newest, (first, widgets.last_day(name)))
+    day = inputs.day("Day", "day", newest, (first, widgets.last_day(name)))
     zone = frames.zone(name)
     film = frames.film(name, day)
     if not film.stations:
@@ -155,7 +155,7 @@ def _scarcity(name: str, when: frames.Span) -> None:
 
 
 def _areas(name: str) -> None:
-    when = widgets.span(name)
+    when = inputs.span(name)
     left, right = st.columns(2)
     with left:
         measure = _measure()
@@ -163,14 +163,10 @@ def _areas(name: str) -> None:
     answer = frames.answer(name, "availability", when, by="district")
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     areas = sorted(table["place"].unique())
-    chosen = right.multiselect(
-        "Areas (up to twelve)",
-        areas,
-        default=areas[:9],
-        key="areas",
-        bind="query-params",
-        max_selections=12,
-    )
+    with right:
+        chosen = inputs.several(
+            "Areas (up to twelve)", "areas", areas, areas[:9], max_selections=12
+        )
     some = table[table["place"].isin(chosen)]
     st.header(f"Areas through the week: {measure}", anchor=False)
     known = some[column].dropna()
@@ -202,9 +198,9 @@ def _compare(name: str) -> None:
     earlier, later = periods(first, newest)
     left, right = st.columns(2)
     with left.container(horizontal=True):
-        one = widgets.ends(name, "a", earlier, "First period")
+        one = inputs.ends(name, "a", earlier, "First period")
     with right.container(horizontal=True):
-        other = widgets.ends(name, "b", later, "Second period")
+        other = inputs.ends(name, "b", later, "Second period")
     measure = _measure()
     column = MEASURES[measure][0]
     before, after = (frames.answer(name, "availability", span) for span in (one, other))

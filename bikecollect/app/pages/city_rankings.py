@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, frames, widgets
+from bikecollect.app import charts, frames, inputs, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
 from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable, rows_of
 from bikecollect.app.queries.stations import Known
@@ -39,8 +39,8 @@ RANKED = {
 
 def view(name: str) -> None:
     """Show a ranking of the stations of *name*, and its first ones on a map."""
-    when = widgets.span(name)
-    order = widgets.segments("Order", "order", list(ORDERS))
+    when = inputs.span(name)
+    order = inputs.segments("Order", "order", list(ORDERS))
     answer = frames.answer(name, "reliability", when)
     table = frames.frame(answer, frames.zone(name))
     known = frames.stations(name, widgets.days(name)[1])

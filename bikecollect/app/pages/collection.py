@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames, header, mode, widgets
+from bikecollect.app import frames, header, inputs, mode, widgets
 from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
@@ -125,7 +125,7 @@ def _calendar(name: str) -> None:
 
 def _gaps(name: str) -> None:
     st.header("Gaps and their causes", anchor=False)
-    account = frames.account(name, widgets.span(name))
+    account = frames.account(name, inputs.span(name))
     if not account.gaps:
         st.success("No slot is missing in this range.")
         return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, header, mode, widgets
+from bikecollect.app import frames, header, inputs, mode, widgets
 from bikecollect.app.charts import city_map
 from bikecollect.app.queries.station_names import matching
 from bikecollect.app.queries.stations import (
@@ -103,7 +103,7 @@ def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
     """Show the search and the filters; return the stations that pass them."""
     regions = sorted({station.region for station in stations if station.region})
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        text = widgets.text(
+        text = inputs.text(
             "Search by name or id",
             "search",
             icon=":material/search:",
@@ -111,15 +111,9 @@ def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
             label_visibility="collapsed",
         )
         with st.popover("Filters", icon=":material/tune:"):
-            areas = st.multiselect(
-                "Areas", regions, key="areas", bind="query-params", placeholder="All"
-            )
-            vehicles = st.number_input(
-                "Bikes, at least", 0, 100, 0, key="bikes", bind="query-params"
-            )
-            docks = st.number_input(
-                "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
-            )
+            areas = inputs.several("Areas", "areas", regions, placeholder="All")
+            vehicles = inputs.number("Bikes, at least", "bikes")
+            docks = inputs.number("Free docks, at least", "docks")
             _language(name)
     matches = matching(frames.texts(name), text) if text.strip() else None
     return chosen(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames, header, widgets
+from bikecollect.app import frames, header, inputs, widgets
 from bikecollect.app.charts import city_map, heatmaps, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_outlook, station_past
@@ -28,8 +28,8 @@ def page() -> None:
     station = _picked(name)
     header.entitle(station.called, name)
     _head(name, station)
-    view = widgets.views(VIEWS)
-    when = widgets.span(name)
+    view = inputs.views(VIEWS)
+    when = inputs.span(name)
     VIEWS[view](name, station.station_id, when)
 
 
@@ -56,12 +56,14 @@ def _picked(name: str) -> Known:
         ids,
         index=ids.index(current),
         format_func=label,
-        key=widgets.fresh("station", current),
+        key=inputs.fresh("station", current),
         label_visibility="collapsed",
     )
-    widgets.showing("station", picked)
-    if picked != st.query_params.get("station"):
+    inputs.showing("station", picked)
+    if picked != current:
         st.query_params["station"] = picked
+    else:
+        header.note("station", "station", picked)
     header.keep("station", picked)
     return known[picked]
 
@@ -143,15 +145,9 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     first, newest = widgets.days(name)
     left, right = st.columns(2)
     with left:
-        day = widgets.day("Day", "day", newest, (first, widgets.last_day(name)))
-    measure = right.segmented_control(
-        "Of",
-        list(OF),
-        default="bikes",
-        required=True,
-        key="of",
-        bind="query-params",
-    )
+        day = inputs.day("Day", "day", newest, (first, widgets.last_day(name)))
+    with right:
+        measure = inputs.segments("Of", "of", list(OF), label="visible")
     typical = frames.answer(
         name,
         "typical",
@@ -165,7 +161,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         return
     one = (day, day + timedelta(days=1))
     that_day = frames.answer(name, "history", one, stations=(station,))
-    both = chart_rows.overlaid(typical, that_day, day, OF[measure or "bikes"])
+    both = chart_rows.overlaid(typical, that_day, day, OF[measure])
     table = frames.frame(both, frames.zone(name))
     tips = {
         "time": ("time", "%H:%M"),
@@ -191,15 +187,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
 
 def _chance(name: str, station: str, when: Span) -> None:
     st.header("Chance of a bike, and of a free dock", anchor=False)
-    measure = st.segmented_control(
-        "Chance of",
-        ["a bike", "a dock"],
-        default="a bike",
-        required=True,
-        key="chance",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    measure = inputs.segments("Chance of", "chance", ["a bike", "a dock"])
     answer = frames.answer(
         name, "availability", when, by="station", stations=(station,)
     )
