@@ -86,7 +86,8 @@ def _head(name: str, station: Known) -> None:
                 if value is not None:
                     st.metric(title, value, width="content")
         region = widgets.plain(station.region or "")
-        place_of = f"{station.lat}, {station.lon}" if station.lat else ""
+        is_placed = station.lat is not None
+        place_of = f"{station.lat}, {station.lon}" if is_placed else ""
         unknown = [title.lower() for title, value in shown.items() if value is None]
         lacking = f"unknown: {', '.join(unknown)}" if unknown else ""
         where = " · ".join(filter(None, (region, place_of, lacking)))

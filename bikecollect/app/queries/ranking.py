@@ -1,6 +1,7 @@
 """Rankings of stations that have enough data."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median_high
 from typing import Any
 
 from bikecollect.reports.runner import Answer
@@ -27,11 +28,18 @@ def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Return, for each of *rows* of the report ``reliability``, if it can be ranked.
 
     Stations that were closed for half of the time, or that never had a bike (depots),
-    would be first in a ranking although that is not the riders' experience.
+    would be first in a ranking although that is not the riders' experience. How often
+    others are seen is said by the middle one: a station that is new after an outage,
+    and always seen since, does not exclude all others.
+
+    >>> row = {"share_inactive": 0, "share_with_vehicle": 0.5}
+    >>> rankable([row | {"share_seen": share} for share in (0.1, 0.3, 0.4, 1)])
+    [False, True, True, True]
     """
-    most = max((row["share_seen"] or 0 for row in rows), default=0)
+    shares = [row["share_seen"] or 0 for row in rows]
+    usual = median_high(shares) if shares else 0
     return [
-        (row["share_seen"] or 0) >= MIN_SEEN * most
+        (row["share_seen"] or 0) >= MIN_SEEN * usual
         and (row["share_inactive"] or 0) < MIN_SEEN
         and (row["share_with_vehicle"] or 0) > 0
         for row in rows
