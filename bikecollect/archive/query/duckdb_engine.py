@@ -273,18 +273,19 @@ def load(
     """Create *table* from *rows*; a value of another type than its column's is NULL.
 
     Rows are inserted as one list per column: row by row, DuckDB takes half a
-    millisecond each.
+    millisecond each. Cells are cast, not lists, which would take twice the time.
     """
     typed = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
     db.execute(f"CREATE TABLE {name(table)} ({typed})")
     cells = ", ".join(
-        f"TRY_CAST(unnest(TRY_CAST(? AS {LISTS.get(kind, 'VARCHAR')}[])) AS {kind})"
-        for kind in columns.values()
+        f"TRY_CAST(TRY_CAST(cell{n} AS {CASTS.get(kind, 'VARCHAR')}) AS {kind})"
+        for n, kind in enumerate(columns.values())
     )
+    lists = ", ".join(f"unnest(?) AS cell{n}" for n in range(len(columns)))
+    sql = f"INSERT INTO {name(table)} SELECT {cells} FROM (SELECT {lists})"
     remaining = iter(rows)
     while batch := list(islice(remaining, BATCH)):
-        lists = [_storable(values) for values in zip(*batch, strict=True)]
-        db.execute(f"INSERT INTO {name(table)} SELECT {cells}", lists)
+        db.execute(sql, [_storable(values) for values in zip(*batch, strict=True)])
 
 
 def _storable(values: Iterable[object]) -> list[object]:
@@ -315,11 +316,11 @@ def descriptor(fd: int) -> str:
 IN_PLACE = "USE_TMP_FILE false"
 """The option of COPY that writes to the target itself, not to a temporary file."""
 BATCH, MAX_INT = 20_000, 1 << 63
-LISTS = {
+CASTS = {
     "BIGINT": "BIGINT",
     "INTEGER": "BIGINT",
     "SMALLINT": "BIGINT",
     "DOUBLE": "DOUBLE",
     "BOOLEAN": "BOOLEAN",
 }
-"""The types in which values are inserted, by column type; others as text."""
+"""The types to which values are cast first, by column type; others to text."""
