@@ -27,6 +27,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import duckdb
+
 import bikecollect
 
 LENGTH = struct.Struct("!i")
@@ -50,6 +52,8 @@ def import_all() -> None:
             importlib.import_module(module.name)
     for name in USED_BY_COMMANDS + USED_BY_DRIVERS:
         importlib.import_module(name)
+    # The first database of a process takes longer; its threads end with it.
+    duckdb.connect(config={"threads": 1}).close()
 
 
 def serve(connection: socket.socket) -> dict[str, Any]:
