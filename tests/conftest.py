@@ -77,7 +77,6 @@ LONGEST = (
     "test_report_scripts.py",
     "test_reports.py",
     "test_logs.py",
-    "test_hostile_names.py",
     "test_compact.py",
     "test_streamed_reports.py",
     "test_backfill.py",

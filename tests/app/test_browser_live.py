@@ -1,15 +1,28 @@
-"""The live page while a collector works: three systems, with tiles, in a browser."""
+"""The live page while a collector works, and hostile names, in a real browser.
 
+One file: its tests share the app, which has four systems and tiles, and the browser.
+"""
+
+import json
 import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from appserver import app_serving
+from hostile_names import (
+    CAPTION,
+    LINKS,
+    TEXTS,
+    acting,
+    collect_hostile_names,
+    joined,
+)
 from served import Answer, serving
 from tiles import green
-from visits import CHROMIUM, TIMEOUT, new_context
+from visits import CHROMIUM, TIMEOUT, Visit, new_context
 from waiting import wait_until
 from world import World
 
@@ -34,7 +47,7 @@ pytestmark = [
 ]
 
 
-SYSTEMS = ("harbour", "valley", "pier")
+SYSTEMS = ("harbour", "valley", "pier", "names")
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +72,13 @@ def tiles(asked: list[str]) -> Iterator[str]:
 def app(
     tiles: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[World, str]]:
-    """Serve three systems; yield the pier, which may collect, and the app's address.
+    """Serve four systems; yield the pier, which may collect, and the app's address.
 
-    The newest slot of the harbour has just begun, and it has slots of weeks ago.
+    The newest slot of the harbour has just begun, and it has slots of weeks ago. The
+    stations, names and areas of the last system are hostile.
     """
     folder = tmp_path_factory.mktemp("live")
-    harbour, valley, pier = (World(folder / f"data/{name}") for name in SYSTEMS)
+    harbour, valley, pier, names = (World(folder / f"data/{name}") for name in SYSTEMS)
     now = time.time() // 300 * 300
     for age, bikes in (
         (2 * WEEK, {"a": 7, "b": 0}),
@@ -79,6 +93,8 @@ def app(
     bikes = {"x": 9, "y": 4, "z": 0}
     valley.fetch(bikes, places=place, closed=["z"], docks=docks)
     pier.fetch({"a": 3, "b": 0}, places=FIJI)
+    names.clock.now = now - 3_000
+    collect_hostile_names(names)
     config = folder / "bikecollect.toml"
     systems = "".join(
         f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
@@ -199,10 +215,104 @@ def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
     """A list of a thousand is read by its order: trouble first."""
     page.goto("/systems")
 
-    page.get_by_text(re.compile("3 systems, [0-3] in trouble")).wait_for()
+    page.get_by_text(re.compile("4 systems, [0-4] in trouble")).wait_for()
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     page.get_by_role("link", name="Systems").wait_for()
     assert page.title() == "Systems · bikecollect"
+
+
+@pytest.fixture
+def names(page: Any, app: tuple[World, str], tiles: str) -> Iterator[Visit]:
+    """Yield a visit; it may request nothing foreign but tiles, and open no dialog."""
+    visit = Visit(page, app[1], also=tiles.partition("{")[0])
+    dialogs: list[str] = []
+
+    def refuse(dialog: Any) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    yield visit
+    page.remove_listener("dialog", refuse)
+    visit.end("hostile names")
+    assert dialogs == []
+
+
+def at(names: Visit, path: str) -> Any:
+    """Go to *path* of the hostile system; return the page's own part."""
+    name = "&system=names" if "?" in path else "?system=names"
+    page = names.go(path + name).page
+    return page.locator("[data-testid=stMainBlockContainer]")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_name_is_shown_as_text(names: Visit, text: str) -> None:
+    """On its page and on the map's: no image, no link, no markup."""
+    main = at(names, f"/station?station={quote(text)}")
+    assert acting(main, names.address) == []
+    main.get_by_text("25.").first.wait_for()
+    main.locator(CAPTION).filter(has_text=re.compile(joined(text))).first.wait_for()
+
+    main = at(names, f"/?picked={quote(text)}")
+    assert acting(main, names.address) == []
+    card = main.locator(".city .card")
+    card.wait_for()
+    assert card.locator("h2").text_content() == text
+    assert card.locator("h2 *, p *").count() == 0
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_text_of_a_foreign_link_is_quoted_and_short(names: Visit, text: str) -> None:
+    """Its parameters are shown as text, and cut."""
+    station = f"{text} is what others wrote, and it goes on and on and on"
+
+    main = at(names, f"/station?station={quote(station)}")
+
+    notice = f'No station has the id "{station[:40]}..."; showing another.'
+    main.get_by_text(re.compile(f"^{joined(notice)}$")).wait_for()
+    assert acting(main, names.address) == []
+
+
+def test_the_map_shows_a_name_as_text(names: Visit) -> None:
+    """Also under the pointer; no part of it becomes an element."""
+    main = at(names, "/")
+    city = main.locator(".city").first
+    city.locator("canvas").first.wait_for()
+    box = city.locator("canvas").first.bounding_box()
+    tips = []
+    for number in range(len(TEXTS)):
+        x, y = city.evaluate(f"el => el.map.point(el.map.stations[{number}].at)")
+        names.page.mouse.move(box["x"] + x, box["y"] + y)
+        tips.append(city.locator(".tip").text_content().partition("\n")[0])
+        assert city.locator(".tip *").count() == 0
+
+    assert sorted(tips) == sorted(TEXTS)
+
+
+def test_the_title_of_an_areas_chart_shows_a_name_as_text(names: Visit) -> None:
+    """Each chosen area has a chart with its name above it."""
+    main = at(names, f"/city?view=Areas&areas={quote(TEXTS[0])}")
+    main.get_by_role("heading", name="Areas").first.wait_for()
+
+    main.locator("figcaption b").first.wait_for()
+    assert TEXTS[0] in main.locator("figcaption b").all_inner_texts()
+    assert acting(main, names.address) == []
+    # An hour by itself is drawn.
+    assert "H" in (main.locator("path.line").first.get_attribute("d") or "")
+
+
+def test_the_csv_of_a_figure_has_no_formula(names: Visit) -> None:
+    """It may be opened in a spreadsheet."""
+    main = at(names, "/")
+
+    with names.page.expect_download() as download:
+        main.get_by_role("button", name="Data").first.click()
+
+    rows = download.value.path().read_text("utf-8").splitlines()
+    assert rows[0].startswith("name,vehicles,docks,")
+    cells = json.dumps(rows)
+    assert "'- a list" in cells
+    assert '"- a list' not in cells
 
 
 def test_an_open_page_follows_the_collector(app: tuple[World, str], page: Any) -> None:

@@ -78,11 +78,16 @@ def violations(page: Any) -> list[str]:
 
 
 class Visit:
-    """A page, and all errors on it."""
+    """A page, and all errors on it.
 
-    def __init__(self, page: Any, address: str) -> None:
+    It may make requests to the app at *address*, and to addresses that begin with
+    *also*, which may be empty.
+    """
+
+    def __init__(self, page: Any, address: str, *, also: str = "") -> None:
         self.page = page
         self.address = address
+        self._own = (address, *([also] if also else []), "data:", "blob:")
         self.wrong: list[str] = []
         self._listeners = {
             "console": self._console,
@@ -167,5 +172,5 @@ class Visit:
             self.wrong.append(message.text)
 
     def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
+        if not request.url.startswith(self._own):
             self.wrong.append(f"asked for {request.url}")
