@@ -269,7 +269,8 @@ class RowSources:
             name = system.system_id
             open_, history = self._open[name], self.histories[name]
             for day, blocks in committed_blocks(history, [*open_.days], open_.since):
-                yield from self._files_of(system, day, blocks)
+                if blocks:
+                    yield from self._files_of(system, day, blocks)
                 if open_.days[day]:
                     yield from self._archived_rows(name, day, blocks)
 
