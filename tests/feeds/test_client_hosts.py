@@ -392,6 +392,16 @@ def test_each_coding_that_servers_use_is_read(
     assert client()("feed", home.url).body == BODY
 
 
+@pytest.mark.parametrize("status", [b"201 Created", b"203 Non-Authoritative"])
+def test_a_complete_body_is_read_with_any_status_for_it(
+    host: Callable[..., Host], status: bytes
+) -> None:
+    """Gateways and transforming proxies answer so; 206 is only a part."""
+    home = host(good().replace(b"200 OK", status))
+
+    assert client()("feed", home.url).body == BODY
+
+
 @pytest.mark.parametrize("wbits", [15, -15])
 def test_a_truncated_deflate_stream_is_tried_again(
     host: Callable[..., Host], wbits: int

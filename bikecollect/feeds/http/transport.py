@@ -27,7 +27,8 @@ from bikecollect.feeds.http.session import (
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
 
 Clock = Callable[[], float]
-OK = requests.codes.ok
+COMPLETE = frozenset({200, 201, 203})
+"""With a complete body; some gateways answer 201, proxies that change a body 203."""
 UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
 MAX_REDIRECTS = 5
@@ -191,7 +192,7 @@ class Transport:
 
     def _judge_status(self, response: requests.Response, url: Url) -> None:
         status = response.status_code
-        if status == OK:
+        if status in COMPLETE:
             return
         place = self._route(url)
         if status == PROXY_CREDENTIALS:
