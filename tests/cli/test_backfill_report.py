@@ -239,26 +239,36 @@ def test_stations_with_missing_rows_are_listed(world: World) -> None:
 def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     world: World, tmp_path: Path
 ) -> None:
-    """By the settings of all mails; in the outbox until the server accepts it."""
+    """By the settings of all mails; in the outbox until the server accepts it.
+
+    It names a system that cannot be read: town has lost its ledger.
+    """
     (world.folder / ".bikecollect").touch()
     mail = MailServer.new(tmp_path / "mail")
     lines = "".join(
         f"{key} = {json.dumps(value)}\n" for key, value in mail.settings().items()
     )
-    path = config(world, f"[mail]\n{lines}")
+    town = (
+        '[systems.town]\nfeed = "youbike"\ntimezone = "UTC"\nurl = "http://127.0.0.1"\n'
+    )
+    path = config(world, f"{town}[mail]\n{lines}")
     command = ("--config", path, "backfill-report", *TAIL, "--mail")
 
     down = bikecollect(*command)
     waiting = list((world.folder / "outbox").glob("*.eml"))
+    csv_file = world.folder.with_name("town") / "station_status" / "2026-11-22.csv"
+    csv_file.parent.mkdir(parents=True)
+    csv_file.touch()
     with mail.up():
         up = bikecollect(*command)
 
-    assert (down.returncode, up.returncode) == (0, 0)
+    assert (down.returncode, up.returncode) == (0, 74)
     assert "waits in the outbox" in down.stderr
     assert len(waiting) == 1
-    (subject, *_) = mail.subjects()
-    assert subject == "coverage: city 62.5 %"
-    assert "not-started" in str(mail.mails()[0].get_content())
+    assert "coverage: city 62.5 %" in mail.subjects()
+    text = str(mail.mails()[-1].get_content())
+    assert "not-started" in text
+    assert "Cannot be read: town" in text
 
 
 def test_a_system_without_a_run_has_no_expected_slots(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def backfill_report(
         with written(output) as out:
             out.write(click.unstyle(text))
     if mail:
-        _send(settings, accounts)
+        _send(settings, accounts, tuple(attempts.skipped))
     least = min(
         (a.total.ratio for a in accounts if a.total.ratio is not None),
         default=0.0,
@@ -186,7 +186,10 @@ def _stations(
     return station_coverage.render(stations_by_system, form), skipped.code
 
 
-def _send(settings: Settings, accounts: Sequence[Account]) -> None:
+def _send(
+    settings: Settings, accounts: Sequence[Account], skipped: Sequence[str]
+) -> None:
+    """Send the report; it names the systems that were *skipped*."""
     from bikecollect.alerts.mail.outbox import Outbox
     from bikecollect.alerts.mail.smtp_dialogue import text_of
     from bikecollect.alerts.messages import Letter
@@ -200,6 +203,8 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     first = accounts[0].system_id
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"
     body = click.unstyle(_text(accounts, "text", "days"))
+    if skipped:
+        body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
     folder = settings.system_folder(first)
     spare = data_folder.spare_outbox_path(first, str(folder.path))
     outbox = Outbox(folder.outbox if data_folder.is_marked(folder.path) else spare)
