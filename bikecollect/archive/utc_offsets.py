@@ -5,6 +5,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from bikecollect.core.slots import DAY
+from bikecollect.core.timeline.zones import SystemZone
 
 
 @lru_cache(maxsize=8)
@@ -48,5 +49,7 @@ def _change(zone: tzinfo, low: int, high: int) -> tuple[int, int]:
 
 
 def _offset(zone: tzinfo, moment: int) -> int:
+    if isinstance(zone, SystemZone):  # which takes a hundred times as long
+        zone = zone.zone_at(moment)
     ahead = datetime.fromtimestamp(moment, zone).utcoffset()
     return int(ahead.total_seconds()) if ahead else 0

@@ -49,7 +49,7 @@ class SystemZone(ZoneInfo):
     def fromutc(self, dt: datetime) -> datetime:
         """Return the UTC time *dt* as local time."""
         moment = dt.replace(tzinfo=UTC).timestamp()
-        local = dt.replace(tzinfo=UTC).astimezone(self._zone_at(moment))
+        local = dt.replace(tzinfo=UTC).astimezone(self.zone_at(moment))
         offset = local.utcoffset()
         naive = local.replace(tzinfo=None, fold=0)
         first = self._moments(naive)[0]
@@ -75,9 +75,10 @@ class SystemZone(ZoneInfo):
     def _local(self, dt: datetime) -> datetime:
         offset = cast("timedelta", self.utcoffset(dt))
         moment = _seconds(dt.replace(tzinfo=None)) - _total(offset)
-        return datetime.fromtimestamp(moment, self._zone_at(moment))
+        return datetime.fromtimestamp(moment, self.zone_at(moment))
 
-    def _zone_at(self, moment: float) -> ZoneInfo:
+    def zone_at(self, moment: float) -> ZoneInfo:
+        """Return the zone that holds at *moment*."""
         begun = [zone for since, zone in self._periods if since <= moment]
         return begun[-1] if begun else self._periods[0][1]
 
