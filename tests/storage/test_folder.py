@@ -66,7 +66,7 @@ def test_a_link_to_a_disk_that_is_not_mounted_is_no_obstacle_to_remove(
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to(tmp_path / "disk")
 
-    with pytest.raises(SettingsError, match="is a link to .*: is its disk mounted?"):
+    with pytest.raises(SettingsError, match=r"is a link to .*: is its disk mounted\?"):
         data_folder.prepare(city)
     assert not_creatable(city) == (
         f"{tmp_path / name} is a link to {tmp_path / 'disk'}, which is missing",
