@@ -15,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import trail
 from _pytest.doctest import DoctestModule
 from hosts import Host, listening
 from s3server import Proxy, S3Server, faulty
@@ -32,6 +33,8 @@ LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 # Collecting 4,000 tests makes objects that live to the end: to look for garbage among
 # them again and again doubled the time. They are frozen when all are collected.
 gc.disable()
+
+trail.shorten()
 
 # Shells start what runs in the background with SIGINT ignored, and so would be ours.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -26,7 +26,6 @@ from bikecollect.setup.loader import load
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
-from bikecollect.wiring import history
 from bikecollect.wiring.collection import collect
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
@@ -145,12 +144,8 @@ Say = Callable[..., str]
 
 
 @pytest.fixture
-def say(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Say]:
+def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
     """Yield a function that runs a command in this process, and returns its output."""
-    # Else the views have a month of missing slots, up to the day of the test.
-    monkeypatch.setattr(history, "TRAIL_DAYS", 0)
     logger = logging.getLogger("bikecollect")
     before = logger.handlers[:], logger.level, logger.propagate
 

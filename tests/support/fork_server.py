@@ -28,6 +28,7 @@ from contextlib import suppress
 from typing import Any
 
 import duckdb
+import trail
 
 import bikecollect
 
@@ -52,6 +53,7 @@ def import_all() -> None:
             importlib.import_module(module.name)
     for name in USED_BY_COMMANDS + USED_BY_DRIVERS:
         importlib.import_module(name)
+    trail.shorten()
     # The first database of a process takes longer; its threads end with it.
     duckdb.connect(config={"threads": 1}).close()
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from templates import copied
 from world import NOON, World
 
@@ -11,7 +10,6 @@ from bikecollect.cli import main
 from bikecollect.cli.options import Screen
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS
-from bikecollect.wiring import history
 
 SLOT = int(NOON) + 600
 COMMANDS = (
@@ -64,11 +62,8 @@ def codes(world: World, tmp_path: Path, lines: Sequence[str]) -> dict[str, int]:
         'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1:9/"\n',
         encoding="utf-8",
     )
-    with pytest.MonkeyPatch.context() as patched:
-        # Else the views have a month of missing slots, up to the day of the test.
-        patched.setattr(history, "TRAIL_DAYS", 0)
-        results = {
-            line: main.run(["--config", str(config), *line.split()]) for line in lines
-        }
+    results = {
+        line: main.run(["--config", str(config), *line.split()]) for line in lines
+    }
     Screen.lost = None
     return {line: code for line, code in results.items() if code not in {0, 1}}
