@@ -253,9 +253,12 @@ def host() -> Iterator[Callable[..., Host]]:
         yield lambda *answers: stack.enter_context(listening(*answers))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of a module."""
+    """Yield an S3 server for all tests of this process: each has a prefix of its own.
+
+    To start one takes a second of CPU.
+    """
     server = S3Server()
     server.start()
     yield server
