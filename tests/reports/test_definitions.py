@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from keeping import compacted, compactor, findings, replace_summaries, viewed
-from reported import read_report
+from reported import read_report, read_reports
 from templates import copied
 from world import NOON, World
 
@@ -330,18 +330,24 @@ def archived(folder: Path) -> World:
     return world
 
 
+def summed(world: World) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the reports that read summaries, by name."""
+    rows = read_reports(world, [(REPORTS[name], VALUES, "") for name in SUMMED])
+    return dict(zip(SUMMED, rows, strict=True))
+
+
 def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None:
     """Reports read the rows of those days; `compact` then renews the summaries."""
-    reports = {name: rows_of(archived, name) for name in SUMMED}
+    reports = summed(archived)
     replace_summaries(archived, OLD)
 
-    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+    assert summed(archived) == reports
 
     steps = [(step.day, step.what) for step in compacted(archived)]
     assert steps == [("2026-11-23", "summed up"), ("2026-11-22", "summed up")]
     assert compacted(archived) == []
     assert findings(archived, deep=True) == []
-    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+    assert summed(archived) == reports
     data = archived.folder.parent
     for name, parts in list_parts(data, "city", tuple(summaries.NEW_COLUMN)).items():
         rows = f"read_parquet('{parts['2026-11-22'].path}')"
@@ -351,13 +357,13 @@ def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None
 
 def test_summaries_renewed_in_part_are_read(archived: World) -> None:
     """A killed compact has renewed the newest day only."""
-    reports = {name: rows_of(archived, name) for name in SUMMED}
+    reports = summed(archived)
     replace_summaries(archived, OLD)
 
     step = next(iter(compactor(archived).run()))
 
     assert (step.day, step.what) == ("2026-11-23", "summed up")
-    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+    assert summed(archived) == reports
 
 
 def test_a_chance_of_one_day_is_uncertain() -> None:

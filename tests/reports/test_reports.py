@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from command import bikecollect, on_terminal
 from keeping import compacted
-from reported import read_report
+from reported import read_report, read_reports
 from templates import copied
 from world import NOON, World
 
@@ -90,11 +90,12 @@ def test_a_report_from_summaries_equals_that_from_rows(world: World) -> None:
     """Value for value, by station and by system, from the archive too."""
     world.clock.now += DAY
     world.fetch({"0001": 3, "c": 2})
+    report, groupings = REPORTS["availability"], ("station", "system", "district")
     for _ in range(2):
-        for by in ("station", "system", "district"):
-            summed = answered(world, "availability", by=by)
-            assert summed == answered(world, "availability", by=by, values=FROM_ROWS)
-            assert summed
+        of_summaries = read_reports(world, [(report, VALUES, by) for by in groupings])
+        of_rows = read_reports(world, [(report, FROM_ROWS, by) for by in groupings])
+        assert of_summaries == of_rows
+        assert all(of_summaries)
         world.clock.now += DAY
         compacted(world)
 

@@ -1,6 +1,6 @@
 """The rows of a report on a world, read as the command `report` reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,22 @@ def engine_for(world: World, report: Report, values: Values) -> Iterator[Duck]:
     """Yield DuckDB with the views of the tables that *report* reads, and no others."""
     with viewed(world, tables=tables_in(values.sql(report)) | TABLES) as db:
         yield Duck(db)
+
+
+def read_reports(
+    world: World, questions: Sequence[tuple[Report, Values, str]]
+) -> list[list[dict[str, Any]]]:
+    """Return the rows of some reports on *world*, each with values and a grouping.
+
+    All are asked of the same views.
+    """
+    tables = {table for r, values, _ in questions for table in tables_in(values.sql(r))}
+    with viewed(world, tables=tables | TABLES) as db:
+        answers = [ask(Duck(db), r, values, by=by) for r, values, by in questions]
+    return [
+        [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        for answer in answers
+    ]
 
 
 def read_report(
