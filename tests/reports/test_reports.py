@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect, on_terminal
+from demo_city import ended
 from keeping import compacted
 from reported import read_report, read_reports
 from templates import copied
@@ -51,6 +52,12 @@ def world(folder: Path) -> World:
     for bikes in (0, 2):
         world.fetch({"0001": bikes}, after=600 if bikes == 0 else 300)
     return world
+
+
+@pytest.fixture
+def config(config: Path) -> Path:
+    """Return the settings of *world*'s city, which is over."""
+    return ended(config)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -419,19 +426,13 @@ def test_an_unsupported_option_of_a_report_is_an_error(world: World) -> None:
         (["availability", *DAYS, "--format", "csv"], 0, "city,city,156"),
         (["episodes", "--least", 99], 0, "No rows"),
         (["chance", "--at", "Sun 12:05", "--format", "json"], 0, '"days_seen": 1'),
-        (["changes", "--since", "2026-11-23"], 0, "No rows"),
+        (["changes", "--since", "2026-11-22"], 0, "No rows"),
     ],
 )
 def test_the_command_prints_each_format(
-    world: World, tmp_path: Path, arguments: list[str], code: int, what: str
+    config: Path, arguments: list[str], code: int, what: str
 ) -> None:
     """Text of 80 columns, CSV, JSON, and errors that say what to do."""
-    config = tmp_path / "bikecollect.toml"
-    config.write_text(
-        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
-        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n'
-    )
-
     process = bikecollect("--config", config, "report", *arguments)
 
     assert process.returncode == code

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from command import bikecollect
+from demo_city import ended
 from reported import engine_for
 from templates import copied
 from world import TAIPEI, World
@@ -121,7 +122,7 @@ def test_the_rows_of_a_result_are_not_in_memory_together(tmp_path: Path) -> None
 
 @pytest.fixture
 def two_systems(world: World, config: Path) -> Path:
-    """Return the settings of the world's system and of another one."""
+    """Return the settings of the world's system and of another one, both over."""
     other = World(world.folder.parent / "another", clock=world.clock)
     other.fetch({"x": 0, "y": 9}, after=300)
     with config.open("a", encoding="utf-8") as settings:
@@ -129,7 +130,7 @@ def two_systems(world: World, config: Path) -> Path:
             '[systems.another]\nfeed = "youbike"\ntimezone = "Asia/Taipei"\n'
             'url = "http://127.0.0.1/"\n'
         )
-    return config
+    return ended(config)
 
 
 def rows_of(config: Path, *arguments: str) -> list[str]:

@@ -1,10 +1,11 @@
-"""Two days of the demo's city, for the data app."""
+"""The demo's city: two days of it, for the data app, and a city that is over."""
 
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import ZONE
 
@@ -22,3 +23,13 @@ def collect_two_days(folder: Path) -> Path:
         folder, past.timestamp(), days=2, stations=STATIONS, seed=1, step=str
     )
     return folder
+
+
+def ended(config: Path) -> Path:
+    """Let the systems of *config* be over, as a demo is; return *config*.
+
+    No slot after the newest one is expected: a command, whose clock is real, would have
+    all slots up to today, and take longer with every day.
+    """
+    (config.parent / DEMO_MARKER).touch()
+    return config
