@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from command import bikecollect
 from demo_city import ended
-from reported import engine_for
+from keeping import viewed
 from templates import copied
 from world import TAIPEI, World
 
@@ -50,9 +50,8 @@ print(count, (kilobytes() - begin) // 1024)
 """420,000 rows of 600 characters; as a list they take 300 MB."""
 
 
-@pytest.fixture
 @copied
-def world(folder: Path) -> World:
+def four_slots(folder: Path) -> World:
     """Return four slots of three stations, one of them stale."""
     world = World(folder / "city")
     for bikes in (4, 0, 2, 2):
@@ -60,43 +59,55 @@ def world(folder: Path) -> World:
     return world
 
 
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a copy of `four_slots`."""
+    return four_slots(folder)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runner.Duck]:
+    """Yield DuckDB with all views of `four_slots`."""
+    with viewed(four_slots(tmp_path_factory.mktemp("engine") / "bikes")) as db:
+        yield runner.Duck(db)
+
+
 def printed(
-    world: World, name: str, form: str, limit: int | None, **more: Any
+    engine: runner.Duck, name: str, form: str, limit: int | None, **more: Any
 ) -> list[str]:
     """Return the parts of text that are printed of the report *name*."""
-    with engine_for(world, REPORTS[name], VALUES) as engine:
-        result = runner.stream(engine, REPORTS[name], VALUES, **more)
-        zones = {"city": TAIPEI}
-        return list(render.answer(REPORTS[name], result, zones, form, limit))
+    result = runner.stream(engine, REPORTS[name], VALUES, **more)
+    zones = {"city": TAIPEI}
+    return list(render.answer(REPORTS[name], result, zones, form, limit))
 
 
 @pytest.mark.parametrize("form", ["text", "csv", "json"])
 @pytest.mark.parametrize("limit", [None, 2])
 @pytest.mark.parametrize("name", ["hours", "history", "chance", "availability"])
 def test_what_is_printed_does_not_depend_on_the_batches(
-    world: World,
+    engine: runner.Duck,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     limit: int | None,
     form: str,
 ) -> None:
     """Row by row, or all at once; with the names of stations, which come after ids."""
-    full = printed(world, name, form, limit, names=True)
+    full = printed(engine, name, form, limit, names=True)
     monkeypatch.setattr(runner, "BATCH", 1)
 
-    in_batches = printed(world, name, form, limit, names=True)
+    in_batches = printed(engine, name, form, limit, names=True)
 
     assert "".join(full).strip()
     assert "".join(in_batches) == "".join(full)
 
 
 def test_a_long_result_is_printed_in_parts(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    engine: runner.Duck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No process has a month of a large city in memory: a header, and twelve rows."""
     monkeypatch.setattr(runner, "BATCH", 5)
 
-    parts = printed(world, "history", "csv", None)
+    parts = printed(engine, "history", "csv", None)
 
     assert [part.count("\n") for part in parts] == [1, 5, 5, 2]
 
