@@ -232,12 +232,15 @@ def test_rings_turn_left_and_holes_right() -> None:
     assert hole == outer[::-1]
 
 
-def test_a_detailed_map_is_simplified_until_a_page_can_carry_it() -> None:
-    """Main roads remain where small streets are too many."""
+def test_a_detailed_map_is_simplified_until_a_page_can_carry_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Main roads remain where small streets are too many: here for a small page."""
+    monkeypatch.setattr(fitting, "MAX_CHARACTERS", fitting.MAX_CHARACTERS // 10)
     rng = random.Random(1)
     streets = [
         Shape("minor", False, [(rng.random(), rng.random()) for _ in range(300)])
-        for _ in range(200)
+        for _ in range(20)
     ]
     road = Shape("major", False, [(0, 0), (10, 10)])
 
