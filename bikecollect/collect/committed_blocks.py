@@ -1,6 +1,6 @@
 """The committed blocks of one dataset: which slots have one, which are damaged."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bikecollect.core.blocks import Span
@@ -9,6 +9,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.recovery import ADOPTED
 
 SPANS = (
     'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
@@ -25,17 +26,22 @@ STALE_BLOCKS = (
 class CommittedBlocks:
     """The blocks in *history*; *store* has their files, *ledger* their records.
 
-    *damaged* are the slots whose block does not match its checksum.
+    *damaged* are the slots whose block does not match its checksum, or is *shortened*:
+    *find_shortened* returns those whose block was adopted without some of its rows.
     """
 
     history: History
     store: Store
     ledger: Ledger
+    find_shortened: Callable[[], set[Slot]] = set
     damaged: set[Slot] = field(default_factory=set)
+    shortened: set[Slot] = field(default_factory=set)
 
     def read(self) -> set[Slot]:
         """Find damaged blocks; return the slots that have an undamaged block."""
+        self.shortened = self.find_shortened()
         self.damaged = {s for s, span in self.spans() if not self._is_whole(span)}
+        self.damaged |= self.shortened
         slots = {slot for (slot,) in self.history.select("SELECT slot FROM blocks")}
         return slots - self.damaged
 
@@ -64,7 +70,8 @@ class CommittedBlocks:
         It is checked again: another backfill may have replaced it in the meantime.
         """
         block = self.ledger.block(slot) if slot in self.damaged else None
-        if block and not self._is_whole(block.span):
+        is_short = block and block.source == ADOPTED and slot in self.shortened
+        if block and (is_short or not self._is_whole(block.span)):
             self.ledger.mark_damaged(block.span.file)
             self.ledger.release(slot)
 

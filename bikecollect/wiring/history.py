@@ -19,6 +19,8 @@ from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.filling.shortened import shortened
+from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.table_rows import files
@@ -152,10 +154,12 @@ def backfiller(
     days = Archive(settings.data, system, times.clock)
     known = {day for (day,) in history.select("SELECT day FROM archives")}
     is_lost = not known.issuperset(days.days())
+    trial = PayloadTrial(committer.reader.feed)
+    compared = partial(shortened, history, payloads, trial, committer.reader.only)
     return Backfiller(
         system=system,
         payloads=payloads,
-        blocks=CommittedBlocks(history, store, ledger),
+        blocks=CommittedBlocks(history, store, ledger, compared),
         vehicles=CommittedBlocks(
             History(name, system.vehicles.path), vehicles.store, vehicles.ledger
         )

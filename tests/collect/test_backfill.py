@@ -179,6 +179,29 @@ def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
     assert world.agrees()
 
 
+def test_rows_removed_before_the_ledger_was_lost_are_filled(world: World) -> None:
+    """The adopted block has no checksum; its kept payload has one station more."""
+    world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
+    for bikes in (1, 2, 3):
+        world.feed.answer = youbike({"a": bikes, "b": 7})
+        world.fetch(after=300)
+    path = world.folder / CSV
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3] + lines[4:]))
+    for file in world.folder.glob("ledger*"):
+        file.unlink()
+    world.fetch(after=300)
+
+    texts = fill(world, "--dry-run"), fill(world)
+
+    assert "1 slot" in texts[0]
+    assert "1 slot filled (2 rows)" in texts[1]
+    assert "nothing to fill" in fill(world)
+    assert [block.rows for block in world.committed()] == [2, 2, 2, 2]
+    assert world.agrees()
+    assert "marked as damaged; run: bikecollect verify --repair" in findings(world)[0]
+
+
 def test_kept_payloads_newer_than_a_restored_copy_are_filled(world: World) -> None:
     """A backup was restored over newer files: nothing of either is lost."""
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]

@@ -182,6 +182,7 @@ def restore(life: Life) -> None:
         data.rename(life.root / "lost")
         new.mkdir(parents=True)
         (new / ".bikecollect").touch()
+        life.now += 86_400  # no slot of the new folder holds one of the old
         life.fetch("good")
         life.run("backfill", "--from", life.root / "lost" / life.name, codes=(0, 1, 65))
     life.is_damaged = life.is_damaged or way != "from"

@@ -35,6 +35,14 @@ class PayloadTrial:
             return message(f"{type(error).__name__}: {error}")
         return ""
 
+    def rows(self, path: Path) -> int:
+        """Return the number of stations in the payload *path*, 0 if unreadable."""
+        try:
+            documents = payload_store.read_payload(path).documents
+            return len(self.feed.read(documents).statuses)
+        except Exception:  # noqa: BLE001 - `problem` says why
+            return 0
+
     def _read(self, payload: Payload) -> None:
         if self.vehicles is not None and self.vehicles.is_alone(payload):
             self.vehicles.read(payload)
