@@ -410,7 +410,9 @@ def main(seconds: float, seed: int, steps: int = 24, base: str = "") -> int:
         shutil.rmtree(root, ignore_errors=True)
         try:
             live(root, seed, steps)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raise
             broken += 1
             (root / "told").write_text("".join(traceback.format_exception(error)))
             sys.stdout.write(f"seed {seed}: {str(error)[:600]}\n  see {root}/told\n")

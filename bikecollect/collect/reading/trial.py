@@ -1,5 +1,6 @@
 """Try to read payloads without writing anything: find those `backfill` can commit."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +38,10 @@ class PayloadTrial:
 
     def rows(self, path: Path) -> int:
         """Return the number of stations in the payload *path*, 0 if unreadable."""
-        try:
+        with suppress(Exception):  # `problem` says why
             documents = payload_store.read_payload(path).documents
             return len(self.feed.read(documents).statuses)
-        except Exception:  # noqa: BLE001 - `problem` says why
-            return 0
+        return 0
 
     def _read(self, payload: Payload) -> None:
         if self.vehicles is not None and self.vehicles.is_alone(payload):
