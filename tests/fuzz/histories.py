@@ -198,7 +198,7 @@ def lose_ledger(life: Life) -> None:
 def damage(life: Life) -> None:
     """Change, cut, lengthen or remove a file of rows or an index."""
     patterns = ("station_status/*.csv",) * 4 + (
-        *("ledger.sqlite3", "facts.json", "station_information.csv"),
+        *("ledger.sqlite3", "station_information.csv"),
         *("../archive/**/*.json", "../archive/**/*.parquet"),
     )
     paths = sorted(life.folder.glob(life.random.choice(patterns)))
@@ -324,7 +324,7 @@ def check(life: Life, readers: int = 3) -> None:
     for slot in life.must:
         assert slot in seen, f"{_shown(slot)} is lost"
     for slot, at in seen.items():
-        may = [_spelled(given.rows) for given in life.given.get(slot, [])]
+        may = [_spelled(g.rows) for g in [*life.given.get(slot, []), *life.loose]]
         assert at in may, f"{_shown(slot)} has {at}, not {may}"
     life.run("export", "--what", "slots", "-o", out, codes=(0,))
     slots = _read(out)

@@ -82,7 +82,11 @@ class Publisher:
 
 @dataclass
 class Life:
-    """A system in *root*: its settings, its clock, and what its slots must have."""
+    """A system in *root*: its settings, its clock, and what its slots must have.
+
+    *given* has the payloads of each slot. Those that a failing disk let nobody keep, and
+    that were committed from memory, are *loose*.
+    """
 
     root: Path
     random: random.Random
@@ -95,6 +99,7 @@ class Life:
     csv_days: int = 7
     booted: float = 0.0
     given: dict[int, list[Given]] = field(default_factory=dict)
+    loose: list[Given] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     is_damaged: bool = False
     backup: tuple[dict[int, list[Given]], str] | None = None
@@ -201,7 +206,10 @@ class Life:
             if is_known and self.publisher.code == 200:
                 is_late = told["cause"] == "clock"
                 assert is_late or told["outcome"] in {"collected", "duplicate"}, line
-        for name in self.payloads() - before:
+        new = self.payloads() - before
+        if at and not new:
+            self.loose.append(self.publisher.given)
+        for name in new:
             self.given.setdefault(int(slot_of(name)), []).append(self.publisher.given)
 
 
