@@ -84,8 +84,8 @@ class Publisher:
 class Life:
     """A system in *root*: its settings, its clock, and what its slots must have.
 
-    *given* has the payloads of each slot. Those that a failing disk let nobody keep, and
-    that were committed from memory, are *loose*.
+    *given* has the payloads of each slot. Those that a failing disk let nobody keep,
+    and that were committed from memory, are *loose*.
     """
 
     root: Path
