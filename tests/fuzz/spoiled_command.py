@@ -51,7 +51,7 @@ class Client:
     ) -> Document:
         """Return the document called *name*."""
         if self.status == 429:
-            raise RateLimited("HTTP 429", not_before=self.moment)
+            raise RateLimited("HTTP 429", not_before=0.0)
         if self.status != 200:
             raise FeedUnavailable("HTTP 503", http_status=self.status)
         names = ("station_status", "station_information")
