@@ -155,7 +155,8 @@ def backfiller(
     known = {day for (day,) in history.select("SELECT day FROM archives")}
     is_lost = not known.issuperset(days.days())
     trial = PayloadTrial(committer.reader.feed)
-    compared = partial(shortened, history, payloads, trial, committer.reader.only)
+    stop, only = times.stop.raise_if_set, committer.reader.only
+    compared = partial(shortened, history, payloads, trial, only, stop)
     return Backfiller(
         system=system,
         payloads=payloads,
@@ -168,7 +169,7 @@ def backfiller(
         recovery=Recovery(payloads, store, ledger, system.zone),
         committer=committer,
         lock=system_lock(system, times),
-        interrupted=times.stop.raise_if_set,
+        interrupted=stop,
         breathe=partial(times.stop.sleep, BREATH),
         new_id=process.run_id,
         since=span[0],

@@ -1,5 +1,7 @@
 """Find adopted blocks that have fewer rows than the kept payload of their slot."""
 
+from collections.abc import Callable
+
 from bikecollect.collect.only import Only
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.core.slots import Slot
@@ -14,18 +16,23 @@ SUSPECTS = (
 
 
 def shortened(
-    history: History, payloads: Payloads, trial: PayloadTrial, only: Only
+    history: History,
+    payloads: Payloads,
+    trial: PayloadTrial,
+    only: Only,
+    interrupted: Callable[[], None],
 ) -> set[Slot]:
     """Return the slots whose block was adopted without some rows of its payload.
 
     Without its ledger nothing else tells that a program has removed lines of a CSV.
     With a filter *only* the rows of a payload are not those of its block: none is
-    compared.
+    compared. *interrupted* is called between two payloads.
     """
     rows = {} if only else dict(history.select(SUSPECTS, ADOPTED))
     counts: dict[Slot, list[int]] = {}
     for name, day in payloads.kept().items() if rows else ():
         slot = slot_of(name)
         if slot in rows:
+            interrupted()
             counts.setdefault(slot, []).append(trial.rows(payloads.path(name, day)))
     return {slot for slot, found in counts.items() if rows[slot] < min(found)}
