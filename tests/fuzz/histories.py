@@ -55,6 +55,7 @@ COMMANDS = (
 READING = (
     *("status", "backfill-report --stations", "runs", "doctor", "verify --mirror"),
     *("export --names -o {}/x.jsonl", "export --what gaps -o {}/x.csv"),
+    "export --mirror -o {}/mirrored.csv",
     *(f"report {name}" for name in REPORTS if not name.startswith("vehicle")),
 )
 
@@ -184,6 +185,8 @@ def restore(life: Life) -> None:
         (new / ".bikecollect").touch()
         life.now += 86_400  # no slot of the new folder holds one of the old
         life.fetch("good")
+        mirror = f"file://{life.root}/mirror"
+        life.run("backfill", "--from", mirror, codes=(0, 1, 64, 65, 69, 74))
         life.run("backfill", "--from", life.root / "lost" / life.name, codes=(0, 1, 65))
     life.is_damaged = life.is_damaged or way != "from"
 
