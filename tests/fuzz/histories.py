@@ -152,13 +152,13 @@ def back_up(life: Life) -> None:
     """Copy the data folder."""
     shutil.rmtree(life.root / "backup", ignore_errors=True)
     shutil.copytree(life.root / "data", life.root / "backup")
-    life.backup = deepcopy(life.given), life.name
+    life.backup = deepcopy(life.given), _settings(life)
 
 
 def restore(life: Life) -> None:
     """Restore the backup: in place of the data, over them, or by backfill."""
-    if life.backup is None or life.backup[1] != life.name:
-        return
+    if life.backup is None or life.backup[1] != _settings(life):
+        return  # an older facts.json does not know of the changes since then
     way = life.random.choice(("instead", "over", "from", "ledger", "rows", "lost"))
     life.told.append(f"    {way}")
     data, backup = life.root / "data", life.root / "backup"
@@ -189,6 +189,10 @@ def restore(life: Life) -> None:
         life.run("backfill", "--from", mirror, codes=(0, 1, 64, 65, 69, 74))
         life.run("backfill", "--from", life.root / "lost" / life.name, codes=(0, 1, 65))
     life.is_damaged = life.is_damaged or way != "from"
+
+
+def _settings(life: Life) -> tuple[str, str, str]:
+    return life.name, life.zone, life.interval
 
 
 def lose_ledger(life: Life) -> None:
