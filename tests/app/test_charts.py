@@ -63,11 +63,11 @@ def test_zero_is_not_labelled_with_six_decimals() -> None:
     assert axes == [{"format": ",d", "tickMinStep": 1}] * 2
 
 
-def test_half_an_hour_is_not_labelled_as_500m() -> None:
-    """As by an SI prefix, which reads as minutes."""
+def test_missing_hours_are_labelled_in_decimals() -> None:
+    """Not 500m, as by an SI prefix, which reads as minutes, nor 4e+2 for 400 hours."""
     chart = bars.ranked("hours", "cause", title="hours missing", tips={})
 
-    assert chart.to_dict()["encoding"]["x"]["axis"] == {"format": ",~g"}
+    assert chart.to_dict()["encoding"]["x"]["axis"] == {"format": ",~r"}
 
 
 def test_a_chart_drawn_again_is_the_same() -> None:

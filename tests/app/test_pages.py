@@ -254,12 +254,13 @@ def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
 
 
 def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
-    """It can be chosen, with the date of its removal."""
+    """It can be chosen, with its removal; slots after that are not expected of it."""
     for after in (300, 86_400):
         world.fetch({"a": 4, "b": 0}, after=after, places=PLACES, names=NAMES)
 
-    app = show("station", station="c")
+    app = show("station", station="c", range="7 days")
 
+    assert "Basis: 12 of 12 expected slots were seen" in said(app)
     assert "Removed from the station list at 2026-11-22 13:05" in app.warning[0].value
     assert [item.value for item in app.metric] == ["10"]
     assert app.selectbox[0].value == "c"

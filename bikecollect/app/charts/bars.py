@@ -32,8 +32,8 @@ def over_time(
 
 def ranked(x: str, y: str, *, title: str, tips: Tips) -> alt.Chart:
     """Return horizontal bars, the longest first."""
-    # Never an SI prefix: 0.5 hours would be labelled 500m.
-    axis = alt.Axis(format=",~g")
+    # Never an SI prefix or an exponent: not 500m for 0.5 hours, nor 4e+2 for 400.
+    axis = alt.Axis(format=",~r")
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
         .mark_bar(color=BLUE)

@@ -138,7 +138,7 @@ def _at_least(name: str, station: str, when: Span) -> None:
         for least in AT_LEAST:
             share = percent(float((seen >= least).mean()))
             st.metric(widgets.counted(least, "bike"), share, width="content")
-    st.caption(widgets.basis(len(seen), len(counts)))
+    st.caption(station_past.basis(name, station, when))
 
 
 def _typical_day(name: str, station: str, when: Span) -> None:
@@ -258,12 +258,9 @@ def _episodes(name: str, station: str, when: Span) -> None:
     answer = frames.answer(name, "episodes", when, stations=(station,))
     table = frames.frame(answer, frames.zone(name))
     table = table[table["length_s"] >= HALF_AN_HOUR].reset_index(drop=True)
-    seen = frames.frame(
-        frames.answer(name, "availability", when, by="station", stations=(station,)),
-        frames.zone(name),
-    )
+    seen = station_past.basis(name, station, when)
     if table.empty:
-        st.caption(f"Never for half an hour or more. {widgets.summed(seen)}")
+        st.caption(f"Never for half an hour or more. {seen}")
         return
     table["hours"] = table["length_s"] / 3600
     table["sure"] = (table["begin_seen"] == 1) & (table["end_seen"] == 1)
@@ -284,8 +281,7 @@ def _episodes(name: str, station: str, when: Span) -> None:
     widgets.foot(
         table,
         f"{station}-episodes",
-        f"{widgets.counted(len(table), 'time')} for half an hour or more. "
-        f"{widgets.summed(seen)}",
+        f"{widgets.counted(len(table), 'time')} for half an hour or more. {seen}",
     )
 
 

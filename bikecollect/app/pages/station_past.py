@@ -59,8 +59,16 @@ def _by_slot(name: str, station: str, when: Span) -> None:
         ),
         table,
         station,
-        widgets.basis((~table["missing"]).sum(), len(table)),
+        basis(name, station, when),
     )
+
+
+def basis(name: str, station: str, when: Span) -> str:
+    """Return the basis of figures of *station*, from its first to its last slot."""
+    answer = frames.answer(
+        name, "availability", when, by="station", stations=(station,)
+    )
+    return widgets.summed(frames.frame(answer, frames.zone(name)))
 
 
 class PastSummary(NamedTuple):
