@@ -41,8 +41,8 @@ TABLES = (
     "coverage",
     "profile",
 )
-FAR = "2200-01-01"
-"""Later days count as this one, see `timeparse.moment`."""
+FAR = "2199-12-31"
+"""Later days count as this one west of Greenwich, see `timeparse.moment`."""
 FORMS = ("csv", "jsonl", "parquet", "xlsx")
 
 
