@@ -19,6 +19,7 @@ from bikecollect.feeds.reading.json_payload import (
     decode,
     first_keys,
     objects,
+    shape,
 )
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps, of_feed
@@ -176,16 +177,17 @@ def _status(
     types: VehicleTypes | None,
 ) -> Snapshot:
     """Parse the status document *value*."""
-    listed, summed = vehicle_types.with_totals(_station_list(value))
+    listed, dialect = _station_list(value), status_dialect(options, types)
+    counted, summed = vehicle_types.with_totals(listed, dialect.table)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
     form = options.fields.get(STAMP_FORMAT, "")
     stamp = of_feed(updated, options.zone, fetched_at, form)
-    dialect = status_dialect(options, types)
-    parsed = StationReader(listed, dialect, stamp).snapshot()
+    parsed = StationReader(counted, dialect, stamp).snapshot()
     information = tuple(filter(_has_values, parsed.information))
     return replace(
         parsed,
+        shape=shape(listed) if summed else parsed.shape,
         statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
         information=information,
         lists_all=bool(information),

@@ -30,14 +30,19 @@ def station(station_id: str = "a", **more: Any) -> dict[str, Any]:
     return {"station_id": station_id, **counts, **OPEN, **more}
 
 
-def gbfs(*stations: object, about: object = None, updated: object = None) -> Snapshot:
+def gbfs(
+    *stations: object,
+    about: object = None,
+    updated: object = None,
+    fields: dict[str, str] | None = None,
+) -> Snapshot:
     """Return the snapshot of a status of *stations* and the station information."""
     values = {
         "station_status": {"last_updated": updated, "data": {"stations": stations}},
         "vehicle_types": {"data": {"vehicle_types": TYPES}},
     }
     values |= {"station_information": about} if about is not None else {}
-    return Gbfs("http://localhost/gbfs.json", UTC).read(
+    return Gbfs("http://localhost/gbfs.json", UTC, fields=fields).read(
         tuple(
             Document(name, json.dumps(value).encode(), fetched_at=1_800_000_000.0)
             for name, value in values.items()
@@ -168,6 +173,8 @@ def test_every_kind_of_vehicle_contradicts_a_total_of_none(more: Any) -> None:
     snapshot = gbfs(station(num_bikes_available=0, **more))
 
     assert snapshot.flags == ("contradictory",)
+    unit = "5 e-bikes" if "num_ebikes_available" in more else "by type"
+    assert unit in snapshot.findings["contradictory"]
 
 
 @pytest.mark.parametrize("total", [{}, {"num_bikes_available": None}])
@@ -185,6 +192,18 @@ def test_missing_totals_are_the_sums_of_their_types(total: dict[str, Any]) -> No
         summed.findings.values()
     )
     assert unclear.statuses[1].num_vehicles_available is None
+    assert "num_vehicles_available" not in summed.shape  # it would be a new field
+
+
+@pytest.mark.parametrize("name", ["numBikesAvailable", "Bikes"])
+def test_a_total_in_another_spelling_is_not_missing(name: str) -> None:
+    """Nor is one that the settings name: the sum does not replace it."""
+    types = by_type(plain=2, assist=1)
+    row = {"station_id": "a", name: 9, "vehicle_types_available": types}
+    snapshot = gbfs(row, fields={"num_vehicles_available": "Bikes"})
+
+    assert snapshot.statuses[0].num_vehicles_available == 9
+    assert snapshot.findings == {}
 
 
 def test_a_column_that_cannot_be_read_at_any_station_is_reported() -> None:

@@ -182,7 +182,7 @@ class StationReader:
             ebikes = self._by_type(ids, raw, vehicles, ebikes)
         else:
             self._contradictory += [
-                f"{station_id}: {total} in all, {number} by type"
+                f"{station_id}: {total} in all, {number} e-bikes"
                 for station_id, total, number in zip(ids, vehicles, ebikes, strict=True)
                 if total is not None and (number or 0) > total
             ]
@@ -297,8 +297,9 @@ class StationReader:
             )
         if odd and len(odd) >= total * REPORTED:
             findings["contradictory"] = (
-                f"the total of vehicles and the counts by type disagree at {len(odd)} "
-                f"of {total} stations, such as {odd[0]}: both are stored unchanged"
+                f"the total of vehicles is less than the e-bikes or the counts by type "
+                f"at {len(odd)} of {total} stations, such as {odd[0]}: both are stored "
+                "unchanged"
             )
         return findings
 

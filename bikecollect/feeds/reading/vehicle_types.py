@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.feeds.reading.aliases import EMPTY, plain
+from bikecollect.feeds.reading.aliases import Aliases, Table, plain
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count, text
 
@@ -40,10 +40,10 @@ NAMED = {
 
 
 TOTALS = {
-    "vehicle_types_available": ("num_vehicles_available", "num_bikes_available"),
-    "vehicle_docks_available": ("num_docks_available",),
+    "vehicle_types_available": "num_vehicles_available",
+    "vehicle_docks_available": "num_docks_available",
 }
-"""The counts by type of a station, and the totals to which they add up."""
+"""The counts by type of a station, and the columns of their totals."""
 
 
 class VehicleType(NamedTuple):
@@ -146,43 +146,51 @@ def vehicles(raw: RawCounts) -> int | None:
     return sum(number for number in counts if number is not None)
 
 
-def with_totals(stations: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
+def with_totals(
+    stations: Sequence[Any], table: Table
+) -> tuple[Sequence[Any], dict[str, str]]:
     """Return *stations* with sums where only the totals are missing, and findings.
 
-    >>> with_totals([{"vehicle_types_available": [{"count": 2}, {"count": 1}]}])[0]
-    [{'vehicle_types_available': [{'count': 2}, {'count': 1}], \
-'num_vehicles_available': 3}]
+    *table* has the spellings of the totals.
+
+    >>> table = {"num_vehicles_available": ("num_bikes_available",)}
+    >>> with_totals([{"vehicle_types_available": [{"count": 2}]}], table)[0]
+    [{'vehicle_types_available': [{'count': 2}], 'num_vehicles_available': 2}]
     """
-    summed: Counter[str] = Counter()
-    listed = [_with_totals(station, summed) for station in stations]
+    objects = [station for station in stations if type(station) is dict]
+    if not any(detail in station for station in objects for detail in TOTALS):
+        return stations, {}
+    aliases, summed = Aliases(table, objects), Counter[str]()
+    listed = [
+        _with_totals(station, aliases, summed) if type(station) is dict else station
+        for station in stations
+    ]
     findings = {
-        f"summed {name}": (
-            f"{name} is missing at {number} of {len(listed)} stations: the counts by "
+        f"summed {column}": (
+            f"{column} is missing at {number} of {len(listed)} stations: the counts by "
             "type are added up there"
         )
-        for name, number in summed.items()
+        for column, number in summed.items()
     }
     return listed, findings
 
 
-def _with_totals(station: Any, summed: Counter[str]) -> Any:
+def _with_totals(
+    station: Mapping[str, Any], aliases: Aliases, summed: Counter[str]
+) -> Mapping[str, Any]:
     """Return *station* with the sums of its counts by type as totals, if it has none.
 
-    The names of the totals are counted in *summed*.
+    The columns of the totals are counted in *summed*.
     """
-    if type(station) is not dict:
-        return station
-    for detail, names in TOTALS.items():
-        if detail not in station:
+    for detail, column in TOTALS.items():
+        items = station.get(detail)
+        if not isinstance(items, list) or aliases.value(station, column) is not None:
             continue
-        if any(station.get(name) not in EMPTY for name in names):
-            continue
-        items = station[detail] if isinstance(station[detail], list) else []
         counts = [count(at(item, "count")) for item in items]
         known = [number for number in counts if number is not None]
         if items and len(known) == len(items):
-            summed[names[0]] += 1
-            station = {**station, names[0]: sum(known)}
+            summed[column] += 1
+            station = {**station, column: sum(known)}
     return station
 
 
