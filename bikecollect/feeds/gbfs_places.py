@@ -31,11 +31,11 @@ TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT
 NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
 ABOUT = publisher_reader.DOCUMENT
+NAMES |= {REGIONS: "regions", VEHICLES: "vehicles", ABOUT: "about"}
+"""The documents whose addresses are remembered, and their keys in the note."""
 ENOUGH, MAX_BEHIND = 0.9, 900
 """A higher version is not used if it has counts of fewer stations (as a share of those
 of the lower one), or is more seconds behind it."""
-NAMES |= {REGIONS: "regions", VEHICLES: "vehicles", ABOUT: "about"}
-"""The documents whose addresses are remembered, and their keys in the note."""
 
 
 class Listing(NamedTuple):
@@ -172,7 +172,10 @@ def check_no_worse(
 
     Some operators keep a version listed that is empty, or stands still.
     """
-    new = _figures(status, options)
+    try:
+        new = _figures(status, options)
+    except PayloadError as error:
+        raise error.unquoted() from None  # it may be of another host
     try:
         old = _figures(other, options)
     except PayloadError:
@@ -180,16 +183,20 @@ def check_no_worse(
     if new.counted < old.counted * ENOUGH:
         text = f"it has counts of {new.counted} stations, not of {old.counted}"
         raise PayloadError(text)
-    if new.newest and old.newest - new.newest > MAX_BEHIND:
-        seconds = old.newest - new.newest
-        raise PayloadError(f"its data are {length(seconds)} older")
+    both = [pair for pair in zip(old.newest, new.newest, strict=True) if all(pair)]
+    before, after = both[0] if both else (0, 0)
+    if before - after > MAX_BEHIND:
+        raise PayloadError(f"its data are {length(before - after)} older")
 
 
 class _Figures(NamedTuple):
-    """The number of stations with a count, and the newest stamp (epoch seconds)."""
+    """The number of stations with a count, and the newest stamps (epoch seconds).
+
+    The first one is of a station, the other one of the document; 0 for none.
+    """
 
     counted: int
-    newest: int
+    newest: tuple[int, int]
 
 
 def _figures(status: Document, options: gbfs_reader.ReadOptions) -> _Figures:
@@ -199,8 +206,8 @@ def _figures(status: Document, options: gbfs_reader.ReadOptions) -> _Figures:
     latest = status.fetched_at + MAX_BEHIND  # later ones are errors of single stations
     reported = (station.last_reported or 0 for station in snapshot.statuses)
     newest = max((t for t in reported if t < latest), default=0)
-    newest = newest or snapshot.last_updated or 0
-    return _Figures(sum(count is not None for count in counts), newest)
+    counted = sum(count is not None for count in counts)
+    return _Figures(counted, (newest, snapshot.last_updated or 0))
 
 
 def verified(document: Document, check: Check, url: str) -> Document:

@@ -5,6 +5,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -321,3 +322,24 @@ def test_the_body_of_another_host_is_not_quoted(
     publisher.documents["/gbfs.json"] = publisher.listing("BASE/s")
     process = bikecollect("--config", path, "fetch", "--dry-run")
     assert "SECRET-inside" in process.stderr
+
+
+def test_a_higher_version_on_another_host_is_not_quoted(
+    publisher: Publisher, other: Publisher
+) -> None:
+    """Its counts are no numbers: the reason does not tell what they are."""
+    offer = {"version": "3.0", "url": f"{other.url}/gbfs.json"}
+    listing = publisher.listing("BASE/s")
+    versions = {"name": "gbfs_versions", "url": f"{publisher.url}/v"}
+    listing["data"]["feeds"].append(versions)
+    publisher.documents = {"/g": listing, "/v": {"data": {"versions": [offer]}}}
+    publisher.documents["/s"] = STATUS
+    station = {"station_id": "1", "num_bikes_available": "SECRET-inside"}
+    odd = {"data": {"stations": [station]}}
+    other.documents = {"/gbfs.json": other.listing("BASE/s"), "/s": odd}
+    get = client(Budget(), access=Access(f"{publisher.url}/g"))
+    feed = Gbfs(f"{publisher.url}/g", UTC)
+    finding = feed.fetch(get, Memory(now=1.0)).findings["version 3.0"]
+
+    assert "GBFS 3.0 is offered but does not work (" in finding
+    assert "SECRET-inside" not in finding

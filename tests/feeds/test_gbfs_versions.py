@@ -130,6 +130,18 @@ def test_a_version_with_less_than_the_lower_one_is_not_chosen(
     assert why in notices(run)
 
 
+def test_stamps_of_stations_are_not_compared_with_that_of_a_document(
+    city: Publisher,
+) -> None:
+    """At night no station reports for hours; the lower version has no such stamps."""
+    quiet: Any = status("new")
+    quiet["data"]["stations"][0]["last_reported"] = int(city.clock.now) - 7_200
+    city.documents["/3.0/station_status"] = quiet
+    city.fetch()
+
+    assert ids(city) == ["new"]
+
+
 def test_the_status_is_requested_before_optional_documents(
     city: Publisher,
 ) -> None:
