@@ -151,6 +151,11 @@ def backfiller(
         bounded=nullcontext,
     )
     history = History(name, system.path)
+
+    def slots() -> set[int]:
+        blocks = history.select("SELECT slot FROM blocks")
+        return {*payloads.waiting_slots(), *(slot for (slot,) in blocks)}
+
     days = Archive(settings.data, system, times.clock)
     known = {day for (day,) in history.select("SELECT day FROM archives")}
     is_lost = not known.issuperset(days.days())
@@ -178,7 +183,9 @@ def backfiller(
         if is_lost
         else None,
         dry=dry,
-        record_facts=(lambda: None) if dry else partial(facts_file.record, system),
+        record_facts=(lambda: None)
+        if dry
+        else partial(facts_file.record, system, slots),
     )
 
 

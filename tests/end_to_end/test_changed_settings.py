@@ -212,8 +212,9 @@ def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> No
     assert "missed" not in life.alerts
 
 
+@pytest.mark.parametrize("then", ["fetch", "backfill"])
 def test_a_new_interval_holds_from_the_first_payload_that_has_it(
-    life: Life, monkeypatch: pytest.MonkeyPatch
+    life: Life, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     """Also if the run that accepted that one could not record the interval."""
     life.settings(interval="1h")
@@ -222,6 +223,11 @@ def test_a_new_interval_holds_from_the_first_payload_that_has_it(
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "open", Mock(side_effect=StorageError("a full disk")))
         life.collect(BEGIN + 600, BEGIN + 1_200, 600, 74)
+    if then == "backfill":
+        shutil.copytree(life.folder / "data" / "city", life.folder / "other")
+        life.run("backfill", "--from", str(life.folder / "other"))
+        facts = json.loads((life.folder / "data/city/facts.json").read_text())
+        assert facts["facts"][-1]["since"] == BEGIN + 600
     life.collect(BEGIN + 1_200, BEGIN + 1_800, 600)
 
     until = ("--until", "2026-11-23T00:30:00+01:00", "--format", "json")
