@@ -50,10 +50,12 @@ _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
 def _has_list(path: str, body: bytes) -> None:
-    """Raise PayloadError if *body* has no list at *path*; null is an empty one."""
+    """Raise PayloadError if *body* has no list at *path*."""
     parent, _, name = path.rpartition(".")
     data = at(decode(body), parent)
-    if not isinstance(data, Mapping) or not isinstance(data.get(name, 0), list | None):
+    listed = data.get(name, 0) if isinstance(data, Mapping) else 0
+    # Servers write an empty list as null (Go) or as an object (PHP).
+    if not isinstance(listed, list) and listed not in (None, {}):
         raise PayloadError(f"the response has no list {path}")
 
 
@@ -150,7 +152,7 @@ class ExtrasFetcher:
         due = due or information is not None
         stale = self._types_are_stale(places)
         new = TYPES in places.addresses and self._has_new_types(places, status)
-        if stale or new:
+        if waited and (stale or new):
             extras.notes[TYPES_NOTE] = str(int(self._now))
         wanted = {TYPES: due or stale or new, REGIONS: due or stale}
         names = [n for n in BODIES if n in places.addresses]

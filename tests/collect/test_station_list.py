@@ -278,3 +278,14 @@ def test_an_error_in_place_of_the_regions_replaces_no_name(
     flags = [run.result.flags for run in (first, second, third)]
     assert flags == [(), ("partial",), ()]
     assert [station["region"] for station in city.stations()] == ["Altstadt"]
+
+
+@pytest.mark.parametrize("empty", [None, {}])
+def test_regions_without_any_are_no_error(city: Publisher, empty: object) -> None:
+    """Servers write an empty list as null (Go) or as an object (PHP)."""
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["en"]["feeds"].append(regions)
+    city.documents["/regions"] = {"data": {"regions": empty}}
+
+    assert city.fetch().result.flags == ()

@@ -140,6 +140,26 @@ def test_a_new_type_is_looked_up_at_once(city: Publisher) -> None:
     assert kinds(city) == bikes
 
 
+def test_a_new_type_does_not_wait_longer_because_of_another_document(
+    city: Publisher,
+) -> None:
+    """Ten minutes after the regions failed, not a quarter of an hour later."""
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["feeds"].append(regions)
+    information: Any = city.documents["/station_information"]
+    information["ttl"] = 86_400
+    serve(city, vehicle_types_available=by_type(b=3))
+    city.fetch()
+    serve(city, vehicle_types_available=by_type(b=3, new=2))
+    asked = []
+    for _ in range(2):
+        city.fetch()
+        asked.append("/vehicle_types" in city.asked)
+
+    assert asked == [False, True]
+
+
 def test_kinds_are_counted_only_if_configured(city: Publisher) -> None:
     """The columns of a file follow the settings."""
     city.more = {"columns": ["occupancy"]}
