@@ -32,6 +32,7 @@ from bikecollect.feeds.gbfs_extras import BODIES, ExtrasFetcher
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
+    TYPES,
     VEHICLES,
     Listing,
     Places,
@@ -42,7 +43,7 @@ from bikecollect.feeds.reading.stamps import Stamps
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
 
-NEWEST_MAJOR = 3
+UNSUPPORTED = (4, 0)  # and all higher versions
 GONE = frozenset({"http-404", "http-410", "redirect", "address"})
 """Causes after which the address is looked up in gbfs.json again."""
 HOUR = 3_600.0
@@ -287,23 +288,23 @@ class Gbfs:
 
     def _newer(self, get: Getter, state: _Fetch, listing: Listing) -> _Fetch | None:
         """Return a fetch by the highest version on offer, None if it fails."""
-        current = state.places.version
-        new = ""
+        current, new = state.places.version, ""
+        needed = {INFORMATION, TYPES, *([VEHICLES] if self._vehicles else [])}
+        needed &= state.places.addresses.keys()
         try:
             offers = gbfs_places.offered(get, listing, self._url)
-            most = (NEWEST_MAJOR + 1, 0)
-            higher = [v for v in offers if version(current) < version(v) < most]
+            higher = [v for v in offers if version(current) < version(v) < UNSUPPORTED]
             new = max(higher, key=version, default="")
             if not new:
                 return None
             other = self._listed(get, offers[new], tries=ONCE)
             places = gbfs_places.places(other, own=offers[new])
             places.version = new
+            places.check_lists(needed)
             status = places.status(get, self._url, tries=ONCE)
             gbfs_places.check_no_worse(status, state.status, self._options)
-            information = None
-            if INFORMATION in state.places.addresses:
-                information = places.information(get, self._url)
+            ask = partial(places.information, get, self._url)
+            information = ask() if INFORMATION in needed else None
         except (FeedError, PayloadError) as error:
             if new:
                 state.findings[f"version {new}"] = (

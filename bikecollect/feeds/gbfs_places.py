@@ -1,7 +1,7 @@
 """The addresses of a GBFS system's documents, remembered from run to run."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -102,11 +102,14 @@ class Places:
 
     def information(self, get: Getter, url: str) -> Document:
         """Return the station information, after one request that must succeed."""
-        if INFORMATION not in self.addresses:
-            raise PayloadError("it lists no station_information")
         check = gbfs_reader.stations
         document = self.get(get, INFORMATION, url, check=check, tries=ONCE)
         return verified(document, check, url)
+
+    def check_lists(self, names: Iterable[str]) -> None:
+        """Raise PayloadError if the address of one of *names* is unknown."""
+        for name in sorted(set(names) - self.addresses.keys()):
+            raise PayloadError(f"it lists no {name}")
 
     def note(self, url: str, pin: str, language: str = "") -> str:
         """Return the note to store; it has no addresses if one contains a secret.

@@ -130,6 +130,21 @@ def test_a_version_with_less_than_the_lower_one_is_not_chosen(
     assert why in notices(run)
 
 
+@pytest.mark.parametrize("name", ["free_bike_status", "vehicle_types"])
+def test_a_version_without_the_vehicles_of_the_lower_one_is_not_chosen(
+    city: Publisher, name: str
+) -> None:
+    """They would be missing in each slot from the first one on."""
+    city.more = {"vehicles": True}
+    city.documents["/gbfs.json"] = listing("2.3", *NAMES, name, "gbfs_versions")
+    city.documents["/free_bike_status"] = {"data": {"bikes": []}}
+    city.documents["/vehicle_types"] = {"data": {"vehicle_types": []}}
+    run = city.fetch()
+
+    assert ids(city) == ["old"]
+    assert "GBFS 3.0 is offered but does not work (it lists no veh" in notices(run)
+
+
 def test_stamps_of_stations_are_not_compared_with_that_of_a_document(
     city: Publisher,
 ) -> None:
