@@ -459,6 +459,7 @@ def test_without_the_crontab_program_the_remedy_is_named(command: str) -> None:
         ("echo 'you are not allowed to use this program' >&2; exit 1", "not allowed"),
         ("echo \"crontab: can't open 'x': Permission denied\" >&2; exit 1", "denied"),
         ("echo 'You are not allowed\nSee crontab(1)' >&2; exit 1", "not allowed"),
+        ("echo 'ld.so: x: No such file or directory\nbusy' >&2; exit 1", ", busy"),
     ],
 )
 def test_a_crontab_that_cannot_be_read_is_not_overwritten(

@@ -23,7 +23,6 @@ Local = Callable[[float], datetime]
 TIMEOUT = 30.0
 NO_CRONTAB_MESSAGES = ("no crontab for", "no such file or directory")
 """Messages for a missing crontab: of Debian and cronie, of busybox."""
-MAX_LINES = 5
 
 
 class CronState(Enum):
@@ -249,10 +248,11 @@ def read_crontab() -> bytes:
     process = _crontab(["-l"])
     if process.returncode == 0:
         return process.stdout
-    error = _error_text(process)
-    if any(text in error.lower() for text in NO_CRONTAB_MESSAGES):
+    lines = _error_lines(process)
+    # Only the last one: a warning of the system before it may lack some other file.
+    if any(text in lines[-1].lower() for text in NO_CRONTAB_MESSAGES):
         return b""
-    raise StorageError(f"cannot read your crontab: {error or process.returncode}")
+    raise StorageError(f"cannot read your crontab: {', '.join(lines)}")
 
 
 def write_crontab(text: bytes) -> None:
@@ -262,7 +262,7 @@ def write_crontab(text: bytes) -> None:
     """
     process = _crontab(["-"], text) if text else _crontab(["-r"])
     if process.returncode != 0:
-        why = _error_text(process) or str(process.returncode)
+        why = ", ".join(_error_lines(process))
         raise StorageError(f"your crontab was not changed: {why}")
     if read_crontab() != text:
         raise StorageError(
@@ -293,7 +293,7 @@ def _crontab(
         raise StorageError(f"crontab timed out after {TIMEOUT:.0f} s") from error
 
 
-def _error_text(process: subprocess.CompletedProcess[bytes]) -> str:
-    """Return the messages of `crontab`, of which the first or the last says why."""
+def _error_lines(process: subprocess.CompletedProcess[bytes]) -> list[str]:
+    """Return the messages of `crontab`, else its exit code; any line may say why."""
     lines = process.stderr.decode("utf-8", "replace").splitlines()
-    return ", ".join(filter(None, map(str.strip, lines[:MAX_LINES])))
+    return [line.strip() for line in lines if line.strip()] or [str(process.returncode)]
