@@ -27,6 +27,7 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.files.entries import has_entries, is_own, paths_in
+from bikecollect.storage.files.trusted_files import ROOT
 from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
@@ -85,11 +86,14 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
 def is_of_another(system: SystemFolder, now: float) -> bool:
     """Return whether another user collects *system* now, and this one may not.
 
-    Nobody needs to be told of an error of somebody who may only read the data.
+    Nobody needs to be told of an error of somebody who may only read the data. The
+    owner and root may write: if they cannot, the disk is mounted read-only.
     """
     if os.access(system.path, os.W_OK):
         return False
     with suppress(OSError, StorageError):
+        if os.geteuid() in {ROOT, system.path.stat().st_uid}:
+            return False
         history = History(system.system_id, system.path)
         newest = history.newest_block(Slot(int(now) + system.interval))
         return newest is not None and newest > now - 2 * system.interval

@@ -1,7 +1,7 @@
 """Build the parts of the five-minute path from the settings."""
 
 import logging
-import sys
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -81,8 +81,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
     chosen = settings.only(names)
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    if system_ids and any(stream.isatty() for stream in streams):
+    if system_ids and any(map(os.isatty, range(process.STDERR + 1))):
         # A person fetches some systems: cron's next call sends the digest of all.
         chosen = replace(chosen, mail=replace(chosen.mail, digest=""))
     now = times.clock()

@@ -14,6 +14,7 @@ from bikecollect.alerts.delivery import Dispatcher
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.core.errors import StorageError
+from bikecollect.wiring.alerting import is_of_another
 
 
 @pytest.fixture
@@ -220,6 +221,22 @@ def test_a_digest_has_the_whole_day_of_each_system(
     assert "264 not-started, 1 http-503" in text
 
 
+def test_a_disk_that_becomes_read_only_is_not_that_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner is told in the first slot; a reader's error concerns nobody."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+    system = settings.system_folder("a")
+    monkeypatch.setattr("os.access", lambda *_: False)
+
+    assert not is_of_another(system, world.clock.now + 300)
+
+    monkeypatch.setattr("os.geteuid", lambda: 54_321)
+    assert is_of_another(system, world.clock.now + 300)
+
+
 def test_a_fetch_of_one_system_by_hand_leaves_the_digest_of_all_to_cron(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +246,8 @@ def test_a_fetch_of_one_system_by_hand_leaves_the_digest_of_all_to_cron(
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         with monkeypatch.context() as terminal:
-            terminal.setattr("sys.stdin.isatty", lambda: True)
+            terminal.setattr("sys.stdin", None)  # as for a script: `<&-`
+            terminal.setattr("os.isatty", lambda stream: stream == 1)
             world.slot(settings, skip=287, names=["a"])
         by_hand = mailserver.subjects()
         world.slot(settings)
