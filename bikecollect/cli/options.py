@@ -307,7 +307,10 @@ class Attempts:
         except (StorageError, SettingsError, OSError) as error:
             if self._is_only or isinstance(error, BrokenPipeError):
                 raise
-            complain(f"{name}: skipped: {error}{resource_hint(str(error))}")
+            text = str(error)
+            if isinstance(error, OSError) and error.filename:
+                text = f"{error.filename}: {error.strerror}"
+            complain(f"{name}: skipped: {text}{resource_hint(text)}")
             self.skipped[name] = None
             is_setting = isinstance(error, SettingsError)
             self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO

@@ -37,6 +37,7 @@ from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.trusted_files import quoted, user_name
 
 ENOUGH_DAYS = 30
@@ -258,7 +259,7 @@ def _disk(name: str, settings: Settings) -> Checks:
         yield bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
         yield good(check_name, text)
-    for damage in status.health.damage if data_folder.is_marked(place) else ():
+    for damage in status.health.damage if has_entries(place) else ():
         problem, _, remedy = damage.rpartition("; ")
         yield bad(f"{name}: data", problem or damage, remedy.removeprefix("run: "))
 

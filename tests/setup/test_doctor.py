@@ -73,8 +73,11 @@ def test_the_doctor_names_foreign_files(feed: LiveFeed, tmp_path: Path) -> None:
     assert f"city: folder: {ledger} belongs to 12345" in text
     assert "chown -R" in process.stdout
     (tmp_path / "data/city/.bikecollect").unlink()
+    ledger.unlink()
     process = bikecollect("--config", config, "doctor", "--offline")
-    assert "has no file .bikecollect" in process.stdout.replace("\n      ", " ")
+    text = process.stdout.replace("\n      ", " ")
+    assert "has no file .bikecollect" in text
+    assert "city: data: ledger.sqlite3 is missing" in text
 
 
 def test_the_folders_of_the_service_are_left_to_its_user(

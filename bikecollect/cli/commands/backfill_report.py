@@ -104,7 +104,8 @@ def backfill_report(
         )
     code = attempts.code
     if stations:
-        text, code = _stations(settings, accounts, form)
+        text, skipped_days = _stations(settings, accounts, form)
+        code = code or skipped_days
     else:
         text = _text(accounts, form, what)
     if output is None:

@@ -144,7 +144,7 @@ def _refuse_empty_range(
 )
 @lines_option
 @click.pass_context
-def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> None:
+def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> int:
     """Show SLOT in full detail.
 
     SLOT is a time (2026-11-22T10:05, 10:05) or a run's id. A time of day is that of
@@ -152,32 +152,43 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
     stages, requests, notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
-    zones, any_shown = _zones(settings), False
-    for name in settings.chosen([system] if system else []):
-        history = _history(settings, name)
-        at, slot_runs = _find(settings, history, name, slot)
-        known = screens.Slotted(
-            system_id=name,
-            slot=at,
-            zone=zones[name],
-            runs=slot_runs,
-            block=history.block(at),
-            payloads=history.payloads(at),
-            logs={
-                run.run_id: log_lines(settings.data / name, run.run_id)
-                for run in slot_runs
-            },
-        )
-        if not (slot_runs or known.block or known.payloads):
-            continue
-        if form == "json":
-            lines = (screens.as_json(run, zones[name]) for run in slot_runs)
-            say_json("".join(f"{line}\n" for line in lines))
-        else:
-            say(("\n" if any_shown else "") + screens.show(known))
-        any_shown = True
-    if not any_shown:
+    zones, shown = _zones(settings), list[screens.Slotted]()
+    names = settings.chosen([system] if system else [])
+    attempts = Attempts(names)
+    for name in names:
+        with attempts.on(name):
+            known = _slotted(settings, name, zones[name], slot)
+            if known.runs or known.block or known.payloads:
+                shown.append(known)
+    if not (shown or attempts.code):
         raise UsageError(f"no run found for {slot}; see: bikecollect runs --since 7d")
+    if form == "json":
+        lines = (
+            screens.as_json(run, known.zone) for known in shown for run in known.runs
+        )
+        say_json("".join(f"{line}\n" for line in lines))
+    else:
+        say("\n".join(map(screens.show, shown)))
+    return attempts.code
+
+
+def _slotted(
+    settings: Settings, name: str, zone: ZoneInfo, slot: str
+) -> screens.Slotted:
+    """Return what is known of the *slot* of the system *name*."""
+    history = _history(settings, name)
+    at, slot_runs = _find(settings, history, name, slot)
+    return screens.Slotted(
+        system_id=name,
+        slot=at,
+        zone=zone,
+        runs=slot_runs,
+        block=history.block(at),
+        payloads=history.payloads(at),
+        logs={
+            run.run_id: log_lines(settings.data / name, run.run_id) for run in slot_runs
+        },
+    )
 
 
 def _find(

@@ -18,6 +18,7 @@ from bikecollect.storage.data_folder import (
     check_mounted,
 )
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.ledger_reader import History
 
 DAMAGED = (
@@ -66,9 +67,8 @@ def check_present(system: SystemFolder, *, ledger: bool) -> None:
 
     With *ledger*, also if its ledger is lost: without it, it has no runs and no gaps.
     """
-    folder = system.path
-    if not (folder.is_dir() and any(folder.iterdir())):
-        check_mounted(folder)
+    if not has_entries(system.path):
+        check_mounted(system.path)
     if ledger and (lost := next(_missing_ledger(system), "")):
         raise StorageError(lost)
 
