@@ -45,8 +45,8 @@ def check_target(folder: Path) -> None:
     for place in (folder.parent, folder):
         if place.is_symlink() and not place.exists():
             raise SettingsError(
-                f"{place} is a link to {place.readlink()}, which is missing: is its disk "
-                "mounted?",
+                f"{place} is a link to {place.readlink()}, which is missing: is its "
+                "disk mounted?",
                 cause="not-mounted",
             )
 
