@@ -151,7 +151,7 @@ class _Walk:
         """Get the following pages, until one has no new stations."""
         while not (self.ended or self.ignored or self.why):
             place = self._next()
-            if not place or (self.total is not None and self.listed >= self.total):
+            if not place or (self.total is not None and len(self.ids) >= self.total):
                 return
             if len(self.documents) == MAX_PAGES:
                 self.why = f"there are more than {MAX_PAGES} pages"
@@ -183,7 +183,7 @@ class _Walk:
     @property
     def _may_end(self) -> bool:
         """Whether there are pages, and nothing says that there is another."""
-        is_stated = self.last.next or self.has_more or self.total
+        is_stated = self.last.next or self.has_more or self.listed < (self.total or 0)
         return len(self.documents) > 1 and not is_stated and not self._is_short
 
     @property

@@ -235,6 +235,25 @@ def test_pages_whose_order_changes_are_flagged(tmp_path: Path) -> None:
         assert (partial(twice), twice.rows) == ("", ROWS)  # on one page: nothing lacks
 
 
+@pytest.mark.parametrize("last", [[ALL[59]], [], Answer(b"", 404)])
+def test_a_station_twice_on_a_page_does_not_end_the_list(
+    tmp_path: Path, last: Any
+) -> None:
+    """The stated total may be that of stations or of rows: one more page tells."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=0&size=30") as city:
+        pages = {"0": [*ALL[:29], ALL[0]], "1": ALL[29:59], "2": last}
+
+        def answer(query: Query) -> Any:
+            page = pages[query["page"]]
+            return {"total": 60, "retVal": page} if isinstance(page, list) else page
+
+        city.documents["/f"] = answer
+        run = city.fetch()
+
+        assert partial(run) == ""
+        assert run.rows == (60 if last == [ALL[59]] else 59)
+
+
 def test_a_missing_page_does_not_lose_the_others(tmp_path: Path) -> None:
     """The list is partial, not lost."""
     with publishing(tmp_path, feed="youbike", path="/f?page=0&size=50") as city:
