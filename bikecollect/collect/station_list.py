@@ -1,7 +1,7 @@
 """The station list: merge the information of a snapshot into the known stations."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect.core.slots import DAY, Slot
@@ -171,7 +171,7 @@ def find_changes(
 
     *notes* has the `silent_note` of the slot. If the payload has no list, it is
     unchanged and still lacks the same stations. No station is absent from a list that
-    *is_partial*, nor if as many stations have no id.
+    *is_partial*, nor newly absent if as many rows have no id.
     """
     if _is_old(snapshot):
         return Changes()
@@ -191,13 +191,14 @@ def find_changes(
     if is_partial:
         return Changes(versions)
     before = ledger.absent()
-    missing: Collection[str] = before
+    missing = set(before)
     if snapshot.lists_all:
         listed = {station.station_id for station in snapshot.information}
         missing = {i for i, station in known.items() if station.is_listed} - listed
-    is_beside = snapshot.lists_all and not snapshot.is_listed_apart
-    unclear = is_beside and 0 < len(missing) <= snapshot.dropped
-    if unclear or not (missing or before):
+        new = missing - before.keys()
+        if not snapshot.is_listed_apart and len(new) <= snapshot.dropped:
+            missing -= new
+    if not missing and not before:
         return Changes(versions)
     silent = _silent_since(notes.get(SILENT, ""))
     since = {

@@ -132,6 +132,24 @@ def test_a_trouble_elsewhere_keeps_no_station_on_the_list(
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 
+def test_a_row_without_an_id_may_be_each_station_that_is_missing_since_then(
+    tmp_path: Path,
+) -> None:
+    """One left before, and is recorded; the other one has lost its id only."""
+    rows = [{"sno": n, "sna": n, "sbi": 1, "bemp": 2, "tot": 3} for n in "abcdefg"]
+    with publishing(tmp_path, feed="youbike", path="/f", interval=3600) as city:
+        city.documents["/f"] = rows
+        city.fetch()
+        city.documents["/f"] = rows[1:]
+        city.fetch()
+        city.documents["/f"] = [{**rows[1], "sno": ""}, *rows[2:]]
+        city.fetch()
+        city.fetch(after=DAY)
+        city.fetch(after=DAY)
+
+        assert departed(city) == [("a", "2026-11-22T02:00:00+08:00")]
+
+
 def test_a_station_that_returns_within_a_day_was_not_removed(city: Publisher) -> None:
     """A list without it for an hour has no effect, even at the same hour later."""
     city.fetch()
