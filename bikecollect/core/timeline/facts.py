@@ -58,8 +58,8 @@ def with_settings(
     """Return *facts* with the current settings added.
 
     A new zone holds from its next midnight (a later one if a clock is set back around
-    it), a new interval from its next slot. A change
-    that has not taken effect yet is dropped if it is no longer in the settings.
+    it), a new interval from its next slot. A change that has not taken effect yet is
+    dropped if it is no longer in the settings.
     """
     wanted = SystemFact(0, timezone, interval, tuple(columns))
     if not facts:
