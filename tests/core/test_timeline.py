@@ -9,6 +9,7 @@ import pytest
 from bikecollect.core.slots import bounds, day_of, local_days
 from bikecollect.core.timeline.facts import (
     SystemFact,
+    begun_earlier,
     describe_change,
     grid_of,
     inherited,
@@ -196,6 +197,14 @@ def test_a_zone_that_changes_while_a_clock_is_set_back_can_be_read_back(
     assert [datetime.fromisoformat(text).timestamp() for text in texts] == list(slots)
     assert begin < facts[-1].since <= begin + 3 * 86_400
     assert begin - 4 * 86_400 < other[-1].since <= begin
+
+
+def test_a_single_slot_of_long_ago_does_not_date_a_new_interval() -> None:
+    """The interval was tried for one slot then: the months since had the old one."""
+    facts = [SystemFact(0, "UTC", 3_600), SystemFact(90 * 86_400, "UTC", 600)]
+    tried = [600, *range(3_600, 90 * 86_400, 3_600)]
+
+    assert begun_earlier(facts, facts[:1], lambda: tried) == facts
 
 
 def test_a_change_that_is_reverted_in_time_has_no_effect() -> None:

@@ -12,6 +12,8 @@ from bikecollect.core.timeline.zones import SystemZone, first_clear, first_midni
 
 MAX_AHEAD = 3 * DAY
 """Maximum seconds until a change takes effect; a later one is due to a wrong clock."""
+MAX_SINCE = 3 * DAY
+"""Maximum seconds between a killed run and the next one that records a new interval."""
 
 
 class SystemFact(NamedTuple):
@@ -114,7 +116,8 @@ def begun_earlier(
     """Return *facts*; an interval that is not *recorded* holds from its first slot.
 
     *slots* are those of payloads and blocks. A run that was killed after it had
-    accepted a payload has not recorded the interval.
+    accepted a payload has not recorded the interval. One of long ago had an interval
+    that was set for a moment only.
 
     >>> facts = [SystemFact(0, "UTC", 2_700), SystemFact(3_600, "UTC", 600)]
     >>> found = begun_earlier(facts, facts[:1], lambda: [0, 2_400, 3_000])
@@ -127,11 +130,12 @@ def begun_earlier(
     if at <= 0 or facts[at] in recorded:
         return list(facts)
     fact, old = facts[at], grid_of(facts[:at])
+    first = max(facts[at - 1].since, fact.since - MAX_SINCE)
     new = Grid.of(fact.interval, ZoneInfo(fact.timezone))
     only_new = (
         slot
         for slot in slots()
-        if facts[at - 1].since < slot < fact.since
+        if first < slot < fact.since
         if old.floor(slot) != slot == new.floor(slot)
     )
     since = min(only_new, default=fact.since)
