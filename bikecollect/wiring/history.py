@@ -134,7 +134,8 @@ def backfiller(
 
     *origin* is the folder of the other bikecollect from which they are filled, if any.
     """
-    system = with_facts_of(origin, settings.system_folder(name), times.clock())
+    now = times.clock()
+    system = with_facts_of(origin, settings.system_folder(name, now), now)
     if not dry:
         data_folder.prepare(system.path)
     payloads, store = Payloads(system.payloads), Store(system.path)

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,15 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.core.errors import StorageError
+from bikecollect.core.process import Times
+from bikecollect.core.slots import Slot
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.ledger import Ledger
 from bikecollect.wiring.collection import collect
+from bikecollect.wiring.history import backfiller
 
 if TYPE_CHECKING:
     from bikecollect.core.process import Stop
@@ -224,8 +226,15 @@ def test_a_new_interval_holds_from_the_first_payload_that_has_it(
         patch.setattr(Ledger, "open", Mock(side_effect=StorageError("a full disk")))
         life.collect(BEGIN + 600, BEGIN + 1_200, 600, 74)
     if then == "backfill":
-        shutil.copytree(life.folder / "data" / "city", life.folder / "other")
-        life.run("backfill", "--from", str(life.folder / "other"))
+        life.clock.now = BEGIN + 1_202
+        work = backfiller(
+            loader.load(str(life.file)),
+            "city",
+            Times(life.clock, life.clock, cast("Stop", life.clock)),
+            span=(Slot(BEGIN), Slot(BEGIN + 1_200)),
+            dry=False,
+        )
+        work.record_facts()  # as before it fills slots from a source
         facts = json.loads((life.folder / "data/city/facts.json").read_text())
         assert facts["facts"][-1]["since"] == BEGIN + 600
     life.collect(BEGIN + 1_200, BEGIN + 1_800, 600)
