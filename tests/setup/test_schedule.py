@@ -782,11 +782,10 @@ def open_folder() -> Iterator[Path]:
         yield Path(home)
 
 
-def obstacles(program: Path, *files: Path, prefix: str = "/usr") -> list[str]:
+def obstacles(program: Path, *files: Path, prefix: Path | None = None) -> list[str]:
     """Return why the user `daemon` cannot run *program* or read *files*."""
-    return service_user.obstacles(
-        "daemon", program, files, code=[Path(os.__file__)], prefix=Path(prefix)
-    )
+    code = [Path(os.__file__)]
+    return service_user.obstacles("daemon", program, files, code=code, prefix=prefix)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -809,21 +808,26 @@ def test_a_file_that_the_service_cannot_read_is_named_with_the_remedy(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> None:
     """One in root's home, which is closed to it, or installed with a umask of 077."""
-    (open_folder / "root").mkdir(0o700)
-    program = open_folder / "root/bikecollect"
-    program.touch(0o755)
+    root = open_folder / "root"
+    for folder in (root, root / "bin", root / "lib"):
+        folder.mkdir(0o700)
+    (root / "pyvenv.cfg").touch(0o600)
+    (root / "password").touch(0o600)
+    program = root / "bin" / "bikecollect"
+    program.touch(0o700)
 
     (line,) = obstacles(program)
 
     text = f"daemon cannot run {program} (no access to {open_folder}/root)"
     assert line.startswith(f"{text}: install bikecollect where every user can run it")
 
-    (line,) = obstacles(program, prefix=f"{open_folder}/root")
+    (line,) = obstacles(program, prefix=root)
     message, _, command = line.partition("; run: ")
     subprocess.run(["sh", "-c", command], check=True)
 
     assert message == text
     assert obstacles(program) == []
+    assert (root / "password").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")

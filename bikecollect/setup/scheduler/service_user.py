@@ -71,13 +71,13 @@ def obstacles(
     files: Iterable[Path],
     *,
     code: Sequence[Path],
-    prefix: Path,
+    prefix: Path | None,
 ) -> list[str]:
     """Return why *user* cannot run *program* or read *files*, each with the remedy.
 
-    The program is installed in *prefix*, and needs its *code*, of which its interpreter
-    may be elsewhere: that of `uv` or `pyenv` is in a home. Empty if *user* can do both,
-    or does not exist yet.
+    The program is installed in the virtual environment *prefix*, if in one, and needs
+    its *code*, of which its interpreter may be elsewhere: that of `uv` or `pyenv` is in
+    a home. Empty if *user* can do both, or does not exist yet.
     """
     try:
         account = pwd.getpwnam(user)
@@ -88,8 +88,8 @@ def obstacles(
     problems = []
     closed = (_first_closed(p, account.pw_uid, groups) for p in (program, *code))
     if place := next(filter(None, closed), None):
-        if place.is_relative_to(prefix):  # installed with a umask of 077
-            remedy = f"; run: chmod -R a+rX {shlex.quote(str(prefix))}"
+        if prefix and place.is_relative_to(prefix):  # installed with a umask of 077
+            remedy = f"; run: {_opening(prefix)}"
         else:
             remedy = (
                 ": install bikecollect where every user can run it, such as "
@@ -108,6 +108,18 @@ def obstacles(
                 f"{user} cannot read {path} (no access to {place}): move it to /etc"
             )
     return problems
+
+
+def _opening(prefix: Path) -> str:
+    """Return the command that lets all users run what is installed in *prefix*.
+
+    It does not open what else is there, perhaps settings with a password.
+
+    >>> _opening(Path("/opt/x"))
+    'cd /opt/x && chmod a+rX . && chmod -R a+rX bin lib pyvenv.cfg'
+    """
+    place = shlex.quote(str(prefix))
+    return f"cd {place} && chmod a+rX . && chmod -R a+rX bin lib pyvenv.cfg"
 
 
 def _create_user() -> None:

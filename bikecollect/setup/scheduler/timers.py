@@ -84,7 +84,7 @@ def obstacles(settings: Settings, path: Path | None) -> list[str]:
         Path(program()[0]),
         files,
         code=(Path(bikecollect.__file__), Path(sys.executable)),
-        prefix=Path(sys.prefix),
+        prefix=Path(sys.prefix) if sys.prefix != sys.base_prefix else None,
     )
 
 
