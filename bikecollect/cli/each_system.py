@@ -9,7 +9,7 @@ from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Attempts
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
-from bikecollect.core.errors import ExitCode, StorageError
+from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
@@ -47,7 +47,7 @@ def readable(
 ) -> tuple[list[ViewedSystem], ExitCode]:
     """Return the systems of *names* that can be read, and the code for the others.
 
-    Raises StorageError if none can be read.
+    Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
     attempts, systems = Attempts(names), []
     for name in names:
@@ -55,7 +55,8 @@ def readable(
             check_present(settings.system_folder(name), ledger=False)
             systems.append(history.shown(settings, name))
     if not systems:
-        raise StorageError("no system can be read")
+        is_setting = attempts.code is ExitCode.SETTINGS
+        raise (SettingsError if is_setting else StorageError)("no system can be read")
     return systems, attempts.code
 
 

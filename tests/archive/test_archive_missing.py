@@ -127,13 +127,15 @@ READERS = [
 JUDGES = [("status",), ("status", "--alert"), ("doctor", "--offline")]
 
 
+@pytest.mark.parametrize("names", [["city"], ["city", "town"]], ids=len)
 @pytest.mark.parametrize("command", READERS, ids=" ".join)
 def test_a_mount_point_is_no_system_without_data(
-    tmp_path: Path, command: tuple[str, ...]
+    tmp_path: Path, command: tuple[str, ...], names: list[str]
 ) -> None:
-    """Its data are elsewhere: "nothing yet" would be wrong."""
-    config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", "city")
-    data_folder.remember(tmp_path / "data" / "city")
+    """Its data are elsewhere: "nothing yet" would be wrong. One disk may have all."""
+    config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", *names)
+    for name in names:
+        data_folder.remember(tmp_path / "data" / name)
     (tmp_path / "data").mkdir()
 
     process = bikecollect("--config", str(config), *command)
