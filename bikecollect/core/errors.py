@@ -86,10 +86,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 69, "the feed or the mirror is unavailable, or an extra is missing"
     SOFTWARE = 70, "a bug: the traceback is in the log, the payload is kept"
     IO = 74, "disk or ledger"
-    TEMPORARY = (
-        75,
-        "accepted, not yet committed; rate-limited; or no time or thread left",
-    )
+    TEMPORARY = 75, "accepted, not yet committed; rate-limited; no time or thread left"
     PROTOCOL = 76, "TLS, a redirect, or broken HTTP"
     CREDENTIALS = 77, "the feed or the mirror rejected the credentials"
     SETTINGS = 78, "the settings or the data folder are wrong"

@@ -123,6 +123,8 @@ READERS = [
     ("export",),
     ("query", "SELECT count(*) FROM station_status"),
     ("report", "reliability"),
+    ("share", "-o", "pages"),
+    ("publish", "city", "-o", "dataset"),
 ]
 JUDGES = [("status",), ("status", "--alert"), ("doctor", "--offline")]
 

@@ -39,6 +39,7 @@ from bikecollect.reports import evidence
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 
 DAY = timedelta(days=1)
@@ -119,6 +120,7 @@ def _only(settings: Settings, system_id: str | None) -> str:
 
 def _span(settings: Settings, name: str, since: str | None, until: str | None) -> Range:
     """Return the first day and the day after the last one, both with data."""
+    check_present(settings.system_folder(name), ledger=True)
     zone, now = history.zone(settings, name), time.time()
     ends = History(name, settings.data / name).ends()
     if ends is None:

@@ -17,6 +17,7 @@ from bikecollect.core.errors import NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.text import size
 from bikecollect.setup.catalogue.publishers import publisher_in
+from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 
 
@@ -62,6 +63,7 @@ def share(
     try:
         for name in names:
             with attempts.on(name):
+                check_present(settings.system_folder(name), ledger=True)
                 place = folder / name if len(names) > 1 else folder
                 pages_folder.prepare(place, force=force)
                 if live:
@@ -71,7 +73,7 @@ def share(
                 days = pages_folder.last_days(last) if week else [last]
                 paths += pages_folder.write_days(service, name, place, days)
                 _warn_of_license(name, service)
-        if len(names) > 1:
+        if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             paths.append(pages_folder.write_systems(service, names, folder))
     finally:
