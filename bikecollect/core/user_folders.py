@@ -38,8 +38,8 @@ def state_home() -> Path | None:
 def lasting_home() -> Path | None:
     """Return the folder for what must be known without the data disk.
 
-    If no home is writable it is one in `/var/tmp`, which is kept at a reboot; None if
-    that belongs to another user.
+    If no home is writable it is one in `$TMPDIR`, else in `/var/tmp`, which is kept at
+    a reboot; None if that belongs to another user.
     """
     home = _home("XDG_STATE_HOME", ".local/state")
     if home is not None and _can_be_made(home / OURS):
