@@ -52,7 +52,7 @@ def readable(
     attempts, systems = Attempts(names), []
     for name in names:
         with attempts.on(name):
-            check_present(settings.system_folder(name), ledger=False)
+            check_present(settings.system_folder(name), ledger=True)
             systems.append(history.shown(settings, name))
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS

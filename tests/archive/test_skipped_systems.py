@@ -66,6 +66,8 @@ LEDGER_READERS = [
     ("runs", "show", "2026-11-22T12:00"),
     ("backfill-report", "--since", "2026-11-01"),
     ("backfill-report", "--stations", "--format", "csv"),
+    ("query", "SELECT DISTINCT system_id FROM station_status"),
+    ("report", "availability", "--format", "csv"),
 ]
 
 
