@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trail
 from app_pages import run_lightly
 from keeping import data_service
 from world import FakeClock, World
 
 from bikecollect.app.queries.service import DataService
+from bikecollect.wiring import history
 
 pytest.importorskip("duckdb")
 testing = pytest.importorskip("streamlit.testing.v1")
@@ -345,8 +347,11 @@ def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> 
     assert "2 stations not ranked" in said(app)
 
 
-def test_days_without_a_run_count_up_to_now(show: Show, world: World) -> None:
+def test_days_without_a_run_count_up_to_now(
+    show: Show, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After five dead days the calendar and the gaps end today, and are mostly red."""
+    monkeypatch.setattr(history, "TRAIL_DAYS", trail.TRAIL_DAYS)
     world.clock.now += 5 * 86_400
 
     text = said(show("collection"))
