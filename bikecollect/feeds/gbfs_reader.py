@@ -19,7 +19,6 @@ from bikecollect.feeds.reading.json_payload import (
     decode,
     first_keys,
     objects,
-    shape,
 )
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps, of_feed
@@ -178,16 +177,15 @@ def _status(
 ) -> Snapshot:
     """Parse the status document *value*."""
     listed, dialect = _station_list(value), status_dialect(options, types)
-    counted, summed = vehicle_types.with_totals(listed, dialect.table)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
     form = options.fields.get(STAMP_FORMAT, "")
     stamp = of_feed(updated, options.zone, fetched_at, form)
-    parsed = StationReader(counted, dialect, stamp).snapshot()
+    parsed = StationReader(listed, dialect, stamp).snapshot()
     information = tuple(filter(_has_values, parsed.information))
+    lacking = vehicle_types.missing_totals(listed, dialect.table)
     return replace(
         parsed,
-        shape=shape(listed) if summed else parsed.shape,
         statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
         information=information,
         lists_all=bool(information),
@@ -195,7 +193,7 @@ def _status(
         last_updated=stamp(updated),
         is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
-        findings={**parsed.findings, **summed, **(types.findings() if types else {})},
+        findings={**parsed.findings, **lacking, **(types.findings() if types else {})},
     )
 
 
