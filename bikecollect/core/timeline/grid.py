@@ -7,10 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from bikecollect.core.slots import GRACE, HOUR, Slot
-
-QUARTER = 900
-"""All UTC offsets are multiples of these seconds: an interval that divides them gives
-the same slots in every time zone."""
+from bikecollect.core.timeline.zones import QUARTER
 
 
 class Period(NamedTuple):

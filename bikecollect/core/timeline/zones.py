@@ -10,7 +10,8 @@ DAY = timedelta(days=1)
 WIDEST = 28 * 3_600
 """More seconds than lie between two zones, with a clock change."""
 QUARTER = 900
-"""All UTC offsets are multiples of these seconds."""
+"""All UTC offsets are multiples of these seconds: an interval that divides them gives
+the same slots in every time zone."""
 Change = tuple[int, str]
 """An epoch second, and the name of the zone that holds from then on."""
 
