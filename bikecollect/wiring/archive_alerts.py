@@ -52,15 +52,15 @@ def _report(
     settings: Settings, kind: str, cause: str, errors: Mapping[str, str], times: Times
 ) -> None:
     now = times.clock()
-    systems = [settings.system_folder(name, now) for name in settings.systems]
-    of_others = {s.system_id for s in systems if is_of_another(s, now)}
     signals = {
         name: Signal(cause, error) if error else None
         for name, error in errors.items()
-        if name not in of_others and (error or _is_open(settings, name, kind))
+        if error or _is_open(settings, name, kind)
+        if not is_of_another(settings.system_folder(name, now), now)
     }
     if not signals:
         return
+    systems = [settings.system_folder(name, now) for name in settings.systems]
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
     try:
         alerter(settings, systems, times, {}).report_signals(kind, signals, run)
