@@ -621,6 +621,24 @@ def report(world: World, settings: Settings, error: str) -> None:
     report_compact(settings, {"a": error}, times)
 
 
+def test_a_compact_by_another_user_is_no_incident(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who may only read the data cannot archive them; their owner can."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+    with monkeypatch.context() as reader:
+        reader.setattr("os.access", lambda *_: False)
+        reader.setattr("os.geteuid", lambda: 54_321)
+        report(world, settings, "2026-11-20: permission denied")
+    system = settings.system_folder("a")
+
+    assert not stored_incidents(system)
+    report(world, settings, "2026-11-20: first line is damaged")
+    assert [incident.kind for incident in stored_incidents(system)] == ["archive"]
+
+
 def test_a_compact_that_fails_is_an_incident_of_its_own(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
