@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from itertools import groupby
 from operator import itemgetter
@@ -171,18 +171,40 @@ def account(
 def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
     """Return the end of the slots that count at *now*, wherever coverage is shown.
 
-    These are the slots that have ended, and the current one once it is *filled*.
+    These are the slots that have ended, and the current one once it is *filled*. A
+    block that lies off the grid, and what is before it, counts too.
     """
     for slot in (grid.at(now), grid.floor(now)):
         if slot in filled:
             return grid.next(slot)
-    return grid.floor(now)
+    end = grid.floor(now)
+    return max([end, *(Slot(slot + 1) for slot in filled if end <= slot <= now)])
+
+
+def with_others(
+    slots: Iterable[Slot], filled: Collection[Slot], since: Slot, until: Slot
+) -> list[Slot]:
+    """Return *slots* of a grid and the *filled* ones from *since* to before *until*.
+
+    If the facts of a system were lost, a past zone or interval is not known any more,
+    and blocks may lie between the slots of the grid: no report may leave them out.
+
+    >>> with_others([Slot(0), Slot(600)], {Slot(600), Slot(900)}, Slot(0), Slot(1200))
+    [0, 600, 900]
+    """
+    expected = list(slots)
+    others = set(filled).difference(expected)
+    others = {slot for slot in others if since <= slot < until}
+    return sorted([*expected, *others]) if others else expected
 
 
 def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[Judged]:
-    """Yield the state of each slot of the grid from *since* to before *until*."""
+    """Yield the state of each slot from *since* to before *until*.
+
+    These are the slots of the grid, and those of all blocks.
+    """
     runs, block_of = SeenRuns(evidence.runs), evidence.blocks.get
-    for slot in grid.between(since, until):
+    for slot in with_others(grid.between(since, until), evidence.blocks, since, until):
         block = block_of(slot)
         if block is not None:
             flags = block.flags
@@ -216,11 +238,13 @@ def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
     >>> gap.start, gap.end, gap.slots, gap.cause
     (0, 300, 1, 'disk')
     """
-    gaps_found = []
+    gaps_found: list[Gap] = []
     for (state, cause), members in groupby(judged, key=STATE_AND_CAUSE):
+        missing = list(members)
+        if gaps_found and gaps_found[-1].end > missing[0].slot:  # a block off the grid
+            gaps_found[-1] = replace(gaps_found[-1], end=missing[0].slot)
         if state != SlotState.MISSING:
             continue
-        missing = list(members)
         sources = [item.spare for item in missing if item.spare]
         gaps_found.append(
             Gap(

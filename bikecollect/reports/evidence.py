@@ -210,8 +210,9 @@ def read_account(
     with history.session():
         first, ends = history.first(), history.ends()
         last = _last_moment(system, history, now)
-        present = {system.grid.at(last), system.grid.floor(last)}
-        collected = {slot for slot in present if history.block(slot)}
+        newest = history.newest_block(Slot(int(last) + 1))
+        present = {system.grid.at(last), system.grid.floor(last), newest}
+        collected = {slot for slot in present if slot and history.block(slot)}
     over = end_of_slots(last, system.grid, collected)
     end = min(until or over, over)
     begin = end

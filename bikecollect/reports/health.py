@@ -12,7 +12,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.reports.coverage import Coverage, end_of_slots
+from bikecollect.reports.coverage import Coverage, end_of_slots, with_others
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.waiting import MirrorStanding
@@ -143,7 +143,8 @@ def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
     """Return the state of each slot of the 24 hours up to *now*."""
     current = grid.at(now)
     over = _over(now, current, grid, past.blocks)
-    slots = grid.between(grid.next(grid.at(now - DAY)), grid.next(current))
+    begin, end = grid.next(grid.at(now - DAY)), grid.next(current)
+    slots = with_others(grid.between(begin, end), past.blocks, begin, end)
     return [(slot, _state(slot, past, over)) for slot in slots]
 
 
@@ -179,7 +180,8 @@ def _coverages(
             now - timedelta(days=days).total_seconds() if days else today.timestamp()
         )
         begins[name] = max(math.ceil(since), end if past.first is None else past.first)
-    slots = list(grid.between(min(begins.values(), default=end), end))
+    begin = min(begins.values(), default=end)
+    slots = with_others(grid.between(begin, end), filled, Slot(begin), end)
     coverages = {}
     for name, begin in begins.items():
         expected = slots[bisect_left(slots, begin) :]

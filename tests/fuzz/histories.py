@@ -152,13 +152,13 @@ def back_up(life: Life) -> None:
     """Copy the data folder."""
     shutil.rmtree(life.root / "backup", ignore_errors=True)
     shutil.copytree(life.root / "data", life.root / "backup")
-    life.backup = deepcopy(life.given), _settings(life)
+    life.backup = deepcopy(life.given), life.name
 
 
 def restore(life: Life) -> None:
     """Restore the backup: in place of the data, over them, or by backfill."""
-    if life.backup is None or life.backup[1] != _settings(life):
-        return  # an older facts.json does not know of the changes since then
+    if life.backup is None or life.backup[1] != life.name:
+        return  # it has the folder of another name
     way = life.random.choice(("instead", "over", "from", "ledger", "rows", "lost"))
     life.told.append(f"    {way}")
     data, backup = life.root / "data", life.root / "backup"
@@ -191,10 +191,6 @@ def restore(life: Life) -> None:
     life.is_damaged = life.is_damaged or way != "from"
 
 
-def _settings(life: Life) -> tuple[str, str, str]:
-    return life.name, life.zone, life.interval
-
-
 def lose_ledger(life: Life) -> None:
     """Remove the ledger."""
     for path in life.folder.glob("ledger.sqlite3*"):
@@ -205,7 +201,7 @@ def lose_ledger(life: Life) -> None:
 def damage(life: Life) -> None:
     """Change, cut, lengthen or remove a file of rows or an index."""
     patterns = ("station_status/*.csv",) * 4 + (
-        *("ledger.sqlite3", "station_information.csv"),
+        *("ledger.sqlite3", "facts.json", "station_information.csv"),
         *("../archive/**/*.json", "../archive/**/*.parquet"),
     )
     paths = sorted(life.folder.glob(life.random.choice(patterns)))

@@ -102,7 +102,7 @@ class Life:
     loose: list[Given] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     is_damaged: bool = False
-    backup: tuple[dict[int, list[Given]], tuple[str, str, str]] | None = None
+    backup: tuple[dict[int, list[Given]], str] | None = None
 
     def __post_init__(self) -> None:
         self.booted = self.booted or self.now - 9_000

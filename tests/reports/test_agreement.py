@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,9 +16,9 @@ from world import NOON, TAIPEI, World
 from bikecollect.alerts.delivery import Dispatcher
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.core.errors import FeedUnavailable
-from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.slots import DAY, Slot, SlotState
 from bikecollect.reports.coverage import Coverage
-from bikecollect.reports.evidence import read_account
+from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -108,6 +109,28 @@ def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None
     assert [(c.expected, c.collected) for c in app] == [
         (shown["today"].expected, shown["today"].collected)
     ] * 2
+
+
+@pytest.mark.parametrize("seconds", [1_000, 1_210])
+def test_blocks_off_the_grid_are_in_every_report(world: World, seconds: int) -> None:
+    """The facts were lost, so that the past interval is not known any more.
+
+    12:00, 12:05 and 12:15 were collected; the grid has 12:00, 12:10 and 12:20 only.
+    """
+    now = NOON + seconds
+    lost = SystemFolder("city", world.folder, TAIPEI, 600)
+
+    health = survey(lost, now=now).health
+    account = read_account(lost, now=now)
+    begin = account.since
+    rows = slot_rows(lost, begin, Slot(begin + DAY), clock=lambda: now)
+
+    shown = health.coverage["today"]
+    assert (account.total.expected, account.total.collected) == (4, 3)
+    assert (shown.expected, shown.collected) == (4, 3)
+    assert [item[:2] for item in account.judged] == [(row[0], row[3]) for row in rows]
+    states = Counter(state for _, state in health.strip)
+    assert states[SlotState.COLLECTED] == 3
 
 
 @pytest.mark.usefixtures("imported")

@@ -229,6 +229,15 @@ def test_gaps_cover_exactly_the_missing_slots(
     assert sum(gap.slots for gap in gaps(judged, GRID)) == len(inside)
 
 
+def test_a_gap_ends_where_a_block_off_the_grid_begins() -> None:
+    """Between 12:00 and 12:15 a block of another interval was collected."""
+    grid, evidence = Grid.of(900), Evidence(blocks={Slot(300): block(300)})
+
+    judged = list(judge(evidence, grid, Slot(0), Slot(1_800)))
+
+    assert [(g.start, g.end) for g in gaps(judged, grid)] == [(0, 300), (900, 1_800)]
+
+
 @pytest.mark.parametrize("name", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_days_follow_each_other_without_a_hole(name: str) -> None:
     """A year of days covers the time, in zones of odd offsets too."""
