@@ -4,7 +4,6 @@ Specification: https://github.com/MobilityData/gbfs; real feeds deviate from it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,46 +25,28 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds import gbfs_places, gbfs_reader
-from bikecollect.feeds.gbfs_discovery import TRIES, version
+from bikecollect.feeds import gbfs_places, gbfs_reader, gbfs_versions
+from bikecollect.feeds.gbfs_discovery import TRIES
 from bikecollect.feeds.gbfs_extras import BODIES, ExtrasFetcher
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
-    TYPES,
     VEHICLES,
     Listing,
     Places,
 )
+from bikecollect.feeds.gbfs_versions import Fetch
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.stamps import Stamps
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
 
-UNSUPPORTED = (4, 0)  # and all higher versions
 GONE = frozenset({"http-404", "http-410", "redirect", "address"})
 """Causes after which the address is looked up in gbfs.json again."""
 HOUR = 3_600.0
 PATIENCE = 2 * HOUR
 """Seconds for which an adopted version may fail before the configured one is tried."""
-SAME_IDS = 0.9
-"""Least share of common station ids for a switch from one version to another."""
-
-
-@dataclass
-class _Fetch:
-    """The state of one fetch; *moved* is a new address of the station information.
-
-    *information* is that of a higher version, if it was requested to try that.
-    """
-
-    places: Places
-    status: Document
-    listing: Document | None = None
-    moved: str = ""
-    information: Document | None = None
-    findings: dict[str, str] = field(default_factory=dict)
 
 
 class Gbfs:
@@ -106,9 +87,9 @@ class Gbfs:
         places = gbfs_places.remembered(known.get(gbfs_places.FEEDS), *like)
         if places is None or not self._is_known(places):
             state = self._first_fetch(get, memory, secret=places is not None)
+            state.places.worked = memory.now
         else:
             state = self._next_fetch(get, memory, places)
-        state.places.worked = memory.now
         fetch_extras = self._extras(get, self._url, memory)
         given = state.information
         extras = fetch_extras(state.places, state.status, state.moved, given)
@@ -137,7 +118,7 @@ class Gbfs:
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
         return gbfs_places.listed(get, url, self._url, self._language, tries=tries)
 
-    def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> _Fetch:
+    def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> Fetch:
         """Return the state of the first fetch, from the gbfs.json of the settings.
 
         If addresses are *secret*, nothing is remembered and each fetch is like the
@@ -165,12 +146,12 @@ class Gbfs:
             )
         return self._listed(get, offers[self._pin])
 
-    def _start(self, get: Getter, memory: Memory, listing: Listing) -> _Fetch:
+    def _start(self, get: Getter, memory: Memory, listing: Listing) -> Fetch:
         """Return the state after the status was fetched by *listing*, a gbfs.json."""
         # A system that had stations is never collected by its vehicles alone.
         alone = self._vehicles and not memory.station_ids
         places = gbfs_places.places(listing, now=memory.now, alone=alone)
-        return _Fetch(places, self._main(get, memory, places), listing.document)
+        return Fetch(places, self._main(get, memory, places), listing.document)
 
     def _main(
         self, get: Getter, memory: Memory, places: Places, tries: int = MANY
@@ -179,25 +160,53 @@ class Gbfs:
         ask = partial(places.status, get, self._url, tries=tries)
         return gbfs_places.main_document(places, ask, memory, vehicles=self._vehicles)
 
-    def _next_fetch(self, get: Getter, memory: Memory, places: Places) -> _Fetch:
+    def _next_fetch(self, get: Getter, memory: Memory, places: Places) -> Fetch:
         """Return the state after the status was fetched by the remembered *places*."""
         late = bool(places.own) and memory.now - places.worked > PATIENCE
         tries = TRIES + 1 if late else MANY
         try:
-            state = _Fetch(places, self._main(get, memory, places, tries))
+            state = Fetch(places, self._main(get, memory, places, tries))
         except RateLimited:
             raise
         except FeedError as error:
             if error.cause in GONE or late:
                 return self._rediscovered(get, memory, places, error)
             raise
-        if not 0 <= memory.now - places.requested_at < DAY:
+        if not 0 <= memory.now - places.worked < HOUR:
+            state = self._fresh(get, memory, state, late=late)
+        if not 0 <= memory.now - state.places.requested_at < DAY:
             self._refresh(get, memory, state)
+        return state
+
+    def _fresh(self, get: Getter, memory: Memory, state: Fetch, *, late: bool) -> Fetch:
+        """Return *state*, or a fetch by the version of the settings that is fresher.
+
+        An adopted version may stand still; if it is *late*, the other one is tried.
+        """
+        places = state.places
+        if not places.own or gbfs_places.is_fresh(state.status, self._options):
+            places.worked = memory.now
+            return state
+        if not late:
+            return state
+        places.worked = memory.now  # if it is of no use, it is tried again in hours
+        try:
+            listing = self._listed(get, self._url, tries=TRIES)
+            other = gbfs_places.places(listing, now=memory.now)
+            status = other.status(get, self._url, tries=ONCE)
+            gbfs_places.check_no_worse(status, state.status, self._options)
+        except (FeedError, PayloadError):
+            return state
+        try:
+            gbfs_places.check_no_worse(state.status, status, self._options)
+        except PayloadError as error:
+            back = Fetch(other, status, listing.document)
+            return gbfs_versions.gone_back(state, back, str(error), memory.now)
         return state
 
     def _rediscovered(
         self, get: Getter, memory: Memory, places: Places, error: FeedError
-    ) -> _Fetch:
+    ) -> Fetch:
         """Return the state after the status was fetched by a new gbfs.json.
 
         *places* failed. The gbfs.json in use is tried first, then that of the settings.
@@ -207,13 +216,15 @@ class Gbfs:
                 listing = self._listed(get, places.own, tries=TRIES)
                 moved = gbfs_places.places(listing, own=places.own, now=memory.now)
                 status = moved.status(get, self._url, tries=ONCE)
-                return _Fetch(moved, status, listing.document)
+                moved.worked = memory.now
+                return Fetch(moved, status, listing.document)
             except RateLimited:
                 raise
             except (FeedError, PayloadError):
                 pass
         listing = self._pinned(get, self._listed(get, self._url))
         state = self._start(get, memory, listing)
+        state.places.worked = memory.now
         if state.places.version != places.version and places.own:
             state.findings[f"back to {state.places.version} at {int(memory.now)}"] = (
                 f"GBFS {state.places.version} is read again: {places.version} no "
@@ -221,7 +232,7 @@ class Gbfs:
             )
         return state
 
-    def _refresh(self, get: Getter, memory: Memory, state: _Fetch) -> None:
+    def _refresh(self, get: Getter, memory: Memory, state: Fetch) -> None:
         """Read gbfs.json again and try a higher version; failures are ignored."""
         places = state.places
         try:
@@ -245,21 +256,22 @@ class Gbfs:
         if newer is None:
             return
         old, new = places.version, newer.places.version
-        if gbfs_places.in_common(newer.status, state.status) < SAME_IDS:
+        if gbfs_places.in_common(newer.status, state.status) < gbfs_versions.SAME_IDS:
             state.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
                 f'those of {old}, which remains in use; version = "{new}" in the '
                 "settings switches to it"
             )
             return
-        newer.places.requested_at, state.places = memory.now, newer.places
+        newer.places.requested_at = newer.places.worked = memory.now
+        state.places = newer.places
         state.moved, state.information = "", newer.information
         state.findings[f"version {new} at {int(memory.now)}"] = (
             f"GBFS {new} is read from now on, {old} before, with the same station ids "
             f'(version = "{old}" in the settings goes back)'
         )
 
-    def _adopt(self, get: Getter, state: _Fetch, listing: Listing) -> None:
+    def _adopt(self, get: Getter, state: Fetch, listing: Listing) -> None:
         """Adopt the addresses of *listing*; that of the status is tried first."""
         places, listed = state.places, gbfs_places.in_listing(listing)
         status = listed.get(STATUS, "")
@@ -286,36 +298,11 @@ class Gbfs:
         for name in BODIES.keys() - listed.keys():
             places.addresses.pop(name, None)  # its last content remains in use
 
-    def _newer(self, get: Getter, state: _Fetch, listing: Listing) -> _Fetch | None:
-        """Return a fetch by the highest version on offer, None if it fails."""
-        current, new = state.places.version, ""
-        needed = {INFORMATION, TYPES, *([VEHICLES] if self._vehicles else [])}
-        needed &= state.places.addresses.keys()
-        try:
-            offers = gbfs_places.offered(get, listing, self._url)
-            higher = [v for v in offers if version(current) < version(v) < UNSUPPORTED]
-            new = max(higher, key=version, default="")
-            if not new:
-                return None
-            other = self._listed(get, offers[new], tries=ONCE)
-            places = gbfs_places.places(other, own=offers[new])
-            places.version = new
-            places.check_lists(needed)
-            status = places.status(get, self._url, tries=ONCE)
-            gbfs_places.check_no_worse(status, state.status, self._options)
-            ask = partial(places.information, get, self._url)
-            information = ask() if INFORMATION in needed else None
-        except (FeedError, PayloadError) as error:
-            if new:
-                state.findings[f"version {new}"] = (
-                    f"GBFS {new} is offered but does not work ({error}): {current} is "
-                    "read"
-                )
-            return None
-        note = gbfs_places.remembered(places.note(self._url, ""), self._url, "")
-        if note is None or STATUS not in note.addresses:
-            return None  # its addresses contain secrets and could not be remembered
-        return _Fetch(places, status, other.document, information=information)
+    def _newer(self, get: Getter, state: Fetch, listing: Listing) -> Fetch | None:
+        wanted = self._url, self._options
+        return gbfs_versions.newer(
+            get, *wanted, state, listing, vehicles=self._vehicles
+        )
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the documents; raises PayloadError."""
@@ -345,6 +332,6 @@ def _stations_in(name: str, documents: Documents) -> list[Any]:
     return [] if body is None else gbfs_reader.stations(body)
 
 
-def _overlap(state: _Fetch, memory: Memory) -> int:
+def _overlap(state: Fetch, memory: Memory) -> int:
     """Return how many stations of *state* are known from earlier runs."""
     return len(gbfs_reader.ids(state.status.body) & set(memory.station_ids))

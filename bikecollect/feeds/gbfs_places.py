@@ -192,6 +192,15 @@ def check_no_worse(
         raise PayloadError(f"its data are {length(before - after)} older")
 
 
+def is_fresh(status: Document, options: gbfs_reader.ReadOptions) -> bool:
+    """Return whether *status* is of the time of its fetch, as far as it says."""
+    try:
+        stamps = [stamp for stamp in _figures(status, options).newest if stamp]
+    except PayloadError:
+        return True
+    return not stamps or status.fetched_at - max(stamps) <= MAX_BEHIND
+
+
 class _Figures(NamedTuple):
     """The number of stations with a count, and the newest stamps (epoch seconds).
 

@@ -235,6 +235,29 @@ def test_a_chosen_version_that_fails_for_hours_is_replaced(city: Publisher) -> N
     assert "GBFS 2.3 is read again" in notices(late)
 
 
+@pytest.mark.parametrize(
+    ("shared", "left", "told"),
+    [
+        ("old", "/station_status", "GBFS 2.3 is read again: 3.0 is worse now"),
+        ("new", "/3.0/station_status", "GBFS 3.0 is worse than 2.3 now"),
+    ],
+)
+def test_a_chosen_version_that_stands_still_for_hours_is_left(
+    city: Publisher, shared: str, left: str, told: str
+) -> None:
+    """If the lower one is fresh and has the same ids; else that is reported."""
+    city.documents["/3.0/station_status"] = status(shared)
+    city.fetch()
+    frozen = {**status(shared), "last_updated": city.clock.now}
+    city.documents["/3.0/station_status"] = frozen
+    reported = [notices(city.fetch(after=HOUR)) for _ in range(4)]
+    city.fetch()
+
+    assert [told in text for text in reported] == [False, True, False, False]
+    assert "its data are 2 h" in reported[1]
+    assert city.asked == [left]
+
+
 def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
     """Its address answers 404; the version's own gbfs.json has the new one."""
     city.fetch()

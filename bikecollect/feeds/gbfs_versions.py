@@ -1,0 +1,99 @@
+"""The versions of a GBFS system: which is better, and which stands still."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from bikecollect.core.errors import FeedError, PayloadError
+from bikecollect.core.payload import ONCE, Document, Getter
+from bikecollect.feeds import gbfs_places
+from bikecollect.feeds.gbfs_discovery import version
+from bikecollect.feeds.gbfs_places import (
+    INFORMATION,
+    STATUS,
+    TYPES,
+    VEHICLES,
+    Listing,
+    Places,
+)
+from bikecollect.feeds.gbfs_reader import ReadOptions
+
+UNSUPPORTED = (4, 0)  # and all higher versions
+SAME_IDS = 0.9
+"""Least share of common station ids for a switch from one version to another."""
+
+
+@dataclass
+class Fetch:
+    """The state of one fetch; *moved* is a new address of the station information.
+
+    *information* is that of a higher version, if it was requested to try that.
+    """
+
+    places: Places
+    status: Document
+    listing: Document | None = None
+    moved: str = ""
+    information: Document | None = None
+    findings: dict[str, str] = field(default_factory=dict)
+
+
+def newer(
+    get: Getter,
+    url: str,
+    options: ReadOptions,
+    state: Fetch,
+    listing: Listing,
+    *,
+    vehicles: bool,
+) -> Fetch | None:
+    """Return a fetch by the highest version on offer, None if it fails.
+
+    *state* is the fetch by *listing*, of the system at *url*.
+    """
+    current, new = state.places.version, ""
+    needed = {INFORMATION, TYPES, *([VEHICLES] if vehicles else [])}
+    needed &= state.places.addresses.keys()
+    try:
+        offers = gbfs_places.offered(get, listing, url)
+        higher = [v for v in offers if version(current) < version(v) < UNSUPPORTED]
+        new = max(higher, key=version, default="")
+        if not new:
+            return None
+        other = gbfs_places.listed(get, offers[new], url, options.language, tries=ONCE)
+        places = gbfs_places.places(other, own=offers[new])
+        places.version = new
+        places.check_lists(needed)
+        status = places.status(get, url, tries=ONCE)
+        gbfs_places.check_no_worse(status, state.status, options)
+        ask = partial(places.information, get, url)
+        information = ask() if INFORMATION in needed else None
+    except (FeedError, PayloadError) as error:
+        if new:
+            state.findings[f"version {new}"] = (
+                f"GBFS {new} is offered but does not work ({error}): {current} is read"
+            )
+        return None
+    note = gbfs_places.remembered(places.note(url, ""), url, "")
+    if note is None or STATUS not in note.addresses:
+        return None  # its addresses contain secrets and could not be remembered
+    return Fetch(places, status, other.document, information=information)
+
+
+def gone_back(state: Fetch, lower: Fetch, reason: str, now: float) -> Fetch:
+    """Return *lower*, a fetch by the version of the settings, if its ids are the same.
+
+    The version of *state* is worse for a *reason*, and was adopted earlier.
+    """
+    new, old = state.places.version, lower.places.version
+    if gbfs_places.in_common(state.status, lower.status) < SAME_IDS:
+        state.findings[f"version {new} stands still"] = (
+            f"GBFS {new} is worse than {old} now ({reason}), but their station ids "
+            f'differ: {new} remains in use; version = "{old}" in the settings switches '
+            "to it"
+        )
+        return state
+    lower.places.worked = now
+    lower.findings[f"back to {old} at {int(now)}"] = (
+        f"GBFS {old} is read again: {new} is worse now ({reason})"
+    )
+    return lower
