@@ -14,7 +14,7 @@ from bikecollect.collect.reading import staleness
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Run
-from bikecollect.core.slots import CLOCK_FLOOR, DAY, Slot, iso
+from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, iso
 from bikecollect.core.snapshot import (
     Snapshot,
     StationInformation,
@@ -156,6 +156,9 @@ def _is_stale(
     is_old = payload.fetched_at - stamp > STALE_AGE
     if before is None or before.last_updated is None:
         return is_old and not _has_news(payload, snapshot)
+    is_near = payload.slot - before.slot < HOUR
+    if is_near and before.last_updated == snapshot.other_stamp:
+        return True  # the same text: it looks new after as long as the offset from UTC
     if before.last_updated == stamp:
         return is_old or payload.slot - before.slot >= max(snapshot.ttl or 0, 60)
     if is_old:

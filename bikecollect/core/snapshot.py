@@ -101,7 +101,8 @@ class Snapshot:
     is a document of its own, *secondary* if it is part of the status document and a
     separate list takes precedence.
     *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed; if the
-    feed has no stamp, *is_stamped* is False and *last_updated* that of a station.
+    feed has no stamp, *is_stamped* is False and *last_updated* that of a station. If
+    the stamp has no zone, *other_stamp* is what it is in the zone that is less likely.
     *shape* maps each field of the station objects to its JSON types
     (``{"sno": "str", "lat": "float|null"}``), to detect drift.
     *dropped* is the number of stations that could not be read, *duplicates* that of
@@ -130,6 +131,7 @@ class Snapshot:
     kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     is_stamped: bool = True
     is_listed_apart: bool = False
+    other_stamp: int | None = None
 
 
 class VehicleStatus(NamedTuple):
@@ -166,3 +168,4 @@ class VehicleSnapshot:
     incomplete: str = ""
     total: int | None = None
     is_stamped: bool = True
+    other_stamp: int | None = None

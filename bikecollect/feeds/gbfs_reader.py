@@ -21,7 +21,7 @@ from bikecollect.feeds.reading.json_payload import (
     objects,
 )
 from bikecollect.feeds.reading.list_queries import LIKELY
-from bikecollect.feeds.reading.stamps import Stamps, of_feed
+from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import (
     english,
@@ -191,6 +191,7 @@ def _status(
         lists_all=bool(information),
         secondary=True,
         last_updated=stamp(updated),
+        other_stamp=other_reading(updated, stamp(updated), options.zone, form),
         is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
         findings={**parsed.findings, **lacking, **(types.findings() if types else {})},

@@ -60,17 +60,20 @@ def backfill(city: Publisher) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("zone", "local"),
+    ("zone", "local", "hours"),
     [
-        ("Asia/Taipei", "2026-11-22T00:05:00"),
-        ("America/New_York", "2026-11-21T11:05:00"),
-        ("America/New_York", "2026-11-21T16:05:00"),  # in UTC
+        ("Asia/Taipei", "2026-11-22T00:05:00", 8),
+        ("America/New_York", "2026-11-21T11:05:00", 5),
+        ("America/New_York", "2026-11-21T16:05:00", 5),  # in UTC
     ],
 )
 def test_stamps_without_a_zone_are_of_the_time_of_the_fetch(
-    city: Publisher, zone: str, local: str
+    city: Publisher, zone: str, local: str, hours: int
 ) -> None:
-    """In UTC or in local time, east and west of Greenwich: stations and vehicles."""
+    """In UTC or in local time, east and west of Greenwich: stations and vehicles.
+
+    Where they stand still, they are not new after as many hours as the zone is off.
+    """
     city.more = {**city.more, "timezone": zone}
     publish(
         city,
@@ -90,6 +93,11 @@ def test_stamps_without_a_zone_are_of_the_time_of_the_fetch(
         reported = datetime.fromisoformat(row["last_reported"])
         assert reported.timestamp() == int(city.clock.now) - 2
     assert len(files) == 2
+    city.fetch(after=hours * 3_600 - 1_800)
+    city.fetch(after=900)
+    for folder in ("city", "city/vehicles"):
+        found = dict(History("city", city.folder / folder).flags(Slot(0)))
+        assert ["stale" in words for words in found.values()] == [False, True, True]
 
 
 def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:

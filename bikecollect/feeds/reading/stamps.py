@@ -175,6 +175,19 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
     return local if is_local or stamp > fetched_at else utc
 
 
+def other_reading(updated: Any, stamp: Any, zone: tzinfo, form: str = "") -> int | None:
+    """Return *updated* in the zone by which `of_feed` did not read it as *stamp*.
+
+    None if it has a zone itself: both are the same.
+
+    >>> zone = timezone(timedelta(hours=-5))
+    >>> other_reading("2027-01-15T08:00", 1_800_000_000, zone)
+    1800018000
+    """
+    both = Stamps(UTC, form)(updated), Stamps(zone, form)(updated)
+    return next((reading for reading in both if reading != stamp), None)
+
+
 def _epoch(text: str) -> float | None:
     """Parse a number of seconds, milli-, micro- or nanoseconds to seconds."""
     dotnet = re.fullmatch(_DOTNET, text) if text[:1] == "/" else None

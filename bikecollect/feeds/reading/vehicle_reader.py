@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -19,7 +19,7 @@ from bikecollect.feeds.reading.json_payload import (
     first_keys,
     shape,
 )
-from bikecollect.feeds.reading.stamps import Stamps, of_feed
+from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading
 from bikecollect.feeds.reading.values import flag, identifier, number, place, text
 
 DOCUMENT = "vehicle_status"
@@ -108,8 +108,11 @@ def snapshot(
     """
     types = vehicle_types.read(bodies.get("vehicle_types"))
     value = decode(bodies[DOCUMENT])
-    stamps = of_feed(at(value, "last_updated"), zone, fetched_at)
-    return _Reader(_listed(value), _kinds(types), stamps).snapshot(value)
+    updated = at(value, "last_updated")
+    stamps = of_feed(updated, zone, fetched_at)
+    parsed = _Reader(_listed(value), _kinds(types), stamps).snapshot(value)
+    other = other_reading(updated, parsed.last_updated, zone)
+    return replace(parsed, other_stamp=other)
 
 
 def _kinds(types: vehicle_types.VehicleTypes | None) -> dict[str, str]:
