@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import findings, quality
 from bikecollect.collect.only import Only
+from bikecollect.collect.reading import staleness
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.payload import Documents, Payload
@@ -170,6 +171,17 @@ class VehicleCommitter:
         file, end, damage = target(day, HEADER, self.store, extents)
         # That stations are missing says nothing about the vehicles.
         own = payload if self.is_alone(payload) else _without_trouble(payload)
+        note = self.ledger.notes().get(staleness.NOTE, "")
+        is_stale, reports = staleness.judge(
+            payload,
+            snapshot.statuses,
+            note,
+            self.interval,
+            ledger=self.ledger,
+            store=self.store,
+        )
+        if is_stale:
+            snapshot = replace(snapshot, flags=("stale", *snapshot.flags))
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         if self.is_alone(payload) and not is_imported(payload):
             flags = (*flags, ALONE)  # imported vehicles have it if they need it
@@ -185,6 +197,7 @@ class VehicleCommitter:
                 header=zlib.crc32(HEADER),
             ),
             Stations(),
+            {} if reports == note else {staleness.NOTE: reports},
         )
         news = self._news(payload, snapshot)
         notices = [Notice("drift", text) for text in news]

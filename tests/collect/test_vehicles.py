@@ -100,6 +100,24 @@ def test_stamps_without_a_zone_are_of_the_time_of_the_fetch(
         assert ["stale" in words for words in found.values()] == [False, True, True]
 
 
+def test_vehicles_that_stand_still_under_a_moving_stamp_are_stale(
+    city: Publisher,
+) -> None:
+    """Twenty report in each slot, then none for half an hour, then all again."""
+    now = 0
+    for number in range(9):
+        if number <= 2 or number == 8:
+            now = int(city.clock.now) + city.interval
+        fleet = [vehicle(f"v{n}", last_reported=now) for n in range(20)]
+        publish(city, fleet, stations=[station()])
+        run = city.fetch()
+        assert flags(run) == []
+    found = dict(History("city", city.folder / "city/vehicles").flags(Slot(0)))
+
+    stale = ["stale" in found[slot] for slot in sorted(found)]
+    assert stale == [False] * 6 + [True] * 2 + [False]
+
+
 def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:
     """One payload, two daily files."""
     more = {"current_range_meters": 6543.2, "current_fuel_percent": 0.28}

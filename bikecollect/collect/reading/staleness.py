@@ -1,5 +1,7 @@
 """Decide whether a snapshot is stale, by the times at which its stations reported.
 
+The same holds for vehicles; one that is out of service is like a closed station.
+
 A republisher's stamp may advance although the source has stopped: the newest
 `last_reported` of the stations then falls back, or becomes old. How old it usually is
 differs between systems and is learned from the past. Stations that report only changes
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from bikecollect.core.errors import StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
-from bikecollect.core.snapshot import StationStatus, is_closed
+from bikecollect.core.snapshot import StationStatus, VehicleStatus, is_closed
 
 if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
@@ -45,8 +47,10 @@ CLOSED = 0.5
 RISING, FALLING = 300.0, 30.0
 """Maximum seconds by which the usual age rises or falls at once, so that an outage does
 not change it."""
-CELL_ID, CELL_REPORTED = 2, 12
-"""Indexes of the columns station_id and last_reported in a row of a daily file."""
+CELL_ID, CELL_REPORTED, VEHICLE_CELL_REPORTED = 2, 12, 11
+"""Indexes of the columns of the id and of last_reported in a row of a daily file."""
+
+Statuses = Sequence[StationStatus] | Sequence[VehicleStatus]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,9 +142,7 @@ class Calibration:
         )
 
 
-def read_reports(
-    statuses: Sequence[StationStatus], fetched_at: float
-) -> Reports | None:
+def read_reports(statuses: Statuses, fetched_at: float) -> Reports | None:
     """Return the reports of *statuses*, fetched at *fetched_at*, None without any.
 
     A few reports that are ahead of our clock are treated as errors.
@@ -172,11 +174,13 @@ def _credible(stamps: Sequence[int], fetched_at: float) -> Sequence[int]:
     return past if len(past) * 2 > len(stamps) else stamps
 
 
-def _is_shut(status: StationStatus) -> bool:
+def _is_shut(status: StationStatus | VehicleStatus) -> bool:
     """Return whether a station need not report, because it is closed or not renting.
 
     Some feeds publish ``is_renting = false`` for a station that is merely empty.
     """
+    if isinstance(status, VehicleStatus):
+        return status.is_disabled is True
     is_empty = status.num_vehicles_available == 0
     does_not_rent = status.is_renting is False and not is_empty
     flags = (status.is_installed, status.is_renting, status.is_returning)
@@ -185,7 +189,7 @@ def _is_shut(status: StationStatus) -> bool:
 
 def judge(
     payload: Payload,
-    statuses: Sequence[StationStatus],
+    statuses: Statuses,
     note: str,
     interval: int,
     *,
@@ -214,7 +218,7 @@ def judge(
 
 
 def _falls_back(
-    statuses: Sequence[StationStatus],
+    statuses: Statuses,
     reports: Reports,
     slot: Slot,
     ledger: "Ledger",
@@ -227,27 +231,34 @@ def _falls_back(
     set.
     """
     block = ledger.fresh_block_before(slot)
-    before = _block_reports(store, block) if block else {}
+    before = _block_reports(store, block, statuses[0]) if block else {}
     if block and not before:
         return None
     if max(before.values(), default=0) - FALL < reports.newest:
         return False
     older = newer = 0
     for status in statuses:
-        earlier, now = before.get(status.station_id), status.last_reported
+        earlier, now = before.get(status[0]), status.last_reported
         if earlier is not None and now is not None:
             older += now < earlier
             newer += now > earlier
     return older > newer
 
 
-def _block_reports(store: "Store", block: "Block") -> dict[str, int]:
-    """Return the reports in *block* by station id (epoch seconds), empty if gone."""
+def _block_reports(
+    store: "Store", block: "Block", like: StationStatus | VehicleStatus
+) -> dict[str, int]:
+    """Return the reports in *block* by id (epoch seconds), empty if gone.
+
+    Its rows are of stations or of vehicles, *like* the given one.
+    """
     from bikecollect.archive.day_csv import cells  # rarely needed
 
+    is_vehicle = isinstance(like, VehicleStatus)
+    reported_in = VEHICLE_CELL_REPORTED if is_vehicle else CELL_REPORTED
     try:
         rows = list(cells(store.text(block.span)))
-        stamps = {row[CELL_ID]: row[CELL_REPORTED] for row in rows}
+        stamps = {row[CELL_ID]: row[reported_in] for row in rows}
         reported = {i: from_iso(stamp) for i, stamp in stamps.items() if stamp}
     except (StorageError, ValueError, IndexError, csv.Error):
         return {}
