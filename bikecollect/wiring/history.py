@@ -1,8 +1,8 @@
 """Build the parts that archive, verify, fill and show the history of a system."""
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -162,11 +162,21 @@ def backfiller(
     is_lost = not known.issuperset(days.days())
     trial = PayloadTrial(committer.reader.feed)
     stop, only = times.stop.raise_if_set, committer.reader.only
-    compared = partial(shortened, history, payloads, trial, only, stop)
+    lock = system_lock(system, times)
+
+    def remember(notes: Mapping[str, str]) -> None:
+        if not dry:
+            with lock.held(), closing(ledger):
+                ledger.open()
+                ledger.remember(notes)
+
+    compared = partial(shortened, history, payloads, trial, only, remember=remember)
     return Backfiller(
         system=system,
         payloads=payloads,
-        blocks=CommittedBlocks(history, store, ledger, compared),
+        blocks=CommittedBlocks(
+            history, store, ledger, partial(compared, interrupted=stop)
+        ),
         vehicles=CommittedBlocks(
             History(name, system.vehicles.path), vehicles.store, vehicles.ledger
         )
@@ -174,7 +184,7 @@ def backfiller(
         else None,
         recovery=Recovery(payloads, store, ledger, system.zone),
         committer=committer,
-        lock=system_lock(system, times),
+        lock=lock,
         interrupted=stop,
         breathe=partial(times.stop.sleep, BREATH),
         new_id=process.run_id,
