@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import click
 
 from bikecollect.core.errors import (
+    BikecollectError,
     ExitCode,
     SettingsError,
     StorageError,
@@ -289,10 +290,14 @@ def _echo(text: str) -> None:
 
 
 class Attempts:
-    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*."""
+    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    *others* are errors for which a system is skipped, too.
+    """
+
+    def __init__(self, names: Sequence[str], *others: type[BikecollectError]) -> None:
         self._is_only = len(names) == 1
+        self._coded: tuple[type[BikecollectError], ...] = (*others, SettingsError)
         self.code = ExitCode.OK
         self.skipped: dict[str, None] = {}
 
@@ -304,13 +309,16 @@ class Attempts:
         """
         try:
             yield
-        except (StorageError, SettingsError, OSError) as error:
-            if self._is_only or isinstance(error, BrokenPipeError):
+        except (BikecollectError, OSError) as error:
+            is_its_own = isinstance(error, (*self._coded, StorageError, OSError))
+            if self._is_only or not is_its_own or isinstance(error, BrokenPipeError):
                 raise
             text = str(error)
             if isinstance(error, OSError) and error.filename:
                 text = f"{error.filename}: {error.strerror}"
+            text = text.removeprefix(f"{name}: ")
             complain(f"{name}: skipped: {text}{resource_hint(text)}")
             self.skipped[name] = None
-            is_setting = isinstance(error, SettingsError)
-            self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
+            self.code = ExitCode.IO
+            if isinstance(error, self._coded):
+                self.code = error.exit_code

@@ -188,16 +188,21 @@ def test_a_page_of_another_program_is_not_overwritten(
 
 
 def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) -> None:
-    """Nothing is invented."""
+    """Nothing is invented; and a new system does not hold up the others."""
     plain = config.with_name("plain.toml")
     text = config.read_text("utf-8").replace(PUBLISHER, "")
-    plain.write_text(text, encoding="utf-8")
+    new = '\n[systems.a-new-one]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
+    plain.write_text(text + new, encoding="utf-8")
+    out = tmp_path / "out"
 
-    output = share(plain, "--day", EVE, "-o", tmp_path / "out")
+    process = bikecollect("--config", plain, "share", "--day", EVE, "-o", out)
 
-    assert "the licence of the data is unknown" in output
-    page = (tmp_path / "out/index.html").read_text("utf-8")
+    assert process.returncode == 64
+    assert "a-new-one: skipped: nothing has been collected yet" in process.stderr
+    assert "the licence of the data is unknown" in process.stderr
+    page = (out / "simport-youbike/index.html").read_text("utf-8")
     assert "licence of the data is unknown" in page
+    assert "a-new-one" not in (out / "index.html").read_text("utf-8")
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(

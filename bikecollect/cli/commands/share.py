@@ -58,18 +58,18 @@ def share(
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     service = DataService(settings)
-    attempts, begun = Attempts(names), time.monotonic()
+    attempts, begun = Attempts(names, UsageError), time.monotonic()
     paths: list[Path] = []
     try:
         for name in names:
             with attempts.on(name):
                 check_present(settings.system_folder(name), ledger=True)
                 place = folder / name if len(names) > 1 else folder
+                last = _last_day(service, name, day)
                 pages_folder.prepare(place, force=force)
                 if live:
                     paths += pages_folder.write_live(service, name, place)
                     continue
-                last = _last_day(service, name, day)
                 days = pages_folder.last_days(last) if week else [last]
                 paths += pages_folder.write_days(service, name, place, days)
                 _warn_of_license(name, service)
