@@ -95,9 +95,14 @@ def test_the_local_copy_is_downloaded_once(city: City) -> None:
     assert [path for path in gets if "part.parquet" in path] == []
 
 
-def test_an_export_of_the_mirror_is_the_export_of_the_archive(city: City) -> None:
-    """The same bytes, without any local data."""
-    here = city.run("export")
+def test_an_export_of_the_mirror_is_the_export_of_the_archive(
+    city: City, s3_server: S3Server
+) -> None:
+    """The same bytes, without any local data, and amid the replacement of a day."""
+    here, content = city.run("export"), (city.data / PART).read_bytes()
+    aside = f"replaced/{PART}/{hashlib.sha256(content).hexdigest()}"
+    for path, data in ((aside, content), (PART, b"the new rows")):
+        s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{path}", data)
     shutil.rmtree(city.data)
 
     there = city.run("export", "--mirror")

@@ -23,7 +23,7 @@ from bikecollect.archive.mirror.certified import (
     parse,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
 from bikecollect.archive.parts import digest, is_day
 from bikecollect.core.errors import (
     MirrorDenied,
@@ -185,7 +185,7 @@ class MirrorDownload:
         make_folder(local.parent)
         new = local.with_name(f"{local.name}.{os.getpid()}{NEW}")
         try:
-            if self.store.download(path, new) != part.sha256:
+            if not self._is_received(path, part.sha256, new):
                 raise MirrorError(
                     f"{self.store.address}/{path}: sha256 mismatch; run on the machine "
                     "that collects: bikecollect verify --mirror"
@@ -194,6 +194,18 @@ class MirrorDownload:
         finally:
             new.unlink(missing_ok=True)
         record.add(stored, part.sha256)
+
+    def _is_received(self, path: str, sha256: str, target: Path) -> bool:
+        """Write the content *sha256* of *path* to *target*; return whether it is there.
+
+        A `push` that is active, or was killed, replaces files before the certificate:
+        until then the day is complete with the replaced ones.
+        """
+        earlier = replaced_path(path, sha256)
+        return self.store.download(path, target) == sha256 or (
+            self.store.find(earlier) is not None
+            and self.store.download(earlier, target) == sha256
+        )
 
     def _remove_others(self, dataset: str, parts: Collection[str]) -> None:
         """Remove local files of *dataset* whose days are not in the mirror."""

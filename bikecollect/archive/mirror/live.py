@@ -19,8 +19,13 @@ from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, Dataset
 from bikecollect.archive.mirror.certified import certificates_of
 from bikecollect.archive.mirror.download import NEW, is_being_written
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.push import REPLACED, MirrorStep
-from bikecollect.archive.mirror.record import LIVE, MirrorRecord, live_address
+from bikecollect.archive.mirror.push import MirrorStep
+from bikecollect.archive.mirror.record import (
+    LIVE,
+    MirrorRecord,
+    live_address,
+    replaced_path,
+)
 from bikecollect.archive.parts import digest
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
@@ -173,7 +178,7 @@ class LivePush:
         is_csv = path.endswith(".csv")
         if is_csv and stored is not None and not self._is_grown(copy, stored, record):
             theirs = self.store.digest(path)
-            self.store.copy(path, f"{REPLACED}/{path}/{theirs}")
+            self.store.copy(path, replaced_path(path, theirs))
         record.add(self.store.write(path, copy, sha256), sha256)
         return copy.stat().st_size
 

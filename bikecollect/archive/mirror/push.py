@@ -24,7 +24,7 @@ from bikecollect.archive.mirror.certified import (
     parse,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
 from bikecollect.archive.parts import digest
 from bikecollect.core.errors import (
     MirrorDenied,
@@ -33,8 +33,6 @@ from bikecollect.core.errors import (
 )
 from bikecollect.storage.data_folder import INFORMATION
 
-REPLACED = "replaced"
-"""The folder in the mirror with earlier contents."""
 AT_ONCE = 4
 """Files of a day that are sent at a time."""
 SAVE_EVERY = 20
@@ -215,7 +213,7 @@ class MirrorPush:
         """Copy *stored*, which will be replaced, to a path named after its content."""
         if stored is not None:
             sha256 = self.store.digest(stored.path)
-            self.store.copy(stored.path, f"{REPLACED}/{stored.path}/{sha256}")
+            self.store.copy(stored.path, replaced_path(stored.path, sha256))
 
     def _stations(self, record: MirrorRecord) -> None:
         """Copy the list of stations, which only grows; keep a different one aside."""

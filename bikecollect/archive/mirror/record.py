@@ -18,6 +18,8 @@ from bikecollect.storage.files.durable import make_folder, write_file
 FOLDER = ".mirror"
 LIVE = "live"
 """The folder in the mirror with the days that are not archived yet."""
+REPLACED = "replaced"
+"""The folder in the mirror with earlier contents."""
 
 
 class MirrorState(NamedTuple):
@@ -70,6 +72,11 @@ class MirrorRecord:
         except OSError as error:
             new.unlink(missing_ok=True)
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+
+
+def replaced_path(path: str, sha256: str) -> str:
+    """Return the path in the mirror of the replaced content *sha256* of *path*."""
+    return f"{REPLACED}/{path}/{sha256}"
 
 
 def live_address(address: object) -> str:
