@@ -61,6 +61,38 @@ def test_a_disk_without_hard_links_keeps_what_is_replaced(
     assert found.returncode == 0
 
 
+def flip(path: Path) -> None:
+    """Change a byte of *path* like a bad sector: size and time stay the same."""
+    times, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_silent_damage_is_found_and_replaced_by_the_remedies(
+    nas: Path, config: Path
+) -> None:
+    """The record of copies says that those files were verified."""
+    bikecollect("--config", config, "push", "--live")
+    names = PART, "city/station_information.csv", "live/city/ledger.sqlite3"
+    for name in names:
+        flip(nas / name)
+
+    found = bikecollect("--config", config, "verify", "--mirror")
+    pushed = bikecollect("--config", config, "push")
+    live = bikecollect("--config", config, "push", "--live")
+    again = bikecollect("--config", config, "verify", "--mirror")
+
+    lines = found.stdout.splitlines()
+    assert [line for name in names for line in lines if f"{name}: sha256" in line] == [
+        line for line in lines if "sha256 mismatch" in line
+    ]
+    assert "push city   (2 findings)" in found.stdout
+    assert "push --live city   (1 finding)" in found.stdout
+    assert (pushed.returncode, live.returncode, again.returncode) == (0, 0, 0)
+    assert len(list((nas / "replaced" / PART).iterdir())) == 1
+
+
 def test_the_error_of_a_folder_is_that_of_the_system(nas: Path, config: Path) -> None:
     """It is not cut, and does not name parts of the library."""
     shutil.rmtree(nas / "live", ignore_errors=True)

@@ -1,7 +1,12 @@
-"""Verify the mirror: read each object and compare it with its certificate."""
+"""Verify the mirror: read each object and compare it with its certificate.
+
+What was found damaged is marked in the record of copies: the next `push`, which trusts
+it, sends it again.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +18,18 @@ from bikecollect.archive.mirror.certified import (
     local_certificates,
     local_day,
     parse,
+    part_path,
 )
-from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.live import live_path
+from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
+from bikecollect.archive.mirror.record import MirrorRecord, live_address
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
     MirrorUnavailable,
     StorageError,
 )
+from bikecollect.storage.data_folder import INFORMATION
 
 NOT_THERE = "is not in the mirror"
 AT_ONCE = 8
@@ -31,6 +40,7 @@ class MirrorCheck:
     """Compares the days of a system in *store* with those in the folder *data*.
 
     Days from *since* to before *until* are read; all of them must be in the mirror.
+    Without a range, the list of stations and the live copy are read, too.
     """
 
     store: ObjectStore
@@ -54,7 +64,12 @@ class MirrorCheck:
             for day in sorted(ours.keys() - set(theirs)):
                 yield Finding(self.system_id, day, NOT_THERE)
             for day in theirs:
-                yield from self._day(layout, day, ours.get(day))
+                results = list(self._day(layout, day, ours.get(day)))
+                yield from results
+                if any(isinstance(result, Finding) for result in results):
+                    self._doubt_day(layout, day)
+        if (self.since, self.until) == ("", "9"):
+            yield from self._others()
 
     def _listed(self, layout: DatasetLayout) -> Iterator[str]:
         for stored in self.store.list(certificates_of(layout, self.system_id)):
@@ -92,6 +107,48 @@ class MirrorCheck:
                     yield f"{self.store.address}/{path} is missing"
                 elif sha256 != part.sha256:
                     yield f"{self.store.address}/{path}: sha256 mismatch"
+
+    def _others(self) -> Iterator[Finding]:
+        """Yield the list of stations and live files that differ from what was sent.
+
+        One that was replaced since is not compared: it may be sent just now.
+        """
+        stations = self.store.find(f"{self.system_id}/{INFORMATION}")
+        for address, objects in (
+            (str(self.store.address), [stations] if stations else []),
+            (
+                live_address(self.store.address),
+                self.store.list(live_path(self.system_id)),
+            ),
+        ):
+            record = MirrorRecord(self.data, self.system_id, address)
+            for stored in objects:
+                if self._is_changed(stored, record):
+                    what = f"{self.store.address}/{stored.path}: sha256 mismatch"
+                    yield self._finding(stored.path, what)
+                    self._doubt(address, stored.path)
+
+    def _is_changed(self, stored: StoredObject, record: MirrorRecord) -> bool:
+        """Return whether *stored* has another content than when it was sent."""
+        sha256 = record.copied_sha256(stored.path)
+        if not record.has(stored, sha256) or self.store.digest(stored.path) == sha256:
+            return False
+        return self.store.find(stored.path) == stored
+
+    def _doubt_day(self, layout: DatasetLayout, day: str) -> None:
+        parts = (part_path(name, self.system_id, day) for name in layout.datasets)
+        certificate = f"{certificates_of(layout, self.system_id)}/{day}.json"
+        self._doubt(str(self.store.address), certificate, *parts)
+
+    def _doubt(self, address: str, *paths: str) -> None:
+        """Mark *paths* as damaged in the record; a reader may not write it."""
+        record = MirrorRecord(self.data, self.system_id, address)
+        copied = [path for path in paths if record.copied_sha256(path)]
+        for path in copied:
+            record.doubt(path)
+        if copied:
+            with suppress(StorageError):
+                record.save()
 
     def _finding(self, day: str, what: str) -> Finding:
         return Finding(self.system_id, day, what)

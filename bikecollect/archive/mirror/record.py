@@ -56,6 +56,10 @@ class MirrorRecord:
         """Remember that *stored* was verified to have the content *sha256*."""
         self._objects[stored.path] = [sha256, stored.tag]
 
+    def doubt(self, path: str) -> None:
+        """Let the next call of `push` compare the object at *path*, which it copied."""
+        self._objects[path] = [self.copied_sha256(path), None]
+
     def copied_sha256(self, path: str) -> str:
         """Return the sha256 of the last copy of *path*, empty if there is none."""
         known = self._objects.get(path)

@@ -10,6 +10,7 @@ import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remedies import MISSING, remedy
+from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import awaited
@@ -260,7 +261,8 @@ class _Findings:
 
     def _remedy(self, named: Finding, finding: Finding) -> str:
         if self._of_mirror:
-            return f"bikecollect push {named.system_id}"
+            live = " --live" if finding.where.startswith(f"{LIVE}/") else ""
+            return f"bikecollect push{live} {named.system_id}"
         return remedy(named, has_csv=self._has_csv(finding))
 
     def _has_csv(self, finding: Finding) -> bool:
