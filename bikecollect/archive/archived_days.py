@@ -4,22 +4,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
-from bikecollect.archive.checks.recertify import (
-    DIFFER,
-    has_all_rows,
-    is_another_state,
-    recertify,
-    shorter,
-    uncertified,
-)
-from bikecollect.archive.datasets import RUNS, SLOTS
+from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import is_day
-from bikecollect.core.blocks import Block, Span
-from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.blocks import Block
+from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
@@ -30,8 +20,6 @@ from bikecollect.storage.runs.ends import STATION_ENDS, WITHIN
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
-
-    from bikecollect.archive.day_archive import Archive
 
 FILLED = (
     "SELECT substr(file, 16, 10) AS day, sum(rows > 0), sum(rows) FROM blocks"
@@ -189,35 +177,6 @@ def _mark_removed(db: "Connection", day: str, files: Iterable[str]) -> None:
         )
 
 
-def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> None:
-    """Copy the days of *archive* into a ledger that was lost.
-
-    Slots whose rows are in the *store* keep their blocks; the others are recorded as
-    blocks of a removed file of their day. So are those of a day that the ledger knows
-    in another state. Lost certificates of days whose CSV was removed are written again.
-    """
-    known = archived_days.archived()
-    for day, archived in known.items():
-        why = uncertified(archive, archived)
-        if why == DIFFER and is_another_state(archive, archived):
-            # An error ends `compact`, which would archive the older rows over them.
-            _adopt(archive, archived_days, store, day)
-        elif why and archived.csv_gone:
-            with suppress(StorageError):  # `verify` reports it
-                recertify(archive, day, archived)
-    for day in archive.days():
-        if day not in known:
-            try:
-                _restore_day(archive, archived_days, store, day)
-            except StorageError:
-                if not has_all_rows(archive, archived_days, store, day):
-                    raise
-                # It is archived again, from its CSV.
-    for day in archived_days.days_of_damaged_runs():
-        with suppress(StorageError):  # `verify` reports it
-            archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
-
-
 def forget_damaged(
     archived_days: ArchivedDays, store: Store, begin: Slot, end: Slot
 ) -> None:
@@ -229,79 +188,6 @@ def forget_damaged(
         if block.span.file not in removed and store.crc(block.span) != block.span.crc
     ]
     archived_days.forget(damaged)
-
-
-def _adopt(
-    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
-) -> None:
-    """Copy *day* into a ledger that knows another state of it.
-
-    An older ledger was restored from a backup. Unless the archive has all slots whose
-    CSV was removed, or if it was made before the state that the ledger knows of them,
-    it is the archive that is older: nothing is done.
-    """
-    removed = set(archived_days.removed_files())
-    certified, known = archive.certified(day), archived_days.archived()[day]
-    zone = ZoneInfo(certified.timezone)
-    gone = {
-        block.slot
-        for block in archived_days.blocks(*bounds(day, zone))
-        if block.rows and block.span.file in removed
-    }
-    there = {row[0] for row in archive.rows(archive.layout.slots, day, SLOTS) if row[5]}
-    is_older = certified.archived_at < known.archived_at
-    if gone <= there and not (gone and is_older):
-        archived_days.forget(gone)
-        _restore_day(archive, archived_days, store, day)
-
-
-def _restore_day(
-    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
-) -> None:
-    try:
-        archived = archive.certified(day)
-    except StorageError as error:
-        try:
-            recertify(archive, day, None)
-        except StorageError as reason:
-            what = f"{error}, and {reason}; restore the archive's {day} from a backup"
-            raise StorageError(what, cause="archive") from reason
-        archived = archive.certified(day)
-    layout = archive.layout
-    rows = archive.rows(layout.slots, day, SLOTS)
-    runs = archive.rows("runs", day, RUNS) if "runs" in layout.datasets else []
-    live = store.segments(day)
-    file = f"{layout.rows}/{day}.csv"
-    if file in live:
-        file = f"{layout.rows}/{day}.0.csv"
-    blocks = [_block(file, row) for row in rows if row[5]]
-    ends = bounds(day, ZoneInfo(archived.timezone))
-    archived_days.forget(shorter(blocks, archived_days.blocks(*ends)))
-    slots = archived_days.slots()
-    lost = [
-        block
-        for block in blocks
-        if block.slot not in slots and layout.accounts_for(block.flags)
-    ]
-    removed = [file] if lost or not live else []
-    there = [block for block in blocks if block.slot in slots]
-    archived_days.restore(archived, lost, runs, removed, there)
-
-
-def _block(file: str, row: Sequence[Any]) -> Block:
-    """Return the block in a *row* of the archived dataset `slots`."""
-    slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
-    return Block(
-        slot=Slot(slot),
-        span=Span(file, 0, 0, 0),
-        rows=rows,
-        sha256=sha256,
-        fetched_at=float(fetched_at or 0),
-        last_updated=updated,
-        run_id=run_id,
-        source=source,
-        flags=flags,
-    )
 
 
 def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:

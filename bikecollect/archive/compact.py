@@ -13,8 +13,8 @@ from bikecollect.archive.archived_days import (
     ArchivedDays,
     OpenedDays,
     forget_damaged,
-    restore,
 )
+from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.archive.parts import needs_summaries
 from bikecollect.core.blocks import Block
@@ -92,8 +92,10 @@ class Compactor:
         with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
-            restore(self.archive, archived_days, self.store)
-            due = self._due(archived_days)
+            failed = restore(self.archive, archived_days, self.store)
+            due = [day for day in self._due(archived_days) if day not in failed]
+        name = self.system.system_id
+        yield from (Step(name, day, "failed", why=why) for day, why in failed.items())
         # First remove CSVs, which frees space for archiving.
         yield from (step for step in self._remove_old(due) if step.what != IN_USE)
         for day in due:
@@ -207,11 +209,11 @@ class Compactor:
 
     def _archive_day(self, archived_days: ArchivedDays, day: str) -> Step:
         begin, end = bounds(day, self.system.zone)
-        sizes = self.store.sizes()
+        name, sizes = self.system.system_id, self.store.sizes()
         before = sum(sizes.get(file, 0) for file in self.store.segments(day))
         if lost := self._lost_files(archived_days, day, sizes):
             why = f"{', '.join(lost)} is missing; restore it from a backup"
-            return Step(self.system.system_id, day, LOST, before=before, why=why)
+            return Step(name, day, LOST, before=before, why=why)
         if self.skip_damaged:
             forget_damaged(archived_days, self.store, begin, end)
         try:
@@ -219,11 +221,9 @@ class Compactor:
             self.archive.prepare(self.contents(archived_days, day, size))
             archived = self._publish(archived_days, day)
         except StorageError as error:
-            return Step(
-                self.system.system_id, day, "failed", before=before, why=str(error)
-            )
+            return Step(name, day, "failed", before=before, why=str(error))
         return Step(
-            self.system.system_id,
+            name,
             day,
             "archived",
             rows=archived.summary.rows,

@@ -19,7 +19,7 @@ from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.archive.parts import describe, move_part
+from bikecollect.archive.parts import describe, is_day, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
@@ -140,14 +140,13 @@ class Archive:
         with self._failing(f"cannot tidy {folder}"):
             for half_made in folder.glob("*.tmp"):
                 shutil.rmtree(half_made)
-        return sorted(
-            path.name.removesuffix(".ready") for path in folder.glob("*.ready")
-        )
+        days = (path.name.removesuffix(".ready") for path in folder.glob("*.ready"))
+        return sorted(filter(is_day, days))
 
     def days(self) -> list[str]:
         """Return the days that have a certificate."""
         folder = self.layout.certificate(self.data, self.system.system_id, "x").parent
-        return sorted(path.stem for path in folder.glob("*.json"))
+        return sorted(path.stem for path in folder.glob("*.json") if is_day(path.stem))
 
     def certified(self, day: str) -> Archived:
         """Return the archived *day* as described by its certificate."""

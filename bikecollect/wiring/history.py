@@ -1,5 +1,6 @@
 """Build the parts that archive, verify, fill and show the history of a system."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
@@ -10,7 +11,8 @@ from glob import glob
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.archived_days import ArchivedDays, restore
+from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
@@ -54,6 +56,7 @@ BREATH = 0.2
 """Seconds for which the lock is released, so that a waiting fetch can take it."""
 TRAIL_DAYS = 31
 """Maximum days shown after the last run, if the collector has stopped."""
+log = logging.getLogger(__name__)
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -190,7 +193,7 @@ def backfiller(
         new_id=process.run_id,
         since=span[0],
         until=span[1],
-        restore=partial(restore, days, ArchivedDays(ledger), store)
+        restore=partial(_restore, days, ArchivedDays(ledger), store)
         if is_lost
         else None,
         dry=dry,
@@ -198,6 +201,12 @@ def backfiller(
         if dry
         else partial(facts_file.record, system, slots),
     )
+
+
+def _restore(archive: Archive, archived_days: ArchivedDays, store: Store) -> None:
+    """Copy archived days into the ledger; log those that cannot be restored."""
+    for day, why in restore(archive, archived_days, store).items():
+        log.warning("%s: %s", day, why)
 
 
 def source(

@@ -122,28 +122,55 @@ def test_it_is_not_written_for_other_rows(folder: Path) -> None:
     assert len(findings(world)) == 2
 
 
-def test_with_a_lost_ledger_the_day_is_restored(folder: Path) -> None:
-    """By its files, whose numbers of rows agree."""
-    world = let_go(folder)
-    certificate(world).write_bytes(b"")
+def lose(world: World, *names: str) -> None:
+    """Remove files of the day, called after their datasets, and the ledger."""
+    for dataset in names:
+        datasets.part(world.folder.parent, dataset, "city", "2026-11-22").unlink()
     for path in world.folder.glob("ledger*"):
         path.unlink()
     world.fetch({"a": 6, "b": 4})
+
+
+@pytest.mark.parametrize("lost", [(), ("slots", "runs")], ids=["certificate", "others"])
+def test_with_a_lost_ledger_the_day_is_restored(
+    folder: Path, lost: Sequence[str]
+) -> None:
+    """By its other files, of which the rows are enough with the certificate."""
+    world = let_go(folder)
+    conflict = certificate(world).with_name("2026-11-22.sync-conflict-20261124.json")
+    conflict.write_bytes(b"of a program that copies folders")
+    if not lost:
+        certificate(world).write_bytes(b"")
+    lose(world, *lost)
 
     compacted(world)
 
     assert findings(world) == []
     assert rows(world) == [(6, 3)]
+    assert compacted(world) == []
+
+
+def test_with_a_lost_ledger_a_lost_day_does_not_keep_others_from_it(
+    folder: Path,
+) -> None:
+    """It is reported, and a later day is archived."""
+    world = let_go(folder)
+    lose(world, "slots", "station_status")
+    world.clock.now += DAY
+
+    steps = compacted(world)
+
+    assert steps[0].day == "2026-11-22"
+    assert steps[0].why.endswith(
+        f"from a backup, or give it up: rm {certificate(world)}"
+    )
+    assert [step.what for step in steps][:2] == ["failed", "archived"]
 
 
 def test_with_a_lost_ledger_a_day_with_its_csv_is_archived_again(folder: Path) -> None:
     """If its files of slots or runs are lost, too: no other day has to wait."""
     world = archived(folder)
-    for dataset in ("slots", "runs"):
-        datasets.part(world.folder.parent, dataset, "city", "2026-11-22").unlink()
-    for path in world.folder.glob("ledger*"):
-        path.unlink()
-    world.fetch({"a": 6, "b": 4})
+    lose(world, "slots", "runs")
 
     compacted(world)
 

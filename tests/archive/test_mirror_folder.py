@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import archived_past_days
-from mirrored import PART
+from mirrored import CERTIFICATE, PART
 from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
@@ -70,9 +70,12 @@ def flip(path: Path) -> None:
 
 
 def test_silent_damage_is_found_and_replaced_by_the_remedies(
-    nas: Path, config: Path
+    nas: Path, config: Path, world: World
 ) -> None:
     """The record of copies says that those files were verified."""
+    certificate = world.folder.parent / CERTIFICATE
+    conflict = certificate.with_name("2024-06-05.sync-conflict.json")
+    conflict.write_bytes(b"of a program that copies folders: no day")
     bikecollect("--config", config, "push", "--live")
     names = PART, "city/station_information.csv", "live/city/ledger.sqlite3"
     for name in names:

@@ -82,7 +82,8 @@ def parse(
 def local_certificates(data: Path, layout: DatasetLayout, system_id: str) -> list[str]:
     """Return the paths of the certificates in the folder *data*, the oldest first."""
     folder = certificates_of(layout, system_id)
-    return [f"{folder}/{path.name}" for path in sorted((data / folder).glob("*.json"))]
+    paths = sorted((data / folder).glob("*.json"))
+    return [f"{folder}/{path.name}" for path in paths if is_day(path.stem)]
 
 
 def local_day(

@@ -23,6 +23,7 @@ from bikecollect.archive.mirror.certified import (
 from bikecollect.archive.mirror.live import live_path
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, live_address
+from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -74,7 +75,7 @@ class MirrorCheck:
     def _listed(self, layout: DatasetLayout) -> Iterator[str]:
         for stored in self.store.list(certificates_of(layout, self.system_id)):
             day = Path(stored.path).stem
-            if self.since <= day < self.until:
+            if is_day(day) and self.since <= day < self.until:
                 yield day
 
     def _day(

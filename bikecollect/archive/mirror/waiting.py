@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bikecollect.archive.datasets import LAYOUTS
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.certified import certificates_of
+from bikecollect.archive.mirror.certified import local_certificates
 from bikecollect.archive.mirror.record import MirrorRecord, MirrorState, live_address
 from bikecollect.archive.parts import digest
 from bikecollect.core.slots import DAY
@@ -85,10 +85,9 @@ def mirror_standing(data: Path, system_id: str, address: str) -> MirrorStanding:
 def _certificates(data: Path, system_id: str) -> Iterator[tuple[str, float]]:
     """Yield path and time of each certificate of a system."""
     for layout in LAYOUTS:
-        folder = certificates_of(layout, system_id)
-        for path in (data / folder).glob("*.json"):
+        for path in local_certificates(data, layout, system_id):
             with suppress(FileNotFoundError):
-                yield f"{folder}/{path.name}", path.stat().st_mtime
+                yield path, (data / path).stat().st_mtime
 
 
 def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> bool:

@@ -1,0 +1,180 @@
+"""Copy archived days into a ledger that was lost, or is older than they are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bikecollect.archive.archived_days import Archived, ArchivedDays
+from bikecollect.archive.checks.recertify import (
+    DIFFER,
+    has_all_rows,
+    is_another_state,
+    recertify,
+    shorter,
+    uncertified,
+)
+from bikecollect.archive.datasets import RUNS, SLOTS
+from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.parts import damaged_parts
+from bikecollect.core.blocks import Block, Span
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot, bounds
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.recovery import ADOPTED
+
+ROWS = {"slot": "BIGINT", "fetched_at": "BIGINT"}
+
+
+def restore(
+    archive: Archive, archived_days: ArchivedDays, store: Store
+) -> Mapping[str, str]:
+    """Copy the days of *archive* into a ledger that was lost.
+
+    Slots whose rows are in the *store* keep their blocks; the others are recorded as
+    blocks of a removed file of their day. So are those of a day that the ledger knows
+    in another state. Lost certificates of days whose CSV was removed are written again.
+    Return why days could not be restored. They must not be archived: that would replace
+    rows that the ledger lacks.
+    """
+    failed = {}
+    known = archived_days.archived()
+    for day in sorted({*known, *archive.days()}):
+        try:
+            if day in known:
+                _agree(archive, archived_days, store, known[day])
+            else:
+                _restore_day(archive, archived_days, store, day)
+        except StorageError as error:
+            if day in known or not _is_whole(archive, archived_days, store, day):
+                failed[day] = str(error)
+    for day in archived_days.days_of_damaged_runs():
+        with suppress(StorageError):  # `verify` reports it
+            archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
+    return failed
+
+
+def _agree(
+    archive: Archive, archived_days: ArchivedDays, store: Store, archived: Archived
+) -> None:
+    """Bring ledger and certificate of a day into agreement, if they are not."""
+    why = uncertified(archive, archived)
+    if why == DIFFER and is_another_state(archive, archived):
+        _adopt(archive, archived_days, store, archived.day)
+    elif why and archived.csv_gone:
+        with suppress(StorageError):  # `verify` reports it
+            recertify(archive, archived.day, archived)
+
+
+def _is_whole(
+    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
+) -> bool:
+    """Return whether the CSV of *day* has all its rows: it is archived again."""
+    with suppress(StorageError):
+        return has_all_rows(archive, archived_days, store, day)
+    return False
+
+
+def _adopt(
+    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
+) -> None:
+    """Copy *day* into a ledger that knows another state of it.
+
+    An older ledger was restored from a backup. Unless the archive has all slots whose
+    CSV was removed, or if it was made before the state that the ledger knows of them,
+    it is the archive that is older: nothing is done.
+    """
+    removed = set(archived_days.removed_files())
+    certified, known = archive.certified(day), archived_days.archived()[day]
+    zone = ZoneInfo(certified.timezone)
+    gone = {
+        block.slot
+        for block in archived_days.blocks(*bounds(day, zone))
+        if block.rows and block.span.file in removed
+    }
+    there = {row[0] for row in archive.rows(archive.layout.slots, day, SLOTS) if row[5]}
+    is_older = certified.archived_at < known.archived_at
+    if gone <= there and not (gone and is_older):
+        archived_days.forget(gone)
+        _restore_day(archive, archived_days, store, day)
+
+
+def _restore_day(
+    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
+) -> None:
+    try:
+        archived = archive.certified(day)
+    except StorageError as error:
+        try:
+            recertify(archive, day, None)
+        except StorageError as reason:
+            raise _lost(archive, day, f"{error}, and {reason}") from reason
+        archived = archive.certified(day)
+    layout = archive.layout
+    rows = _slots(archive, archived)
+    has_runs = "runs" in layout.datasets and not _is_lost(archive, archived, "runs")
+    runs = archive.rows("runs", day, RUNS) if has_runs else []
+    live = store.segments(day)
+    file = f"{layout.rows}/{day}.csv"
+    if file in live:
+        file = f"{layout.rows}/{day}.0.csv"
+    blocks = [_block(file, row) for row in rows if row[5]]
+    ends = bounds(day, ZoneInfo(archived.timezone))
+    archived_days.forget(shorter(blocks, archived_days.blocks(*ends)))
+    slots = archived_days.slots()
+    lost = [
+        block
+        for block in blocks
+        if block.slot not in slots and layout.accounts_for(block.flags)
+    ]
+    removed = [file] if lost or not live else []
+    there = [block for block in blocks if block.slot in slots]
+    archived_days.restore(archived, lost, runs, removed, there)
+
+
+def _slots(archive: Archive, archived: Archived) -> list[tuple[Any, ...]]:
+    """Return the file of slots of a day; if only it is lost, what the rows have."""
+    layout, day = archive.layout, archived.day
+    damage = archive.damage(archived.only(layout.rows))
+    if damage or not _is_lost(archive, archived, layout.slots):
+        try:
+            return archive.rows(layout.slots, day, SLOTS)
+        except StorageError as error:
+            raise _lost(archive, day, "; ".join([*damage, str(error)])) from error
+    rows = [row for row in archive.rows(layout.rows, day, ROWS) if row[0] is not None]
+    counts, times = Counter(slot for slot, _ in rows), dict(rows)
+    known = dict.fromkeys(SLOTS, "") | {"source": ADOPTED, "last_updated": None}
+    return [
+        tuple((known | {"slot": slot, "rows": n, "fetched_at": times[slot]}).values())
+        for slot, n in sorted(counts.items())
+    ]
+
+
+def _lost(archive: Archive, day: str, why: str) -> StorageError:
+    path = archive.layout.certificate(archive.data, archive.system.system_id, day)
+    what = f"{why}; restore the archive's {day} from a backup"
+    return StorageError(f"{what}, or give it up: rm {path}", cause="archive")
+
+
+def _is_lost(archive: Archive, archived: Archived, dataset: str) -> bool:
+    """Return whether the file of *dataset* is missing or damaged, by its bytes."""
+    parts = archived.only(dataset).parts
+    damage = damaged_parts(archive.data, archive.system.system_id, archived.day, parts)
+    return any(not what.startswith("cannot read") for what in damage)
+
+
+def _block(file: str, row: Sequence[Any]) -> Block:
+    """Return the block in a *row* of the archived dataset `slots`."""
+    slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
+    return Block(
+        slot=Slot(slot),
+        span=Span(file, 0, 0, 0),
+        rows=rows,
+        sha256=sha256,
+        fetched_at=float(fetched_at or 0),
+        last_updated=updated,
+        run_id=run_id,
+        source=source,
+        flags=flags,
+    )
