@@ -31,6 +31,8 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 
+CHANGED = "its archived rows have changed"
+
 
 class _Day(NamedTuple):
     """A day to certify, and its archived form in the ledger."""
@@ -222,29 +224,33 @@ class Verifier:
     ) -> Iterator[Finding | Certificate]:
         self.counts.days += 1
         if day.archived:
-            yield from self._archived(day.archived)
+            yield from self._archived(day.archived, is_only=not day.is_live)
         elif day.is_certified:
             what = "is in the archive, but not in the ledger"
             yield self._finding(day.name, what)
-        if day.archived and not day.is_live:
-            yield self._certificate(day.archived)
-        else:
+        if day.is_live or not day.archived:
             yield from self._live(day, sizes)
 
-    def _archived(self, archived: Archived) -> Iterator[Finding]:
+    def _archived(
+        self, archived: Archived, *, is_only: bool
+    ) -> Iterator[Finding | Certificate]:
+        """Yield what is wrong with the files of a day.
+
+        Without its CSV (*is_only*) its certificate is that of its archived rows.
+        """
         damage = self.archive.damage(archived)
-        for what in damage:
-            yield self._finding(archived.day, what)
         if self.deep and not damage:
             pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)
             if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-                yield self._finding(archived.day, "its archived rows have changed")
-
-    def _certificate(self, archived: Archived) -> Certificate:
-        return Certificate(
-            self.system.system_id, archived.day, archived.summary, "archive"
-        )
+                damage = [CHANGED]
+        for what in damage:
+            yield self._finding(archived.day, what)
+        rows = archived.only(self.archive.layout.rows)
+        is_bad = damage == [CHANGED] or (damage and self.archive.damage(rows))
+        if is_only and not is_bad:
+            system_id, summary = self.system.system_id, archived.summary
+            yield Certificate(system_id, archived.day, summary, "archive")
 
     def _live(
         self, day: _Day, sizes: Mapping[str, int]

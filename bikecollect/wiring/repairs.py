@@ -12,10 +12,11 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.damage import check_archive
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.history import backfiller, system_lock
@@ -90,8 +91,11 @@ def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:
 def forget(settings: Settings, name: str, times: Times, item: str, reason: str) -> str:
     """Forget *item* of the system *name*, which is lost; return a message.
 
-    A day is forgotten for stations and for vehicles, if both are lost.
+    A day is forgotten for stations and for vehicles, if both are lost. Raises
+    SettingsError if the archive's disk is most likely not mounted: nothing is lost.
     """
+    system = settings.system_folder(name)
+    check_archive(system, History(name, system.path))
     messages: list[str] = []
     refusals: list[UsageError] = []
     for files in _all_files(settings, name):

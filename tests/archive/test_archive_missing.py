@@ -91,13 +91,16 @@ def test_a_lost_archive_is_reported(
 
 @pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])
 def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
-    """It ends with the remedy, and nothing is written there."""
+    """It ends with the remedy, and nothing is written there. Nor is a day forgotten."""
     archive = config.with_name("data") / "archive"
+    day = max(path.stem for path in archive.rglob("*.json"))
     LOSSES[name](archive)
 
     process = bikecollect("--config", str(config), "compact", "city")
+    forgotten = bikecollect("--config", str(config), "forget", "city", day)
 
-    assert process.returncode == 78
+    assert (process.returncode, forgotten.returncode) == (78, 78)
+    assert "is its disk mounted?" in forgotten.stderr
     assert "is its disk mounted?" in process.stderr
     assert not archive.exists() or list(archive.iterdir()) == []
 

@@ -299,15 +299,26 @@ def test_a_wrong_query_says_what_is_wrong(config: Path) -> None:
 
 
 def test_verify_ends_with_1_after_a_change(config: Path, world: World) -> None:
-    """It names the change; kept certificates detect it years later."""
+    """It names the change; kept certificates detect it years later.
+
+    Those of systems and days that were not asked for are not missed; those of a system
+    that is no longer in the settings are.
+    """
     kept = world.folder.parent / "kept.jsonl"
     first = bikecollect("--config", config, "verify", "--certificates", kept)
+    line = kept.read_text(encoding="utf-8").splitlines()[0]
+    others = line.replace("city", "sold"), line.replace("2026-11-22", "2025-01-01")
+    with kept.open("a", encoding="utf-8") as out:
+        out.writelines(f"{other}\n" for other in others)
+    asked = ("city", "--since", "2026-11-01", "--against", kept)
+    sound = bikecollect("--config", config, "verify", *asked)
     path = world.folder / "station_status/2026-11-22.csv"
     path.write_bytes(path.read_bytes().replace(b"0002,1,", b"0002,9,"))
 
     process = bikecollect("--config", config, "verify", "--against", kept)
 
-    assert (first.returncode, process.returncode) == (0, 1)
+    assert (first.returncode, sound.returncode, process.returncode) == (0, 0, 1)
+    assert "sold 2026-11-22: is missing" in process.stdout
     assert "is damaged" in process.stdout
     assert "its certificate says" in process.stdout
 

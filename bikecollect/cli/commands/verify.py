@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -121,6 +122,7 @@ def verify(
     counts: list[VerifiedCounts] = []
     printed = _Findings(settings, form, mirror=mirror)
     old = _read_certificates(against) if against else []
+    old = [c for c in old if _is_asked(settings, c, system_ids and names, since, until)]
     results = (
         _verify_mirror(settings, names, since, until, counts=counts, attempts=attempts)
         if mirror
@@ -271,6 +273,8 @@ class _Findings:
         Files of slots that came after those files had been removed do not.
         """
         name, _, vehicles = finding.system_id.partition("/")
+        if name not in self._settings.systems:
+            return False  # an old certificate of it is compared
         system = self._settings.system_folder(name)
         own, dataset = system, STATUS
         if vehicles:
@@ -278,6 +282,23 @@ class _Findings:
         if History(name, own.path).select(GONE_DAY, finding.where):
             return False
         return any((own.path / dataset).glob(f"{finding.where}*.csv"))
+
+
+def _is_asked(
+    settings: Settings,
+    old: Certificate,
+    names: Sequence[str],
+    since: str | None,
+    until: str | None,
+) -> bool:
+    """Return whether *old* is of one of *names*, if there are any, and in the range."""
+    name = old.system_id.partition("/")[0]
+    if names and name not in names:
+        return False
+    is_known = name in settings.systems
+    zone = history.zone(settings, name) if is_known else ZoneInfo("UTC")
+    first, end = days(since, until, zone, time.time())
+    return (not since or old.date >= first) and (not until or old.date < end)
 
 
 def _read_certificates(path: str) -> list[Certificate]:
