@@ -31,6 +31,7 @@ INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"
     f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
 )
+MOVE = 'UPDATE blocks SET file = ?, start = 0, "end" = 0, crc32 = 0 WHERE slot = ?'
 DESCRIBE = (
     "UPDATE blocks SET sha256 = :sha256, last_updated = :last_updated,"
     " run_id = :run_id, source = :source, flags = :flags"
@@ -76,6 +77,17 @@ class ArchivedDays:
         """Record that the *files* of *day* are removed; the archive has the rows."""
         with self._ledger.transaction() as db:
             _mark_removed(db, day, files)
+
+    def use_archive(self, day: str, file: str, slots: Iterable[Slot]) -> None:
+        """Record *slots* of *day* as blocks of *file*, which is removed."""
+        with self._ledger.transaction() as db:
+            db.executemany(MOVE, ((file, slot) for slot in slots))
+            _mark_removed(db, day, [file])
+
+    def files(self) -> set[str]:
+        """Return the files that have blocks."""
+        rows = self._ledger.all("SELECT DISTINCT file FROM blocks")
+        return {file for (file,) in rows if is_segment(file)}
 
     def removed_files(self) -> list[str]:
         """Return the files that were archived and removed."""

@@ -2,7 +2,8 @@
 
 import heapq
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,6 +14,12 @@ from bikecollect.archive.archived_days import (
     ArchivedDays,
     OpenedDays,
     forget_damaged,
+)
+from bikecollect.archive.checks.harmed import (
+    days_of_lost_files,
+    lost_files,
+    strange_files,
+    use_archive,
 )
 from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.day_archive import Archive, Contents
@@ -93,6 +100,8 @@ class Compactor:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
             failed = restore(self.archive, archived_days, self.store)
+            for day in days_of_lost_files(archived_days, self.store.sizes()):
+                self._use_archive(archived_days, day)
             due = [day for day in self._due(archived_days) if day not in failed]
         name = self.system.system_id
         yield from (Step(name, day, "failed", why=why) for day, why in failed.items())
@@ -200,10 +209,11 @@ class Compactor:
         for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.system.zone):
             summary = archived[day].summary if day in archived else None
             known = (summary.slots, summary.rows) if summary else None
-            is_changed = known != counts.get(day, (0, 0))
             if end > now or day in waiting:
                 continue
-            if is_changed or self.archive.is_replaceable(archived[day]):
+            if known != counts.get(day, (0, 0)) or self.archive.is_replaceable(
+                archived[day]
+            ):
                 due.append(day)
         return due
 
@@ -211,9 +221,11 @@ class Compactor:
         begin, end = bounds(day, self.system.zone)
         name, sizes = self.system.system_id, self.store.sizes()
         before = sum(sizes.get(file, 0) for file in self.store.segments(day))
-        if lost := self._lost_files(archived_days, day, sizes):
+        blocks = archived_days.blocks(begin, end)
+        if lost := lost_files(archived_days, blocks, sizes):
             why = f"{', '.join(lost)} is missing; restore it from a backup"
             return Step(name, day, LOST, before=before, why=why)
+        self._use_archive(archived_days, day)
         if self.skip_damaged:
             forget_damaged(archived_days, self.store, begin, end)
         try:
@@ -222,24 +234,9 @@ class Compactor:
             archived = self._publish(archived_days, day)
         except StorageError as error:
             return Step(name, day, "failed", before=before, why=str(error))
-        return Step(
-            name,
-            day,
-            "archived",
-            rows=archived.summary.rows,
-            slots=archived.summary.slots,
-            before=before,
-            after=sum(part["bytes"] for part in archived.parts.values()),
-        )
-
-    def _lost_files(
-        self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]
-    ) -> list[str]:
-        """Return the files of *day* that have blocks but are missing."""
-        removed = set(archived_days.removed_files())
-        blocks = archived_days.blocks(*bounds(day, self.system.zone))
-        files = sorted({block.span.file for block in blocks} - removed)
-        return [file for file in files if file not in sizes]
+        after = sum(part["bytes"] for part in archived.parts.values())
+        rows, slots, _ = archived.summary
+        return Step(name, day, "archived", rows, slots, before, after)
 
     def contents(self, archived_days: ArchivedDays, day: str, size: int) -> Contents:
         """Return the contents to archive of *day*, whose CSV has *size* bytes."""
@@ -318,7 +315,8 @@ class Compactor:
         except StorageError as error:
             what = CHANGED if error.cause == CHANGED else "kept"
             return Step(self.system.system_id, day, what, before=before, why=str(error))
-        strange = self._strange_files(archived_days, archived, sizes)
+        blocks = archived_days.blocks(*bounds(day, self.system.zone))
+        strange = strange_files(self.store, blocks, day, sizes)
         archived_days.mark_removed(day, files)
         for file in files:
             if file in strange:
@@ -328,23 +326,24 @@ class Compactor:
             self.system.system_id, day, "let go", archived.summary.rows, before=before
         )
 
-    def _strange_files(
-        self, archived_days: ArchivedDays, archived: Archived, sizes: Mapping[str, int]
-    ) -> list[str]:
-        """Return the files of a day with bytes that belong to no block."""
-        blocks = archived_days.blocks(*bounds(archived.day, self.system.zone))
-        strange = []
-        for file in self.store.segments(archived.day):
-            spans = [block.span for block in blocks if block.span.file == file]
-            known = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
-            if known != sizes.get(file):
-                strange.append(file)
-        return strange
-
     def _check(self, archived_days: ArchivedDays, archived: Archived) -> None:
         """Raise StorageError if the archive does not have all rows of the CSV."""
         self.archive.raise_if_damaged(archived)
-        columns, pieces = self._read_day(archived_days, archived.day)
-        if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-            text = f"{archived.day} has changed since it was archived"
-            raise StorageError(text, cause=CHANGED)
+        day = archived.day
+        try:
+            total = self._total(archived_days, day)
+        except StorageError as error:
+            if error.cause != "damage" or not self._use_archive(archived_days, day):
+                raise
+            total = self._total(archived_days, day)
+        if total != archived.summary:
+            raise StorageError(f"{day} has changed since then", cause=CHANGED)
+
+    def _total(self, archived_days: ArchivedDays, day: str) -> day_csv.DaySummary:
+        columns, pieces = self._read_day(archived_days, day)
+        return day_csv.total(day_csv.lines(pieces, columns))
+
+    def _use_archive(self, archived_days: ArchivedDays, day: str) -> int:
+        with suppress(StorageError):  # what reads the day next says it
+            return use_archive(self.archive, archived_days, self.store, day)
+        return 0

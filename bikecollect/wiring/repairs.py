@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from bikecollect.archive.archived_days import OpenedDays
+from bikecollect.archive.checks.harmed import use_archive
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
@@ -19,7 +21,14 @@ from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import check_archive
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
-from bikecollect.wiring.history import backfiller, system_lock
+from bikecollect.wiring.history import (
+    backfiller,
+    compactor,
+    system_lock,
+    vehicle_compactor,
+)
+
+ANY_ARCHIVED = "SELECT 1 FROM archives LIMIT 1"
 
 
 class _Files(NamedTuple):
@@ -70,11 +79,25 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
             settings, name, times, span=span, dry=False
         ).fill_from_payloads():
             pass
+        _use_archive(settings, name, times)
         files = {repair.file for repair in repairs}
         again = _repair_files(settings, name, times)
         repairs = [r for r in repairs if not r.damaged]
         repairs += [r for r in again if r.file in files]
     yield from repairs
+
+
+def _use_archive(settings: Settings, name: str, times: Times) -> None:
+    """Let the ledger read harmed blocks of archived days from the archive."""
+    system = settings.system_folder(name)
+    if not History(name, system.path).select(ANY_ARCHIVED):
+        return
+    stations = compactor(settings, name, times)
+    for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
+        with OpenedDays(part.lock, part.ledger) as archived_days:
+            for day, archived in archived_days.archived().items():
+                if not archived.csv_gone or part.store.segments(day):
+                    use_archive(part.archive, archived_days, part.store, day)
 
 
 def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:
@@ -96,6 +119,7 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     """
     system = settings.system_folder(name)
     check_archive(system, History(name, system.path))
+    _use_archive(settings, name, times)
     messages: list[str] = []
     refusals: list[UsageError] = []
     for files in _all_files(settings, name):

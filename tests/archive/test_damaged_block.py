@@ -1,6 +1,7 @@
 """A damaged block without a kept payload does not block its day for ever."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,44 @@ from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
+
+
+@copied
+def archived(folder: Path) -> World:
+    """Return a world with three slots, archived with its CSV, without payloads."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 3):
+        world.fetch({"a": bikes, "b": 3}, after=300)
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    world.clock.now += DAY
+    compacted(world)
+    return world
+
+
+def damage(csv: Path) -> None:
+    """Change a digit of the second block."""
+    csv.write_bytes(csv.read_bytes().replace(b",a,2,", b",a,7,"))
+
+
+@pytest.mark.parametrize("harm", [damage, Path.unlink], ids=["damaged", "removed"])
+@pytest.mark.parametrize("command", ["compact", "forget", "verify --repair"])
+def test_what_the_archive_has_is_not_lost(
+    folder: Path, config: Path, harm: Callable[[Path], None], command: str
+) -> None:
+    """The rows of the archive stay, and in the end nothing remains to do."""
+    world = archived(folder)
+    harm(world.folder / CSV)
+    what = ["2026-11-22"] if command == "forget" else []
+
+    arguments = ["--config", str(config), *command.split(), "city", *what]
+    CliRunner().invoke(cli, arguments, standalone_mode=False)
+    world.clock.now += 9 * DAY
+    steps = compacted(world)
+
+    assert all(step.what == "let go" for step in steps)
+    assert compactor(world).archive.certified("2026-11-22").summary[:2] == (6, 3)
+    assert findings(world) == []
 
 
 @pytest.fixture

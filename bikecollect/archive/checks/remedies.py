@@ -10,10 +10,11 @@ OTHER_BYTES = ": sha256 mismatch"
 SUMMARIES = ("coverage", "profile")
 
 
-def remedy(finding: Finding, *, has_csv: bool) -> str:
+def remedy(finding: Finding, *, has_csv: bool, is_archived: bool = False) -> str:
     """Return the command that fixes *finding*, or other advice, as one line.
 
-    *has_csv* is set if the CSV of the finding's day still exists.
+    *has_csv* is set if the CSV of the finding's day still exists, *is_archived* if the
+    day of its file is in the archive.
 
     >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
     'bikecollect rebuild stations city'
@@ -27,6 +28,8 @@ def remedy(finding: Finding, *, has_csv: bool) -> str:
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
         return _of_day(system, where, what, has_csv=has_csv)
+    if what == MISSING and is_archived:
+        return f"bikecollect compact {system}"
     return _of_file(system, where, what)
 
 

@@ -51,7 +51,7 @@ from bikecollect.wiring.mirror import check_mirror
 
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
-GONE_DAY = "SELECT 1 FROM archives WHERE day = ? AND csv_gone"
+ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
 
 
 @click.command()
@@ -265,23 +265,18 @@ class _Findings:
         if self._of_mirror:
             live = " --live" if finding.where.startswith(f"{LIVE}/") else ""
             return f"bikecollect push{live} {named.system_id}"
-        return remedy(named, has_csv=self._has_csv(finding))
-
-    def _has_csv(self, finding: Finding) -> bool:
-        """Return whether daily files have the archived rows of the finding's day.
-
-        Files of slots that came after those files had been removed do not.
-        """
         name, _, vehicles = finding.system_id.partition("/")
-        if name not in self._settings.systems:
-            return False  # an old certificate of it is compared
+        if name not in self._settings.systems:  # an old certificate of it is compared
+            return remedy(named, has_csv=False)
         system = self._settings.system_folder(name)
         own, dataset = system, STATUS
         if vehicles:
             own, dataset = system.vehicles, VEHICLE_STATUS
-        if History(name, own.path).select(GONE_DAY, finding.where):
-            return False
-        return any((own.path / dataset).glob(f"{finding.where}*.csv"))
+        day = finding.where.rpartition("/")[2][:10]
+        archived = History(name, own.path).select(ARCHIVED_DAY, day)
+        # Files of slots that came after a day's files had been removed are not its CSV.
+        has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
+        return remedy(named, has_csv=has_csv, is_archived=bool(archived))
 
 
 def _is_asked(

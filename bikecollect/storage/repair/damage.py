@@ -22,7 +22,8 @@ from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.ledger_reader import History
 
 DAMAGED = (
-    "SELECT f.file, count(b.slot) FROM files AS f CROSS JOIN main.blocks AS b"
+    "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
+    " WHERE a.day = substr(f.file, 16, 10)) FROM files AS f CROSS JOIN main.blocks AS b"
     " ON b.file = f.file WHERE f.damaged = 1 GROUP BY f.file ORDER BY f.file"
 )
 """CROSS JOIN makes SQLite start with the damaged files, of which there are few."""
@@ -111,10 +112,13 @@ def _missing_ledger(system: SystemFolder) -> Iterator[str]:
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
-    for file, blocks in rows[:MAX_NAMED]:
+    for file, blocks, is_archived in rows[:MAX_NAMED]:
         if (system.path / file).exists():
             what = "is damaged: another program changed it"
             remedy = "run: bikecollect verify --repair"
+        elif is_archived:
+            what = "is missing: it was removed"
+            remedy = f"its day is archived; run: bikecollect compact {system.system_id}"
         else:
             what = "is missing: it was removed"
             remedy = (
