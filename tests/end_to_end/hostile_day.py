@@ -20,6 +20,7 @@ from bikecollect.simulator.demo import Time
 from bikecollect.wiring.collection import collect
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
+INTERVAL = 600
 SECONDS = 20
 """Of CPU that a run may take: one that takes more is killed, and counted so."""
 
@@ -72,7 +73,7 @@ def main() -> None:
     load(path)  # it compiles patterns, which each child would do
     runs = []
     for number, kinds in enumerate(json.loads(plan.read_text(encoding="utf-8"))):
-        moment = BEGIN + number * 300 + 2
+        moment = BEGIN + number * INTERVAL + 2
         aside = note.with_suffix(".tmp")
         aside.write_text(json.dumps({"moment": moment, "kinds": kinds}))
         aside.rename(note)

@@ -21,10 +21,10 @@ import hostile_feed
 import pytest
 from mailserver import MailServer, free_port
 
-SLOTS = 288
+SLOTS = 144
 SEED = 20261122
 SYSTEMS = ("youbike", "gbfs")
-LASTING, LATE = "many station lists", 220
+LASTING, LATE = "many station lists", 120
 """The kind after which each run knows thousands of stations, and about its slot."""
 ADDRESSES = {"youbike": "youbike", "gbfs": "gbfs/gbfs.json"}
 SAID = {"payload": "payload not understood", "fetch": "feed down"}
@@ -50,14 +50,16 @@ class Day:
     def lost(self, system: str) -> list[float]:
         """Return the slots of *system* that have no block."""
         blocks = {slot for (slot,) in self.select(system, "SELECT slot FROM blocks")}
-        slots = (hostile_day.BEGIN + number * 300 for number in range(SLOTS))
+        slots = (
+            hostile_day.BEGIN + number * hostile_day.INTERVAL for number in range(SLOTS)
+        )
         return [slot for slot in slots if slot not in blocks]
 
 
 def planned() -> list[dict[str, str]]:
     """Return the day: each kind once for each system, at a separate slot.
 
-    All runs after the `LASTING` kind take twice as long: 70 of them are enough.
+    All runs after the `LASTING` kind take twice as long: 24 of them are enough.
     """
     rng = random.Random(SEED)
     plan = [dict.fromkeys(SYSTEMS, "") for _ in range(SLOTS)]
@@ -87,7 +89,7 @@ def feed(note: Path) -> Iterator[int]:
 
 def settings(folder: Path, port: int, mail: MailServer) -> Path:
     """Write the settings of both systems, with alerts; return their path."""
-    lines = ['data_dir = "data"', "[mail]"]
+    lines = ['data_dir = "data"', 'interval = "10min"', "[mail]"]
     lines += [f"{k} = {json.dumps(v)}" for k, v in mail.settings().items()]
     for system, address in ADDRESSES.items():
         lines += [f"[systems.{system}]", f'feed = "{system}"']
@@ -215,4 +217,4 @@ def test_no_control_character_of_the_day_is_printed(day: Day) -> None:
 
 def _by_slot(day: Day) -> Iterator[tuple[float, tuple[int, float, dict[str, str]]]]:
     for number, run in enumerate(day.runs):
-        yield hostile_day.BEGIN + number * 300, run
+        yield hostile_day.BEGIN + number * hostile_day.INTERVAL, run
