@@ -14,7 +14,6 @@ from mirrored import (
     local_files,
     mirrored,
     mirrored_city,
-    pushed_city,
     renewed,
 )
 from s3server import BUCKET, SECRET, Fault, Proxy, S3Server
@@ -41,10 +40,18 @@ def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
 
 
 @pytest.fixture
-def pushed(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
-    """Return the world with its days archived, in such a mirror."""
+def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with its days archived, and with such a mirror, still empty."""
     world = renewed(archived_past_days, folder)
-    return pushed_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world, config, s3_proxy, tmp_path)
+
+
+@pytest.fixture
+def pushed(archived: City) -> City:
+    """Return the world with its days archived, in such a mirror."""
+    process = archived.run("push")
+    assert process.returncode == 0, process.stderr
+    return archived
 
 
 def test_compact_copies_the_archive(
@@ -143,18 +150,18 @@ def test_another_host_that_copies_the_same_rows_there_is_found(
 
 
 def test_a_damaged_certificate_here_does_not_keep_other_days_from_the_mirror(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    archived: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The day is named, and the others are copied."""
-    without = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    city.run("compact", **without)
-    (city.data / CERTIFICATE).write_bytes(b"")
+    (archived.data / CERTIFICATE).write_bytes(b"")
 
-    process = city.run("push")
-    found = city.run("verify", "--mirror")
+    process = archived.run("push")
+    found = archived.run("verify", "--mirror")
 
     later = CERTIFICATE.replace("06-05", "06-06")
-    certificates = [path for path in mirrored(city, monkeypatch) if "certif" in path]
+    certificates = [
+        path for path in mirrored(archived, monkeypatch) if "certif" in path
+    ]
     assert process.returncode == 74
     assert "city 2024-06-05: not copied to the mirror: the cert" in process.stderr
     assert certificates == [later]
@@ -205,18 +212,18 @@ def test_a_damaged_file_is_not_copied(
 
 
 def test_a_byte_changed_in_transit_is_noticed_and_sent_again(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    archived: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each object is read back: the copy is right in the end."""
     flips = iter([Fault(flip=True)])
-    city.proxy.fault = lambda method, path: (
+    archived.proxy.fault = lambda method, path: (
         next(flips, None) if method == "PUT" and PART in path else None
     )
 
-    process = city.run("compact")
+    process = archived.run("compact")
 
     assert process.returncode == 0
-    assert mirrored(city, monkeypatch) == local_files(city)
+    assert mirrored(archived, monkeypatch) == local_files(archived)
 
 
 def test_a_byte_that_changes_every_time_is_an_error(
@@ -237,18 +244,18 @@ def test_a_byte_that_changes_every_time_is_an_error(
 
 
 def test_server_errors_and_broken_bodies_are_tried_again(
-    city: City, monkeypatch: pytest.MonkeyPatch
+    archived: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two 503 and a connection that breaks in a body only delay the copy."""
     faults = iter([Fault(status=503), Fault(cut=True), Fault(status=503)])
-    city.proxy.fault = lambda method, path: (
+    archived.proxy.fault = lambda method, path: (
         next(faults, None) if method == "PUT" else None
     )
 
-    process = city.run("compact")
+    process = archived.run("compact")
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert mirrored(city, monkeypatch) == local_files(city)
+    assert mirrored(archived, monkeypatch) == local_files(archived)
 
 
 LARGE = bytes(range(256)) * 50_000
@@ -331,10 +338,10 @@ def test_push_without_a_mirror_says_what_to_set(world: World, config: Path) -> N
     assert 'add mirror = "s3://bucket/prefix" to [archive]' in process.stderr
 
 
-def test_missing_credentials_are_named(city: City) -> None:
+def test_missing_credentials_are_named(archived: City) -> None:
     """Neither environment nor files have any: exit code 77, and what to do."""
-    nowhere = f"{city.proxy.url}/no-metadata"
-    process = city.run(
+    nowhere = f"{archived.proxy.url}/no-metadata"
+    process = archived.run(
         "compact",
         AWS_ACCESS_KEY_ID="",
         AWS_SECRET_ACCESS_KEY="",
@@ -345,11 +352,11 @@ def test_missing_credentials_are_named(city: City) -> None:
     assert "set AWS_ACCESS_KEY_ID" in process.stderr
 
 
-def test_rejected_credentials_are_reported_without_the_secret(city: City) -> None:
+def test_rejected_credentials_are_reported_without_the_secret(archived: City) -> None:
     """Exit code 77; neither the key nor its id is printed."""
-    city.proxy.fault = lambda method, path: Fault(status=403)
+    archived.proxy.fault = lambda method, path: Fault(status=403)
 
-    process = city.run("-vv", "compact")
+    process = archived.run("-vv", "compact")
 
     assert process.returncode == 77
     assert "credentials rejected: HTTP 403" in process.stderr
@@ -358,7 +365,7 @@ def test_rejected_credentials_are_reported_without_the_secret(city: City) -> Non
 
 
 def test_the_files_of_the_aws_tools_are_read(
-    city: City, tmp_path: Path, s3_proxy: Proxy
+    archived: City, tmp_path: Path, s3_proxy: Proxy
 ) -> None:
     """Keys and the address may be in ~/.aws, as for other programs."""
     credentials, settings = tmp_path / "credentials", tmp_path / "aws-config"
@@ -370,7 +377,7 @@ def test_the_files_of_the_aws_tools_are_read(
         f"[profile bikes]\nregion = eu-west-1\nendpoint_url = {s3_proxy.url}\n",
         encoding="utf-8",
     )
-    process = city.run(
+    process = archived.run(
         "compact",
         AWS_ENDPOINT_URL="",
         AWS_ACCESS_KEY_ID="",
@@ -385,12 +392,12 @@ def test_the_files_of_the_aws_tools_are_read(
     assert CERTIFICATE in s3_proxy.puts()[-8:] or s3_proxy.puts()
 
 
-def test_a_bucket_that_does_not_exist_is_named(city: City) -> None:
+def test_a_bucket_that_does_not_exist_is_named(archived: City) -> None:
     """The message names it, and does not quote the server."""
-    text = city.config.read_text(encoding="utf-8")
-    city.config.write_text(text.replace(BUCKET + "/", "no-such/"), encoding="utf-8")
+    text = archived.config.read_text(encoding="utf-8")
+    archived.config.write_text(text.replace(BUCKET + "/", "no-such/"), encoding="utf-8")
 
-    process = city.run("compact")
+    process = archived.run("compact")
 
     assert process.returncode == 74
     assert "the bucket `no-such` does not exist" in process.stderr
