@@ -61,10 +61,15 @@ def test_the_usual_number_is_the_mean_of_the_same_hour_of_earlier_weeks(
 def test_archived_days_give_the_same_usual_numbers(
     world: World, service: DataService
 ) -> None:
-    """Open days are summed up, archived ones have their summaries."""
+    """Open days are summed up, archived ones have their summaries.
+
+    Here the first is before the 28 days, and the second among them.
+    """
     before = at_noon(service)
 
+    world.clock.now = NOON - 3 * WEEK + 86_400
     compacted(world)
+    world.clock.now = NOON
 
     assert at_noon(service) == before
 

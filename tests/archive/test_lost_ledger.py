@@ -19,8 +19,8 @@ def world(folder: Path) -> World:
     world = World(folder / "city")
     for bikes in (1, 2, 0):
         world.fetch({"a": bikes, "b": 3}, after=300)
-    world.clock.now += 9 * DAY
-    compacted(world)
+    world.clock.now += DAY
+    compacted(world, 0)
     return world
 
 
@@ -53,7 +53,7 @@ def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -
     late_slot(world)
     lose_ledger(world)
     before = counted(world)
-    steps = compacted(world)
+    steps = compacted(world, 0)
 
     assert before == [(8, 4)]
     assert {step.what for step in steps} == {"archived", "let go"}
@@ -66,7 +66,7 @@ def test_a_late_slot_after_the_loss_is_shown_beside_the_archive(world: World) ->
     lose_ledger(world)
     late_slot(world)
     before = counted(world)
-    steps = compacted(world)
+    steps = compacted(world, 0)
 
     assert before == [(8, 4)]
     assert {step.what for step in steps} == {"archived", "let go"}
@@ -80,11 +80,11 @@ def test_a_slot_filled_again_after_the_loss_exists_once(world: World) -> None:
     now, world.clock.now = world.clock.now, NOON + 300
     world.fetch({"a": 9, "b": 9})
     world.clock.now = now
-    compacted(world)
-    compacted(world)
+    compacted(world, 0)
+    compacted(world, 0)
 
     assert counted(world) == [(6, 3)]
-    assert compacted(world) == []
+    assert compacted(world, 0) == []
     assert findings(world) == []
 
 
