@@ -171,17 +171,7 @@ class VehicleCommitter:
         file, end, damage = target(day, HEADER, self.store, extents)
         # That stations are missing says nothing about the vehicles.
         own = payload if self.is_alone(payload) else _without_trouble(payload)
-        note = self.ledger.notes().get(staleness.NOTE, "")
-        is_stale, reports = staleness.judge(
-            payload,
-            snapshot.statuses,
-            note,
-            self.interval,
-            ledger=self.ledger,
-            store=self.store,
-        )
-        if is_stale:
-            snapshot = replace(snapshot, flags=("stale", *snapshot.flags))
+        snapshot, reports = self._judged(payload, snapshot)
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         if self.is_alone(payload) and not is_imported(payload):
             flags = (*flags, ALONE)  # imported vehicles have it if they need it
@@ -197,7 +187,7 @@ class VehicleCommitter:
                 header=zlib.crc32(HEADER),
             ),
             Stations(),
-            {} if reports == note else {staleness.NOTE: reports},
+            reports,
         )
         news = self._news(payload, snapshot)
         notices = [Notice("drift", text) for text in news]
@@ -209,6 +199,25 @@ class VehicleCommitter:
             flags=(*flags, *(("drift",) if news else ())),
             notices=tuple(notices),
         )
+
+    def _judged(
+        self, payload: Payload, snapshot: VehicleSnapshot
+    ) -> tuple[VehicleSnapshot, dict[str, str]]:
+        """Return *snapshot*, flagged if it stands still, and the new note on it."""
+        if is_imported(payload):
+            return snapshot, {}
+        note = self.ledger.notes().get(staleness.NOTE, "")
+        is_stale, reports = staleness.judge(
+            payload,
+            snapshot.statuses,
+            note,
+            self.interval,
+            ledger=self.ledger,
+            store=self.store,
+        )
+        if is_stale:
+            snapshot = replace(snapshot, flags=("stale", *snapshot.flags))
+        return snapshot, {} if reports == note else {staleness.NOTE: reports}
 
     def _news(self, payload: Payload, snapshot: VehicleSnapshot) -> tuple[str, ...]:
         """Store the notes if the slot is the newest; return new findings and drifts."""

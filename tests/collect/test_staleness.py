@@ -11,8 +11,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from publisher import BEGIN, Publisher, publishing
+from vehicles import publish, vehicle
 
-from bikecollect.collect.reading.staleness import Calibration, read_reports
+from bikecollect.collect.reading.staleness import (
+    Calibration,
+    judge_content,
+    read_reports,
+)
+from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
 
@@ -344,6 +350,67 @@ def test_one_outage_does_not_make_old_reports_usual() -> None:
 
     assert after == 900 + 310
     assert known.limit(reported(known.slot, fresh)) == 900 + 10
+
+
+def flags_of_contents(*contents: tuple[int, str], interval: int = 300) -> list[bool]:
+    """Return whether each slot is stale: *contents* last for a number of slots each."""
+    note, slot = "", 0
+    flags: list[bool] = []
+    for number, content in contents:
+        for _ in range(number):
+            payload = Payload((), slot=Slot(slot), fetched_at=slot + 2.0)
+            is_stale, note = judge_content([content], payload, note, interval)
+            slot, flags = slot + interval, [*flags, is_stale]
+    return flags
+
+
+def test_content_that_stands_still_is_stale_in_a_feed_without_reports() -> None:
+    """Eight times as long as it ever did in two days: here an hour, so 8 h."""
+    days = [(12, f"{n}") for n in range(60)]
+    flags = flags_of_contents(*days, (100, "still"), (1, "again"))
+
+    assert not any(flags[: 720 + 97])
+    assert flags[720 + 97 :] == [True] * 3 + [False]
+    assert not any(flags_of_contents((12, "1"), (12, "2"), (500, "still")))
+
+
+def test_the_order_of_what_stands_still_does_not_matter() -> None:
+    """Rows in another order are the same content; slots without a fetch end it."""
+    notes = [""]
+    for slot, rows in ((0, "ab"), (300, "ba"), (600, "ba"), (1800, "ab")):
+        payload = Payload((), slot=Slot(slot), fetched_at=slot)
+        notes.append(judge_content(rows, payload, notes[-1], 300)[1])
+
+    assert [json.loads(note)["newest"] for note in notes[1:]] == [0, 0, 0, 1800]
+
+
+@pytest.mark.parametrize("kind", ["stations", "vehicles"])
+def test_a_feed_without_reports_that_stands_still_is_stale(
+    tmp_path: Path, kind: str
+) -> None:
+    """Its stamp advances; its counts, or vehicles, have not changed for hours."""
+    is_alone = kind == "vehicles"
+    with publishing(tmp_path, vehicles=is_alone) as city:
+        publish(city, [vehicle()], stations=[] if is_alone else [{"station_id": "s0"}])
+        city.documents["/station_status.json"] = gbfs([0])
+        city.fetch()
+        folder = tmp_path / "city" / ("vehicles" if is_alone else "")
+        with sqlite3.connect(folder / "ledger.sqlite3") as db:
+            where = "WHERE key = 'bikecollect.reports'"
+            ((note,),) = db.execute(f"SELECT value FROM memory {where}")
+            hours_ago = json.loads(note)["newest"] - HOUR
+            learned = {**json.loads(note), "began": 0, "newest": hours_ago}
+            db.execute(f"UPDATE memory SET value = ? {where}", [json.dumps(learned)])
+        db.close()
+        flags = ["stale" in city.fetch().flags]
+        city.documents["/free_bike_status.json"] = {
+            "last_updated": "NOW",
+            "data": {"bikes": [vehicle(lat=25.1)]},
+        }
+        city.documents["/station_status.json"] = gbfs([0, 0])
+        flags.append("stale" in city.fetch().flags)
+
+    assert flags == [True, False]
 
 
 def test_a_damaged_note_is_ignored() -> None:

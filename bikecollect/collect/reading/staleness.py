@@ -6,11 +6,15 @@ A republisher's stamp may advance although the source has stopped: the newest
 `last_reported` of the stations then falls back, or becomes old. How old it usually is
 differs between systems and is learned from the past. Stations that report only changes
 are silent at night without being stale.
+
+Without any `last_reported`, the content is compared: what stands still for far longer
+than it ever did is stale.
 """
 
 import csv
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -77,7 +81,8 @@ class Calibration:
     *newest* is the latest report so far; at *slot* it was *last* seconds old. In the
     last *beats* slots with new reports, from the slot *regular* on, nearly all stations
     had reported; the newest report was usually at most *age* seconds old. *silence* is
-    the longest time without any report since the slot *began*.
+    the longest time without any report since the slot *began*. *content* is the digest
+    of the last content if that is compared, and *newest* the time at which it came.
     """
 
     slot: int
@@ -88,6 +93,7 @@ class Calibration:
     last: float
     age: float
     silence: int = 0
+    content: int = 0
 
     @classmethod
     def first(cls, reports: Reports, slot: Slot) -> Self:
@@ -154,13 +160,12 @@ def read_reports(statuses: Statuses, fetched_at: float) -> Reports | None:
     newest = max(stamps)
     recent = sum(newest - stamp <= HOUR for stamp in stamps)
     prompt = sum(newest - stamp <= OLD for stamp in stamps)
-    closed = sum(map(_is_shut, statuses))
     return Reports(
         newest,
         fetched_at - newest,
         recent,
         is_regular=prompt >= REGULAR * recent,
-        is_open=closed < CLOSED * len(statuses),
+        is_open=_is_open(statuses),
         stamps=stamps,
     )
 
@@ -172,6 +177,10 @@ def _credible(stamps: Sequence[int], fetched_at: float) -> Sequence[int]:
     """
     past = [stamp for stamp in stamps if stamp <= fetched_at + AHEAD]
     return past if len(past) * 2 > len(stamps) else stamps
+
+
+def _is_open(statuses: Statuses) -> bool:
+    return sum(map(_is_shut, statuses)) < CLOSED * len(statuses)
 
 
 def _is_shut(status: StationStatus | VehicleStatus) -> bool:
@@ -201,12 +210,14 @@ def judge(
     *note* is the previous one; it is ignored if it is of a later slot.
     """
     slot = payload.slot
+    is_newest = ledger.is_newest(slot)
     reports = read_reports(statuses, payload.fetched_at)
     if reports is None:
-        return False, note
-    is_newest = ledger.is_newest(slot)
+        if not is_newest or not _is_open(statuses):
+            return False, note
+        return judge_content(_comparable(statuses), payload, note, interval)
     known = Calibration.from_note(note) if is_newest else None
-    if known is None:
+    if known is None or known.content:
         new_note = Calibration.first(reports, slot).to_note() if is_newest else note
         return bool(_falls_back(statuses, reports, slot, ledger, store)), new_note
     limit = known.limit(reports)
@@ -215,6 +226,40 @@ def judge(
         falls_back = _falls_back(statuses, reports, slot, ledger, store)
         is_old = reports.age > OLD if falls_back is None else falls_back
     return is_old, known.after(reports, slot, interval).to_note()
+
+
+def _comparable(statuses: Statuses) -> Iterable[Sequence[object]]:
+    """Return what is compared: ids of vehicles may change in each response."""
+    if isinstance(statuses[0], VehicleStatus):
+        return (status[1:] for status in statuses)
+    return statuses
+
+
+def judge_content(
+    rows: Iterable[Sequence[object]], payload: Payload, note: str, interval: int
+) -> tuple[bool, str]:
+    """Return whether *rows* have stood still for too long, and the new note.
+
+    They are those of the newest slot, in any order; a change of one counts as a report.
+    An interruption is no evidence that nothing changed meanwhile.
+    """
+    slot, known = payload.slot, Calibration.from_note(note)
+    content = sum(zlib.crc32(repr(tuple(row)).encode()) for row in rows)
+    is_same = known is not None and known.content == content
+    if known is None or not known.content:
+        since, known = int(payload.fetched_at), None
+    elif is_same and slot - known.slot <= 2 * interval:
+        since = known.newest
+    else:
+        since = int(payload.fetched_at)
+    age = payload.fetched_at - since
+    reports = Reports(since, age, 0, is_regular=False, is_open=True, stamps=[since])
+    if known is None:
+        first = Calibration.first(reports, slot)
+        return False, replace(first, content=content).to_note()
+    limit = known.limit(reports)
+    after = replace(known.after(reports, slot, interval), content=content)
+    return limit is not None and age > limit, after.to_note()
 
 
 def _falls_back(
