@@ -20,6 +20,7 @@ from bikecollect.core.snapshot import (
     StationInformation,
     StationStatus,
     VehicleSnapshot,
+    VehicleStatus,
 )
 
 if TYPE_CHECKING:
@@ -241,6 +242,28 @@ def renumbering_findings(
         "other ids": (
             f"only {same} of {len(statuses)} stations have an id that was known "
             "before: the publisher has changed its ids, or this is another feed"
+        )
+    }
+
+
+def ahead_findings(
+    statuses: Sequence[StationStatus | VehicleStatus], payload: Payload
+) -> dict[str, str]:
+    """Return a finding if many of *statuses* have reported after *payload* was fetched.
+
+    Local times that are published as UTC, for example. A wrong clock of this machine is
+    reported as such.
+    """
+    latest = payload.fetched_at + STALE_AGE
+    stamps = [s.last_reported for s in statuses if s.last_reported is not None]
+    ahead = [stamp for stamp in stamps if stamp > latest]
+    if not ahead or len(ahead) < len(stamps) * REPORTED_SHARE or clock_is_off(payload):
+        return {}
+    return {
+        "ahead": (
+            f"last_reported is in the future at {len(ahead)} of {len(statuses)} rows, "
+            f"such as {iso(ahead[0], UTC)}, fetched at {iso(payload.fetched_at, UTC)}: "
+            "it is stored unchanged"
         )
     }
 

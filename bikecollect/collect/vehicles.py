@@ -223,9 +223,10 @@ class VehicleCommitter:
         """Store the notes if the slot is the newest; return new findings and drifts."""
         if not self.ledger.is_newest(payload.slot) or is_imported(payload):
             return ()
-        if self.is_alone(payload):
-            reported = {**payload.findings, **snapshot.findings}
-            snapshot = replace(snapshot, findings=reported)
+        own = payload.findings if self.is_alone(payload) else {}
+        ahead = quality.ahead_findings(snapshot.statuses, payload)
+        reported = {**own, **snapshot.findings, **ahead}
+        snapshot = replace(snapshot, findings=reported)
         memory = self.ledger.notes()
         notes, news = findings.new_findings(snapshot, memory, payload.slot)
         changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}

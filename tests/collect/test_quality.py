@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from world import MINUTES, NOON, World
 
+from bikecollect.collect import quality
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Document, Payload
+from bikecollect.core.snapshot import StationStatus
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -61,6 +63,22 @@ def test_the_old_date_of_one_cached_document_is_no_wrong_clock(
     monkeypatch.setattr(world.feed, "fetch", lambda *_: Payload(documents))
 
     assert world.fetch().flags == ()
+
+
+def test_reports_in_the_future_are_reported() -> None:
+    """Local times published as UTC; not one of fifty, and not if our clock is wrong."""
+    document = Document("status", b"", fetched_at=NOON, date=NOON)
+    payload = Payload((document,), fetched_at=NOON)
+    wrong = replace(payload, documents=(replace(document, date=NOON + 28_800),))
+    counts = (1, None, 1, None, None, 9, True, True, True)
+    fresh = [StationStatus(f"{n}", *counts, int(NOON) - n) for n in range(50)]
+    ahead = [status._replace(last_reported=int(NOON) + 28_800) for status in fresh]
+
+    (text,) = quality.ahead_findings(ahead, payload).values()
+
+    assert text.startswith("last_reported is in the future at 50 of 50 rows, such as")
+    assert quality.ahead_findings([*fresh[1:], ahead[0]], payload) == {}
+    assert quality.ahead_findings(ahead, wrong) == {}
 
 
 def test_a_late_run_is_flagged(world: World) -> None:

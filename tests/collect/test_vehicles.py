@@ -189,6 +189,8 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
             vehicle("odd", vehicle_type_id="zz", current_range_meters=-5),
             vehicle("zero", lat=0, lon=0, station_id=None),
             vehicle(None),
+            vehicle("word", is_reserved="perhaps", last_reported="soon"),
+            vehicle("never", last_reported=0),
             *(vehicle(f"v{n}") for n in range(8)),
         ],
     )
@@ -198,7 +200,7 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
 
     assert run.outcome is Outcome.COLLECTED
     assert flags(run) == ["partial", "dup", "implausible", "no-stations", "drift"]
-    assert len(by_id) == run.rows == 15
+    assert len(by_id) == run.rows == 17
     assert (by_id["far"]["lat"], by_id["far"]["lon"]) == ("", "")
     assert (by_id["text"]["lat"], by_id["text"]["is_disabled"]) == ("25.5", "true")
     assert by_id["nowhere"]["lat"] == by_id["zero"]["lat"] == ""
@@ -208,6 +210,14 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
     assert controlled.isprintable()
     assert by_id[controlled]["current_fuel_percent"] == ""
     assert any("zz" in text for text in notices(run, "drift"))
+    assert [
+        text.partition(": it is left")[0]
+        for text in notices(run, "drift")
+        if "perhaps" in text or "soon" in text
+    ] == [
+        "vehicles: is_reserved is implausible at 1 of 19 vehicles, such as 'perhaps'",
+        "vehicles: last_reported is implausible at 1 of 19 vehicles, such as 'soon'",
+    ]
 
 
 def test_no_vehicle_at_all_is_a_collected_slot(city: Publisher) -> None:

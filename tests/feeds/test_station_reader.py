@@ -77,6 +77,15 @@ def test_a_closed_station_without_counts_is_a_row() -> None:
     assert snapshot.findings == {}
 
 
+@pytest.mark.parametrize("value", ["seven", "1,234", True, {"value": 3}])
+def test_a_count_that_is_no_number_is_flagged(value: object) -> None:
+    """Like an impossible one; a text for "no value" is not."""
+    ten = [station(str(n)) for n in range(10)]
+
+    assert gbfs(station(num_bikes_available=value), *ten).flags == ("implausible",)
+    assert gbfs(station(num_bikes_available="N/A"), *ten).flags == ()
+
+
 @pytest.mark.parametrize("number", [-1, 999, 9999, 999999, "-1", 10**30, 4.5])
 def test_an_impossible_count_is_empty_and_flagged(number: object) -> None:
     """-1, 999 and the like: the station is kept, and this is reported once."""
@@ -223,6 +232,32 @@ def test_a_column_that_is_read_at_one_station_is_not_reported() -> None:
     odd = station("b", last_reported="soon")
 
     assert gbfs(station(last_reported=1_799_999_000), odd).findings == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "odd", "none"),
+    [
+        ("is_renting", {"is_renting": "perhaps"}, {"is_renting": "n/a"}),
+        ("last_reported", {"last_reported": "soon"}, {"last_reported": 0}),
+        ("num_docks_available", {"num_docks_available": "x"}, {}),
+        ("lat", {"lon": 500}, {"lat": 0, "lon": 0}),
+        ("name", {"name": [3]}, {"name": None}),
+    ],
+)
+def test_a_column_that_cannot_be_read_at_some_stations_is_reported(
+    key: str, odd: dict[str, object], none: dict[str, object]
+) -> None:
+    """Not where the publisher says that there is no value."""
+    usual = {"name": "A", "lat": 48.1, "lon": 16.3, "last_reported": 1_799_999_000}
+    some = [station(str(n), **usual) for n in range(30)]
+
+    reported, nothing = (
+        gbfs(*some, *(station(f"o{n}", **{**usual, **more}) for n in range(2)))
+        for more in (odd, none)
+    )
+
+    assert list(reported.findings) == [f"unreadable {key}"]
+    assert nothing.findings == {}
 
 
 def test_lasting_values_come_from_the_list_of_stations() -> None:

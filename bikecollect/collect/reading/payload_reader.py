@@ -121,6 +121,7 @@ class PayloadReader:
                 **merged.findings,
                 **quality.implausible_findings(odd, len(statuses)),
                 **quality.renumbering_findings(statuses, known),
+                **quality.ahead_findings(statuses, payload),
             },
         )
 

@@ -1,8 +1,16 @@
-"""Drift: describe how the fields of a feed have changed."""
+"""Drift: describe how the fields of a feed have changed, or cannot be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bikecollect.feeds.reading.aliases import EMPTY
+from bikecollect.feeds.reading.json_payload import excerpt
+from bikecollect.feeds.reading.stamps import FIRST_STAMP
+from bikecollect.feeds.reading.values import is_nothing, number
 
 MAX_CHANGES = 12
+REPORTED, FEW = 0.05, 1
+"""Share of affected stations from which a finding is reported, if more than FEW."""
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
@@ -28,3 +36,70 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
 
 def _types(kind: str) -> set[str]:
     return set(kind.split("|")) - {"null"}
+
+
+class Column(NamedTuple):
+    """The *values* of a column by station, and the *raw* ones in its *fields*."""
+
+    values: Sequence[Any]
+    raw: Sequence[Any]
+    fields: Sequence[str]
+
+
+def unread(columns: Mapping[str, Column]) -> dict[str, str]:
+    """Return a sentence for each of *columns* with unreadable values, by a key.
+
+    If several columns are in one field, the first decides. The raw values of ``lat``
+    are pairs of both coordinates.
+
+    >>> columns = {"name": Column([None, None, "b"], [["a"], ["a"], "b"], ["sna"])}
+    >>> unread(columns)["unreadable name"]
+    "name cannot be read at 2 of 3 stations, such as ['a']: it is empty there"
+    """
+    read = {
+        field
+        for column in columns.values()
+        for field in column.fields
+        if column.values.count(None) < len(column.values)
+    }
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, column in columns.items():
+        fields, total = set(column.fields), len(column.values)
+        bad = _bad_values(column)
+        if column.values.count(None) == total:
+            if bad and read.isdisjoint(fields):
+                read |= fields
+                text = f"no value of {' or '.join(column.fields)} can be read, such as "
+                text = f"{name} is empty at every station: {text}{excerpt(bad[0])}"
+                found[f"unread {name}"] = text
+        elif bad and seen.isdisjoint(fields):
+            bad = [raw for raw in bad if not _is_absent(name, raw)]
+            if len(bad) > FEW and len(bad) >= total * REPORTED:
+                found[f"unreadable {name}"] = (
+                    f"{name} cannot be read at {len(bad)} of {total} stations, such as "
+                    f"{excerpt(bad[0])}: it is empty there"
+                )
+        seen |= fields
+    return found
+
+
+def _bad_values(column: Column) -> list[Any]:
+    """Return the raw values of *column* that could not be read."""
+    if None not in column.values:
+        return []
+    pairs = zip(column.raw, column.values, strict=True)
+    empty = (None, (None, None))
+    return [raw for raw, value in pairs if value is None and raw not in empty]
+
+
+def _is_absent(name: str, raw: Any) -> bool:
+    """Return whether *raw* says that there is no value for the column *name*.
+
+    Numbers that are too small for a stamp do, and 0, 0 as a place.
+    """
+    if name == "lat":
+        return all(value in EMPTY or number(value) == 0 for value in raw)
+    stamp = number(raw) if name == "last_reported" else None
+    small = stamp is not None and stamp < FIRST_STAMP
+    return small or raw in EMPTY or is_nothing(raw)

@@ -1,13 +1,15 @@
 """Read a list of stations into a snapshot: one reader for all dialects."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.feeds.reading import drift
 from bikecollect.feeds.reading.aliases import Aliases, Table
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import (
@@ -111,6 +113,7 @@ class StationReader:
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
         self._kinds: dict[str, Mapping[str, int]] = {}
+        self._kept: Mapping[str, Mapping[str, Any]] = {}
         self._cut = self._newest = self._updated = self._damaged = 0
 
     def snapshot(self) -> Snapshot:
@@ -131,6 +134,7 @@ class StationReader:
                 duplicates += 1
             else:
                 kept[station_id] = station
+        self._kept = kept
         self._add(kept)
         self._check_readable(dropped)
         return Snapshot(
@@ -269,7 +273,7 @@ class StationReader:
 
     def _flags(self) -> tuple[str, ...]:
         flags = {
-            "implausible": bool(self._count.implausible),
+            "implausible": bool(self._count.implausible or self._count.unread),
             "contradictory": bool(self._contradictory),
             "cut": bool(self._cut),
         }
@@ -278,7 +282,7 @@ class StationReader:
     def _findings(self) -> dict[str, str]:
         """Return sentences to report once, by a key that is stable."""
         total, odd = len(self._statuses), self._contradictory
-        findings = dict(self._unread())
+        findings = self._unread()
         for column, number in self._count.implausible.items():
             if number >= total * REPORTED:
                 findings[f"implausible {column}"] = (
@@ -303,29 +307,25 @@ class StationReader:
             )
         return findings
 
-    def _unread(self) -> Iterator[tuple[str, str]]:
-        """Yield a key and a sentence for each column that has no valid value."""
-        read: set[str] = set()
-        empty = []
-        for column in filter(self._aliases.fields, self._dialect.table):
+    def _unread(self) -> dict[str, str]:
+        """Return a sentence for each column with values that cannot be read."""
+        columns: dict[str, drift.Column] = {}
+        raw = partial(self._aliases.column, list(self._kept.values()))
+        for name in filter(self._aliases.fields, self._dialect.table):
             rows: Sequence[Any] = tuple(self._statuses.values())
-            if column in StationInformation._fields:
+            if name in StationInformation._fields:
                 rows = self._information
-            elif column not in StationStatus._fields:
+            elif name not in StationStatus._fields:
                 continue
-            if any(getattr(row, column) is not None for row in rows):
-                read.update(self._aliases.fields(column))
-            elif not self._count.implausible[column]:
-                empty.append(column)
-        for column in empty:
-            fields = self._aliases.fields(column)
-            values = (self._aliases.value(item, column) for item in self._objects)
-            value = next((value for value in values if value is not None), None)
-            if value is not None and read.isdisjoint(fields):
-                read.update(fields)
-                text = f"no value of {' or '.join(fields)} can be read, such as "
-                text = f"{column} is empty at every station: {text}{excerpt(value)}"
-                yield f"unread {column}", text
+            if name == "lon" or self._count.implausible[name]:
+                continue
+            values = list(map(attrgetter(name), rows))
+            read = raw(name) if None in values else values
+            if name == "lat" and read is not values:
+                read = list(zip(read, raw("lon"), strict=True))
+            fields = self._aliases.fields(name)
+            columns[name] = drift.Column(values, read, fields)
+        return drift.unread(columns)
 
 
 def _contradicting(

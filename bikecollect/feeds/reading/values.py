@@ -140,7 +140,7 @@ class Counts:
 
     def __call__(self, column: str, value: Any) -> int | None:
         """Return *value* as a count of *column*, None if it is invalid."""
-        if value is None or value == "" or _is_nothing(value):
+        if value is None or value == "" or is_nothing(value):
             return None
         parsed = count(value)
         if parsed is not None and parsed not in SENTINELS:
@@ -152,7 +152,8 @@ class Counts:
         return None
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Return whether *value* is a text that says that there is no value."""
     return isinstance(value, str) and value.strip().casefold() in {"", *NOTHING}
 
 

@@ -19,8 +19,15 @@ from bikecollect.feeds.reading.json_payload import (
     first_keys,
     shape,
 )
-from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading
-from bikecollect.feeds.reading.values import flag, identifier, number, place, text
+from bikecollect.feeds.reading.stamps import FIRST_STAMP, Stamps, of_feed, other_reading
+from bikecollect.feeds.reading.values import (
+    flag,
+    identifier,
+    is_nothing,
+    number,
+    place,
+    text,
+)
 
 DOCUMENT = "vehicle_status"
 """The name of the document of vehicles in a payload, for every version of GBFS."""
@@ -166,12 +173,12 @@ class _Reader:
             lat,
             lon,
             self._type(vehicle),
-            flag(get("is_reserved")),
-            flag(get("is_disabled")),
+            self._flag("is_reserved", get("is_reserved")),
+            self._flag("is_disabled", get("is_disabled")),
             self._range(get("current_range_meters")),
             self._fuel(get("current_fuel_percent")),
             identifier(get("station_id")),
-            self.stamps(get("last_reported")),
+            self._stamp(get("last_reported")),
         )
 
     def _place(self, lat: Any, lon: Any) -> tuple[float | None, float | None]:
@@ -190,6 +197,18 @@ class _Reader:
         self.unknown_types.add(name)
         return name
 
+    def _flag(self, column: str, value: Any) -> bool | None:
+        parsed = flag(value)
+        if parsed is None:
+            self._count(column, value)
+        return parsed
+
+    def _stamp(self, value: Any) -> int | None:
+        parsed, seconds = self.stamps(value), number(value)
+        if parsed is None and (seconds is None or seconds >= FIRST_STAMP):
+            self._count("last_reported", value)  # smaller ones say that it is unknown
+        return parsed
+
     def _range(self, value: Any) -> int | None:
         metres = number(value)
         if metres is not None and 0 <= metres <= FARTHEST:
@@ -206,7 +225,7 @@ class _Reader:
 
     def _count(self, column: str, value: Any) -> None:
         """Count *value* as implausible for *column*, unless it is empty."""
-        if value is not None and value != "":
+        if value is not None and value != "" and not is_nothing(value):
             self.bad[column] += 1
             self.example.setdefault(column, excerpt(value))
 
