@@ -4,7 +4,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -174,6 +174,8 @@ class Committer:
                 or "short" in flags
                 or "partial" in snapshot.flags,
             )
+            reported = {**snapshot.findings, **changes.findings}
+            snapshot = replace(snapshot, findings=reported)
             kept = {**payload.notes, **notes}
             new_notes, drifts = findings.notes_to_store(
                 self._ledger, snapshot, kept, payload.slot
@@ -281,7 +283,7 @@ class Committer:
 
     def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
         """Append new versions durably to the station list; return the changes."""
-        versions, absent, left, _ = changes
+        versions, absent, left, *_ = changes
         if not versions and not left:
             return Stations(absent=absent)
         extent = self._ledger.extents().get(INFORMATION)

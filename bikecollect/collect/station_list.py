@@ -1,9 +1,11 @@
 """The station list: merge the information of a snapshot into the known stations."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bikecollect.collect.reading.vanished_fields import FIELDS, VanishedFields
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
 
@@ -11,8 +13,8 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 MANY, MAX_LISTS = 500, 3
-"""More than MANY stations may change at once at most MAX_LISTS times a day: a list
-that differs in every slot would fill the disk."""
+"""The stations of a list, or MANY if it has fewer, may change MAX_LISTS times a day: a
+list that differs in every slot would fill the disk."""
 OWN = "bikecollect.information"
 """The note of a system that publishes a separate station list."""
 VANISHED = "bikecollect.vanished"
@@ -21,11 +23,8 @@ SILENT = "bikecollect.silent"
 """The note of listed stations without a row: ids by the first slot without a row."""
 MAX_SILENT = 500
 """Maximum stations in that note; if there are more, rows are no evidence."""
-REPORTED_SHARE = 0.05
-"""Share of affected stations from which a vanished field is reported."""
 MAX_LISTED = 120_000
 """Maximum stations on the list; a snapshot has at most 100,000."""
-FIELDS = StationInformation._fields[1:-1]
 Known = Mapping[str, StationInformation]
 
 
@@ -69,7 +68,7 @@ def _merged(
         return _expired(MergedStations(filled), known, notes, slot)
     if not snapshot.information:
         return _expired(MergedStations(()), known, notes, slot)
-    vanished = _VanishedFields(notes.get(VANISHED, ""), slot)
+    vanished = VanishedFields(notes.get(VANISHED, ""), slot)
     stations = tuple(
         [
             station
@@ -133,7 +132,7 @@ def _expired(
     note = notes.get(VANISHED, "")
     if not note:
         return stations
-    vanished = _VanishedFields(note, slot)
+    vanished = VanishedFields(note, slot)
     merged = {station.station_id: station for station in stations.information}
     for station_id, names in vanished.take_expired().items():
         if before := merged.get(station_id) or known.get(station_id):
@@ -149,13 +148,14 @@ class Changes(NamedTuple):
 
     *absent* is None if that is unknown or as before. *left* maps a slot to the last
     versions of the stations that left in it. *trouble* is a text for people, empty if
-    there is none.
+    there is none; *findings* are as in a snapshot.
     """
 
     versions: Sequence[StationInformation] = ()
     absent: Mapping[str, int] | None = None
     left: Mapping[Slot, Sequence[StationInformation]] = {}
     trouble: str = ""
+    findings: Mapping[str, str] = {}
 
 
 def find_changes(
@@ -182,14 +182,17 @@ def find_changes(
         for station in snapshot.information
         if known.get(station.station_id) != station
     ]
-    most = MAX_LISTS * len(snapshot.information)
-    if len(versions) > MANY and ledger.versions_since(Slot(slot - DAY)) >= most:
-        text = (
-            f"{len(versions)} stations changed again: the station list is not written"
-        )
-        return Changes(trouble=text)
+    most = MAX_LISTS * max(len(snapshot.information), MANY)
+    findings: dict[str, str] = {}
+    if versions and ledger.versions_since(Slot(slot - DAY)) >= most:
+        if len(versions) > MANY:
+            number = len(versions)
+            text = f"{number} stations changed again: the station list is not written"
+            return Changes(trouble=text)
+        findings = _restless(versions, known, most)
+        versions = [v for v in versions if v.station_id not in known]
     if is_partial:
-        return Changes(versions)
+        return Changes(versions, findings=findings)
     before = ledger.absent()
     missing = set(before)
     if snapshot.lists_all:
@@ -199,14 +202,36 @@ def find_changes(
         if not snapshot.is_listed_apart and len(new) <= snapshot.dropped:
             missing -= new
     if not missing and not before:
-        return Changes(versions)
+        return Changes(versions, findings=findings)
     silent = _silent_since(notes.get(SILENT, ""))
     since = {
         station_id: before.get(station_id) or _first_without(silent, station_id, slot)
         for station_id in sorted(missing)
     }
     absent, left = _departed(since, known, slot)
-    return Changes(versions, absent if absent != before else None, left)
+    new_absent = absent if absent != before else None
+    return Changes(versions, new_absent, left, findings=findings)
+
+
+def _restless(
+    versions: Sequence[StationInformation], known: Known, most: int
+) -> dict[str, str]:
+    """Return a finding about *versions* that are too many, empty if all are new."""
+    changed = Counter(
+        name
+        for station in versions
+        if (before := known.get(station.station_id))
+        for name, old, new in zip(FIELDS, before[1:], station[1:], strict=False)
+        if old != new
+    )
+    if not changed:
+        return {}
+    ((name, _),) = changed.most_common(1)
+    text = (
+        f"the station list has changed {most} times within a day, mostly in {name}: "
+        "until it changes less, only stations that come and leave are written to it"
+    )
+    return {"restless list": text}
 
 
 def _dated_back(
@@ -284,66 +309,3 @@ def _first_without(silent: Mapping[str, int], station_id: str, slot: Slot) -> in
     """
     since = silent.get(station_id, slot)
     return since if slot - since < DAY else slot
-
-
-class _VanishedFields:
-    """The vanished fields of stations, each with the first slot without it."""
-
-    def __init__(self, note: str, slot: Slot) -> None:
-        self._slot = slot
-        self._before: dict[str, dict[str, int]] = {
-            name: {i: int(since) for since, ids in by_slot.items() for i in ids}
-            for name, by_slot in json.loads(note or "{}").items()
-        }
-        self._now: dict[str, dict[str, int]] = {}
-
-    def restore(
-        self, station: StationInformation, before: StationInformation | None
-    ) -> StationInformation:
-        """Return *station* with fields of *before* that vanished within a day."""
-        if before is None:
-            return station
-        values: dict[str, Any] = {}
-        for name, value, old in zip(FIELDS, station[1:], before[1:], strict=False):
-            if value is not None or old is None:
-                continue
-            since = self._since(name, station.station_id)
-            if self._slot - since < DAY:
-                self._now.setdefault(name, {})[station.station_id] = since
-                values[name] = old
-        return station._replace(**values) if values else station
-
-    def take_expired(self) -> dict[str, list[str]]:
-        """Return, by station, the fields that vanished a day ago; keep the others."""
-        expired: dict[str, list[str]] = {}
-        for name, stations in self._before.items():
-            for station_id, since in stations.items():
-                if self._slot - since >= DAY:
-                    expired.setdefault(station_id, []).append(name)
-                else:
-                    self._now.setdefault(name, {})[station_id] = since
-        return expired
-
-    def note(self) -> str:
-        """Return the note to store, empty if no field has vanished."""
-        by_slot: dict[str, dict[str, list[str]]] = {}
-        for name, stations in self._now.items():
-            for station_id, since in stations.items():
-                slots = by_slot.setdefault(name, {})
-                slots.setdefault(str(since), []).append(station_id)
-        return json.dumps(by_slot, sort_keys=True) if by_slot else ""
-
-    def findings(self, total: int) -> dict[str, str]:
-        """Return a sentence for each field that has vanished at many stations."""
-        return {
-            f"vanished {name}": (
-                f"{name} has vanished from the information of {len(stations)} of "
-                f"{total} stations, such as {next(iter(stations))}: its last value "
-                "is kept for a day"
-            )
-            for name, stations in self._now.items()
-            if len(stations) >= total * REPORTED_SHARE
-        }
-
-    def _since(self, name: str, station_id: str) -> int:
-        return self._before.get(name, {}).get(station_id, self._slot)

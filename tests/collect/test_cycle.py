@@ -12,6 +12,7 @@ import pytest
 from world import MINUTES, NOON, World
 
 from bikecollect.alerts.signals import of_run
+from bikecollect.collect import station_list
 from bikecollect.core.causes import SeenRun, cause_of
 from bikecollect.core.errors import (
     FeedUnavailable,
@@ -537,6 +538,26 @@ def test_a_list_that_changes_in_each_slot_is_written_rarely(world: World) -> Non
     assert len(lines) == 3 * 600
     assert [notice.text for notice in run.notices] == [
         "600 stations changed again: the station list is not written"
+    ]
+
+
+def test_a_few_stations_that_change_in_each_slot_are_written_rarely(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve versions of three stations a day; those that come are written, too."""
+    monkeypatch.setattr(station_list, "MANY", 4)
+    runs = []
+    for number in range(6):
+        names = {f"s{n}": f"{n} the {number}th" for n in range(3)}
+        runs.append(world.fetch(dict.fromkeys(names, 1), after=300, names=names))
+    runs.append(world.fetch({**dict.fromkeys(names, 1), "new": 1}, after=300))
+
+    lines = world.lines("station_information.csv")
+    assert len(lines) == 12 + 1
+    assert ",new," in lines[-1]
+    assert [notice.text for run in runs for notice in run.notices] == [
+        "the station list has changed 12 times within a day, mostly in name: until it "
+        "changes less, only stations that come and leave are written to it"
     ]
 
 
