@@ -238,9 +238,18 @@ def test_a_rate_limit_within_the_budget_is_waited_for() -> None:
     assert stop.passed == 40
 
 
-def test_a_long_rate_limit_ends_the_run_without_another_request() -> None:
-    """429 with a long Retry-After: no more requests (fault 20)."""
-    limited = answers(b"", "429 Slow", b"Retry-After: 3600\r\n")
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Retry-After: 3600",
+        b"Retry-After: 3600.0 seconds",
+        b"RateLimit-Reset: 3600",
+        b"Retry-After: never\r\nX-RateLimit-Reset: 3600",
+    ],
+)
+def test_a_long_rate_limit_ends_the_run_without_another_request(header: bytes) -> None:
+    """429 with a long Retry-After, or a reset: no more requests (fault 20)."""
+    limited = answers(b"", "429 Slow", header + b"\r\n")
     get = client(Budget(), clock=lambda: 1000.0)
     with misbehaving(limited) as (url, arrivals), pytest.raises(RateLimited) as failed:
         get("feed", url)
@@ -593,9 +602,10 @@ MEMBERS = gzip.compress(BODY[:9]) + gzip.compress(b"") + gzip.compress(BODY[9:])
         (b"Content-Encoding: none", BODY),
         (b"Content-Encoding: identity, GZIP", gzip.compress(BODY)),
         (b"Content-Encoding: gzip", MEMBERS),
+        (b"Content-Encoding: gzip", gzip.compress(ZIPPED)),
         (b"Transfer-Encoding: chunked", b"17\r\n" + BODY + b"\r\n0\r\n\r\n"),
     ],
-    ids=["charset", "none", "list", "gzip members", "chunked with a length"],
+    ids=["charset", "none", "list", "gzip members", "twice", "chunked with a length"],
 )
 def test_an_odd_body_is_read_as_other_clients_read_it(
     header: bytes, body: bytes
@@ -608,8 +618,9 @@ def test_an_odd_body_is_read_as_other_clients_read_it(
 
 
 def test_gzip_members_count_together_for_the_limits() -> None:
-    """Neither their size nor their number is unlimited."""
-    for body in (gzip.compress(bytes(40_000)) * 9, gzip.compress(b"") * 1_001):
+    """Neither their size nor their number is unlimited, nor what they contain."""
+    many = gzip.compress(bytes(40_000)) * 9
+    for body in (many, gzip.compress(b"") * 1_001, gzip.compress(many)):
         packed = sends(GZIP + LENGTH % len(body) + body)
         budget = SHORT._replace(inflated_bytes=200_000)
         with misbehaving(packed) as (url, _), pytest.raises(BikecollectError):

@@ -66,7 +66,22 @@ def read_body(
             f"the {coding} stream is truncated or has trailing data",
             cause="truncated",
         )
-    return b"".join(parts), wire
+    body = b"".join(parts)
+    if coding and body.startswith(GZIP_FILE):
+        body = _inflated_file(body, min(inflated_bytes, SMALL + MAX_RATIO * wire))
+    return body, wire
+
+
+def _inflated_file(body: bytes, most: int) -> bytes:
+    """Return the content of the gzip file *body*, which was compressed again."""
+    inflate = _Inflate(GZIP)
+    content = inflate(body, most)
+    if len(content) > most:
+        raise _too_large("a gzip file that was compressed again")
+    if not inflate.is_complete:
+        text = "the gzip file in the response is truncated or has trailing data"
+        raise FeedUnavailable(text, cause="truncated")
+    return content
 
 
 def _coding(encoding: str) -> str:

@@ -1,5 +1,6 @@
 """Time limits and retries: budgets, backoff, and Retry-After."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import NamedTuple
@@ -7,6 +8,9 @@ from typing import NamedTuple
 from bikecollect.core.errors import FeedUnavailable, RateLimited
 
 TOO_MANY = 429
+_SECONDS = r"(\d{1,12}(?:\.\d{1,9})?)\d*\s*(?:s|secs?|seconds?)?(?:,\s*[\d.]+)*"
+_MOMENT = 1_000_000_000
+"""Larger numbers of seconds are a moment, not a duration."""
 MAX_BODY = 32 * 1024 * 1024
 """The largest document. Parsed JSON takes 3 to 6 times its size, hostile JSON 25 to 45
 times; 60,000 vehicles are 21 MB, 26,000 stations 7 and 12 MB
@@ -103,16 +107,23 @@ def backoff(number: int, random: Callable[[], float]) -> float:
 def retry_after(text: str | None, now: float) -> float | None:
     """Return the seconds to wait by a Retry-After header at *now*.
 
-    None if it is absent, invalid, negative or in the past. RFC 9110, 10.2.3.
+    None if it is absent, invalid, negative or in the past. RFC 9110, 10.2.3; fractions,
+    a unit of seconds and a repeated header are accepted, too.
 
     >>> retry_after("120", 0), retry_after("-5", 0), retry_after("soon", 0)
     (120.0, None, None)
+    >>> retry_after("1.5", 0), retry_after("30 s", 0), retry_after("9, 9", 0)
+    (1.5, 30.0, 9.0)
+    >>> retry_after("1800000060", 1_800_000_000)  # a moment, as some servers write it
+    60.0
     """
     if not text:
         return None
     text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9]) if int(text[:9]) > 0 else None
+    if match := re.fullmatch(_SECONDS, text, re.IGNORECASE | re.ASCII):
+        seconds = float(match[1])
+        seconds -= now if seconds > _MOMENT else 0.0
+        return seconds if seconds > 0 else None
     from email.utils import parsedate_to_datetime
 
     try:
@@ -123,6 +134,18 @@ def retry_after(text: str | None, now: float) -> float | None:
     return wait - now if wait > now else None
 
 
+def reset_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds until a rate limit ends by other *headers*, None if unknown.
+
+    >>> reset_after({"RateLimit-Reset": "30"}, 0), reset_after({}, 0)
+    (30.0, None)
+    >>> reset_after({"X-RateLimit-Reset": "1800000060"}, 1_800_000_000)
+    60.0
+    """
+    names = ("RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset")
+    return retry_after(next(filter(None, map(headers.get, names)), None), now)
+
+
 def status_error(
     place: str, status: int, headers: Mapping[str, str], *, now: float, left: float
 ) -> HttpStatusError | RateLimited:
@@ -131,6 +154,8 @@ def status_error(
     With *left* seconds for the run, a longer wait for 429 is left to a later one.
     """
     wait = retry_after(headers.get("Retry-After"), now)
+    if status == TOO_MANY and wait is None:
+        wait = reset_after(headers, now)
     if status == TOO_MANY and wait is not None and wait > left:
         text = f"{place} answered HTTP {status}: retry in {wait:.0f} s"
         return RateLimited(text, not_before=now + wait)

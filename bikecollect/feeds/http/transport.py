@@ -31,6 +31,8 @@ COMPLETE = frozenset({200, 201, 203})
 """With a complete body; some gateways answer 201, proxies that change a body 203."""
 UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
+_LINK = r'<([^<>]*)>((?:[^<>",]|"[^"]*")*)'
+_REL = r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))'
 MAX_REDIRECTS = 5
 """Maximum consecutive redirects."""
 
@@ -289,11 +291,11 @@ def _is_total(name: str) -> bool:
 def next_url(headers: Mapping[str, str]) -> str:
     """Return the address of the next page in *headers*, empty for none.
 
-    >>> next_url({"Link": '<https://a.org/f?page=2>; rel="next"'})
-    'https://a.org/f?page=2'
+    >>> next_url({"Link": '</a;b,c>; rel=prev, </f?page=2>; title="n=2"; rel="next"'})
+    '/f?page=2'
     """
-    links = requests.utils.parse_header_links(headers.get("Link", ""))
-    urls = (
-        link["url"] for link in links if "next" in link.get("rel", "").lower().split()
-    )
-    return next(map(str, urls), "")
+    for address, parameters in re.findall(_LINK, headers.get("Link", "")):
+        rel = re.search(_REL, parameters, re.IGNORECASE)
+        if rel and "next" in (rel[1] or rel[2]).strip("'").lower().split():
+            return str(address).strip()
+    return ""
