@@ -59,11 +59,20 @@ def _has_list(path: str, body: bytes) -> None:
         raise PayloadError(f"the response has no list {path}")
 
 
+LISTS = {TYPES: "data.vehicle_types", REGIONS: "data.regions"}
 CHECKS: Mapping[str, Check] = {
     INFORMATION: gbfs_reader.stations,
-    TYPES: partial(_has_list, "data.vehicle_types"),
-    REGIONS: partial(_has_list, "data.regions"),
+    **{name: partial(_has_list, path) for name, path in LISTS.items()},
 }
+
+
+def _is_empty(name: str, body: bytes | str) -> bool:
+    """Return whether the list in *body*, a document *name*, has no entries."""
+    try:
+        value = decode(body.encode() if isinstance(body, str) else body)
+    except PayloadError:
+        return True
+    return not at(value, LISTS[name])
 
 
 def _as_text(body: bytes) -> str:
@@ -300,13 +309,21 @@ class ExtrasFetcher:
         return verified(document, check, self._url)
 
     def _keep(self, places: Places, extras: Extras, name: str) -> None:
-        """Get the document *name* and store it in a note."""
+        """Get the document *name* and store it in a note.
+
+        An empty list does not replace one that has entries: it may be a mistake, and
+        the stations would lose what they refer to.
+        """
         try:
             body = self._get_verified(places, name).body
         except (FeedError, PayloadError) as error:
             extras.errors[name] = str(error)
+            return
+        extras.errors.pop(name, None)
+        if _is_empty(name, body) and not _is_empty(name, self._body(extras, name)):
+            text = f"{name} is an empty list now: its last content remains in use"
+            extras.findings[f"empty {name}"] = text
         else:
-            extras.errors.pop(name, None)
             extras.notes[BODIES[name]] = _as_text(body)
 
     def _body(self, extras: Extras, name: str) -> str:

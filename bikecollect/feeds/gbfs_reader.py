@@ -120,9 +120,9 @@ def type_ids(body: bytes) -> set[str]:
     """Return the vehicle types in a status document, none if it cannot be read."""
     listed = (s for s in _stations_or_nothing(body) if type(s) is dict)
     counts = (station.get("vehicle_types_available") for station in listed)
-    items = chain.from_iterable(c for c in counts if type(c) is list)
+    items = chain.from_iterable(map(vehicle_types.entries, counts))
     values = (item.get("vehicle_type_id") for item in items if type(item) is dict)
-    texts = {value for value in values if type(value) in {str, int}}
+    texts = {value for value in values if type(value) in {str, int, float}}
     return {name for value in texts if (name := text(value))}
 
 
@@ -286,6 +286,7 @@ def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:
         "station_id": _station_id,
         "name": own,
         "short_name": own,
+        "address": own,
         "name_en": english,
     }
 

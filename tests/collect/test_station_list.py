@@ -219,7 +219,7 @@ REGIONS: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     ("region_id", "name"),
-    [("3", "Harbour"), (3, "Harbour"), ("4", "Altstadt"), ("5", "5"), (None, "")],
+    [("3", "Harbour"), (3.0, "Harbour"), ("4", "Altstadt"), ("5", "5"), (None, "")],
 )
 def test_regions_have_their_names(city: Publisher, region_id: Any, name: str) -> None:
     """They come from system_regions; an unknown id is kept as an id."""
@@ -277,6 +277,24 @@ def test_an_error_in_place_of_the_regions_replaces_no_name(
 
     flags = [run.result.flags for run in (first, second, third)]
     assert flags == [(), ("partial",), ()]
+    assert [station["region"] for station in city.stations()] == ["Altstadt"]
+
+
+def test_an_empty_list_of_regions_replaces_no_name(city: Publisher) -> None:
+    """During maintenance, for example: that is reported once."""
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["en"]["feeds"].append(regions)
+    city.documents["/station_information"] = listed({**NAMES, "region_id": "4"})
+    city.documents["/regions"] = REGIONS
+    city.fetch()
+    city.documents["/regions"] = {"data": {"regions": []}}
+    runs = [city.fetch(after=3600), city.fetch(after=3600)]
+
+    assert [[notice.text for notice in run.notices] for run in runs] == [
+        ["system_regions is an empty list now: its last content remains in use"],
+        [],
+    ]
     assert [station["region"] for station in city.stations()] == ["Altstadt"]
 
 

@@ -559,12 +559,13 @@ def test_an_english_name_is_never_in_another_language(
 ) -> None:
     """GBFS 3 without English has a name, and no English name."""
     listed = [{"text": text, "language": tag} for tag, text in texts.items()]
-    stations = [{"station_id": "a", "name": listed}]
+    stations = [{"station_id": "a", "name": listed, "address": listed}]
 
     snapshot = gbfs(station(), about={"data": {"stations": stations}})
 
     (information,) = snapshot.information
     assert (information.name, information.name_en) == names
+    assert information.address == names[0]
 
 
 def _documents(stations: object) -> tuple[Document, ...]:

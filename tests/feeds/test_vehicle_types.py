@@ -94,6 +94,10 @@ def by_type(**counts: object) -> list[dict[str, object]]:
             {"bicycles": 9, "ebicycles": 11},
         ),
         ({"vehicle_types_available": by_type(b=-1, e=2)}, {"ebicycles": 2}),
+        (
+            {"vehicle_types_available": {"b": 3, "e": 2}},
+            {"bicycles": 3, "ebicycles": 2},
+        ),
         ({}, {}),
     ],
 )

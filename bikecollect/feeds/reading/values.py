@@ -23,6 +23,8 @@ SENTINELS = frozenset({999, 9_999, 99_999, 999_999, 32_767, 65_535})
 NOTHING = frozenset({"-", "--", "?", "n/a", "na", "nan", "nil", "none", "null"})
 """Texts that publishers write for "no value", in any case."""
 MIN_SENTINEL = min(SENTINELS)
+_EXACT = 2**53
+"""Whole floats below it are exact."""
 
 
 def text(value: Any) -> str | None:
@@ -30,8 +32,8 @@ def text(value: Any) -> str | None:
 
     A text of more than `MAX_TEXT` bytes is truncated and ends in `CUT`.
 
-    >>> text(" a "), text(12), text(""), text(None), text([])
-    ('a', '12', None, None, None)
+    >>> text(" a "), text(12), text(12.0), text(""), text(None), text([])
+    ('a', '12', '12', None, None, None)
     >>> len(text("站" * 70_000).encode())
     1023
     """
@@ -92,8 +94,10 @@ def _cleaned(value: Any) -> str | None:
         return (value if value.isprintable() else clean(value)).strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    infinite = isinstance(value, float) and not math.isfinite(value)
-    return None if infinite else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole and abs(value) < _EXACT else value)
 
 
 def count(value: Any) -> int | None:

@@ -64,9 +64,9 @@ class VehicleTypes:
 
         None if the propulsion of one of the types counted is unknown.
         """
-        counts = raw["by_type"]
-        if not isinstance(counts, list):
+        if not isinstance(raw["by_type"], list | Mapping):
             return None
+        counts = entries(raw["by_type"])
         total = 0
         for item in counts:
             type_id, number = _type_count(item)
@@ -81,9 +81,8 @@ class VehicleTypes:
 
     def kinds(self, raw: RawCounts, _: int | None) -> dict[str, int]:
         """Return the vehicles of each kind at a station, by column."""
-        counts = raw["by_type"]
         kinds: dict[str, int] = {}
-        for item in counts if isinstance(counts, list) else ():
+        for item in entries(raw["by_type"]):
             type_id, number = _type_count(item)
             if number is not None:
                 known = self.types.get(type_id)
@@ -131,6 +130,20 @@ def _type(item: Any) -> VehicleType:
     return VehicleType(electric, column)
 
 
+def entries(detail: Any) -> list[Any]:
+    """Return the counts by type in *detail*, empty if there are none.
+
+    Some publishers write an object of counts by id in place of the list.
+
+    >>> entries({"a": 2})
+    [{'vehicle_type_id': 'a', 'count': 2}]
+    """
+    if isinstance(detail, list):
+        return detail
+    counts = detail.items() if isinstance(detail, Mapping) else ()
+    return [{"vehicle_type_id": name, "count": number} for name, number in counts]
+
+
 def _type_count(item: Any) -> tuple[str, int | None]:
     """Return the type id and the count of *item*, an entry of the counts by type."""
     return text(at(item, "vehicle_type_id")) or "", count(at(item, "count"))
@@ -139,9 +152,9 @@ def _type_count(item: Any) -> tuple[str, int | None]:
 def vehicles(raw: RawCounts) -> int | None:
     """Return the sum of the counts by type, None if there are none."""
     types = raw["by_type"]
-    if not isinstance(types, list):
+    if not isinstance(types, list | Mapping):
         return None
-    counts = (_type_count(item)[1] for item in types)
+    counts = (_type_count(item)[1] for item in entries(types))
     return sum(number for number in counts if number is not None)
 
 
