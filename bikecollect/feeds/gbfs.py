@@ -172,24 +172,31 @@ class Gbfs:
             if error.cause in GONE or late:
                 return self._rediscovered(get, memory, places, error)
             raise
-        if not 0 <= memory.now - places.worked < HOUR:
-            state = self._fresh(get, memory, state, late=late)
+        is_due = not 0 <= memory.now - places.requested_at < DAY
+        stands_still = self._stands_still(state, memory.now)
+        if places.own and (is_due or (late and stands_still)):
+            state = self._better(get, memory, state)
         if not 0 <= memory.now - state.places.requested_at < DAY:
             self._refresh(get, memory, state)
         return state
 
-    def _fresh(self, get: Getter, memory: Memory, state: Fetch, *, late: bool) -> Fetch:
-        """Return *state*, or a fetch by the version of the settings that is fresher.
-
-        An adopted version may stand still; if it is *late*, the other one is tried.
-        """
+    def _stands_still(self, state: Fetch, now: float) -> bool:
+        """Return whether an adopted version did an hour after it worked last."""
         places = state.places
-        if not places.own or gbfs_places.is_fresh(state.status, self._options):
-            places.worked = memory.now
-            return state
-        if not late:
-            return state
-        places.worked = memory.now  # if it is of no use, it is tried again in hours
+        if 0 <= now - places.worked < HOUR:
+            return False
+        if places.own and not gbfs_places.is_fresh(state.status, self._options):
+            return True
+        places.worked = now
+        return False
+
+    def _better(self, get: Getter, memory: Memory, state: Fetch) -> Fetch:
+        """Return *state*, of an adopted version, or a fetch by that of the settings.
+
+        An adopted version may lose its counts or stand still. If the other one is of
+        no use, it is tried again in hours.
+        """
+        state.places.worked = memory.now
         try:
             listing = self._listed(get, self._url, tries=TRIES)
             other = gbfs_places.places(listing, now=memory.now)

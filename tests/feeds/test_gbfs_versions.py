@@ -258,6 +258,20 @@ def test_a_chosen_version_that_stands_still_for_hours_is_left(
     assert city.asked == [left]
 
 
+def test_a_chosen_version_that_loses_its_counts_is_left(city: Publisher) -> None:
+    """The other one, with the same ids, is compared once a day."""
+    city.documents["/3.0/station_status"] = status("old", vehicles=7)
+    city.fetch()
+    city.documents["/3.0/station_status"] = status("old", vehicles=None)
+    reported = [notices(city.fetch(after=after)) for after in (HOUR, DAY)]
+    city.fetch()
+
+    assert ["GBFS 3.0 is worse" in text for text in reported] == [False, False]
+    assert ["GBFS 2.3 is read again: 3.0" in text for text in reported] == [False, True]
+    assert city.asked == ["/station_status"]
+    assert [row["num_vehicles_available"] for row in city.rows()] == ["3"]
+
+
 def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
     """Its address answers 404; the version's own gbfs.json has the new one."""
     city.fetch()
