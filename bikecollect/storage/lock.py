@@ -7,9 +7,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core.errors import LockBusy, StorageError
+from bikecollect.core.process import Stop
 from bikecollect.storage.files import flock
 
-POLL = 0.05
+POLL, BREATH, WORK = 0.05, 0.2, 1.0
+"""Seconds between two tries to take a lock, of a pause for a waiting run, and of work
+between two such pauses."""
 
 
 class Lock:
@@ -87,6 +90,26 @@ class Lock:
             os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
         except OSError:
             return  # on a full disk the lock is held all the same
+
+
+class Breather:
+    """Pauses between two steps that hold a lock, so that a waiting run can take it.
+
+    Short steps, such as those of days without data, share a pause: there is none within
+    WORK seconds after another. *stop* ends the pause, and raises Interrupted.
+    """
+
+    def __init__(self, stop: Stop, monotonic: Callable[[], float]) -> None:
+        self._stop, self._monotonic = stop, monotonic
+        self._paused = monotonic()
+
+    def __call__(self) -> None:
+        """Pause if it is time for it; raises Interrupted if a stop is requested."""
+        if 0 <= self._monotonic() - self._paused < WORK:
+            self._stop.raise_if_set()
+            return
+        self._stop.sleep(BREATH)
+        self._paused = self._monotonic()
 
 
 @contextmanager

@@ -46,14 +46,12 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.lock import Lock
+from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair.damage import prepare_archive
 from bikecollect.wiring.inherited_facts import with_facts_of
 
-BREATH = 0.2
-"""Seconds for which the lock is released, so that a waiting fetch can take it."""
 TRAIL_DAYS = 31
 """Maximum days shown after the last run, if the collector has stopped."""
 log = logging.getLogger(__name__)
@@ -94,7 +92,7 @@ def compactor(
         slot_rows=partial(evidence.slot_rows, system),
         csv_days=settings.keep.csv_days if csv_days is None else csv_days,
         clock=times.clock,
-        breathe=partial(times.stop.sleep, BREATH),
+        breathe=Breather(times.stop, times.monotonic),
     )
 
 
@@ -189,7 +187,7 @@ def backfiller(
         committer=committer,
         lock=lock,
         interrupted=stop,
-        breathe=partial(times.stop.sleep, BREATH),
+        breathe=Breather(times.stop, times.monotonic),
         new_id=process.run_id,
         since=span[0],
         until=span[1],

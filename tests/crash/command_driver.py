@@ -25,8 +25,9 @@ from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.payload import Check, Document
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage import lock
 from bikecollect.storage.runs import packed
-from bikecollect.wiring import collection, history
+from bikecollect.wiring import collection
 
 STATIONS = 20
 BOOTED = NOON - 1_000_000
@@ -159,7 +160,7 @@ if __name__ == "__main__":
     if options.pack:
         packed.RECENT = 0
     if options.hurry:
-        history.BREATH = 0
+        lock.BREATH = 0
     if options.traced:
         wait_for_tracer(options.traced, options.call)
     process.prepare()

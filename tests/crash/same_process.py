@@ -20,6 +20,7 @@ from bikecollect.cli import main
 from bikecollect.cli.options import Screen
 from bikecollect.core import process, user_folders
 from bikecollect.core.secrets import redact
+from bikecollect.storage import lock
 from bikecollect.storage.runs import packed
 from bikecollect.wiring import collection, history
 
@@ -44,7 +45,7 @@ def run_here(
         set_clock(moment, patch.setattr, booted)
         patch.setattr(history.shown, "__defaults__", (time.time,))
         patch.setattr(collection, "_client", client)
-        patch.setattr(history, "BREATH", 0)  # no other command waits for the lock
+        patch.setattr(lock, "BREATH", 0)  # no other command waits for the lock
         if pack:
             patch.setattr(packed, "RECENT", 0)
         with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:

@@ -9,9 +9,10 @@ import pytest
 from templates import copied
 from world import MINUTES, World
 
-from bikecollect.core.errors import LockBusy, Outcome
+from bikecollect.core.errors import Interrupted, LockBusy, Outcome
+from bikecollect.core.process import Stop
 from bikecollect.storage.files import ledger_file
-from bikecollect.storage.lock import Lock
+from bikecollect.storage.lock import BREATH, Breather, Lock
 
 
 @pytest.fixture
@@ -91,3 +92,20 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 
     assert run.exit_code == 74
     assert target.read_bytes() == b""
+
+
+def test_short_steps_share_a_pause_for_a_waiting_fetch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """900 days without data took three minutes of pauses; a stop ends them all."""
+    now, pauses, stop = [0.0], list[float](), Stop()
+    monkeypatch.setattr(stop, "wait", pauses.append)
+    breathe = Breather(stop, lambda: now[0])
+    for seconds in (*[0.1] * 25, 3.0, 3.0):
+        now[0] += seconds
+        breathe()
+
+    assert pauses == [BREATH] * 4
+    stop.set(15)
+    with pytest.raises(Interrupted):
+        breathe()
