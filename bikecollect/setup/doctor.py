@@ -233,13 +233,14 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
 
 def _disk(name: str, settings: Settings) -> Checks:
     check_name, place = f"{name}: disk", settings.data / name
-    kind = machine.file_system(machine.nearest_existing(place))
-    if kind in machine.KERNEL_FILE_SYSTEMS:
+    nearest = machine.nearest_existing(place)
+    kind = machine.file_system(nearest)
+    if kind in machine.KERNEL_FILE_SYSTEMS or not nearest.is_dir():
         return  # reported as the folder
     if kind in machine.BAD_FILE_SYSTEMS:
         text = f"the file system is {kind}: {machine.BAD_FILE_SYSTEMS[kind]}"
         yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
-    free = shutil.disk_usage(machine.nearest_existing(place)).free
+    free = shutil.disk_usage(nearest).free
     try:
         status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
@@ -252,7 +253,6 @@ def _disk(name: str, settings: Settings) -> Checks:
         duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
         duration += " and more" if left > MANY_DAYS else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
-    nearest = machine.nearest_existing(place)
     if low := space.of_space(nearest, space.measure(nearest), ()).get("space"):
         yield bad(check_name, low.text, "df -h; df -i")
     elif left is not None and left < ENOUGH_DAYS:

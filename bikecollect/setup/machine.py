@@ -47,6 +47,9 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
 
     *folder* is *place*, or its nearest parent that exists. Raises OSError.
     """
+    if not folder.is_dir():
+        text = f"{folder} is a file, not a folder"
+        return text, "move it away, or change data_dir"
     mount, kind = _mounted(folder)
     if kind in KERNEL_FILE_SYSTEMS:
         text = f"{place} is not on a disk but in a file system of the kernel ({kind})"

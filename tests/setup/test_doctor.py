@@ -157,19 +157,30 @@ def test_the_doctor_checks_the_folders_above_the_settings(tmp_path: Path) -> Non
     assert f"others can replace the folder {config.parent}" in bad
 
 
-def test_a_file_system_of_the_kernel_is_no_disk(tmp_path: Path) -> None:
-    """Nothing can be stored in /proc, so it is no folder that a fetch may create."""
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (
+            "/proc/bikes",
+            "/proc/bikes/youbike-taipei is not on a disk but in a file system of the "
+            "kernel (proc)",
+        ),
+        ("data", "/data is a file, not a folder"),
+    ],
+)
+def test_a_place_that_can_never_be_a_folder_is_named_once(
+    tmp_path: Path, data: str, problem: str
+) -> None:
+    """Nothing can be stored there, so it is no folder that a fetch may create."""
     config = tmp_path / "bikecollect.toml"
-    config.write_text('data_dir = "/proc/bikes"\n[systems.youbike-taipei]\n')
+    config.write_text(f'data_dir = "{data}"\n[systems.youbike-taipei]\n')
+    (tmp_path / "data").touch()
 
-    shown = bikecollect("--config", config, "doctor", "--offline", "--format", "json")
+    checks = list(examine(loader.load(str(config)), network=False, send=False))
 
-    checks = [json.loads(line) for line in shown.stdout.splitlines()]
-    place = "/proc/bikes/youbike-taipei"
-    assert [(c["verdict"], c["text"]) for c in checks if place in c["text"]] == [
-        ("bad", f"{place} is not on a disk but in a file system of the kernel (proc)")
-    ]
-    assert not [check for check in checks if check["check"].endswith(": disk")]
+    place = [(c.name, c.verdict.value) for c in checks if c.text.endswith(problem)]
+    assert place == [("youbike-taipei: folder", "BAD")]
+    assert not [check for check in checks if check.name.endswith(": disk")]
 
 
 def test_a_disk_that_is_mounted_read_only_is_bad(
