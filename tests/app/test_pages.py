@@ -212,11 +212,15 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
 ) -> None:
     """Of two Sundays the older one is typical; a single one has no comparison."""
     alone = show("station", station="a", view="Typical week")
-    world.fetch({"a": 9, "b": 1, "c": 1}, after=7 * 86_400, places=PLACES, names=NAMES)
+    four = {"a": 9, "b": 1, "c": 1, "new": 2}
+    world.fetch(four, after=7 * 86_400, places=PLACES, names=NAMES)
 
     app = show("station", station="a", view="Typical week", day="2026-11-29")
+    new = show("station", station="new", view="Typical week", day="2026-11-29")
 
     assert alone.info[0].value == "The range has no other Sunday to compare with."
+    text = "The station was not seen on another Sunday of the range."
+    assert [info.value for info in new.info] == [text]
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
     assert "without 2026-11-29 itself" in said(app)
 

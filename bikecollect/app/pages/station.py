@@ -160,6 +160,10 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     if not typical.rows:
         st.info(f"The range has no other {day:%A} to compare with.")
         return
+    seen_in = typical.columns.index("days_seen")
+    if not any(row[seen_in] for row in typical.rows):
+        st.info(f"The station was not seen on another {day:%A} of the range.")
+        return
     one = (day, day + timedelta(days=1))
     that_day = frames.answer(name, "history", one, stations=(station,))
     both = chart_rows.overlaid(typical, that_day, day, OF[measure])
