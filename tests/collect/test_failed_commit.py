@@ -10,7 +10,7 @@ import pytest
 from templates import copied
 from world import MINUTES, World
 
-from bikecollect.collect import quality
+from bikecollect.collect import findings, quality
 from bikecollect.core.blocks import Block, Stations
 from bikecollect.core.errors import Outcome
 from bikecollect.storage import payload_store
@@ -23,7 +23,7 @@ STAGES = [
     (quality, "flags"),
     (Store, "append"),
     (Ledger, "commit"),
-    (Ledger, "is_newest"),
+    (findings, "notes_to_store"),
     (Payloads, "keep"),
 ]
 ERRORS = [MemoryError(), ZeroDivisionError("oh"), OSError(errno.EMFILE, "no files")]
