@@ -1,7 +1,9 @@
 """Folders for temporary data: removed also after a kill."""
 
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,27 @@ def test_a_folder_in_use_and_a_new_one_are_kept(place: Path) -> None:
     os.close(fd)
 
     assert sorted(place.iterdir()) == [new, used]
+
+
+def test_a_folder_that_is_taken_for_a_leftover_is_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process removes it before it is locked: that one's clock is ahead."""
+    made, removing = [], []
+    make, lock = tempfile.mkdtemp, flock.try_lock
+
+    def removed_at_once(*arguments: Any) -> str:
+        made.append(Path(make(*arguments)))
+        if len(made) == 1:
+            made[0].rmdir()
+        elif len(made) == 2:
+            removing.append(os.open(made[1], os.O_RDONLY))
+            assert lock(removing[0])
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_at_once)
+    with scratch() as folder:
+        assert folder == made[2]
+        assert folder.is_dir()
+    os.close(removing[0])
+    assert list(place.iterdir()) == [made[1]]

@@ -30,15 +30,30 @@ def scratch() -> Iterator[Path]:
     """
     parent = _choose_place()
     _remove_leftovers(parent)
-    folder = Path(tempfile.mkdtemp(SUFFIX, PREFIX, parent))
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder, fd = _new_folder(parent)
     try:
-        with suppress(OSError):
-            flock.try_lock(fd, shared=True)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(fd)
+
+
+def _new_folder(parent: Path) -> tuple[Path, int]:
+    """Create a folder in *parent*; return it, and a descriptor that is locked.
+
+    Before it is locked, a process whose clock is ahead may take it for a leftover.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(SUFFIX, PREFIX, parent))
+        with suppress(FileNotFoundError):
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                is_ours = flock.try_lock(fd, shared=True)
+            except OSError:
+                return folder, fd  # a file system without locks: nobody removes it
+            if is_ours and folder.exists():
+                return folder, fd
+            os.close(fd)
 
 
 def _choose_place() -> Path:
