@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.csv_format import COLUMNS as STATION_COLUMNS
-from bikecollect.storage.data_folder import ARCHIVE, VEHICLE_STATUS
+from bikecollect.storage.data_folder import ARCHIVE, CERTIFICATES, VEHICLE_STATUS
 from bikecollect.storage.vehicles import ALONE
 
 STATUS = "station_status"
@@ -231,7 +231,7 @@ class DatasetLayout(NamedTuple):
 
 
 STATION_LAYOUT = DatasetLayout(
-    STATUS, tuple(STATION_COLUMNS), "slots", DATASETS, "certificates", ".work"
+    STATUS, tuple(STATION_COLUMNS), "slots", DATASETS, CERTIFICATES, ".work"
 )
 VEHICLE_LAYOUT = DatasetLayout(
     VEHICLE_STATUS,

@@ -36,7 +36,7 @@ PAYLOAD_FOLDERS = (WAITING, f"{PAYLOADS}/{REJECTED}", f"{PAYLOADS}/{KEPT}/*")
 STATUS = "station_status"
 VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
 """The folder of vehicles in a system's folder, and the folder of their daily files."""
-ARCHIVE = "archive"
+ARCHIVE, CERTIFICATES = "archive", "certificates"
 INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 

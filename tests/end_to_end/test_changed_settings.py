@@ -261,19 +261,24 @@ def test_facts_are_derived_from_the_ledger_if_missing(life: Life) -> None:
     assert "missed" not in life.alerts
 
 
-def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
-    """If the file of facts is lost, too."""
-    life.settings("Europe/Oslo")
-    life.collect(BEGIN, BEGIN + 30 * HOUR, HOUR)
+def test_zone_and_interval_are_taken_from_archived_days(life: Life) -> None:
+    """If the file of facts is lost, too; slots of the past interval are no gap."""
+    life.settings("Europe/Oslo", "1h")
+    life.collect(BEGIN, BEGIN + 26 * HOUR, HOUR)
+    life.settings("Europe/Oslo", "2h")
+    life.collect(BEGIN + 26 * HOUR, BEGIN + 54 * HOUR, 2 * HOUR)
     life.run("compact", "--csv-days", "0")
     (life.folder / "data" / "city" / "facts.json").unlink()
-    life.settings("America/New_York")
-    life.collect(BEGIN + 30 * HOUR, BEGIN + 31 * HOUR, HOUR)
+    life.settings("America/New_York", "2h")
+    life.collect(BEGIN + 54 * HOUR, BEGIN + 58 * HOUR, 2 * HOUR)
 
     life.run("verify", "--deep")
     rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-23")
+    until = ("--until", "2026-11-24", "--format", "json")
+    report = json.loads(life.run("backfill-report", *until))
 
     assert len(rows.splitlines()) == 1 + 24 * 5
+    assert (report["missing"], report["collected"]) == (0, 24 + 2 + 11)
 
 
 def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
