@@ -183,9 +183,13 @@ def _status(
     stamp = of_feed(updated, options.zone, fetched_at, form)
     parsed = StationReader(listed, dialect, stamp).snapshot()
     information = tuple(filter(_has_values, parsed.information))
-    lacking = vehicle_types.missing_totals(listed, dialect.table)
+    is_odd, odd = vehicle_types.odd_counts(listed)
+    odd |= vehicle_types.missing_totals(listed, dialect.table)
+    odd |= types.findings() if types else {}
+    flags = (*parsed.flags, *(["implausible"] if is_odd else []))
     return replace(
         parsed,
+        flags=tuple(dict.fromkeys(flags)),
         statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
         information=information,
         lists_all=bool(information),
@@ -194,7 +198,7 @@ def _status(
         other_stamp=other_reading(updated, stamp(updated), options.zone, form),
         is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
-        findings={**parsed.findings, **lacking, **(types.findings() if types else {})},
+        findings={**parsed.findings, **odd},
     )
 
 

@@ -97,6 +97,19 @@ def test_an_impossible_count_is_empty_and_flagged(number: object) -> None:
     assert "at 1 of 1 stations" in snapshot.findings["implausible num_docks_available"]
 
 
+@pytest.mark.parametrize("number", [-1, 999, 4.5, "many", 10**30])
+def test_an_impossible_count_by_type_is_not_counted_and_flagged(number: object) -> None:
+    """E-bikes are empty, not a part of them; a type without a count is no error."""
+    types = by_type(plain=2, assist=number)
+    odd = gbfs(station(vehicle_types_available=types))
+    none = gbfs(station(vehicle_types_available=by_type(plain=4, assist=None)))
+
+    assert odd.statuses[0].num_ebikes_available is None
+    assert odd.flags == ("implausible",)
+    assert "1 counts in vehicle_types_available" in next(iter(odd.findings.values()))
+    assert (none.flags, none.findings) == ((), {})
+
+
 def test_a_single_impossible_count_among_many_is_flagged_only() -> None:
     """One of forty is not worth a mail."""
     many = [station(str(n)) for n in range(40)]

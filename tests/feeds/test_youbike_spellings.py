@@ -86,6 +86,14 @@ def test_e_bikes_are_read_in_each_known_form(field: str, value: object) -> None:
     assert snapshot.statuses[40].num_ebikes_available == 3
 
 
+def test_e_bikes_that_stand_for_unknown_are_empty_and_flagged() -> None:
+    """999 is no number of e-bikes, in the detail as in a field of its own."""
+    snapshot = read({**TAIPEI, "sbi_detail": "8,999"})
+
+    assert snapshot.statuses[0].num_ebikes_available is None
+    assert snapshot.flags == ("implausible",)
+
+
 @pytest.mark.parametrize("value", ["11", "", "?", {"yb2": 8}, None, [8, 3], "{"])
 def test_unknown_e_bikes_are_empty(value: object) -> None:
     """A form that does not separate electric bikes leaves the column empty."""

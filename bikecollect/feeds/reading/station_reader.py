@@ -24,6 +24,7 @@ from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import (
     DAMAGED,
     MAX_TEXT,
+    SENTINELS,
     Counts,
     distinct,
     flag,
@@ -237,6 +238,8 @@ class StationReader:
         rows = list(zip(ids, raw, vehicles, ebikes, strict=True))
         for station_id, counts, total, named in chain.from_iterable(self._pace(rows)):
             number = self._dialect.ebikes(counts) if named is None else named
+            if number in SENTINELS:
+                number = self._count("num_ebikes_available", number)
             by_type = _contradicting(total, number, self._dialect.vehicles(counts))
             if by_type is not None:
                 text = f"{station_id}: {total} in all, {by_type} by type"

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 from bikecollect.core.errors import PayloadError
 from bikecollect.feeds.reading.aliases import Aliases, Table, plain
 from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.feeds.reading.values import count, text
+from bikecollect.feeds.reading.values import SENTINELS, Counts, count, text
 
 RawCounts = Mapping[str, Any]
+REPORTED = 0.05
+"""Implausible counts by type, as a share of the stations, that are reported."""
 UNTYPED = "num_untyped_vehicles_available"
 ELECTRIC = {"electric": True, "electric_assist": True}
 ELECTRIC |= {"human": False, "combustion": False, "combustion_diesel": False}
@@ -146,7 +148,11 @@ def entries(detail: Any) -> list[Any]:
 
 def _type_count(item: Any) -> tuple[str, int | None]:
     """Return the type id and the count of *item*, an entry of the counts by type."""
-    return text(at(item, "vehicle_type_id")) or "", count(at(item, "count"))
+    number = count(at(item, "count"))
+    return (
+        text(at(item, "vehicle_type_id")) or "",
+        None if number in SENTINELS else number,
+    )
 
 
 def vehicles(raw: RawCounts) -> int | None:
@@ -156,6 +162,28 @@ def vehicles(raw: RawCounts) -> int | None:
         return None
     counts = (_type_count(item)[1] for item in entries(types))
     return sum(number for number in counts if number is not None)
+
+
+def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
+    """Return whether counts by type are implausible or no numbers, and a finding.
+
+    >>> odd_counts([{"vehicle_types_available": [{"count": n}]} for n in (2, None)])
+    (False, {})
+    >>> is_odd, findings = odd_counts([{"vehicle_types_available": [{"count": -1}]}])
+    """
+    name, counts = "vehicle_types_available", Counts()
+    for station in stations:
+        items = entries(station.get(name)) if type(station) is dict else ()
+        dicts = (item for item in items if type(item) is dict)
+        counts.column(name, (item.get("count") for item in dicts))
+    number = counts.implausible[name] + counts.unread[name]
+    if number < max(1, len(stations) * REPORTED):
+        return bool(number), {}
+    text = (
+        f"{number} counts in {name} are implausible, such as {counts.example[name]}: "
+        "they are not counted, and e-bikes are empty there if they are electric"
+    )
+    return True, {f"implausible {name}": text}
 
 
 def missing_totals(stations: Sequence[Any], table: Table) -> dict[str, str]:
