@@ -21,7 +21,7 @@ from bikecollect.feeds.reading.json_payload import (
     objects,
 )
 from bikecollect.feeds.reading.list_queries import LIKELY
-from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading
+from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, stamp_of
 from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import (
     english,
@@ -73,7 +73,6 @@ FEW = 0.05
 """Largest share of stations that may be in only one of the two documents."""
 MANY = 3
 """Stations that station_information may lack for a while: they are new."""
-UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
 def stations(body: bytes) -> list[Any]:
@@ -177,7 +176,7 @@ def _status(
 ) -> Snapshot:
     """Parse the status document *value*."""
     listed, dialect = _station_list(value), status_dialect(options, types)
-    updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
+    updated = stamp_of(value)
     ttl = number(at(value, "ttl"))
     form = options.fields.get(STAMP_FORMAT, "")
     stamp = of_feed(updated, options.zone, fetched_at, form)

@@ -384,6 +384,20 @@ def test_the_order_of_what_stands_still_does_not_matter() -> None:
     assert [json.loads(note)["newest"] for note in notes[1:]] == [0, 0, 0, 1800]
 
 
+@pytest.mark.parametrize("name", ["last_updated", "lastUpdated", "lastUpdatedOther"])
+def test_vehicles_under_a_stamp_that_stands_still_are_stale(
+    tmp_path: Path, name: str
+) -> None:
+    """In each spelling of the stamp that the status may have."""
+    with publishing(tmp_path, vehicles=True) as city:
+        publish(city, [])
+        bikes = {"data": {"bikes": [vehicle(), vehicle("v2", lat=25.1)]}}
+        frozen = {name: NOW - 10, **bikes}
+        flags = stale(city, frozen, frozen, path="/free_bike_status.json")
+
+    assert flags == [False, True]
+
+
 @pytest.mark.parametrize("kind", ["stations", "vehicles"])
 def test_a_feed_without_reports_that_stands_still_is_stale(
     tmp_path: Path, kind: str

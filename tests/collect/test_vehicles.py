@@ -190,7 +190,7 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
             vehicle("zero", lat=0, lon=0, station_id=None),
             vehicle(None),
             vehicle("word", is_reserved="perhaps", last_reported="soon"),
-            vehicle("never", last_reported=0),
+            vehicle("never", last_reported=0, vehicle_type_id=["s"]),
             *(vehicle(f"v{n}") for n in range(8)),
         ],
     )
@@ -213,10 +213,11 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
     assert [
         text.partition(": it is left")[0]
         for text in notices(run, "drift")
-        if "perhaps" in text or "soon" in text
+        if "perhaps" in text or "soon" in text or "['s']" in text
     ] == [
         "vehicles: is_reserved is implausible at 1 of 19 vehicles, such as 'perhaps'",
         "vehicles: last_reported is implausible at 1 of 19 vehicles, such as 'soon'",
+        "vehicles: vehicle_type_id is implausible at 1 of 19 vehicles, such as ['s']",
     ]
 
 

@@ -1,6 +1,7 @@
 """Parse publishers' time stamps to epoch seconds; invalid ones become None."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -11,6 +12,7 @@ MILLISECONDS = 100_000_000_000
 """Larger numbers are milliseconds, microseconds or nanoseconds."""
 MINGUO = 1911
 """Year 0 of the Minguo calendar (Taiwan), whose years have three digits today."""
+UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 MAX_LENGTH = 60
 USUAL_LENGTH = len("2026-11-22 12:00:00")
 NEAR = 900.0
@@ -153,6 +155,12 @@ class Stamps:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
         return moment.timestamp()
+
+
+def stamp_of(document: Any) -> Any:
+    """Return the stamp of a GBFS *document* in any known spelling, None without one."""
+    fields = document if isinstance(document, Mapping) else {}
+    return next((fields[k] for k in UPDATED if fields.get(k) is not None), None)
 
 
 def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> Stamps:

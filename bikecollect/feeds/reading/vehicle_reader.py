@@ -19,7 +19,13 @@ from bikecollect.feeds.reading.json_payload import (
     first_keys,
     shape,
 )
-from bikecollect.feeds.reading.stamps import FIRST_STAMP, Stamps, of_feed, other_reading
+from bikecollect.feeds.reading.stamps import (
+    FIRST_STAMP,
+    Stamps,
+    of_feed,
+    other_reading,
+    stamp_of,
+)
 from bikecollect.feeds.reading.values import (
     flag,
     identifier,
@@ -115,7 +121,7 @@ def snapshot(
     """
     types = vehicle_types.read(bodies.get("vehicle_types"))
     value = decode(bodies[DOCUMENT])
-    updated = at(value, "last_updated")
+    updated = stamp_of(value)
     stamps = of_feed(updated, zone, fetched_at)
     parsed = _Reader(_listed(value), _kinds(types), stamps).snapshot(value)
     other = other_reading(updated, parsed.last_updated, zone)
@@ -156,7 +162,7 @@ class _Reader:
         ttl = number(at(value, "ttl"))
         return VehicleSnapshot(
             statuses=tuple(statuses.values()),
-            last_updated=self.stamps(at(value, "last_updated")),
+            last_updated=self.stamps(stamp_of(value)),
             ttl=int(ttl) if ttl is not None else None,
             shape=shape(self.vehicles),
             dropped=dropped,
@@ -192,6 +198,8 @@ class _Reader:
     def _type(self, vehicle: Mapping[str, Any]) -> str | None:
         """Return the kind of *vehicle*, the publisher's type if its kind is unknown."""
         name = _type_id(vehicle)
+        if name is None:
+            self._count("vehicle_type_id", vehicle.get("vehicle_type_id"))
         if name is None or name in self.kinds:
             return self.kinds.get(name or "")
         self.unknown_types.add(name)
