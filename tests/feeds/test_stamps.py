@@ -38,6 +38,10 @@ MOMENT = 1_788_981_843
         "2026-09-09T21:24:03+02:00[Europe/Paris]",
         "2026-09-09T19:24:03z",
         "Wed, 09 Sep 2026 19:24:03 GMT",
+        "Wed, 09 Sep 2026 19:24:03 -0000",
+        "9 September 2026 19:24:03 GMT",
+        "Thu Sep 10 03:24:03 CST 2026",  # Java's, in Taiwan and China
+        "2026-09-10 03:24:03 CST",
         "/Date(1788981843000)/",
         "/Date(1788981843000+0800)/",
     ],
@@ -68,6 +72,9 @@ def test_stamps_with_a_zone_are_read(stamp: object) -> None:
         "2026-09-10 03:24:03 AM",
         "115/09/10 03:24:03",
         "115-09-10 03:24:03",
+        "1150910032403",
+        "Sep 10, 2026 3:24:03 AM",
+        "Thu Sep 10 03:24:03 2026",
         "10.09.2026 03:24:03",
         "10-09-2026 03:24:03",
     ],
@@ -80,6 +87,8 @@ def test_a_naive_stamp_is_local(stamp: object) -> None:
 def test_hours_of_the_afternoon_are_read() -> None:
     """Noon is 12 p.m. and midnight 12 a.m."""
     assert READ("2026/9/10 下午 03:24:03") == MOMENT + 12 * 3600
+    assert READ("Sep 10, 2026, 3:24:03\u202fPM") == MOMENT + 12 * 3600
+    assert READ("September 10, 2026 3:24:03 p.m.") == MOMENT + 12 * 3600
     assert READ("2026/9/10 12:24:03 PM") == MOMENT + 9 * 3600
     assert READ("2026/9/10 12:24:03 AM") == MOMENT - 3 * 3600
 
@@ -97,11 +106,12 @@ def test_stamps_without_seconds_are_read() -> None:
         *(0, 18_001, 86_400, -62_135_596_800, "", "n/a", None, True, [], {}),
         *("09/10/2026 03:24:03", "2026-13-45 99:99:99", "0001-01-01T00:00:00Z"),
         *("1e400", "nan", float("inf"), "2026-09-10T03:24:03+99:99", "1" * 5_000),
-        *("20261399250000", "25:00:00", "2026/9/10 13:24:03 PM"),
+        *("20261399250000", "25:00:00", "2026/9/10 13:24:03 PM", "soon", "CST"),
+        *("Thu Sep 10 03:24:03 CET 2026", "Sep 10, 2026 13:24:03 PM"),
     ],
 )
 def test_invalid_stamps_are_empty(stamp: object) -> None:
-    """Sentinels, impossible days, and ambiguous ones."""
+    """Sentinels, impossible days, ambiguous ones, and those of unknown zones."""
     assert READ(stamp) is None
 
 

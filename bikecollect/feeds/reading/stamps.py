@@ -32,7 +32,12 @@ _COMPACT = (
     r"(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(?:(\d\d)(?:[.,]?\d{1,6})?)?\s*"
     r"(z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?"
 )
+_MINGUO = r"(1[0-3]\d)(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)()"
+"""As milliseconds these would be of 2014 or before."""
 _DOTNET = r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/"
+_DATE_WORD = r"(?:sun|mon|tue|wed|thu|fri|sat)\w*"
+_DATE_WORD += r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*"
+_HALF = r"\s*(?<![a-z])([ap])\.?m\b\.?"
 _ZONE_NAME = r"\[[\w/+-]+\]$"
 _CHINESE = str.maketrans(
     {"年": "-", "月": "-", "日": " ", "時": ":", "分": ":", "秒": ""}
@@ -117,10 +122,12 @@ class Stamps:
             return None
         match = re.fullmatch(_COMPACT, text, re.IGNORECASE)
         if match is None or not "1990" < match[1] < "2100":
+            match = re.fullmatch(_MINGUO, text)
+        if match is None:
             return None
         *parts, offset = match.groups()
         year, month, day, hour, minute, second = (int(part or 0) for part in parts)
-        zone = _zone(offset)
+        year, zone = year + (MINGUO if year < MINGUO else 0), _zone(offset)
         try:
             return self._epoch_seconds(
                 datetime(year, month, day, hour, minute, second, tzinfo=zone)
@@ -143,13 +150,36 @@ class Stamps:
         for order, pattern in _PATTERNS.items():
             if match := re.fullmatch(pattern, text, re.IGNORECASE):
                 return self._epoch_seconds(_date(order, match))
-        return self._rfc_5322(text) if text[:1].isalpha() else None
+        return self._by_name(text)
 
-    def _rfc_5322(self, text: str) -> float | None:
-        """Parse the date format of mails and HTTP headers."""
+    def _by_name(self, text: str) -> float | None:
+        """Parse dates with the name of a month, and names of the own zone.
+
+        China's and Taiwan's CST is not that of America; names that are not known are
+        not the own zone.
+        """
         from email.utils import parsedate_to_datetime
 
-        return self._epoch_seconds(parsedate_to_datetime(text))
+        words = re.findall(r"[A-Za-z]{2,}", text)
+        name = next(filter(self._zone_names().__contains__, words), None)
+        if name is not None:
+            bare = re.sub(rf"\s*\b{name}\b", "", text)
+            return self._date_and_time(bare) if bare != text else None
+        half = re.search(_HALF, text, re.IGNORECASE)
+        bare = text.replace(half[0], "", 1) if half else text
+        moment = parsedate_to_datetime(bare.replace("-0000", "+0000"))
+        names = re.sub(_DATE_WORD, "", bare, flags=re.IGNORECASE)
+        if not words or (moment.tzinfo is None and re.search("[A-Za-z]{2}", names)):
+            return None
+        if half:
+            hour = _hour(moment.hour, f"{half[1].lower()}m")
+            moment = moment.replace(hour=hour)
+        return self._epoch_seconds(moment)
+
+    def _zone_names(self) -> set[str | None]:
+        """Return the names of the own zone in winter and summer, without UTC's."""
+        days = (datetime(2026, month, 1, tzinfo=self._zone) for month in (1, 7))
+        return {day.tzname() for day in days} - {"UTC", "GMT"}
 
     def _epoch_seconds(self, moment: datetime) -> float:
         if moment.tzinfo is None:
@@ -177,7 +207,9 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
     """
     utc, local = Stamps(UTC, form), Stamps(zone, form)
     stamp = utc(updated)
-    if stamp is None or not fetched_at or abs(stamp - fetched_at) <= NEAR:
+    if stamp is None:
+        return utc if local(updated) is None else local  # it names the zone
+    if not fetched_at or abs(stamp - fetched_at) <= NEAR:
         return utc
     is_local = abs((local(updated) or 0) - fetched_at) <= NEAR
     return local if is_local or stamp > fetched_at else utc
@@ -212,11 +244,7 @@ def _date(order: str, match: re.Match[str]) -> datetime:
     """Return the date and time in *match*; raises ValueError for an invalid one."""
     first, month, last, hour, minute, second, half, offset = match.groups()
     year, day = (int(first), int(last)) if order == "ymd" else (int(last), int(first))
-    hour = int(hour or 0)
-    if half and not 1 <= hour <= 12:  # noqa: PLR2004 - 12-hour clock
-        raise ValueError(f"{hour} {half}")
-    if half:
-        hour = hour % 12 + (12 if half.lower() == "pm" else 0)
+    hour = _hour(int(hour or 0), half.lower()) if half else int(hour or 0)
     return datetime(
         year + MINGUO if len(first) == 3 else year,  # noqa: PLR2004 - see MINGUO
         int(month),
@@ -226,6 +254,13 @@ def _date(order: str, match: re.Match[str]) -> datetime:
         int(second or 0),
         tzinfo=_zone(offset),
     )
+
+
+def _hour(hour: int, half: str) -> int:
+    """Return *hour* of the 12-hour clock as one of 24; *half* is "am" or "pm"."""
+    if not 1 <= hour <= 12:  # noqa: PLR2004 - 12-hour clock
+        raise ValueError(f"{hour} {half}")
+    return hour % 12 + (12 if half == "pm" else 0)
 
 
 def _zone(offset: str | None) -> tzinfo | None:
