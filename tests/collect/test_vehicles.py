@@ -221,6 +221,35 @@ def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
     ]
 
 
+def test_fields_of_vehicles_are_found_in_similar_spellings(city: Publisher) -> None:
+    """Case and underscores do not matter, as for stations; exact names come first."""
+    first = {"bikeId": 7, "Lat": 25.5, "lng": 121.5, "isDisabled": 1, "lat": None}
+    second = {"bike_id": "8", "bikeId": "9", "latitude": 25.0, "longitude": 121.0}
+    publish(city, [first, second])
+
+    run = city.fetch()
+
+    names = ("vehicle_id", "lat", "lon", "is_disabled")
+    assert [tuple(row[name] for name in names) for row in rows(city)] == [
+        ("7", "25.5", "121.5", "true"),
+        ("8", "25.0", "121.0", ""),
+    ]
+    assert notices(run, "drift") == []
+
+
+def test_vehicles_without_any_location_are_reported(city: Publisher) -> None:
+    """A vehicle at a station needs none."""
+    publish(city, [{"bike_id": "1", "location": {"lat": 25.5}}])
+    run = city.fetch()
+    publish(city, [{"bike_id": "1", "station_id": "a"}])
+
+    (text,) = notices(run, "drift")
+    assert "none of 1 vehicles has a location or a station" in text
+    assert not any(
+        "location" in t for t in notices(city.fetch(), "drift") if "none" in t
+    )
+
+
 def test_no_vehicle_at_all_is_a_collected_slot(city: Publisher) -> None:
     """At night all may be in use: an empty list is valid."""
     publish(city, [])

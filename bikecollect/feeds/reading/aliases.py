@@ -32,7 +32,7 @@ class Aliases:
 
     def __init__(self, table: Table, stations: Iterable[Mapping[str, Any]]) -> None:
         similar: dict[str, list[str]] = {}
-        for key in _distinct_keys(stations):
+        for key in distinct_keys(stations):
             similar.setdefault(plain(key), []).append(key)
         self._fields = {
             column: tuple(_occurring(names, similar)) for column, names in table.items()
@@ -69,7 +69,7 @@ class Aliases:
         return values
 
 
-def _distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+def distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     """Return the distinct keys of *stations*; raises PayloadError for too many."""
     keys: dict[str, None] = {}
     last: tuple[str, ...] = ()

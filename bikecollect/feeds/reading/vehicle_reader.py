@@ -9,6 +9,7 @@ from typing import Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import VehicleSnapshot, VehicleStatus
 from bikecollect.feeds.reading import vehicle_types
+from bikecollect.feeds.reading.aliases import distinct_keys, plain
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     MAX_STATIONS,
@@ -43,6 +44,19 @@ PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
 IDS = ("vehicle_id", "bike_id")
 TYPES = ("vehicle_type_id", "vehicle_type", "type")
 MAX_VEHICLES = MAX_STATIONS
+USUAL: tuple[str, ...] = (
+    *IDS,
+    *TYPES,
+    "lat",
+    "lon",
+    "is_reserved",
+    "is_disabled",
+    "station_id",
+)
+USUAL += ("current_range_meters", "current_fuel_percent", "last_reported")
+NAMES = {plain(name): name for name in USUAL}
+NAMES |= {"latitude": "lat", "longitude": "lon", "lng": "lon"}
+"""The names of fields, by how they are compared."""
 DECIMALS, FUEL_DECIMALS = 6, 4
 """Decimals that are stored: of degrees (a tenth of a metre), of a share of fuel."""
 FARTHEST = 10_000_000
@@ -102,7 +116,30 @@ def _listed(value: Any) -> list[Any]:
             f"it has {len(vehicles)} vehicles, more than {MAX_VEHICLES}",
             cause="too-large",
         )
-    return vehicles
+    return _with_usual_names(vehicles)
+
+
+def _with_usual_names(vehicles: list[Any]) -> list[Any]:
+    """Return *vehicles* with the usual names of fields that are written otherwise.
+
+    Case, underscores and hyphens are ignored, as in lists of stations.
+    """
+    keys = distinct_keys(v for v in vehicles if type(v) is dict)
+    usual = {key: NAMES.get(plain(key), key) for key in keys}
+    if all(key == name for key, name in usual.items()):
+        return vehicles
+    return [
+        _renamed(vehicle, usual) if type(vehicle) is dict else vehicle
+        for vehicle in vehicles
+    ]
+
+
+def _renamed(vehicle: Mapping[str, Any], usual: Mapping[str, str]) -> dict[str, Any]:
+    """Return *vehicle* with *usual* names; exact ones come first, nulls last."""
+    last = [(usual[key], value) for key, value in vehicle.items() if value is None]
+    named = [(usual[key], value) for key, value in vehicle.items() if value is not None]
+    exact = [(k, v) for k, v in vehicle.items() if k in USUAL and v is not None]
+    return dict([*last, *named, *exact])
 
 
 def _has(value: Any, path: str) -> bool:
@@ -168,8 +205,18 @@ class _Reader:
             dropped=dropped,
             duplicates=duplicates,
             flags=("implausible",) if self.bad else (),
-            findings=self._findings(),
+            findings={**self._findings(), **self._without_places(statuses)},
         )
+
+    def _without_places(self, statuses: Mapping[str, VehicleStatus]) -> dict[str, str]:
+        """Return a finding if no vehicle has a location or a station."""
+        places = ((v.lat, v.station_id) for v in statuses.values())
+        if self.bad["lat and lon"] or any(place != (None, None) for place in places):
+            return {}
+        if not statuses:
+            return {}
+        text = f"none of {len(statuses)} vehicles has a location or a station"
+        return {"no locations": f"{text}; the first one is {excerpt(self.vehicles[0])}"}
 
     def _status(self, vehicle_id: str, vehicle: Mapping[str, Any]) -> VehicleStatus:
         get = vehicle.get
