@@ -35,6 +35,8 @@ p.source {font-size: 0.85rem; opacity: 0.85; margin: 1.2rem 0 0}
 p.source a {color: inherit}
 [data-testid="stMultiSelect"] span[title] {color: light-dark(#fff, #111)}
 [data-testid="stMarkdownContainer"] thead:not(:has(th:not(:empty))) {display: none}
+:is(a, button, summary, [role="spinbutton"]):focus-visible {
+  outline: 2px solid currentColor; outline-offset: -2px}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] {padding-left: 0.8rem; padding-right: 0.8rem}
   [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem}

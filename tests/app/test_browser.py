@@ -79,11 +79,15 @@ def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
 
 
 def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
-    """And a link to it on the live map, in the same tab."""
+    """And a link to it on the live map, in the same tab. The focus is outlined."""
     visit.go("/station?station=990000012")
 
     visit.sees("usual bikes")
     visit.sees("The same hours of the week from")
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Tab")
+    outline = "getComputedStyle(document.activeElement).outline"
+    assert "solid 2px" in visit.page.evaluate(outline)
     visit.page.get_by_role("link", name="On the live map").click()
     visit.page.wait_for_url("**picked=990000012*")
 

@@ -67,7 +67,7 @@ def calendar(weeks: Sequence[str]) -> alt.Chart:
     colour = alt.Color(
         "level:N",
         scale=alt.Scale(domain=list(LEGEND), range=LEVELS),
-        legend=alt.Legend(title=None, orient="bottom", columns=3),
+        legend=alt.Legend(title=None, orient="bottom", columns=2),
     )
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(15))
