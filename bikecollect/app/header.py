@@ -206,7 +206,8 @@ def _component(name: str, html: str = "") -> Any:
 
 def _warn(name: str) -> None:
     """Warn of a system without data, and of files that could not be read."""
-    if standing(name).health.behind is None:
+    health = standing(name).health
+    if health.behind is None and not health.damage:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
     skipped = widgets.service().skipped(name)
     if skipped and mode.is_public():

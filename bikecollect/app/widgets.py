@@ -81,8 +81,12 @@ def days(name: str) -> tuple[date, date]:
     """Return the first and the newest day; stop the page if there are none."""
     first_and_newest = data_service().days(name)
     if first_and_newest is None:
+        damage = data_service().standing(name).health.damage
         if mode.is_public():
-            st.info("Nothing has been collected yet.")
+            st.info(UNREADABLE if damage else "Nothing has been collected yet.")
+            st.stop()
+        if damage:
+            st.info(plain(data_service().addressed("; ".join(damage))))
             st.stop()
         text = (
             "Nothing has been collected yet. Let cron run `bikecollect fetch`, or try "

@@ -30,6 +30,7 @@ MODULES = (
     *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
     "pages.collection",
 )
+PAGES = ("now", "station", "city", "collection")
 Show = Callable[..., Any]
 
 
@@ -414,11 +415,22 @@ def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
 def test_without_data_every_page_says_what_to_do(
     show: Show, world: World, folder: Path
 ) -> None:
-    """No traceback; the command that creates data is named."""
-    (world.folder / "ledger.sqlite3").unlink()
+    """No traceback; the command that creates data is named.
 
-    for page in ("now", "station", "city", "collection"):
-        assert "bikecollect fetch" in show(page).info[0].value
+    A lost ledger is not called a lack of data.
+    """
+    (world.folder / "ledger.sqlite3").unlink()
+    lost = {show(page).info[0].value for page in PAGES}
+    warnings = show("now").warning
+    shutil.rmtree(world.folder / "station_status")
+    empty = {show(page).info[0].value for page in PAGES}
+
+    (text,) = lost
+    assert "the next fetch rebuilds it from the files" in text
+    assert len(warnings) == 0
+    (text,) = empty
+    assert "Nothing has been collected yet. Let cron run" in text
+    assert "bikecollect fetch" in text
 
 
 def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
