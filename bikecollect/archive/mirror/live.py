@@ -200,13 +200,19 @@ class LivePush:
         record: MirrorRecord,
         copied: CopiedDays,
     ) -> None:
-        for subfolder, daily, _ in PARTS:
+        for subfolder, daily, layout in PARTS:
             days = copied[subfolder]
             place = f"{live_path(self.system_id, f'{subfolder}{daily}')}/"
             for path, stored in objects.items():
                 day = path.removeprefix(place)[:10]
-                if path.startswith(place) and stored.size and day in days:
+                is_done = path.startswith(place) and stored.size and day in days
+                if is_done and self._has_day(layout, day):
                     record.add(self.store.write(path, b"", EMPTY), EMPTY)
+
+    def _has_day(self, layout: DatasetLayout, day: str) -> bool:
+        """Return whether the mirror has *day*; it may be older than the record."""
+        folder = certificates_of(layout, self.system_id)
+        return self.store.find(f"{folder}/{day}.json") is not None
 
     def _check_other_machine(
         self, folder: Path, objects: dict[str, StoredObject], record: MirrorRecord
