@@ -1,13 +1,18 @@
 """Build the parts that repair the files of a system, or accept that they are lost."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
 from bikecollect.archive.checks.harmed import use_archive
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import (
+    NotInstalled,
+    SettingsError,
+    StorageError,
+    UsageError,
+)
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
@@ -79,7 +84,8 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
             settings, name, times, span=span, dry=False
         ).fill_from_payloads():
             pass
-        _use_archive(settings, name, times)
+        with suppress(NotInstalled, SettingsError, StorageError):
+            _use_archive(settings, name, times)
         files = {repair.file for repair in repairs}
         again = _repair_files(settings, name, times)
         repairs = [r for r in repairs if not r.damaged]
@@ -87,8 +93,11 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
     yield from repairs
 
 
-def _use_archive(settings: Settings, name: str, times: Times) -> None:
-    """Let the ledger read harmed blocks of archived days from the archive."""
+def _use_archive(settings: Settings, name: str, times: Times, only: str = "") -> None:
+    """Let the ledger read harmed blocks of archived days from the archive.
+
+    If *only* is given, those of this day.
+    """
     system = settings.system_folder(name)
     if not History(name, system.path).select(ANY_ARCHIVED):
         return
@@ -96,7 +105,8 @@ def _use_archive(settings: Settings, name: str, times: Times) -> None:
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
         with OpenedDays(part.lock, part.ledger) as archived_days:
             for day, archived in archived_days.archived().items():
-                if not archived.csv_gone or part.store.segments(day):
+                is_live = not archived.csv_gone or part.store.segments(day)
+                if is_live and day == (only or day):
                     use_archive(part.archive, archived_days, part.store, day)
 
 
@@ -119,7 +129,7 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     """
     system = settings.system_folder(name)
     check_archive(system, History(name, system.path))
-    _use_archive(settings, name, times)
+    _use_archive(settings, name, times, item.rpartition("/")[2][:10])
     messages: list[str] = []
     refusals: list[UsageError] = []
     for files in _all_files(settings, name):
