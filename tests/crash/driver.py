@@ -38,7 +38,8 @@ def run(folder: Path, number: int, slot: int, mutant: str = "", deadly: int = 0)
     """
     # Another thread's child holds a copy of the lock until it has begun its program.
     world = World(folder, patience=10.0)
-    mutate(mutant)
+    if mutant:
+        mutate(mutant)
     world.runs = number - 1
     world.clock.now = NOON + slot * INTERVAL
     world.uptime += slot * INTERVAL

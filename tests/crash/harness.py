@@ -11,14 +11,14 @@ import signal
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import driver
 import forking
-from interception import ALONE, Fault, run_traced, run_with_fault
+from interception import ALONE, Fault, run_traced, run_with_fault, run_with_pauses
 
 DRIVER = Path(driver.__file__)
 CALLS = (
@@ -26,6 +26,7 @@ CALLS = (
     "ftruncate,mkdir,mkdirat,flock"
 )
 DAY = "2026-11-22"
+SHARED = ".sqlite3-shm"
 EARLIER = -288
 WORKERS = 3
 
@@ -167,6 +168,67 @@ def _information(folder: Path) -> list[str]:
     if len({key[1] for key in keys}) != driver.STATIONS:
         problems.append("a station's information is missing")
     return problems
+
+
+def each_kill(
+    template: Path,
+    cases: Collection[str],
+    run: tuple[int, int],
+    heal: Callable[[Path], list[str]],
+) -> dict[str, list[str]]:
+    """Kill a *run* (its number and slot) at each of *cases*; return what failed.
+
+    *heal* gets what a kill leaves, and returns the violations; of equal folders it gets
+    one.
+    """
+    folders = killed(template, cases, run)
+    healed: dict[frozenset[tuple[str, bytes]], list[str]] = {}
+    bad = {}
+    for case in cases:
+        content = _content(folders / case)
+        if content not in healed:
+            healed[content] = heal(folders / case)
+        bad[case] = healed[content]
+    shutil.rmtree(folders)
+    return {case: problems for case, problems in bad.items() if problems}
+
+
+def killed(template: Path, cases: Collection[str], run: tuple[int, int]) -> Path:
+    """Return a folder with one for each of *cases*: what a kill of *run* at it leaves.
+
+    That is what is there while the call waits.
+    """
+    folders = Path(f"{template}-killed")
+    running = folders / "running"
+    shutil.copytree(template, running)
+    names = ",".join({case.partition(":")[0] for case in cases})
+
+    def begin(address: str) -> forking.Fork:
+        return start(running, *run, "--call", names, "--traced", address)
+
+    def look(case: str) -> None:
+        if case in cases:
+            shutil.copytree(running, folders / case)
+
+    if not run_with_pauses(begin, look):
+        for case in cases:
+            shutil.copytree(template, folders / case)
+            fail(folders / case, *run, fault_at(case, "signal=SIGKILL"))
+    return folders
+
+
+def _content(folder: Path) -> frozenset[tuple[str, bytes]]:
+    """Return each path in *folder* with its bytes, but of -shm files.
+
+    SQLite empties what was left of one.
+    """
+    return frozenset(
+        (
+            str(path.relative_to(folder)),
+            path.read_bytes() if path.is_file() and path.suffix != SHARED else b"",
+        )
+        for path in folder.rglob("*")
+    )
 
 
 def each_case(

@@ -1,9 +1,12 @@
 """Faults at single system calls of a process, by the kernel's filter or by strace.
 
 A tracer stops its process at each system call, which costs more than a whole run. A
-filter (see `seccomp_unotify(2)`) stops only calls of one name: each waits until this
+filter (see `seccomp_unotify(2)`) stops only calls of some names: each waits until this
 process lets it happen, lets it fail, or kills the other process before it has any
 effect. Where the kernel or the container has no such filters, strace does the same.
+
+What is on the disk while a call waits is what a kill would leave: one process shows it
+for all calls.
 """
 
 import errno
@@ -23,15 +26,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import forking
+from readiness import NUMBERS
 
 RECEIVE, SEND = 0xC0502100, 0xC0182101
-NOTIFICATION = struct.Struct("=QII64x")
+NOTIFICATION = struct.Struct("=QIIi60x")
 ANSWER = struct.Struct("=QqiI")
 CONTINUE = 1
 LATEST = 120.0
 """Seconds within which a process must be ready for its fault."""
 TICK = 100
 """Milliseconds between two looks whether the process has ended."""
+NAMES = {number: name for name, number in NUMBERS.items()}
+Judge = Callable[[int, str], str]
+"""Returns what happens at a thread's call of a name: empty, or as in `Fault`."""
 ALONE = threading.Lock()
 """Held to start a process, and to run in this one: a new process has our descriptors,
 and so the run's lock, until it executes its program."""
@@ -73,14 +80,51 @@ def run_with_fault(
     process, listener = _started(start)
     if listener is None:
         return _traced(process, fault.options, trace)
+    seen: Counter[int] = Counter()
+
+    def judge(thread: int, name: str) -> str:
+        seen[thread] += 1
+        is_met = seen[thread] == fault.number and (
+            fault.follows or thread == process.pid
+        )
+        return fault.what if is_met else ""
+
+    return _judged(process, listener, judge)
+
+
+def run_with_pauses(
+    start: Callable[[str], forking.Fork], look: Callable[[str], None]
+) -> bool:
+    """Run the process of *start*; return whether its calls can wait.
+
+    If so, *look* gets each call that waits, as ``NAME:N`` for the Nth NAME of its
+    thread, and it happens when *look* has returned.
+    """
+    process, listener = _started(start)
+    if listener is None:
+        process.communicate("\n")
+        return False
+    seen: Counter[tuple[int, str]] = Counter()
+
+    def judge(thread: int, name: str) -> str:
+        seen[thread, name] += 1
+        look(f"{name}:{seen[thread, name]}")
+        return ""
+
+    _judged(process, listener, judge)
+    return True
+
+
+def _judged(process: forking.Fork, listener: int, judge: Judge) -> tuple[int, str, str]:
+    """Return how *process* ends, and what it prints, while *judge* judges its calls."""
     ended = threading.Event()
-    judge = threading.Thread(target=_judge, args=(listener, fault, process.pid, ended))
-    judge.start()
+    thread = threading.Thread(target=_answer_all, args=(listener, judge, ended))
+    thread.start()
     try:
         return process.communicate()
     finally:
         ended.set()
-        judge.join()
+        thread.join()
 
 
 def run_traced(
@@ -129,35 +173,33 @@ def _traced(
     return ended
 
 
-def _judge(listener: int, fault: Fault, pid: int, ended: threading.Event) -> None:
+def _answer_all(listener: int, judge: Judge, ended: threading.Event) -> None:
     """Answer each call that *listener* tells of, until the process has *ended*."""
     poll = select.poll()
     poll.register(listener, select.POLLIN)
-    seen: Counter[int] = Counter()
-    while not ended.is_set():
-        for _, event in poll.poll(TICK):
-            if not event & select.POLLIN:
-                ended.wait()
-                break
-            with suppress(FileNotFoundError):  # the process was killed meanwhile
-                _answer(listener, fault, pid, seen)
-    os.close(listener)
+    try:
+        while not ended.is_set():
+            for _, event in poll.poll(TICK):
+                if not event & select.POLLIN:
+                    ended.wait()
+                    break
+                with suppress(FileNotFoundError):  # the process was killed meanwhile
+                    _answer(listener, judge)
+    finally:
+        os.close(listener)
 
 
-def _answer(listener: int, fault: Fault, pid: int, seen: Counter[int]) -> None:
-    """Answer the next call that *listener* tells of; *seen* counts those of threads."""
+def _answer(listener: int, judge: Judge) -> None:
+    """Answer the next call that *listener* tells of, as *judge* says."""
     buffer = bytearray(NOTIFICATION.size)
     fcntl.ioctl(listener, RECEIVE, buffer)
-    number, thread, _ = NOTIFICATION.unpack(buffer)
-    seen[thread] += 1
-    kind, _, what = fault.what.partition("=")
-    if seen[thread] != fault.number or not (fault.follows or thread == pid):
-        answer = ANSWER.pack(number, 0, 0, CONTINUE)
-    elif kind == "signal":
+    number, thread, _, call = NOTIFICATION.unpack(buffer)
+    kind, _, what = judge(thread, NAMES[call]).partition("=")
+    if kind == "signal":
         os.kill(_process_of(thread), getattr(signal, what))
         return
-    else:
-        answer = ANSWER.pack(number, 0, -getattr(errno, what), 0)
+    error = -getattr(errno, what) if kind else 0
+    answer = ANSWER.pack(number, 0, error, 0 if kind else CONTINUE)
     fcntl.ioctl(listener, SEND, bytearray(answer))
 
 

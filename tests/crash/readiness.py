@@ -6,6 +6,7 @@ import platform
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 
 NUMBERS = {
     "write": 1,
@@ -35,14 +36,15 @@ NOTIFY, ALLOW = 0x7FC00000, 0x7FFF0000
 INSTRUCTION = struct.Struct("=HBBI")
 
 
-def wait_for_tracer(address: str, name: str) -> None:
+def wait_for_tracer(address: str, names: str) -> None:
     """Let the process that listens at *address* trace this one from here on.
 
-    It answers calls *name* of this process if there can be a filter; else strace does.
+    It answers calls of this process that have one of *names*, which commas separate,
+    if there can be a filter; else strace does.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"\0{address}")
-        listener = _filtered(name)
+        listener = _filtered(names.split(","))
         if listener >= 0:
             # `send_fds` would import a module first, whose calls would count.
             rights = struct.pack("i", listener)
@@ -54,21 +56,24 @@ def wait_for_tracer(address: str, name: str) -> None:
     sys.stdin.readline()
 
 
-def _filtered(name: str) -> int:
-    """Let calls *name* wait for answers; return the descriptor that tells of them.
+def _filtered(names: Sequence[str]) -> int:
+    """Let calls *names* wait for answers; return the descriptor that tells of them.
 
     It is negative if the calls do not wait.
     """
-    if name not in NUMBERS or platform.machine() != "x86_64":
+    if not NUMBERS.keys() >= {*names} or platform.machine() != "x86_64":
         return -1
     libc = ctypes.CDLL(None)
     code = b"".join(
         INSTRUCTION.pack(*fields)
         for fields in (
             (LOAD, 0, 0, 0),
-            (EQUALS, 0, 1, NUMBERS[name]),
-            (RETURN, 0, 0, NOTIFY),
+            *(
+                (EQUALS, len(names) - index, 0, NUMBERS[name])
+                for index, name in enumerate(names)
+            ),
             (RETURN, 0, 0, ALLOW),
+            (RETURN, 0, 0, NOTIFY),
         )
     )
     program = ctypes.create_string_buffer(code, len(code))

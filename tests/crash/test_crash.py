@@ -43,13 +43,12 @@ def test_a_kill_at_every_system_call_is_healed(
 ) -> None:
     """SIGKILL at each of them, then two runs: every accepted slot once (fault 68)."""
 
-    def attempt(folder: Path, case: str) -> list[str]:
-        harness.fail(folder, 4, 2, harness.fault_at(case, "signal=SIGKILL"))
+    def heal(folder: Path) -> list[str]:
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         return harness.violations(folder, numbers, earlier)
 
-    bad = harness.each_case(template, calls, attempt)
+    bad = harness.each_kill(template, calls, (4, 2), heal)
     harness.account("kill", len(calls), bad)
     assert len(calls) > 20
     assert bad == {}
@@ -140,15 +139,14 @@ def test_an_older_ledger_under_the_log_of_a_killed_run_is_healed(
     shutil.copytree(base, counted)
     cases = harness.every_call(counted, 30, 28, "pwrite64,fdatasync")
 
-    def attempt(folder: Path, case: str) -> list[str]:
-        harness.fail(folder, 30, 28, harness.fault_at(case, "signal=SIGKILL"))
+    def heal(folder: Path) -> list[str]:
         (folder / "ledger.sqlite3").write_bytes(older)
         (folder / "ledger.sqlite3-shm").unlink(missing_ok=True)
         numbers = {*range(1, 30), 31, 32} | harness.accepted(folder)
         harness.recover(folder, 31, 29)
         return harness.violations(folder, numbers, earlier)
 
-    bad = harness.each_case(base, cases, attempt)
+    bad = harness.each_kill(base, cases, (30, 28), heal)
     harness.account("older ledger", len(cases), bad)
     assert len(cases) > 5
     assert bad == {}
@@ -166,13 +164,12 @@ def test_a_kill_during_the_recovery_is_recovered(
     shutil.copytree(torn, again)
     cases = harness.every_call(again, 5, 3)
 
-    def attempt(folder: Path, case: str) -> list[str]:
-        harness.fail(folder, 5, 3, harness.fault_at(case, "signal=SIGKILL"))
+    def heal(folder: Path) -> list[str]:
         numbers = {1, 2, 3, 6, 7} | harness.accepted(folder)
         harness.recover(folder, 6, 4)
         return harness.violations(folder, numbers, earlier)
 
-    bad = harness.each_case(torn, cases, attempt)
+    bad = harness.each_kill(torn, cases, (5, 3), heal)
     harness.account("double kill", len(cases), bad)
     assert len(cases) > len(calls)
     assert bad == {}

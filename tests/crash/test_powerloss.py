@@ -9,6 +9,7 @@ import driver
 import harness
 import powerloss
 import pytest
+from harness import SHARED
 from powerloss import Call, Disk
 
 pytestmark = pytest.mark.skipif(
@@ -60,6 +61,7 @@ def distinct(
 ) -> Iterator[tuple[str, bool]]:
     """Make *folder* each distinct disk that a cut after each call may leave.
 
+    SQLite empties what was left of a -shm file: disks that differ in it are alike.
     Yields its name, and whether the payload was accepted by then.
     """
     disk = Disk(template)
@@ -68,7 +70,8 @@ def distinct(
         disk.apply(call)
         accepted = (is_accepted or powerloss.is_accepted)(calls[: step + 1])
         for name, state in disk.states():
-            key = hash((accepted, *((p, state[p]) for p in sorted(state))))
+            content = ((p, state[p]) for p in sorted(state) if not p.endswith(SHARED))
+            key = hash((accepted, *content))
             if key not in seen:
                 seen.add(key)
                 powerloss.clear(folder)

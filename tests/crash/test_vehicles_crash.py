@@ -79,9 +79,8 @@ def _ledger(folder: Path, slots: int) -> list[str]:
     )
 
 
-def attempt(folder: Path, case: str, what: str) -> list[str]:
-    """Let run 3 meet *what* at *case*, and two runs recover; return the violations."""
-    harness.fail(folder, 3, 3, harness.fault_at(case, what))
+def heal(folder: Path) -> list[str]:
+    """Let two runs recover *folder*; return the violations."""
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
     for number in (4, 5):
         with ALONE:
@@ -89,17 +88,30 @@ def attempt(folder: Path, case: str, what: str) -> list[str]:
     return violations(folder, numbers)
 
 
-@pytest.mark.parametrize("what", ["signal=SIGKILL", "error=EIO", "error=ENOSPC"])
-def test_a_run_with_vehicles_that_dies_anywhere_is_healed(
+def test_a_run_with_vehicles_that_is_killed_anywhere_is_healed(
+    template: Path, calls: list[str]
+) -> None:
+    """Both files have each accepted slot once, and both ledgers agree with them."""
+    bad = harness.each_kill(template, calls, (3, 3), heal)
+    harness.account("vehicles killed", len(calls), bad)
+
+    assert len(calls) > 30
+    assert bad == {}
+
+
+@pytest.mark.parametrize("what", ["error=EIO", "error=ENOSPC"])
+def test_a_run_with_vehicles_that_fails_anywhere_is_healed(
     template: Path, calls: list[str], what: str
 ) -> None:
     """Both files have each accepted slot once, and both ledgers agree with them."""
-    bad = harness.each_case(
-        template, calls, lambda folder, case: attempt(folder, case, what)
-    )
+
+    def attempt(folder: Path, case: str) -> list[str]:
+        harness.fail(folder, 3, 3, harness.fault_at(case, what))
+        return heal(folder)
+
+    bad = harness.each_case(template, calls, attempt)
     harness.account(f"vehicles {what}", len(calls), bad)
 
-    assert len(calls) > 30
     assert bad == {}
 
 
