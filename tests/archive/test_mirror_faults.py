@@ -1,14 +1,12 @@
 """Copying to the mirror survives kills and server failures, and reports them."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from command import begun
 from keeping import archived_past_days, two_past_days
 from mirrored import City, local_files, mirrored, mirrored_city, pushed_city, renewed
 from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
@@ -39,37 +37,29 @@ def pushed(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     return pushed_city(world, config, s3_proxy, tmp_path)
 
 
-def killed_at(city: City, number: int) -> int:
-    """Kill `push` during upload *number*; return how many uploads it started."""
+def killed_at(city: City, number: int) -> None:
+    """Kill `push` during upload *number*."""
     reached, released = threading.Event(), threading.Event()
-    begun: list[str] = []
+    uploads: list[str] = []
 
     def fault(method: str, path: str) -> Fault | None:
         if method != "PUT":
             return None
-        begun.append(path)
-        if len(begun) < number:
+        uploads.append(path)
+        if len(uploads) < number:
             return None
         reached.set()
         return Fault(hold=released)
 
     city.proxy.fault = fault
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bikecollect", "--config", str(city.config), "push"],
-        env={**os.environ, **environment(city.proxy.url)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = begun("--config", city.config, "push", **environment(city.proxy.url))
     try:
         wait_until(reached.is_set, "push begins an upload")
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(60) == -signal.SIGKILL
     finally:
-        process.kill()
-        process.wait(60)
+        code = process.kill()
         released.set()
         city.proxy.fault = lambda _method, _path: None
-    return len(begun)
+    assert code == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [1, 6, 9])
@@ -179,25 +169,12 @@ def test_two_concurrent_pushes_are_safe(
 ) -> None:
     """Both may send a file; the result is right."""
     without_mirror(pushed)
-    command = [
-        sys.executable,
-        "-m",
-        "bikecollect",
-        "--config",
-        str(pushed.config),
-        "push",
-    ]
-    env = {**os.environ, **environment(pushed.proxy.url)}
+    env = environment(pushed.proxy.url)
 
-    processes = [
-        subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(2)
-    ]
-    ends = [
-        (process.communicate(timeout=120)[1], process.returncode)
-        for process in processes
-    ]
+    processes = [begun("--config", pushed.config, "push", **env) for _ in range(2)]
+    ends = [process.communicate() for process in processes]
 
-    assert ends == [(b"", 0), (b"", 0)]
+    assert [(code, stderr) for code, _, stderr in ends] == [(0, ""), (0, "")]
     objects = mirrored(pushed, monkeypatch)
     assert {path: s for path, s in objects.items() if "replaced/" not in path} == (
         local_files(pushed)

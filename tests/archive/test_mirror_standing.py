@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from command import bikecollect, forked
 from keeping import two_past_days
 from mailserver import MailServer
 from world import World
@@ -24,7 +23,7 @@ pytest.importorskip("obstore")
 WITHOUT_OBSTORE = (
     "import sys; sys.modules['obstore'] = None\n"
     "from bikecollect.__main__ import main\n"
-    "sys.argv = ['bikecollect', *sys.argv[1:]]\nmain()"
+    "main()"
 )
 
 
@@ -50,13 +49,10 @@ def add(config: Path, text: str) -> None:
 
 def without_obstore(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a Python where obstore cannot be imported."""
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT_OBSTORE, "--config", str(config), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    program = config.with_name("without_obstore.py")
+    program.write_text(WITHOUT_OBSTORE, encoding="utf-8")
+    words = ["--config", str(config), *arguments]
+    return forked(words, "", os.environ, program=str(program))
 
 
 def mirror_line(config: Path) -> str:

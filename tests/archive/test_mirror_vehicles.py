@@ -1,15 +1,13 @@
 """Vehicles are restored from a mirror like stations: open days and archived ones."""
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import begun
 from mirrored import City, mirrored_folder
 from publisher import BEGIN, Publisher, publishing
 from s3server import Fault, Proxy, environment
@@ -218,24 +216,16 @@ def test_a_killed_restoration_is_continued(city: City, publisher: Publisher) -> 
     city.run("push", "--live")
     before = exported(city)
     shutil.rmtree(city.data)
-    command = ["--config", str(city.config), "backfill", "city", "--from", city.address]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bikecollect", *command],
-        env={
-            **os.environ,
-            **environment(city.proxy.url),
-            "XDG_CACHE_HOME": str(city.data.parent / "cache"),
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = ["--config", city.config, "backfill", "city", "--from", city.address]
+    cache = str(city.data.parent / "cache")
+    env = environment(city.proxy.url) | {"XDG_CACHE_HOME": cache}
+    process = begun(*command, **env)
     day = city.folder / VEHICLE_CSV
 
     try:
         wait_until(day.exists, "vehicles are written")
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.kill()
     restored = restore(city)
 
     assert restored.returncode == 0

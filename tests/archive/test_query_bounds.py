@@ -426,7 +426,6 @@ def test_temporary_data_of_a_killed_command_are_removed_by_the_next(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "aside"))
     (tmp_path / "aside").mkdir()
     (tmp_path / "aside/bikecollect-notes").mkdir()
-    command = [sys.executable, "-m", "bikecollect", "--config", str(config), "export"]
     reader, writer = os.pipe()
     waiting = "import sys; from bikecollect.storage.files.scratch import scratch\n"
     waiting += "with scratch(): print(flush=True); sys.stdin.read()"
@@ -438,12 +437,12 @@ def test_temporary_data_of_a_killed_command_are_removed_by_the_next(
         (left,) = (tmp_path / "aside").glob("*.scratch")
         os.utime(left, (1, 1))
 
-        subprocess.run(command, check=True, capture_output=True)
+        first = bikecollect("--config", config, "export")
         held = left.exists()
         killed.send_signal(signal.SIGKILL)
-    subprocess.run(command, check=True, capture_output=True)
+    second = bikecollect("--config", config, "export")
     os.close(reader)
     os.close(writer)
 
-    assert held
+    assert (first.returncode, second.returncode, held) == (0, 0, True)
     assert [e.name for e in (tmp_path / "aside").iterdir()] == ["bikecollect-notes"]

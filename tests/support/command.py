@@ -33,6 +33,13 @@ def run_command(
     return way(arguments, answers, env)
 
 
+def begun(*arguments: object, **env: str) -> forking.Fork:
+    """Begin ``bikecollect`` with *arguments*; the test kills it, or awaits its end."""
+    environment = {**os.environ, **env}
+    assert forking.startup(environment) == forking.server().startup
+    return forking.server().fork("", [*map(str, arguments)], environment)
+
+
 def forked(
     arguments: list[str],
     answers: str,

@@ -47,6 +47,13 @@ class Fork:
             (ended,) = fork_server.WORD.unpack(status.read(fork_server.WORD.size))
         return os.waitstatus_to_exitcode(ended), stdout, stderr
 
+    def kill(self) -> int:
+        """Kill the process, unless it has ended; return its exit code."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        code, *_ = self.communicate()
+        return code
+
 
 class ForkServer:
     """The server of this process; it ends when the connection is closed."""
