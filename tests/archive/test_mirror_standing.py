@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect, forked
-from keeping import two_past_days
+from keeping import archived_past_days, two_past_days
 from mailserver import MailServer
+from mirrored import CERTIFICATE, renewed
 from world import World
 
 from bikecollect.archive.mirror.record import MirrorRecord
@@ -31,6 +32,12 @@ WITHOUT_OBSTORE = (
 def world(folder: Path) -> World:
     """Return a world with a slot on each of two days long past."""
     return two_past_days(folder)
+
+
+@pytest.fixture
+def archived(world: World) -> World:
+    """Return the world with both days archived."""
+    return renewed(archived_past_days, world.folder.parent)
 
 
 @pytest.fixture
@@ -76,11 +83,9 @@ def with_mail(config: Path, tmp_path: Path) -> MailServer:
     return mail
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("archived")
 def test_without_a_mirror_it_is_not_mentioned(config: Path) -> None:
     """Neither text, JSON, metrics nor the doctor."""
-    bikecollect("--config", config, "compact")
-
     process = bikecollect("--config", config, "status", "--format", "json")
     metrics = bikecollect("--config", config, "status", "--format", "prometheus")
 
@@ -90,7 +95,7 @@ def test_without_a_mirror_it_is_not_mentioned(config: Path) -> None:
     assert mirror_checks(config) == {}
 
 
-@pytest.mark.usefixtures("world", "nas")
+@pytest.mark.usefixtures("archived", "nas")
 def test_a_complete_mirror_has_no_days_waiting(config: Path) -> None:
     """Text, JSON, metrics and the doctor say so."""
     bikecollect("--config", config, "compact")
@@ -110,12 +115,11 @@ def test_a_complete_mirror_has_no_days_waiting(config: Path) -> None:
     assert mirror_checks(config) == {"mirror": "good", "city: mirror": "good"}
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("archived")
 def test_days_archived_before_the_mirror_was_set_are_waiting(
     config: Path, tmp_path: Path
 ) -> None:
     """No push has run yet: nothing was ever copied; overdue after two days."""
-    bikecollect("--config", config, "compact")
     add(config, f'[archive]\nmirror = "file://{tmp_path}/nas"\n')
     fresh = mirror_line(config), mirror_checks(config)["city: mirror"]
     certificates = list(tmp_path.rglob("certificates/system_id=city/*.json"))
@@ -131,16 +135,16 @@ def test_days_archived_before_the_mirror_was_set_are_waiting(
 
 
 @pytest.mark.usefixtures("nas")
-def test_a_day_archived_again_is_waiting(world: World, config: Path) -> None:
+def test_a_day_archived_again_is_waiting(archived: World, config: Path) -> None:
     """Its certificate is newer than the last copy, and has other content."""
     bikecollect("--config", config, "compact")
-    path = world.folder.parent / "archive/certificates/system_id=city/2024-06-05.json"
+    path = archived.folder.parent / CERTIFICATE
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
 
     assert mirror_line(config).startswith("Mirror       1 day waiting, last copied")
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("archived")
 def test_the_error_of_the_last_attempt_is_shown(config: Path, nas: Path) -> None:
     """With the days that wait, until a push succeeds."""
     nas.write_text("a file where the mirror's folder should be", encoding="utf-8")
@@ -158,7 +162,7 @@ def test_the_error_of_the_last_attempt_is_shown(config: Path, nas: Path) -> None
     assert mirror_line(config).startswith("Mirror       0 days waiting, last copied")
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("archived")
 def test_the_last_live_copy_is_shown(config: Path, nas: Path) -> None:
     """Its time and its error are those of `push --live`, not of the archive."""
     bikecollect("--config", config, "compact")
@@ -181,13 +185,12 @@ def test_the_last_live_copy_is_shown(config: Path, nas: Path) -> None:
     assert "cannot" in values["live_error"]
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("archived")
 @pytest.mark.parametrize("name", ["nas", "nas/bikes/archive"])
 def test_a_failed_push_writes_its_record_once(
     config: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the push, or by its caller if the mirror cannot be opened."""
-    bikecollect("--config", config, "compact")
     add(config, f'[archive]\nmirror = "file://{tmp_path}/nas/bikes"\n')
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("a file where a folder should be", encoding="utf-8")
