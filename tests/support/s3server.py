@@ -16,6 +16,13 @@ from served import QuietServer, running
 from waiting import wait_until
 
 BUCKET = "bikes"
+MOTO = """
+from moto import backends, server
+names = [*backends.list_of_moto_modules()]
+backends.list_of_moto_modules = lambda: names
+server.main()
+"""
+"""Moto's server; it would look for its own packages on the disk at each request."""
 SECRET = "0123456789abcdefSECRET/KEY"
 SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=me/20260101/us-east-1/s3/aws4_request"
@@ -55,7 +62,7 @@ class S3Server:
         """Start the process, with an empty bucket."""
         arguments = ["-H", "127.0.0.1", "-p", str(self.port)]
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "moto.server", *arguments],
+            [sys.executable, "-W", "ignore", "-c", MOTO, *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
