@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import begun
 from keeping import archived_past_days, two_past_days
-from mirrored import City, local_files, mirrored, mirrored_city, pushed_city, renewed
+from mirrored import City, local_files, mirrored, mirrored_city, renewed
 from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
 from waiting import wait_until
 from world import World
@@ -25,16 +25,18 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
-    """Return the world with an empty mirror."""
+def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with its days archived, and with an empty mirror."""
+    world = renewed(archived_past_days, folder)
     return mirrored_city(world, config, s3_proxy, tmp_path)
 
 
 @pytest.fixture
-def pushed(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+def pushed(archived: City) -> City:
     """Return the world with its days archived, in a mirror."""
-    world = renewed(archived_past_days, folder)
-    return pushed_city(world, config, s3_proxy, tmp_path)
+    process = archived.run("push")
+    assert process.returncode == 0, process.stderr
+    return archived
 
 
 def killed_at(city: City, number: int) -> None:
@@ -128,21 +130,21 @@ def test_a_mirror_that_lost_its_data_is_filled_again(
     assert objects == local_files(city)
 
 
-def test_a_failure_and_its_end_are_reported_once(city: City) -> None:
+def test_a_failure_and_its_end_are_reported_once(archived: City) -> None:
     """The command of [tell] is called at the start of the incident and at its end."""
-    told = city.data.parent / "told"
-    script = city.data.parent / "tell.sh"
+    told = archived.data.parent / "told"
+    script = archived.data.parent / "tell.sh"
     script.write_text(f"#!/bin/sh\ncat >> {told}\n", encoding="utf-8")
     script.chmod(0o755)
-    with city.config.open("a", encoding="utf-8") as out:
+    with archived.config.open("a", encoding="utf-8") as out:
         out.write(f'[tell]\ncommand = ["{script}"]\n')
-    city.proxy.fault = lambda _method, _path: Fault(status=403)
-    city.run("compact")
-    city.run("push")
+    archived.proxy.fault = lambda _method, _path: Fault(status=403)
+    archived.run("compact")
+    archived.run("push")
     while_broken = told.read_text(encoding="utf-8")
-    city.proxy.fault = lambda _method, _path: None
+    archived.proxy.fault = lambda _method, _path: None
 
-    city.run("push")
+    archived.run("push")
 
     text = told.read_text(encoding="utf-8").removeprefix(while_broken)
     assert while_broken.count("mirror behind since") == 1
@@ -151,14 +153,14 @@ def test_a_failure_and_its_end_are_reported_once(city: City) -> None:
     assert SECRET not in while_broken + text
 
 
-def test_no_secret_is_in_any_file(city: City) -> None:
+def test_no_secret_is_in_any_file(archived: City) -> None:
     """Logs, ledgers and records have neither the key nor its id."""
-    city.proxy.fault = lambda _method, path: (
+    archived.proxy.fault = lambda _method, path: (
         Fault(status=400) if "06-06" in path else None
     )
-    city.run("-vv", "compact")
+    archived.run("-vv", "compact")
 
-    files = [path for path in city.data.parent.rglob("*") if path.is_file()]
+    files = [path for path in archived.data.parent.rglob("*") if path.is_file()]
     texts = b"".join(path.read_bytes() for path in files)
     assert SECRET.encode() not in texts
     assert b"testing-key-id" not in texts
@@ -181,14 +183,14 @@ def test_two_concurrent_pushes_are_safe(
     )
 
 
-def test_the_record_has_the_state_of_the_mirror(city: City) -> None:
+def test_the_record_has_the_state_of_the_mirror(archived: City) -> None:
     """For `status`: the last day of the unbroken copy, and the waiting days."""
-    city.proxy.fault = lambda method, path: (
+    archived.proxy.fault = lambda method, path: (
         Fault(flip=True) if method == "PUT" and "2024-06-06/part" in path else None
     )
 
-    city.run("compact")
+    archived.run("compact")
 
-    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    (record,) = (archived.data / "archive" / ".mirror").rglob("*.json")
     values = json.loads(record.read_text(encoding="utf-8"))
     assert (values["last_day"], values["waiting"]) == ("2024-06-05", 1)
