@@ -232,13 +232,13 @@ def test_a_large_sort_uses_the_temporary_folder(world: World) -> None:
     """Data that exceeds the memory is written to a separate folder."""
     sql = (
         "SELECT count(*) FROM (SELECT DISTINCT i * 7919 % 10000019 || repeat('x', 99)"
-        " FROM range(2000000) AS r(i))"
+        " FROM range(800000) AS r(i))"
     )
     with scratch() as aside:
-        db = duckdb_engine.connect(aside, memory="100MB", threads=2)
+        db = duckdb_engine.connect(aside, memory="50MB", threads=2)
         duckdb_engine.confine(db, [])
 
-        assert db.execute(sql).fetchall() == [(2_000_000,)]
+        assert db.execute(sql).fetchall() == [(800_000,)]
         db.close()
 
 
