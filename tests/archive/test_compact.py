@@ -1,8 +1,9 @@
 """Closed days are archived and verified; later their CSV is removed, verified again."""
 
 import hashlib
-import os
+import shutil
 from collections.abc import Callable
+from itertools import count as counting
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -202,18 +203,51 @@ def test_a_lost_ledger_gets_its_archived_days_back(archived_world: World) -> Non
     ]
 
 
-@pytest.mark.parametrize("count", range(1, 40))
-def test_a_compaction_killed_anywhere_is_finished_by_the_next(
-    world: World, count: int
-) -> None:
-    """Killed before each change on the disk in turn (fault 66)."""
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with copies of a world that is compacted, and its end.
 
-    def compact_until_killed() -> None:
-        die_at(count)
+    A copy is called by its number: it is made before a change on the disk. A process
+    that is killed then leaves the same files.
+    """
+    folder = tmp_path_factory.mktemp("moments")
+    world = collected(folder / "end")
+
+    def compact() -> None:
+        copy_before_changes(folder)
         compacted(world)
         compacted(world, csv_days=0)
 
-    assert run_in_child(compact_until_killed) in {0, KILLED}
+    assert run_in_child(compact) == 0
+    assert 30 < len(list(folder.iterdir())) < 40, "each change has its kill"
+    return folder
+
+
+def copy_before_changes(folder: Path) -> None:
+    """Let each change of a name on the disk copy the world in *folder* first."""
+    numbers = counting(1)
+
+    def copying(act: Callable[..., object]) -> Callable[..., object]:
+        def once(*args: object, **more: object) -> object:
+            shutil.copytree(folder / "end", folder / str(next(numbers)))
+            return act(*args, **more)
+
+        return once
+
+    for name in ("rename", "unlink", "rmdir", "mkdir"):
+        setattr(Path, name, copying(getattr(Path, name)))
+    for name in ("save", "mark_removed"):
+        setattr(ArchivedDays, name, copying(getattr(ArchivedDays, name)))
+
+
+@pytest.mark.parametrize("count", range(1, 40))
+def test_a_compaction_killed_anywhere_is_finished_by_the_next(
+    world: World, moments: Path, count: int
+) -> None:
+    """Killed before each change on the disk in turn, and once after all (fault 66)."""
+    killed = moments / str(count)
+    shutil.rmtree(world.folder.parent)
+    shutil.copytree(killed if killed.exists() else moments / "end", world.folder.parent)
 
     compacted(world)
     compacted(world, csv_days=0)
@@ -226,29 +260,6 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
         datasets.STATION_LAYOUT.work_folder(world.folder.parent, "city").iterdir()
     )
     assert findings(world, deep=True) == []
-
-
-KILLED = 9
-
-
-def die_at(count: int) -> None:
-    """Let the *count*-th change of a name on the disk be the process' last."""
-    changes = 0
-
-    def dying(act: Callable[..., object]) -> Callable[..., object]:
-        def once(*args: object, **more: object) -> object:
-            nonlocal changes
-            changes += 1
-            if changes == count:
-                os._exit(KILLED)  # as SIGKILL would: nothing is tidied up
-            return act(*args, **more)
-
-        return once
-
-    for name in ("rename", "unlink", "rmdir", "mkdir"):
-        setattr(Path, name, dying(getattr(Path, name)))
-    for name in ("save", "mark_removed"):
-        setattr(ArchivedDays, name, dying(getattr(ArchivedDays, name)))
 
 
 def test_no_csv_is_removed_while_a_reader_is_active(world: World) -> None:
