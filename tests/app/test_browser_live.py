@@ -126,6 +126,14 @@ def page(tab: Any) -> Iterator[Any]:
     tab.evaluate("sessionStorage.clear()")
 
 
+@pytest.fixture
+def visit(page: Any, app: tuple[World, str], tiles: str) -> Iterator[Visit]:
+    """Yield a visit; it may request nothing foreign but tiles."""
+    visit = Visit(page, app[1], also=tiles.partition("{")[0])
+    yield visit
+    visit.end("live page")
+
+
 def shows(page: Any, text: str) -> None:
     """Wait for the figures above the map to contain *text*."""
     figures = page.locator(".city .figures").first
@@ -148,9 +156,9 @@ def test_the_tiles_of_the_view_are_drawn_and_their_source_is_named(
     assert abs(int(column) / 2 ** int(zoom) * 360 - 180 - 121.5) < 1
 
 
-def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> None:
+def test_the_newest_slot_has_its_own_counts_again_after_the_film(visit: Visit) -> None:
     """The slider was moved to the first slot, which is missing: it has no zeros."""
-    page.goto("/?system=harbour")
+    page = visit.go("/?system=harbour").page
     shows(page, "3 ?bikes at stations")
     curve = page.locator(".city .curve").first
     curve.press("Home")
@@ -161,13 +169,13 @@ def test_the_newest_slot_has_its_own_counts_again_after_the_film(page: Any) -> N
     shows(page, "3 ?bikes at stations.*2 / 2 ?stations seen")
 
 
-def test_stations_without_a_position_count_in_the_figures(page: Any) -> None:
+def test_stations_without_a_position_count_in_the_figures(visit: Visit) -> None:
     """A mapped feed may have none; they are not on the map.
 
     The one that is closed has no bike, and is not among the empty ones. No station has
     known docks: none is said to be full or not.
     """
-    page.goto("/?system=valley")
+    page = visit.go("/?system=valley").page
 
     shows(
         page, "13 ?bikes at stations *0 ?without a bike.*unknown *3 / 3 ?stations seen"
@@ -178,9 +186,9 @@ def test_stations_without_a_position_count_in_the_figures(page: Any) -> None:
     assert len(page.locator(".city").first.evaluate(LOOKS)) == 1
 
 
-def test_the_map_shows_stations_against_usual(page: Any) -> None:
+def test_the_map_shows_stations_against_usual(visit: Visit) -> None:
     """Now minus the mean of two weeks; a station without two weeks is not coloured."""
-    page.goto("/")
+    page = visit.go("/?system=harbour").page
     shows(page, "3 ?bikes at stations")
     city = page.locator(".city").first
     city.get_by_role("button", name="Against usual").click()
@@ -196,9 +204,9 @@ def test_the_map_shows_stations_against_usual(page: Any) -> None:
     api.expect(key).to_contain_text("No usual yet: requires 2 earlier")
 
 
-def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> None:
+def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(visit: Visit) -> None:
     """A click on another page keeps the system; an unknown name shows no city."""
-    page.goto("/?system=valley")
+    page = visit.go("/?system=valley").page
     shows(page, "13 ?bikes at stations")
     page.get_by_role("link", name="Collection").click()
     page.wait_for_url("**/collection?system=valley")
@@ -211,9 +219,9 @@ def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> N
     assert page.locator(".city").count() == 0
 
 
-def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
+def test_the_systems_page_has_a_row_each_and_opens_one(visit: Visit) -> None:
     """A list of a thousand is read by its order: trouble first."""
-    page.goto("/systems")
+    page = visit.go("/systems").page
 
     page.get_by_text(re.compile("4 systems, [0-4] in trouble")).wait_for()
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
@@ -222,19 +230,17 @@ def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
 
 
 @pytest.fixture
-def names(page: Any, app: tuple[World, str], tiles: str) -> Iterator[Visit]:
-    """Yield a visit; it may request nothing foreign but tiles, and open no dialog."""
-    visit = Visit(page, app[1], also=tiles.partition("{")[0])
+def names(visit: Visit) -> Iterator[Visit]:
+    """Yield a visit in which no dialog may be opened."""
     dialogs: list[str] = []
 
     def refuse(dialog: Any) -> None:
         dialogs.append(dialog.message)
         dialog.dismiss()
 
-    page.on("dialog", refuse)
+    visit.page.on("dialog", refuse)
     yield visit
-    page.remove_listener("dialog", refuse)
-    visit.end("hostile names")
+    visit.page.remove_listener("dialog", refuse)
     assert dialogs == []
 
 
