@@ -19,7 +19,7 @@ timezone = "Asia/Taipei"
     [
         "--version -v",
         "no-such-command",
-        "--config b.toml status",
+        "--config b.toml feeds",
         "--config b.toml config --format json",
         "--config b.toml query -",
         "--config b.toml doctor --offline --format json",
