@@ -112,7 +112,7 @@ def values_of(system: str, history: list[list[Any]]) -> tuple[list[str], list[st
     return slots_, rows_
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     histories=histories,
     least=st.integers(1, SLOTS + 2),
