@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import hypothesis
 import pytest
 import trail
-from _pytest.doctest import DoctestModule
 from hosts import Host, listening
 from s3server import Proxy, S3Server, faulty
 from world import World
@@ -27,7 +26,7 @@ from bikecollect.core.secrets import redact
 
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
-pytest_plugins = ["browser_fixtures"]
+pytest_plugins = ["browser_fixtures", "doctest_files"]
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 
 # Collecting 4,000 tests makes objects that live to the end: to look for garbage among
@@ -137,15 +136,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     text = collection_path.read_text(encoding="utf-8")
     is_test = collection_path.name.startswith("test_")
     return True if is_test and OUTSIDE.search(text) else None
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collect_file() -> Generator[
-    None, list[pytest.Collector], list[pytest.Collector]
-]:
-    """Look for doctests in the program only: four workers collect all the files."""
-    collectors = yield
-    return [item for item in collectors if not isinstance(item, DoctestModule)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
