@@ -39,6 +39,9 @@ NOT_OPENED = ("unable to open database file", "Cannot open file")
 HINT = "too many open files"
 FEW_INODES = 16
 """With fewer free inodes a disk counts as full."""
+FULL, FEW_BYTES = "disk I/O error", 65_536
+"""SQLite's error when it cannot extend its file of 32 KiB beside a ledger, which it
+needs even to read, and the free bytes below which that is the cause."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
 
@@ -46,21 +49,24 @@ NO_FILE = ("No space left on device", "unable to open database file")
 def resource_hint(text: str) -> str:
     """Return a hint to append to the error *text*, empty if there is none.
 
-    It names a cause that *text* does not: the limit of open files, or a disk that has
-    free space and no free inodes.
+    It names a cause that *text* does not: the limit of open files, a disk that has
+    free space and no free inodes, or one without space for SQLite.
 
     >>> resource_hint("No space left on device")
     ''
     """
-    return _inodes_hint(text) or _open_files_hint(text)
+    return _disk_hint(text) or _open_files_hint(text)
 
 
-def _inodes_hint(text: str) -> str:
-    if not any(words in text for words in NO_FILE) or "inodes are left" in text:
+def _disk_hint(text: str) -> str:
+    is_known = "inodes are left" in text or "space is left" in text
+    if is_known or not any(words in text for words in (*NO_FILE, FULL)):
         return ""
     for path in map(Path, re.findall(r"/[^\s:'\"]+", text)):
         with suppress(OSError):
             disk = os.statvfs(next(p for p in (path, *path.parents) if p.is_dir()))
+            if FULL in text and disk.f_bavail * disk.f_frsize < FEW_BYTES:
+                return "; no space is left on the disk: remove files (see df)"
             if disk.f_files and disk.f_favail < FEW_INODES and disk.f_bavail:
                 return "; no inodes are left: remove small files (see df -i)"
     return ""

@@ -244,8 +244,9 @@ def _disk(name: str, settings: Settings) -> Checks:
     try:
         status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
+        is_full = "space is left" in str(error)
         remedy = "the next fetch rebuilds the ledger from the files"
-        yield bad(check_name, str(error), remedy)
+        yield bad(check_name, str(error), "free some space" if is_full else remedy)
         return
     left = status.disk.days_left
     duration = ""

@@ -29,6 +29,20 @@ def test_a_disk_without_inodes_is_named_as_such(
     assert str(StorageError(error)) == error
 
 
+def test_a_disk_on_which_sqlite_cannot_read_is_named_as_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs 32 KiB beside a ledger, and its message suggests a broken disk."""
+    disk = os.statvfs_result((4096, 4096, 900, 5, 5, 400, 300, 300, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: disk)
+    text = f"cannot read {tmp_path}/ledger.sqlite3: disk I/O error; if it is damaged, x"
+
+    error = str(StorageError(text))
+
+    assert error == f"{text}; no space is left on the disk: remove files (see df)"
+    assert str(StorageError(error)) == error
+
+
 @pytest.mark.parametrize("inodes", [(400, 300, 300), (0, 0, 0)])
 def test_a_full_disk_has_no_such_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inodes: tuple[int, int, int]
