@@ -1,17 +1,22 @@
 """A loss can be accepted: it is no longer reported, and a note of it is kept."""
 
+import errno
 import json
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from keeping import compacted, findings
 from quiet_settings import write_settings
 from world import World
 
+from bikecollect.cli import cli
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
 
 FILE = "station_status/2026-11-22.csv"
@@ -104,6 +109,28 @@ def test_a_damaged_day_of_the_archive_is_forgotten(
 
     assert (code, "2 lost slots forgotten" in text) == (0, True)
     assert findings(world) == []
+
+
+def test_a_day_that_this_user_may_not_read_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next `compact` would replace its rows by none."""
+    compacted(world, csv_days=0)
+    opened = Path.open
+
+    def denied(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == "part.parquet":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    config = str(world.folder.parents[1] / "bikecollect.toml")
+    arguments = ["--config", config, "forget", "city", "2026-11-22"]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+    assert isinstance(result.exception, StorageError)
+    assert "Permission denied; nothing is forgotten" in str(result.exception)
+    assert len(world.committed()) == 3
 
 
 @pytest.mark.parametrize(

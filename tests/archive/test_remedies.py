@@ -147,6 +147,13 @@ def test_lost_slots_or_runs_of_a_day_are_rebuilt_by_the_remedy(
         ),
         (
             "2026-11-22",
+            "cannot read /a/part.parquet: Permission denied",
+            False,
+            "check the rights of that file, and the disk (dmesg); else restore the "
+            "archive's 2026-11-22 from a backup",
+        ),
+        (
+            "2026-11-22",
             "/a/profile/system_id=city/x is missing",
             False,
             "bikecollect compact city",

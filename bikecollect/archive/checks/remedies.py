@@ -69,10 +69,10 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
         or _names(what, REBUILT)
     ):
         return f"bikecollect compact {system}"
-    return (
-        f"restore the archive's {day} from a backup, or: "
-        f"bikecollect forget {system} {day}"
-    )
+    restore = f"restore the archive's {day} from a backup"
+    forget = f"{restore}, or: bikecollect forget {system} {day}"
+    look = f"check the rights of that file, and the disk (dmesg); else {restore}"
+    return look if what.startswith("cannot read") else forget
 
 
 def _names(what: str, datasets: tuple[str, ...]) -> bool:

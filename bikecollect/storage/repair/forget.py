@@ -8,9 +8,9 @@ from hashlib import file_digest
 from pathlib import Path
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import iso
-from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
@@ -20,6 +20,7 @@ from bikecollect.storage.runs import packed
 
 NOTE = "bikecollect.forgotten."
 """The beginning of the key of a note in the ledger's table `memory`."""
+ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 OF_DAY = "SELECT DISTINCT file FROM main.blocks WHERE substr(file, 16, 10) = ?"
 
 
@@ -88,17 +89,26 @@ class Forgetter:
         return self.store.crc(block.span) != block.span.crc
 
     def _is_day_lost(self, day: str) -> bool:
-        """Return whether the archive has no valid rows of *day*, by their checksum."""
+        """Return whether the archive has no valid rows of *day*, by their checksum.
+
+        Raises StorageError if that is unknown: this user may not read them.
+        """
         dataset = self.store.dataset
         path = self.archive / dataset
         path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
         rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
-        with (
-            suppress(OSError, ValueError, KeyError, TypeError),
-            path.open("rb") as file,
-        ):
-            expected = json.loads(rows[0][0])[dataset]["sha256"] if rows else ""
-            return bool(rows) and file_digest(file, "sha256").hexdigest() != expected
+        try:
+            with path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            if isinstance(error, ABSENT) or error.errno in LOST:
+                return True
+            text = f"cannot read {path}: {error.strerror}; nothing is forgotten"
+            raise StorageError(text, cause="archive") from error
+        if not rows:
+            return False
+        with suppress(ValueError, KeyError, TypeError):
+            return bool(digest != json.loads(rows[0][0])[dataset]["sha256"])
         return True
 
     def _revoke_certificate(self, day: str) -> None:
