@@ -78,6 +78,20 @@ def exported(city: Publisher) -> str:
     return run(city, "export", "--what", "vehicle_status", *day)
 
 
+def test_a_removed_csv_of_an_archived_day_is_no_loss(city: Publisher) -> None:
+    """Nor is the slot without vehicles, which has no bytes there."""
+    soon = BEGIN + 2 * 86_400
+    compact(city, now=soon)
+    before = exported(city)
+    (city.folder / DAY).unlink()
+
+    steps = compact(city, now=soon)
+
+    assert steps == []
+    assert exported(city) == before
+    assert "all agree" in run(city, "verify")
+
+
 def test_the_archive_returns_the_bytes_of_the_csv(city: Publisher) -> None:
     """Sorted by slot and vehicle; a slot without vehicles is no row, and no damage."""
     header, *lines = (city.folder / DAY).read_text("utf-8").splitlines(keepends=True)

@@ -28,7 +28,12 @@ def use_archive(
     removed = set(archived_days.removed_files())
     blocks = archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
     live = [block for block in blocks if block.span.file not in removed]
-    harmed = [block for block in live if store.crc(block.span) != block.span.crc]
+    sizes = store.sizes()
+    harmed = [
+        block
+        for block in live
+        if block.span.file not in sizes or store.crc(block.span) != block.span.crc
+    ]
     layout = archive.layout
     if not harmed or any(
         archive.damage(archived.only(dataset))
