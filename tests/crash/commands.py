@@ -19,8 +19,7 @@ import duckdb
 import forking
 from command_driver import client_of, stations
 from driver import INTERVAL
-from harness import fault_at
-from interception import Fault, run_traced, run_with_fault
+from interception import Fault, run_traced, run_with_fault, run_with_pauses
 from same_process import run_here
 from world import NOON
 
@@ -29,11 +28,6 @@ CALLS = (
     "openat,write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir,rmdir,flock"
 )
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)$", re.MULTILINE)
-KILL = "signal=SIGKILL"
-OPENING = {"openat", "mkdir"}
-WRITING = {"openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "mkdir"}
-CODES = {0, 1, 65, 69, 74, 75, 78}
-"""Exit codes that a command may end with when its disk fails; 70 is a bug."""
 LATER = 1_000
 """A slot, counted from noon, at which the days of a history are closed."""
 SYSTEM = """
@@ -66,9 +60,9 @@ class Site:
         """The folder of the first system."""
         return self.root / "data" / self.systems[0]
 
-    def copy(self, root: Path) -> "Site":
-        """Return a copy of this site at *root*."""
-        shutil.copytree(self.root, root)
+    def copy(self, root: Path, source: Path | None = None) -> "Site":
+        """Return a copy of this site, or of *source*, at *root*."""
+        shutil.copytree(source or self.root, root)
         return Site(root, self.systems, self.more, dict(self.slots))
 
     def run(
@@ -143,6 +137,18 @@ class Site:
 
         code, out, err = run_with_fault(start, fault, Path(f"{self.root}.trace"))
         return code, out + err
+
+    def pause(self, *command: object, look: Callable[[str], None], **how: Any) -> bool:
+        """Run *command*; before each of its calls *look* gets it, as in `calls`.
+
+        Returns whether calls can wait here.
+        """
+
+        def start(address: str) -> forking.Fork:
+            traced = ("--call", CALLS, "--traced", address)
+            return self.start(*command, traced=traced, hurry=True, **how)
+
+        return run_with_pauses(start, look)
 
     def fetch(self, number: int, slot: int) -> tuple[int, str]:
         """Run `fetch` as run *number* in *slot*, in this process."""
@@ -269,43 +275,3 @@ def _ledger(folder: Path, slots: set[str]) -> list[str]:
     return bad + (
         [] if count == len(slots) else [f"{count} blocks, {len(slots)} slots"]
     )
-
-
-def sample(calls: Sequence[str], what: str, most: int) -> list[tuple[str, str]]:
-    """Return at most *most* of *calls*, evenly spaced, each with *what* happens."""
-    names = {"error=EMFILE": {"openat"}, "error=EACCES": OPENING | {"rename", "unlink"}}
-    names["error=ENOSPC"] = WRITING
-    fit = [
-        c
-        for c in calls
-        if c.partition(":")[0] in names.get(what, {c.partition(":")[0]})
-    ]
-    stride = -(-len(fit) // most) or 1
-    return [(call, what) for call in fit[::stride]]
-
-
-def attempt_all(
-    template: Site,
-    cases: Iterable[tuple[str, str]],
-    attempt: Callable[[Site, Fault], list[str]],
-) -> dict[str, list[str]]:
-    """Run *attempt* on a copy of *template* for each case; return the violations."""
-    named = {f"{call}-{what.partition('=')[2]}": (call, what) for call, what in cases}
-
-    def run(site: Site, name: str) -> list[str]:
-        return attempt(site, fault_at(*named[name]))
-
-    return attempt_each(template, named, run)
-
-
-def attempt_each(
-    template: Site, names: Iterable[str], attempt: Callable[[Site, str], list[str]]
-) -> dict[str, list[str]]:
-    """Run *attempt* on a copy of *template* for each of *names*."""
-    violations = {}
-    for name in names:
-        root = template.root.with_name(f"{template.root.name}-{name}")
-        violations[name] = attempt(template.copy(root), name)
-        shutil.rmtree(root)
-        Path(f"{root}.trace").unlink(missing_ok=True)
-    return {name: bad for name, bad in violations.items() if bad}

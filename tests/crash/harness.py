@@ -26,7 +26,8 @@ CALLS = (
     "ftruncate,mkdir,mkdirat,flock"
 )
 DAY = "2026-11-22"
-SHARED = ".sqlite3-shm"
+UNREAD = (".log", "-shm")
+"""Nothing is read from a log, and SQLite empties what was left of a -shm file."""
 EARLIER = -288
 WORKERS = 3
 
@@ -185,10 +186,10 @@ def each_kill(
     healed: dict[frozenset[tuple[str, bytes]], list[str]] = {}
     bad = {}
     for case in cases:
-        content = _content(folders / case)
-        if content not in healed:
-            healed[content] = heal(folders / case)
-        bad[case] = healed[content]
+        left = content(folders / case)
+        if left not in healed:
+            healed[left] = heal(folders / case)
+        bad[case] = healed[left]
     shutil.rmtree(folders)
     return {case: problems for case, problems in bad.items() if problems}
 
@@ -217,15 +218,14 @@ def killed(template: Path, cases: Collection[str], run: tuple[int, int]) -> Path
     return folders
 
 
-def _content(folder: Path) -> frozenset[tuple[str, bytes]]:
-    """Return each path in *folder* with its bytes, but of -shm files.
-
-    SQLite empties what was left of one.
-    """
+def content(folder: Path) -> frozenset[tuple[str, bytes]]:
+    """Return each path in *folder*, with its bytes unless they are `UNREAD`."""
     return frozenset(
         (
             str(path.relative_to(folder)),
-            path.read_bytes() if path.is_file() and path.suffix != SHARED else b"",
+            path.read_bytes()
+            if path.is_file() and not path.name.endswith(UNREAD)
+            else b"",
         )
         for path in folder.rglob("*")
     )

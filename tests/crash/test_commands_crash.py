@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from commands import CODES, KILL, Site, attempt_all, attempt_each, end, sample
+from attempts import (
+    KILL,
+    attempt_all,
+    attempt_each,
+    attempted,
+    heal_all,
+    sample,
+    undocumented,
+)
+from commands import Site, end
 from harness import account
 from interception import Fault
 from mailserver import free_port
@@ -65,19 +74,6 @@ COUNT = (
 )
 
 
-def undocumented(ended: tuple[int, str], case: Fault | None = None) -> list[str]:
-    """Return how the exit of a command that met *case* differs from the docs."""
-    code, printed = ended
-    bad = [f"a traceback: {printed[-300:]}"] if "Traceback" in printed else []
-    if case and case.what == KILL:
-        return bad
-    if code not in CODES:
-        bad.append(f"ended with {code}: {printed[-200:]}")
-    if code and not printed:
-        bad.append(f"ended with {code} and printed nothing")
-    return bad
-
-
 def again(site: Site, *command: object) -> list[str]:
     """Run *command* on a healthy disk; return its failure."""
     code, printed = site.run(*command)
@@ -97,14 +93,13 @@ def test_compact_killed_or_failed_anywhere_is_completed_by_the_next(
     command = ("compact", "--csv-days", "0")
     cases = cases_of(template, *command, most=9)
 
-    def attempt(site: Site, case: Fault) -> list[str]:
-        bad = undocumented(site.fail(*command, fault=case), case)
-        bad += again(site, *command) + again(site, "verify", "--deep")
+    def heal(site: Site) -> list[str]:
+        bad = again(site, *command) + again(site, "verify", "--deep")
         if list((site.city / "station_status").glob("*.csv")):
             bad.append("a CSV is left")
         return bad + site.violations()
 
-    bad = attempt_all(template, cases, attempt)
+    bad = heal_all(template, cases, heal, *command)
     account("compact", len(cases), bad)
     assert len(cases) > 15
     assert bad == {}
@@ -118,9 +113,8 @@ def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> No
     expected = archived.run(*report)
     cases = cases_of(archived, "compact", most=12, pack=True)
 
-    def attempt(site: Site, case: Fault) -> list[str]:
-        bad = undocumented(site.fail("compact", fault=case, pack=True), case)
-        bad += [] if site.run(*report) == expected else ["another account of the past"]
+    def heal(site: Site) -> list[str]:
+        bad = [] if site.run(*report) == expected else ["another account of the past"]
         code, printed = site.run("compact", pack=True)
         bad += [] if code == 0 else [f"compact ended with {code}: {printed[-300:]}"]
         bad += [] if site.run(*report) == expected else ["another account at the end"]
@@ -128,7 +122,7 @@ def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> No
             bad.append(f"(packed, unpacked) runs are {packed_runs(site)}")
         return bad + again(site, "verify", "--deep") + site.violations()
 
-    bad = attempt_all(archived, cases, attempt)
+    bad = heal_all(archived, cases, heal, "compact", pack=True)
     account("packing of runs", len(cases), bad)
     assert len(cases) > 15
     assert bad == {}
@@ -181,8 +175,8 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
     file.write_bytes(data)
     cases = cases_of(template, "backfill", most=12)
 
-    def attempt(site: Site, case: Fault) -> list[str]:
-        bad = undocumented(site.fail("backfill", fault=case), case)
+    def heal(site: Site) -> list[str]:
+        bad = []
         code, printed = site.run("query", COUNT)
         if code not in {0, 74} or (code and "1 of 3 blocks are damaged" not in printed):
             bad.append(f"query ended with {code}: {printed[-300:]}")
@@ -190,7 +184,7 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
         bad += again(site, "query", COUNT) + collected(site, 9)
         return bad + again(site, "verify", "--deep") + site.violations()
 
-    bad = attempt_all(template, cases, attempt)
+    bad = heal_all(template, cases, heal, "backfill")
     account("backfill of kept payloads", len(cases), bad)
     assert len(cases) > 20
     assert bad == {}
@@ -206,15 +200,14 @@ def test_backfill_from_another_folder_can_be_killed_anywhere(
     command = ("backfill", "--from", other.city)
     cases = cases_of(template, *command, most=12)
 
-    def attempt(site: Site, case: Fault) -> list[str]:
-        bad = undocumented(site.fail(*command, fault=case), case)
+    def heal(site: Site) -> list[str]:
         site.age()
-        bad += again(site, *command) + again(site, "verify", "--deep")
+        bad = again(site, *command) + again(site, "verify", "--deep")
         site.slots = dict(other.slots)
         bad += collected(site, 9)
         return bad + site.violations()
 
-    bad = attempt_all(template, cases, attempt)
+    bad = heal_all(template, cases, heal, *command)
     account("backfill --from", len(cases), bad)
     assert len(cases) > 20
     assert bad == {}
@@ -231,21 +224,19 @@ def test_a_result_of_export_is_complete_or_absent(template: Site, ending: str) -
         template, "export", "-o", template.root.with_name("counted") / name, most=6
     )
 
-    def attempt(site: Site, case: Fault) -> list[str]:
-        result = site.root / name
-        code, printed = site.fail("export", "-o", result, fault=case)
-        bad = undocumented((code, printed), case)
+    result = attempted(template) / name
+
+    def heal(site: Site) -> list[str]:
+        bad = []
         if result.exists() and result.read_bytes() != expected:
-            bad.append(f"ended with {code}, its file is not whole")
-        if code == 0 and not result.exists():
-            bad.append("ended with 0 without a file")
+            bad.append("its file is not whole")
         site.age()
         bad += again(site, "export", "-o", result)
         if result.read_bytes() != expected:
             bad.append("the next export differs")
         return bad + site.violations()
 
-    bad = attempt_all(template, cases, attempt)
+    bad = heal_all(template, cases, heal, "export", "-o", result, result=result)
     account(f"export {ending}", len(cases), bad)
     assert len(cases) > 10
     assert bad == {}

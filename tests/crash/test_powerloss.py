@@ -9,7 +9,7 @@ import driver
 import harness
 import powerloss
 import pytest
-from harness import SHARED
+from harness import UNREAD
 from powerloss import Call, Disk
 
 pytestmark = pytest.mark.skipif(
@@ -61,8 +61,8 @@ def distinct(
 ) -> Iterator[tuple[str, bool]]:
     """Make *folder* each distinct disk that a cut after each call may leave.
 
-    SQLite empties what was left of a -shm file: disks that differ in it are alike.
-    Yields its name, and whether the payload was accepted by then.
+    Disks that differ in what is `UNREAD` are alike. Yields its name, and whether the
+    payload was accepted by then.
     """
     disk = Disk(template)
     seen: set[int] = set()
@@ -70,7 +70,7 @@ def distinct(
         disk.apply(call)
         accepted = (is_accepted or powerloss.is_accepted)(calls[: step + 1])
         for name, state in disk.states():
-            content = ((p, state[p]) for p in sorted(state) if not p.endswith(SHARED))
+            content = ((p, state[p]) for p in sorted(state) if not p.endswith(UNREAD))
             key = hash((accepted, *content))
             if key not in seen:
                 seen.add(key)

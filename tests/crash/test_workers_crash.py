@@ -16,7 +16,7 @@ import pytest
 from command_driver import client_of
 from commands import Site
 from driver import INTERVAL
-from harness import fault_at
+from harness import UNREAD, fault_at
 from powerloss import Call, Disk, State
 from world import NOON
 
@@ -35,8 +35,6 @@ KILLED = {"now names, now data"}
 """What is there after a kill."""
 CUT = KILLED | {"safe names, safe data", "now names, torn data"}
 """What may be there after a power cut."""
-IRRELEVANT = (".log", "-shm")
-"""Nothing is read from a log, and SQLite empties what was left of a -shm file."""
 FIRST_ALERT = "alerts.state"
 """The file that a call begins its alerts with, after all its workers have ended."""
 DOWN = ("--down", "riga", "--share", "1")
@@ -90,7 +88,7 @@ def trace(site: Site, mutant: str = "") -> list[Call]:
     shutil.copytree(site.root.with_name("history"), site.root)
     text = Path(f"{site.root}.trace").read_text(encoding="ascii")
     calls = powerloss.read_trace(text, site.root)
-    return [c for c in calls if not c.path.endswith(IRRELEVANT)]
+    return [c for c in calls if not c.path.endswith(UNREAD)]
 
 
 class Cut(NamedTuple):
