@@ -18,21 +18,25 @@ from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 
-VALUES = (
-    (b",a,1,", b",a,99999999999999999999,"),
-    (b",a,1,", b",a,-3,"),
-    (b",a,1,", b",a,x,"),
-    (b",a,1,", b",a,7.0,"),
-    (b",a,1,", b",a,007,"),
-    (b",true,", b",maybe,"),
-    (b"2026-11-22T12:10:02+08:00", b"9999-12-31T23:59:59-14:00"),
-    (b"2026-11-22T12:10:02+08:00", b"0001-01-01T00:00:00+14:00"),
-    (b"2026-11-22T12:10:02+08:00", b"yesterday"),
-    (b"2026-11-22T12:10:02+08:00", b"2026-11-22T04:10:02Z"),
-    (b",a,1,", b",a\x1b[2J\xe2\x80\xa8,1,"),
-    (b",a,1,", b"," + b"z" * 9_000 + b",1,"),
-    (b",a,1,", b',"a, ""quoted""",1,'),
+PAIRS = (
+    ((b",a,1,", b",a,99999999999999999999,"), (b",a,1,", b",a,-3,")),
+    ((b",a,1,", b",a,x,"), (b",a,1,", b",a,7.0,")),
+    ((b",a,1,", b",a,007,"), (b",true,", b",maybe,")),
+    (
+        (b"2026-11-22T12:10:02+08:00", b"9999-12-31T23:59:59-14:00"),
+        (b"2026-11-23T12:10:02+08:00", b"0001-01-01T00:00:00+14:00"),
+    ),
+    (
+        (b"2026-11-22T12:10:02+08:00", b"2026-11-22T04:10:02Z"),
+        (b"2026-11-23T12:10:02+08:00", b"yesterday"),
+    ),
+    (
+        (b",a,1,", b",a\x1b[2J\xe2\x80\xa8,1,"),
+        (b",a,1,", b"," + b"z" * 9_000 + b",1,"),
+    ),
+    ((b",a,1,", b',"a, ""quoted""",1,'),),
 )
+"""Texts of the first day's file and of the second's, with what replaces them."""
 
 
 @pytest.fixture
@@ -41,13 +45,15 @@ def world(folder: Path) -> World:
     return two_days(folder)
 
 
-def rewrite(world: World, old: bytes, new: bytes) -> None:
-    """Change rows of one block, with a ledger that agrees."""
-    path = world.folder / "station_status/2026-11-22.csv"
+def rewrite(world: World, day: int, old: bytes, new: bytes) -> None:
+    """Change rows of one block of *day*, 0 or 1, with a ledger that agrees."""
+    path = world.folder / f"station_status/2026-11-{22 + day}.csv"
+    slot = SLOT + day * DAY
     db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
-    sql = f'SELECT start, "end" FROM blocks WHERE slot = {SLOT}'
+    sql = f'SELECT start, "end" FROM blocks WHERE slot = {slot}'
     ((start, end),) = db.execute(sql).fetchall()
     data = path.read_bytes()
+    assert old in data[start:end]
     text = data[start:end].replace(old, new)
     path.write_bytes(data[:start] + text + data[end:])
     moved = len(text) - (end - start)
@@ -58,7 +64,7 @@ def rewrite(world: World, old: bytes, new: bytes) -> None:
         (moved, end, name),
     )
     db.execute(
-        f'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = {SLOT}',
+        f'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = {slot}',
         (moved, zlib.crc32(text)),
     )
     sql = 'UPDATE files SET "end" = "end" + ?1, start = start + ?1 WHERE file = ?2'
@@ -66,8 +72,8 @@ def rewrite(world: World, old: bytes, new: bytes) -> None:
     db.close()
 
 
-class OddDay(NamedTuple):
-    """A world with an odd value: as collected *before*, and *after* it was archived.
+class OddDays(NamedTuple):
+    """A world with odd values: as collected *before*, and *after* it was archived.
 
     *certificates* are those of its CSV, *steps* what the compaction did.
     """
@@ -78,38 +84,39 @@ class OddDay(NamedTuple):
     steps: list[Step]
 
 
-@pytest.fixture(scope="module", params=VALUES)
-def odd_day(
+@pytest.fixture(scope="module", params=PAIRS)
+def odd_days(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> OddDay:
-    """Return a world with one of `VALUES`; nothing changes its days."""
+) -> OddDays:
+    """Return a world with one of `PAIRS`; nothing changes its days."""
     folder = tmp_path_factory.mktemp("odd")
     before, after = two_days(folder / "before"), two_days(folder / "after")
     for world in (before, after):
-        rewrite(world, *request.param)
+        for day, (old, new) in enumerate(request.param):
+            rewrite(world, day, old, new)
     after.clock.now += DAY
     expected = certificates(before)
-    return OddDay(before, after, expected, compacted(after, 0))
+    return OddDays(before, after, expected, compacted(after, 0))
 
 
 def test_no_command_fails_on_an_odd_value_of_a_daily_file(
-    odd_day: OddDay, tmp_path: Path
+    odd_days: OddDays, tmp_path: Path
 ) -> None:
     """It is empty where it is typed; before and after the day is archived."""
-    assert codes(odd_day.before, tmp_path, FEW) == {}
-    assert codes(odd_day.after, tmp_path, FEW) == {}
-    with viewed(odd_day.after, tables=["station_status"]) as db:
+    assert codes(odd_days.before, tmp_path, FEW) == {}
+    assert codes(odd_days.after, tmp_path, FEW) == {}
+    with viewed(odd_days.after, tables=["station_status"]) as db:
         sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
         assert db.execute(sql).fetchall() == [(12, 6)]
 
 
-def test_an_odd_value_is_archived_unchanged(odd_day: OddDay) -> None:
+def test_an_odd_value_is_archived_unchanged(odd_days: OddDays) -> None:
     """Byte for byte: the certificate of the CSV is that of the archive."""
-    world = odd_day.after
+    world = odd_days.after
 
-    assert {step.what for step in odd_day.steps} == {"archived", "let go"}
+    assert {step.what for step in odd_days.steps} == {"archived", "let go"}
     assert not list((world.folder / "station_status").iterdir())
-    assert certificates(world) == odd_day.certificates
+    assert certificates(world) == odd_days.certificates
     assert findings(world, deep=True) == []
 
 
