@@ -22,9 +22,8 @@ ROWS = (
 )
 
 
-@pytest.fixture
 @copied
-def world(folder: Path) -> World:
+def two_days(folder: Path) -> World:
     """Return a world with three slots on a Sunday, and two on the Monday after it."""
     world = World(folder / "city")
     for bikes in (1, 2, 0):
@@ -33,6 +32,21 @@ def world(folder: Path) -> World:
     for bikes in (4, 5):
         world.fetch({"0002": bikes}, after=300)
     return world
+
+
+@copied
+def archived(folder: Path) -> World:
+    """Return that world with both days archived."""
+    world = two_days(folder)
+    world.clock.now += DAY
+    compacted(world)
+    return world
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return the world whose two days are open."""
+    return two_days(folder)
 
 
 def test_open_days_have_types(world: World) -> None:
@@ -89,33 +103,30 @@ def test_a_slot_is_also_a_timestamp(world: World) -> None:
     ]
 
 
-def test_an_archived_day_gives_the_same_rows(world: World) -> None:
+def test_an_archived_day_gives_the_same_rows(world: World, tmp_path: Path) -> None:
     """The view does not differ between CSV and archive."""
     with viewed(world, tables=STATUS_ONLY) as db:
         before = db.execute(ROWS).fetchall()
-    world.clock.now += DAY
-    compacted(world)
+    old = archived(tmp_path / "archived")
 
-    with viewed(world, tables=STATUS_ONLY) as db:
+    with viewed(old, tables=STATUS_ONLY) as db:
         after = db.execute(ROWS).fetchall()
 
-    assert len(compactor(world).archive.days()) == 2
+    assert len(compactor(old).archive.days()) == 2
     assert after == before
 
 
 @pytest.mark.parametrize("dataset", ["coverage", "profile", "slots", "runs"])
 def test_summaries_of_open_days_are_those_of_the_archive(
-    world: World, dataset: str
+    world: World, tmp_path: Path, dataset: str
 ) -> None:
     """Each summary is one SQL text, for open days and for the archive."""
     names = ", ".join(("system_id", "date", *datasets.COLUMNS[dataset]))
     sql = f"SELECT {names} FROM {dataset} ORDER BY ALL"
     with viewed(world, tables=[dataset]) as db:
         before = db.execute(sql).fetchall()
-    world.clock.now += DAY
-    compacted(world)
 
-    with viewed(world, tables=[dataset]) as db:
+    with viewed(archived(tmp_path / "archived"), tables=[dataset]) as db:
         after = db.execute(sql).fetchall()
 
     assert before
@@ -175,10 +186,9 @@ def test_a_half_written_block_is_not_seen(world: World) -> None:
     assert count == (8,)
 
 
-def test_a_late_slot_of_a_day_whose_csv_has_gone_is_seen(world: World) -> None:
+def test_a_late_slot_of_a_day_whose_csv_has_gone_is_seen(folder: Path) -> None:
     """Until the next compaction it is in a separate segment."""
-    world.clock.now += DAY
-    compacted(world)
+    world = archived(folder)
     world.clock.now += 9 * DAY
     compacted(world)
     world.clock.now = NOON + 1500
