@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART, City, pushed_city
-from s3server import BUCKET, Proxy, S3Server
+from s3server import BUCKET, Proxy, S3Server, environment
 from world import World
+
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.push import MirrorPush
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -24,17 +28,37 @@ def world(folder: Path) -> World:
     return archived_past_days(folder)
 
 
+@pytest.fixture(scope="module")
+def prefix(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the prefix of a mirror with the two days, which no test changes."""
+    name, data = "readers", tmp_path_factory.mktemp("pushed")
+    archived_past_days(data)
+    with pytest.MonkeyPatch.context() as patched:
+        for variable, value in environment(s3_server.url).items():
+            patched.setenv(variable, value)
+        store = ObjectStore(MirrorAddress.parse(f"s3://{BUCKET}/{name}"))
+        steps = [*MirrorPush(store, data, "city", time.time).run()]
+    assert [step.what for step in steps] == ["copied", "copied"]
+    return name
+
+
+@pytest.fixture
+def reader(world: World, config: Path, s3_proxy: Proxy, prefix: str) -> City:
+    """Return the world with that mirror."""
+    return City(world.folder, config, s3_proxy, prefix)
+
+
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
-    """Return the world with a mirror that has its two days."""
+    """Return the world with a mirror of its own that has its two days."""
     return pushed_city(world, config, s3_proxy, tmp_path)
 
 
-def test_verify_reads_every_file_of_the_mirror(city: City) -> None:
+def test_verify_reads_every_file_of_the_mirror(reader: City) -> None:
     """Each day gets the certificate that it has here."""
-    here = city.run("verify", "--format", "json")
+    here = reader.run("verify", "--format", "json")
 
-    there = city.run("verify", "--mirror", "--format", "json")
+    there = reader.run("verify", "--mirror", "--format", "json")
 
     expected = here.stdout.replace('"where": "archive"', '"where": "mirror"')
     assert (there.returncode, there.stdout) == (0, expected)
@@ -66,31 +90,31 @@ def test_verify_finds_days_that_the_mirror_lacks(
     assert "city 2024-06-05: is not in the mirror" in process.stdout
 
 
-def test_a_query_of_the_mirror_needs_no_local_data(city: City) -> None:
+def test_a_query_of_the_mirror_needs_no_local_data(reader: City) -> None:
     """Rows, slots, runs and stations are those of the collecting machine."""
     sql = (
         "SELECT date, station_id, num_vehicles_available AS bikes, name"
         " FROM station_status JOIN stations USING (system_id, station_id)"
         " ORDER BY date, station_id"
     )
-    here = city.run("query", sql, "--format", "csv")
-    shutil.rmtree(city.data)
+    here = reader.run("query", sql, "--format", "csv")
+    shutil.rmtree(reader.data)
 
-    there = city.run("query", sql, "--mirror", "--format", "csv")
+    there = reader.run("query", sql, "--mirror", "--format", "csv")
 
     assert (there.returncode, there.stdout) == (0, here.stdout)
     assert there.stdout.count("\n") == 4
 
 
-def test_the_local_copy_is_downloaded_once(city: City) -> None:
+def test_the_local_copy_is_downloaded_once(reader: City) -> None:
     """A second query only lists the objects."""
     sql = "SELECT count(*) AS n FROM coverage"
-    city.run("query", sql, "--mirror", "--format", "csv")
-    city.proxy.requests.clear()
+    reader.run("query", sql, "--mirror", "--format", "csv")
+    reader.proxy.requests.clear()
 
-    process = city.run("query", sql, "--mirror", "--format", "csv")
+    process = reader.run("query", sql, "--mirror", "--format", "csv")
 
-    gets = [path for method, path in city.proxy.requests if "list-type" not in path]
+    gets = [path for method, path in reader.proxy.requests if "list-type" not in path]
     assert process.stdout == "n\n3\n"
     assert [path for path in gets if "part.parquet" in path] == []
 
@@ -124,14 +148,14 @@ def test_a_changed_object_is_not_shown(city: City, s3_server: S3Server) -> None:
     assert process.stdout == ""
 
 
-def test_an_empty_machine_is_filled_from_the_mirror(city: City) -> None:
+def test_an_empty_machine_is_filled_from_the_mirror(reader: City) -> None:
     """`backfill --from` the mirror restores every archived slot."""
-    before = city.run("export")
-    shutil.rmtree(city.data)
+    before = reader.run("export")
+    shutil.rmtree(reader.data)
 
-    process = city.run("backfill", "city", "--from", city.address)
+    process = reader.run("backfill", "city", "--from", reader.address)
 
-    after = city.run("export")
+    after = reader.run("export")
     assert process.returncode == 0
     assert columns(after.stdout) == columns(before.stdout)
     assert columns(after.stdout)
@@ -164,19 +188,19 @@ def test_damaged_and_foreign_objects_do_not_keep_other_days_from_being_filled(
     assert "verify --mirror" in process.stderr
 
 
-def test_the_source_of_filled_slots_is_the_address(city: City) -> None:
+def test_the_source_of_filled_slots_is_the_address(reader: City) -> None:
     """The ledger names the mirror, not the folder of its local copy."""
-    shutil.rmtree(city.data)
-    city.run("backfill", "city", "--from", city.address)
+    shutil.rmtree(reader.data)
+    reader.run("backfill", "city", "--from", reader.address)
 
-    process = city.run(
+    process = reader.run(
         "query",
         "SELECT DISTINCT source FROM slots WHERE source <> ''",
         "--format",
         "csv",
     )
 
-    assert city.address in process.stdout
+    assert reader.address in process.stdout
 
 
 def test_a_hostile_certificate_names_no_other_file(
@@ -194,34 +218,34 @@ def test_a_hostile_certificate_names_no_other_file(
     assert "2024-06-05.json is invalid" in process.stderr
 
 
-def test_a_mirror_without_the_system_is_named(city: City) -> None:
+def test_a_mirror_without_the_system_is_named(reader: City) -> None:
     """A wrong prefix is not an empty success."""
-    process = city.run("backfill", "city", "--from", f"s3://{BUCKET}/nowhere")
+    process = reader.run("backfill", "city", "--from", f"s3://{BUCKET}/nowhere")
 
     assert process.returncode == 64
     assert "has no archived day of `city`" in process.stderr
 
 
-def test_local_copies_are_private(city: City) -> None:
+def test_local_copies_are_private(reader: City) -> None:
     """Other users of the machine cannot read them."""
-    city.run("query", "FROM coverage", "--mirror")
+    reader.run("query", "FROM coverage", "--mirror")
 
-    (folder,) = (city.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
+    (folder,) = (reader.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert hashlib.sha256((folder / CERTIFICATE).read_bytes()).hexdigest()
 
 
-def test_two_readers_at_once_leave_each_other_their_files(city: City) -> None:
+def test_two_readers_at_once_leave_each_other_their_files(reader: City) -> None:
     """A file that another command downloads stays; one that was left over does not."""
-    city.run("query", "FROM station_status", "--mirror")
-    (folder,) = (city.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
+    reader.run("query", "FROM station_status", "--mirror")
+    (folder,) = (reader.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
     part = folder / PART
     fresh, old = (part.with_name(f"{part.name}.{pid}.new") for pid in (7, 8))
     fresh.touch()
     old.touch()
     os.utime(old, (time.time() - 9_000,) * 2)
 
-    process = city.run("query", "FROM station_status", "--mirror")
+    process = reader.run("query", "FROM station_status", "--mirror")
 
     assert process.returncode == 0
     assert (fresh.exists(), old.exists()) == (True, False)
