@@ -130,7 +130,7 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
 
     Leaving it and coming back, and the browser's Back, lead to it again.
     """
-    visit.go("/?search=990000010")
+    visit.open("/?search=990000010")
     visit.sees("1 of")
     x, y = visit.map().evaluate(PLACE_OF, "990000010")
 
@@ -160,7 +160,7 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
 
 def test_a_click_beside_the_stations_lists_the_nearest(visit: Visit) -> None:
     """The point is in the address, and the nearest have their distance in metres."""
-    visit.go("/?search=990000010")
+    visit.open("/?search=990000010")
     visit.sees("1 of")
 
     visit.map().locator("canvas.map").click(position={"x": 300, "y": 20})
