@@ -14,6 +14,7 @@ import pytest
 from command import bikecollect
 from keeping import findings
 from served import Answer, serving
+from templates import copied
 from waiting import PATIENCE, wait_until
 from world import NOON, TAIPEI, World
 
@@ -367,14 +368,22 @@ def test_a_wrong_source_is_named(
     assert what in process.stderr
 
 
+@copied
+def sixty_slots(folder: Path) -> World:
+    """Return another collector of the same city, with five hours."""
+    other = World(folder / "city")
+    for number in range(60):
+        other.fetch({"0001": number % 9, "b": 9}, after=300 * (number > 0))
+    return other
+
+
 @pytest.mark.parametrize("seconds", [0.35, 0.5, 0.7, 1.0])
 def test_a_killed_backfill_is_healed_and_resumed(
-    world: World, other: World, seconds: float
+    world: World, tmp_path: Path, seconds: float
 ) -> None:
     """After a SIGKILL the next fetch recovers, and a second call continues."""
     world.fetch({"0001": 0, "b": 9})
-    for number in range(60):
-        other.fetch({"0001": number % 9, "b": 9}, after=300 * (number > 0))
+    other = sixty_slots(tmp_path / "elsewhere")
     config = toml(world.folder.parents[1])
     command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
     child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
