@@ -4,16 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import bikecollect
-from three_days import VALUES, WITHOUT_ROWS, answer_of_duckdb, three_days, tidy
+from keeping import viewed
+from three_days import VALUES, WITHOUT_ROWS, three_days, tidy
 from world import World
 
 from bikecollect.reports.engines.scripts import ENGINES
 from bikecollect.reports.registry import REPORTS, Report
+from bikecollect.reports.runner import ASKED, Duck, asked
 
 duckdb = pytest.importorskip("duckdb")
 pytestmark = pytest.mark.slow
@@ -73,10 +76,14 @@ def script(world: World, name: str, engine: str, *more: str) -> str:
 @pytest.fixture(scope="module")
 def of_duckdb(world: World) -> dict[str, Any]:
     """Return columns and rows of all reports, by DuckDB with our own views."""
-    return {
-        name: answer_of_duckdb(world, report, VALUES, place_of(report))
-        for name, report in STATIONS_ONLY.items()
-    }
+    with viewed(world) as db:
+        return {name: answer(Duck(db), r) for name, r in STATIONS_ONLY.items()}
+
+
+def answer(duck: Duck, report: Report) -> tuple[list[str], Sequence[Sequence[Any]]]:
+    """Return the columns and the rows of *report*."""
+    duck.register("asked", ASKED, asked(duck, VALUES, place_of(report)))
+    return duck.query(VALUES.sql(report))
 
 
 def place_of(report: Report) -> str:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from keeping import compacted, compactor
-from reported import engine_for
 from templates import copied
 from world import NOON, World
 
 from bikecollect.core.slots import DAY
-from bikecollect.reports.registry import Report, Values
-from bikecollect.reports.runner import ASKED, asked
+from bikecollect.reports.registry import Values
 
 VALUES = Values(
     since=date(2026, 11, 1),
@@ -63,12 +61,3 @@ def three_days(folder: Path) -> World:
     compacted(world)
     assert len(compactor(world).archive.days()) == 3
     return world
-
-
-def answer_of_duckdb(
-    world: World, report: Report, values: Values, by: str = "station"
-) -> tuple[list[str], Sequence[Sequence[Any]]]:
-    """Return the columns and the rows of *report* over *world*, by our own views."""
-    with engine_for(world, report, values) as duck:
-        duck.register("asked", ASKED, asked(duck, VALUES, by))
-        return duck.query(values.sql(report))
