@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bikecollect.cli import cli
 from bikecollect.cli.render import reports as render
 from bikecollect.reports import runner
 from bikecollect.reports.engines import merged_rows
-from bikecollect.reports.registry import REPORTS, Values
+from bikecollect.reports.registry import REPORTS, Rows, Values
 
 pytest.importorskip("duckdb")
 VALUES = Values(
@@ -72,30 +73,41 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runner.Duck]:
         yield runner.Duck(db)
 
 
+Batches = tuple[list[str], list[Rows]]
+
+
+@pytest.fixture(scope="module")
+def batches(engine: runner.Duck) -> Callable[[str, int], Batches]:
+    """Return a reader of a report's columns and batches, of some rows at most."""
+
+    @cache
+    def read(name: str, size: int) -> Batches:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(runner, "BATCH", size)
+            columns, rows = runner.stream(engine, REPORTS[name], VALUES, names=True)
+            return columns, list(rows)
+
+    return read
+
+
 def printed(
-    engine: runner.Duck, name: str, form: str, limit: int | None, **more: Any
+    name: str, result: runner.BatchedAnswer, form: str, limit: int | None
 ) -> list[str]:
-    """Return the parts of text that are printed of the report *name*."""
-    result = runner.stream(engine, REPORTS[name], VALUES, **more)
-    zones = {"city": TAIPEI}
-    return list(render.answer(REPORTS[name], result, zones, form, limit))
+    """Return the parts of text that are printed of *result*, of the report *name*."""
+    return list(render.answer(REPORTS[name], result, {"city": TAIPEI}, form, limit))
 
 
 @pytest.mark.parametrize("form", ["text", "csv", "json"])
 @pytest.mark.parametrize("limit", [None, 2])
 @pytest.mark.parametrize("name", ["hours", "history", "chance", "availability"])
 def test_what_is_printed_does_not_depend_on_the_batches(
-    engine: runner.Duck,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    limit: int | None,
-    form: str,
+    batches: Callable[[str, int], Batches], name: str, limit: int | None, form: str
 ) -> None:
     """Row by row, or all at once; with the names of stations, which come after ids."""
-    full = printed(engine, name, form, limit, names=True)
-    monkeypatch.setattr(runner, "BATCH", 1)
-
-    in_batches = printed(engine, name, form, limit, names=True)
+    full, in_batches = (
+        printed(name, runner.BatchedAnswer(columns, iter(rows)), form, limit)
+        for columns, rows in (batches(name, 1_000), batches(name, 1))
+    )
 
     assert "".join(full).strip()
     assert "".join(in_batches) == "".join(full)
@@ -107,7 +119,8 @@ def test_a_long_result_is_printed_in_parts(
     """No process has a month of a large city in memory: a header, and twelve rows."""
     monkeypatch.setattr(runner, "BATCH", 5)
 
-    parts = printed(engine, "history", "csv", None)
+    result = runner.stream(engine, REPORTS["history"], VALUES)
+    parts = printed("history", result, "csv", None)
 
     assert [part.count("\n") for part in parts] == [1, 5, 5, 2]
 
