@@ -257,13 +257,15 @@ def test_a_frozen_stamp_is_stale_with_any_ttl(city: Publisher, ttl: int) -> None
     assert stale(city, *[frozen] * 5)[-1]
 
 
-def test_a_small_system_is_quiet_at_night(city: Publisher) -> None:
-    """Five stations report on changes only: no bike is rented for eight hours."""
-    evening = [gbfs([NOW - 900, NOW - 700, NOW - 60, NOW - 2000, NOW - 86_400])]
-    night = evening * 96
-    morning = [gbfs([NOW - 900, NOW + 96 * 300, NOW - 60, NOW - 2000, NOW - 86_400])]
+def test_a_slot_without_any_report_does_not_end_what_was_learned(
+    city: Publisher,
+) -> None:
+    """last_reported is null at all stations once, while they have a heartbeat."""
+    beats = [gbfs(["NOW"] * 25)] * 2  # type: ignore[list-item]
+    frozen = [gbfs([NOW + 900] * 25)] * 5
+    flags = stale(city, *beats, gbfs([0] * 25), *frozen)
 
-    assert not any(stale(city, *evening, *night, *morning))
+    assert flags == [False] * 7 + [True]
 
 
 def test_a_system_that_closes_at_midnight_is_not_stale(city: Publisher) -> None:
@@ -297,6 +299,37 @@ def reported(slot: int, ages: Sequence[int]) -> Any:
         for number, age in enumerate(ages)
     ]
     return read_reports(statuses, slot)
+
+
+def test_a_small_system_is_quiet_at_night() -> None:
+    """Stations report on changes only: no bike is rented for eight hours.
+
+    The last report of the evening, an hour after all others, is no heartbeat.
+    """
+    others = [5_000, 7_000, 6_000, DAY]
+    known = Calibration.first(reported(0, [10, *others]), Slot(0))
+    for slot in range(300, 8 * HOUR, 300):
+        ages = [slot + age for age in (10, *others)]
+        assert known.limit(reported(slot, ages)) is None
+        known = known.after(reported(slot, ages), Slot(slot), 300)
+
+
+def test_a_few_stations_have_a_heartbeat_after_a_day_without_a_pause() -> None:
+    """Three that report in each slot; rides of each second day are no heartbeat."""
+    known = Calibration.first(reported(0, [10] * 3), Slot(0))
+    for slot in range(300, DAY + 300, 300):
+        known = known.after(reported(slot, [10] * 3), Slot(slot), 300)
+    silent = known.after(reported(DAY + HOUR, [HOUR + 10] * 3), Slot(DAY + HOUR), 300)
+    rare = Calibration.first(reported(0, [10, DAY]), Slot(0))
+    limits = []
+    for slot in range(300, 6 * DAY, 300):
+        ages = [slot % (2 * DAY) + 10, slot + DAY]
+        limits.append(rare.limit(reported(slot, ages)))
+        rare = rare.after(reported(slot, ages), Slot(slot), 300)
+
+    assert known.limit(reported(DAY, [10] * 3)) == 900 + 10
+    assert silent.limit(reported(DAY + HOUR, [HOUR + 10] * 3)) == 900 + 10
+    assert min(limit for limit in limits if limit is not None) >= 16 * DAY - 300
 
 
 def test_a_large_system_that_is_never_silent_is_stale_after_half_an_hour() -> None:
@@ -414,6 +447,7 @@ def test_a_feed_without_reports_that_stands_still_is_stale(
             ((note,),) = db.execute(f"SELECT value FROM memory {where}")
             hours_ago = json.loads(note)["newest"] - HOUR
             learned = {**json.loads(note), "began": 0, "newest": hours_ago}
+            learned["silence"] = MINUTE
             db.execute(f"UPDATE memory SET value = ? {where}", [json.dumps(learned)])
         db.close()
         flags = ["stale" in city.fetch().flags]

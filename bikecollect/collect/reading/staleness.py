@@ -41,11 +41,12 @@ REGULAR = 0.8
 the system has a heartbeat."""
 BEATS, FEW = 2, 20
 """BEATS slots in a row in which at least FEW stations report prove a heartbeat."""
-PROVEN = 6 * HOUR
-"""Seconds without interruption that prove a heartbeat of fewer stations."""
+PROVEN = DAY
+"""Seconds of regular reports, with a night, that prove a heartbeat of fewer stations:
+between two of them at most `OLD` seconds and one interval."""
 LEARNED, SILENCES, MIN_SILENCE = 2 * DAY, 8, 2 * OLD
 """After LEARNED seconds, silence of SILENCES times the longest, at
-least MIN_SILENCE, is stale."""
+least MIN_SILENCE, is stale. A system that never changed was silent for LEARNED."""
 CLOSED = 0.5
 """Share of closed stations from which silence is no evidence."""
 RISING, FALLING = 300.0, 30.0
@@ -79,8 +80,9 @@ class Calibration:
     """What was learned about the reports of a system until *slot*, the last one read.
 
     *newest* is the latest report so far; at *slot* it was *last* seconds old. In the
-    last *beats* slots with new reports, from the slot *regular* on, nearly all stations
-    had reported; the newest report was usually at most *age* seconds old. *silence* is
+    last *beats* slots with new reports nearly all stations had reported, from the slot
+    *regular* on without a pause; the newest report was usually at most *age* seconds
+    old. *silence* is
     the longest time without any report since the slot *began*. *content* is the digest
     of the last content if that is compared, and *newest* the time at which it came.
     """
@@ -121,30 +123,36 @@ class Calibration:
         if not reports.is_open:
             return None
         many = self.beats >= BEATS and reports.recent >= FEW
-        if many or (self.beats and self.slot - self.regular >= PROVEN):
+        if many or (self.beats and self._beating() >= PROVEN):
             return OLD + self.age
-        if not self.beats and self.slot - self.began >= LEARNED:
-            return max(MIN_SILENCE, SILENCES * self.silence)
+        if self.slot - self.began >= LEARNED:
+            return max(MIN_SILENCE, SILENCES * (self.silence or LEARNED))
         return None
+
+    def _beating(self) -> float:
+        """Return for how many seconds all reports were regular, until the newest."""
+        silent = max(0.0, self.last - self.age)
+        return self.slot - self.regular - silent
 
     def after(self, reports: Reports, slot: Slot, interval: int) -> Self:
         """Return the calibration after *reports* of *slot*."""
         if reports.newest <= self.newest:
             return replace(self, slot=slot, last=reports.age)
-        silence = self.silence
+        gap = 0
         if slot - self.slot <= 2 * interval:  # later, stations may have reported twice
             following = min(stamp for stamp in reports.stamps if stamp > self.newest)
-            silence = max(silence, following - self.newest)
+            gap = following - self.newest
+        goes_on = self.beats and gap <= OLD + interval
         change = max(self.last, reports.age) - self.age
         return replace(
             self,
             slot=slot,
             newest=reports.newest,
-            regular=self.regular if self.beats else slot,
+            regular=self.regular if goes_on else slot,
             beats=self.beats + 1 if reports.is_regular else 0,
             last=reports.age,
             age=self.age + min(max(change, -FALLING), RISING),
-            silence=silence,
+            silence=max(self.silence, gap),
         )
 
 
@@ -213,7 +221,7 @@ def judge(
     is_newest = ledger.is_newest(slot)
     reports = read_reports(statuses, payload.fetched_at)
     if reports is None:
-        if not is_newest or not _is_open(statuses):
+        if not is_newest or not _is_open(statuses) or _may_return(note, slot):
             return False, note
         return judge_content(_comparable(statuses), payload, note, interval)
     known = Calibration.from_note(note) if is_newest else None
@@ -226,6 +234,12 @@ def judge(
         falls_back = _falls_back(statuses, reports, slot, ledger, store)
         is_old = reports.age > OLD if falls_back is None else falls_back
     return is_old, known.after(reports, slot, interval).to_note()
+
+
+def _may_return(note: str, slot: Slot) -> bool:
+    """Return whether there were reports within a day before *slot*, by *note*."""
+    known = Calibration.from_note(note)
+    return known is not None and not known.content and slot - known.slot < DAY
 
 
 def _comparable(statuses: Statuses) -> Iterable[Sequence[object]]:
