@@ -337,7 +337,8 @@ class Compactor:
                 raise
             total = self._total(archived_days, day)
         if total != archived.summary:
-            raise StorageError(f"{day} has changed since then", cause=CHANGED)
+            text = f"{day} has changed since it was archived"
+            raise StorageError(text, cause=CHANGED)
 
     def _total(self, archived_days: ArchivedDays, day: str) -> day_csv.DaySummary:
         columns, pieces = self._read_day(archived_days, day)

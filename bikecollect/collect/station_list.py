@@ -190,7 +190,7 @@ def find_changes(
             text = f"{number} stations changed again: the station list is not written"
             return Changes(trouble=text)
         findings = _restless(versions, known, most)
-        versions = [v for v in versions if v.station_id not in known]
+        versions = [v for v in versions if not _is_listed(v.station_id, known)]
     if is_partial:
         return Changes(versions, findings=findings)
     before = ledger.absent()
@@ -213,14 +213,20 @@ def find_changes(
     return Changes(versions, new_absent, left, findings=findings)
 
 
+def _is_listed(station_id: str, known: Known) -> bool:
+    """Return whether a station is *known* and has not left."""
+    station = known.get(station_id)
+    return station is not None and station.is_listed
+
+
 def _restless(
     versions: Sequence[StationInformation], known: Known, most: int
 ) -> dict[str, str]:
-    """Return a finding about *versions* that are too many, empty if all are new."""
+    """Return a finding about *versions* that are too many, empty if all have come."""
     changed = Counter(
         name
         for station in versions
-        if (before := known.get(station.station_id))
+        if (before := known.get(station.station_id)) and before.is_listed
         for name, old, new in zip(FIELDS, before[1:], station[1:], strict=False)
         if old != new
     )

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from publisher import Publisher, publishing
 from served import Answer
+
+from bikecollect.collect.station_list import find_changes
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import Snapshot, StationInformation
 
 DAY = 86_400.0
 NAMES: dict[str, Any] = {
@@ -307,3 +312,19 @@ def test_regions_without_any_are_no_error(city: Publisher, empty: object) -> Non
     city.documents["/regions"] = {"data": {"regions": empty}}
 
     assert city.fetch().result.flags == ()
+
+
+def test_a_station_that_returns_to_a_list_that_changes_too_often_is_written() -> None:
+    """It is known, but has left; the other one is only renamed again."""
+    back, other = StationInformation("back"), StationInformation("other")
+    known = {"back": back._replace(is_listed=False), "other": other}
+    ledger: Any = SimpleNamespace(
+        newest_stations=lambda: 0, versions_since=lambda _: 10_000, absent=dict
+    )
+    snapshot = Snapshot((), (back, other._replace(name="again")))
+    changes = find_changes(
+        snapshot, known, Slot(300), notes={}, ledger=ledger, is_partial=False
+    )
+
+    assert changes.versions == [back]
+    assert "mostly in name" in changes.findings["restless list"]
