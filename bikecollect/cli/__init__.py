@@ -1,6 +1,8 @@
 """The command line: one module per command, imported when the command is used."""
 
 import os
+import time
+from datetime import UTC
 from importlib import import_module
 from typing import Any
 
@@ -8,8 +10,9 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.examples import epilog
-from bikecollect.cli.options import Screen, Shared, shard_option
+from bikecollect.cli.options import Screen, Shared, complain, shard_option
 from bikecollect.cli.render.terminal import WIDTH, columns
+from bikecollect.core.slots import CLOCK_FLOOR, iso
 
 COMMANDS = {
     "init": "Write a settings file, with or without questions.",
@@ -170,3 +173,9 @@ def cli(
         ctx.color = False
     Screen.config, Screen.shard = config, shard
     ctx.obj = Shared(config, log_format, shard)
+    now = time.time()
+    if now < CLOCK_FLOOR and ctx.invoked_subcommand != "fetch":  # it reports it itself
+        shown = iso(now, UTC)
+        complain(
+            f"the clock of this machine shows {shown}; set it: newer data are hidden"
+        )

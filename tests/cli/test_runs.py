@@ -251,7 +251,7 @@ def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
 
 
 def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
-    """Yesterday's slot is found, at any time of today."""
+    """Yesterday's slot is found, at any time of today; an empty list names it."""
     path = settings(tmp_path, "http://127.0.0.1:9/", interval="5min")
     world = World(tmp_path / "data/city")
     world.clock.now = datetime.now(TAIPEI).timestamp() // 300 * 300 - 86_400 - 3600
@@ -259,8 +259,12 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     at = datetime.fromtimestamp(run.slot, TAIPEI)
 
     process = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}")
+    listed = bikecollect("--config", path, "runs")
 
     assert f"city, slot {at.isoformat()}\n" in process.stdout
+    assert listed.stdout == "No runs.\n"
+    last = f"the last was that of {at.isoformat()}; to list it: --since {at.date()}"
+    assert listed.stderr == f"bikecollect: {last}\n"
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from command import on_terminal
 from served import serving
 from templates import copied
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body
 
+from bikecollect.cli import cli
 from bikecollect.cli.render import status
 from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
@@ -551,3 +553,15 @@ def test_a_state_home_that_nobody_can_write_costs_no_slot(tmp_path: Path) -> Non
         alert = bikecollect("--config", path, "status", "--alert", env=env)
 
     assert (fetched.returncode, alert.returncode) == (0, 0)
+
+
+def test_a_clock_at_1970_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By each command but `fetch`: newer data look as if there were none."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    monkeypatch.setattr(time, "time", lambda: 600.0)
+
+    result = CliRunner().invoke(cli, ["--config", str(path), "status"])
+
+    assert "the clock of this machine shows 1970-01-01T00:10:00+00:00" in result.stderr

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import click
@@ -25,7 +26,7 @@ from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
@@ -112,8 +113,11 @@ def listed(
             runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT
-    if is_range and not runs_found and not attempts.code:
-        _refuse_empty_range(settings, names, since, until)
+    if not runs_found and not attempts.code:
+        if is_range:
+            _refuse_empty_range(settings, names, since, until)
+        else:
+            _name_last_run(settings, names, outcomes)
     shown = runs_found[:limit]
     if form == "json":
         say_json("".join(f"{screens.as_json(r, zones[r.system_id])}\n" for r in shown))
@@ -135,6 +139,20 @@ def _refuse_empty_range(
             return
     limits = f"since {since}" + (f" until {until}" if until else "")
     raise UsageError(f"no run {limits}; see: bikecollect backfill-report")
+
+
+def _name_last_run(
+    settings: Settings, names: Sequence[str], outcomes: Sequence[str]
+) -> None:
+    """Print on stderr when the last of the wanted runs was, if there is one."""
+    last = [
+        (run.slot, settings.system_folder(name).zone)
+        for name in names
+        for run in _history(settings, name).runs(outcomes=outcomes, limit=1)
+    ]
+    if last:
+        slot = iso(*max(last, key=itemgetter(0)))
+        complain(f"the last was that of {slot}; to list it: --since {slot[:10]}")
 
 
 @runs.command("show")
