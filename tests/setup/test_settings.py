@@ -81,6 +81,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[mail]\nport = 0", "mail.port must be from 1 to 65535"),
         ("[mail]\nhost = 'smtp.x:25'", "its port is mail.port"),
         ("[mail]\nhost = 'https://smtp.x/'", "must be only the name of a server"),
+        ("[mail]\nhost = '[::1]'", "or an address without brackets"),
         ("[mail]\nsecurity = 'ssl'", "starttls, tls or none"),
     ],
 )

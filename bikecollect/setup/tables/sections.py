@@ -46,10 +46,11 @@ class Mail:
         """Why no server can have this host and port, empty if one can."""
         if not 1 <= self.port <= MAX_PORT:
             return f"mail.port must be from 1 to {MAX_PORT}"
-        if self.host.count(":") == 1 or re.search(r"[\s/@]", self.host):
+        if self.host.count(":") == 1 or re.search(r"[\s/@[\]]", self.host):
             return (
                 "mail.host must be only the name of a server, such as "
-                '"smtp.example.org"; its port is mail.port'
+                '"smtp.example.org", or an address without brackets; its port is '
+                "mail.port"
             )
         return ""
 
