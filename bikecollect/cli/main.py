@@ -41,7 +41,8 @@ def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
     text = io.StringIO()
     error.show(text)
     with suppress(OSError):
-        click.echo(visible(text.getvalue(), lines=True), nl=False, err=True)
+        shown = visible(text.getvalue().expandtabs(2), lines=True)
+        click.echo(shown, nl=False, err=True)
     return ExitCode.USAGE
 
 

@@ -372,6 +372,11 @@ def test_control_characters_of_the_command_line_are_escaped(
     assert acts(text) == []
 
 
+def test_a_list_of_choices_is_indented(say: Say) -> None:
+    """By blanks: the tab of click's own text is nobody's control character."""
+    assert say("rebuild").endswith("Choose from:\n  stations\n")
+
+
 def test_csv_on_a_terminal_is_escaped(tmp_path: Path) -> None:
     """In a pipe the data are unchanged."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
