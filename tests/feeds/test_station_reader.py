@@ -376,13 +376,15 @@ def test_stations_that_share_an_id_are_distinguished_by_the_second_key() -> None
 
 @pytest.mark.parametrize("extra", [{"uid": 4}, {}, None])
 def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
-    """Without a different second key the first row is kept."""
+    """Without a different second key the first is kept; another name is reported."""
     twin = {"id": "f00", "free_bikes": 4, "empty_slots": 1, "extra": extra}
 
     snapshot = network(twin, twin)
+    findings = network({**twin, "name": "A"}, {**twin, "name": "B"}).findings
 
     assert [row.station_id for row in snapshot.statuses] == ["f00"]
-    assert snapshot.duplicates == 1
+    assert (snapshot.duplicates, "shared ids" in snapshot.findings) == (1, False)
+    assert findings["shared ids"].endswith("another name or place: not stored (1)")
 
 
 def test_citybikes_stamps_with_an_offset_and_a_z_are_read() -> None:

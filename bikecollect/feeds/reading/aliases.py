@@ -10,6 +10,8 @@ from bikecollect.feeds.reading.values import count
 
 Table = Mapping[str, Sequence[str]]
 """For each column the dotted paths of the fields that may hold it, best first."""
+WHICH = ("name", "lat", "lon")
+"""The columns that tell stations apart if their ids do not."""
 EMPTY = (None, "")
 BLANKS = " \t\r\n\ufeff\xa0"
 """Stripped from names: exports of spreadsheets have them."""
@@ -49,6 +51,12 @@ class Aliases:
             if value not in EMPTY:
                 return value
         return None
+
+    def are_two(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Return whether the names or places of *one* and *other* differ."""
+        columns = [column for column in WHICH if self.fields(column)]
+        pairs = [(self.value(one, c), self.value(other, c)) for c in columns]
+        return any(a != b for a, b in pairs if a is not None and b is not None)
 
     def column(self, stations: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
         """Return the value of *column* for each of *stations*, None if absent."""

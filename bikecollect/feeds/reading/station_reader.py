@@ -115,7 +115,7 @@ class StationReader:
         self._contradictory: list[str] = []
         self._kinds: dict[str, Mapping[str, int]] = {}
         self._kept: Mapping[str, Mapping[str, Any]] = {}
-        self._cut = self._newest = self._updated = self._damaged = 0
+        self._cut = self._newest = self._updated = self._damaged = self._lost = 0
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
@@ -133,6 +133,7 @@ class StationReader:
                 dropped += 1
             elif station_id in kept:
                 duplicates += 1
+                self._lost += self._aliases.are_two(kept[station_id], station)
             else:
                 kept[station_id] = station
         self._kept = kept
@@ -302,6 +303,9 @@ class StationReader:
                 f"{self._damaged} texts of stations are not valid UTF-8: their damaged "
                 f"characters are stored as {DAMAGED}"
             )
+        if self._lost:
+            text = "rows with the id of a station of another name or place: not stored"
+            findings["shared ids"] = f"{text} ({self._lost})"
         if odd and len(odd) >= total * REPORTED:
             findings["contradictory"] = (
                 f"the total of vehicles is less than the e-bikes or the counts by type "
