@@ -384,7 +384,7 @@ def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
 
     assert [row.station_id for row in snapshot.statuses] == ["f00"]
     assert (snapshot.duplicates, "shared ids" in snapshot.findings) == (1, False)
-    assert findings["shared ids"].endswith("another name or place: not stored (1)")
+    assert findings["shared ids"].endswith("another name or place are not stored: 1")
 
 
 def test_citybikes_stamps_with_an_offset_and_a_z_are_read() -> None:

@@ -304,8 +304,8 @@ class StationReader:
                 f"characters are stored as {DAMAGED}"
             )
         if self._lost:
-            text = "rows with the id of a station of another name or place: not stored"
-            findings["shared ids"] = f"{text} ({self._lost})"
+            text = "rows with the id of a station of another name or place"
+            findings["shared ids"] = f"{text} are not stored: {self._lost}"
         if odd and len(odd) >= total * REPORTED:
             findings["contradictory"] = (
                 f"the total of vehicles is less than the e-bikes or the counts by type "
@@ -318,20 +318,18 @@ class StationReader:
         """Return a sentence for each column with values that cannot be read."""
         columns: dict[str, drift.Column] = {}
         raw = partial(self._aliases.column, list(self._kept.values()))
+        stored = {*StationInformation._fields, *StationStatus._fields} - {"lon"}
         for name in filter(self._aliases.fields, self._dialect.table):
+            if name not in stored or self._count.implausible[name]:
+                continue
             rows: Sequence[Any] = tuple(self._statuses.values())
             if name in StationInformation._fields:
                 rows = self._information
-            elif name not in StationStatus._fields:
-                continue
-            if name == "lon" or self._count.implausible[name]:
-                continue
             values = list(map(attrgetter(name), rows))
             read = raw(name) if None in values else values
             if name == "lat" and read is not values:
                 read = list(zip(read, raw("lon"), strict=True))
-            fields = self._aliases.fields(name)
-            columns[name] = drift.Column(values, read, fields)
+            columns[name] = drift.Column(values, read, self._aliases.fields(name))
         return drift.unread(columns)
 
 
