@@ -187,7 +187,7 @@ def test_the_curve_is_the_slider(visit: Visit) -> None:
 
 def test_the_film_plays_and_stops(visit: Visit) -> None:
     """Play advances slot by slot; the second click stops it."""
-    visit.go("/city?view=Day&at=00:00")
+    visit.open("/city?view=Day&at=00:00")
     visit.sees("stations seen")
     film = visit.map()
     film.evaluate(FOLLOW)
@@ -241,7 +241,7 @@ def test_keys_move_the_map_and_a_filter_keeps_the_view(visit: Visit) -> None:
 def test_one_finger_on_the_map_scrolls_the_page(visit: Visit) -> None:
     """On a phone the map is on the first screen, and the page scrolls over it."""
     visit.page.set_viewport_size({"width": 390, "height": 844})
-    visit.go("/")
+    visit.open("/")
     visit.page.locator(".city[data-drawn]").first.wait_for()
     visit.map().locator(".curve").wait_for()
     visit.map().evaluate(STILL)
@@ -299,7 +299,7 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
 def test_what_is_chosen_survives_back(visit: Visit) -> None:
     """From a page with the same choices, which has the default ones."""
     view = "view=Typical+week&chance=a+dock"
-    visit.go(f"/station?station=990000012&range=All&range_last=2000-01-01&{view}")
+    visit.open(f"/station?station=990000012&range=All&range_last=2000-01-01&{view}")
     wait_for_days(visit, lambda days: days[0] == "All")
     chosen = visit.page.evaluate(DAYS_SHOWN)
 
