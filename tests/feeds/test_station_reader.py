@@ -255,6 +255,13 @@ def test_a_column_that_is_read_at_one_station_is_not_reported() -> None:
         ("num_docks_available", {"num_docks_available": "x"}, {}),
         ("lat", {"lon": 500}, {"lat": 0, "lon": 0}),
         ("name", {"name": [3]}, {"name": None}),
+        ("name", {"name": [[3]]}, {"name": [], "lat": "-", "lon": "N/A"}),
+        ("name", {"name": True}, {"name": False}),
+        (
+            "last_reported",
+            {"last_reported": [1]},
+            {"last_reported": "0001-01-01T00:00"},
+        ),
     ],
 )
 def test_a_column_that_cannot_be_read_at_some_stations_is_reported(

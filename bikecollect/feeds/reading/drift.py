@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bikecollect.feeds.reading.aliases import EMPTY
 from bikecollect.feeds.reading.json_payload import excerpt
-from bikecollect.feeds.reading.stamps import FIRST_STAMP
+from bikecollect.feeds.reading.stamps import is_zero
 from bikecollect.feeds.reading.values import is_nothing, number
 
 MAX_CHANGES = 12
@@ -96,10 +96,12 @@ def _bad_values(column: Column) -> list[Any]:
 def _is_absent(name: str, raw: Any) -> bool:
     """Return whether *raw* says that there is no value for the column *name*.
 
-    Numbers that are too small for a stamp do, and 0, 0 as a place.
+    Stamps that are too early do, 0, 0 as a place, and empty lists and objects.
     """
     if name == "lat":
-        return all(value in EMPTY or number(value) == 0 for value in raw)
-    stamp = number(raw) if name == "last_reported" else None
-    small = stamp is not None and stamp < FIRST_STAMP
-    return small or raw in EMPTY or is_nothing(raw)
+        return all(_is_empty(value) or number(value) == 0 for value in raw)
+    return _is_empty(raw) or (name == "last_reported" and is_zero(raw))
+
+
+def _is_empty(raw: Any) -> bool:
+    return raw in (*EMPTY, False, [], {}) or is_nothing(raw)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from bikecollect.feeds.reading.values import number
+
 FIRST_STAMP = 1_104_537_600
 """2005-01-01; older stamps are sentinels, such as 0, 18001 and 86400."""
 LAST_STAMP = 4_102_444_800
@@ -191,6 +193,22 @@ def stamp_of(document: Any) -> Any:
     """Return the stamp of a GBFS *document* in any known spelling, None without one."""
     fields = document if isinstance(document, Mapping) else {}
     return next((fields[k] for k in UPDATED if fields.get(k) is not None), None)
+
+
+def is_zero(value: Any) -> bool:
+    """Return whether *value*, a stamp, is too early, as publishers write for none.
+
+    The zero of Unix, Go or MySQL, for example, as a number or as a date.
+
+    >>> is_zero(18_001), is_zero("0001-01-01T00:00:00Z"), is_zero("0000-00-00")
+    (True, True, True)
+    >>> is_zero(1_800_000_000), is_zero("2026-01-01"), is_zero("never"), is_zero(None)
+    (False, False, False, False)
+    """
+    seconds = number(value)
+    if seconds is not None:
+        return seconds < FIRST_STAMP
+    return isinstance(value, str) and bool(re.match(r"\s*[01]\d{3}[-/]", value))
 
 
 def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> Stamps:

@@ -21,8 +21,8 @@ from bikecollect.feeds.reading.json_payload import (
     shape,
 )
 from bikecollect.feeds.reading.stamps import (
-    FIRST_STAMP,
     Stamps,
+    is_zero,
     of_feed,
     other_reading,
     stamp_of,
@@ -259,9 +259,9 @@ class _Reader:
         return parsed
 
     def _stamp(self, value: Any) -> int | None:
-        parsed, seconds = self.stamps(value), number(value)
-        if parsed is None and (seconds is None or seconds >= FIRST_STAMP):
-            self._count("last_reported", value)  # smaller ones say that it is unknown
+        parsed = self.stamps(value)
+        if parsed is None and not is_zero(value):
+            self._count("last_reported", value)
         return parsed
 
     def _range(self, value: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
@@ -172,10 +173,9 @@ def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
     >>> is_odd, findings = odd_counts([{"vehicle_types_available": [{"count": -1}]}])
     """
     name, counts = "vehicle_types_available", Counts()
-    for station in stations:
-        items = entries(station.get(name)) if type(station) is dict else ()
-        dicts = (item for item in items if type(item) is dict)
-        counts.column(name, (item.get("count") for item in dicts))
+    details = (s.get(name) for s in stations if type(s) is dict)
+    items = chain.from_iterable(map(entries, details))
+    counts.column(name, [item.get("count") for item in items if type(item) is dict])
     number = counts.implausible[name] + counts.unread[name]
     if number < max(1, len(stations) * REPORTED):
         return bool(number), {}
