@@ -293,9 +293,11 @@ def next_url(headers: Mapping[str, str]) -> str:
 
     >>> next_url({"Link": '</a;b,c>; rel=prev, </f?page=2>; title="n=2"; rel="next"'})
     '/f?page=2'
+    >>> next_url({"Link": '</a>; rel="", </b>'})
+    ''
     """
     for address, parameters in re.findall(_LINK, headers.get("Link", "")):
         rel = re.search(_REL, parameters, re.IGNORECASE)
-        if rel and "next" in (rel[1] or rel[2]).strip("'").lower().split():
+        if rel and "next" in (rel[1] or rel[2] or "").strip("'").lower().split():
             return str(address).strip()
     return ""
