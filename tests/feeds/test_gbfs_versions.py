@@ -258,6 +258,20 @@ def test_a_chosen_version_that_stands_still_for_hours_is_left(
     assert city.asked == [left]
 
 
+def test_a_chosen_version_that_stands_still_is_kept_if_the_other_has_less(
+    city: Publisher,
+) -> None:
+    """The one of the settings is fresh, but has lost its counts."""
+    city.documents["/3.0/station_status"] = status("old", vehicles=7)
+    city.fetch()
+    frozen = {**status("old", vehicles=7), "last_updated": city.clock.now}
+    city.documents["/3.0/station_status"] = frozen
+    city.documents["/station_status"] = status("old", vehicles=None)
+    reported = [notices(city.fetch(after=HOUR)) for _ in range(4)]
+
+    assert not any("read again" in text for text in reported)
+
+
 def test_a_chosen_version_that_loses_its_counts_is_left(city: Publisher) -> None:
     """The other one, with the same ids, is compared once a day."""
     city.documents["/3.0/station_status"] = status("old", vehicles=7)
