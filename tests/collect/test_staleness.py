@@ -379,6 +379,19 @@ def test_a_system_that_is_closed_is_not_stale(city: Publisher) -> None:
     assert not any(stale(city, *beats, *[closed] * 12))
 
 
+@pytest.mark.parametrize("hours", [1, 6])
+def test_reports_of_all_every_few_hours_are_no_heartbeat(hours: int) -> None:
+    """Each batch of 25 at once is late for no more than until the next one."""
+    known = Calibration.first(reported(0, [10] * 25), Slot(0))
+    for slot in range(300, 3 * DAY, 300):
+        now = reported(slot, [slot % (hours * HOUR) + 10] * 25)
+        limit = known.limit(now)
+        assert limit is None or now.age < limit
+        known = known.after(now, Slot(slot), 300)
+
+    assert known.limit(now) == 8 * hours * HOUR
+
+
 def test_one_outage_does_not_make_old_reports_usual() -> None:
     """After four days without news the limit is five minutes longer, for an hour."""
     fresh = [10] * 25
@@ -387,12 +400,13 @@ def test_one_outage_does_not_make_old_reports_usual() -> None:
         known = known.after(reported(slot, fresh), Slot(slot), 300)
     for slot in range(900, 4 * DAY, 300):
         known = known.after(reported(slot, [slot - 590] * 25), Slot(slot), 300)
-    known = known.after(reported(4 * DAY, fresh), Slot(4 * DAY), 300)
-    after = known.limit(reported(4 * DAY, fresh))
-    for slot in range(4 * DAY + 300, 4 * DAY + HOUR + 300, 300):
+    for slot in (4 * DAY, 4 * DAY + 300):
+        known = known.after(reported(slot, fresh), Slot(slot), 300)
+    after = known.limit(reported(known.slot, fresh))
+    for slot in range(4 * DAY + 600, 4 * DAY + HOUR + 300, 300):
         known = known.after(reported(slot, fresh), Slot(slot), 300)
 
-    assert after == 900 + 310
+    assert after == 900 + 310 - 30
     assert known.limit(reported(known.slot, fresh)) == 900 + 10
 
 

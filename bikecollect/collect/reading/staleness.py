@@ -42,8 +42,8 @@ the system has a heartbeat."""
 BEATS, FEW = 2, 20
 """BEATS slots in a row in which at least FEW stations report prove a heartbeat."""
 PROVEN = DAY
-"""Seconds of regular reports, with a night, that prove a heartbeat of fewer stations:
-between two of them at most `OLD` seconds and one interval."""
+"""Seconds of regular reports, with a night, that prove a heartbeat of fewer stations.
+Any heartbeat ends with a pause of more than `OLD` seconds and one interval."""
 LEARNED, SILENCES, MIN_SILENCE = 2 * DAY, 8, 2 * OLD
 """After LEARNED seconds, silence of SILENCES times the longest, at
 least MIN_SILENCE, is stale. A system that never changed was silent for LEARNED."""
@@ -80,11 +80,11 @@ class Calibration:
     """What was learned about the reports of a system until *slot*, the last one read.
 
     *newest* is the latest report so far; at *slot* it was *last* seconds old. In the
-    last *beats* slots with new reports nearly all stations had reported, from the slot
-    *regular* on without a pause; the newest report was usually at most *age* seconds
-    old. *silence* is
-    the longest time without any report since the slot *began*. *content* is the digest
-    of the last content if that is compared, and *newest* the time at which it came.
+    last *beats* slots with new reports, from the slot *regular* on without a pause,
+    nearly all stations had reported; the newest report was usually at most *age*
+    seconds old. *silence* is the longest time without any report since the slot
+    *began*. *content* is the digest of the last content if that is compared, and
+    *newest* the time at which it came.
     """
 
     slot: int
@@ -149,7 +149,7 @@ class Calibration:
             slot=slot,
             newest=reports.newest,
             regular=self.regular if goes_on else slot,
-            beats=self.beats + 1 if reports.is_regular else 0,
+            beats=(self.beats if goes_on else 0) + 1 if reports.is_regular else 0,
             last=reports.age,
             age=self.age + min(max(change, -FALLING), RISING),
             silence=max(self.silence, gap),
