@@ -133,3 +133,13 @@ def test_the_format_of_the_settings_is_tried_first() -> None:
 
     assert read("09/10/2026 03:24:03") == MOMENT
     assert read("2026-09-10 03:24:03") == MOMENT
+
+
+@pytest.mark.parametrize(("name", "later"), [("CDT", 0), ("CST", 3600)])
+def test_the_name_of_a_zone_says_which_of_two_equal_hours_is_meant(
+    name: str, later: int
+) -> None:
+    """In Chicago the hour from one to two in the night of November 1 comes twice."""
+    stamp = Stamps(ZoneInfo("America/Chicago"))(f"Sun Nov 01 01:30:00 {name} 2026")
+
+    assert stamp == 1_793_514_600 + later

@@ -166,7 +166,8 @@ class Stamps:
         name = next(filter(self._zone_names().__contains__, words), None)
         if name is not None:
             bare = re.sub(rf"\s*\b{name}\b", "", text)
-            return self._date_and_time(bare) if bare != text else None
+            seconds = self._date_and_time(bare) if bare != text else None
+            return None if seconds is None else self._at(seconds, name)
         half = re.search(_HALF, text, re.IGNORECASE)
         bare = text.replace(half[0], "", 1) if half else text
         moment = parsedate_to_datetime(bare.replace("-0000", "+0000"))
@@ -177,6 +178,18 @@ class Stamps:
             hour = _hour(moment.hour, f"{half[1].lower()}m")
             moment = moment.replace(hour=hour)
         return self._epoch_seconds(moment)
+
+    def _at(self, seconds: float, name: str) -> float:
+        """Return *seconds*, or an hour later if that is the same time, but in *name*.
+
+        The hour before winter time occurs twice.
+        """
+        first, second = (
+            datetime.fromtimestamp(moment, self._zone)
+            for moment in (seconds, seconds + 3_600)
+        )
+        is_twice = first.replace(tzinfo=None) == second.replace(tzinfo=None)
+        return seconds + 3_600 if is_twice and second.tzname() == name else seconds
 
     def _zone_names(self) -> set[str | None]:
         """Return the names of the own zone in winter and summer, without UTC's."""
