@@ -239,23 +239,23 @@ def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
     (0, 300, 1, 'disk')
     """
     gaps_found: list[Gap] = []
-    for (state, cause), members in groupby(judged, key=STATE_AND_CAUSE):
-        missing = list(members)
-        if gaps_found and gaps_found[-1].end > missing[0].slot:  # a block off the grid
-            gaps_found[-1] = replace(gaps_found[-1], end=missing[0].slot)
+    for (state, cause), group in groupby(judged, key=STATE_AND_CAUSE):
+        members = list(group)
+        if gaps_found and gaps_found[-1].end > members[0].slot:  # a block off the grid
+            gaps_found[-1] = replace(gaps_found[-1], end=members[0].slot)
         if state != SlotState.MISSING:
             continue
-        sources = [item.spare for item in missing if item.spare]
+        sources = [item.spare for item in members if item.spare]
         gaps_found.append(
             Gap(
-                start=missing[0].slot,
-                end=grid.next(missing[-1].slot),
-                slots=len(missing),
+                start=members[0].slot,
+                end=grid.next(members[-1].slot),
+                slots=len(members),
                 cause=cause,
                 backfillable=len(sources),
                 origin=", ".join(dict.fromkeys(sources)),
-                unreadable=sum(item.unreadable for item in missing),
-                untried=sum(item.untried for item in missing),
+                unreadable=sum(item.unreadable for item in members),
+                untried=sum(item.untried for item in members),
             )
         )
     return gaps_found
