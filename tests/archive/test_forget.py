@@ -111,11 +111,13 @@ def test_a_damaged_day_of_the_archive_is_forgotten(
     assert findings(world) == []
 
 
+@pytest.mark.parametrize("csv_days", [0, 7])
 def test_a_day_that_this_user_may_not_read_is_not_forgotten(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, csv_days: int
 ) -> None:
-    """The next `compact` would replace its rows by none."""
-    compacted(world, csv_days=0)
+    """The next `compact` would replace its rows by none. No note says otherwise."""
+    compacted(world, csv_days=csv_days)
+    (world.folder / FILE).unlink(missing_ok=True)
     opened = Path.open
 
     def denied(path: Path, *args: Any, **options: Any) -> Any:
@@ -130,6 +132,7 @@ def test_a_day_that_this_user_may_not_read_is_not_forgotten(
 
     assert isinstance(result.exception, StorageError)
     assert "Permission denied; nothing is forgotten" in str(result.exception)
+    assert notes(world) == []
     assert len(world.committed()) == 3
 
 

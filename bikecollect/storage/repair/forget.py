@@ -63,6 +63,8 @@ class Forgetter:
             text = "its rows can be read" if blocks else "the ledger has no block of it"
             raise UsageError(f"cannot forget {item}: {text}")
         slots = [block.slot for block in lost]
+        days = {block.span.file[15:25] for block in lost}
+        lost_days = [day for day in sorted(days) if self._is_day_lost(day)]
         self._note(item, reason, slots=len(slots), rows=sum(b.rows for b in lost))
         with self.ledger.transaction() as db:
             db.executemany("DELETE FROM blocks WHERE slot = ?", ((s,) for s in slots))
@@ -70,10 +72,9 @@ class Forgetter:
                 left = db.execute("SELECT 1 FROM blocks WHERE file = ?", (file,))
                 if not left.fetchone() and file not in self.store.sizes():
                     db.execute("DELETE FROM files WHERE file = ?", (file,))
-            for day in {block.span.file[15:25] for block in lost}:
-                if self._is_day_lost(day):
-                    db.execute("DELETE FROM archives WHERE day = ?", (day,))
-                    self._revoke_certificate(day)
+            for day in lost_days:
+                db.execute("DELETE FROM archives WHERE day = ?", (day,))
+                self._revoke_certificate(day)
         aside = self.system.rejected
         for _ in Repairer(self.folder, self.store, self.ledger, aside).run():
             pass
