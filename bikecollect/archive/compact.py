@@ -17,6 +17,7 @@ from bikecollect.archive.archived_days import (
 )
 from bikecollect.archive.checks.harmed import (
     days_of_lost_files,
+    loss_of,
     lost_files,
     strange_files,
     use_archive,
@@ -223,8 +224,7 @@ class Compactor:
         before = sum(sizes.get(file, 0) for file in self.store.segments(day))
         blocks = archived_days.blocks(begin, end)
         if lost := lost_files(archived_days, blocks, sizes):
-            why = f"{', '.join(lost)} is missing; restore it from a backup"
-            return Step(name, day, LOST, before=before, why=why)
+            return Step(name, day, LOST, before=before, why=loss_of(name, lost))
         self._use_archive(archived_days, day)
         if self.skip_damaged:
             forget_damaged(archived_days, self.store, begin, end)

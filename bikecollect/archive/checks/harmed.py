@@ -1,17 +1,20 @@
 """Blocks of archived days that their CSV has lost, but not the archive."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.datasets import SLOTS
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
 
 SAME = {name: SLOTS[name] for name in ("slot", "rows", "sha256", "run_id")}
 """The columns in which a block equals the archived one."""
+ROWS = {"slot": "BIGINT", "fetched_at": "BIGINT"}
+"""The columns of its rows that identify a block, if no other file does."""
 
 
 def use_archive(
@@ -34,17 +37,26 @@ def use_archive(
         for block in live
         if block.span.file not in sizes or store.crc(block.span) != block.span.crc
     ]
-    layout = archive.layout
-    if not harmed or any(
-        archive.damage(archived.only(dataset))
-        for dataset in (layout.rows, layout.slots)
-    ):
-        return 0
-    known = set(archive.rows(layout.slots, day, SAME))
-    saved = [b.slot for b in harmed if (b.slot, b.rows, b.sha256, b.run_id) in known]
+    saved = _saved(archive, archived, harmed) if harmed else []
     if saved:
-        archived_days.use_archive(day, f"{layout.rows}/{day}.0.csv", saved)
+        file = f"{archive.layout.rows}/{day}.0.csv"
+        archived_days.use_archive(day, file, saved)
     return len(saved)
+
+
+def _saved(archive: Archive, archived: Archived, blocks: Iterable[Block]) -> list[Slot]:
+    """Return the slots of those *blocks* whose rows the archive has, undamaged.
+
+    If its file of slots is damaged, their number and time decide.
+    """
+    layout, day = archive.layout, archived.day
+    if archive.damage(archived.only(layout.rows)):
+        return []
+    if archive.damage(archived.only(layout.slots)):
+        counts = Counter(archive.rows(layout.rows, day, ROWS))
+        return [b.slot for b in blocks if counts[b.slot, int(b.fetched_at)] == b.rows]
+    known = set(archive.rows(layout.slots, day, SAME))
+    return [b.slot for b in blocks if (b.slot, b.rows, b.sha256, b.run_id) in known]
 
 
 def lost_files(
@@ -54,6 +66,16 @@ def lost_files(
     removed = set(archived_days.removed_files())
     files = sorted({block.span.file for block in blocks} - removed)
     return [file for file in files if file not in sizes]
+
+
+def loss_of(system_id: str, files: Sequence[str]) -> str:
+    """Return what is wrong with missing *files*, and what to do.
+
+    >>> loss_of("city/vehicles", ["vehicle_status/2026-11-22.csv"]).partition("or: ")[2]
+    'bikecollect forget city vehicle_status/2026-11-22.csv'
+    """
+    forget = f"bikecollect forget {system_id.partition('/')[0]} {files[0]}"
+    return f"{', '.join(files)} is missing; restore it from a backup, or: {forget}"
 
 
 def days_of_lost_files(

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
+from bikecollect.archive.checks.harmed import ROWS
 from bikecollect.archive.checks.recertify import (
     DIFFER,
     has_all_rows,
@@ -23,8 +24,6 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.recovery import ADOPTED
-
-ROWS = {"slot": "BIGINT", "fetched_at": "BIGINT"}
 
 
 def restore(
