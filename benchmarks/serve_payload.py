@@ -2,12 +2,13 @@
 
 import gzip
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
-BODY = dialects.youbike(City(int(sys.argv[1])), 1.8e9)
+BODY = dialects.youbike(City(int(sys.argv[1])), time.time())
 PACKED = gzip.compress(BODY, 6)
 
 
