@@ -122,10 +122,10 @@ def test_it_is_not_written_for_other_rows(folder: Path) -> None:
     assert len(findings(world)) == 2
 
 
-def lose(world: World, *names: str) -> None:
-    """Remove files of the day, called after their datasets, and the ledger."""
+def lose(world: World, *names: str, day: str = "2026-11-22") -> None:
+    """Remove files of the *day*, called after their datasets, and the ledger."""
     for dataset in names:
-        datasets.part(world.folder.parent, dataset, "city", "2026-11-22").unlink()
+        datasets.part(world.folder.parent, dataset, "city", day).unlink()
     for path in world.folder.glob("ledger*"):
         path.unlink()
     world.fetch({"a": 6, "b": 4})
@@ -153,18 +153,26 @@ def test_with_a_lost_ledger_the_day_is_restored(
 def test_with_a_lost_ledger_a_lost_day_does_not_keep_others_from_it(
     folder: Path,
 ) -> None:
-    """It is reported, and a later day is archived."""
-    world = let_go(folder)
-    lose(world, "slots", "station_status")
+    """It is reported, and what is left of it stays; a later day is archived.
+
+    An earlier day is restored: the ledger has the days on both sides of the lost one.
+    """
+    world = archived(folder)
+    world.fetch({"a": 5, "b": 4})
     world.clock.now += DAY
+    compacted(world, csv_days=0)
+    lose(world, "slots", "station_status", day="2026-11-23")
+    world.clock.now += DAY
+    certified = certificate(world).with_name("2026-11-23.json")
+    before = certified.read_bytes()
 
     steps = compacted(world)
 
-    assert steps[0].day == "2026-11-22"
-    assert steps[0].why.endswith(
-        f"from a backup, or give it up: rm {certificate(world)}"
-    )
-    assert [step.what for step in steps][:2] == ["failed", "archived"]
+    assert steps[0].day == "2026-11-23"
+    assert steps[0].why.endswith(f"from a backup, or give it up: rm {certified}")
+    assert {step.what for step in steps[1:]} == {"archived"}
+    assert steps[-1].day == "2026-11-24"
+    assert certified.read_bytes() == before
 
 
 def test_with_a_lost_ledger_a_day_with_its_csv_is_archived_again(folder: Path) -> None:
