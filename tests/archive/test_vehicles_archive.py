@@ -21,7 +21,7 @@ from bikecollect.wiring import history
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
 PART = "archive/vehicle_status/system_id=city/date=2026-11-22/part.parquet"
 HOURS = 26
-LONG_AFTER = BEGIN + 9 * 86_400
+LONG_AFTER = BEGIN + 10 * 86_400
 
 
 @pytest.fixture(scope="module")
