@@ -25,6 +25,8 @@ duckdb = pytest.importorskip("duckdb")
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
 SUMMED = ("availability", "reliability", "days", "hours")
 """The reports that read summaries."""
+Summed = dict[str, list[dict[str, Any]]]
+"""The rows of these, by name."""
 CLOSED = {"is_renting": False, "is_returning": False}
 
 
@@ -315,9 +317,8 @@ OLD = {
 """What version 1 held; where its rule was another, a figure that must not be used."""
 
 
-@pytest.fixture
 @copied
-def archived(folder: Path) -> World:
+def history(folder: Path) -> World:
     """Return two archived days and an open one; "a" is closed now and then."""
     world = World(folder / "city")
     for day in range(3):
@@ -330,15 +331,28 @@ def archived(folder: Path) -> World:
     return world
 
 
-def summed(world: World) -> dict[str, list[dict[str, Any]]]:
+@pytest.fixture
+def archived(folder: Path) -> World:
+    """Return a copy of `history`."""
+    return history(folder)
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Summed:
+    """Return what is `summed` of `history`."""
+    return summed(history(tmp_path_factory.mktemp("history")))
+
+
+def summed(world: World) -> Summed:
     """Return the rows of the reports that read summaries, by name."""
     rows = read_reports(world, [(REPORTS[name], VALUES, "") for name in SUMMED])
     return dict(zip(SUMMED, rows, strict=True))
 
 
-def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None:
+def test_summaries_of_the_version_before_are_recomputed(
+    archived: World, reports: Summed
+) -> None:
     """Reports read the rows of those days; `compact` then renews the summaries."""
-    reports = summed(archived)
     replace_summaries(archived, OLD)
 
     assert summed(archived) == reports
@@ -355,9 +369,8 @@ def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None
         assert summaries.NEW_COLUMN[name] in columns
 
 
-def test_summaries_renewed_in_part_are_read(archived: World) -> None:
+def test_summaries_renewed_in_part_are_read(archived: World, reports: Summed) -> None:
     """A killed compact has renewed the newest day only."""
-    reports = summed(archived)
     replace_summaries(archived, OLD)
 
     step = next(iter(compactor(archived).run()))
