@@ -72,6 +72,7 @@ class Truth:
 
     zone: tzinfo
     moments: list[Moment] = field(default_factory=list)
+    _docks: dict[str, dict[str, list[tuple[int, int]]]] = field(default_factory=dict)
 
     def local(self, moment: Moment) -> datetime:
         """Return the local time of a slot."""
@@ -130,13 +131,19 @@ class Truth:
         row = moment.rows.get(name)
         return None if row is None or self._is_dockless(name, moment) else row.docks
 
-    def _is_dockless(self, name: str, moment: Moment) -> bool:
+    def _docks_by_day(self, name: str) -> dict[str, list[tuple[int, int]]]:
         by_day: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for other in self.collected:
-            if name in other.rows:
-                docks = other.rows[name].docks
-                known = [] if docks is None else [(docks, other.seconds)]
-                by_day[self.day(other)] += known
+        for moment in self.collected:
+            if name in moment.rows:
+                docks = moment.rows[name].docks
+                known = [] if docks is None else [(docks, moment.seconds)]
+                by_day[self.day(moment)] += known
+        return by_day
+
+    def _is_dockless(self, name: str, moment: Moment) -> bool:
+        if name not in self._docks:  # asked only when the history is complete
+            self._docks[name] = self._docks_by_day(name)
+        by_day = self._docks[name]
         days = sorted(by_day)
         at = days.index(self.day(moment))
         before = by_day[days[at - 1]] if at else []
