@@ -42,13 +42,14 @@ class _Progress(_Quiet):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*, replacing the progress shown before."""
-        if not getattr(record, "progress", False):
+        progress = getattr(record, "progress", "")
+        if not progress:
             self.show("")
             super().emit(record)
             return
         system_id = current_system()
         prefix = f"{system_id}: " if system_id else ""
-        self.show(prefix + _safe(record.getMessage()))
+        self.show(prefix + _safe(progress))
 
     def show(self, text: str) -> None:
         """Write *text* over the progress shown before; an empty one only removes it."""

@@ -118,7 +118,7 @@ class Client:
                 return result
             last = result.body or last
             allowed = min(allowed, number + result.tries)
-            if number >= allowed or not self._pause(number, result):
+            if number >= allowed or not self._pause(url, number, result):
                 break
         if last is not None:
             return last
@@ -141,7 +141,7 @@ class Client:
             )
         return self._transport
 
-    def _pause(self, number: int, failure: _Failure) -> bool:
+    def _pause(self, url: Url, number: int, failure: _Failure) -> bool:
         """Wait before the next attempt; return whether there is time for one.
 
         If a server asks for a longer pause than is left, one last attempt is made just
@@ -151,9 +151,11 @@ class Client:
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
-        text = "try %d failed, next in %.0f s, %.0f s left: %s"
-        values = (number, min(wait, left), self._remaining(), failure.error)
-        stages.info(text, *values, extra={"progress": True})
+        seconds = f"next in {min(wait, left):.0f} s, {self._remaining():.0f} s left"
+        reason = str(failure.error).replace(url.plain, "the feed")  # fits a line
+        text = f"try {number} failed: {reason}; {seconds}"
+        values = (number, seconds, failure.error)
+        stages.info("try %d failed, %s: %s", *values, extra={"progress": text})
         if self._stop.wait(min(wait, left)):
             self._stop.raise_if_set()
         return wait <= left or failure.pause > 0
