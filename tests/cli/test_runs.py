@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -69,14 +70,20 @@ def test_the_table_has_a_line_per_run_with_flags_and_a_bar(world: World) -> None
     assert max(map(len, (head, bad, short, good))) <= 80
 
 
-def test_a_long_outcome_is_cut_with_an_ellipsis() -> None:
-    """The columns after it remain aligned."""
+def test_a_long_outcome_is_cut_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cause that fits stays whole; in a pipe everything does."""
     result = Result(cause="x" * 40, flags=("late",))
     run = Run("0000000a", "city", SLOT, NOON, result=result)
 
-    line = table([run]).splitlines()[1]
+    short = replace(run, result=Result(cause="x" * 16, flags=("late",)))
 
+    piped = table([run, short])
+    monkeypatch.setattr(screens, "terminal_columns", lambda: 80)
+    _, line, other = table([run, short]).splitlines()
+
+    assert f"running ({'x' * 40}) [late]      -    0.00" in piped
     assert line.startswith("2026-11-22 12:00  running (xxxxxxxxxxxxx..      -    0.00")
+    assert other.startswith("2026-11-22 12:00  xxxxxxxxxxxxxxxx [late]       -    0.00")
 
 
 def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, bar, columns, title, wrapped
+from bikecollect.cli.render.terminal import (
+    WIDTH,
+    bar,
+    columns,
+    terminal_columns,
+    title,
+    wrapped,
+)
 from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
@@ -21,7 +28,7 @@ STAGE_BAR = 44
 OUTCOME = 24
 MIN_OUTCOME = 12
 FIXED = 46
-"""Characters of a line of the table without outcome and system, and one more."""
+"""Characters of a line without outcome and system or bar, and one more."""
 LOG_LINES = 40
 
 
@@ -39,16 +46,16 @@ class Slotted:
 
 
 def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
-    """Return *runs* as a table of at most 79 columns; *many* adds the system."""
+    """Return *runs* as a table; *many* adds the system.
+
+    On a terminal the outcomes are cut if they do not fit.
+    """
     if not runs:
         return "No runs.\n"
     if columns() < WIDTH:
         return _narrow(runs, zones, many=many)
     longest = max(sum(run.seconds.values()) for run in runs)
-    width = OUTCOME
-    if many:
-        longest_name = max(len(run.system_id) for run in runs)
-        width = min(OUTCOME, max(MIN_OUTCOME, WIDTH - FIXED - longest_name))
+    width = _outcome_width(runs, many=many)
     head = f"{'slot':<16}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}  {'run':<8}"
     lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
     for run in runs:
@@ -59,6 +66,15 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
         last = run.system_id if many else bar(spent, longest, BAR)
         lines.append(f"{line}  {last}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _outcome_width(runs: Sequence[Run], *, many: bool) -> int:
+    """Return the width of the outcomes: in a pipe the longest one is complete."""
+    taken = FIXED + (max(len(run.system_id) for run in runs) if many else BAR)
+    least = max(MIN_OUTCOME, min(OUTCOME, WIDTH - taken))
+    needed = max(least, *(len(_full(run)) for run in runs))
+    terminal = terminal_columns()
+    return needed if terminal is None else max(least, min(needed, terminal - taken))
 
 
 def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
@@ -74,10 +90,19 @@ def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str
 
 
 def _short(run: Run, width: int) -> str:
-    """Return the outcome of *run* and its flags, cut to *width*."""
-    flags = f" [{' '.join(run.flags)}]" if run.flags else ""
-    text = visible(f"{_ending(run)}{flags}")
+    """Return the outcome of *run* and its flags, cut to *width*; the cause is kept."""
+    text = _full(run)
+    if len(text) > width >= len(run.cause) > 0:
+        text = visible(f"{run.cause}{_flags(run)}")
     return text if len(text) <= width else f"{text[: width - 2]}.."
+
+
+def _full(run: Run) -> str:
+    return visible(f"{_ending(run)}{_flags(run)}")
+
+
+def _flags(run: Run) -> str:
+    return f" [{' '.join(run.flags)}]" if run.flags else ""
 
 
 def as_json(run: Run, zone: tzinfo) -> str:
