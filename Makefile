@@ -13,7 +13,7 @@ help:  ## list the targets
 demo: .venv/user  ## collect a day of a simulated city and print a summary
 	@$(BIN)/bikecollect demo
 
-app: .venv/app  ## serve the data app: your data, or a simulated month (a minute)
+app: .venv/app  ## serve the data app: your data, or a simulated month
 	@if $(BIN)/bikecollect status --format json 2>/dev/null \
 			| grep -q '"behind_s": [0-9]'; then \
 		exec $(BIN)/bikecollect app; \
@@ -25,7 +25,7 @@ app: .venv/app  ## serve the data app: your data, or a simulated month (a minute
 test: .venv/test  ## set up the environment and run all tests
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
-test-fast: .venv/test  ## run the tests without processes, servers, browsers or DuckDB
+test-fast: .venv/test  ## run the tests without processes, servers and DuckDB
 	@$(BIN)/pytest -q -n 2 --fast
 
 check: check-static test  ## run everything that CI runs
@@ -60,7 +60,7 @@ docs-site: .venv/dev  ## build the documentation as a site in build/site
 pictures: .venv/test  ## take screenshots of the app (while `make app` is running)
 	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
 
-fuzz: .venv/fuzz  ## fuzz the readers, live random histories (SECONDS=30 for each)
+fuzz: .venv/fuzz  ## fuzz readers, live random histories (SECONDS=30)
 	@$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),30) $(TARGET)
 
 benchmark: .venv/user  ## compare a fetch with a plain script

@@ -141,9 +141,9 @@ def install(
 def remove(
     ctx: click.Context, *, systemd: bool, system_wide: bool, names: tuple[str, ...]
 ) -> None:
-    """Remove the entry of these settings, or only JOB; the data is kept.
+    """Remove the entry of these settings, or only JOB.
 
-    JOB is compact, alert or report.
+    The data is kept. JOB is compact, alert or report.
     """
     others: Sequence[str] = ()
     path = settings_file.find(ctx.ensure_object(Shared).config)

@@ -31,14 +31,14 @@ FETCH = Job("fetch", ("fetch",), "one snapshot of each system in every slot")
 COMPACT = Job(
     "compact",
     ("compact", "--quiet"),
-    "closed days go to the archive and are verified; CSVs are removed after csv_days",
+    "closed days go to the archive; CSVs are removed after csv_days",
     "17 3 * * *",
     "*-*-* 03:17:00",
 )
 ALERT = Job(
     "alert",
     ("status", "--alert"),
-    "a mail if no run has started for a while, which `fetch` itself cannot report",
+    "a mail if no run has started for a while; `fetch` cannot report it",
     "23 * * * *",
     "*-*-* *:23:00",
 )
