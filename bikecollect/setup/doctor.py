@@ -61,6 +61,10 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield note("demo", text, "collect a real one: see docs/tutorial.md")
     if foreign := other_user(settings):
         yield foreign
+    elif os.geteuid() == 0:
+        text = "running as root: new files will belong to root"
+        remedy = "collect as a separate user: see docs/how-to/schedule-it.md"
+        yield note("user", text, remedy)
     for name in settings.systems:
         contact = network and name not in demos
         yield from _system(name, settings, contact=contact, owned=not foreign)
@@ -151,9 +155,6 @@ def _folder(name: str, place: Path) -> Checks:
         yield bad(check_name, error.problem, error.remedy)
         return
     yield _ownership(check_name, place, machine.with_files(place, FILES))
-    if os.geteuid() == 0:
-        text = "running as root: new files will belong to root"
-        yield note(check_name, text, "collect as a separate user")
 
 
 def _columns(name: str, system: System, settings: Settings) -> Checks:
