@@ -129,7 +129,7 @@ def guess_system(query: str, client: Mapping[str, str] = {}) -> NewSystem:
     if not is_address(query):
         raise SettingsError(
             f'"{query}" is neither an address (https://...) nor in the catalogue; '
-            "see: bikecollect feeds"
+            f"{lookup.suggestion(query)}"
         )
     feed = next(
         (name for word, name in _FEED_WORDS.items() if word in query), "youbike"

@@ -40,8 +40,6 @@ MAX_TRIES = 2
 NO_FILE = frozenset({403, 404, 410})
 """HTTP statuses for a file that does not exist; object stores have 403."""
 TAIWAN = "Asia/Taipei"
-MAX_EXAMPLES = 5
-"""Maximum examples in a message."""
 
 
 def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -> Trial:
@@ -130,13 +128,9 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
         built_in = entry.source == BUILT_IN
         return Target(entry.system_id, entry.feed, entry.url, entry.timezone, built_in)
     if "://" not in query:
-        close = [entry.system_id for entry in lookup.search(query)[:MAX_EXAMPLES]]
-        hint = (
-            f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
-        )
         raise SettingsError(
             f'"{query}" is neither an address (https://...) nor in the catalogue; '
-            f"{hint}"
+            f"{lookup.suggestion(query)}"
         )
     feed_access.check_address(f'"{shown(query)}"', query)
     known = [entry for entry in builtin.CATALOGUE if entry.url == query]

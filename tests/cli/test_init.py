@@ -32,16 +32,16 @@ def mode(path: Path) -> int:
 
 
 def test_without_questions_the_file_loads() -> None:
-    """Two systems of the catalogue, mail and folder, as given."""
+    """Systems of the catalogue by id and by city, mail and folder, as given."""
     process = bikecollect(
-        *(*QUIET, "--system", "youbike-taipei", "--system", "velib-paris"),
+        *(*QUIET, "--system", "youbike-taipei", "--system", "oslo"),
         *("--data-dir", "my data", "--mail", "me@example.org"),
         *("--mail-host", "smtp.example.org"),
     )
     settings = loader.load(str(FILE))
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
+    assert list(settings.systems) == ["youbike-taipei", "oslo-bysykkel"]
     assert settings.data == Path("my data").absolute()
     assert settings.mail.to == ["me@example.org"]
     assert settings.mail.sender == "me@example.org"
@@ -385,6 +385,7 @@ def test_an_unwritable_folder_is_reported() -> None:
     ("arguments", "code", "word"),
     [
         ((*QUIET, "--system", "atlantis"), 78, "bikecollect feeds"),
+        ((*QUIET, "--system", "taipei"), 78, "did you mean youbike-taipei, "),
         ((*QUIET, "--system", "https://x.org/gbfs.json"), 78, "--timezone"),
         ((*QUIET, "--mail", "me@example.org"), 64, "--mail-host"),
         ((*QUIET, "--mail-host", "smtp.example.org"), 64, "--mail"),

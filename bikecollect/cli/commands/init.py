@@ -46,8 +46,8 @@ MANY = 12
     multiple=True,
     shell_complete=complete_system,
     metavar="[NAME=]ID|ADDRESS",
-    help="Id in the catalogue, or address of a feed; repeatable. NAME is the name in "
-    "the settings.",
+    help="Id or words of the catalogue (`bikecollect feeds`), or a feed's address; "
+    "repeatable. NAME is the name in the settings.",
 )
 @click.option(
     "--timezone", default="", help="For systems whose feed does not give one."
@@ -184,6 +184,7 @@ def _add_systems(plan: _Plan, arguments: Sequence[str], *, ask: bool) -> None:
         name, query = first_run.split_name(argument)
         if name and (error := first_run.name_error(name, plan.names)):
             raise click.UsageError(f"--system {argument}: {error}")
+        query = _only_match(query)
         new = _try_system(query, plan, ask=ask)
         if new is None:
             say(f"{query} skipped.\n")
@@ -248,6 +249,12 @@ def _question(text: str, default: str) -> str:
             say(f"  {entry.system_id:<21} {entry.name}, {entry.city}\n")
         if not entries:
             say(f'"{answer}" is not in the catalogue; see: bikecollect feeds\n')
+
+
+def _only_match(query: str) -> str:
+    """Return the id of the only entry with the words of *query*, or *query*."""
+    entries = [] if first_run.is_address(query) else lookup.search(query)
+    return entries[0].system_id if len(entries) == 1 else query
 
 
 def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:

@@ -6,6 +6,9 @@ from bikecollect.setup.catalogue import builtin, world
 from bikecollect.setup.catalogue.entry import Entry
 from bikecollect.setup.catalogue.text import fold
 
+MAX_EXAMPLES = 5
+"""Maximum examples in a message."""
+
 
 def entries() -> tuple[Entry, ...]:
     """Return all entries: the built-in ones, then the others of the world list."""
@@ -45,6 +48,16 @@ def search(words: str, *, country: str = "") -> list[Entry]:
         for entry in entries()
         if (not code or entry.country == code) and _matches(entry, wanted)
     ]
+
+
+def suggestion(words: str) -> str:
+    """Return a hint for *words* that are no id: entries that have them, or a command.
+
+    >>> suggestion("velib")
+    'did you mean velib-paris?'
+    """
+    close = [entry.system_id for entry in search(words)[:MAX_EXAMPLES]]
+    return f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
 
 
 def _matches(entry: Entry, wanted: Sequence[str]) -> bool:
