@@ -17,7 +17,7 @@ COMMANDS = (
     ("backfill-report",),
     ("export", "-o", "rows.csv"),
     ("export",),
-    ("report", "hours"),
+    ("report", "hours", "--system", "city"),
     ("query", "FROM stations"),
     ("status",),
     ("rebuild", "stations"),

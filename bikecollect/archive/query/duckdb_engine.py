@@ -65,7 +65,7 @@ def connect(
         import duckdb  # an extra, and heavy
     except ImportError as error:
         raise NotInstalled(
-            "the archive needs DuckDB; run: pip install 'bikecollect[archive]'"
+            "DuckDB is not installed; run: pip install 'bikecollect[archive]'"
         ) from error
     with translated("DuckDB cannot be started"):
         return duckdb.connect(

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from bikecollect.cli.completion import (
+    complete_configured,
     complete_report,
     complete_station,
     systems_argument,
@@ -55,6 +56,12 @@ log = logging.getLogger(__name__)
     "name", required=False, metavar="[NAME]", shell_complete=complete_report
 )
 @systems_argument
+@click.option(
+    "--system",
+    multiple=True,
+    help="Same as SYSTEM; repeatable.",
+    shell_complete=complete_configured,
+)
 @click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="Last day; default: all.")
 @click.option(
@@ -126,6 +133,7 @@ def report(
     *,
     name: str | None,
     system_ids: tuple[str, ...],
+    system: tuple[str, ...],
     since: str | None,
     until: str | None,
     station: tuple[str, ...],
@@ -161,7 +169,7 @@ def report(
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
     _warn_of_unused(chosen, at=bool(at), least=least > 1, station=bool(station))
     settings = ctx.ensure_object(Shared).settings()
-    ids = settings.chosen(system_ids)
+    ids = settings.chosen((*system_ids, *system))
     interval, zone = settings.seconds, history.zone(settings, ids[0])
     values = _values(interval, zone, since, until, at)
     values = replace(values, least=least, without_stale=without_stale)
