@@ -55,7 +55,7 @@ def _standing(standing: Standing) -> None:
         for fact in facts(standing)
     )
     st.markdown(f"| | |\n|---|---|\n{rows}")
-    st.caption(addressed("As shown by `bikecollect status`."))
+    st.caption(addressed("As shown by `bikecollect status SYSTEM`."))
 
 
 def _runs(name: str, health: Health) -> None:

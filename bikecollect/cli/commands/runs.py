@@ -52,7 +52,8 @@ class _ListByDefault(click.Group):
 def runs() -> None:
     """List runs, or show one slot in full detail.
 
-    `runs` alone is `runs list`.
+    `runs` alone is `runs list` and takes its options, such as --failed and --since 7d:
+    see `runs list --help`.
     """
 
 
