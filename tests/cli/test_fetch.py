@@ -266,7 +266,7 @@ def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:
         text = on_terminal("--config", settings(tmp_path, url), "fetch")
 
     assert re.search(
-        r"try 1 failed: the feed answered HTTP 503; next in \d+ s, \d+ s left", text
+        r"city: retry 1 in \d+ s: the feed answered HTTP 503; \d+ s left", text
     )
     last = text.rstrip().rpartition("\x1b[K")[2]
     assert last.startswith("bikecollect: city 2")

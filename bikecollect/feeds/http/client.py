@@ -151,12 +151,13 @@ class Client:
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
-        seconds = f"next in {min(wait, left):.0f} s, {self._remaining():.0f} s left"
+        pause, remaining = min(wait, left), self._remaining()
         reason = str(failure.error).replace(url.plain, "the feed")  # fits a line
-        text = f"try {number} failed: {reason}; {seconds}"
-        values = (number, seconds, failure.error)
-        stages.info("try %d failed, %s: %s", *values, extra={"progress": text})
-        if self._stop.wait(min(wait, left)):
+        text = f"retry {number} in {pause:.0f} s: {reason}; {remaining:.0f} s left"
+        values = (number, pause, remaining, failure.error)
+        log_text = "try %d failed, next in %.0f s, %.0f s left: %s"
+        stages.info(log_text, *values, extra={"progress": text})
+        if self._stop.wait(pause):
             self._stop.raise_if_set()
         return wait <= left or failure.pause > 0
 
