@@ -17,7 +17,8 @@ RESTLESS_LADDER = LADDER[1:]
 """The same after a relapse, counted from the first of the latest row of bad slots."""
 ESCALATE_AFTER = HOUR
 CALM = 2 * HOUR
-"""Seconds without a bad slot that close an incident after a relapse."""
+"""Seconds without a bad slot that close an incident after a relapse; a problem after
+more of them has numbers of its own, and is no relapse."""
 NEAR = 30 * MINUTE
 """A problem that returns within so many seconds continues the old incident."""
 MEMORY = DAY
@@ -27,7 +28,7 @@ FEW = 4
 """Reports of a flapping incident after which further relapses are not reported."""
 FIRST = frozenset({EventType.OPENED, EventType.NOTED})
 BRIEF = 2
-"""An incident with more reports is continued by any new problem within `MEMORY`."""
+"""An incident with more reports is continued by any new problem within `CALM`."""
 
 
 def step(
@@ -100,7 +101,7 @@ def _after_bad(
         if signal.over:
             return new._replace(closed=slot), EventType.NOTED
         return new, _opened(new, slot)
-    after = _worse(before, slot, signal)
+    after = _worse(_with_own_numbers(before, slot, signal), slot, signal)
     if before.closed is not None:
         after = after._replace(closed=None, returns=before.returns + 1, streak=slot)
         few = before.told < FEW or before.long
@@ -119,8 +120,27 @@ def _is_another(before: Incident, slot: Slot) -> bool:
     if before.closed is None:
         return False
     elapsed = slot - before.closed
-    few = before.told <= BRIEF and not before.second
-    return elapsed > MEMORY or (elapsed > NEAR and few)
+    near = NEAR if before.told <= BRIEF else CALM
+    return elapsed > MEMORY or (elapsed > near and not before.second)
+
+
+def _with_own_numbers(before: Incident, slot: Slot, signal: Signal) -> Incident:
+    """Return *before*, emptied if it was closed hours before *slot*.
+
+    What was reported is kept: the third incident in a day is not reported at once.
+    """
+    if before.closed is None or slot - before.closed <= CALM:
+        return before
+    since = slot if signal.since is None else signal.since
+    return before._replace(
+        incident_id=f"{before.kind}-{since}",
+        opened=since,
+        slots=0,
+        lost=0,
+        causes={},
+        long=False,
+        escalated=False,
+    )
 
 
 def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:

@@ -115,11 +115,12 @@ def test_every_reported_incident_has_a_recovery_mail(
         return
     last = events[-1][1]
     assert last.what is EventType.RECOVERED
-    told_open, told_lost = False, 0
+    told_open, told_lost = False, dict[str, int]()
     for _, event in events:
         if event.what is EventType.RECOVERED:
-            assert told_open or event.incident.lost > told_lost
-            told_open, told_lost = False, event.incident.lost
+            name = event.incident.incident_id
+            assert told_open or event.incident.lost > told_lost.get(name, 0)
+            told_open, told_lost[name] = False, event.incident.lost
         else:
             told_open = True
     lost = {event.incident.incident_id: event.incident.lost for _, event in events}
@@ -135,7 +136,7 @@ def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> Non
 
 
 def test_trouble_that_returns_hours_later_is_reported_at_once() -> None:
-    """As a second incident of the day."""
+    """As a second incident of the day; a third is in a mail of its own numbers."""
     day = [True, *[False] * 5 * HOUR, *[True] * 2, *[False] * 7 * HOUR]
     events = play(day)
     assert [what for _, what in words(events)] == [
@@ -145,6 +146,18 @@ def test_trouble_that_returns_hours_later_is_reported_at_once() -> None:
         "RECOVERED",
     ]
     assert [event.incident.lost for _, event in events] == [1, 1, 1, 2]
+    third = play([*day, True, *[False] * 3 * HOUR])[-1]
+    assert third[1].what is EventType.RECOVERED
+    assert (third[1].incident.opened, third[1].incident.lost) == (
+        BEGIN + len(day) * INTERVAL,
+        1,
+    )
+
+    # After a long outage, with its reminders, too.
+    again = play([*[True] * HOUR, *[False] * 14 * HOUR, True])[-1]
+    assert again[1].what is EventType.OPENED
+    assert again[1].incident.lost == 1
+    assert again[1].incident.opened == BEGIN + 15 * HOUR * INTERVAL
 
 
 def test_a_second_long_outage_of_the_day_is_reminded_of() -> None:
