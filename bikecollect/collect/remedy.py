@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bikecollect.storage.payload_store import Payloads
 
 log = logging.getLogger(__name__)
+BLANK = "NEW_NAME"
+"""Stands for a name that could not be guessed: no feed has such a field."""
 KIND = "fields"
 """Kind of the notices that hold lines for the settings, one line each."""
 
@@ -74,11 +76,24 @@ def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list
             f"{' in place of that table' if fields else ''}, then run: bikecollect "
             f"backfill {system_id}"
         )
-        texts += [
-            f"[systems.{_key(system_id)}.fields]",
-            *(f"{column} = {visible_toml(name)}" for column, name in merged.items()),
-        ]
+        texts += _table(system_id, merged)
+    elif renames.unexplained and renames.unknown:
+        merged = {**fields, **dict.fromkeys(renames.unexplained, BLANK)}
+        texts.append(
+            "if one of them is the new name, put these lines, with it in place of "
+            f"{BLANK}, at the end of the settings file"
+            f"{' in place of that table' if fields else ''}, then run: bikecollect "
+            f"backfill {system_id}"
+        )
+        texts += _table(system_id, merged)
     return texts
+
+
+def _table(system_id: str, fields: Mapping[str, str]) -> list[str]:
+    return [
+        f"[systems.{_key(system_id)}.fields]",
+        *(f"{column} = {visible_toml(name)}" for column, name in fields.items()),
+    ]
 
 
 def _explanations(renames: "Renames") -> Iterator[str]:

@@ -161,7 +161,14 @@ def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None
 
     texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
-    assert texts == ["no new field matches num_vehicles_available; unread fields: zz"]
+    assert texts == [
+        "no new field matches num_vehicles_available; unread fields: zz",
+        "if one of them is the new name, put these lines, with it in place of "
+        "NEW_NAME, at the end of the settings file, then run: "
+        "bikecollect backfill city",
+        "[systems.city.fields]",
+        'num_vehicles_available = "NEW_NAME"',
+    ]
 
 
 def test_without_earlier_values_similar_names_are_suggested(
