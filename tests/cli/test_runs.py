@@ -135,6 +135,7 @@ def test_a_rejected_payload_is_shown(world: World) -> None:
     assert "rejected (shape)" in text
     assert "payloads/rejected/20261122T040000Z.00000001.zip\n" in text
     assert ".zip.reason.txt" in text
+    assert text.count("Payload: ") == text.count("Reason for its rejection: ") == 1
 
 
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:

@@ -22,6 +22,7 @@ from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
+from bikecollect.storage.retention.rejected import REASON
 
 BAR = 10
 STAGE_BAR = 44
@@ -147,7 +148,9 @@ def _block(known: Slotted) -> list[str]:
         lines.append(f"    bytes {block.span.start} to {block.span.end}")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it at any time
-            lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
+            is_reason = path.name.endswith(REASON)
+            what = "Reason for its rejection" if is_reason else "Payload"
+            lines += _fitted(f"{what}: {size(path.stat().st_size)},", str(path))
     return lines
 
 
