@@ -88,6 +88,19 @@ class Gap:
     unreadable: int = 0
     untried: int = 0
 
+    @property
+    def fillable(self) -> str:
+        """How many slots can be filled, and from where, as shown to people.
+
+        >>> Gap(Slot(0), Slot(300), 1, "rejected: drift", untried=1).fillable
+        'kept, not tried'
+        """
+        if self.backfillable:
+            return f"{self.backfillable} from {self.origin}"
+        if self.unreadable:
+            return "kept, unreadable"
+        return "kept, not tried" if self.untried else ""
+
 
 @dataclass(frozen=True)
 class Coverage:

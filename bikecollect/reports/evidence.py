@@ -191,6 +191,13 @@ def _tried(
     )
 
 
+def _without_rejected(evidence: Evidence) -> Evidence:
+    """Return *evidence* in which payloads that were rejected once are not tried."""
+    rejected = {slot for slot, o in evidence.spare.items() if o == REJECTED}
+    spare = {s: o for s, o in evidence.spare.items() if s not in rejected}
+    return replace(evidence, spare=spare, untried=frozenset(rejected))
+
+
 def read_account(
     system: SystemFolder,
     since: Slot | None = None,
@@ -204,7 +211,8 @@ def read_account(
     It begins at *since*, but not before the first expected slot, because earlier slots
     were never expected, even if imported. A range that ends before that begins at the
     first imported slot. If *can_read* is given, the payloads of missing slots are
-    tried: a slot without a readable payload does not count as fillable.
+    tried: a slot without a readable payload does not count as fillable. Otherwise those
+    that were rejected count as not tried.
     """
     history = History(system.system_id, system.path)
     with history.session():
@@ -225,6 +233,8 @@ def read_account(
         payloads = _payloads(system.payloads).items()
         missing = {s: files for s, files in payloads if begin <= s < end}
         evidence = _tried(evidence, missing, can_read)
+    else:
+        evidence = _without_rejected(evidence)
     return account(
         system.system_id, evidence, system.zone, system.grid, since=begin, until=end
     )

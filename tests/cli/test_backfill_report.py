@@ -118,6 +118,11 @@ def test_a_long_outage_is_reported_without_reading_all_its_payloads(
         "  kept, the payloads of 3 older slots were not tried; to try all:\n" in shown
     )
     assert "1 can be filled from kept payloads" in shown
+    # The app and shared pages try none: a rejected one is not said to be fillable.
+    assert {gap.fillable for gap in read_account(folder, now=NOON + 300 * 12).gaps} == {
+        "",
+        "kept, not tried",
+    }
 
 
 def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:

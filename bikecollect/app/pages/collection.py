@@ -151,10 +151,10 @@ def _gaps(name: str) -> None:
             "until": widgets.time_column("until"),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
-            "backfillable": st.column_config.NumberColumn(
-                "payloads kept", help="Tried by `bikecollect backfill --dry-run`"
+            "can_be_filled": st.column_config.TextColumn(
+                "can be filled",
+                help="Rejected payloads are tried by `bikecollect backfill --dry-run`",
             ),
-            "origin": "source",
         },
     )
     text = f"{widgets.counted(len(table), 'gap')}, the newest first."

@@ -89,9 +89,8 @@ def gaps(account: Account) -> Answer:
             (gap.end - gap.start) / HOUR,
             gap.cause,
             meaning(gap.cause),
-            gap.backfillable,
-            gap.origin,
+            gap.fillable,
         )
         for gap in reversed(account.gaps)
     ]
-    return Answer([*columns, "backfillable", "origin"], rows)
+    return Answer([*columns, "can_be_filled"], rows)

@@ -249,7 +249,7 @@ def _gaps(account: Account) -> list[str]:
             _end(gap, account),
             gap.slots,
             gap.cause,
-            _sources(gap),
+            gap.fillable,
         )
         for gap in shown
     ]
@@ -276,15 +276,6 @@ def _gaps(account: Account) -> list[str]:
         text = f"kept, the payloads of {slots} were not tried; to try all:"
         lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
     return lines
-
-
-def _sources(gap: Gap) -> str:
-    """Return how many slots of *gap* can be filled, and from where."""
-    if gap.backfillable:
-        return f"{gap.backfillable} from {gap.origin}"
-    if gap.unreadable:
-        return "kept, unreadable"
-    return "kept, not tried" if gap.untried else ""
 
 
 def _end(gap: Gap, account: Account) -> str:
