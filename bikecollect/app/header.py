@@ -190,6 +190,8 @@ def _age(name: str) -> None:
             "age": widgets.service().clock() - newest,
             "when": f"{when[:10]} {when[11:16]}",
             "late": health.late,
+            "trouble": health.in_trouble and not mode.is_public(),
+            "over": health.is_over,
         },
     )
 

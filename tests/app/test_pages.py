@@ -136,7 +136,8 @@ def test_late_data_are_marked_beside_their_age(
 
     app = show("now")
 
-    assert drawn == [{"age": 3600.0, "when": "2026-11-22 13:00", "late": True}]
+    expected = {"age": 3600.0, "when": "2026-11-22 13:00", "late": True}
+    assert drawn == [expected | {"trouble": True, "over": False}]
     assert not app.warning
 
 

@@ -123,6 +123,9 @@ def test_an_incident_ends_with_its_last_slot_as_in_its_mail() -> None:
 
     assert collection.incidents([first], grid).rows[0][2] is None
     assert collection.incidents([closed], grid).rows[0][2] == START + 900
+    newer = closed._replace(opened=Slot(START + 1))
+    rows = collection.incidents([closed, first, newer], grid).rows
+    assert [row[2] is None for row in rows] == [True, False, False]  # the open one
 
 
 def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(

@@ -12,9 +12,11 @@ function ago(seconds) {
 
 export default function ({ data, parentElement }) {
   const box = parentElement.querySelector('.age'), since = performance.now();
-  box.classList.toggle('late', data.late);
+  const isBad = data.late || data.trouble;
+  box.classList.toggle('late', isBad);
+  box.classList.toggle('over', data.over && !isBad);
   const when = document.createElement('small');
-  when.textContent = `(${data.when}, local${data.late ? '; see Collection' : ''})`;
+  when.textContent = `(${data.when}, local${isBad ? '; see Collection' : ''})`;
   const text = document.createElement('span');
   box.replaceChildren(text, when);
   const show = () => {

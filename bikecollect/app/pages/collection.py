@@ -105,7 +105,8 @@ def _incidents(name: str) -> None:
             "text": st.column_config.TextColumn("details", width="large"),
         },
     )
-    text = f"{widgets.counted(len(incidents), 'incident')}, the newest first."
+    count = widgets.counted(len(incidents), "incident")
+    text = f"{count}, open ones first, then the newest."
     widgets.foot(table, f"{name}-incidents", text)
 
 

@@ -1,7 +1,8 @@
 """Rows of the page Collection: runs, incidents, causes and gaps."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bikecollect.core.causes import meaning
 from bikecollect.core.incidents import KINDS, Incident
@@ -47,7 +48,7 @@ def _outcome(run: Run) -> str:
 
 
 def incidents(incidents: Iterable[Incident], grid: Grid) -> Answer:
-    """Return a row per incident, the newest first; open ones have no ``until``.
+    """Return a row per incident: open ones, without ``until``, then the newest.
 
     As in mails and gaps, it ends with its last slot of *grid*: it is closed later.
     """
@@ -63,7 +64,12 @@ def incidents(incidents: Iterable[Incident], grid: Grid) -> Answer:
         )
         for incident in incidents
     ]
-    return Answer(columns, sorted(rows, key=lambda row: row[1], reverse=True))
+    return Answer(columns, sorted(rows, key=_open_then_newest, reverse=True))
+
+
+def _open_then_newest(row: Sequence[Any]) -> tuple[bool, int]:
+    _, since, until, *_ = row
+    return until is None, since
 
 
 def causes(account: Account) -> Answer:
