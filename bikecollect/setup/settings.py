@@ -193,6 +193,21 @@ class Settings:
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
+    def collectable(self, system_ids: Sequence[str]) -> list[str]:
+        """Return *system_ids*, or all that are not demos.
+
+        Raises SettingsError for an unknown system, for a demo, and if all are demos.
+        """
+        names = self.chosen(system_ids)
+        demos = [name for name in names if self.is_demo(name)]
+        if demos and (system_ids or len(demos) == len(names)):
+            raise SettingsError(
+                f"{', '.join(demos)}: the demo is over, its simulated city is no "
+                "longer served; to collect a real city, write another settings file: "
+                "bikecollect --config FILE init"
+            )
+        return [name for name in names if name not in demos]
+
     def only(self, names: Sequence[str]) -> "Settings":
         """Return the settings with the systems *names* in use, not the others."""
         systems = {name: self.systems[name] for name in names}

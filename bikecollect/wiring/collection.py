@@ -70,7 +70,7 @@ def collect(
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
     If *dry*, nothing is written and no alerts are sent. Raises SettingsError for an
-    unknown name, before any network access.
+    unknown name and for a demo that is over, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
     systems = collector(settings, system_ids, times)
@@ -78,8 +78,8 @@ def collect(
 
 
 def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Collector:
-    """Return the collector of *system_ids*, or of all systems."""
-    names = settings.chosen(system_ids)
+    """Return the collector of *system_ids*, or of all systems that are not demos."""
+    names = settings.collectable(system_ids)
     chosen = settings.only(names)
     if system_ids and any(map(os.isatty, range(process.STDERR + 1))):
         # A person fetches some systems: cron's next call sends the digest of all.

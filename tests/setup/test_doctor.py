@@ -10,6 +10,7 @@ import pytest
 from command import bikecollect
 from mailserver import MailServer
 
+from bikecollect.core.errors import ExitCode
 from bikecollect.setup import loader
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
@@ -228,3 +229,11 @@ def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:
     shown = bikecollect("--config", config, "status", "simport-gbfs").stdout
     assert shown.startswith("simport-gbfs: a demo, which is over\n")
     assert "none needed: the simulated city is no longer served" in shown
+
+    before = sorted(tmp_path.rglob("*"))
+    for words in (["fetch"], ["fetch", "simport-gbfs", "--dry-run"]):
+        refused = bikecollect("--config", config, *words)
+        assert refused.returncode == ExitCode.SETTINGS
+        assert "simport-gbfs: the demo is over" in refused.stderr
+        assert "bikecollect --config FILE init" in refused.stderr
+    assert sorted(tmp_path.rglob("*")) == before, "no trace of a run or an incident"
