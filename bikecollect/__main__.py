@@ -8,6 +8,13 @@ import sys
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # while the first modules are loaded, or after the end
+        os._exit(130)
+
+
+def _main() -> None:
     leave_current_folder()
     # A run lives for some tenths of a second: collecting cycles costs a tenth of it.
     gc.disable()

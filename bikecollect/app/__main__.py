@@ -12,16 +12,19 @@ import sys
 import threading
 import time
 from importlib import import_module
+from types import FrameType
 from urllib.parse import urlsplit
 
 import click
 
 from bikecollect.app.queries import current
+from bikecollect.storage.files import scratch
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """The environment variable with the app's address."""
 PAGES = ("now", "station", "city", "collection", "systems")
 """The modules of the pages."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SOON = 0.02
 
 
@@ -55,8 +58,17 @@ def main(host: str, port: str, *names: str) -> None:
     server.serve(host, int(port), names)
 
 
+def _end(signum: int, _frame: FrameType | None) -> None:
+    """End the process at once: it only reads, and threads might end late or never."""
+    scratch.remove_all()
+    if signum != signal.SIGINT:  # systemd takes such an exit code for a failure
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
+    os._exit(128 + signum)
+
+
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    for number in SIGNALS:
+        signal.signal(number, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    main(*sys.argv[1:])

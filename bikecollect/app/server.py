@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 import uvicorn.config
+import uvicorn.server
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -48,10 +49,12 @@ HEADERS = {
 
 
 def serve(host: str, port: int, names: Iterable[str]) -> None:
-    """Serve the app at *host* and *port* until a signal ends it.
+    """Serve the app at *host* and *port* until a signal ends the process.
 
     *names* are additional host names for which requests are allowed.
     """
+    # It would wait for open downloads, and for threads of pages, however long.
+    uvicorn.server.HANDLED_SIGNALS = ()  # type: ignore[assignment]
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     policy = (
         *POLICY,

@@ -2,7 +2,10 @@
 
 import http.client
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -45,6 +48,43 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     words = ("--allow-host", "bikes.example.org")
     with app_serving(config, *words, folder=evil, **outside) as base:
         yield base
+        unread = unread_download(base)
+    unread.close()
+
+
+def unread_download(address: str) -> socket.socket:
+    """Return the connection of a visitor who has stopped to read: no end waits for it.
+
+    `app_serving` sees that the app ends.
+    """
+    static = pytest.importorskip("streamlit.file_util").get_static_dir()
+    script = max(Path(static).rglob("*.js"), key=lambda path: path.stat().st_size)
+    place = urlsplit(address)
+    visitor = socket.socket()
+    visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    visitor.connect((place.hostname, place.port))
+    path = f"/static/{script.relative_to(static)}"
+    get = f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n"
+    visitor.sendall(get.encode() * 12)
+    assert visitor.recv(12) == b"HTTP/1.1 200"
+    return visitor
+
+
+EARLY = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+os.kill(os.getpid(), signal.SIGINT)
+os.execv(sys.executable, [sys.executable, "-P", "-m", "bikecollect.app", "::1", "0"])
+"""
+"""Starts the app as the command does, with a Ctrl-C in between."""
+
+
+def test_a_ctrl_c_before_the_app_has_started_ends_it() -> None:
+    """No page is loaded any more, and nothing is printed."""
+    ended = subprocess.run(
+        [sys.executable, "-c", EARLY], check=False, capture_output=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
 def request(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bikecollect.storage.files import flock
-from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.files.scratch import remove_all, scratch
 
 
 @pytest.fixture
@@ -28,6 +28,18 @@ def test_files_of_a_just_killed_process_are_removed(place: Path) -> None:
         assert list(place.iterdir()) == [folder]
 
     assert list(place.iterdir()) == []
+
+
+def test_a_process_that_ends_at_once_removes_its_folders(place: Path) -> None:
+    """Only those in use: the paths of earlier ones may belong to others by now."""
+    with scratch() as earlier:
+        pass
+    earlier.mkdir()
+
+    with scratch() as folder:
+        (folder / "rows.parquet").write_bytes(b"PAR1")
+        remove_all()
+        assert list(place.iterdir()) == [earlier]
 
 
 def test_a_folder_in_use_and_a_new_one_are_kept(place: Path) -> None:

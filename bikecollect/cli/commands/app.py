@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import sys
 from importlib.util import find_spec
@@ -92,6 +93,8 @@ def app(
     # Streamlit reads settings from the current folder; only root can write to this
     # one. -P: nothing is imported from there.
     os.chdir("/")
+    # A Ctrl-C waits until the app has a handler; Python's own prints a traceback.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     arguments = ["-P", "-m", "bikecollect.app", host, str(port), *names]
     os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 - our own interpreter
 

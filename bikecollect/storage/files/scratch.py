@@ -19,6 +19,7 @@ NEW = 60.0
 """Seconds for which an empty folder may be a new one that is not locked yet."""
 PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 """The usual places of large temporary data; `/tmp` is often in memory."""
+_in_use: set[Path] = set()
 
 
 @contextmanager
@@ -31,11 +32,19 @@ def scratch() -> Iterator[Path]:
     parent = _choose_place()
     _remove_leftovers(parent)
     folder, fd = _new_folder(parent)
+    _in_use.add(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _in_use.discard(folder)
         os.close(fd)
+
+
+def remove_all() -> None:
+    """Remove the folders of this process, which ends without leaving their contexts."""
+    for folder in list(_in_use):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder(parent: Path) -> tuple[Path, int]:
