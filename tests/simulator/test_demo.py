@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.cli.commands.demo import reading
+from bikecollect.cli.commands.demo import reading, steps
 from bikecollect.setup.program import extra_command
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
@@ -62,3 +62,15 @@ def test_the_demo_names_the_extra_that_reports_need(tmp_path: Path) -> None:
     assert f"--config {config} report availability" in complete
     assert "archive" not in complete
     assert "install" not in complete
+
+
+def test_a_demo_without_a_terminal_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At the start, and at each tenth once."""
+    with steps(25, "Collecting 30 days") as step:
+        for number in range(1, 26):
+            step(number)
+
+    tenths = [f"  {percent} %" for percent in range(10, 101, 10)]
+    assert capsys.readouterr().err.splitlines() == ["Collecting 30 days ...", *tenths]

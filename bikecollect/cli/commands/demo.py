@@ -5,6 +5,8 @@ import logging
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +16,7 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.commands.simulate import city_options
-from bikecollect.cli.options import Screen, called, say
+from bikecollect.cli.options import Screen, called, is_on_terminal, say
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
@@ -65,12 +67,9 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
         _month(folder.absolute(), days, stations, seed)
         return
     label = f"Collecting a day of a city with {count_of(stations, 'station')}"
-    with click.progressbar(length=SLOTS, label=label, width=0, file=sys.stderr) as bar:
+    with steps(SLOTS, label) as step:
         result = demo_day.collect_a_day(
-            folder.absolute(),
-            stations=stations,
-            seed=seed,
-            step=lambda _: bar.update(1),
+            folder.absolute(), stations=stations, seed=seed, step=step
         )
     for name in (YOUBIKE, GBFS):
         _add_basemap(folder, name)
@@ -83,20 +82,37 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
     length = len(demo_month.slots(days, now))
     city = f"a city with {count_of(stations, 'station')}"
     label = f"Collecting {count_of(days, 'day')} of {city}"
-    with click.progressbar(length=length, label=label, width=0, file=sys.stderr) as bar:
+    with steps(length, label) as step:
         demo_month.collect_days(
-            folder,
-            now,
-            days=days,
-            stations=stations,
-            seed=seed,
-            step=lambda _: bar.update(1),
+            folder, now, days=days, stations=stations, seed=seed, step=step
         )
     _add_basemap(folder, YOUBIKE)
     config = str(folder / SETTINGS)
     Screen.config = config  # for the commands in the text
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
     say(f"\nLook at it:\n  {called(Path(config))} app\n")
+
+
+@contextmanager
+def steps(length: int, label: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call at each of *length* steps, with its number.
+
+    It advances a bar on a terminal, and prints a line for each tenth elsewhere.
+    """
+    if is_on_terminal():
+        with click.progressbar(
+            length=length, label=label, width=0, file=sys.stderr
+        ) as bar:
+            yield lambda _: bar.update(1)
+        return
+
+    def step(number: int) -> None:
+        tenths = 10 * number // length
+        if tenths > 10 * (number - 1) // length:
+            click.echo(f"  {10 * tenths} %", err=True)
+
+    click.echo(f"{label} ...", err=True)
+    yield step
 
 
 def _add_basemap(folder: Path, name: str) -> None:
