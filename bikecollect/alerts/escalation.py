@@ -17,8 +17,7 @@ RESTLESS_LADDER = LADDER[1:]
 """The same after a relapse, counted from the first of the latest row of bad slots."""
 ESCALATE_AFTER = HOUR
 CALM = 2 * HOUR
-"""Seconds without a bad slot that close an incident after a relapse; a problem after
-more of them has numbers of its own, and is no relapse."""
+"""Seconds without a bad slot that close an incident after a relapse."""
 NEAR = 30 * MINUTE
 """A problem that returns within so many seconds continues the old incident."""
 MEMORY = DAY
@@ -101,7 +100,7 @@ def _after_bad(
         if signal.over:
             return new._replace(closed=slot), EventType.NOTED
         return new, _opened(new, slot)
-    after = _worse(_with_own_numbers(before, slot, signal), slot, signal)
+    after = _worse(before, slot, signal)
     if before.closed is not None:
         after = after._replace(closed=None, returns=before.returns + 1, streak=slot)
         few = before.told < FEW or before.long
@@ -122,25 +121,6 @@ def _is_another(before: Incident, slot: Slot) -> bool:
     elapsed = slot - before.closed
     near = NEAR if before.told <= BRIEF else CALM
     return elapsed > MEMORY or (elapsed > near and not before.second)
-
-
-def _with_own_numbers(before: Incident, slot: Slot, signal: Signal) -> Incident:
-    """Return *before*, emptied if it was closed hours before *slot*.
-
-    What was reported is kept: the third incident in a day is not reported at once.
-    """
-    if before.closed is None or slot - before.closed <= CALM:
-        return before
-    since = slot if signal.since is None else signal.since
-    return before._replace(
-        incident_id=f"{before.kind}-{since}",
-        opened=since,
-        slots=0,
-        lost=0,
-        causes={},
-        long=False,
-        escalated=False,
-    )
 
 
 def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytest.importorskip("duckdb")
 
 RESULTS = (
-    "runs",
+    "runs --since 2026-10-01",
     "status --format json",
     "verify",
     "backfill-report --format csv",
