@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bikecollect.core.process import Stop
 from bikecollect.setup.loader import load
@@ -23,6 +25,8 @@ from bikecollect.wiring.collection import collect
 
 HERE = Path(__file__).parent
 STATIONS = 1_600
+TAIPEI = 8 * 3_600
+"""Seconds that the payload's local times are ahead of UTC."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,11 @@ def measured(command: list[str]) -> Figures:
 @contextmanager
 def served(stations: int) -> Iterator[str]:
     """Serve a payload from another process; yield its address."""
-    command = [sys.executable, str(HERE / "serve_payload.py"), str(stations)]
+    zone = ZoneInfo(late())
+    ahead = datetime.now(zone).utcoffset() or timedelta()
+    shift = ahead.total_seconds() - TAIPEI
+    server_file = str(HERE / "serve_payload.py")
+    command = [sys.executable, server_file, str(stations), f"{shift:.0f}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url, size = server.stdout.readline().split()

@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
-BODY = dialects.youbike(City(int(sys.argv[1])), time.time())
+# Its local times are Taipei's; those of a system elsewhere are off by SECONDS.
+STATIONS, SECONDS = map(int, sys.argv[1:])
+BODY = dialects.youbike(City(STATIONS), time.time() + SECONDS)
 PACKED = gzip.compress(BODY, 6)
 
 
