@@ -68,6 +68,11 @@ class ArchivedDays:
         """Return the archived days."""
         return archived_days(self._ledger.all("SELECT * FROM archives ORDER BY day"))
 
+    def find(self, day: str) -> Archived | None:
+        """Return *day*, None if it is not archived."""
+        rows = self._ledger.all("SELECT * FROM archives WHERE day = ?", day)
+        return archived_days(rows).get(day)
+
     def save(self, archived: Archived) -> None:
         """Record that a day is *archived*."""
         with self._ledger.transaction() as db:

@@ -171,13 +171,13 @@ def backfiller(
                 ledger.open()
                 ledger.remember(notes)
 
-    compared = partial(shortened, history, payloads, trial, only, remember=remember)
+    compared = partial(
+        shortened, history, payloads, trial, only, interrupted=stop, remember=remember
+    )
     return Backfiller(
         system=system,
         payloads=payloads,
-        blocks=CommittedBlocks(
-            history, store, ledger, partial(compared, interrupted=stop)
-        ),
+        blocks=CommittedBlocks(history, store, ledger, compared),
         vehicles=CommittedBlocks(
             History(name, system.vehicles.path), vehicles.store, vehicles.ledger
         )

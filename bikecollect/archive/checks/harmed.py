@@ -25,7 +25,7 @@ def use_archive(
     Those are damaged or missing in the CSV. They are recorded as blocks of a removed
     file, if the archive has their rows, undamaged. Raises StorageError.
     """
-    archived = archived_days.archived().get(day)
+    archived = archived_days.find(day)
     if archived is None:
         return 0
     removed = set(archived_days.removed_files())

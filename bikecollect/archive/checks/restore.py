@@ -60,7 +60,7 @@ def _agree(
     """Bring ledger and certificate of a day into agreement, if they are not."""
     why = uncertified(archive, archived)
     if why == DIFFER and is_another_state(archive, archived):
-        _adopt(archive, archived_days, store, archived.day)
+        _adopt(archive, archived_days, store, archived)
     elif why and archived.csv_gone:
         with suppress(StorageError):  # `verify` reports it
             recertify(archive, archived.day, archived)
@@ -76,16 +76,17 @@ def _is_whole(
 
 
 def _adopt(
-    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
+    archive: Archive, archived_days: ArchivedDays, store: Store, known: Archived
 ) -> None:
-    """Copy *day* into a ledger that knows another state of it.
+    """Copy a day into a ledger that has another state of it: *known*.
 
     An older ledger was restored from a backup. Unless the archive has all slots whose
     CSV was removed, or if it was made before the state that the ledger knows of them,
     it is the archive that is older: nothing is done.
     """
     removed = set(archived_days.removed_files())
-    certified, known = archive.certified(day), archived_days.archived()[day]
+    day = known.day
+    certified = archive.certified(day)
     zone = ZoneInfo(certified.timezone)
     gone = {
         block.slot
