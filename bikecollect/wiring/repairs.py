@@ -23,7 +23,6 @@ from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
-from bikecollect.storage.repair.damage import check_archive
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.history import (
@@ -127,8 +126,6 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     A day is forgotten for stations and for vehicles, if both are lost. Raises
     SettingsError if the archive's disk is most likely not mounted: nothing is lost.
     """
-    system = settings.system_folder(name)
-    check_archive(system, History(name, system.path))
     _use_archive(settings, name, times, item.rpartition("/")[2][:10])
     messages: list[str] = []
     refusals: list[UsageError] = []

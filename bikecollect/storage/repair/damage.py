@@ -84,22 +84,14 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
     try:
         if (archive / MARKER).exists():
             return
-        check_archive(system, history)
+        days = [day for day, *_ in history.select(ARCHIVED)]
+        if days and not _present_days(archive, system.system_id) & set(days):
+            raise SettingsError(_not_mounted(archive, days), cause="not-mounted")
         make_folder(archive)
         write_file(archive / MARKER, MARK)
         sync_folder(archive)
     except OSError as error:
         raise StorageError(f"cannot write to {archive}: {error}") from error
-
-
-def check_archive(system: SystemFolder, history: History) -> None:
-    """Raise SettingsError if the archive has no marker and none of its days."""
-    archive = system.path.parent / ARCHIVE
-    if (archive / MARKER).exists():
-        return
-    days = [day for day, *_ in history.select(ARCHIVED)]
-    if days and not _present_days(archive, system.system_id) & set(days):
-        raise SettingsError(_not_mounted(archive, days), cause="not-mounted")
 
 
 def _missing_ledger(system: SystemFolder) -> Iterator[str]:
