@@ -189,7 +189,8 @@ def find_changes(
             number = len(versions)
             text = f"{number} stations changed again: the station list is not written"
             return Changes(trouble=text)
-        findings = _restless(versions, known, most)
+        changed = [v for v in versions if _is_listed(v.station_id, known)]
+        findings = _restless(changed, known, most)
         versions = [v for v in versions if not _is_listed(v.station_id, known)]
     if is_partial:
         return Changes(versions, findings=findings)
@@ -222,17 +223,18 @@ def _is_listed(station_id: str, known: Known) -> bool:
 def _restless(
     versions: Sequence[StationInformation], known: Known, most: int
 ) -> dict[str, str]:
-    """Return a finding about *versions* that are too many, empty if all have come."""
-    changed = Counter(
+    """Return a finding about *versions* of known stations that are too many."""
+    changes = Counter(
         name
         for station in versions
-        if (before := known.get(station.station_id)) and before.is_listed
-        for name, old, new in zip(FIELDS, before[1:], station[1:], strict=False)
+        for name, old, new in zip(
+            FIELDS, known[station.station_id][1:], station[1:], strict=False
+        )
         if old != new
     )
-    if not changed:
+    if not changes:
         return {}
-    ((name, _),) = changed.most_common(1)
+    ((name, _),) = changes.most_common(1)
     text = (
         f"the station list has changed {most} times within a day, mostly in {name}: "
         "until it changes less, only stations that come and leave are written to it"

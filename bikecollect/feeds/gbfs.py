@@ -169,9 +169,11 @@ class Gbfs:
         except RateLimited:
             raise
         except FeedError as error:
-            if error.cause in GONE or late:
-                return self._rediscovered(get, memory, places, error)
-            raise
+            if error.cause not in GONE and not late:
+                raise
+            state = self._rediscovered(get, memory, places, error)
+            state.places.worked = memory.now
+            return state
         is_due = not 0 <= memory.now - places.requested_at < DAY
         stands_still = self._stands_still(state, memory.now)
         if places.own and (is_due or (late and stands_still)):
@@ -223,7 +225,6 @@ class Gbfs:
                 listing = self._listed(get, places.own, tries=TRIES)
                 moved = gbfs_places.places(listing, own=places.own, now=memory.now)
                 status = moved.status(get, self._url, tries=ONCE)
-                moved.worked = memory.now
                 return Fetch(moved, status, listing.document)
             except RateLimited:
                 raise
@@ -231,7 +232,6 @@ class Gbfs:
                 pass
         listing = self._pinned(get, self._listed(get, self._url))
         state = self._start(get, memory, listing)
-        state.places.worked = memory.now
         if state.places.version != places.version and places.own:
             state.findings[f"back to {state.places.version} at {int(memory.now)}"] = (
                 f"GBFS {state.places.version} is read again: {places.version} no "
@@ -306,9 +306,13 @@ class Gbfs:
             places.addresses.pop(name, None)  # its last content remains in use
 
     def _newer(self, get: Getter, state: Fetch, listing: Listing) -> Fetch | None:
-        wanted = self._url, self._options
         return gbfs_versions.newer(
-            get, *wanted, state, listing, vehicles=self._vehicles
+            get,
+            self._url,
+            self._options,
+            state,
+            listing,
+            vehicles=self._vehicles,
         )
 
     def read(self, documents: Documents) -> Snapshot:

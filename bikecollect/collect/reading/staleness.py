@@ -259,16 +259,12 @@ def judge_content(
     """
     slot, known = payload.slot, Calibration.from_note(note)
     content = sum(zlib.crc32(repr(tuple(row)).encode()) for row in rows)
-    is_same = known is not None and known.content == content
-    if known is None or not known.content:
-        since, known = int(payload.fetched_at), None
-    elif is_same and slot - known.slot <= 2 * interval:
+    since = int(payload.fetched_at)
+    if known and known.content == content and slot - known.slot <= 2 * interval:
         since = known.newest
-    else:
-        since = int(payload.fetched_at)
     age = payload.fetched_at - since
     reports = Reports(since, age, 0, is_regular=False, is_open=True, stamps=[since])
-    if known is None:
+    if known is None or not known.content:
         first = Calibration.first(reports, slot)
         return False, replace(first, content=content).to_note()
     limit = known.limit(reports)

@@ -44,7 +44,7 @@ PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
 IDS = ("vehicle_id", "bike_id")
 TYPES = ("vehicle_type_id", "vehicle_type", "type")
 MAX_VEHICLES = MAX_STATIONS
-USUAL: tuple[str, ...] = (
+USUAL = (
     *IDS,
     *TYPES,
     "lat",
@@ -52,8 +52,10 @@ USUAL: tuple[str, ...] = (
     "is_reserved",
     "is_disabled",
     "station_id",
+    "current_range_meters",
+    "current_fuel_percent",
+    "last_reported",
 )
-USUAL += ("current_range_meters", "current_fuel_percent", "last_reported")
 NAMES = {plain(name): name for name in USUAL}
 NAMES |= {"latitude": "lat", "longitude": "lon", "lng": "lon"}
 """The names of fields, by how they are compared."""
