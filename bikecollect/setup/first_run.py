@@ -127,10 +127,7 @@ def guess_system(query: str, client: Mapping[str, str] = {}) -> NewSystem:
     if entry is not None:
         return with_client(from_entry(entry), client)
     if not is_address(query):
-        raise SettingsError(
-            f'"{query}" is neither an address (https://...) nor in the catalogue; '
-            f"{lookup.suggestion(query)}"
-        )
+        raise lookup.unknown(query)
     feed = next(
         (name for word, name in _FEED_WORDS.items() if word in query), "youbike"
     )

@@ -128,10 +128,7 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
         built_in = entry.source == BUILT_IN
         return Target(entry.system_id, entry.feed, entry.url, entry.timezone, built_in)
     if "://" not in query:
-        raise SettingsError(
-            f'"{query}" is neither an address (https://...) nor in the catalogue; '
-            f"{lookup.suggestion(query)}"
-        )
+        raise lookup.unknown(query)
     feed_access.check_address(f'"{shown(query)}"', query)
     known = [entry for entry in builtin.CATALOGUE if entry.url == query]
     if known:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bikecollect.core.errors import SettingsError
 from bikecollect.setup.catalogue import builtin, world
 from bikecollect.setup.catalogue.entry import Entry
 from bikecollect.setup.catalogue.text import fold
@@ -50,14 +51,17 @@ def search(words: str, *, country: str = "") -> list[Entry]:
     ]
 
 
-def suggestion(words: str) -> str:
-    """Return a hint for *words* that are no id: entries that have them, or a command.
+def unknown(words: str) -> SettingsError:
+    """Return the error for *words* that are no id, with the entries that have them.
 
-    >>> suggestion("velib")
+    >>> str(unknown("velib")).rpartition("; ")[2]
     'did you mean velib-paris?'
     """
     close = [entry.system_id for entry in search(words)[:MAX_EXAMPLES]]
-    return f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
+    hint = f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
+    return SettingsError(
+        f'"{words}" is neither an address (https://...) nor in the catalogue; {hint}'
+    )
 
 
 def _matches(entry: Entry, wanted: Sequence[str]) -> bool:
