@@ -11,6 +11,7 @@ from mirrored import (
     CERTIFICATE,
     PART,
     City,
+    after_push,
     local_files,
     mirrored,
     mirrored_city,
@@ -49,9 +50,7 @@ def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> Cit
 @pytest.fixture
 def pushed(archived: City) -> City:
     """Return the world with its days archived, in such a mirror."""
-    process = archived.run("push")
-    assert process.returncode == 0, process.stderr
-    return archived
+    return after_push(archived)
 
 
 def test_compact_copies_the_archive(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import begun
 from keeping import archived_past_days, two_past_days
-from mirrored import City, local_files, mirrored, mirrored_city, renewed
+from mirrored import City, after_push, local_files, mirrored, mirrored_city, renewed
 from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
 from waiting import wait_until
 from world import World
@@ -34,9 +34,7 @@ def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> Cit
 @pytest.fixture
 def pushed(archived: City) -> City:
     """Return the world with its days archived, in a mirror."""
-    process = archived.run("push")
-    assert process.returncode == 0, process.stderr
-    return archived
+    return after_push(archived)
 
 
 def killed_at(city: City, number: int) -> None:

@@ -63,7 +63,11 @@ def archived_city(world: World, config: Path, proxy: Proxy, folder: Path) -> Cit
 
 def pushed_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
     """Return `mirrored_city`, the archived days of *world* pushed."""
-    city = mirrored_city(world, config, proxy, folder)
+    return after_push(mirrored_city(world, config, proxy, folder))
+
+
+def after_push(city: City) -> City:
+    """Return *city* after its archived days were pushed."""
     process = city.run("push")
     assert process.returncode == 0, process.stderr
     return city
