@@ -114,7 +114,7 @@ def block_of(
     """Return the block of *payload*, whose *rows* are at *span*."""
     digest = hashlib.sha256()
     for document in payload.documents:
-        digest.update(document.body)
+        digest.update(document.received)
     return Block(
         slot=payload.slot,
         span=span,

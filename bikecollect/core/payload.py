@@ -1,18 +1,47 @@
 """A payload: the unchanged bytes of one fetch, and how they were fetched."""
 
+import codecs
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import message, shortened
+
+CHARSETS = re.compile(
+    r"big5\w*|gb\w+|cp\d+|shift_jis\w*|euc_\w+|johab|iso8859-\d+|koi8-\w|tis-620"
+)
+"""Python's names of the charsets that contain ASCII, but are not UTF-8."""
+WIDER = {
+    "ascii": ("cp1252",),
+    "big5": ("cp950", "big5hkscs"),
+    "euc_kr": ("cp949",),
+    "gb2312": ("gb18030",),
+    "gbk": ("gb18030",),
+    "iso8859-1": ("cp1252",),
+    "iso8859-9": ("cp1254",),
+    "shift_jis": ("cp932",),
+    "tis-620": ("cp874",),
+}
+"""What is sent in the name of a charset has more characters (see the WHATWG's Encoding
+Standard)."""
+WESTERN = frozenset({"ascii", "cp1252", "iso8859-1", "iso8859-15"})
+"""Charsets that servers state by default. Their letters beyond ASCII stand alone."""
+FEW = 2
+"""Such letters in a row, as in "créée"."""
+MAX_CONVERTED = 8 * 1024 * 1024
+"""Maximum bytes of a text that is converted: in UTF-8 it may be three times as long."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Document:
     """One response of a feed; *body* is the decompressed body.
 
+    If *body* was converted to UTF-8 from the *charset* that the server states, *raw*
+    has the bytes as they came; else both are empty.
     *name* is its key in the payload (``station_status``, ``page-0``); *url* contains no
     secret; *fetched_at* is the epoch second at which the response was complete; *date*
     is the Date header in epoch seconds, None if absent. *total* and *next_url* are the
@@ -28,6 +57,20 @@ class Document:
     wire_bytes: int = 0
     total: int | None = None
     next_url: str = ""
+    charset: str = ""
+    raw: bytes = b""
+
+    @property
+    def received(self) -> bytes:
+        """The body as it came."""
+        return self.raw or self.body
+
+    def read_by(self, charset: str) -> Self:
+        """Return this document in UTF-8, if it is a text in *charset*, else itself."""
+        body = as_utf8(self.body, charset)
+        return (
+            replace(self, body=body, charset=charset, raw=self.body) if body else self
+        )
 
 
 class _Attempt(NamedTuple):
@@ -169,3 +212,52 @@ class FeedClient(Getter, Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
+
+
+def as_utf8(data: bytes, charset: str) -> bytes:
+    r"""Return *data*, a text that is declared to be in *charset*, in UTF-8.
+
+    Empty if it is UTF-8 (many servers declare Latin-1 for everything), also with a few
+    damaged characters; or if *charset* is unknown, or obviously that of another text.
+
+    >>> as_utf8("許功蓋".encode("cp950"), "Big5").decode()
+    '許功蓋'
+    >>> as_utf8("Café".encode(), "latin-1"), as_utf8(b"Caf\xe9", "utf-8")
+    (b'', b'')
+    """
+    if not charset or data.isascii() or len(data) > MAX_CONVERTED:
+        return b""
+    names = _codecs(charset)
+    if not names or b"\0" in data[:4] or _is_utf8(data):
+        return b""
+    if names[-1] in WESTERN and not _is_western(data):
+        return b""
+    for name in names:
+        with suppress(UnicodeDecodeError):
+            return data.decode(name).encode()
+    return data.decode(names[0], "replace").encode()
+
+
+def _codecs(charset: str) -> tuple[str, ...]:
+    """Return Python's names for *charset*, the widest first, none if it is unknown."""
+    label = charset.lower().removeprefix("x-")[:40]
+    try:
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError):
+        return ()
+    wider = WIDER.get(name, ())
+    return (*wider, name) if wider or CHARSETS.fullmatch(name) else ()
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Return whether *data* is UTF-8, or at least most of its characters are."""
+    text = data.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    others = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    return damaged <= others
+
+
+def _is_western(data: bytes) -> bool:
+    """Return whether most letters beyond ASCII have at most one such neighbour."""
+    runs = list(map(len, re.findall(rb"[\x80-\xff]+", data)))
+    return sum(number for number in runs if number <= FEW) * 2 >= sum(runs)

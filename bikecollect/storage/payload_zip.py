@@ -36,20 +36,26 @@ FOREIGN = (
 
 def pack(payload: Payload) -> bytes:
     """Return *payload* as the bytes of a zip."""
-    entries = [
-        {**vars(document), "body": f"{document.name}.json"}
-        for document in payload.documents
-    ]
+    entries = list(map(_entry, payload.documents))
     details = {**vars(payload), "documents": entries}
     if not payload.beside:
         del details["beside"]  # versions without it can read nearly all payloads
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for document in payload.documents:
-            _add(file, f"{document.name}.json", document.body)
+            _add(file, f"{document.name}.json", document.received)
         text = json.dumps(details, ensure_ascii=False, indent=1)
         _add(file, FETCH, text.encode("utf-8"))
     return out.getvalue()
+
+
+def _entry(document: Document) -> dict[str, Any]:
+    """Return the details of *document*; by its charset, if any, it is read again."""
+    values = {**vars(document), "body": f"{document.name}.json"}
+    del values["raw"]
+    if not document.charset:
+        del values["charset"]  # versions without it can read nearly all payloads
+    return values
 
 
 def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -91,7 +97,9 @@ def _read(file: zipfile.ZipFile, most: int) -> Payload:
     for entry in entries:
         body = _read_member(file, entry["body"], most)
         most -= len(body)
-        documents.append(Document(**_validated({**entry, "body": body})))
+        values = _validated({**entry, "body": body})
+        charset = values.pop("charset", "")
+        documents.append(Document(**values).read_by(charset))
     if missing := [name for name in REQUIRED if name not in details]:
         raise ValueError(f"{missing[0]} is missing")
     return Payload(**_validated({**details, "documents": tuple(documents)}))
@@ -136,6 +144,8 @@ def _is_notes(value: Any) -> bool:
 _VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "url", "system_id", "run_id", "boot_id"), _is_text),
     **dict.fromkeys(("incomplete", "beside", "source", "next_url"), _is_text),
+    "charset": _is_text,
+    "raw": lambda _: False,
     **dict.fromkeys(("slot", "http_status", "wire_bytes"), _is_count),
     **dict.fromkeys(("fetched_at", "uptime"), _is_time),
     "date": lambda value: value is None or _is_time(value),

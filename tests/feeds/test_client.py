@@ -637,13 +637,35 @@ def test_a_body_without_length_that_ends_early_is_tried_again() -> None:
     assert len(arrivals) == 2
 
 
-def test_a_wrong_charset_does_not_change_the_bytes() -> None:
-    """UTF-8 labelled as latin-1 is kept as it came (fault 42)."""
-    body = '{"name": "Café"}'.encode()
-    labelled = sends(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=latin-1\r\n"
-        + LENGTH % len(body)
-        + body
-    )
-    with misbehaving(labelled) as (url, _):
-        assert client()("feed", url).body == body
+NAME = '{"name": "許功蓋站", "city": "Café"}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "declared", "read"),
+    [
+        (NAME.encode("cp950", "ignore"), b"big5", NAME.replace("é", "")),
+        (NAME.encode("gb18030"), b'"GBK"', NAME),
+        ("裏".encode("cp950"), b"x-Big5", "裏"),
+        ("ナシ".encode("cp932"), b"Shift_JIS", "ナシ"),
+        ("Café crème".encode("latin-1"), b"ISO-8859-1", "Café crème"),
+        (NAME.encode(), b"latin-1", ""),
+        (NAME.encode() + b"Caf\xc3", b"latin-1", ""),
+        ("捷運市政府站".encode("cp950"), b"latin-1", ""),
+        ("Café".encode("latin-1"), b"utf-8", ""),
+        ("許".encode("cp950"), b"klingon", ""),
+    ],
+)
+def test_a_body_is_read_by_its_charset_if_it_is_not_utf_8(
+    sent: bytes, declared: bytes, read: str
+) -> None:
+    """The bytes are kept as they came (fault 42).
+
+    UTF-8 labelled as Latin-1 is UTF-8, and so is what a few damaged letters have.
+    """
+    header = b"Content-Type: application/json; charset=" + declared + b"\r\n"
+    with misbehaving(answers(sent, headers=header)) as (url, _):
+        document = client()("feed", url)
+
+    assert document.body == (read.encode() or sent)
+    assert document.received == sent
+    assert document.charset == (declared.decode().strip('"') if read else "")

@@ -5,6 +5,7 @@ import json
 import time
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,19 @@ def test_a_payload_is_read_back() -> None:
 
     assert (document.name, document.body) == ("page-0", b"[1]")
     assert unpack(pack(PAYLOAD)).notes == {"a": "b"}
+
+
+def test_a_payload_in_another_charset_is_read_back_by_it() -> None:
+    """The file has the publisher's bytes; only then it names a charset."""
+    sent = '["許功蓋"]'.encode("big5")
+    document = Document("page-0", sent).read_by("big5")
+    packed = pack(replace(PAYLOAD, documents=(document,)))
+    (read,) = unpack(packed).documents
+    with zipfile.ZipFile(io.BytesIO(packed)) as box:
+        stored = box.read("page-0.json")
+
+    assert (stored, read.received, read.body.decode()) == (sent, sent, '["許功蓋"]')
+    assert "charset" not in json.loads(_fetch_json())["documents"][0]
 
 
 @pytest.mark.parametrize("year", [1970, 1979, 2108, 9999])
@@ -120,6 +134,8 @@ def test_a_foreign_zip_is_refused(packed: bytes) -> None:
         ("documents", [{"name": [], "body": "page-0.json"}]),
         ("documents", [{"name": "x", "body": "page-0.json", "http_status": "ok"}]),
         ("documents", [{"name": "x", "body": "page-0.json", "date": "now"}]),
+        ("documents", [{"name": "x", "body": "page-0.json", "charset": 7}]),
+        ("documents", [{"name": "x", "body": "page-0.json", "raw": "[2]"}]),
         ("a_field_to_come", 1),
     ],
 )

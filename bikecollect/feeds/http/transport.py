@@ -33,6 +33,7 @@ UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
 _LINK = r'<([^<>]*)>((?:[^<>",]|"[^"]*")*)'
 _REL = r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))'
+_CHARSET = r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})"
 MAX_REDIRECTS = 5
 """Maximum consecutive redirects."""
 
@@ -180,7 +181,7 @@ class Transport:
             inflated_bytes=min(self._budget.inflated_bytes, self.spare),
         )
         now = self._clock()
-        return Document(
+        document = Document(
             name=name,
             body=body,
             url=url.plain,
@@ -191,6 +192,7 @@ class Transport:
             total=total(response.headers),
             next_url=next_url(response.headers),
         )
+        return document.read_by(charset(response.headers))
 
     def _judge_status(self, response: requests.Response, url: Url) -> None:
         status = response.status_code
@@ -245,6 +247,16 @@ def _length(headers: Mapping[str, str]) -> int | None:
         return None  # RFC 9112, 6.3
     text = headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+def charset(headers: Mapping[str, str]) -> str:
+    """Return the charset in the Content-Type, empty if it names none.
+
+    >>> charset({"Content-Type": 'application/json; charset="Big5"'})
+    'Big5'
+    """
+    match = re.search(_CHARSET, headers.get("Content-Type", ""), re.IGNORECASE)
+    return match[1] if match else ""
 
 
 def date(headers: Mapping[str, str], now: float) -> float | None:
