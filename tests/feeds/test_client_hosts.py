@@ -392,14 +392,31 @@ def test_each_coding_that_servers_use_is_read(
     assert client()("feed", home.url).body == BODY
 
 
-@pytest.mark.parametrize("status", [b"201 Created", b"203 Non-Authoritative"])
+WHOLE = f"Content-Range: bytes 0-{len(BODY) - 1}/{len(BODY)}\r\n"
+
+
+@pytest.mark.parametrize(
+    "status", [b"201 Created", b"203 Non-Authoritative", b"206 Partial Content"]
+)
 def test_a_complete_body_is_read_with_any_status_for_it(
     host: Callable[..., Host], status: bytes
 ) -> None:
-    """Gateways and transforming proxies answer so; 206 is only a part."""
-    home = host(good().replace(b"200 OK", status))
+    """Gateways, transforming proxies and caches answer so; a range may be all."""
+    home = host(good(BODY, WHOLE).replace(b"200 OK", status))
+    document = client()("feed", home.url)
 
-    assert client()("feed", home.url).body == BODY
+    assert (document.body, document.total) == (BODY, None)
+
+
+@pytest.mark.parametrize("header", ["", "0-9/11", "1-9/10", "0-9/*", "*/10"])
+def test_a_part_of_a_body_is_not_read(host: Callable[..., Host], header: str) -> None:
+    """A range that was not requested may be any part of it."""
+    part = good(BODY, f"Content-Range: bytes {header}\r\n")
+    home = host(part.replace(b"200 OK", b"206 Partial Content"))
+    with pytest.raises(FeedUnavailable) as failed:
+        client()("feed", home.url)
+
+    assert failed.value.cause == "http-206"
 
 
 @pytest.mark.parametrize("wbits", [15, -15])

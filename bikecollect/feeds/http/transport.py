@@ -28,12 +28,15 @@ from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, show
 
 Clock = Callable[[], float]
 COMPLETE = frozenset({200, 201, 203})
-"""With a complete body; some gateways answer 201, proxies that change a body 203."""
+"""With a complete body; some gateways answer 201, proxies that change a body 203. A
+206 is complete if its range is."""
+PARTIAL = requests.codes.partial_content
 UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
 _LINK = r'<([^<>]*)>((?:[^<>",]|"[^"]*")*)'
 _REL = r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))'
 _CHARSET = r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})"
+_WHOLE = r"\s*bytes\s+0-(\d{1,12})/(\d{1,12})\s*"
 MAX_REDIRECTS = 5
 """Maximum consecutive redirects."""
 
@@ -196,7 +199,7 @@ class Transport:
 
     def _judge_status(self, response: requests.Response, url: Url) -> None:
         status = response.status_code
-        if status in COMPLETE:
+        if status in COMPLETE or (status == PARTIAL and is_whole(response.headers)):
             return
         place = self._route(url)
         if status == PROXY_CREDENTIALS:
@@ -249,6 +252,18 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+def is_whole(headers: Mapping[str, str]) -> bool:
+    """Return whether the range in *headers* is all of it: some caches answer so.
+
+    >>> is_whole({"Content-Range": "bytes 0-6/7"})
+    True
+    >>> is_whole({"Content-Range": "bytes 0-5/7"}), is_whole({})
+    (False, False)
+    """
+    match = re.fullmatch(_WHOLE, headers.get("Content-Range", ""), re.IGNORECASE)
+    return match is not None and int(match[1]) == int(match[2]) - 1
+
+
 def charset(headers: Mapping[str, str]) -> str:
     """Return the charset in the Content-Type, empty if it names none.
 
@@ -285,9 +300,11 @@ def total(headers: Mapping[str, str]) -> int | None:
 
     >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
     (702, 702)
+    >>> total({"Content-Range": "bytes 0-80417/80418"})
     """
     values = [text for name, text in headers.items() if _is_total(name)]
-    values.append(headers.get("Content-Range", "").rpartition("/")[2])
+    unit, _, number = headers.get("Content-Range", "").rpartition("/")
+    values += [] if unit.lower().startswith("bytes") else [number]
     pages = headers.get("X-Pagination", "")
     values += re.findall(
         r'"total_?(?:count|items)?"\s*:\s*(\d{1,9})', pages, re.IGNORECASE
