@@ -3,7 +3,6 @@
 import heapq
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,7 +19,7 @@ from bikecollect.archive.checks.harmed import (
     loss_of,
     lost_files,
     strange_files,
-    use_archive,
+    try_archive,
 )
 from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.day_archive import Archive, Contents
@@ -101,8 +100,9 @@ class Compactor:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
             failed = restore(self.archive, archived_days, self.store)
-            for day in days_of_lost_files(archived_days, self.store.sizes()):
-                self._use_archive(archived_days, day)
+            sizes = self.store.sizes()
+            for day in days_of_lost_files(archived_days, sizes):
+                try_archive(self.archive, archived_days, self.store, day, sizes)
             due = [day for day in self._due(archived_days) if day not in failed]
         name = self.system.system_id
         yield from (Step(name, day, "failed", why=why) for day, why in failed.items())
@@ -225,7 +225,7 @@ class Compactor:
         blocks = archived_days.blocks(begin, end)
         if lost := lost_files(archived_days, blocks, sizes):
             return Step(name, day, LOST, before=before, why=loss_of(name, lost))
-        self._use_archive(archived_days, day)
+        try_archive(self.archive, archived_days, self.store, day, sizes)
         if self.skip_damaged:
             forget_damaged(archived_days, self.store, begin, end)
         try:
@@ -333,7 +333,10 @@ class Compactor:
         try:
             total = self._total(archived_days, day)
         except StorageError as error:
-            if error.cause != "damage" or not self._use_archive(archived_days, day):
+            sizes = self.store.sizes()
+            if error.cause != "damage" or not try_archive(
+                self.archive, archived_days, self.store, day, sizes
+            ):
                 raise
             total = self._total(archived_days, day)
         if total != archived.summary:
@@ -343,8 +346,3 @@ class Compactor:
     def _total(self, archived_days: ArchivedDays, day: str) -> day_csv.DaySummary:
         columns, pieces = self._read_day(archived_days, day)
         return day_csv.total(day_csv.lines(pieces, columns))
-
-    def _use_archive(self, archived_days: ArchivedDays, day: str) -> int:
-        with suppress(StorageError):  # what reads the day next says it
-            return use_archive(self.archive, archived_days, self.store, day)
-        return 0

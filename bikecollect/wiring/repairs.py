@@ -1,11 +1,11 @@
 """Build the parts that repair the files of a system, or accept that they are lost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
-from bikecollect.archive.checks.harmed import use_archive
+from bikecollect.archive.checks.harmed import Taken, use_archive
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import (
     NotInstalled,
@@ -32,7 +32,7 @@ from bikecollect.wiring.history import (
     vehicle_compactor,
 )
 
-ANY_ARCHIVED = "SELECT 1 FROM archives LIMIT 1"
+ARCHIVED = "SELECT day FROM archives"
 
 
 class _Files(NamedTuple):
@@ -83,30 +83,53 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
             settings, name, times, span=span, dry=False
         ).fill_from_payloads():
             pass
-        with suppress(NotInstalled, SettingsError, StorageError):
-            _use_archive(settings, name, times)
+        reasons = _reasons(settings, name, times)
         files = {repair.file for repair in repairs}
         again = _repair_files(settings, name, times)
         repairs = [r for r in repairs if not r.damaged]
-        repairs += [r for r in again if r.file in files]
+        repairs += [
+            r._replace(why=r.why or (reasons.get(r.file[:25], "") if r.damaged else ""))
+            for r in again
+            if r.file in files
+        ]
     yield from repairs
 
 
-def _use_archive(settings: Settings, name: str, times: Times, only: str = "") -> None:
+def _reasons(settings: Settings, name: str, times: Times) -> Mapping[str, str]:
+    """Take harmed blocks from the archive; return why there are none, by file's day."""
+    try:
+        return {day: taken.why for day, taken in _use_archive(settings, name, times)}
+    except (NotInstalled, SettingsError, StorageError) as error:
+        days = History(name, settings.data / name).select(ARCHIVED)
+        return {f"{lay.rows}/{day}": str(error) for lay in LAYOUTS for (day,) in days}
+
+
+def _use_archive(
+    settings: Settings, name: str, times: Times, only: str = ""
+) -> Iterator[tuple[str, Taken]]:
     """Let the ledger read harmed blocks of archived days from the archive.
 
-    If *only* is given, those of this day.
+    Yield the result of each day, which is called like its file. If *only* is given,
+    that of this day; then an error is raised.
     """
     system = settings.system_folder(name)
-    if not History(name, system.path).select(ANY_ARCHIVED):
+    if not History(name, system.path).select(ARCHIVED):
         return
     stations = compactor(settings, name, times)
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
         with OpenedDays(part.lock, part.ledger) as archived_days:
+            store, sizes = part.store, part.store.sizes()
+            live = {file[15:25] for file in sizes}
             for day, archived in archived_days.archived().items():
-                is_live = not archived.csv_gone or part.store.segments(day)
-                if is_live and day == (only or day):
-                    use_archive(part.archive, archived_days, part.store, day)
+                if day != (only or day) or (archived.csv_gone and day not in live):
+                    continue
+                try:
+                    taken = use_archive(part.archive, archived_days, store, day, sizes)
+                except StorageError as error:  # other days can be read
+                    if only:
+                        raise
+                    taken = Taken(why=str(error))
+                yield f"{part.archive.layout.rows}/{day}", taken
 
 
 def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:
@@ -124,24 +147,38 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     """Forget *item* of the system *name*, which is lost; return a message.
 
     A day is forgotten for stations and for vehicles, if both are lost. Raises
-    SettingsError if the archive's disk is most likely not mounted: nothing is lost.
+    SettingsError if the archive's disk is most likely not mounted, and StorageError if
+    it is unknown whether one of both is lost: nothing is forgotten then.
     """
-    _use_archive(settings, name, times, item.rpartition("/")[2][:10])
-    messages: list[str] = []
+    for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
+        pass
+    messages = []
+    for files in _lost_files(settings, name, times, item):
+        with files.recovered(times):
+            message = _forgetter(settings, files, times).forget(item, reason)
+            is_own = files.layout is VEHICLE_LAYOUT
+            messages.append(f"vehicles: {message}" if is_own else message)
+    return "; ".join(messages)
+
+
+def _lost_files(
+    settings: Settings, name: str, times: Times, item: str
+) -> Sequence[_Files]:
+    """Return the files in which *item* is lost; raises UsageError if it is in none."""
+    lost: list[_Files] = []
     refusals: list[UsageError] = []
     for files in _all_files(settings, name):
         if is_segment(item) and not item.startswith(f"{files.layout.rows}/"):
             continue
         with files.recovered(times):
             try:
-                message = _forgetter(settings, files, times).forget(item, reason)
-                is_own = files.layout is VEHICLE_LAYOUT
-                messages.append(f"vehicles: {message}" if is_own else message)
+                _forgetter(settings, files, times).check(item)
+                lost.append(files)
             except UsageError as error:
                 refusals.append(error)
-    if refusals and not messages:
+    if refusals and not lost:
         raise refusals[0]
-    return "; ".join(messages)
+    return lost
 
 
 def _forgetter(settings: Settings, files: _Files, times: Times) -> Forgetter:

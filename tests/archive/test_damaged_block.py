@@ -1,7 +1,7 @@
 """A damaged block without a kept payload does not block its day for ever."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,13 @@ from keeping import compacted, compactor, findings
 from templates import copied
 from world import World
 
+from bikecollect.archive.archived_days import Archived
+from bikecollect.archive.checks import harmed
+from bikecollect.archive.day_archive import Archive
 from bikecollect.cli import cli
-from bikecollect.core.slots import DAY
+from bikecollect.core.blocks import Block
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import DAY, Slot
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -61,6 +66,33 @@ def test_what_the_archive_has_is_not_lost(
     assert {step.what for step in steps} <= allowed
     assert compactor(world).archive.certified("2026-11-22").summary[:2] == (6, 3)
     assert findings(world) == []
+
+
+def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
+    folder: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are damaged; one is named with the reason, the other is repaired."""
+    world = archived(folder)
+    world.fetch({"a": 2, "b": 3})
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    world.clock.now += DAY
+    compacted(world)
+    for csv in (world.folder / "station_status").iterdir():
+        damage(csv)
+    saved = harmed._saved
+
+    def cannot(archive: Archive, day: Archived, blocks: Iterable[Block]) -> list[Slot]:
+        if day.day == "2026-11-22":
+            raise StorageError("out of memory")
+        return saved(archive, day, blocks)
+
+    monkeypatch.setattr(harmed, "_saved", cannot)
+    arguments = ["--config", str(config), "verify", "--repair", "city"]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+    assert "and none is taken from the archive: out of memory;" in result.stdout
+    assert not any("2026-11-23" in finding for finding in findings(world))
 
 
 def test_a_lost_late_block_can_be_given_up(folder: Path, config: Path) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from keeping import compacted, findings, viewed
+from quiet_settings import write_settings
 from templates import copied
 from world import NOON, World
 
 from bikecollect.archive import datasets
+from bikecollect.cli import cli
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -131,15 +134,15 @@ def lose(world: World, *names: str, day: str = "2026-11-22") -> None:
     world.fetch({"a": 6, "b": 4})
 
 
-@pytest.mark.parametrize("lost", [(), ("slots", "runs")], ids=["certificate", "others"])
+@pytest.mark.parametrize("lost", [(), ("slots", "runs"), ("slots", "coverage")])
 def test_with_a_lost_ledger_the_day_is_restored(
     folder: Path, lost: Sequence[str]
 ) -> None:
-    """By its other files, of which the rows are enough with the certificate."""
+    """By its other files, of which the rows are enough."""
     world = let_go(folder)
     conflict = certificate(world).with_name("2026-11-22.sync-conflict-20261124.json")
     conflict.write_bytes(b"of a program that copies folders")
-    if not lost:
+    if "runs" not in lost:
         certificate(world).write_bytes(b"")
     lose(world, *lost)
 
@@ -156,6 +159,7 @@ def test_with_a_lost_ledger_a_lost_day_does_not_keep_others_from_it(
     """It is reported, and what is left of it stays; a later day is archived.
 
     An earlier day is restored: the ledger has the days on both sides of the lost one.
+    The remedy that is named gives it up.
     """
     world = archived(folder)
     world.fetch({"a": 5, "b": 4})
@@ -169,10 +173,17 @@ def test_with_a_lost_ledger_a_lost_day_does_not_keep_others_from_it(
     steps = compacted(world)
 
     assert steps[0].day == "2026-11-23"
-    assert steps[0].why.endswith(f"from a backup, or give it up: rm {certified}")
+    remedy = steps[0].why.partition("from a backup, or give it up: bikecollect ")[2]
     assert {step.what for step in steps[1:]} == {"archived"}
     assert steps[-1].day == "2026-11-24"
     assert certified.read_bytes() == before
+    config = folder.parent / "bikecollect.toml"
+    write_settings(config, world.folder.parent, "city", "town")
+    arguments = ["--config", str(config), *remedy.split()]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert "2026-11-23: forgotten" in result.stdout
+    assert {step.what for step in compacted(world)} == {"archived"}
+    assert findings(world) == []
 
 
 def test_with_a_lost_ledger_a_day_with_its_csv_is_archived_again(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """A day of vehicles: compacted, verified, exported, queried, like one of stations."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -8,13 +9,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from publisher import BEGIN, Publisher, publishing
 from vehicles import publish, station, vehicle
 
 from bikecollect.archive.query import views
+from bikecollect.cli import cli
 from bikecollect.core.process import Times
 from bikecollect.wiring import history
 
@@ -268,20 +272,40 @@ def test_a_damaged_block_is_repaired_from_its_payload(city: Publisher) -> None:
     assert "all agree" in text
 
 
-def test_the_loss_of_an_archived_day_is_accepted(city: Publisher) -> None:
-    """`verify` names the command; the stations of that day are unchanged."""
+def test_the_loss_of_an_archived_day_is_accepted(
+    city: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`verify` names the command; the stations of that day are unchanged.
+
+    While this user may not read the archived vehicles, nothing at all is forgotten.
+    """
     compact(city)
+    stations = city.folder / "city/station_status/2026-11-22.csv"
+    aside, opened = stations.rename(stations.with_name("aside")), Path.open
+
+    def denied(path: Path, *args: Any, **options: Any) -> Any:
+        if path == city.folder / PART:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **options)
+
+    config = str(city.folder / "config.toml")
+    arguments = ["--config", config, "forget", "city", "2026-11-22"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", denied)
+        refused = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    aside.rename(stations)
     (city.folder / PART).unlink()
     before = bikecollect("--config", city.folder / "config.toml", "verify").stdout
 
     status = run(city, "status")
     text = run(city, "forget", "city", "2026-11-22")
 
+    assert "Permission denied; nothing is forgotten" in str(refused.exception)
     assert "1 archived day of vehicles (2026-11-22) is missing" in status
     assert "forget city 2026-11-22   (1 finding)" in before
     assert text.startswith("city: vehicles: 2026-11-22: 24 lost slots forgotten")
-    assert "all agree" in run(city, "verify")
-    assert (city.folder / "city/station_status/2026-11-22.csv").exists()
+    assert "all agree" in run(city, "verify", "--repair")
+    assert stations.exists()
 
 
 @pytest.mark.parametrize("is_ledger_lost", [False, True])

@@ -13,9 +13,11 @@ from keeping import findings, viewed
 from templates import copied
 from world import TAIPEI, World
 
+from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, stamp
 from bikecollect.storage.csv_format import DERIVED
+from bikecollect.storage.csv_store import Store
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.repairer import Repairer
@@ -196,6 +198,29 @@ def test_a_killed_repair_is_completed_by_the_next(
 
     assert path.read_bytes() == text
     assert findings(world) == []
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_its_repair(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named with the reason."""
+    saved()(world.folder / FILE)
+    world.clock.now += DAY
+    world.fetch({"a": 1})
+    later = "station_status/2026-11-24.csv"
+    read = world.store.text
+
+    def denied(store: Store, span: Span) -> bytes:
+        if span.file == later:
+            raise StorageError("cannot read it") from PermissionError()
+        return read(span)
+
+    monkeypatch.setattr(Store, "text", denied)
+
+    assert repair(world) == [
+        Repair(FILE, 3, ()),
+        Repair(later, 0, (), "cannot read it"),
+    ]
 
 
 def edit_ledger(world: World, sql: str) -> None:

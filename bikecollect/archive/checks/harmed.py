@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.datasets import SLOTS
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
 
@@ -17,41 +20,70 @@ ROWS = {"slot": "BIGINT", "fetched_at": "BIGINT"}
 """The columns of its rows that identify a block, if no other file does."""
 
 
-def use_archive(
-    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
-) -> int:
-    """Let the ledger read harmed blocks of *day* from the archive; return their number.
+class Taken(NamedTuple):
+    """The *number* of blocks that are read from the archive, or *why* it has none."""
 
-    Those are damaged or missing in the CSV. They are recorded as blocks of a removed
-    file, if the archive has their rows, undamaged. Raises StorageError.
+    number: int = 0
+    why: str = ""
+
+
+def use_archive(
+    archive: Archive,
+    archived_days: ArchivedDays,
+    store: Store,
+    day: str,
+    sizes: Mapping[str, int],
+) -> Taken:
+    """Let the ledger read harmed blocks of *day* from the archive.
+
+    Those are damaged or missing in the CSV; *sizes* are those of the *store*. They are
+    recorded as blocks of a removed file, if the archive has their rows, undamaged.
+    Raises StorageError.
     """
     archived = archived_days.find(day)
     if archived is None:
-        return 0
+        return Taken()
     removed = set(archived_days.removed_files())
     blocks = archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
     live = [block for block in blocks if block.span.file not in removed]
-    sizes = store.sizes()
     harmed = [
         block
         for block in live
         if block.span.file not in sizes or store.crc(block.span) != block.span.crc
     ]
-    saved = _saved(archive, archived, harmed) if harmed else []
+    if not harmed:
+        return Taken()
+    if damage := archive.damage(archived.only(archive.layout.rows)):
+        return Taken(why="; ".join(damage))
+    saved = _saved(archive, archived, harmed)
     if saved:
         file = f"{archive.layout.rows}/{day}.0.csv"
         archived_days.use_archive(day, file, saved)
-    return len(saved)
+    return Taken(len(saved))
+
+
+def try_archive(
+    archive: Archive,
+    archived_days: ArchivedDays,
+    store: Store,
+    day: str,
+    sizes: Mapping[str, int],
+) -> int:
+    """Return the number of blocks taken by `use_archive`, 0 after an error.
+
+    What reads the day next reports it.
+    """
+    with suppress(StorageError):
+        return use_archive(archive, archived_days, store, day, sizes).number
+    return 0
 
 
 def _saved(archive: Archive, archived: Archived, blocks: Iterable[Block]) -> list[Slot]:
-    """Return the slots of those *blocks* whose rows the archive has, undamaged.
+    """Return the slots of those *blocks* whose rows the archive has.
 
     If its file of slots is damaged, their number and time decide.
     """
     layout, day = archive.layout, archived.day
-    if archive.damage(archived.only(layout.rows)):
-        return []
     if archive.damage(archived.only(layout.slots)):
         counts = Counter(archive.rows(layout.rows, day, ROWS))
         return [b.slot for b in blocks if counts[b.slot, int(b.fetched_at)] == b.rows]

@@ -100,18 +100,22 @@ def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
     """Write the certificate of *day* again; *known* is the day in the ledger.
 
     The rows must have the sha256 in the ledger. Without it, there must be as many as
-    the day's file of slots says. Raises StorageError if they differ, or if a file is
-    damaged or missing; with the ledger, the other files may be: they are rebuilt.
+    the day's file of slots says, if that exists. Raises StorageError if they differ, or
+    if their file is damaged or missing; other files may be missing, or with the ledger
+    damaged: they are rebuilt.
     """
     system = archive.system
     timezone = known.timezone if known else system.zone_on(day)
     parts = known.parts if known else _parts(archive, day)
-    needed = known.only(archive.layout.rows).parts if known else parts
+    needed = known.only(archive.layout.rows).parts if known else {}
     if damage := _damage(archive, day, needed):
         raise StorageError("; ".join(damage), cause="archive")
     columns = _columns(archive, day)
     summary = _summary(archive, day, ZoneInfo(timezone), columns)
-    expected = known.summary[:2] if known else _counts(archive, day)
+    has_slots = bool(parts[archive.layout.slots]["bytes"])
+    expected = known.summary[:2] if known else summary[:2]
+    if not known and has_slots:
+        expected = _counts(archive, day)
     if summary[:2] != expected or (known and summary != known.summary):
         what = f"the certificate of {day} is lost, and its rows have changed"
         raise StorageError(f"{what}; restore it from a backup", cause="archive")
@@ -132,13 +136,16 @@ def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
 def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
     """Return the entries of the files of *day* for its certificate.
 
-    The summaries have no format: they will be renewed.
+    The summaries have no format: they will be renewed. Files other than the rows may be
+    missing.
     """
     parts = {}
     for dataset in archive.layout.datasets:
         path = datasets.part(archive.data, dataset, archive.system.system_id, day)
         try:
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
+        except FileNotFoundError:
+            parts[dataset] = {"bytes": 0, "sha256": ""}
         except OSError as error:
             what = f"cannot read {path}: {error.strerror}"
             raise StorageError(what, cause="archive") from error

@@ -152,9 +152,10 @@ def _slots(archive: Archive, archived: Archived) -> list[tuple[Any, ...]]:
 
 
 def _lost(archive: Archive, day: str, why: str) -> StorageError:
-    path = archive.layout.certificate(archive.data, archive.system.system_id, day)
+    system_id = archive.system.system_id.partition("/")[0]
     what = f"{why}; restore the archive's {day} from a backup"
-    return StorageError(f"{what}, or give it up: rm {path}", cause="archive")
+    forget = f"bikecollect forget {system_id} {day}"
+    return StorageError(f"{what}, or give it up: {forget}", cause="archive")
 
 
 def _is_lost(archive: Archive, archived: Archived, dataset: str) -> bool:

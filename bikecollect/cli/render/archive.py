@@ -157,13 +157,17 @@ def finding_json(finding: Finding, remedy: str) -> str:
 def repair_line(system_id: str, repair: Repair) -> str:
     """Return the repair of a file as a line."""
     head = f"{system_id} {repair.file}"
+    why = visible(repair.why)
+    if why and not repair.damaged:
+        return f"{head}: not repaired: {why}\n"
     if not repair.damaged:
         return f"{head}: repaired, {count_of(repair.blocks, 'block')} or versions\n"
     first, last = stamp(min(repair.damaged)), stamp(max(repair.damaged))
     blocks = count_of(repair.blocks, "block")
     return (
         f"{head}: not repaired: {len(repair.damaged)} of {blocks} "
-        f"({first} to {last}) have no checksum or payload that proves them; fill them "
+        f"({first} to {last}) have no checksum or payload that proves them"
+        f"{f', and none is taken from the archive: {why}' if why else ''}; fill them "
         "with backfill --from, or accept the loss with forget\n"
     )
 
@@ -172,10 +176,11 @@ def repair_json(system_id: str, repair: Repair) -> str:
     """Return the repair of a file as a line of JSON."""
     values = {
         "system": system_id,
-        "repaired": not repair.damaged,
+        "repaired": not (repair.damaged or repair.why),
         "where": repair.file,
         "blocks": repair.blocks,
         "damaged_slots": len(repair.damaged),
+        "why": repair.why,
     }
     return visible_json(values) + "\n"
 

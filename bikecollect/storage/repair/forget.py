@@ -1,11 +1,12 @@
 """Remove lost blocks or a run from the ledger, and leave a note of it there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
@@ -42,28 +43,45 @@ class Forgetter:
     ledger: Ledger
     clock: Callable[[], float]
 
+    def check(self, item: str) -> None:
+        """Raise UsageError if there is nothing called *item*, or if it is not lost."""
+        if _is_run(item):
+            self._check_run(item)
+        else:
+            self._lost_blocks(item)
+
     def forget(self, item: str, reason: str) -> str:
         """Forget a day, a daily file or a run; return a message on what was forgotten.
 
         Raises UsageError if there is nothing of that name, or if it is not lost.
         """
-        if is_segment(item):
-            return self._forget_files(item, [item], reason)
-        if is_segment(f"{STATUS}/{item}.csv"):
-            files = [file for (file,) in self.ledger.all(OF_DAY, item)]
-            return self._forget_files(item, files, reason)
-        return self._forget_run(item, reason)
+        if _is_run(item):
+            return self._forget_run(item, reason)
+        return self._forget_blocks(item, self._lost_blocks(item), reason)
 
-    def _forget_files(self, item: str, files: list[str], reason: str) -> str:
+    def _lost_blocks(self, item: str) -> Sequence[Block]:
+        """Return the lost blocks of a day or a file; raises UsageError if none is.
+
+        They are empty if the ledger has no block of an archived day that is lost.
+        """
+        files = [item]
+        if not is_segment(item):
+            files = [file for (file,) in self.ledger.all(OF_DAY, item)]
         blocks = [
             Block.from_row(row) for f in files for row in self.ledger.all(BLOCKS, f)
         ]
         lost = [block for block in blocks if self._is_lost(block)]
-        if not lost:
-            text = "its rows can be read" if blocks else "the ledger has no block of it"
-            raise UsageError(f"cannot forget {item}: {text}")
+        if lost or (
+            not blocks and self._is_certified(item) and self._is_day_lost(item)
+        ):
+            return lost
+        has_rows = blocks or self._is_certified(item)
+        text = "its rows can be read" if has_rows else "the ledger has no block of it"
+        raise UsageError(f"cannot forget {item}: {text}")
+
+    def _forget_blocks(self, item: str, lost: Sequence[Block], reason: str) -> str:
         slots = [block.slot for block in lost]
-        days = {block.span.file[15:25] for block in lost}
+        days = {block.span.file[15:25] for block in lost} or {item}
         lost_days = [day for day in sorted(days) if self._is_day_lost(day)]
         self._note(item, reason, slots=len(slots), rows=sum(b.rows for b in lost))
         with self.ledger.transaction() as db:
@@ -78,6 +96,8 @@ class Forgetter:
         aside = self.system.rejected
         for _ in Repairer(self.folder, self.store, self.ledger, aside).run():
             pass
+        if not slots:
+            return f"{item}: forgotten; the ledger knew no slot of it"
         zone = self.system.zone
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
         return f"{item}: {len(slots)} lost slots forgotten ({span})"
@@ -106,20 +126,28 @@ class Forgetter:
                 return True
             text = f"cannot read {path}: {error.strerror}; nothing is forgotten"
             raise StorageError(text, cause="archive") from error
-        if not rows:
-            return False
-        with suppress(ValueError, KeyError, TypeError):
-            return bool(digest != json.loads(rows[0][0])[dataset]["sha256"])
-        return True
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            parts = json.loads(rows[0][0]) if rows else self._certified_parts(day)
+            return bool(digest != parts[dataset]["sha256"])
+        return bool(rows)
+
+    def _certificate(self, day: str) -> Path:
+        folder = self.archive / self.certificates
+        return folder / f"system_id={self.system.system_id}" / f"{day}.json"
+
+    def _certified_parts(self, day: str) -> Any:
+        return json.loads(self._certificate(day).read_bytes())["parts"]
+
+    def _is_certified(self, day: str) -> bool:
+        return self._certificate(day).exists()
 
     def _revoke_certificate(self, day: str) -> None:
         """Rename the certificate of *day*: `compact` would restore the day from it."""
-        folder = self.archive / self.certificates
-        path = folder / f"system_id={self.system.system_id}" / f"{day}.json"
+        path = self._certificate(day)
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(".forgotten"))
 
-    def _forget_run(self, run_id: str, reason: str) -> str:
+    def _check_run(self, run_id: str) -> None:
         if not (self.ledger.has_run(run_id) or self._is_packed(run_id)):
             raise UsageError(
                 f'cannot forget "{run_id}": not a day (2026-11-22), a daily file '
@@ -127,6 +155,9 @@ class Forgetter:
             )
         if self.ledger.all("SELECT 1 FROM blocks WHERE run_id = ?", run_id):
             raise UsageError(f"cannot forget the run {run_id}: its rows can be read")
+
+    def _forget_run(self, run_id: str, reason: str) -> str:
+        self._check_run(run_id)
         self._note(run_id, reason, slots=1, rows=0)
         with self.ledger.transaction() as db:
             db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
@@ -142,3 +173,7 @@ class Forgetter:
         values = {"what": item, "slots": slots, "rows": rows, "reason": reason}
         text = json.dumps({"at": iso(now, self.system.zone), **values})
         self.ledger.remember({f"{NOTE}{now}.{item}": text})
+
+
+def _is_run(item: str) -> bool:
+    return not (is_segment(item) or is_segment(f"{STATUS}/{item}.csv"))

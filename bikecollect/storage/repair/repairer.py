@@ -60,9 +60,17 @@ class Repairer:
         for row in self.ledger.all(FILES):
             file = _File(row[0], row[1], bool(row[2]), row[3])
             if is_segment(file.name) and file.name in sizes:
-                corrected = self._correct_ledger(self._blocks(file))
-                blocks = self._blocks(file)
-                if self._is_changed(file, blocks, sizes[file.name]):
+                try:
+                    corrected = self._correct_ledger(self._blocks(file))
+                    blocks = self._blocks(file)
+                    is_changed = self._is_changed(file, blocks, sizes[file.name])
+                except StorageError as error:
+                    if not isinstance(error.__cause__, OSError):
+                        raise
+                    # Others can be repaired although this file cannot be read.
+                    yield Repair(file.name, 0, (), str(error))
+                    continue
+                if is_changed:
                     yield self._repair(file, blocks)
                 elif corrected:
                     yield Repair(file.name, corrected, ())
