@@ -81,7 +81,9 @@ def test_silent_damage_is_found_and_replaced_by_the_remedies(
     for name in names:
         flip(nas / name)
 
+    (nas / CERTIFICATE.replace("06-05", "06-06")).unlink()
     found = bikecollect("--config", config, "verify", "--mirror")
+    waiting = bikecollect("--config", config, "status").stdout
     pushed = bikecollect("--config", config, "push")
     live = bikecollect("--config", config, "push", "--live")
     again = bikecollect("--config", config, "verify", "--mirror")
@@ -90,7 +92,8 @@ def test_silent_damage_is_found_and_replaced_by_the_remedies(
     assert [line for name in names for line in lines if f"{name}: sha256" in line] == [
         line for line in lines if "sha256 mismatch" in line
     ]
-    assert "push city   (2 findings)" in found.stdout
+    assert "push city   (3 findings)" in found.stdout
+    assert "Mirror       2 days waiting" in waiting
     assert "push --live city   (1 finding)" in found.stdout
     assert (pushed.returncode, live.returncode, again.returncode) == (0, 0, 0)
     assert len(list((nas / "replaced" / PART).iterdir())) == 1

@@ -64,6 +64,7 @@ class MirrorCheck:
             theirs = sorted(self._listed(layout))
             for day in sorted(ours.keys() - set(theirs)):
                 yield Finding(self.system_id, day, NOT_THERE)
+                self._doubt_day(layout, day)
             for day in theirs:
                 results = list(self._day(layout, day, ours.get(day)))
                 yield from results

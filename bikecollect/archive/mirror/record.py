@@ -60,6 +60,11 @@ class MirrorRecord:
         """Let the next call of `push` compare the object at *path*, which it copied."""
         self._objects[path] = [self.copied_sha256(path), None]
 
+    def is_doubted(self, path: str) -> bool:
+        """Return whether the object at *path* was found to be damaged."""
+        known = self._objects.get(path)
+        return isinstance(known, list) and known[1:] == [None]
+
     def copied_sha256(self, path: str) -> str:
         """Return the sha256 of the last copy of *path*, empty if there is none."""
         known = self._objects.get(path)

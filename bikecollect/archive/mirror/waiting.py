@@ -93,10 +93,11 @@ def _certificates(data: Path, system_id: str) -> Iterator[tuple[str, float]]:
 def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> bool:
     """Return whether the certificate at *path* was copied in its current form.
 
+    Its day in the mirror may be damaged since: then it is not.
     It is read only if it may have changed since everything was copied.
     """
     sha256, state = record.copied_sha256(path), record.state
-    if not sha256:
+    if not sha256 or record.is_doubted(path):
         return False
     if not state.waiting and mtime < state.succeeded:
         return True
