@@ -98,7 +98,7 @@ class Compactor:
         """Archive what is due; yield one step per day."""
         with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_files()
-            self._roll_forward(archived_days)
+            self.roll_forward(archived_days)
             failed = restore(self.archive, archived_days, self.store)
             sizes = self.store.sizes()
             for day in days_of_lost_files(archived_days, sizes):
@@ -174,7 +174,8 @@ class Compactor:
     def _open(self) -> "OpenedDays":
         return OpenedDays(self.lock, self.ledger)
 
-    def _roll_forward(self, archived_days: ArchivedDays) -> None:
+    def roll_forward(self, archived_days: ArchivedDays) -> None:
+        """Complete what a killed process has begun to publish or to remove."""
         for day in self.archive.ready():
             self._publish(archived_days, day)
         for file in set(archived_days.removed_files()) & set(self.store.sizes()):

@@ -26,12 +26,14 @@ from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import information_header, information_lines
 from bikecollect.storage.csv_store import Store, is_segment, slot_of
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
+from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
+from bikecollect.storage.repair.damage import is_half_replaced
 
 CHANGED = "its archived rows have changed"
+INTERRUPTED = "a compact that replaced its files was interrupted"
 
 
 class _Day(NamedTuple):
@@ -239,6 +241,9 @@ class Verifier:
         Without its CSV (*is_only*) its certificate is that of its archived rows.
         """
         damage = self.archive.damage(archived)
+        folder, name = self.archive.data / ARCHIVE, self.archive.system.system_id
+        if damage and is_half_replaced(folder, name, archived.day):
+            damage = [INTERRUPTED]
         if self.deep and not damage:
             pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)

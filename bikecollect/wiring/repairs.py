@@ -109,15 +109,18 @@ def _use_archive(
 ) -> Iterator[tuple[str, Taken]]:
     """Let the ledger read harmed blocks of archived days from the archive.
 
-    Yield the result of each day, which is called like its file. If *only* is given,
+    First a killed `compact` is completed: its rows are not lost. Yield the result of
+    each day, which is called like its file. If *only* is given,
     that of this day; then an error is raised.
     """
-    system = settings.system_folder(name)
-    if not History(name, system.path).select(ARCHIVED):
+    system, archive = settings.system_folder(name), settings.data / ARCHIVE
+    has_days = History(name, system.path).select(ARCHIVED)
+    if not has_days and not any(archive.glob(f".work*/{name}/*.ready")):
         return
     stations = compactor(settings, name, times)
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
         with OpenedDays(part.lock, part.ledger) as archived_days:
+            part.roll_forward(archived_days)
             store, sizes = part.store, part.store.sizes()
             live = {file[15:25] for file in sizes}
             for day, archived in archived_days.archived().items():

@@ -1,12 +1,18 @@
 """The ledger is lost while closed days are in the archive only."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from keeping import compacted, findings, viewed
 from templates import copied
 from world import NOON, World
 
+from bikecollect.archive import day_archive
+from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.parts import move_part
+from bikecollect.cli import cli
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -85,6 +91,35 @@ def test_a_slot_filled_again_after_the_loss_exists_once(world: World) -> None:
 
     assert counted(world) == [(6, 3)]
     assert compacted(world, 0) == []
+    assert findings(world) == []
+
+
+@pytest.mark.parametrize("moved", [1, 99])
+def test_a_day_that_is_half_replaced_is_not_lost(
+    world: World, config: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    """`compact` was killed after some or all files; `forget` completes it first."""
+    late_slot(world)
+    moves: list[Path] = []
+
+    def killed(*arguments: Path) -> None:
+        moves.extend(arguments[:1])
+        if len(moves) > moved or len(arguments) != len("ab"):
+            raise KeyboardInterrupt
+        move_part(*arguments)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(day_archive, "move_part", killed)
+        patched.setattr(ArchivedDays, "save", lambda *_: killed())
+        compacted(world, 0)
+    words = ["verify city", "status city", "forget city 2026-11-22"]
+    arguments = [["--config", str(config), *line.split()] for line in words]
+    verified, status, _ = (CliRunner().invoke(cli, args).output for args in arguments)
+    compacted(world, 0)
+
+    assert "compact city" in verified
+    assert "forget" not in verified + status
+    assert counted(world) == [(8, 4)]
     assert findings(world) == []
 
 

@@ -65,6 +65,7 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     if (
         has_csv
         or is_certificate
+        or "was interrupted" in what
         or "not in the ledger" in what
         or _names(what, REBUILT)
     ):

@@ -136,7 +136,11 @@ def _missing_days(
     lost, replaceable = [], []
     for day, csv_gone, parts in rows:
         datasets = lost_datasets(archive, system.system_id, day, parts)
-        if csv_gone and dataset in datasets:
+        if (
+            csv_gone
+            and dataset in datasets
+            and not is_half_replaced(archive, system.system_id, day)
+        ):
             lost.append(day)
         elif datasets:
             replaceable.append(day)
@@ -146,6 +150,11 @@ def _missing_days(
             f"{_days(replaceable, dataset)} missing or damaged in {archive}, but can "
             f"be recreated; run: bikecollect compact {system.system_id}"
         )
+
+
+def is_half_replaced(archive: Path, system_id: str, day: str) -> bool:
+    """Return whether the rest of the files of *day* waits for the next `compact`."""
+    return any(archive.glob(f".work*/{system_id}/{day}.ready"))
 
 
 def _lost_days(

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
@@ -126,17 +125,22 @@ class Forgetter:
                 return True
             text = f"cannot read {path}: {error.strerror}; nothing is forgotten"
             raise StorageError(text, cause="archive") from error
-        with suppress(ValueError, KeyError, TypeError, OSError):
-            parts = json.loads(rows[0][0]) if rows else self._certified_parts(day)
-            return bool(digest != parts[dataset]["sha256"])
-        return bool(rows)
+        certified = set()
+        for text in (*(text for (text,) in rows), self._certified_parts(day)):
+            with suppress(ValueError, KeyError, TypeError):
+                certified.add(json.loads(text)[dataset]["sha256"])
+        return digest not in certified if certified else bool(rows)
 
     def _certificate(self, day: str) -> Path:
         folder = self.archive / self.certificates
         return folder / f"system_id={self.system.system_id}" / f"{day}.json"
 
-    def _certified_parts(self, day: str) -> Any:
-        return json.loads(self._certificate(day).read_bytes())["parts"]
+    def _certified_parts(self, day: str) -> str:
+        """Return the files in the certificate of *day*, empty if it cannot be read."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            values = json.loads(self._certificate(day).read_bytes())
+            return json.dumps(values["parts"])
+        return ""
 
     def _is_certified(self, day: str) -> bool:
         return self._certificate(day).exists()
