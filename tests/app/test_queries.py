@@ -177,7 +177,10 @@ def test_the_service_reads_new_commits(world: World, held: DataService) -> None:
 def test_the_service_continues_when_files_are_archived(
     world: World, held: DataService
 ) -> None:
-    """A CSV that compact has removed is read from the archive."""
+    """A CSV that compact has removed is read from the archive.
+
+    An archived file that is removed is missing at once, and named at the next look.
+    """
     first = held.ask("city", "hours", DAY, NEXT, stations=["a"])
     world.clock.now += 86_400
     world.fetch({"a": 1, "b": 1})
@@ -188,6 +191,15 @@ def test_the_service_continues_when_files_are_archived(
 
     seen = [row[4] for row in again.rows if row[4]]
     assert seen == [row[4] for row in first.rows if row[4]] == [3]
+
+    before = held.state("city")
+    (file,) = world.folder.parent.glob("archive/station_status/*/date=2026-11-22/*")
+    file.unlink()
+    (row, _) = held.ask("city", "snapshot", DAY, NEXT).rows
+    assert (row[3:6], held.state("city") != before) == ((None, None, None), True)
+    (lost,) = held.skipped("city")
+    assert lost.startswith(f"2026-11-22: {file} is missing")
+    assert "restore it from a backup" in lost
 
 
 def test_a_failed_query_does_not_affect_the_next(held: DataService) -> None:

@@ -1,11 +1,13 @@
 """A connection that remains open until new data are committed."""
 
+import logging
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bikecollect.archive.query import views
+from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Clock
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.files.scratch import scratch
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 MEMORY = "160MB"
 """The memory limit of DuckDB: the app runs beside a collector on a small machine."""
 State = tuple[object, ...]
+Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
 
 
 class _Held(NamedTuple):
@@ -34,41 +38,53 @@ class _Held(NamedTuple):
 
 
 class Held:
-    """One connection at a time, to the system of *settings* that was used last.
+    """One connection at a time, to the system that was used last.
 
     It is reopened for another system and after a commit. That takes a quarter of a
     second for a year of days, and half a second more for the newest day.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept = ExitStack()
         self._settled: Path | None = None
         self._lock = threading.Lock()
         self._open: _Held | None = None
+        self.failures = 0
+        """How often a query failed on a connection that had been opened before."""
 
-    @contextmanager
-    def connection(self, name: str, state: State) -> Iterator["DuckDBPyConnection"]:
-        """Yield a connection to the system *name* at *state*; other threads wait.
+    def run(
+        self,
+        settings: Settings,
+        name: str,
+        state: State,
+        query: Callable[["DuckDBPyConnection"], Answer],
+    ) -> Answer:
+        """Return what *query* returns for a connection to the system *name* at *state*.
 
+        Other threads wait. A query that fails is repeated on a new connection, unless
+        its own was new: a file may have been archived, or removed, since it was opened.
         Raises StorageError, NotInstalled.
         """
         with self._lock:
-            held = self._open
-            if held is None or held.state != (name, state):
-                self._close()
-                held = self._open = self._opened(name, (name, state))
-            try:
-                yield held.db
-            except BaseException:
-                self._close()  # a file may have been archived in the meantime
-                raise
+            if self._open is not None and self._open.state == (name, state):
+                try:
+                    return self._queried(self._open, query)
+                except StorageError as error:
+                    log.info("%s: %s; reading it again", name, error)
+                    self.failures += 1
+            self._close()
+            self._open = self._opened(settings, name, (name, state))
+            return self._queried(self._open, query)
 
-    def skipped(self, name: str, state: State) -> list[str]:
+    def skipped(self, settings: Settings, name: str, state: State) -> list[str]:
         """Return a message for each file of the system *name* that was skipped."""
-        with self.connection(name, state):
-            return list(self._open.skipped) if self._open else []
+        return self.run(
+            settings,
+            name,
+            state,
+            lambda _: list(self._open.skipped) if self._open else [],
+        )
 
     def close(self) -> None:
         """Close the connection, and remove the files kept for the next one."""
@@ -77,20 +93,29 @@ class Held:
             self._kept.close()
             self._settled = None
 
+    def _queried(
+        self, held: _Held, query: Callable[["DuckDBPyConnection"], Answer]
+    ) -> Answer:
+        try:
+            return query(held.db)
+        except BaseException:
+            self._close()
+            raise
+
     def _close(self) -> None:
         if self._open is not None:
             self._open.stack.close()
             self._open = None
 
-    def _opened(self, name: str, state: State) -> _Held:
+    def _opened(self, settings: Settings, name: str, state: State) -> _Held:
         if self._settled is None:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
-            shown = history.shown(self._settings, name, self._clock)
+            shown = history.shown(settings, name, self._clock)
             skipped: list[str] = []
             db = stack.enter_context(
                 views.connected(
-                    self._settings.data,
+                    settings.data,
                     [shown],
                     memory=MEMORY,
                     settled=self._settled,

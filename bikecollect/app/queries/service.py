@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.app.queries.connection import Held
@@ -27,12 +28,16 @@ from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 CHANGING = (LEDGER, f"{LEDGER}-wal", INFORMATION)
 TEXTS = (
     "SELECT station_id, name, region, name_en, region_en, address, address_en"
     " FROM stations WHERE valid_to IS NULL"
 )
 State = tuple[object, ...]
+Result = TypeVar("Result")
 
 
 class DataService:
@@ -50,10 +55,15 @@ class DataService:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self._held = Held(settings, clock)
-        source = Path(settings.source) if settings.source else None
+        self._held = Held(clock)
         self._is_public = is_public
-        self._command = program.command_line(source)
+        self._version = 0
+
+    def use(self, settings: Settings) -> None:
+        """Use *settings* from now on: systems were added, changed or removed."""
+        self._held.close()
+        self.settings = settings
+        self._version += 1
 
     def addressed(self, text: str) -> str:
         """Return *text* with its commands completed for this machine.
@@ -62,7 +72,9 @@ class DataService:
         """
         if self._is_public:
             return text
-        return program.expand_commands(text, self._command)
+        source = self.settings.source
+        command = program.command_line(Path(source) if source else None)
+        return program.expand_commands(text, command)
 
     def state(self, name: str) -> State:
         """Return a value that changes whenever the system *name* has new data."""
@@ -72,7 +84,8 @@ class DataService:
         ).parent
         over = int(self.clock()) // self.settings.seconds
         stamps = (_stamp(folder / file) for file in CHANGING)
-        return (over, *stamps, _stamp(archived))
+        again = (self._version, self._held.failures)
+        return (over, *stamps, _stamp(archived), *again)
 
     def days(self, name: str) -> tuple[date, date] | None:
         """Return the first and the newest local day with data, None without data."""
@@ -129,26 +142,27 @@ class DataService:
         if weekday is not None:
             hours = weekday * 24, weekday * 24 + 24
             values = replace(values, first_hour=hours[0], end_hour=hours[1])
-        with self._held.connection(name, self.state(name)) as db:
-            return runner.ask(
+        return self._run(
+            name,
+            lambda db: runner.ask(
                 runner.Duck(db), REPORTS[report], values, by=by, stations=stations
-            )
+            ),
+        )
 
     def opened(self, name: str) -> None:
         """Open the system *name* in advance, to make its first answer faster."""
-        with self._held.connection(name, self.state(name)):
-            pass
+        self.skipped(name)
 
     def skipped(self, name: str) -> list[str]:
         """Return a message for each unreadable file, which is skipped in figures."""
-        return self._held.skipped(name, self.state(name))
+        return self._held.skipped(self.settings, name, self.state(name))
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""
         next_day = day + timedelta(days=1)
         values = Values(since=day, until=next_day, interval=self.settings.seconds)
-        with self._held.connection(name, self.state(name)) as db:
-            return film(db, values, history.zone(self.settings, name))
+        zone = history.zone(self.settings, name)
+        return self._run(name, lambda db: film(db, values, zone))
 
     def last_hours(self, name: str, hours: int = 24) -> Film:
         """Return all stations in the last *hours* that end with the newest slot."""
@@ -163,17 +177,16 @@ class DataService:
             begin=begin,
             end=newest + seconds,
         )
-        with self._held.connection(name, self.state(name)) as db:
-            return film(db, values, zone)
+        return self._run(name, lambda db: film(db, values, zone))
 
     def texts(self, name: str) -> dict[str, StationTexts]:
         """Return the texts about each station of the newest list, by its id."""
-        with (
-            self._held.connection(name, self.state(name)) as db,
-            translated("cannot read the names of the stations"),
-        ):
-            rows = db.execute(TEXTS).fetchall()
-        return {row[0]: StationTexts(*row[1:]) for row in rows}
+
+        def rows(db: "DuckDBPyConnection") -> list[Any]:
+            with translated("cannot read the names of the stations"):
+                return db.execute(TEXTS).fetchall()
+
+        return {row[0]: StationTexts(*row[1:]) for row in self._run(name, rows)}
 
     def standing(self, name: str) -> Standing:
         """Return the status of the system *name*, as shown by ``status``."""
@@ -214,6 +227,12 @@ class DataService:
     def close(self) -> None:
         """Close all connections."""
         self._held.close()
+
+    def _run(
+        self, name: str, query: Callable[["DuckDBPyConnection"], Result]
+    ) -> Result:
+        """Return what *query* returns for a connection to the system *name*."""
+        return self._held.run(self.settings, name, self.state(name), query)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
