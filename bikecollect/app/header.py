@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from bikecollect.app import frames, inputs, mode, widgets
+from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
@@ -53,6 +54,31 @@ def head(name: str) -> str:
     _warn(system)
     _watch(system, widgets.service().state(system))
     return system
+
+
+def follow_settings() -> None:
+    """Use the settings as they are now, and again when they are changed.
+
+    If they are invalid, the page shows the reason and the systems from before.
+    """
+    stamp = current.settings_stamp()  # of before: a change meanwhile is seen later
+    try:
+        problem = current.refresh()
+    except BikecollectError:
+        return  # there were none from the beginning: shown by the page
+    if problem and not mode.is_public():
+        st.warning(
+            "The settings were changed but cannot be used, so that the pages still "
+            f"follow those from before. {widgets.plain(problem)}"
+        )
+    _watch_settings(stamp)
+
+
+@st.fragment(run_every=LOOK_AGAIN)
+def _watch_settings(stamp: current.Stamp) -> None:
+    """Draw the page again when the settings have been changed since *stamp*."""
+    if current.settings_stamp() != stamp:
+        st.rerun()
 
 
 def source() -> None:
@@ -127,7 +153,11 @@ def has_link(name: str) -> bool:
 def _system(page: str) -> str:
     """Return the system in the address, else the one that was shown last."""
     only = os.environ.get(ONLY)
-    names = [only] if only else list(widgets.service().settings.systems)
+    names = list(widgets.service().settings.systems)
+    if only and only not in names:
+        st.error(f'The system "{widgets.plain(only)}" is no longer in the settings.')
+        st.stop()
+    names = [only] if only else names
     requested = st.query_params.get("system", "")
     if requested and requested not in names:
         short = (

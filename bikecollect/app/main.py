@@ -22,6 +22,7 @@ def _page(name: str, *, default: bool = False) -> StreamlitPage:
 
 st.set_page_config(page_title="bikecollect", page_icon=ICON, layout="wide")
 st.html(widgets.STYLE)
+header.follow_settings()
 names = [name for name in header.TITLES if name != "systems" or header.has_several()]
 pages = {name: _page(name, default=name == "now") for name in names}
 st.session_state["pages"] = pages

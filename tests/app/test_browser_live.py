@@ -219,14 +219,26 @@ def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(visit: Visit) -
     assert page.locator(".city").count() == 0
 
 
-def test_the_systems_page_has_a_row_each_and_opens_one(visit: Visit) -> None:
-    """A list of a thousand is read by its order: trouble first."""
+def test_the_systems_page_has_a_row_each_and_opens_one(
+    visit: Visit, app: tuple[World, str]
+) -> None:
+    """A list of a thousand is read by its order: trouble first.
+
+    A system that is added to the settings appears at the next view.
+    """
     page = visit.go("/systems").page
 
     page.get_by_text(re.compile("4 systems, [0-4] in trouble")).wait_for()
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     page.get_by_role("link", name="Systems").wait_for()
     assert page.title() == "Systems · bikecollect"
+
+    config = app[0].folder.parents[1] / "bikecollect.toml"
+    table = '\n[systems.quay]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
+    config.write_text(config.read_text("utf-8") + table, encoding="utf-8")
+    visit.go("/collection")
+    visit.go("/systems")
+    shows(page, "5 systems, [0-5] in trouble")
 
 
 @pytest.fixture

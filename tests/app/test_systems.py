@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from world import World
 
+from bikecollect.app.queries import current
 from bikecollect.app.queries.systems import NewestCounts, newest_counts, rows_of
 from bikecollect.reports.status import survey
 from bikecollect.reports.status_facts import by_trouble
@@ -68,3 +69,29 @@ def test_systems_in_trouble_come_first(world: World, folder: Path) -> None:
     assert [row.in_trouble for row in rows] == [True, False]
     assert rows[0].counts.bikes == 7
     assert [s.system_id for s in by_trouble([well, late])] == ["city", "valley"]
+
+
+def test_systems_are_those_of_the_settings_now(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the app runs; invalid settings are reported, and those from before stay."""
+    config = folder.parent / "bikecollect.toml"
+    table = '[systems.{}]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
+    config.write_text(table.format("harbour"), encoding="utf-8")
+    monkeypatch.setenv("BIKECOLLECT_CONFIG", str(config))
+    current.data_service.cache_clear()
+    service = current.data_service()
+    before = service.state("harbour")
+    assert current.refresh() == ""
+    assert service.state("harbour") == before
+
+    config.write_text(table.format("harbour") + "[systems", encoding="utf-8")
+    problem = current.refresh()
+    kept = list(service.settings.systems)
+    config.write_text(table.format("valley"), encoding="utf-8")
+
+    assert "bikecollect.toml is not TOML" in problem
+    assert (kept, current.refresh()) == (["harbour"], "")
+    assert list(service.settings.systems) == ["valley"]
+    assert service.state("harbour") != before
+    current.data_service.cache_clear()
