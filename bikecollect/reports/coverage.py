@@ -26,6 +26,8 @@ LEGEND = (
     "complete",
 )
 """Labels of the levels of coverage; each begins where the one before it ends."""
+COLOURS = ("#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725")
+"""The colours of the levels in all charts: viridis, for colour-blind readers too."""
 
 
 @dataclass(frozen=True)

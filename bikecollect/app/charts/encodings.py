@@ -1,7 +1,8 @@
 """Colours, axes and tooltips that charts share; colour-blind readers can tell them.
 
 Colours are those of Okabe and Ito (2008, "Color Universal Design") for kinds, and
-viridis (Smith and van der Walt, 2015) for amounts.
+viridis (Smith and van der Walt, 2015) for amounts; those of the levels of coverage are
+in `bikecollect.reports.coverage`.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ import altair as alt
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
-LEVELS = ["#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725"]
-"""The colours of the levels in `LEGEND`, the lowest first."""
 DAY_OR_TIME = (
     "timeFormat(datum.value, hours(datum.value) === 0"
     " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')"
 )
 """The expression for the label of a tick: the day at midnight, else the time."""
+HALF_A_LABEL = 20
+"""Pixels beside the ends of an axis in which a centred label would be cut off."""
 Chart = alt.Chart | alt.LayerChart
 Tips = Mapping[str, tuple[str, str]]
 """The tooltip of a chart: the title and the number format of each column."""
@@ -24,7 +25,9 @@ Tips = Mapping[str, tuple[str, str]]
 
 def time_axis(column: str) -> alt.X:
     """Return the encoding of *column* as local time with 24 hours."""
-    axis = alt.Axis(labelOverlap=True, tickCount=8, labelExpr=DAY_OR_TIME)
+    axis = alt.Axis(
+        labelOverlap=True, labelFlush=HALF_A_LABEL, tickCount=8, labelExpr=DAY_OR_TIME
+    )
     return alt.X(column, type="temporal", title=None, axis=axis)
 
 

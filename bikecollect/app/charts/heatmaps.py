@@ -5,9 +5,9 @@ from typing import Literal
 
 import altair as alt
 
-from bikecollect.app.charts.encodings import LEVELS, Tips, tooltips
+from bikecollect.app.charts.encodings import GREY, Tips, tooltips
 from bikecollect.core.text import WEEKDAYS
-from bikecollect.reports.coverage import LEGEND
+from bikecollect.reports.coverage import COLOURS, LEGEND
 
 MONTH = (
     "toNumber(slice(datum.value, 8)) <= 7"
@@ -66,12 +66,15 @@ def calendar(weeks: Sequence[str]) -> alt.Chart:
     """
     colour = alt.Color(
         "level:N",
-        scale=alt.Scale(domain=list(LEGEND), range=LEVELS),
-        legend=alt.Legend(title=None, orient="bottom", columns=2),
+        scale=alt.Scale(domain=list(LEGEND), range=list(COLOURS)),
+        legend=alt.Legend(
+            title=None, orient="bottom", columns=2, symbolStrokeWidth=0.5
+        ),
     )
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(15))
-        .mark_rect(cornerRadius=2)
+        # Outlined: in one of the two themes either end is as dark as the background.
+        .mark_rect(cornerRadius=2, stroke=GREY, strokeWidth=0.5)
         .encode(
             x=alt.X("week:O", title=None)
             .axis(labelExpr=MONTH, labelAngle=0, ticks=False)

@@ -11,7 +11,13 @@ from bikecollect.core.causes import meaning
 from bikecollect.core.errors import NotInstalled
 from bikecollect.core.slots import iso
 from bikecollect.core.text import WEEKDAYS, length, lengths, percent
-from bikecollect.reports.coverage import LEGEND, Account, Coverage, level_number
+from bikecollect.reports.coverage import (
+    COLOURS,
+    LEGEND,
+    Account,
+    Coverage,
+    level_number,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,6 +84,7 @@ def templates(*packages: str) -> "Environment":
     pages.filters |= _filters()
     pages.globals |= {
         "legend": LEGEND,
+        "colours": COLOURS,
         "weekdays": WEEKDAYS,
         "most_gaps": MAX_GAPS,
     }
