@@ -70,6 +70,27 @@ def test_missing_hours_are_labelled_in_decimals() -> None:
     assert chart.to_dict()["encoding"]["x"]["axis"] == {"format": ",~r"}
 
 
+def test_runs_that_take_far_longer_are_cut_and_marked() -> None:
+    """A run that waited for the feed in vain would flatten all others."""
+    uncut, cut = (
+        bars.over_time(
+            "slot",
+            "seconds",
+            {"good": "blue"},
+            title="seconds",
+            kind="kind",
+            tips={},
+            top=top,
+        ).to_dict()
+        for top in (None, 1.2)
+    )
+
+    assert "scale" not in uncut["layer"][0]["encoding"]["y"]
+    scale = {"domain": [0, 1.2], "clamp": True}
+    assert [x["encoding"]["y"]["scale"] for x in cut["layer"]] == [scale] * 2
+    assert cut["layer"][1]["transform"] == [{"filter": "datum['seconds'] > 1.2"}]
+
+
 def test_a_chart_drawn_again_is_the_same() -> None:
     """A page that runs again does not build a new chart under the pointer."""
     assert drawn() == drawn()

@@ -8,26 +8,40 @@ from bikecollect.app.charts.encodings import BLUE, Tips, time_axis, tooltips
 
 
 def over_time(
-    x: str, y: str, colours: Mapping[str, str], *, title: str, kind: str, tips: Tips
-) -> alt.Chart:
-    """Return narrow bars over time, coloured by the column *kind*."""
+    x: str,
+    y: str,
+    colours: Mapping[str, str],
+    *,
+    title: str,
+    kind: str,
+    tips: Tips,
+    top: float | None = None,
+) -> alt.LayerChart:
+    """Return narrow bars over time, coloured by the column *kind*.
+
+    Bars that are longer than *top* are cut there, and marked by a triangle.
+    """
     colour = alt.Color(
         kind,
         type="nominal",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=alt.Legend(orient="top", title=None, columns=2),
     )
-    chart: alt.Chart = (
-        alt.Chart(height=220)
-        .mark_bar(width=alt.RelativeBandSize(1), minBandSize=2, size=3)
-        .encode(
-            x=time_axis(x),
-            y=alt.Y(y, type="quantitative", title=title),
-            color=colour,
-            tooltip=tooltips(tips),
-        )
+    value = alt.Y(y, type="quantitative", title=title)
+    if top is not None:
+        value = value.scale(domain=[0, top], clamp=True)
+    base = alt.Chart().encode(
+        x=time_axis(x), y=value, color=colour, tooltip=tooltips(tips)
     )
-    return chart
+    layers = [base.mark_bar(width=alt.RelativeBandSize(1), minBandSize=2, size=3)]
+    if top is not None:
+        cut = base.transform_filter(f"datum['{y}'] > {top}")
+        layers.append(
+            cut.mark_point(
+                shape="triangle-up", filled=True, size=60, opacity=1, yOffset=-7
+            )
+        )
+    return alt.LayerChart(layer=layers, height=220)
 
 
 def ranked(x: str, y: str, *, title: str, tips: Tips) -> alt.Chart:

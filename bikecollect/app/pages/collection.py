@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pandas as pd
 import streamlit as st
 
 from bikecollect.app import frames, header, inputs, mode, widgets
@@ -73,14 +74,29 @@ def _runs(name: str, health: Health) -> None:
         "attempts": ("attempts", "d"),
     }
     share = percent(health.good / health.runs) if health.runs else percent(None)
+    answer = collection.runs(runs)
+    top = collection.scale_top(answer)
+    table = frames.frame(answer, frames.zone(name))
     widgets.figure(
         bars.over_time(
-            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips
+            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips, top=top
         ),
-        frames.frame(collection.runs(runs), frames.zone(name)),
+        table,
         f"{name}-runs",
-        f"{health.good} of {health.runs} runs good, {share}.",
+        f"{health.good} of {health.runs} runs good, {share}."
+        f"{_cut(table['seconds'], top)}",
         "A bar for each run of the last 24 hours: its duration and its outcome",
+    )
+
+
+def _cut(seconds: pd.Series, top: float | None) -> str:
+    """Return the part of a caption about bars that are cut at *top*."""
+    if top is None:
+        return ""
+    longer = seconds[seconds > top]
+    return (
+        f" Bars end at {top:g} s; \N{BLACK UP-POINTING TRIANGLE} marks "
+        f"{widgets.counted(len(longer), 'longer run')}, up to {longer.max():,.0f} s."
     )
 
 

@@ -34,6 +34,27 @@ def runs(runs: Iterable[Run]) -> Answer:
     return Answer(columns, rows)
 
 
+def scale_top(answer: Answer) -> float | None:
+    """Return where the axis of seconds is to be cut for the runs in *answer*.
+
+    A few runs that waited for a feed in vain take minutes, and would flatten all
+    others. The axis ends at twice the length that nine of ten good runs keep within;
+    None if no run is more than twice as long as that.
+
+    >>> columns = ["kind", "seconds"]
+    >>> scale_top(Answer(columns, [("good", 0.5), ("good", 0.6), ("failed", 145.0)]))
+    1.0
+    >>> scale_top(Answer(columns, [("good", 0.5), ("failed", 1.5)])) is None
+    True
+    """
+    kinds, seconds = map(answer.columns.index, ("kind", "seconds"))
+    lengths = sorted(row[seconds] for row in answer.rows)
+    good = sorted(row[seconds] for row in answer.rows if row[kinds] == ENDS[0])
+    usual = good or lengths
+    top = float(f"{2 * usual[(len(usual) - 1) * 9 // 10]:.2g}") if usual else 0.0
+    return top if 0 < 2 * top < lengths[-1] else None
+
+
 def kind(run: Run) -> str:
     """Return how *run* ended, as one of `ENDS`."""
     if run.exit_code:
