@@ -19,6 +19,8 @@ from bikecollect.feeds.reading.publisher_reader import (
 )
 from bikecollect.setup import loader
 from bikecollect.setup.catalogue.publishers import publisher_in
+from bikecollect.setup.settings import DEMO_MARKER
+from bikecollect.simulator.demo import SETTINGS, YOUBIKE, settings_text
 
 VELO = {
     "title": "Velo",
@@ -163,3 +165,16 @@ def test_without_a_ledger_nothing_is_stated(tmp_path: Path) -> None:
     known = publisher_in(settings, "city")
 
     assert (known.title, known.license, known.credit) == ("city", "", "Data: h.example")
+
+
+def test_the_data_of_a_demo_are_said_to_be_simulated(tmp_path: Path) -> None:
+    """Not "Data: 127.0.0.1", the address of the simulator."""
+    (tmp_path / DEMO_MARKER).touch()
+    settings = loader.read_text(tmp_path / SETTINGS, settings_text([YOUBIKE]))
+
+    known = publisher_in(settings, YOUBIKE)
+
+    assert (
+        known.credit == "Simulated data of bikecollect's demo: this city does not exist"
+    )
+    assert (known.license, known.is_simulated) == ("CC0-1.0", True)

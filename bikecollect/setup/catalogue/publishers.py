@@ -44,16 +44,33 @@ class Publisher(NamedTuple):
         """The line that names the source of the data."""
         return self.attribution or f"Data: {self.name or self.host}"
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the data are a demo's."""
+        return self.attribution == SIMULATED
 
+
+SIMULATED = "Simulated data of bikecollect's demo: this city does not exist"
+DEMO = {
+    "attribution": SIMULATED,
+    "license": "CC0-1.0",
+    "license_url": "https://creativecommons.org/publicdomain/zero/1.0/",
+}
+"""What is stated of a demo's data, whatever its feed was."""
 KEYS = ("title", "name", "url", "license", "license_url", "attribution")
 """The keys of the table ``publisher`` in a system's settings."""
 
 
 def publisher_in(settings: Settings, name: str) -> Publisher:
-    """Return the publisher of the system *name* of *settings*, see `publisher_of`."""
+    """Return the publisher of the system *name* of *settings*, see `publisher_of`.
+
+    The data of a demo are said to be simulated.
+    """
     history = History(name, settings.data / name)
     notes = history.select("SELECT value FROM memory WHERE key = ?", NOTE)
     stated = parsed_note(notes[0][0]) if notes else {}
+    if settings.is_demo(name):
+        stated = {**stated, **DEMO}
     return publisher_of(name, settings.systems[name], stated)
 
 
