@@ -21,6 +21,7 @@ from visits import CHROMIUM, new_context, violations
 
 from bikecollect.cli.commands import share as share_command
 from bikecollect.core.errors import NotInstalled
+from bikecollect.reports.coverage import COLOURS
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import SETTINGS, ZONE
 
@@ -124,9 +125,10 @@ def test_the_film_has_every_station_and_every_slot_with_its_cause(pages: Path) -
 
 
 def test_coverage_lists_the_gaps_and_their_causes(pages: Path) -> None:
-    """The same causes as the report, with their meaning."""
+    """The same causes as the report, with their meaning; the colours are the app's."""
     text = (pages / "coverage.html").read_text("utf-8")
 
+    assert all(f":{colour};" in text for colour in COLOURS)
     assert "<td>asleep</td>" in text
     assert "this machine was suspended" in text
 
@@ -188,7 +190,10 @@ def test_a_page_of_another_program_is_not_overwritten(
 
 
 def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) -> None:
-    """Nothing is invented; and a new system does not hold up the others."""
+    """Nothing is invented; and a new system does not hold up the others.
+
+    The front page has a line for each system that has pages.
+    """
     plain = config.with_name("plain.toml")
     text = config.read_text("utf-8").replace(PUBLISHER, "")
     new = '\n[systems.a-new-one]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
@@ -202,7 +207,13 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     assert "the licence of the data is unknown" in process.stderr
     page = (out / "simport-youbike/index.html").read_text("utf-8")
     assert "licence of the data is unknown" in page
-    assert "a-new-one" not in (out / "index.html").read_text("utf-8")
+    front = (out / "index.html").read_text("utf-8")
+    cells = re.findall(r"<t[dh][^>]*>(?:<a [^>]*>)?([^<]+)", front)
+    assert cells[6:8] == ["simport-youbike", "Asia/Taipei"]
+    assert re.fullmatch(r"\d\d\.\d % ", cells[8])
+    assert cells[9:] == [f"{NEWEST} 12:00", "29", cells[-1]]
+    assert front.count("<rect") == 2
+    assert "a-new-one" not in front
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(

@@ -112,10 +112,9 @@ def last_days(last: date) -> list[date]:
 
 
 def write_systems(service: DataService, names: Sequence[str], folder: Path) -> Path:
-    """Write the page that lists those of *names* that have pages; return it."""
+    """Write the front page, with those of *names* that have pages; return it."""
     there = [name for name in names if (folder / name / INDEX).exists()]
-    titles = {name: publisher_in(service.settings, name).title for name in there}
-    return _put(folder / INDEX, pages.systems(titles))
+    return _put(folder / INDEX, pages.systems(service, there))
 
 
 def _writer(service: DataService, name: str, days: Sequence[Link]) -> PageWriter:

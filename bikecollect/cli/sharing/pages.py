@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +23,7 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import known
 from bikecollect.cli.render import coverage_html
+from bikecollect.cli.sharing import overview
 from bikecollect.cli.sharing.map_data import DAY, CityFilm
 from bikecollect.cli.sharing.week_chart import chart, scale_top
 from bikecollect.core.slots import iso
@@ -176,11 +177,16 @@ class PageWriter:
         return text + "\n"
 
 
-def systems(titles: Mapping[str, str]) -> str:
-    """Return the page that lists several systems, by their folders."""
-    template = _template("share_systems.html.jinja")
-    text: str = template.render(
-        generator=f"{GENERATOR} {__version__}", systems=titles.items()
+def systems(service: DataService, names: Sequence[str]) -> str:
+    """Return the front page of the systems *names*."""
+    text: str = _template("share_systems.html.jinja").render(
+        generator=f"{GENERATOR} {__version__}",
+        version=__version__,
+        systems=[overview.overview(service, name) for name in names],
+        number_of_days=overview.DAYS,
+        size=overview.SIZE,
+        legend_colours=overview.legend(),
+        written=iso(int(service.clock()), UTC)[:16].replace("T", " "),
     )
     return text + "\n"
 
