@@ -5,7 +5,7 @@ EXAMPLES = {
         "bikecollect init",
         "bikecollect init --yes --system velib-paris --no-try",
     ),
-    "config": ("bikecollect config show", "bikecollect config edit"),
+    "config": ("bikecollect config show", "bikecollect config keys"),
     "fetch": ("bikecollect fetch", "bikecollect -v fetch youbike-taipei --dry-run"),
     "status": ("bikecollect status --watch=5", "bikecollect status --alert"),
     "runs": ("bikecollect runs --failed --since 7d", "bikecollect runs show 10:05"),

@@ -33,7 +33,7 @@ EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
-# All keys are described in docs/reference/settings.md; an unknown key is an error.
+# All keys, with their meaning: bikecollect config keys; an unknown key is an error.
 """
 DEFAULT_FOLDER = """\
 # The folder of the data; this is the default.

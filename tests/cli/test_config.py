@@ -3,14 +3,15 @@
 import json
 import os
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
 from command import bikecollect
 from syncs import noted_syncs
 
+from bikecollect.setup import first_run, settings_file
 from bikecollect.setup import loader as config
-from bikecollect.setup import settings_file
 
 TEXT = (
     'data_dir = "data"\n[systems.city]  # mine\nfeed = "gbfs"\n'
@@ -71,6 +72,17 @@ def test_effective_settings_are_shown_without_secrets(path: Path) -> None:
     assert values["source"] == str(path)
     assert 'interval = "5min"  # default\n' in shown
     assert f'data_dir = "{path.parent}/data"\n' in shown
+
+
+def test_every_key_is_described_without_the_docs() -> None:
+    """As TOML, with its default: an installed program has no pages of its own."""
+    text = bikecollect("config", "keys").stdout
+
+    keys = tomllib.loads(text)
+    assert keys["systems"]["NAME"]["columns"] == ["occupancy"]
+    assert keys["keep"]["csv_days"] == 7
+    assert "# IANA name of the time zone: for local days and the feed's stamps" in text
+    assert "config keys" in first_run.HEAD
 
 
 def test_a_check_reports_what_is_wrong(path: Path) -> None:

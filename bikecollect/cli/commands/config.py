@@ -51,6 +51,12 @@ def show(ctx: click.Context, *, form: str) -> None:
 
 
 @config.command()
+def keys() -> None:
+    """Print every key with its meaning and its default, as TOML."""
+    say(screens.keys())
+
+
+@config.command()
 @click.pass_context
 def check(ctx: click.Context) -> None:
     """Check the settings file and the files that it names.

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.secrets.names import of_header
 from bikecollect.core.secrets.redact import STARS, redacted_values
 from bikecollect.core.text import visible_toml
 from bikecollect.setup.loader import SECTIONS
-from bikecollect.setup.settings import Settings
+from bikecollect.setup.settings import Settings, System
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -35,6 +36,24 @@ def text(settings: Settings) -> str:
     for name in SECTIONS:
         lines += ["", f"[{name}]", *_lines(effective[name], getattr(settings, name))]
     return "\n".join([*lines, ""])
+
+
+def keys() -> str:
+    """Return every key with its meaning as a comment and its default, as TOML."""
+    lines = _documented(Settings())
+    lines += ["[systems.NAME]", *_documented(System())]
+    for name, cls in SECTIONS.items():
+        lines += [f"[{name}]", *_documented(cls())]
+    return "\n".join(lines)
+
+
+def _documented(section: Any) -> list[str]:
+    """Return the keys of *section*, whose values are the defaults."""
+    lines = []
+    for key in _keys(section):
+        lines += wrapped(key.metadata["doc"], "# ")
+        lines += [f"{key.name} = {_toml(getattr(section, key.name))}", ""]
+    return lines
 
 
 def _keys(section: Any) -> Iterator[Field[Any]]:
