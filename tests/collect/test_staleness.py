@@ -257,6 +257,21 @@ def test_a_frozen_stamp_is_stale_with_any_ttl(city: Publisher, ttl: int) -> None
     assert stale(city, *[frozen] * 5)[-1]
 
 
+def test_a_stamp_without_a_zone_is_not_that_of_hours_ago(city: Publisher) -> None:
+    """After a pause as long as the offset, its time in UTC is that of the last slot."""
+    city.more = {"timezone": "America/Los_Angeles"}
+    zone = ZoneInfo("America/Los_Angeles")
+    texts = [
+        datetime.fromtimestamp(moment, zone).isoformat()[:19]
+        for moment in (NOW - 10, NOW - 10, NOW - 10 + 8 * HOUR)
+    ]
+    flags = stale(city, *(gbfs([0], text) for text in texts[:2]))
+    city.clock.now = NOW + 8 * HOUR - city.interval
+    flags += stale(city, gbfs([0], texts[2]))
+
+    assert flags == [False, True, False]
+
+
 def test_a_slot_without_any_report_does_not_end_what_was_learned(
     city: Publisher,
 ) -> None:

@@ -287,15 +287,20 @@ def test_a_chosen_version_that_loses_its_counts_is_left(city: Publisher) -> None
 
 
 def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
-    """Its address answers 404; the version's own gbfs.json has the new one."""
+    """Its address answers 404; the version's own gbfs.json has the new one.
+
+    It has worked then: a failure right after that does not change the version.
+    """
     city.fetch()
     moved = listing("3.0", *NAMES, folder="/3.0")
     moved["data"]["feeds"][0]["url"] = "BASE/elsewhere"
     city.documents["/3.0/gbfs.json"] = moved
     city.documents["/elsewhere"] = city.documents.pop("/3.0/station_status")
     run = city.fetch()
+    city.documents["/elsewhere"] = FAILING
+    after = city.fetch()
 
-    assert run.outcome is Outcome.COLLECTED
+    assert (run.outcome, after.outcome) == (Outcome.COLLECTED, Outcome.UNAVAILABLE)
     assert ids(city) == ["new"]
 
 
