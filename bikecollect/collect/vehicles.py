@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import findings, quality
 from bikecollect.collect.only import Only
-from bikecollect.collect.reading import staleness
+from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.payload import Documents, Payload
@@ -225,7 +225,8 @@ class VehicleCommitter:
             return ()
         own = payload.findings if self.is_alone(payload) else {}
         ahead = quality.ahead_findings(snapshot.statuses, payload)
-        reported = {**own, **snapshot.findings, **ahead}
+        beyond = positions.beyond_findings(snapshot.statuses, "vehicles")
+        reported = {**own, **snapshot.findings, **ahead, **beyond}
         snapshot = replace(snapshot, findings=reported)
         memory = self.ledger.notes()
         notes, news = findings.new_findings(snapshot, memory, payload.slot)

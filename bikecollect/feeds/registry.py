@@ -10,6 +10,7 @@ from bikecollect.core.payload import Documents
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
+from bikecollect.feeds.reading.drift import repeated
 from bikecollect.feeds.reading.json_payload import bare
 
 DIALECTS = ("youbike", "gbfs", "tdx", "citybikes", "mapped")
@@ -93,7 +94,8 @@ class _QuotingOwnHost:
     def read(self, documents: Documents) -> Snapshot:
         """Parse *documents*; raises PayloadError.
 
-        Text around the JSON of a document is ignored and reported as a finding.
+        Text around the JSON of a document is ignored and reported as a finding;
+        repeated fields are reported, too.
         """
         with _quoting_own_host(documents, self._url):
             snapshot = self._feed.read(documents)
@@ -103,6 +105,8 @@ class _QuotingOwnHost:
             for document in documents
             if bare(document.body) is not document.body
         }
+        for document in documents:
+            findings |= repeated(document.body)
         if not findings:
             return snapshot
         return replace(snapshot, findings={**snapshot.findings, **findings})

@@ -328,3 +328,39 @@ def test_a_station_that_returns_to_a_list_that_changes_too_often_is_written() ->
 
     assert changes.versions == [back]
     assert "mostly in name" in changes.findings["restless list"]
+
+
+@pytest.mark.parametrize(
+    ("place", "later", "told"),
+    [
+        ((48.1, 16.3), (16.3, 48.1), "lat and lon were exchanged at 3 of 3 stations"),
+        ((40.7, -74.0), (-74.0, 40.7), "3 of 3 stations lie where no town is, such as"),
+        ((-74.0, 40.7), (-74.0, 40.7), "3 of 3 stations lie where no town is, such as"),
+        ((48.1, 16.3), (48.4, 16.9), ""),
+        ((48.1, 16.3), (16.3, 16.3), ""),
+        ((5.2, 5.2), (5.2, 5.2), ""),
+        ((-54.8, -68.3), (78.2, 15.6), ""),
+    ],
+)
+def test_exchanged_coordinates_are_reported_once(
+    city: Publisher,
+    place: tuple[float, float],
+    later: tuple[float, float],
+    told: str,
+) -> None:
+    """Also those of a new system, if there is no town; they are stored unchanged."""
+    lists = [
+        listed(*({**NAMES, "station_id": i, "lat": lat, "lon": lon} for i in "abc"))
+        for lat, lon in (place, later, later)
+    ]
+    city.documents["/station_status"] = listed(
+        *({**STATUS, "station_id": i} for i in "abc")
+    )
+    texts: list[str] = []
+    for stations in lists:
+        city.documents["/station_information"] = stations
+        texts += [notice.text for notice in city.fetch().notices]
+
+    about = [text for text in texts if "exchanged" in text][:1]
+    assert [text[: len(told)] for text in about] == [told] * bool(told)
+    assert [float(city.stations()[-1][name]) for name in ("lat", "lon")] == [*later]

@@ -12,6 +12,7 @@ from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
+from bikecollect.feeds.registry import _QuotingOwnHost
 from bikecollect.feeds.youbike import YouBike
 
 TYPES = [
@@ -499,6 +500,26 @@ def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> Non
 
     assert read.statuses[0].num_vehicles_available is None
     assert read.flags == ("implausible",)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('"num_bikes_available":5', "an object has 'num_bikes_available' twice, as 2 "),
+        ('"num_bikes_available":2', ""),
+        ('"num":5', ""),
+    ],
+)
+def test_a_field_that_occurs_twice_is_reported(more: str, told: str) -> None:
+    """If its values differ: the last one is read, as by most programs."""
+    station = f'{{"station_id":"a","num_bikes_available":2,{more}}}'
+    body = f'{{"data":{{"stations":[{station},{station}]}}}}'
+    feed = _QuotingOwnHost(Gbfs("http://x/", UTC), "http://x/")
+
+    read = feed.read((Document("station_status", body.encode(), "http://x/s"),))
+
+    texts = [text for text in read.findings.values() if "twice" in text]
+    assert [text[: len(told)] for text in texts] == [told] * bool(told)
 
 
 @pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])

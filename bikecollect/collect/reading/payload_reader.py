@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import only, quality, station_list
 from bikecollect.collect.only import Only
-from bikecollect.collect.reading import staleness
+from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import Snapshot, StationInformation
@@ -122,6 +122,7 @@ class PayloadReader:
                 **quality.implausible_findings(odd, len(statuses)),
                 **quality.renumbering_findings(statuses, known),
                 **quality.ahead_findings(statuses, payload),
+                **positions.swapped_findings(snapshot.information, known),
             },
         )
 

@@ -1,6 +1,9 @@
 """Drift: describe how the fields of a feed have changed, or cannot be read."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 from bikecollect.feeds.reading.aliases import EMPTY
@@ -9,6 +12,8 @@ from bikecollect.feeds.reading.stamps import is_zero
 from bikecollect.feeds.reading.values import is_nothing, number
 
 MAX_CHANGES = 12
+BEGINNING = 4_096
+"""Bytes in which repeated fields are looked for."""
 REPORTED, FEW = 0.05, 1
 """Share of affected stations from which a finding is reported, if more than FEW."""
 
@@ -36,6 +41,32 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
 
 def _types(kind: str) -> set[str]:
     return set(kind.split("|")) - {"null"}
+
+
+def repeated(body: bytes) -> dict[str, str]:
+    """Return a sentence for each field that an object has twice, with other values.
+
+    JSON allows that, and the last value is read. The beginning of *body* is looked at:
+    the stations of a list have the same fields.
+
+    >>> repeated(b'[{"id": "a", "bikes": 3, "bikes": 5, "id": "a"}, {"id": ')
+    {"repeated 'bikes'": "an object has 'bikes' twice, as 3 and 5: the last is read"}
+    """
+    found: dict[str, str] = {}
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        for name, value in pairs if len(values) < len(pairs) else ():
+            if value != values[name]:
+                field, first, last = map(excerpt, (name, value, values[name]))
+                text = f"an object has {field} twice, as {first} and {last}"
+                found.setdefault(f"repeated {field}", f"{text}: the last is read")
+        return values
+
+    text = body[:BEGINNING].decode("utf-8", "replace").lstrip("\ufeff")
+    with suppress(ValueError, RecursionError):  # it ends in the middle of an object
+        json.loads(text, object_pairs_hook=read, strict=False)
+    return dict(islice(found.items(), MAX_CHANGES))
 
 
 class Column(NamedTuple):
