@@ -457,6 +457,42 @@ def test_the_order_of_what_stands_still_does_not_matter() -> None:
     assert [json.loads(note)["newest"] for note in notes[1:]] == [0, 0, 0, 1800]
 
 
+@pytest.mark.parametrize(
+    ("stations", "changed", "vehicles", "learned"),
+    [
+        (25, 13, 3, 60),
+        (25, 12, 3, 4 * HOUR),
+        (25, 25, 0, 4 * HOUR),
+        (19, 19, 3, 4 * HOUR),
+    ],
+)
+def test_an_outage_that_ends_with_a_jump_is_no_usual_silence(
+    city: Publisher, stations: int, changed: int, vehicles: int, learned: int
+) -> None:
+    """Trips after a closure change a few stations, or all were empty: it is learned."""
+    document = gbfs([0] * stations)
+    for station in document["data"]["stations"]:
+        station["num_bikes_available"] = vehicles
+    city.documents["/status"] = document
+    city.fetch()
+    path = city.folder / "city/ledger.sqlite3"
+    where = "WHERE key = 'bikecollect.reports'"
+    with sqlite3.connect(path) as db:
+        ((note,),) = db.execute(f"SELECT value FROM memory {where}")
+        values = {**json.loads(note), "began": 0, "silence": 60}
+        values["newest"] -= 4 * HOUR - city.interval
+        db.execute(f"UPDATE memory SET value = ? {where}", [json.dumps(values)])
+    for station in document["data"]["stations"][:changed]:
+        station["num_bikes_available"] = 4
+    flags = city.fetch().flags
+    with sqlite3.connect(path) as db:
+        ((note,),) = db.execute(f"SELECT value FROM memory {where}")
+    db.close()
+
+    assert "stale" not in flags
+    assert json.loads(note)["silence"] == learned
+
+
 @pytest.mark.parametrize("name", ["last_updated", "lastUpdated", "lastUpdatedOther"])
 def test_vehicles_under_a_stamp_that_stands_still_are_stale(
     tmp_path: Path, name: str

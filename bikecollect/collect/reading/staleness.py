@@ -14,10 +14,12 @@ than it ever did is stale.
 import csv
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from bikecollect.collect.reading.jumps import has_jumped
 from bikecollect.core.errors import StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
@@ -223,7 +225,9 @@ def judge(
     if reports is None:
         if not is_newest or not _is_open(statuses) or _may_return(note, slot):
             return False, note
-        return judge_content(_comparable(statuses), payload, note, interval)
+        jumped = partial(has_jumped, statuses, ledger.block_before(slot), store)
+        rows = _comparable(statuses)
+        return judge_content(rows, payload, note, interval, jumped=jumped)
     known = Calibration.from_note(note) if is_newest else None
     if known is None or known.content:
         new_note = Calibration.first(reports, slot).to_note() if is_newest else note
@@ -250,12 +254,18 @@ def _comparable(statuses: Statuses) -> Iterable[Sequence[object]]:
 
 
 def judge_content(
-    rows: Iterable[Sequence[object]], payload: Payload, note: str, interval: int
+    rows: Iterable[Sequence[object]],
+    payload: Payload,
+    note: str,
+    interval: int,
+    *,
+    jumped: Callable[[], bool] = lambda: False,
 ) -> tuple[bool, str]:
     """Return whether *rows* have stood still for too long, and the new note.
 
     They are those of the newest slot, in any order; a change of one counts as a report.
-    An interruption is no evidence that nothing changed meanwhile.
+    An interruption is no evidence that nothing changed meanwhile. A stale time that
+    ends with a jump (*jumped*) was an outage: such a silence is not usual.
     """
     slot, known = payload.slot, Calibration.from_note(note)
     content = sum(zlib.crc32(repr(tuple(row)).encode()) for row in rows)
@@ -269,6 +279,9 @@ def judge_content(
         return False, replace(first, content=content).to_note()
     limit = known.limit(reports)
     after = replace(known.after(reports, slot, interval), content=content)
+    was_stale = limit is not None and since - known.newest > limit
+    if was_stale and after.silence > known.silence and jumped():
+        after = replace(after, silence=known.silence)
     return limit is not None and age > limit, after.to_note()
 
 

@@ -1,0 +1,47 @@
+"""Tell the end of an outage from that of a closure, by the counts of the stations."""
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bikecollect.core.errors import StorageError
+from bikecollect.core.snapshot import StationStatus, VehicleStatus
+
+if TYPE_CHECKING:
+    from bikecollect.core.blocks import Block
+    from bikecollect.storage.csv_store import Store
+
+FEW, SHARE = 20, 0.5
+"""At least FEW stations must have had vehicles, and more than SHARE of them have
+another number at once, to prove an outage."""
+ID, VEHICLES = 2, 3
+"""Indexes of columns in a row of a daily file."""
+
+
+def has_jumped(
+    statuses: Sequence[StationStatus] | Sequence[VehicleStatus],
+    before: "Block | None",
+    store: "Store",
+) -> bool:
+    """Return whether most stations have other counts than in the block *before*.
+
+    After a closure, trips change a few stations at a time. Stations that had no vehicle
+    do not count: while a system is closed, all of them may be empty.
+    """
+    from bikecollect.archive.day_csv import cells  # rarely needed
+
+    if before is None:
+        return False
+    counts: dict[str, str] = {}
+    with suppress(StorageError, ValueError, IndexError, csv.Error):
+        rows = cells(store.text(before.span))
+        counts = {row[ID]: row[VEHICLES] for row in rows}
+    pairs = [
+        (counts[status.station_id], str(status.num_vehicles_available))
+        for status in statuses
+        if isinstance(status, StationStatus) and status.station_id in counts
+    ]
+    pairs = [pair for pair in pairs if pair[0] not in {"", "0"}]
+    changed = sum(old != new for old, new in pairs)
+    return len(pairs) >= FEW and changed > SHARE * len(pairs)
