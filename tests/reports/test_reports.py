@@ -15,8 +15,9 @@ from demo_city import ended
 from keeping import compacted
 from reported import read_report, read_reports
 from templates import copied
-from world import NOON, World
+from world import NOON, TAIPEI, World
 
+from bikecollect.cli.render import reports as render
 from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
@@ -522,6 +523,78 @@ def test_positions_are_in_full() -> None:
     (text,) = answer(REPORTS["stations"], result, zones, "text", None)
 
     assert "25.032600  121.565432" in text
+
+
+CITY = "simport-youbike"
+WIDE = {
+    "system_id": CITY,
+    "place": "990000001",
+    "station_id": "990000001",
+    "name": "No. 33, Belfry Street",
+    "region": "Bamboo District",
+    "state": "missing",
+    "cause": "rejected: drift",
+    "date": "2026-11-23",
+    "what": "resized",
+    "hour": 8,
+    "minute": 510,
+    "weekday": 0,
+    "is_renting": True,
+    "until": None,
+    "lat": -48.894759,
+    "lon": -123.317280,
+}
+"""Usual values of columns; those of others are times or counts."""
+
+
+@pytest.mark.parametrize(
+    ("report", "columns"),
+    [
+        (
+            "availability",
+            "place stations hour share_seen mean_vehicles mean_docks"
+            " share_with_vehicle share_with_dock share_inactive",
+        ),
+        (
+            "chance",
+            "place name slots_expected slots_seen share_with_vehicle share_with_dock"
+            " last_seen low high",
+        ),
+        ("changes", "station_id name since what metres"),
+        (
+            "days",
+            "station_id name date slots_seen slots_expected min_vehicles mean_vehicles"
+            " max_vehicles mean_docks capacity_max",
+        ),
+        ("history", "name slot state cause vehicles docks is_renting"),
+        (
+            "scarcity",
+            "place slot state cause stations empty_stations full_stations"
+            " closed_stations vehicles docks",
+        ),
+        ("stations", "station_id name region lat lon capacity since until"),
+        (
+            "typical",
+            "name weekday minute days_seen days_expected low_vehicles mid_vehicles"
+            " high_vehicles low_docks mid_docks high_docks",
+        ),
+    ],
+)
+def test_a_report_is_a_table_of_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, report: str, columns: str
+) -> None:
+    """What all rows share is above it; columns become narrower."""
+    monkeypatch.setattr(render, "terminal_columns", lambda: 80)
+    names = ["system_id", *columns.split()]
+    row = [WIDE.get(name, NOON if name in render.TIMES else 0.5) for name in names]
+    other = [f"{cell}2" if cell == "990000001" else cell for cell in row]
+    result, zones = BatchedAnswer(names, iter([[row, other]])), {CITY: TAIPEI}
+
+    (text,) = answer(REPORTS[report], result, zones, "text", None)
+
+    table = text.split("\n\n")[1].splitlines()
+    assert max(map(len, table)) <= 80
+    assert len(table) in {3, 4}, "at most two lines of names"
 
 
 def test_names_of_stations_are_added_on_request(world: World, config: Path) -> None:

@@ -9,8 +9,20 @@ from typing import Any
 
 from bikecollect.cli.render.table import fitted
 from bikecollect.cli.render.terminal import terminal_columns, title, wrapped
+from bikecollect.cli.reporting.text_columns import (
+    COMMON,
+    FLAGS,
+    HIDDEN,
+    IF_ANY,
+    LOCAL,
+    NARROWER,
+    NOTES,
+    ORDER,
+    SHORT,
+    SPARE,
+)
 from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, csv_text, length, visible_json
+from bikecollect.core.text import WEEKDAYS, csv_text, length, visible, visible_json
 from bikecollect.core.timeline.zones import named
 from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
@@ -19,99 +31,6 @@ from bikecollect.reports.runner import BatchedAnswer
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
 SHOWN = 60
-SHORT = {
-    "slots_seen": "seen",
-    "slots_expected": "expected",
-    "share_seen": "seen %",
-    "mean_vehicles": "vehicles",
-    "mean_docks": "docks",
-    "mean_free": "free",
-    "mean_hours": "hours",
-    "longest_hours": "longest",
-    "share_with_vehicle": "vehicle %",
-    "share_with_dock": "dock %",
-    "share_silent": "silent %",
-    "share_inactive": "closed %",
-    "share_survived": "survived %",
-    "share_closed": "closed %",
-    "slots_stale": "stale",
-    "days_stale": "stale",
-    "days_closed": "closed",
-    "share": "share %",
-    "num_vehicles_available": "vehicles",
-    "num_docks_available": "docks",
-    "current_range_meters": "range m",
-    "current_fuel_percent": "fuel %",
-    "hour_of_week": "hour",
-    "minute_of_day": "time",
-    "minute": "time",
-    "days_seen": "seen",
-    "days_expected": "expected",
-    "low": "95 % interval",
-    "first_slot": "from",
-    "last_slot": "last slot",
-    "last_reported": "reported",
-    "length_s": "length",
-    "begin_seen": "begin seen",
-    "end_seen": "end seen",
-    "is_installed": "installed",
-    "is_renting": "renting",
-    "is_returning": "returning",
-    "is_reserved": "reserved",
-    "is_disabled": "disabled",
-    "min_vehicles": "least",
-    "max_vehicles": "most",
-    "low_vehicles": "vehicles 25 %",
-    "mid_vehicles": "50 %",
-    "high_vehicles": "75 %",
-    "low_docks": "docks 25 %",
-    "mid_docks": "50 %",
-    "high_docks": "75 %",
-    "empty_stations": "empty",
-    "full_stations": "full",
-    "closed_stations": "closed",
-    "capacity_max": "capacity",
-    "neighbour_name": "its name",
-    "station_id": "station",
-    "system_id": "system",
-}
-HIDDEN = {
-    "availability": {"slots_seen", "slots_expected"},
-    "reliability": {"slots_seen", "slots_expected"},
-    "episodes": {"slots", "last_slot"},
-    "chance": {"with_vehicle", "with_dock"},
-    "snapshot": {"region", "lat", "lon", "is_installed", "is_returning", "state"},
-    "history": {"minute_of_day", "capacity", "is_installed", "is_returning"},
-    "hours": {"mean_capacity", "day_slots", "day_closed"},
-    "days": {"day_slots", "day_closed", "capacity_min"},
-    "typical": {"slots_seen", "slots_expected", "mean_vehicles"},
-    "vehicles": {"station_id"},
-}
-"""Columns that only CSV and JSON have, because a table has 80 characters."""
-ORDER = {
-    "reliability": "least reliable first",
-    "episodes": "longest first",
-    "changes": "oldest first",
-}
-NOTES = {
-    "share_seen": "seen %: slots with data, of those expected",
-    "slots_seen": "seen, expected: slots with data, and slots that there should be",
-    "days_seen": "seen, expected: such days with data, and all such days",
-    "mean_vehicles": "vehicles, docks: the mean of the slots with data",
-    "share_with_vehicle": "vehicle %, dock %: share of slots, open, with at least one",
-    "share_silent": "silent %: rows last reported over an hour before the slot",
-    "share_inactive": "closed %: rows not installed, or neither renting nor returning",
-    "low": "95 % interval: of vehicle %, which rests on the few days that were seen",
-    "begin_seen": "begin seen, end seen: with a no the episode may have been longer",
-    "mid_vehicles": "25 %, 50 %, 75 %: quartiles over the days",
-    "metres": "metres: straight-line distance",
-    "capacity": "capacity: docks of the station",
-    "share_survived": "survived %: ids of a slot that are in the next slot, too",
-}
-"""The meaning of columns in text whose name is not clear."""
-FLAGS = frozenset({"begin_seen", "end_seen"})
-LOCAL = frozenset({"hour_of_week", "hour", "minute", "minute_of_day"})
-IF_ANY = frozenset({"share_closed", "slots_stale", "days_stale", "days_closed"})
 ORDINARY = frozenset({0, None})
 """Ordinary values: columns with no other value are not shown in text."""
 SEVERAL = 2
@@ -158,13 +77,15 @@ def answer(
 class _Overview:
     """The part of a result that text shows: the first *rows*, and facts about all.
 
-    *unusual* are the columns of `IF_ANY` with a value that is not ordinary; *slots* has
-    no slot, the only one, or two of several.
+    *common* has the values of `COMMON` that are the same in all rows. *unusual* are the
+    columns of `IF_ANY` with a value that is not ordinary; *slots* has no slot, the only
+    one, or two of several.
     """
 
     columns: Sequence[str]
     rows: list[Sequence[Any]]
     count: int
+    common: dict[str, Any]
     unusual: set[str]
     is_by_system: bool
     slots: set[str]
@@ -175,7 +96,7 @@ class _Overview:
     ) -> "_Overview":
         """Return the overview of *result*, with its first *limit* rows."""
         columns, batches = result
-        overview = cls(columns, [], 0, set(), "place" in columns, set())
+        overview = cls(columns, [], 0, {}, set(), "place" in columns, set())
         for rows in batches:
             overview.rows += rows[: max(0, limit - overview.count)]
             overview._add(rows, zones)
@@ -183,7 +104,14 @@ class _Overview:
 
     def _add(self, rows: Sequence[Sequence[Any]], zones: Mapping[str, tzinfo]) -> None:
         columns = self.columns
+        if rows and not self.count:
+            first = dict(zip(columns, rows[0], strict=True))
+            self.common = {name: first[name] for name in COMMON if first.get(name)}
         self.count += len(rows)
+        for name, value in list(self.common.items()):
+            n = columns.index(name)
+            if any(row[n] != value for row in rows):
+                del self.common[name]
         for n, column in enumerate(columns):
             if column in IF_ANY and not {row[n] for row in rows} <= ORDINARY:
                 self.unusual.add(column)
@@ -227,18 +155,30 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
     if not rows:
         return "\n".join([*lines, "No rows: nothing matches.", ""])
     shown = _shown(report, overview, many=len(zones) > 1)
-    if len(overview.slots) == 1:
-        shown = [n for n in shown if columns[n] != "slot"]
-        lines[-1:] = [f"Slot {min(overview.slots)}", ""]
+    if common := _common(overview, [columns[n] for n in shown]):
+        shown = [n for n in shown if columns[n] not in common]
+        text = ", ".join(f"{SHORT.get(n, n)} {text}" for n, text in common.items())
+        lines[-1:] = [*wrapped(f"{text[0].upper()}{text[1:]}"), ""]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     cells = [_cells(columns, row, shown, zones) for row in rows]
-    shorten = ("name", "its name", "region", "address")
-    screen = fitted(names, cells, terminal_columns(), shorten=shorten)
+    screen = fitted(names, cells, terminal_columns(), shorten=NARROWER, spare=SPARE)
     lines += screen.splitlines()
     if overview.count > len(rows):
         more = f"{overview.count - len(rows):,} more"
         lines.append(f"... {more}; see --limit and --format csv")
     return "\n".join([*lines, "", *_notes([columns[n] for n in shown], zones), ""])
+
+
+def _common(overview: _Overview, shown: Sequence[str]) -> dict[str, str]:
+    """Return the columns of *shown* that are the same in all rows, with their value."""
+    common = {
+        name: visible(str(value))
+        for name, value in overview.common.items()
+        if name in shown
+    }
+    if len(overview.slots) == 1 and "slot" in shown:
+        common["slot"] = min(overview.slots)
+    return common
 
 
 def _notes(columns: Sequence[str], zones: Mapping[str, tzinfo]) -> list[str]:

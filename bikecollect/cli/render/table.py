@@ -1,6 +1,6 @@
 """A table as text: columns as wide as their cells, numbers right-aligned."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from unicodedata import east_asian_width
 
 from bikecollect.core.text import visible
@@ -10,6 +10,8 @@ GAP = 2
 """Blanks between two columns."""
 MIN_WIDTH = 8
 """Minimum characters of a shortened cell."""
+MIN_BROKEN = 6
+"""Minimum characters of a name that is broken."""
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -22,12 +24,8 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """
     if not names:
         return ""
-    names = [visible(name) for name in names]
     texts = [[_text(value) for value in row] for row in rows]
-    widths = _widths(names, texts)
-    numeric = _numeric(names, rows)
-    lines = [_line(names, widths, numeric), *(_line(r, widths, numeric) for r in texts)]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return _lines([[visible(name)] for name in names], texts, _numeric(names, rows))
 
 
 def fitted(
@@ -36,30 +34,76 @@ def fitted(
     columns: int | None,
     *,
     shorten: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> str:
     """Return *rows* like `table`, in lines of at most *columns*; None: of any length.
 
-    The columns called *shorten* become narrower first. A table that is still too wide
-    is written as a paragraph per row, with a line per value.
+    In a table that is too wide, long names are broken, the columns called *shorten*
+    become narrower, columns are closer together, and in the end those called *spare*
+    are left out. If it is still too wide, it is written as a paragraph per row, with a
+    line per value.
 
+    >>> print(fitted(["a name", "b"], [("x", 1)], 7), end="")
+    a
+    name  b
+    x     1
     >>> print(fitted(["station", "vehicles"], [("Town Hall", 3)], 15), end="")
     station   Town Hall
     vehicles  3
     """
     texts = [[_text(value) for value in row] for row in rows]
-    widths = _widths([visible(name) for name in names], texts)
-    excess = sum(widths) + GAP * (len(widths) - 1) - (columns or 0)
-    if columns is None or not rows or excess <= 0:
+    heads, numeric = [visible(name) for name in names], _numeric(names, rows)
+    whole = sum(_widths([[head] for head in heads], texts)) + GAP * (len(heads) - 1)
+    if columns is None or not rows or whole <= columns:
         return table(names, rows)
-    narrower = list(map(list, rows))
-    for n, name in enumerate(names):
-        least = max(MIN_WIDTH, width(name))
-        if name in shorten and excess > 0 and widths[n] > least:
-            size = max(least, widths[n] - excess)
-            excess -= widths[n] - size
-            for row, cells in zip(narrower, texts, strict=True):
-                row[n] = _shortened(cells[n], size)
-    return table(names, narrower) if excess <= 0 else _paragraphs(names, rows)
+    everything = range(len(names))
+    fewer = [n for n in everything if names[n] not in spare]
+    for shown, gap in ((everything, GAP), (everything, 1), (fewer, 1)):
+        broken = [_broken(heads[n], texts, n) for n in shown]
+        cells = [[row[n] for n in shown] for row in texts]
+        narrow = {place for place, n in enumerate(shown) if names[n] in shorten}
+        if _narrowed(broken, cells, narrow, columns - gap * (len(shown) - 1)):
+            return _lines(broken, cells, [numeric[n] for n in shown], gap)
+    return _paragraphs(names, rows)
+
+
+def _narrowed(
+    heads: Sequence[Sequence[str]],
+    texts: Sequence[list[str]],
+    narrow: Container[int],
+    most: int,
+) -> bool:
+    """Shorten cells of the columns *narrow* to *most* in total, if that suffices."""
+    widths = _widths(heads, texts)
+    excess, sizes = sum(widths) - most, {}
+    for n, whole in enumerate(widths):
+        least = max(MIN_WIDTH, *map(width, heads[n]))
+        if n in narrow and excess > 0 and whole > least:
+            sizes[n] = max(least, whole - excess)
+            excess -= whole - sizes[n]
+    if excess > 0:
+        return False
+    for row in texts:
+        for n, size in sizes.items():
+            row[n] = _shortened(row[n], size)
+    return True
+
+
+def _broken(name: str, texts: Sequence[Sequence[str]], place: int) -> list[str]:
+    """Return *name* in lines not wider than the cells at *place*, nor than a word.
+
+    A name such as "50 %" stays whole.
+    """
+    if width(name) < MIN_BROKEN:
+        return [name]
+    size = max((width(row[place]) for row in texts), default=0)
+    lines: list[str] = []
+    for word in name.split():
+        if lines and width(f"{lines[-1]} {word}") <= max(size, *map(width, lines)):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines or [name]
 
 
 def width(text: str) -> int:
@@ -86,10 +130,28 @@ def _paragraphs(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(paragraphs)
 
 
-def _widths(names: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+def _lines(
+    heads: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    gap: int = GAP,
+) -> str:
+    """Return *texts* under *heads*, which may have several lines, as lines."""
+    if not heads:
+        return ""
+    widths = _widths(heads, texts)
+    height = max(map(len, heads))
+    padded = [[""] * (height - len(head)) + [*head] for head in heads]
+    lines = [*zip(*padded, strict=True), *texts]
+    return "".join(f"{_line(line, widths, numeric, gap).rstrip()}\n" for line in lines)
+
+
+def _widths(
+    heads: Sequence[Sequence[str]], texts: Sequence[Sequence[str]]
+) -> list[int]:
     return [
-        max([width(name), *(width(row[n]) for row in texts)])
-        for n, name in enumerate(names)
+        max([*map(width, head), *(width(row[n]) for row in texts)])
+        for n, head in enumerate(heads)
     ]
 
 
@@ -100,14 +162,16 @@ def _numeric(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[boo
     ]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+def _line(
+    cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool], gap: int
+) -> str:
     padded = (
         " " * (size - width(cell)) + cell
         if right
         else cell + " " * (size - width(cell))
         for cell, size, right in zip(cells, widths, numeric, strict=True)
     )
-    return (" " * GAP).join(padded)
+    return (" " * gap).join(padded)
 
 
 def _text(value: object) -> str:
