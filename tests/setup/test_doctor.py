@@ -231,7 +231,8 @@ def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:
     assert "none needed: the simulated city is no longer served" in shown
 
     before = sorted(tmp_path.rglob("*"))
-    for words in (["fetch"], ["fetch", "simport-gbfs", "--dry-run"]):
+    dry_run = ["fetch", "simport-gbfs", "--dry-run"]
+    for words in (["fetch"], dry_run, ["schedule", "install"]):
         refused = bikecollect("--config", config, *words)
         assert refused.returncode == ExitCode.SETTINGS
         assert "simport-gbfs: the demo is over" in refused.stderr

@@ -171,10 +171,15 @@ def _wanted(*, minimal: bool, report: bool, without: Sequence[str]) -> set[str]:
 
 
 def _settings(ctx: click.Context, shard: str = "") -> tuple[Settings, Path | None]:
-    """Return the settings and their file."""
+    """Return the settings and their file; raises SettingsError for a demo.
+
+    Its `fetch` would fail in every slot.
+    """
     shared = ctx.ensure_object(Shared)
     shared = replace(shared, shard=shard or shared.shard)
-    return shared.settings(), settings_file.find(shared.config)
+    settings = shared.settings()
+    settings.collectable(())
+    return settings, settings_file.find(shared.config)
 
 
 def _plan_text(plan: Plan) -> str:
