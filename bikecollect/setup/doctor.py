@@ -31,6 +31,7 @@ from bikecollect.reports.status import survey
 from bikecollect.setup import machine
 from bikecollect.setup.checks import Check, Checks, bad, good, note
 from bikecollect.setup.probe import try_system
+from bikecollect.setup.program import page
 from bikecollect.setup.scheduler.checks import other_user, schedule_checks
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import Mail
@@ -58,12 +59,14 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     demos = [name for name in settings.systems if settings.is_demo(name)]
     if demos:
         text = f"{', '.join(demos)}: the simulated city is no longer served"
-        yield note("demo", text, "collect a real one: see docs/tutorial.md")
+        yield note(
+            "demo", text, "to collect a real one: bikecollect --config FILE init"
+        )
     if foreign := other_user(settings):
         yield foreign
     elif os.geteuid() == 0:
         text = "running as root: new files will belong to root"
-        remedy = "collect as a separate user: see docs/how-to/schedule-it.md"
+        remedy = f"collect as a separate user: see {page('how-to/schedule-it.md')}"
         yield note("user", text, remedy)
     for name in settings.systems:
         contact = network and name not in demos
@@ -208,7 +211,7 @@ def _mirror(settings: Settings, *, network: bool) -> Checks:
         text = f"{address}: obstore is not installed"
         yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
     except BikecollectError as error:
-        yield bad("mirror", str(error), "see docs/how-to/mirror-the-archive.md")
+        yield bad("mirror", str(error), f"see {page('how-to/mirror-the-archive.md')}")
     now = time.time()
     for name in settings.systems:
         standing = mirror_standing(settings.data, name, address)

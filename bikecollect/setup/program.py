@@ -106,6 +106,17 @@ def extra_command(extra: str) -> str:
     return shlex.join([*words, *options, *packages])
 
 
+def page(name: str) -> str:
+    """Return where the page *name* of the documentation can be read.
+
+    That is a file if the source from which this program was installed is still there.
+    """
+    source, _ = _source()
+    path = Path(source, "docs", name)
+    in_source = f"docs/{name}, which is in the source of {NAME}"
+    return str(path) if source and path.is_file() else in_source
+
+
 def _source() -> tuple[str, bool]:
     """Return the source folder of this installation, and whether it is editable.
 

@@ -43,6 +43,18 @@ def test_the_commands_in_texts_are_those_of_the_program() -> None:
     assert list(COMMANDS) == list(program.COMMANDS)
 
 
+def test_a_page_is_named_where_it_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the source that is here; else it is said to be in the source."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").touch()
+    monkeypatch.setattr(program, "_source", lambda: (str(tmp_path), False))
+
+    assert program.page("a.md") == f"{tmp_path}/docs/a.md"
+    assert program.page("b.md") == "docs/b.md, which is in the source of bikecollect"
+
+
 def test_a_bare_name_is_used_if_the_shell_finds_this_program(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,8 +58,8 @@ RemoveIPC=true
 """
 # Commented out because the name server may be in such a network.
 PRIVATE_NETWORKS = """\
-# Feeds are fetched from the Internet: only the name server and the mail server of
-# your own network must be reachable. See docs/how-to/schedule-it.md.
+# Feeds are fetched from the Internet. To close your own network to this program, remove
+# the # below, and add the addresses of its name and mail server to IPAddressAllow.
 #IPAddressAllow=localhost
 #IPAddressDeny=link-local multicast 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16
 #IPAddressDeny=100.64.0.0/10 fc00::/7
