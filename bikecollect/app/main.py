@@ -28,4 +28,5 @@ pages = {name: _page(name, default=name == "now") for name in names}
 st.session_state["pages"] = pages
 page = st.navigation(list(pages.values()), position="top")
 widgets.run(page.run)
-widgets.run(header.source)
+if page is not pages.get("systems"):  # it has no publisher of its own
+    widgets.run(header.source)

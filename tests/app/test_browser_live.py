@@ -238,7 +238,8 @@ def test_the_systems_page_has_a_row_each_and_opens_one(
     config.write_text(config.read_text("utf-8") + table, encoding="utf-8")
     visit.go("/collection")
     visit.go("/systems")
-    shows(page, "5 systems, [0-5] in trouble")
+    page.get_by_text(re.compile("5 systems, [0-5] in trouble")).wait_for()
+    assert page.locator("p.source").count() == 0, "not the publisher of one of them"
 
 
 @pytest.fixture
