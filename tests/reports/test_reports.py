@@ -525,6 +525,16 @@ def test_positions_are_in_full() -> None:
     assert "25.032600  121.565432" in text
 
 
+def test_slots_of_one_minute_are_told_apart() -> None:
+    """Not taken for one, whose time stands above the table."""
+    rows = [("city", "a", int(NOON) + second) for second in (0, 30)]
+    result = BatchedAnswer(["system_id", "station_id", "slot"], iter([rows]))
+
+    (text,) = answer(REPORTS["snapshot"], result, {"city": TAIPEI}, "text", None)
+
+    assert "Station a\n\nslot\n2026-11-22 12:00\n2026-11-22 12:00:30\n" in text
+
+
 CITY = "simport-youbike"
 WIDE = {
     "system_id": CITY,

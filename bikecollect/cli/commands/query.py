@@ -195,7 +195,7 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
         return
 
     rows = _fetch(cursor, SHOWN + 1)
-    say_figures(fitted(names, rows[:SHOWN], terminal_columns()))
+    say_figures(fitted(names, rows[:SHOWN], terminal_columns()).text)
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 

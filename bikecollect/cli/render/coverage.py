@@ -255,7 +255,7 @@ def _gaps(account: Account) -> list[str]:
     ]
     names = ("from", "to", "slots", "cause", "can be filled")
     width = terminal_columns()
-    text = fitted(names, rows, width and width - 2)
+    text = fitted(names, rows, width and width - 2).text
     lines = [f"  {line}".rstrip() for line in text.splitlines()]
     if len(account.gaps) > GAPS:
         more = len(account.gaps) - GAPS

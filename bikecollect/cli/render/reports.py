@@ -162,7 +162,9 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     cells = [_cells(columns, row, shown, zones) for row in rows]
     screen = fitted(names, cells, terminal_columns(), shorten=NARROWER, spare=SPARE)
-    lines += screen.splitlines()
+    lines += screen.text.splitlines()
+    if screen.left_out:
+        lines.append(f"No room for: {', '.join(screen.left_out)}; see --format csv")
     if overview.count > len(rows):
         more = f"{overview.count - len(rows):,} more"
         lines.append(f"... {more}; see --limit and --format csv")
@@ -202,11 +204,17 @@ def _slots(
 ) -> set[str]:
     """Return the slots of *rows*, as shown in text."""
     pairs = {(r[columns.index("slot")], r[columns.index("system_id")]) for r in rows}
-    return {_minute(slot, zones[name]) for slot, name in pairs}
+    return {_slot_time(slot, zones[name]) for slot, name in pairs}
 
 
 def _minute(moment: float, zone: tzinfo) -> str:
     return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
+
+
+def _slot_time(slot: int, zone: tzinfo) -> str:
+    """Return the time of *slot*, with seconds if it does not begin at a minute."""
+    local = datetime.fromtimestamp(slot, zone)
+    return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else _minute(slot, zone)
 
 
 def _cells(
@@ -226,7 +234,8 @@ def _cell(column: str, row: Mapping[str, Any], zone: tzinfo) -> Any:
     if value is None:
         return None
     if column in TIMES:
-        return _minute(value, zone)
+        is_slot = column.endswith("slot")
+        return _slot_time(value, zone) if is_slot else _minute(value, zone)
     if column == "low":
         return f"{100 * value:.1f} to {100 * row['high']:.1f} %"
     if (words := WORDS.get(column)) is not None:

@@ -1,6 +1,7 @@
 """A table as text: columns as wide as their cells, numbers right-aligned."""
 
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 from unicodedata import east_asian_width
 
 from bikecollect.core.text import visible
@@ -12,6 +13,13 @@ MIN_WIDTH = 8
 """Minimum characters of a shortened cell."""
 MIN_BROKEN = 6
 """Minimum characters of a name that is broken."""
+
+
+class Fitted(NamedTuple):
+    """A table as *text*, and the names of the columns that had no room."""
+
+    text: str
+    left_out: Sequence[str] = ()
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -35,7 +43,7 @@ def fitted(
     *,
     shorten: Sequence[str] = (),
     spare: Sequence[str] = (),
-) -> str:
+) -> Fitted:
     """Return *rows* like `table`, in lines of at most *columns*; None: of any length.
 
     In a table that is too wide, long names are broken, the columns called *shorten*
@@ -43,11 +51,11 @@ def fitted(
     are left out. If it is still too wide, it is written as a paragraph per row, with a
     line per value.
 
-    >>> print(fitted(["a name", "b"], [("x", 1)], 7), end="")
+    >>> print(fitted(["a name", "b"], [("x", 1)], 7).text, end="")
     a
     name  b
     x     1
-    >>> print(fitted(["station", "vehicles"], [("Town Hall", 3)], 15), end="")
+    >>> print(fitted(["station", "vehicles"], [("Town Hall", 3)], 15).text, end="")
     station   Town Hall
     vehicles  3
     """
@@ -55,7 +63,7 @@ def fitted(
     heads, numeric = [visible(name) for name in names], _numeric(names, rows)
     whole = sum(_widths([[head] for head in heads], texts)) + GAP * (len(heads) - 1)
     if columns is None or not rows or whole <= columns:
-        return table(names, rows)
+        return Fitted(table(names, rows))
     everything = range(len(names))
     fewer = [n for n in everything if names[n] not in spare]
     for shown, gap in ((everything, GAP), (everything, 1), (fewer, 1)):
@@ -63,8 +71,9 @@ def fitted(
         cells = [[row[n] for n in shown] for row in texts]
         narrow = {place for place, n in enumerate(shown) if names[n] in shorten}
         if _narrowed(broken, cells, narrow, columns - gap * (len(shown) - 1)):
-            return _lines(broken, cells, [numeric[n] for n in shown], gap)
-    return _paragraphs(names, rows)
+            text = _lines(broken, cells, [numeric[n] for n in shown], gap)
+            return Fitted(text, [names[n] for n in everything if n not in shown])
+    return Fitted(_paragraphs(names, rows))
 
 
 def _narrowed(

@@ -97,8 +97,9 @@ COMMON = ("system_id", "place", "station_id", "name")
 """Columns that stand above the table if all rows have the same value."""
 NARROWER = ("name", "its name", "region", "address", "cause", "old", "new")
 """Columns that a narrow terminal shortens."""
-SPARE = ("name",)
-"""Columns that a narrow terminal leaves out: the station's id is shown, too."""
+SPARE = ("name", "cause", "reported")
+"""Columns that a narrow terminal leaves out at last."""
 IF_ANY = frozenset(
     {"share_closed", "slots_stale", "days_stale", "days_closed", "until"}
+    | {"is_reserved", "is_disabled"}
 )
