@@ -294,7 +294,7 @@ class MirrorError(StorageError):
 
 
 class MirrorUnavailable(MirrorError):
-    """The object store cannot be reached, or answers with server errors."""
+    """The object store cannot be reached, is full, or answers with server errors."""
 
     @property
     def exit_code(self) -> ExitCode:

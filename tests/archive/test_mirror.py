@@ -17,11 +17,17 @@ from mirrored import (
     mirrored_city,
     renewed,
 )
-from s3server import BUCKET, SECRET, Fault, Proxy, S3Server
+from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, environment
 from world import World
 
+from bikecollect.archive.mirror import object_store
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import (
+    MirrorDenied,
+    MirrorError,
+    MirrorUnavailable,
+    SettingsError,
+)
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -398,6 +404,39 @@ def test_a_bucket_that_does_not_exist_is_named(archived: City) -> None:
 
     process = archived.run("compact")
 
-    assert process.returncode == 74
-    assert "the bucket `no-such` does not exist" in process.stderr
+    assert process.returncode == 69
+    assert process.stderr.count("the bucket `no-such` does not exist") == 1
     assert "<Error>" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "why"),
+    [
+        (403, "RequestTimeTooSkewed", MirrorDenied, "machine's clock is wrong: HTTP"),
+        (400, "ExpiredToken", MirrorDenied, "credentials rejected: HTTP 400"),
+        (403, "QuotaExceeded", MirrorUnavailable, "the store is full: HTTP 403"),
+        (404, "NoSuchBucket", MirrorUnavailable, "the bucket `bikes` does not exist"),
+        (429, "TooManyRequests", MirrorUnavailable, "HTTP 429"),
+        (301, "PermanentRedirect", MirrorUnavailable, "region; set AWS_REGION"),
+        (0, "", MirrorUnavailable, "the connection failed: Connection refused"),
+    ],
+)
+def test_an_error_of_the_whole_store_says_what_to_do(
+    *,
+    status: int,
+    code: str,
+    kind: type[MirrorError],
+    why: str,
+    s3_proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has the class of errors after which no other day or system is tried."""
+    monkeypatch.setattr(object_store, "RETRIES", 0)
+    s3_proxy.fault = lambda method, path: Fault(status=status, code=code)
+    url = s3_proxy.url if status else "http://127.0.0.1:1"
+    for name, value in environment(url).items():
+        monkeypatch.setenv(name, value)
+    store = object_store.ObjectStore(MirrorAddress.parse(f"s3://{BUCKET}/any"))
+
+    with pytest.raises(kind, match=why):
+        next(store.list("any"))

@@ -99,11 +99,14 @@ class S3Server:
 class Fault:
     """The fault of a request: answered with *status*, or its body *cut* or changed.
 
+    The answer names the *code* of S3.
+
     With *flip* a bit of what is sent, or of what is downloaded, changes. With *hold*
     the request waits for the event before it is passed on.
     """
 
     status: int = 0
+    code: str = "SlowDown"
     cut: bool = False
     flip: bool = False
     hold: threading.Event | None = None
@@ -148,7 +151,9 @@ class ProxyHandler(BaseHTTPRequestHandler):
         if fault.flip and body:
             body = bytes([body[0] ^ 1]) + body[1:]
         if fault.status:
-            self._answer(fault.status, [], b"<Error><Code>SlowDown</Code></Error>")
+            self._answer(
+                fault.status, [], f"<Error><Code>{fault.code}</Code></Error>".encode()
+            )
         else:
             self._forward(body, flip=fault.flip and self.command == "GET")
 
