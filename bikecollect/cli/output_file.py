@@ -69,9 +69,11 @@ def placed(path: Path, mode: int = 0) -> Iterator[int]:
         yield fd
         os.fsync(fd)
         _rename(aside, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             aside.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # errors of a descriptor name no file
         raise
     finally:
         os.close(fd)

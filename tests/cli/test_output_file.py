@@ -1,5 +1,6 @@
 """Results are written completely, or the command fails with the reason."""
 
+import errno
 import json
 import os
 import shlex
@@ -13,7 +14,7 @@ from command import bikecollect, forked
 from templates import copied
 from world import World, noon_of_last_month
 
-from bikecollect.cli.output_file import is_stream
+from bikecollect.cli.output_file import is_stream, placed
 from bikecollect.storage.files import flock
 
 if TYPE_CHECKING:
@@ -141,6 +142,14 @@ def test_a_result_to_a_fifo_is_refused(
 
     assert process.returncode == 64
     assert "/dev/stdout" in process.stderr
+
+
+def test_a_disk_that_is_full_names_the_file(tmp_path: Path) -> None:
+    """The system names no file where the file is already open."""
+    path = tmp_path / "rows.csv"
+
+    with pytest.raises(OSError, match=r"rows\.csv"), placed(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @writers

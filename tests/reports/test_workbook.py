@@ -16,7 +16,7 @@ from templates import copied
 from world import World
 
 from bikecollect.cli.exporting import workbook
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import StorageError, UsageError
 
 pytest.importorskip("duckdb")
 pytest.importorskip("xlsxwriter")
@@ -116,6 +116,12 @@ def test_more_rows_than_a_sheet_go_to_the_next(
     second, third = (list(cells(tmp_path / "t.xlsx", n)) for n in (2, 3))
     assert second == [["inlineStr:a"], ["n:2"], ["n:3"]]
     assert third == [["inlineStr:a"], ["n:4"]]
+
+
+def test_a_disk_that_is_full_is_one_error() -> None:
+    """The unfinished file is not written again: that error could only be printed."""
+    with pytest.raises(StorageError, match=r"workbook: .*No space left on device"):
+        written(Path("/dev/full"), [("x", 1)])
 
 
 def test_a_text_too_long_for_a_cell_is_an_error(tmp_path: Path) -> None:

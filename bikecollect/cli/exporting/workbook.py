@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import NotInstalled, StorageError, UsageError
@@ -52,7 +53,22 @@ def write(
             finally:
                 workbook.close()  # on an error it closes the temporary files
         except (XlsxWriterException, OSError) as error:
+            _abandon(fd, error)
             raise StorageError(f"cannot write the workbook: {error}") from error
+
+
+def _abandon(fd: int, error: BaseException | None) -> None:
+    """Let what is still written to *fd* after *error* go to memory.
+
+    The destructor of the unfinished ZIP file writes once more; it would fail again, and
+    Python would print that.
+    """
+    memory = os.memfd_create("abandoned")
+    os.dup2(memory, fd)
+    os.close(memory)
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _fill(
