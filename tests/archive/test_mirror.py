@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from world import World
 
 from bikecollect.archive.mirror import object_store
 from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.push import CONFLICT, MirrorPush
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -191,6 +193,12 @@ def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
         "city 2024-06-05: not copied to the mirror: the mirror has 288 slots of that "
         "day, and here are only 1" in process.stderr
     )
+    assert store.read(CERTIFICATE) == text
+
+    monkeypatch.setattr(object_store.ObjectStore, "list", lambda *_: iter(()))
+    step, *_ = MirrorPush(store, pushed.data, "city", time.time).run()
+
+    assert step.what == CONFLICT  # also if the list lags behind
     assert store.read(CERTIFICATE) == text
 
 

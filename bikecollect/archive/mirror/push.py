@@ -149,7 +149,10 @@ class MirrorPush:
         objects: dict[str, StoredObject],
         record: MirrorRecord,
     ) -> MirrorStep:
-        text = self.store.read(day.path) if day.path in objects else None
+        # A list may lag behind: what it lacks can be there all the same.
+        text = self.store.read(day.path)
+        if text is not None:
+            objects = self._with_unlisted(objects, day)
         sha256 = _sha256(day.text)
         if text is not None and text != day.text:
             # A damaged certificate there is replaced; its bytes are kept aside.
@@ -173,6 +176,14 @@ class MirrorPush:
         record.add(stored, sha256)
         what = COPIED if text is None or text == day.text else REPLACED_DAY
         return MirrorStep(self.system_id, day.day, what if size else "known", size)
+
+    def _with_unlisted(
+        self, objects: dict[str, StoredObject], day: CertifiedDay
+    ) -> dict[str, StoredObject]:
+        """Return *objects* with those of *day* that were not listed."""
+        unlisted = [p for p in (day.path, *day.parts) if p not in objects]
+        found = filter(None, map(self.store.find, unlisted))
+        return objects | {stored.path: stored for stored in found}
 
     def _part(
         self,
