@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
@@ -37,6 +38,10 @@ DESCRIBE = (
     " run_id = :run_id, source = :source, flags = :flags"
     f" WHERE slot = :slot AND source = '{ADOPTED}'"
 )
+
+
+MAX_NUMBER = 1 << 53
+"""Beyond any number in a certificate; SQLite could not store much larger ones."""
 
 
 class Archived(NamedTuple):
@@ -214,7 +219,7 @@ def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
     """
     archived = {}
     for day, *row in rows:
-        with suppress(ValueError, TypeError, AttributeError):
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
             archived[day] = _archived_day(day, row)
     return archived
 
@@ -222,11 +227,38 @@ def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
 def _archived_day(day: str, row: Sequence[Any]) -> Archived:
     """Return the archived *day* of a *row*; raises ValueError if it is invalid."""
     rows, slots, sha256, timezone, archived_at, csv_gone, parts = row
-    files = {name: dict(values) for name, values in json.loads(parts).items()}
     if not is_day(day):
         raise ValueError(f"not a day: {day}")
-    summary = DaySummary(rows, slots, sha256)
+    summary, files = DaySummary(rows, slots, sha256), _parts(json.loads(parts))
+    ZoneInfo(timezone)
     return Archived(day, summary, timezone, archived_at, bool(csv_gone), files)
+
+
+def certified(day: str, values: Mapping[str, Any], rows: str) -> Archived:
+    """Return the archived *day* by the *values* of its certificate.
+
+    The day must have a file of *rows*. Raises ValueError, LookupError or TypeError if
+    the values are damaged.
+    """
+    if values["date"] != day:
+        raise ValueError(f"it is of {values['date']!r:.40}")
+    numbers = values["rows"], values["slots"], values["made"]
+    if not all(type(n) in {int, float} and 0 <= n < MAX_NUMBER for n in numbers):
+        raise ValueError(f"impossible numbers: {numbers!r:.80}")
+    timezone, parts = values["timezone"], _parts(values["parts"])
+    ZoneInfo(timezone)
+    summary = DaySummary(values["rows"], values["slots"], str(values["sha256"]))
+    if rows not in parts:
+        raise ValueError(f"it has no {rows}")
+    return Archived(day, summary, timezone, values["made"], csv_gone=False, parts=parts)
+
+
+def _parts(values: Any) -> dict[str, dict[str, Any]]:
+    """Return the size and the sha256 of files; raises an error if they are damaged."""
+    parts = {name: dict(part) for name, part in dict(values).items()}
+    for part in parts.values():
+        int(part["bytes"]), str(part["sha256"])
+    return parts
 
 
 class OpenedDays:

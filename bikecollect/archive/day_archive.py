@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
-from bikecollect.archive.archived_days import Archived
+from bikecollect.archive.archived_days import Archived, certified
 from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import describe, is_day, move_part
@@ -153,15 +153,7 @@ class Archive:
         path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
             values = json.loads(path.read_text(encoding="utf-8"))
-            summary = values["rows"], values["slots"], values["sha256"]
-            return Archived(
-                day=values["date"],
-                summary=day_csv.DaySummary(*summary),
-                timezone=values["timezone"],
-                archived_at=values["made"],
-                csv_gone=False,
-                parts=values["parts"],
-            )
+            return certified(day, values, self.layout.rows)
 
     def damage(self, archived: Archived) -> list[str]:
         """Return what is wrong with the files of *archived*; empty if nothing."""

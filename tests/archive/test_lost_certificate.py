@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from keeping import compacted, findings, viewed
+from keeping import compacted, compactor, findings, viewed
 from quiet_settings import write_settings
 from templates import copied
 from world import NOON, World
 
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -125,6 +126,34 @@ def test_it_is_not_written_for_other_rows(folder: Path) -> None:
     assert len(findings(world)) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timezone", "Asia/Taipej"),
+        ("timezone", "../passwd"),
+        ("timezone", 7),
+        ("date", "2026-11-23"),
+        ("rows", "6"),
+        ("slots", None),
+        ("made", 1e300),
+        ("parts", {}),
+        ("parts", []),
+        ("parts", {"station_status": 7}),
+        ("parts", {"station_status": {"bytes": 7}}),
+    ],
+)
+def test_damaged_values_are_a_damaged_certificate(
+    folder: Path, name: str, value: object
+) -> None:
+    """None of them reaches the ledger."""
+    world = let_go(folder)
+    values = json.loads(certificate(world).read_bytes())
+    certificate(world).write_text(json.dumps({**values, name: value}))
+
+    with pytest.raises(StorageError, match="cannot read"):
+        compactor(world).archive.certified("2026-11-22")
+
+
 def lose(world: World, *names: str, day: str = "2026-11-22") -> None:
     """Remove files of the *day*, called after their datasets, and the ledger."""
     for dataset in names:
@@ -143,7 +172,8 @@ def test_with_a_lost_ledger_the_day_is_restored(
     conflict = certificate(world).with_name("2026-11-22.sync-conflict-20261124.json")
     conflict.write_bytes(b"of a program that copies folders")
     if "runs" not in lost:
-        certificate(world).write_bytes(b"")
+        text = certificate(world).read_bytes()
+        certificate(world).write_bytes(text.replace(b"Taipei", b"Taipej"))
     lose(world, *lost)
 
     compacted(world)
