@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import DAMAGED, is_day
 from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
@@ -219,7 +219,7 @@ def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
     """
     archived = {}
     for day, *row in rows:
-        with suppress(ValueError, LookupError, TypeError, AttributeError):
+        with suppress(*DAMAGED):
             archived[day] = _archived_day(day, row)
     return archived
 

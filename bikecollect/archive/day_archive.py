@@ -19,7 +19,7 @@ from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived, certified
 from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.archive.parts import describe, is_day, move_part
+from bikecollect.archive.parts import DAMAGED, describe, is_day, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
@@ -332,5 +332,5 @@ class Archive:
     def _failing(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, *DAMAGED) as error:
             raise StorageError(f"{what}: {error}") from error

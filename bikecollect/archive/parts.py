@@ -21,6 +21,11 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
 
 DATE = "date="
+DAMAGED = (
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
+"""What is raised for the values of a damaged certificate."""
 
 
 class ArchivePart(NamedTuple):

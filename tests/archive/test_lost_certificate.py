@@ -140,6 +140,7 @@ def test_it_is_not_written_for_other_rows(folder: Path) -> None:
         ("parts", []),
         ("parts", {"station_status": 7}),
         ("parts", {"station_status": {"bytes": 7}}),
+        ("parts", {"station_status": {"bytes": float("inf"), "sha256": ""}}),
     ],
 )
 def test_damaged_values_are_a_damaged_certificate(

@@ -160,7 +160,7 @@ def test_a_damaged_certificate_here_does_not_keep_other_days_from_the_mirror(
     archived: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The day is named, and the others are copied."""
-    (archived.data / CERTIFICATE).write_bytes(b"")
+    (archived.data / CERTIFICATE).write_bytes(b'{"rows": Infinity}')
 
     process = archived.run("push")
     found = archived.run("verify", "--mirror")

@@ -19,7 +19,7 @@ from bikecollect.archive.datasets import (
     DatasetLayout,
     part_of,
 )
-from bikecollect.archive.parts import ArchivePart, is_day, list_days
+from bikecollect.archive.parts import DAMAGED, ArchivePart, is_day, list_days
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.checked_parts import defect
 from bikecollect.archive.query.open_days import Loss
@@ -166,7 +166,7 @@ class ArchiveCheck:
             certified, rows = values["parts"][dataset], int(values["rows"])
             certified_size = int(certified["bytes"])
             is_outdated = summaries.lack_columns(dataset, certified)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except DAMAGED:
             return "its certificate is invalid; run: bikecollect verify"
         if size is None:
             return f"{path} is missing; run: bikecollect verify"

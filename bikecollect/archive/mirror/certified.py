@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bikecollect.archive.datasets import DatasetLayout, part_of
 from bikecollect.archive.day_csv import DaySummary
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import DAMAGED, is_day
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import ARCHIVE
 
@@ -71,7 +71,7 @@ def parse(
             for dataset in layout.datasets
         }
         made, date = float(values["made"]), values["date"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except DAMAGED:
         date = ""
     if not is_day(day) or date != day:
         what = f"the certificate {path} is invalid"
