@@ -244,18 +244,24 @@ class Verifier:
         folder, name = self.archive.data / ARCHIVE, self.archive.system.system_id
         if damage and is_half_replaced(folder, name, archived.day):
             damage = [INTERRUPTED]
-        if self.deep and not damage:
-            pieces = self.archive.pieces(archived.day, self.system.zone)
-            columns = self.archive.columns(archived.day)
-            if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-                damage = [CHANGED]
-        for what in damage:
+        changed = self._read_back(archived) if self.deep and not damage else []
+        for what in (*damage, *changed):
             yield self._finding(archived.day, what)
         rows = archived.only(self.archive.layout.rows)
-        is_bad = damage == [CHANGED] or (damage and self.archive.damage(rows))
-        if is_only and not is_bad:
+        if is_only and not (changed or (damage and self.archive.damage(rows))):
             system_id, summary = self.system.system_id, archived.summary
             yield Certificate(system_id, archived.day, summary, "archive")
+
+    def _read_back(self, archived: Archived) -> list[str]:
+        """Return what is wrong with the archived rows, once they are read back."""
+        day = archived.day
+        try:
+            pieces = self.archive.pieces(day, self.system.zone)
+            lines = day_csv.lines(pieces, self.archive.columns(day))
+            is_same = day_csv.total(lines) == archived.summary
+        except StorageError as error:  # other days can be read
+            return [f"{UNREADABLE}: {error}"]
+        return [] if is_same else [CHANGED]
 
     def _live(
         self, day: _Day, sizes: Mapping[str, int]

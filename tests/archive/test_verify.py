@@ -200,6 +200,17 @@ def test_deep_verification_continues_after_a_damaged_day(world: World) -> None:
     assert certificates(world) == []
 
 
+def test_damaged_columns_of_a_certificate_are_a_finding(world: World) -> None:
+    """Other days are read back nevertheless."""
+    path = world.folder.parent / "archive/certificates/system_id=city/2026-11-22.json"
+    path.write_text(path.read_text().replace(' "station_id",', ""))
+
+    (found,) = findings(world, deep=True)
+
+    assert found.startswith("2026-11-22: cannot be read: ")
+    assert len(certificates(world)) == 2
+
+
 def test_an_unreadable_file_is_a_finding(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,7 +73,7 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     restore = f"restore the archive's {day} from a backup"
     forget = f"{restore}, or: bikecollect forget {system} {day}"
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
-    return look if what.startswith("cannot read") else forget
+    return look if what.startswith(("cannot read", UNREADABLE)) else forget
 
 
 def _names(what: str, datasets: tuple[str, ...]) -> bool:
