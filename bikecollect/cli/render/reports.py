@@ -7,7 +7,8 @@ from itertools import islice
 from sys import maxsize
 from typing import Any
 
-from bikecollect.cli.render.table import fitted
+from bikecollect.cli.render.table import fitted, shortened
+from bikecollect.cli.render.terminal import columns as columns_of_text
 from bikecollect.cli.render.terminal import terminal_columns, title, wrapped
 from bikecollect.cli.reporting.text_columns import (
     COMMON,
@@ -157,14 +158,17 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
     shown = _shown(report, overview, many=len(zones) > 1)
     if common := _common(overview, [columns[n] for n in shown]):
         shown = [n for n in shown if columns[n] not in common]
-        text = ", ".join(f"{SHORT.get(n, n)} {text}" for n, text in common.items())
-        lines[-1:] = [*wrapped(f"{text[0].upper()}{text[1:]}"), ""]
+        # Each in a line of its own that is not wrapped: a name could forge another.
+        most = columns_of_text() - 1
+        texts = (f"{SHORT.get(n, n)} {text}" for n, text in common.items())
+        lines[-1:] = [shortened(f"{t[0].upper()}{t[1:]}", most) for t in texts] + [""]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     cells = [_cells(columns, row, shown, zones) for row in rows]
     screen = fitted(names, cells, terminal_columns(), shorten=NARROWER, spare=SPARE)
     lines += screen.text.splitlines()
     if screen.left_out:
-        lines.append(f"No room for: {', '.join(screen.left_out)}; see --format csv")
+        left_out = ", ".join(screen.left_out)
+        lines += wrapped(f"No room for: {left_out}; see --format csv")
     if overview.count > len(rows):
         more = f"{overview.count - len(rows):,} more"
         lines.append(f"... {more}; see --limit and --format csv")

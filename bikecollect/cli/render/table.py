@@ -94,7 +94,7 @@ def _narrowed(
         return False
     for row in texts:
         for n, size in sizes.items():
-            row[n] = _shortened(row[n], size)
+            row[n] = shortened(row[n], size)
     return True
 
 
@@ -184,7 +184,7 @@ def _line(
 
 
 def _text(value: object) -> str:
-    return _shortened(_complete(value), MAX_WIDTH)
+    return shortened(_complete(value), MAX_WIDTH)
 
 
 def _complete(value: object) -> str:
@@ -196,10 +196,10 @@ def _complete(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else visible(str(value))
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
     """Return *text* in at most *most* columns, with a mark if it was shortened.
 
-    >>> _shortened("市政府站", 6)
+    >>> shortened("市政府站", 6)
     '市政…'
     """
     if width(text) <= most:
