@@ -207,6 +207,7 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     assert "the licence of the data is unknown" in process.stderr
     page = (out / "simport-youbike/index.html").read_text("utf-8")
     assert "licence of the data is unknown" in page
+    assert '<a href="../index.html">All systems</a>' in page
     front = (out / "index.html").read_text("utf-8")
     cells = re.findall(r"<t[dh][^>]*>(?:<a [^>]*>)?([^<]+)", front)
     assert cells[6:8] == ["simport-youbike", "Asia/Taipei"]

@@ -12,6 +12,7 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.options import Attempts, Shared, complain, folder_option
 from bikecollect.cli.sharing import folder as pages_folder
+from bikecollect.cli.sharing.pages import INDEX
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
@@ -60,6 +61,7 @@ def share(
     service = DataService(settings)
     attempts, begun = Attempts(names, UsageError), time.monotonic()
     paths: list[Path] = []
+    front = f"../{INDEX}" if len(names) > 1 else ""
     try:
         for name in names:
             with attempts.on(name):
@@ -68,10 +70,12 @@ def share(
                 last = _last_day(service, name, day)
                 pages_folder.prepare(place, force=force)
                 if live:
-                    paths += pages_folder.write_live(service, name, place)
+                    paths += pages_folder.write_live(service, name, place, front=front)
                     continue
                 days = pages_folder.last_days(last) if week else [last]
-                paths += pages_folder.write_days(service, name, place, days)
+                paths += pages_folder.write_days(
+                    service, name, place, days, front=front
+                )
                 _warn_of_license(name, service)
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)

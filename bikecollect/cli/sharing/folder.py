@@ -47,10 +47,16 @@ def _is_ours(path: Path) -> bool:
 
 
 def write_days(
-    service: DataService, name: str, folder: Path, days: Sequence[date]
+    service: DataService,
+    name: str,
+    folder: Path,
+    days: Sequence[date],
+    *,
+    front: str = "",
 ) -> list[Path]:
     """Write the pages with a map of each of *days*, the last as index; return them.
 
+    They link to *front*, the front page of several systems, if there is one.
     Days on which no station was seen are skipped; raises UsageError if all are.
     """
     films = list(_films(service, name, days))
@@ -58,7 +64,7 @@ def write_days(
     links = [Link(INDEX if day == newest else f"{day}.html", f"{day}") for day in days]
     known = {day for day, _ in films}
     listed = [link for day, link in zip(days, links, strict=True) if day in known]
-    writer = _writer(service, name, listed)
+    writer = _writer(service, name, listed, front)
     paths = [
         _put(folder / link.file, writer.map(film, link.file, f"{day:%A}, {day}"))
         for (day, film), link in zip(films, listed, strict=True)
@@ -82,12 +88,17 @@ def _films(
         raise none
 
 
-def write_live(service: DataService, name: str, folder: Path) -> list[Path]:
-    """Write the map of the last 24 hours, and other pages that are an hour old."""
+def write_live(
+    service: DataService, name: str, folder: Path, *, front: str = ""
+) -> list[Path]:
+    """Write the map of the last 24 hours, and other pages that are an hour old.
+
+    They link to *front*, the front page of several systems, if there is one.
+    """
     film = map_data.film_of_last_hours(service, name)
     zone = service.settings.system_folder(name).zone
     when = iso(film.newest, zone)[:16].replace("T", " ")
-    writer = _writer(service, name, ())
+    writer = _writer(service, name, (), front)
     data = json.dumps({**film.packed(), "when": when})
     paths = [
         _put(folder / FILM, data),
@@ -117,9 +128,11 @@ def write_systems(service: DataService, names: Sequence[str], folder: Path) -> P
     return _put(folder / INDEX, pages.systems(service, there))
 
 
-def _writer(service: DataService, name: str, days: Sequence[Link]) -> PageWriter:
+def _writer(
+    service: DataService, name: str, days: Sequence[Link], front: str
+) -> PageWriter:
     publisher = publisher_in(service.settings, name)
-    return PageWriter(service, name, publisher, days)
+    return PageWriter(service, name, publisher, days, front)
 
 
 def _write_others(writer: PageWriter, folder: Path, last: date) -> list[Path]:

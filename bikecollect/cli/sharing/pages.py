@@ -59,12 +59,16 @@ LINKS = (
 
 @dataclass(frozen=True)
 class PageWriter:
-    """Renders the pages of the system *name*; *days* are links to pages of days."""
+    """Renders the pages of the system *name*; *days* are links to pages of days.
+
+    *front* is the address of the front page of several systems, if there is one.
+    """
 
     service: DataService
     name: str
     publisher: Publisher
     days: Sequence[Link] = ()
+    front: str = ""
 
     def map(self, film: CityFilm, file: str, when: str) -> str:
         """Return the page with the map of *film*; *when* is its heading."""
@@ -168,6 +172,7 @@ class PageWriter:
             publisher=self.publisher,
             pages=LINKS,
             days=self.days,
+            front=self.front,
             file=file,
             title=title,
             interval=system.interval,
