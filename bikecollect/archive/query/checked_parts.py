@@ -54,7 +54,7 @@ def check_parts(
             if not why:
                 sound[dataset][day] = part
             elif dataset == rows:
-                damaged[day] = why
+                damaged[day] = f"{why}; for remedies, see: bikecollect verify"
     return CheckedParts(sound, damaged)
 
 
