@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect.collect.reading.vanished_fields import FIELDS, VanishedFields
@@ -174,7 +175,7 @@ def find_changes(
     *is_partial*, nor newly absent if as many rows have no id.
     """
     if _is_old(snapshot):
-        return Changes()
+        snapshot, is_partial = _unknown(snapshot, known), True
     if slot < ledger.newest_stations():
         return Changes(_dated_back(snapshot, known, slot, ledger))
     versions = [
@@ -267,6 +268,15 @@ def _is_old(snapshot: Snapshot) -> bool:
     """
     is_stale = "stale" in snapshot.flags
     return is_stale and bool(snapshot.information) and not snapshot.is_listed_apart
+
+
+def _unknown(snapshot: Snapshot, known: Known) -> Snapshot:
+    """Return *snapshot* with the information of stations that are not *known*.
+
+    Their rows would have no name and no place, and there is nothing to change back.
+    """
+    new = (s for s in snapshot.information if s.station_id not in known)
+    return replace(snapshot, information=tuple(new))
 
 
 def _departed(

@@ -144,6 +144,7 @@ def test_the_first_payload_of_a_dead_source_is_stale(tmp_path: Path) -> None:
     old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW - 10))
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         assert stale(city, old, path="/list") == [True]
+        assert [v["name"] for v in city.stations()] == ["Hall", "Hall"]
 
 
 @pytest.mark.parametrize(
