@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
-from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files import flock, trusted_files
 from bikecollect.storage.files.trusted_files import quoted, user_name
 
 BAD_FILE_SYSTEMS = {
@@ -57,6 +57,9 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         text = f"the file system of {place} is mounted read-only, as after disk errors"
         return text, f"see `dmesg`; then: sudo mount -o remount,rw {mount or place}"
+    if not flock.is_supported(place / "lock"):
+        text = f"the file system of {place} has no file locks, so no run can commit"
+        return text, "move the data to a local disk (ext4, xfs, btrfs)"
     return None
 
 

@@ -55,7 +55,10 @@ class Lock:
                 holder = os.pread(fd, 40, 0).decode("ascii", "replace").strip()
             except OSError as error:
                 os.close(fd)
-                raise StorageError(f"cannot lock {self._path}: {error}") from error
+                text = f"cannot lock {self._path}: {error}"
+                if error.errno in flock.UNSUPPORTED:
+                    text += "; move the data to a local disk, which has file locks"
+                raise StorageError(text) from error
             os.close(fd)
             if self._monotonic() >= deadline:
                 raise LockBusy(

@@ -1,22 +1,26 @@
 """The doctor: reports problems, with remedies."""
 
+import errno
+import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from command import bikecollect
 from mailserver import MailServer
 
-from bikecollect.core.errors import ExitCode
-from bikecollect.setup import loader
+from bikecollect.core.errors import ExitCode, StorageError
+from bikecollect.setup import loader, machine
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
+from bikecollect.storage.lock import Lock
 
 
 @pytest.fixture
@@ -203,6 +207,26 @@ def test_a_disk_that_is_mounted_read_only_is_bad(
 
     named = [c.name for c in checks if "is mounted read-only" in c.text]
     assert named == ["youbike-taipei: folder", "archive: folder"]
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run ends with 74 there: its payload is kept and never committed."""
+    lock = tmp_path / "city" / "lock"
+    lock.parent.mkdir()
+    lock.touch()
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "")))
+
+    why, remedy = machine.unusable(lock.parent, lock.parent) or ("", "")
+    with (
+        pytest.raises(StorageError, match="move the data to a local disk"),
+        Lock(lock).held(),
+    ):
+        pass
+
+    assert "no file locks" in why
+    assert "move the data to a local disk" in remedy
 
 
 def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
+UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""Errors of a file system without locks."""
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
@@ -22,6 +24,19 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
         if error.errno in HELD:
             return False
         raise
+    return True
+
+
+def is_supported(path: Path) -> bool:
+    """Return whether the file at *path* can be locked; True if that is unknown."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            try_lock(fd, shared=True)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return error.errno not in UNSUPPORTED
     return True
 
 
