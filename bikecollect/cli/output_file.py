@@ -118,6 +118,15 @@ def _aside(path: Path, mode: int) -> tuple[Path, int]:
     return aside, fd
 
 
+def make_listable(folder: Path) -> None:
+    """Let everybody list *folder*, where that is possible.
+
+    A folder of another user, or on FAT or a network disk, keeps its permissions.
+    """
+    with suppress(PermissionError):
+        folder.chmod(0o755)
+
+
 def _permissions(path: Path, new: int) -> int:
     """Return the permissions of the file *path*, or *new* if it does not exist."""
     with suppress(FileNotFoundError):

@@ -7,6 +7,7 @@ import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import limited
 import pytest
@@ -15,6 +16,8 @@ from templates import copied
 from world import World, noon_of_last_month
 
 from bikecollect.cli.output_file import is_stream, placed
+from bikecollect.cli.publishing.dataset_folder import placed_folder
+from bikecollect.cli.sharing.folder import prepare
 from bikecollect.storage.files import flock
 
 if TYPE_CHECKING:
@@ -150,6 +153,20 @@ def test_a_disk_that_is_full_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match=r"rows\.csv"), placed(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_folder_whose_permissions_are_fixed_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages and datasets can be written to FAT, and to a web folder of another user."""
+    monkeypatch.setattr(Path, "chmod", Mock(side_effect=PermissionError))
+
+    prepare(tmp_path / "pages", force=False)
+    with placed_folder(tmp_path / "dataset", force=False) as aside:
+        (aside / "file").touch()
+
+    assert (tmp_path / "pages").is_dir()
+    assert (tmp_path / "dataset" / "file").exists()
 
 
 @writers

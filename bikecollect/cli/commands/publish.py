@@ -18,7 +18,7 @@ from bikecollect.archive.query.view_source import ANY
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, folder_option, say
-from bikecollect.cli.output_file import placed
+from bikecollect.cli.output_file import make_listable, placed
 from bikecollect.cli.publishing import dataset_folder
 from bikecollect.cli.publishing.description import Author, Dataset, author
 from bikecollect.cli.publishing.tables import (
@@ -177,7 +177,7 @@ def _write(
     viewed = history.shown(settings, name)
     zone, system = viewed.system.zone, viewed.system
     (folder / "data").mkdir()
-    (folder / "data").chmod(dataset_folder.LISTABLE)
+    make_listable(folder / "data")
     with ExitStack() as stack:
         files = {
             what: stack.enter_context(placed(folder / parquet_path(what), READABLE))

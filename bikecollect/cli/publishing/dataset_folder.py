@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.archive.certificates import Certificate
-from bikecollect.cli.output_file import written
+from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.publishing.tables import READABLE, WrittenTable
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
@@ -23,7 +23,6 @@ README, SUMS, CERTIFICATES = "README.md", "SHA256SUMS", "certificates.jsonl"
 LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.(part|old)")
 NEW = 60.0
 """Seconds for which an empty folder may be new and not locked yet."""
-LISTABLE = 0o755
 CHUNK = 1 << 20
 
 
@@ -46,7 +45,7 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         aside.mkdir(parents=True)
         with _locked(aside):
             yield aside
-            aside.chmod(LISTABLE)
+            make_listable(aside)
             _put_in_place(aside, folder.absolute())
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror}") from error

@@ -8,15 +8,15 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from bikecollect.app.queries.service import DataService
-from bikecollect.cli.output_file import written
+from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import iso
 from bikecollect.setup.catalogue.publishers import publisher_in
 
-READABLE, LISTABLE = 0o644, 0o755
-"""The permissions of pages and of their folder: a web server reads them."""
+READABLE = 0o644
+"""The permissions of pages: a web server reads them."""
 DAYS = 7
 HOUR = 3_600.0
 MARK = f'<meta name="generator" content="{pages.GENERATOR}'
@@ -27,7 +27,7 @@ def prepare(folder: Path, *, force: bool) -> None:
     """Create *folder*; raises UsageError if it has pages that are not ours."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(LISTABLE)
+        make_listable(folder)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
     index = folder / INDEX
