@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import tracemalloc
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from templates import copied
@@ -43,6 +44,17 @@ def set_aside(world: World) -> list[str]:
     """Return the names of damaged ledgers that were set aside, without their times."""
     names = sorted(path.name for path in world.folder.glob("*.damaged-*"))
     return [name.partition(".damaged-")[2].partition(".")[2] for name in names]
+
+
+def test_the_first_run_needs_no_change_of_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT and some network disks have fixed ones."""
+    monkeypatch.setattr(Path, "chmod", Mock(side_effect=PermissionError))
+
+    run = World(tmp_path / "city").fetch({"a": 1})
+
+    assert run.outcome is Outcome.COLLECTED
 
 
 def test_an_older_ledger_is_not_read_with_the_log_of_a_killed_run(

@@ -164,7 +164,8 @@ class LedgerFile:
         existed = self._path.exists()
         self._db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         if not existed:
-            self._path.chmod(0o640)
+            with suppress(PermissionError):  # where permissions are fixed
+                self._path.chmod(0o640)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
