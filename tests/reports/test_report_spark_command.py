@@ -90,21 +90,40 @@ for arguments in json.load(sys.stdin):
 ASK_ONCE = """
 from bikecollect.archive.query.views import tables_in
 from bikecollect.reports.engines import spark
-answered, viewed, ask = {}, {}, spark.Spark.query
+from bikecollect.reports.runner import BatchedAnswer
+sessions, answered, streamed, viewed = {}, {}, {}, {}
 def create_views(session, place, tables, create=spark._create_views):
     viewed.update(place=str(place), tables=frozenset(tables))
-    create(session, place, tables)
-def query(self, sql):
-    key = viewed["place"], viewed["tables"] & tables_in(sql), sql
-    if key not in answered:
-        answered[key] = ask(self, sql)
-    return answered[key]
-spark._create_views, spark.Spark.query = create_views, query
+    if (key := (*viewed.values(),)) not in sessions:
+        create(session, place, tables)
+        sessions[key] = session
+class Spark(spark.Spark):
+    def __init__(self, session):
+        super().__init__(sessions[(*viewed.values(),)])
+    def register(self, table, columns, rows):
+        self.asked = str(rows)
+        super().register(table, columns, rows)
+    def query(self, sql):
+        key = viewed["place"], viewed["tables"] & tables_in(sql), sql
+        if key not in answered:
+            answered[key] = super().query(sql)
+        return answered[key]
+    def stream(self, sql):
+        key = (*viewed.values(), self.asked, sql)
+        if key in streamed:
+            columns, batches = streamed[key]
+            return BatchedAnswer(columns, iter(batches))
+        columns, batches = super().stream(sql)
+        return BatchedAnswer(columns, read(key, columns, batches))
+def read(key, columns, batches):
+    kept = []
+    for rows in batches:
+        kept.append(rows)
+        yield rows
+    streamed[key] = columns, kept
+spark._create_views, spark.Spark = create_views, Spark
 """
-"""What every report asks about stations is answered once for equal views.
-
-The rows of the report itself are streamed: each command computes its own.
-"""
+"""Equal tables are viewed once, and what is asked of equal views is answered once."""
 HOLD = """
 from pathlib import Path
 from bikecollect.reports.engines import spark
