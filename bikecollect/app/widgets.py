@@ -18,7 +18,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import disarmed, percent, visible
 
 if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
-    from bikecollect.app.charts.encodings import Chart
+    from bikecollect.app.charts.encodings import Spec
 
 log = logging.getLogger(__name__)
 STYLE = """<style>
@@ -131,14 +131,17 @@ def no_data(table: pd.DataFrame) -> str:
 
 
 def figure(
-    chart: "Chart", table: pd.DataFrame, name: str, caption: str, alt: str
+    chart: "Spec", table: pd.DataFrame, name: str, caption: str, alt: str
 ) -> None:
     """Draw *table* as *chart*, with its *caption* and a button for the data below.
 
     *alt* describes the figure for screen readers.
     """
-    drawn = chart.properties(data=without_offsets(table))
-    st.altair_chart(drawn, width="stretch", alt=alt)
+    data = without_offsets(table)
+    # Data of another name are another chart: it does not move from one to the other.
+    rows = f"{pd.util.hash_pandas_object(data).sum():x}"
+    drawn = chart | {"data": {"name": rows}, "datasets": {rows: data}}
+    st.vega_lite_chart(spec=drawn, width="stretch", alt=alt)
     foot(table, name, caption)
 
 

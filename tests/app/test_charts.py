@@ -1,5 +1,6 @@
 """The app's charts as Vega-Lite, distinguishable without colours."""
 
+import inspect
 import subprocess
 import sys
 from datetime import datetime
@@ -10,8 +11,10 @@ import pytest
 
 pytest.importorskip("altair")
 
+import altair as alt
+
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import bars, timelines
+from bikecollect.app.charts import bars, encodings, timelines
 from bikecollect.core.timeline.zones import SystemZone
 from bikecollect.reports.runner import Answer
 
@@ -21,7 +24,7 @@ TIPS = {"slot": ("slot", "%H:%M"), "vehicles": ("bikes", "d")}
 
 def drawn() -> dict[str, Any]:
     """Return a chart of bikes and free docks."""
-    return timelines.lines("slot", SERIES, unit="number", tips=TIPS).to_dict()
+    return timelines.lines("slot", SERIES, unit="number", tips=TIPS)
 
 
 def test_a_line_has_a_colour_and_a_dash_in_one_legend() -> None:
@@ -67,7 +70,7 @@ def test_missing_hours_are_labelled_in_decimals() -> None:
     """Not 500m, as by an SI prefix, which reads as minutes, nor 4e+2 for 400 hours."""
     chart = bars.ranked("hours", "cause", title="hours missing", tips={})
 
-    assert chart.to_dict()["encoding"]["x"]["axis"] == {"format": ",~r"}
+    assert chart["encoding"]["x"]["axis"] == {"format": ",~r"}
 
 
 def test_runs_that_take_far_longer_are_cut_and_marked() -> None:
@@ -93,7 +96,33 @@ def test_runs_that_take_far_longer_are_cut_and_marked() -> None:
 
 def test_a_chart_drawn_again_is_the_same() -> None:
     """A page that runs again does not build a new chart under the pointer."""
+    build = inspect.unwrap(timelines.lines)
+
+    first, again = (build("slot", SERIES, unit="number", tips=TIPS) for _ in range(2))
+
+    assert first.to_dict() == again.to_dict()
     assert drawn() == drawn()
+
+
+def test_a_chart_is_built_once_for_equal_arguments() -> None:
+    """A page that changes its chart does not change the next one."""
+    built: list[str] = []
+
+    @encodings.built_once
+    def chart(column: str, tips: encodings.Tips) -> encodings.Chart:
+        built.append(column)
+        layer = alt.Chart().mark_rule().encode(tooltip=encodings.tooltips(tips))
+        return alt.LayerChart(layer=[layer])
+
+    first = chart("slot", tips=TIPS)
+    first["layer"].clear()
+    again, other = chart("slot", tips={**TIPS}), chart("slot", tips={})
+
+    assert built == ["slot"] * 2
+    (layer,) = again["layer"]
+    assert layer["encoding"]["tooltip"] != other["layer"][0]["encoding"]["tooltip"]
+    assert again["data"] == {"name": "rows"}
+    assert "data" not in layer
 
 
 def test_the_first_page_does_not_import_altair() -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import altair as alt
 
-from bikecollect.app.charts.encodings import BLUE, Tips, time_axis, tooltips
+from bikecollect.app.charts.encodings import BLUE, Tips, built_once, time_axis, tooltips
 
 
+@built_once
 def over_time(
     x: str,
     y: str,
@@ -44,6 +45,7 @@ def over_time(
     return alt.LayerChart(layer=layers, height=220)
 
 
+@built_once
 def ranked(x: str, y: str, *, title: str, tips: Tips) -> alt.Chart:
     """Return horizontal bars, the longest first."""
     # Never an SI prefix or an exponent: not 500m for 0.5 hours, nor 4e+2 for 400.

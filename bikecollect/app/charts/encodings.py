@@ -5,7 +5,10 @@ viridis (Smith and van der Walt, 2015) for amounts; those of the levels of cover
 in `bikecollect.reports.coverage`.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
 
 import altair as alt
 
@@ -18,9 +21,37 @@ DAY_OR_TIME = (
 """The expression for the label of a tick: the day at midnight, else the time."""
 HALF_A_LABEL = 20
 """Pixels beside the ends of an axis in which a centred label would be cut off."""
+MAX_SPECS = 100
+"""The maximum number of charts of one kind that are kept."""
+Arguments = ParamSpec("Arguments")
 Chart = alt.Chart | alt.LayerChart
+Spec = dict[str, Any]
+"""A chart in Vega-Lite, without the rows of its data."""
 Tips = Mapping[str, tuple[str, str]]
 """The tooltip of a chart: the title and the number format of each column."""
+alt.theme.enable("none")  # the page has its own width, height and colours
+
+
+def built_once(build: Callable[Arguments, Chart]) -> Callable[Arguments, Spec]:
+    """Let *build* return its chart in Vega-Lite, built once for equal arguments.
+
+    To build and validate it takes longer than the rest of a page.
+    """
+    built: dict[str, str] = {}
+
+    @wraps(build)
+    def spec(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Spec:
+        key = repr((args, kwargs))
+        text = built.get(key)
+        if text is None:
+            if len(built) >= MAX_SPECS:
+                built.clear()
+            chart = build(*args, **kwargs).properties(data=alt.NamedData("rows"))
+            text = built[key] = json.dumps(chart.to_dict())
+        copy: Spec = json.loads(text)
+        return copy
+
+    return spec
 
 
 def time_axis(column: str) -> alt.X:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import altair as alt
 
-from bikecollect.app.charts.encodings import GREY, Tips, tooltips
+from bikecollect.app.charts.encodings import GREY, Tips, built_once, tooltips
 from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.coverage import COLOURS, LEGEND
 
@@ -22,6 +22,7 @@ CALENDAR_TIPS = {
 }
 
 
+@built_once
 def week(
     measure: str,
     title: str,
@@ -59,6 +60,7 @@ def week(
     return chart
 
 
+@built_once
 def calendar(weeks: Sequence[str]) -> alt.Chart:
     """Return a heat map of a year; *weeks* are the Mondays of its weeks (ISO 8601).
 

@@ -12,6 +12,7 @@ from bikecollect.app.charts.encodings import (
     ORANGE,
     VERMILLION,
     Tips,
+    built_once,
     time_axis,
     tooltips,
 )
@@ -25,6 +26,7 @@ BREAK: Literal["break-paths-show-domains"] = "break-paths-show-domains"
 Bend = Literal["step-after", "linear"]
 
 
+@built_once
 def lines(
     x: str,
     series: Mapping[str, tuple[str, str]],
@@ -67,6 +69,7 @@ def lines(
     return alt.LayerChart(layer=[*layers, _pointer(x, tips)], height=HEIGHT)
 
 
+@built_once
 def band(*, unit: str, tips: Tips) -> alt.LayerChart:
     """Return a typical day: quartiles as a band, the median and one day as lines.
 
@@ -97,6 +100,7 @@ def band(*, unit: str, tips: Tips) -> alt.LayerChart:
     return alt.LayerChart(layer=layers, height=HEIGHT)
 
 
+@built_once
 def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
     """Return events as points over time, from the first of *ends* to the last.
 

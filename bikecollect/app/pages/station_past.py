@@ -138,7 +138,7 @@ def _drawn(table: pd.DataFrame, shown: Mapping[str, Line]) -> dict[str, Line]:
 
 
 def _past(
-    chart: encodings.Chart, table: pd.DataFrame, station: str, caption: str
+    chart: encodings.Spec, table: pd.DataFrame, station: str, caption: str
 ) -> None:
     closed = " Orange: reported as closed." if table["closed"].any() else ""
     widgets.figure(
