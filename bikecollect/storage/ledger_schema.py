@@ -162,6 +162,8 @@ def find_version(db: "sqlite3.Connection") -> int | None:
     version number is ignored: a ledger restored from SQL text has 0.
     """
     tables = tuple(db.execute(TABLES).fetchall())
+    if not tables:
+        return 0
     if tables not in _versions:  # usually all ledgers of a call have the same tables
         columns = tuple(db.execute(COLUMNS).fetchall())
         is_current = zlib.crc32(repr(columns).encode()) == CURRENT
