@@ -84,7 +84,7 @@ def test_runs_that_take_far_longer_are_cut_and_marked() -> None:
             kind="kind",
             tips={},
             top=top,
-        ).to_dict()
+        )
         for top in (None, 1.2)
     )
 
