@@ -15,7 +15,7 @@ MIN_BROKEN = 6
 """Minimum characters of a name that is broken."""
 
 
-class Fitted(NamedTuple):
+class FittedTable(NamedTuple):
     """A table as *text*, and the names of the columns that had no room."""
 
     text: str
@@ -43,7 +43,7 @@ def fitted(
     *,
     shorten: Sequence[str] = (),
     spare: Sequence[str] = (),
-) -> Fitted:
+) -> FittedTable:
     """Return *rows* like `table`, in lines of at most *columns*; None: of any length.
 
     In a table that is too wide, long names are broken, the columns called *shorten*
@@ -63,7 +63,7 @@ def fitted(
     heads, numeric = [visible(name) for name in names], _numeric(names, rows)
     whole = sum(_widths([[head] for head in heads], texts)) + GAP * (len(heads) - 1)
     if columns is None or not rows or whole <= columns:
-        return Fitted(table(names, rows))
+        return FittedTable(table(names, rows))
     everything = range(len(names))
     fewer = [n for n in everything if names[n] not in spare]
     for shown, gap in ((everything, GAP), (everything, 1), (fewer, 1)):
@@ -72,8 +72,8 @@ def fitted(
         narrow = {place for place, n in enumerate(shown) if names[n] in shorten}
         if _narrowed(broken, cells, narrow, columns - gap * (len(shown) - 1)):
             text = _lines(broken, cells, [numeric[n] for n in shown], gap)
-            return Fitted(text, [names[n] for n in everything if n not in shown])
-    return Fitted(_paragraphs(names, rows))
+            return FittedTable(text, [names[n] for n in everything if n not in shown])
+    return FittedTable(_paragraphs(names, rows))
 
 
 def _narrowed(
