@@ -39,6 +39,7 @@ USED_BY_COMMANDS = (
     "duckdb",
     "smtplib",
     "email.message",
+    "email.policy",
     "jinja2",
     "sqlite3",
 )
