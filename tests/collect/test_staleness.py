@@ -459,18 +459,25 @@ def test_the_order_of_what_stands_still_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stations", "changed", "vehicles", "learned"),
+    ("counts", "outage", "learned"),
     [
-        (25, 13, 3, 60),
-        (25, 12, 3, 4 * HOUR),
-        (25, 25, 0, 4 * HOUR),
-        (19, 19, 3, 4 * HOUR),
+        ((25, 13, 3), 0, 60),
+        ((25, 13, 3), DAY // 2, 60),
+        ((25, 13, 3), 9 * DAY, 60),
+        ((25, 13, 3), DAY + HOUR, 4 * HOUR),
+        ((25, 12, 3), 0, 4 * HOUR),
+        ((25, 25, 0), 0, 4 * HOUR),
+        ((19, 19, 3), 0, 4 * HOUR),
     ],
 )
 def test_an_outage_that_ends_with_a_jump_is_no_usual_silence(
-    city: Publisher, stations: int, changed: int, vehicles: int, learned: int
+    city: Publisher, counts: tuple[int, int, int], outage: int, learned: int
 ) -> None:
-    """Trips after a closure change a few stations, or all were empty: it is learned."""
+    """Trips after a closure change a few stations, or all were empty: it is learned.
+
+    So is an *outage* that is repeated a day later: it is a closure, too.
+    """
+    stations, changed, vehicles = counts
     document = gbfs([0] * stations)
     for station in document["data"]["stations"]:
         station["num_bikes_available"] = vehicles
@@ -482,6 +489,7 @@ def test_an_outage_that_ends_with_a_jump_is_no_usual_silence(
         ((note,),) = db.execute(f"SELECT value FROM memory {where}")
         values = {**json.loads(note), "began": 0, "silence": 60}
         values["newest"] -= 4 * HOUR - city.interval
+        values["outage"] = (values["slot"] + city.interval - outage) * bool(outage)
         db.execute(f"UPDATE memory SET value = ? {where}", [json.dumps(values)])
     for station in document["data"]["stations"][:changed]:
         station["num_bikes_available"] = 4

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from bikecollect.collect.reading.jumps import has_jumped
+from bikecollect.collect.reading.jumps import has_jumped, is_usual_time
 from bikecollect.core.errors import StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
@@ -86,7 +86,8 @@ class Calibration:
     nearly all stations had reported; the newest report was usually at most *age*
     seconds old. *silence* is the longest time without any report since the slot
     *began*. *content* is the digest of the last content if that is compared, and
-    *newest* the time at which it came.
+    *newest* the time at which it came. *outage* is the slot at which the last silence
+    ended that was an outage.
     """
 
     slot: int
@@ -98,6 +99,7 @@ class Calibration:
     age: float
     silence: int = 0
     content: int = 0
+    outage: int = 0
 
     @classmethod
     def first(cls, reports: Reports, slot: Slot) -> Self:
@@ -225,7 +227,7 @@ def judge(
     if reports is None:
         if not is_newest or not _is_open(statuses) or _may_return(note, slot):
             return False, note
-        jumped = partial(has_jumped, statuses, ledger.block_before(slot), store)
+        jumped = partial(has_jumped, statuses, slot, ledger, store)
         rows = _comparable(statuses)
         return judge_content(rows, payload, note, interval, jumped=jumped)
     known = Calibration.from_note(note) if is_newest else None
@@ -265,7 +267,8 @@ def judge_content(
 
     They are those of the newest slot, in any order; a change of one counts as a report.
     An interruption is no evidence that nothing changed meanwhile. A stale time that
-    ends with a jump (*jumped*) was an outage: such a silence is not usual.
+    ends with a jump (*jumped*) was an outage: such a silence is not usual, unless it
+    ends at the same time of day again.
     """
     slot, known = payload.slot, Calibration.from_note(note)
     content = sum(zlib.crc32(repr(tuple(row)).encode()) for row in rows)
@@ -281,7 +284,9 @@ def judge_content(
     after = replace(known.after(reports, slot, interval), content=content)
     was_stale = limit is not None and since - known.newest > limit
     if was_stale and after.silence > known.silence and jumped():
-        after = replace(after, silence=known.silence)
+        is_usual = is_usual_time(known.outage, slot)
+        silence = after.silence if is_usual else known.silence
+        after = replace(after, silence=silence, outage=slot)
     return limit is not None and age > limit, after.to_note()
 
 
