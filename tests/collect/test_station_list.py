@@ -364,3 +364,21 @@ def test_exchanged_coordinates_are_reported_once(
     about = [text for text in texts if "exchanged" in text][:1]
     assert [text[: len(told)] for text in about] == [told] * bool(told)
     assert [float(city.stations()[-1][name]) for name in ("lat", "lon")] == [*later]
+
+
+def test_exchanged_places_beside_the_counts_are_not_reported_if_a_list_has_others(
+    city: Publisher,
+) -> None:
+    """They are not stored, unlike those of the separate list."""
+    listing = ({**NAMES, "station_id": i, "lat": 48.1, "lon": 16.3} for i in "abc")
+    city.documents["/station_information"] = listed(*listing)
+    texts: list[str] = []
+    places: list[dict[str, float]] = [{}, {"lat": 16.3, "lon": 48.1}]
+    for beside in places:
+        rows = ({**STATUS, **beside, "station_id": i} for i in "abc")
+        city.documents["/station_status"] = listed(*rows)
+        texts += [notice.text for notice in city.fetch(after=DAY).notices]
+        city.documents["/station_information"] = Answer(b"", 404)
+
+    assert [text for text in texts if "exchanged" in text] == []
+    assert city.stations()[-1]["lat"] == "48.1"

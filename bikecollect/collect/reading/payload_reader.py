@@ -122,7 +122,7 @@ class PayloadReader:
                 **quality.implausible_findings(odd, len(statuses)),
                 **quality.renumbering_findings(statuses, known),
                 **quality.ahead_findings(statuses, payload),
-                **positions.swapped_findings(snapshot.information, known),
+                **positions.swapped_findings(merged.information, known),
             },
         )
 
