@@ -51,16 +51,22 @@ def repeated(body: bytes) -> dict[str, str]:
 
     >>> repeated(b'[{"id": "a", "bikes": 3, "bikes": 5, "id": "a"}, {"id": ')
     {"repeated 'bikes'": "an object has 'bikes' twice, as 3 and 5: the last is read"}
+    >>> list(repeated(b'{"01:00": 1, "01:00": 2, "01:05": 1, "01:05": 2}'))
+    ['repeated name']
+    >>> repeated(b'{"load": NaN, "load": NaN}')
+    {}
     """
     found: dict[str, str] = {}
 
     def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         for name, value in pairs if len(values) < len(pairs) else ():
-            if value != values[name]:
+            if [value] != [values[name]]:  # in a list, NaN is equal to itself
                 field, first, last = map(excerpt, (name, value, values[name]))
                 text = f"an object has {field} twice, as {first} and {last}"
-                found.setdefault(f"repeated {field}", f"{text}: the last is read")
+                # Ids and times as names would be a new finding in each slot.
+                key = f"repeated {field}" if name.isidentifier() else "repeated name"
+                found.setdefault(key, f"{text}: the last is read")
         return values
 
     text = body[:BEGINNING].decode("utf-8", "replace").lstrip("\ufeff")
