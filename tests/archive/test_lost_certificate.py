@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -291,3 +292,23 @@ def test_an_older_archive_with_the_same_slots_is_not_adopted(tmp_path: Path) -> 
         "2026-11-22: certificate and ledger differ: the files are those of the "
         "certificate"
     ]
+
+
+def test_a_day_that_agrees_with_its_certificate_alone_is_not_forgotten(
+    folder: Path,
+) -> None:
+    """A ledger from a backup knows the day's earlier files: no rows are lost."""
+    world = let_go(folder)
+    with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
+        ((text,),) = db.execute("SELECT parts FROM archives")
+        parts = json.loads(text)
+        parts["station_status"]["sha256"] = "0" * 64
+        db.execute("UPDATE archives SET parts = ?", [json.dumps(parts)])
+    db.close()
+    config = folder.parent / "bikecollect.toml"
+    write_settings(config, world.folder.parent, "city", "town")
+    words = ["--config", str(config), "forget", "city", "2026-11-22"]
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+
+    assert "its rows can be read" in str(result.exception)
+    assert certificate(world).exists()
