@@ -174,6 +174,24 @@ def test_the_service_reads_new_commits(world: World, held: DataService) -> None:
     assert {station.vehicles for station in after} == {9}
 
 
+def test_settings_changed_as_a_query_begins_are_used_by_the_next(
+    held: DataService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection with the settings from before is not that of the new ones."""
+    other = replace(held.settings, data_dir=str(held.settings.data / "empty"))
+    state = held.state
+
+    def state_after_the_change(name: str) -> tuple[object, ...]:
+        if held.settings is not other:
+            held.use(other)
+        return state(name)
+
+    monkeypatch.setattr(held, "state", state_after_the_change)
+    held.texts("city")
+
+    assert held.texts("city") == {}
+
+
 def test_the_service_continues_when_files_are_archived(
     world: World, held: DataService
 ) -> None:

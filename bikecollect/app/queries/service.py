@@ -155,7 +155,8 @@ class DataService:
 
     def skipped(self, name: str) -> list[str]:
         """Return a message for each unreadable file, which is skipped in figures."""
-        return self._held.skipped(self.settings, name, self.state(name))
+        state = self.state(name)
+        return self._held.skipped(self.settings, name, state)
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""
@@ -232,7 +233,8 @@ class DataService:
         self, name: str, query: Callable[["DuckDBPyConnection"], Result]
     ) -> Result:
         """Return what *query* returns for a connection to the system *name*."""
-        return self._held.run(self.settings, name, self.state(name), query)
+        state = self.state(name)  # first: settings in use since make another state
+        return self._held.run(self.settings, name, state, query)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
