@@ -72,7 +72,7 @@ def test_systems_in_trouble_come_first(world: World, folder: Path) -> None:
 
 
 def test_systems_are_those_of_the_settings_now(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the app runs; invalid settings are reported, and those from before stay."""
     config = folder.parent / "bikecollect.toml"
@@ -87,10 +87,14 @@ def test_systems_are_those_of_the_settings_now(
 
     config.write_text(table.format("harbour") + "[systems", encoding="utf-8")
     problem = current.refresh()
+    assert current.refresh() == problem
     kept = list(service.settings.systems)
     config.write_text(table.format("valley"), encoding="utf-8")
 
     assert "bikecollect.toml is not TOML" in problem
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the settings from before remain in use: {problem}"
+    ]  # once: visitors of a public app see nothing
     assert (kept, current.refresh()) == (["harbour"], "")
     assert list(service.settings.systems) == ["valley"]
     assert service.state("harbour") != before

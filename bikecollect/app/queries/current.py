@@ -1,6 +1,7 @@
 """The data service of this process, opened before the first request."""
 
 import atexit
+import logging
 import os
 import threading
 from contextlib import suppress
@@ -15,6 +16,7 @@ from bikecollect.setup import loader, settings_file
 PUBLIC = "BIKECOLLECT_APP_PUBLIC"
 """The environment variable that is set if the app is public."""
 HEAVY = ("duckdb", "pandas", "pyarrow")
+log = logging.getLogger(__name__)
 
 
 Stamp = tuple[object, ...]
@@ -54,8 +56,9 @@ def settings_stamp() -> Stamp:
 def refresh() -> str:
     """Use the settings file as it is now; return why it cannot be used, or "".
 
-    Then the settings from before remain in use. Those of the table ``app`` are always
-    the ones with which the server was started.
+    Then the settings from before remain in use, and each new reason is logged: visitors
+    of a public app see none. Those of the table ``app`` are always the ones with which
+    the server was started.
     """
     service = data_service()
     with _file.lock:
@@ -66,6 +69,8 @@ def refresh() -> str:
         try:
             settings = replace(loader.load(None), app=service.settings.app)
         except BikecollectError as error:
+            if _file.problem != str(error):
+                log.warning("the settings from before remain in use: %s", error)
             _file.problem = str(error)
         else:
             _file.problem = ""
