@@ -178,3 +178,6 @@ def test_the_data_of_a_demo_are_said_to_be_simulated(tmp_path: Path) -> None:
         known.credit == "Simulated data of bikecollect's demo: this city does not exist"
     )
     assert (known.license, known.is_simulated) == ("CC0-1.0", True)
+
+    (tmp_path / DEMO_MARKER).unlink()  # a real feed, behind a proxy on this machine
+    assert publisher_in(settings, YOUBIKE).credit == "Data: 127.0.0.1"
