@@ -525,6 +525,22 @@ def test_positions_are_in_full() -> None:
     assert "25.032600  121.565432" in text
 
 
+def test_a_column_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of stations: their ids are shown, too."""
+    monkeypatch.setattr(render, "terminal_columns", lambda: 32)
+    columns = ["system_id", "station_id", "name", "capacity", "num_vehicles_available"]
+    rows = [
+        ("city", "990000001", "Town Hall", 9, 4),
+        ("city", "990000002", "Quay", 9, 5),
+    ]
+
+    result = BatchedAnswer(columns, iter([rows]))
+    (text,) = answer(REPORTS["snapshot"], result, {"city": TAIPEI}, "text", None)
+
+    assert "station   capacity vehicles\n990000001        9        4\n" in text
+    assert "No room for: name; see --format csv\n" in text
+
+
 def test_slots_of_one_minute_are_told_apart() -> None:
     """Not taken for one, whose time stands above the table."""
     rows = [("city", "a", int(NOON) + second) for second in (0, 30)]
