@@ -217,11 +217,11 @@ def read_account(
     history = History(system.system_id, system.path)
     with history.session():
         first, ends = history.first(), history.ends()
-        last = _last_moment(system, history, now)
+        last = _last_moment(system, ends, now)
         newest = history.newest_block(Slot(int(last) + 1))
         present = {system.grid.at(last), system.grid.floor(last), newest}
         collected = {slot for slot in present if slot and history.block(slot)}
-    over = end_of_slots(last, system.grid, collected)
+    over = end_of_slots(last, system.grid, collected | _ended(system, ends))
     end = min(until or over, over)
     begin = end
     if first is not None and ends is not None:
@@ -255,9 +255,10 @@ def slot_rows(
     history = History(system.system_id, system.path)
     with history.session():
         evidence = read(history, system.path, begin, end, _present(now))
-        expected_from, last = history.first(), _last_moment(system, history, now)
+        expected_from, ends = history.first(), history.ends()
+    last = _last_moment(system, ends, now)
     first = expected_from if expected_from is not None else end
-    over = end_of_slots(last, grid, evidence.blocks)
+    over = end_of_slots(last, grid, evidence.blocks.keys() | _ended(system, ends))
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval
@@ -268,10 +269,16 @@ def slot_rows(
     ]
 
 
-def _last_moment(system: SystemFolder, history: History, now: float) -> float:
-    """Return *now*, or the newest collected slot if no more data are expected."""
-    newest = history.newest_block() if system.is_over else None
-    return now if newest is None else min(now, newest)
+def _last_moment(
+    system: SystemFolder, ends: tuple[Slot, Slot] | None, now: float
+) -> float:
+    """Return *now*, or the last slot in *ends* if no more data are expected."""
+    return min({now, *_ended(system, ends)})
+
+
+def _ended(system: SystemFolder, ends: tuple[Slot, Slot] | None) -> set[Slot]:
+    """Return the last slot if no more data are expected: it counts, if lost, too."""
+    return {ends[1]} if ends and system.is_over else set()
 
 
 def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, ...]:

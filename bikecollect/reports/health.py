@@ -30,9 +30,10 @@ class Past:
 
     *blocks* maps the slots of the last day that have a block to their states; *older*
     are earlier slots with a block. *first* is the first expected slot, *newest* the
-    newest slot with a block. *is_known* is set if the folder has held data before;
-    *configured* is when the settings were written. *mirror* is the state of the mirror,
-    None if none is set. *is_over* is set if no more data are expected, as of a demo.
+    newest slot with a block, *last* the last one with a run or a block. *is_known* is
+    set if the folder has held data before; *configured* is when the settings were
+    written. *mirror* is the state of the mirror, None if none is set. *is_over* is set
+    if no more data are expected, as of a demo.
     """
 
     first: Slot | None
@@ -47,11 +48,19 @@ class Past:
     configured: float = math.inf
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
+    last: Slot | None = None
 
     @property
     def end(self) -> float:
-        """The newest slot if no more data are expected, else infinity."""
-        return self.newest if self.newest and self.is_over else math.inf
+        """The last slot if no more data are expected, else infinity."""
+        return max(self.ended, default=math.inf)
+
+    @property
+    def ended(self) -> frozenset[Slot]:
+        """The last slot if no more data are expected: it counts, collected or not."""
+        if self.last is None or not self.is_over:
+            return frozenset()
+        return frozenset({self.last})
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Health:
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
     *is_over*, no more data are expected: it is never late; the last 24 hours and the
-    days of *coverage* end with its newest slot.
+    days of *coverage* end with its last slot.
     """
 
     now: float
@@ -142,7 +151,7 @@ def judge(
 def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
     """Return the state of each slot of the 24 hours up to *now*."""
     current = grid.at(now)
-    over = _over(now, current, grid, past.blocks)
+    over = _over(now, current, grid, past.blocks.keys() | past.ended)
     begin, end = grid.next(grid.at(now - DAY)), grid.next(current)
     slots = with_others(grid.between(begin, end), past.blocks, begin, end)
     return [(slot, _state(slot, past, over)) for slot in slots]
@@ -174,7 +183,7 @@ def _coverages(
         hour=0, minute=0, second=0, microsecond=0
     )
     filled = past.blocks.keys() | past.older
-    end, begins = end_of_slots(now, grid, filled), {}
+    end, begins = end_of_slots(now, grid, filled | past.ended), {}
     for name, days in windows.items():
         since = (
             now - timedelta(days=days).total_seconds() if days else today.timestamp()

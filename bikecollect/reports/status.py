@@ -75,7 +75,8 @@ def survey(
     history = History(system.system_id, folder)
     with history.session():
         newest = history.newest_block(soon)
-        last = newest if system.is_over and newest else int(now)
+        oldest, final = history.ends() or (Slot(0), None)
+        last = min(final, int(now)) if system.is_over and final else int(now)
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(last - DAY))
         past = Past(
@@ -93,8 +94,8 @@ def survey(
             configured=configured,
             mirror=_mirror(system, mirror),
             is_over=system.is_over,
+            last=final,
         )
-        oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)
     imported = day_of(oldest, system.zone), day_of(first, system.zone)
     since = max(Slot(int(now) - DAY + 1), bounds(imported[1], system.zone)[0])

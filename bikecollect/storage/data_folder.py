@@ -47,7 +47,7 @@ class SystemFolder:
 
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
     these values over time, *recorded* those in its file. *is_over* is set if no more
-    data are expected, as of a demo: slots after the newest collected one do not count.
+    data are expected, as of a demo: slots after that of its last run do not count.
     """
 
     system_id: str

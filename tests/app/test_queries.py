@@ -1,5 +1,6 @@
 """The queries of the data app, from reports, archive and ledger."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -145,6 +146,15 @@ def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(
     assert account.total == coverage
     assert {row[1] for row in reported.rows} == {"2026-11-22"}
     assert sum(row[4] for row in reported.rows) == coverage.expected
+
+    # `forget` of all its days: they are lost, and no later slots are missing.
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute("DELETE FROM blocks")
+    with closing(DataService(settings, world.clock)) as lost:
+        coverage = lost.standing("city").health.coverage["30d"]
+        lost_account = lost.account("city", DAY, DAY + timedelta(days=9))
+    assert coverage == lost_account.total
+    assert (coverage.expected, coverage.collected) == (account.total.expected, 0)
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
