@@ -115,8 +115,8 @@ def facts(standing: Standing) -> list[Fact]:
 def behind(health: Health) -> Part:
     """Return the age of the newest data."""
     if health.behind is None:
-        return Part("no block yet")
-    text = f"the newest block's slot began {ago(health.behind)}"
+        return Part("no data")
+    text = f"the newest slot with data began {ago(health.behind)}"
     return Part(text, Tone.BAD if health.late else Tone.PLAIN)
 
 

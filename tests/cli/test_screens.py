@@ -149,7 +149,7 @@ def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
     os.utime(path, (hour_ago, hour_ago))
     process = bikecollect(tmp_path, "status", "--alert")
     assert process.returncode == 1
-    assert process.stdout == "youbike-taipei: late: no block yet\n"
+    assert process.stdout == "youbike-taipei: late: no data\n"
     assert not (tmp_path / "data").exists()
 
 

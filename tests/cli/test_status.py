@@ -163,7 +163,7 @@ def test_a_stopped_cron_is_reported(world: World) -> None:
     hint = "no run for 30 min; see:\n               bikecollect schedule show\n"
     assert f"Schedule     {hint}" in plain(standing)
     assert click.unstyle(status.alerts([standing])) == (
-        "city: late: the newest block's slot began 30 min ago; no run for 30 min\n"
+        "city: late: the newest slot with data began 30 min ago; no run for 30 min\n"
     )
 
 
@@ -171,7 +171,7 @@ def test_a_slot_that_was_fetched_early_is_no_future(world: World) -> None:
     """Ten seconds before its boundary a fetch fills the next slot."""
     standing = stand(world, after=-10)
 
-    assert "Newest data  the newest block's slot began just now\n" in plain(standing)
+    assert "Newest data  the newest slot with data began just now\n" in plain(standing)
 
 
 def test_without_a_schedule_the_screen_says_so(world: World) -> None:
@@ -287,7 +287,7 @@ def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
     alert = bikecollect("--config", path, "status", "--alert")
 
     late, unmounted = alert.stdout.splitlines()
-    assert (alert.returncode, late) == (1, "city: late: no block yet")
+    assert (alert.returncode, late) == (1, "city: late: no data")
     assert "is its disk mounted?" in unmounted
 
 
