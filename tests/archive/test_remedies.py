@@ -88,8 +88,12 @@ def test_a_lost_day_is_forgotten_although_slots_came_later(world: World) -> None
     (world.folder / "station_status/2026-11-22.2.csv").touch()
 
     lines = run(world, "verify")
+    run(world, "forget", "city", "2026-11-22")
+    run(world, "backfill", "city")
 
-    assert any("forget city 2026-11-22   (1 finding)" in line for line in lines)
+    assert any("the kept payloads of 1 of 1 slots: " in line for line in lines)
+    assert any("forget city 2026-11-22; then: " in line for line in lines)
+    assert run(world, "verify")[-1].endswith("all agree")
 
 
 @pytest.mark.parametrize("dataset", ["slots", "runs"])

@@ -1,5 +1,7 @@
 """The remedies for findings of `verify`."""
 
+from collections.abc import Callable
+
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
@@ -10,11 +12,19 @@ OTHER_BYTES = ": sha256 mismatch"
 SUMMARIES = ("coverage", "profile")
 
 
-def remedy(finding: Finding, *, has_csv: bool, is_archived: bool = False) -> str:
+def remedy(
+    finding: Finding,
+    *,
+    has_csv: bool,
+    is_archived: bool = False,
+    lost_day: str = "",
+    kept: Callable[[], str] = str,
+) -> str:
     """Return the command that fixes *finding*, or other advice, as one line.
 
     *has_csv* is set if the CSV of the finding's day still exists, *is_archived* if the
-    day of its file is in the archive.
+    day of its file is in the archive, *lost_day* is that day if it should be there. If
+    payloads of that day are kept, *kept* returns for how many of its slots: "3 of 4".
 
     >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
     'bikecollect rebuild stations city'
@@ -27,15 +37,23 @@ def remedy(finding: Finding, *, has_csv: bool, is_archived: bool = False) -> str
     if where.startswith("payloads/"):
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
-        return _of_day(system, where, what, has_csv=has_csv)
+        return _of_day(system, where, what, has_csv=has_csv, kept=kept)
     if what == MISSING and is_archived:
         return f"bikecollect compact {system}"
-    return _of_file(system, where, what)
+    return _of_file(system, where, what, lost_day, kept)
 
 
-def _of_file(system: str, file: str, what: str) -> str:
+def _of_file(
+    system: str, file: str, what: str, lost_day: str, kept: Callable[[], str]
+) -> str:
+    if what == MISSING and lost_day:
+        return _of_lost_day(system, lost_day, kept())
     if what == MISSING:
-        return f"restore {file} from a backup, or: bikecollect forget {system} {file}"
+        restore = f"restore {file} from a backup, or"
+        if slots := kept():
+            fill = f"fill it from the kept payloads of {slots} slots"
+            return f"{restore} {fill}: bikecollect backfill {system}"
+        return f"{restore}: bikecollect forget {system} {file}"
     if what.startswith(UNREADABLE):
         return f"check the disk: dmesg; restore {file} from a backup"
     return f"bikecollect verify --repair {system}"
@@ -49,7 +67,9 @@ def _of_ledger(system: str, what: str) -> str:
     return f"move {LEDGER} away; the next fetch rebuilds it: bikecollect fetch {system}"
 
 
-def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
+def _of_day(
+    system: str, day: str, what: str, *, has_csv: bool, kept: Callable[[], str]
+) -> str:
     if what == MISSING or "its certificate says" in what:
         return f"restore {day} from a backup"
     if "different rows" in what:
@@ -71,9 +91,18 @@ def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
     ):
         return f"bikecollect compact {system}"
     restore = f"restore the archive's {day} from a backup"
-    forget = f"{restore}, or: bikecollect forget {system} {day}"
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
-    return look if what.startswith(("cannot read", UNREADABLE)) else forget
+    is_unread = what.startswith(("cannot read", UNREADABLE))
+    return look if is_unread else _of_lost_day(system, day, kept())
+
+
+def _of_lost_day(system: str, day: str, kept: str) -> str:
+    restore = f"restore the archive's {day} from a backup, or"
+    forget = f"bikecollect forget {system} {day}"
+    if not kept:
+        return f"{restore}: {forget}"
+    fill = f"fill it from the kept payloads of {kept} slots"
+    return f"{restore} {fill}: {forget}; then: bikecollect backfill {system}"
 
 
 def _names(what: str, datasets: tuple[str, ...]) -> bool:

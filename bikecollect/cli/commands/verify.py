@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remedies import MISSING, remedy
+from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
@@ -41,9 +43,17 @@ from bikecollect.cli.timeparse import days
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
+from bikecollect.core.slots import stamp
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
+from bikecollect.storage.data_folder import (
+    KEPT,
+    LEDGER,
+    STATUS,
+    VEHICLE_STATUS,
+    VEHICLES,
+    SystemFolder,
+)
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history, repairs
@@ -52,6 +62,7 @@ from bikecollect.wiring.mirror import check_mirror
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
 ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
+SLOTS_OF_DAY = "SELECT slot FROM blocks WHERE substr(file, 16, 10) = ?"
 
 
 @click.command()
@@ -276,7 +287,23 @@ class _Findings:
         archived = History(name, own.path).select(ARCHIVED_DAY, day)
         # Files of slots that came after a day's files had been removed are not its CSV.
         has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
-        return remedy(named, has_csv=has_csv, is_archived=bool(archived))
+        is_present = part(self._settings.data, dataset, name, day).exists()
+        return remedy(
+            named,
+            has_csv=has_csv,
+            is_archived=bool(archived) and is_present,
+            lost_day=day if archived and not is_present else "",
+            kept=partial(_kept, system, "" if vehicles else day),
+        )
+
+
+def _kept(system: SystemFolder, day: str) -> str:
+    """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
+    slots = History(system.system_id, system.path).select(SLOTS_OF_DAY, day)
+    files = (system.payloads / KEPT / day).glob("*.zip")
+    kept = {path.name.partition(".")[0] for path in files}
+    count = sum(stamp(slot) in kept for (slot,) in slots)
+    return f"{count} of {len(slots)}" if count else ""
 
 
 def _is_asked(
