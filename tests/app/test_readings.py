@@ -80,8 +80,13 @@ def damaged(folder: Path) -> World:
     return world
 
 
-def test_a_damaged_daily_file_is_skipped_and_named(damaged: World) -> None:
-    """The other day is shown; the file and the remedy are named."""
+def test_a_damaged_daily_file_is_skipped_and_named(
+    damaged: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other day is shown; the file and the remedy are named.
+
+    A report says that its other slots are used: the day is not skipped.
+    """
     service = data_service(damaged)
 
     rows = service.ask("city", "snapshot", DAY, DAY + timedelta(days=2)).rows
@@ -91,6 +96,9 @@ def test_a_damaged_daily_file_is_skipped_and_named(damaged: World) -> None:
     assert [row[8] for row in rows] == [2]
     sheet = damaged.folder / "station_status/2026-11-22.csv"
     assert skipped == [
-        f"2026-11-22: {sheet}: 1 of 3 blocks are damaged; run: "
+        f"2026-11-22: {sheet}: the rows of 1 of 3 slots are damaged; run: "
         "bikecollect verify --repair"
     ]
+    with viewed_while(damaged, str):
+        text = f"city: 2026-11-22 is incomplete: {sheet}: the rows of 1 of 3 slots are "
+    assert text in caplog.text

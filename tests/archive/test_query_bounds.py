@@ -396,7 +396,8 @@ def test_a_removed_file_that_a_run_has_reported_is_an_accepted_loss(
     assert "is missing" in str(run.notices)
     assert (query.returncode, report.returncode, export.returncode) == (0, 0, 74)
     assert f"{csv.name[:10]} cannot be read: {csv}" in query.stderr
-    assert f"{csv.name[:10]} cannot be read: {csv}" in report.stderr
+    assert f"{csv.name[:10]} cannot be read: {csv} is missing; " in report.stderr
+    assert "for remedies, see: " in report.stderr
 
 
 def _next(day: str) -> str:

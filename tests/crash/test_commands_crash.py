@@ -178,7 +178,7 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
     def heal(site: Site) -> list[str]:
         bad = []
         code, printed = site.run("query", COUNT)
-        if code not in {0, 74} or (code and "1 of 3 blocks are damaged" not in printed):
+        if code not in {0, 74} or (code and "1 of 3 slots are damaged" not in printed):
             bad.append(f"query ended with {code}: {printed[-300:]}")
         bad += again(site, "backfill") + again(site, "verify", "--repair")
         bad += again(site, "query", COUNT) + collected(site, 9)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect.archive.parts import ArchivePart, Parts
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.open_days import REMEDIES
 from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def check_parts(
             if not why:
                 sound[dataset][day] = part
             elif dataset == rows:
-                damaged[day] = f"{why}; for remedies, see: bikecollect verify"
+                damaged[day] = f"{why}{REMEDIES}"
     return CheckedParts(sound, damaged)
 
 

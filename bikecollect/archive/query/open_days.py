@@ -41,6 +41,7 @@ DAYS_AT_ONCE = 32
 """Days whose blocks are in memory at a time."""
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
+REMEDIES = "; for remedies, see: bikecollect verify"
 DELIMITERS = ",;\t"
 """Delimiters that spreadsheets write: the first one in a header is used."""
 MAX_STATIONS_BYTES = 512 << 20
@@ -70,11 +71,13 @@ class Segment(NamedTuple):
 class Loss(NamedTuple):
     """The reason, *why*, for which a part of a day cannot be read.
 
-    *is_accepted* is set if its file was removed and a run has recorded that.
+    *is_accepted* is set if its file was removed and a run has recorded that, *is_part*
+    if other slots of the file can be read.
     """
 
     why: str
     is_accepted: bool = False
+    is_part: bool = False
 
 
 class OpenDays(NamedTuple):
@@ -142,7 +145,7 @@ def missing(data: Path, dataset: str, system_id: str, day: str) -> str:
     path = part(data, dataset, system_id, day)
     return (
         f"{path} is missing or not a regular file, and the "
-        "CSV of that day has been removed; restore it from a backup"
+        f"CSV of that day has been removed; restore it from a backup{REMEDIES}"
     )
 
 
@@ -185,7 +188,8 @@ def segments(
         except OSError as error:
             is_removed = isinstance(error, FileNotFoundError)
             is_accepted = is_removed and bool(blocks[0].is_reported)
-            lost.append(Loss(f"{folder / file}: {error.strerror}", is_accepted))
+            why = f" is missing{REMEDIES}" if is_removed else f": {error.strerror}"
+            lost.append(Loss(f"{folder / file}{why}", is_accepted))
 
 
 def _segment(
@@ -223,8 +227,9 @@ def _segment(
                     out.write(text)
                     left -= {sum_of(text)}
     if left:
-        why = f"{path}: {len(left)} of {len(spans)} blocks are damaged; run: "
-        lost.append(Loss(f"{why}bikecollect verify --repair"))
+        why = f"{path}: the rows of {len(left)} of {len(spans)} slots are damaged"
+        is_part = len(left) < len(spans)
+        lost.append(Loss(f"{why}; run: bikecollect verify --repair", is_part=is_part))
     if header:
         yield Segment(header, target)
 

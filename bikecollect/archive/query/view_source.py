@@ -26,7 +26,11 @@ OnSkip = Callable[[str, str, Loss], None]
 
 
 def warn(system_id: str, day: str, loss: Loss) -> None:
-    """Log that *day* is skipped."""
+    """Log that *day*, or a part of it, is skipped."""
+    if loss.is_part:
+        text = "%s: %s is incomplete: %s; its other slots are used"
+        log.warning(text, system_id, day, loss.why)
+        return
     log.warning("%s: %s %s %s; skipped", system_id, day, UNREADABLE, loss.why)
 
 
