@@ -64,8 +64,11 @@ def screen(standings: Iterable[Standing]) -> str:
     standings = list(standings)
     if len(standings) <= MANY:
         return "\n".join(map(_system, standings))
-    details = wrapped("Details: bikecollect status SYSTEM", "")
-    return "\n".join((table(list(overview(standings))), *details, ""))
+    texts = ["Details: bikecollect status SYSTEM"]
+    if any(s.scheduled is False and not s.health.is_over for s in standings):
+        texts.insert(0, "No schedule found, see: bikecollect schedule install")
+    lines = [line for text in texts for line in wrapped(text, "")]
+    return "\n".join((table(list(overview(standings))), *lines, ""))
 
 
 def table(systems: Sequence[Overview]) -> str:
