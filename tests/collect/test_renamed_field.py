@@ -1,6 +1,7 @@
 """A renamed field: rejected, reported with the lines to paste, and nothing lost."""
 
 import json
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -121,9 +122,10 @@ def test_backfill_prints_the_lines_of_the_mail(
     process = bikecollect("--config", path, "backfill", *options)
 
     assert process.returncode == 65
-    assert "\n[systems.city.fields]\n" in process.stdout
+    assert "\n\n[systems.city.fields]\n" in process.stdout
     assert '\nnum_vehicles_available = "rentable"\n' in process.stdout
-    assert "then run: " in " ".join(process.stdout.split())
+    command = r"then\s+run:\n +\S*bikecollect .*backfill city\n\n"
+    assert re.search(command, process.stdout), process.stdout
 
 
 def test_an_optional_renamed_field_is_reported_with_its_new_name(

@@ -22,6 +22,8 @@ MAX_TIMES = 6
 UNTRIED = frozenset({"there", "left", *STALE})
 """The results for payloads that were not tried."""
 KEPT = "; the payload is kept"
+THEN_RUN = "then run: "
+"""Precedes the command in a line about renamed fields."""
 
 
 def summary(
@@ -72,10 +74,21 @@ def summary(
 
 
 def remedy(lines: Sequence[str]) -> str:
-    """Return *lines* about renamed fields; lines to paste are not wrapped."""
+    """Return *lines* about renamed fields, those to paste after a blank line.
+
+    They are not wrapped, nor is the command: it is a line of its own.
+    """
     table_at = next((n for n, line in enumerate(lines) if line[:1] == "["), len(lines))
-    texts = [part for line in lines[:table_at] for part in wrapped(visible(line), "  ")]
-    return "".join(f"{line}\n" for line in ("", *texts, *lines[table_at:]))
+    texts = [part for line in lines[:table_at] for part in _explained(visible(line))]
+    pasted = ["", *lines[table_at:]] if lines[table_at:] else []
+    return "".join(f"{line}\n" for line in ("", *texts, *pasted))
+
+
+def _explained(line: str) -> list[str]:
+    text, run, command = line.partition(THEN_RUN)
+    if not run:
+        return wrapped(line, "  ")
+    return [*wrapped(text + run.rstrip(), "  "), f"    {command}"]
 
 
 def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
