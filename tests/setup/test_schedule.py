@@ -319,7 +319,8 @@ def test_the_jobs_are_installed_and_each_can_be_removed(
     assert left.startswith(OTHERS)
     assert b"\n# alert: a mail if no run has started for a while" in left
     assert "state: installed and up to date" in shown.stdout
-    assert "without `compact`: " in shown.stdout
+    assert "\nnot installed: job `compact` (" in shown.stdout
+    assert re.search(r"\nnext:  \d{4}-\d\d-\d\d \d\d:\d\d \(\+", shown.stdout)
     assert minimal == ["fetch"]
     assert _commands(installed(spool)) == everything
 
@@ -339,7 +340,7 @@ def test_the_alert_job_is_omitted_if_no_mail_can_be_sent(
     lines = installed(spool).decode()
 
     assert without == ["fetch", "compact --quiet"]
-    assert "alert    skipped: its mails cannot be sent: add [mail]" in unread.stdout
+    assert "alert    skipped: no mail can be sent; add [mail]" in unread.stdout
     assert "skipped" not in mailed.stdout
     assert " status --alert --mail\n" in lines
     assert " backfill-report --since 7d --mail > /dev/null\n" in lines
@@ -382,7 +383,7 @@ def test_each_timer_can_be_installed_and_removed(tmp_path: Path) -> None:
         *("bikecollect-alert", "bikecollect-report"),
     }
     assert f"--config {path} status --alert --mail\n" in alert.replace('"', "")
-    assert "without `alert`" in shown
+    assert "not installed: job `alert` (" in shown
     assert "state: installed and up to date" in shown
     assert minimal == {"bikecollect"}
 

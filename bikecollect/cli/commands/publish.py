@@ -264,7 +264,8 @@ def _report(
         )
     if not has_author:
         complain(
-            'the publisher is named as author; to be cited: --author "Last, First"'
+            "without --author the publisher of the data is named as the author of the "
+            'dataset; to name yourself: --author "Last, First"'
         )
 
 

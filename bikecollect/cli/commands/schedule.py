@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -183,7 +184,7 @@ def _settings(ctx: click.Context, shard: str = "") -> tuple[Settings, Path | Non
 
 
 def _plan_text(plan: Plan) -> str:
-    fires = [fire.isoformat(timespec="seconds") for fire in plan.fires]
+    fires = [_moment(fire) for fire in plan.fires]
     state = {
         "there": "installed and up to date",
         "differs": "installed but outdated: run `bikecollect schedule install`",
@@ -192,10 +193,21 @@ def _plan_text(plan: Plan) -> str:
     times = "".join(f"       {fire}\n" for fire in fires[1:])
     shown = f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
     missing = "".join(
-        f"without `{name}`: {why or 'bikecollect schedule install adds it'}\n"
+        f"not installed: job `{name}` "
+        f"({why or 'bikecollect schedule install adds it'})\n"
         for name, why in plan.missing.items()
     )
     return f"{shown}{missing}{_others_text(plan.others)}"
+
+
+def _moment(fire: datetime) -> str:
+    """Return *fire* on the machine's clock, with the offset, as `status` shows times.
+
+    >>> _moment(datetime.fromisoformat("2026-11-28T02:00:09+00:00"))
+    '2026-11-28 02:00:09 (+00:00)'
+    """
+    seconds = f"{fire:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+    return f"{seconds} ({fire.isoformat()[-6:]})"
 
 
 def _others_text(settings: Sequence[str]) -> str:

@@ -99,7 +99,7 @@ def _obstacle(job: Job, mail: Mail, *, can_print: bool) -> str:
     if job is COMPACT and find_spec(DUCKDB) is None:
         return f"it requires DuckDB; run: {program.extra_command('archive')}"
     if job in {ALERT, REPORT} and not (_is_complete(mail) or can_print):
-        return "its mails cannot be sent: add [mail] to the settings"
+        return "no mail can be sent; add [mail] to the settings"
     return ""
 
 
