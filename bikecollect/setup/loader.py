@@ -1,13 +1,12 @@
 """Read and check the settings file."""
 
 import codecs
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, UntrustedFile
@@ -17,7 +16,7 @@ from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
-from bikecollect.setup.tables.checking import Problems, checked, shown
+from bikecollect.setup.tables.checking import Check, Problems, checked, shown
 from bikecollect.setup.tables.sections import (
     App,
     ArchiveTable,
@@ -28,7 +27,7 @@ from bikecollect.setup.tables.sections import (
     Ping,
     Tell,
 )
-from bikecollect.setup.time_zones import is_zone
+from bikecollect.setup.time_zones import check_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
 
@@ -136,8 +135,11 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
         name: cls(**checked(cls, _table(values, name), f"{name}.", problems))
         for name, cls in SECTIONS.items()
     }
-    problems.refuse()
     settings = Settings(**{**top, **sections, "systems": systems, "folder": folder})
+    if len(problems):
+        problems.note([partial(_check_interval, settings), *_checks_of_zones(values)])
+        problems.note(_independent_checks(settings))
+    problems.refuse()
     complete = settings.with_absolute_paths()
     if not complete.systems:
         complete = _with_default_system(complete)
@@ -216,21 +218,36 @@ def _system(name: str, values: object, problems: Problems) -> System:
 
 def _check_values(settings: Settings) -> None:
     """Raise SettingsError for invalid values of the right type."""
-    checks: list[Callable[[], None]] = [
+    problems = Problems()
+    checks: list[Check] = [
         partial(_check_interval, settings),
         *(partial(_check_system, *item) for item in settings.systems.items()),
         partial(_check_app, settings.app),
         partial(_check_mail, settings.mail),
+    ]
+    problems.note([*checks, *_independent_checks(settings)])
+    problems.refuse()
+
+
+def _independent_checks(settings: Settings) -> list[Check]:
+    """Return the checks of single values, whatever is wrong with others."""
+    return [
         partial(_check_mail_times, settings.mail),
         partial(_check_alerts, settings),
         partial(_check_mirror, settings.archive.mirror),
         *(partial(_check_number, settings, name) for name in NUMBERS),
     ]
-    problems = Problems()
-    for check in checks:
-        with problems:
-            check()
-    problems.refuse()
+
+
+def _checks_of_zones(values: Mapping[str, Any]) -> list[Check]:
+    """Return a check of each system's time zone in *values*, if it is a text."""
+    tables = _table(values, "systems")
+    zones = {name: _table(tables, name).get("timezone") for name in tables}
+    return [
+        partial(check_zone, f"systems.{name}.timezone", zone)
+        for name, zone in zones.items()
+        if isinstance(zone, str)
+    ]
 
 
 def _check_interval(settings: Settings) -> None:
@@ -238,18 +255,12 @@ def _check_interval(settings: Settings) -> None:
 
 
 def _check_system(name: str, system: System) -> None:
+    check_zone(f"systems.{name}.timezone", system.timezone)
     feed_access.check(name, system)
     if system.publisher:
         from bikecollect.setup.catalogue import publishers  # not for a fetch
 
         publishers.check(name, system)
-    try:
-        ZoneInfo(system.timezone)
-    except (ValueError, OSError, LookupError) as error:
-        raise SettingsError(
-            f'systems.{name}.timezone: unknown time zone "{system.timezone}"; '
-            'use an IANA name such as "Asia/Taipei"'
-        ) from error
 
 
 def _check_app(app: App) -> None:
@@ -319,11 +330,7 @@ def _check_mail_times(mail: Mail) -> None:
     """Raise SettingsError for an invalid setting of when mails are sent."""
     if mail.after < 1:
         raise SettingsError("mail.after must be 1 or more")
-    if mail.timezone and not is_zone(mail.timezone):
-        raise SettingsError(
-            f'mail.timezone: unknown time zone "{mail.timezone}"; use an IANA name '
-            'such as "Europe/Oslo"'
-        )
+    check_zone("mail.timezone", mail.timezone, "Europe/Oslo")
     if mail.quiet:
         from bikecollect.alerts.mail.quiet import QuietHours  # only for quiet hours
 

@@ -5,6 +5,8 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+from bikecollect.core.errors import SettingsError
+
 
 def is_zone(name: str) -> bool:
     """Return whether *name* is an IANA time zone."""
@@ -12,6 +14,14 @@ def is_zone(name: str) -> bool:
         return bool(name and ZoneInfo(name))
     except (ValueError, OSError, LookupError):
         return False
+
+
+def check_zone(key: str, zone: str, example: str = "Asia/Taipei") -> None:
+    """Raise SettingsError if *zone*, the value of *key*, is neither empty nor known."""
+    if zone and not is_zone(zone):
+        raise SettingsError(
+            f'{key}: unknown time zone "{zone}"; use an IANA name such as "{example}"'
+        )
 
 
 def zone_of_places(places: Iterable[tuple[float, float]]) -> str:

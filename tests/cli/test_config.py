@@ -317,7 +317,8 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     """A line for each wrong type or unknown key; then one for each invalid value."""
     file = tmp_path / "b.toml"
     file.write_text(
-        "data_dir = 3\n[systems.a]\nfeed = 3\ncolumns = [7]\n[systems.b]\n"
+        "data_dir = 3\ninterval = '7min'\n[systems.a]\nfeed = 3\ncolumns = [7]\n"
+        "timezone = 'Asia/Taipeh'\n[systems.b]\n"
         "[keep]\ncsv_days = 'x'\n",
         encoding="utf-8",
     )
@@ -330,12 +331,16 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     values = bikecollect("--config", file, "config", "check").stderr.splitlines()
 
     assert types == [
-        f"bikecollect: {file}: 5 errors",
+        f"bikecollect: {file}: 7 errors",
         "  data_dir must be a text, not 3",
         "  systems.a.feed must be a text, not 3",
         '  systems.a.columns must contain only texts, not 7; write "7"',
         "  systems.b.feed is missing, and the catalogue has no such system",
         "  keep.csv_days must be a whole number, not 'x'",
+        '  interval = "7min" must be a number with s, min or h that divides a day, '
+        'such as "5min"',
+        '  systems.a.timezone: unknown time zone "Asia/Taipeh"; use an IANA name such '
+        'as "Asia/Taipei"',
     ]
     assert values[0] == f"bikecollect: {file}: 3 errors"
     assert "7min" in values[1]

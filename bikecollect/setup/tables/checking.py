@@ -1,7 +1,7 @@
 """Check the types of the values in one table of the settings."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
@@ -27,6 +27,8 @@ EXAMPLES: dict[object, str] = {
     str: '["a", "b"]',
     int | float: "[121.4, 24.9, 121.6, 25.1]",
 }
+Check = Callable[[], None]
+"""Raises SettingsError for a wrong value."""
 
 
 class Problems:
@@ -47,6 +49,12 @@ class Problems:
             return False
         self._errors.append(error)
         return True
+
+    def note(self, checks: Iterable[Check]) -> None:
+        """Note the error of each of *checks* that fails."""
+        for check in checks:
+            with self:
+                check()
 
     def refuse(self) -> None:
         """Raise SettingsError if an error was noted; several become a line each."""
