@@ -173,6 +173,24 @@ def test_without_a_file_there_is_nothing_to_edit() -> None:
     assert "bikecollect init" in process.stderr
 
 
+def test_an_editor_that_cannot_be_started_is_named(path: Path) -> None:
+    """Without $VISUAL and $EDITOR none is started where there is no terminal."""
+    before = path.read_bytes()
+    edit = ("--config", path, "config", "edit")
+    missing = bikecollect(*edit, VISUAL="", EDITOR="nosuch")
+    failed = bikecollect(*edit, VISUAL="false", EDITOR="")
+    unattended = bikecollect(*edit, VISUAL="", EDITOR="")
+
+    assert [p.returncode for p in (missing, failed, unattended)] == [64] * 3
+    assert missing.stderr.startswith(
+        "bikecollect: the editor nosuch cannot be started: No such file"
+    )
+    assert "$EDITOR" in missing.stderr
+    assert "the editor false ended with an error; nothing was" in failed.stderr
+    assert unattended.stderr.startswith("bikecollect: an editor requires a terminal")
+    assert path.read_bytes() == before
+
+
 def test_a_command_that_has_no_settings_says_so() -> None:
     """All commands but those that cron calls."""
     reported = bikecollect("runs")

@@ -1,5 +1,7 @@
 """``bikecollect config``: show, check and edit the settings."""
 
+import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,12 +11,14 @@ import click
 from bikecollect.cli.options import Shared, object_option, say, say_json
 from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.feeds import mapped
 from bikecollect.setup import loader, settings_file
 
 NONE = 1
+EDITORS = ("VISUAL", "EDITOR")
+"""Variables with the user's editor."""
 
 
 @click.group()
@@ -127,7 +131,7 @@ def _edit(path: Path, text: str) -> str | None:
     """Return *text* as edited by the user; None if it is unchanged."""
     before = text
     while True:
-        edited = click.edit(text, extension=".toml", require_save=False)
+        edited = _in_editor(text)
         if edited is None or edited == before:
             return None
         try:
@@ -139,3 +143,20 @@ def _edit(path: Path, text: str) -> str | None:
             text = edited
         else:
             return edited
+
+
+def _in_editor(text: str) -> str | None:
+    """Return *text* as edited; raises UsageError if the editor fails."""
+    editor = next(filter(None, map(os.environ.get, EDITORS)), "")
+    if not (editor or (sys.stdin.isatty() and sys.stdout.isatty())):
+        raise UsageError("an editor requires a terminal; or set $EDITOR to a program")
+    try:
+        return click.edit(text, extension=".toml", require_save=False)
+    except click.ClickException as error:
+        name = f" {editor}" if editor else ""
+        if isinstance(error.__cause__, OSError):
+            why = f"cannot be started: {error.__cause__.strerror}"
+            problem = f"the editor{name} {why}; set $VISUAL or $EDITOR to yours"
+        else:
+            problem = f"the editor{name} ended with an error; nothing was changed"
+        raise UsageError(problem) from error
