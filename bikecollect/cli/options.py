@@ -172,7 +172,10 @@ def _report_defaults(level: int) -> None:
 
 
 def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
-    """Return the option of a command that writes a folder; its help is *what*."""
+    """Return the option of a command that writes a folder; its help is *what*.
+
+    The folder may be new, but not the one that it is in, as for a file.
+    """
     return click.option(
         "-o",
         "--output",
@@ -180,8 +183,16 @@ def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
         required=True,
         type=click.Path(file_okay=False, path_type=Path),
         metavar="FOLDER",
+        callback=_in_a_folder,
         help=what,
     )
+
+
+def _in_a_folder(_ctx: click.Context, _option: click.Parameter, folder: Path) -> Path:
+    """Return *folder*; raises StorageError if there is no folder that it can be in."""
+    if not folder.parent.is_dir():
+        raise StorageError(f"cannot write {folder}: no such folder: {folder.parent}")
+    return folder
 
 
 def called(path: Path) -> str:
