@@ -119,10 +119,11 @@ def test_a_long_outage_is_reported_without_reading_all_its_payloads(
     )
     assert "1 can be filled from kept payloads" in shown
     # The app and shared pages try none: a rejected one is not said to be fillable.
-    assert {gap.fillable for gap in read_account(folder, now=NOON + 300 * 12).gaps} == {
-        "",
-        "kept, not tried",
-    }
+    untried = read_account(folder, now=NOON + 300 * 12)
+    assert {gap.fillable for gap in untried.gaps} == {"", "kept, not tried"}
+    others = replace(untried, gaps=[gap for gap in untried.gaps if not gap.untried])
+    assert 'shows "kept, unreadable" where that fails' in page([untried], "")
+    assert '"kept, unreadable" where that fails' not in page([others], "")
 
 
 def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
