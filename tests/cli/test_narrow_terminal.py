@@ -1,7 +1,8 @@
 """A narrow terminal, a dumb one, and shell completion."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC
 from pathlib import Path
 
 import click
@@ -12,8 +13,11 @@ from templates import copied
 from world import World
 
 from bikecollect.cli import cli
+from bikecollect.cli.render import reports
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
+from bikecollect.reports.registry import REPORTS
+from bikecollect.reports.runner import BatchedAnswer
 
 TAIL = ("--until", "2026-11-22T12:40")
 WHOLE = re.compile(r"https?://|/|bikecollect |sudo ")
@@ -104,6 +108,56 @@ def test_the_status_of_several_systems_fits(config: Path, columns: int) -> None:
     assert "city: late" in lines
     assert "  no data, 7 days nothing yet" in lines
     assert [n for n in lines if len(n) > columns and not WHOLE.search(n)] == []
+
+
+def in_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, name: str, *rows: Mapping[str, object]
+) -> list[str]:
+    """Return the lines of the report *name* with *rows* on 80 columns."""
+    monkeypatch.setattr(reports, "terminal_columns", lambda: 80)
+    result = BatchedAnswer([*rows[0]], iter([[tuple(row.values()) for row in rows]]))
+    zones = dict.fromkeys({str(row["system_id"]) for row in rows}, UTC)
+    text = "".join(reports.answer(REPORTS[name], result, zones, "text", None))
+    return click.unstyle(text).splitlines()
+
+
+def test_scarcity_is_a_table_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its empty column, and with systems that can still be told apart."""
+    row: dict[str, object] = {"place": "", "state": "collected", "cause": None}
+    row |= dict.fromkeys(("stations", "empty_stations", "full_stations"), 1)
+    row |= dict.fromkeys(("closed_stations", "vehicles", "docks"), 1)
+    systems = ("youbike-taipei", "velib-metropole")
+
+    lines = in_eighty_columns(
+        monkeypatch,
+        "scarcity",
+        *(
+            {"system_id": name, "slot": 300 * slot} | row | {"place": name}
+            for slot, name in enumerate(systems)
+        ),
+    )
+
+    assert [line[:11] for line in lines if "collected" in line] == [
+        "youbike-ta…",
+        "velib-metr…",
+    ]
+    assert "No room for: cause; see --format csv" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_shared_beginning_of_names_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands above the table, and notes explain only columns that are there."""
+    row: dict[str, object] = {"system_id": "a-city", "station_id": "500101001"}
+    row |= {"name": "YouBike2.0_Town Hall", "what": "empty", "neighbour": "500101002"}
+    row |= {"neighbour_name": "YouBike2.0_Park", "metres": 584.9, "slots": 3}
+    row |= {"slots_seen": 3, "share": 1.0}
+    other = row | {"system_id": "b", "name": "YouBike2.0_School"}
+
+    lines = in_eighty_columns(monkeypatch, "neighbours", row, other)
+
+    assert 'Each name begins with "YouBike2.0_"' in lines
+    assert [line for line in lines if re.search(r"Town Hall .* Park ", line)]
+    assert "  seen: slots with data" in lines
 
 
 @pytest.mark.usefixtures("world")

@@ -7,11 +7,12 @@ from itertools import islice
 from sys import maxsize
 from typing import Any
 
-from bikecollect.cli.render.table import fitted, shortened
+from bikecollect.cli.render.table import FittedTable, fitted, shortened
 from bikecollect.cli.render.terminal import columns as columns_of_text
 from bikecollect.cli.render.terminal import terminal_columns, title, wrapped
 from bikecollect.cli.reporting.text_columns import (
     COMMON,
+    CUT,
     FLAGS,
     HIDDEN,
     IF_ANY,
@@ -164,11 +165,23 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
         lines[-1:] = [shortened(f"{t[0].upper()}{t[1:]}", most) for t in texts] + [""]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     cells = [_cells(columns, row, shown, zones) for row in rows]
-    screen = fitted(names, cells, terminal_columns(), shorten=NARROWER, spare=SPARE)
-    lines += screen.text.splitlines()
+    screen = fitted(
+        names,
+        cells,
+        terminal_columns(),
+        cut=CUT,
+        shorten=NARROWER,
+        spare=(*_empty(names, cells), *SPARE),
+    )
+    lines[-1:] = [*_beginnings(screen), "", *screen.text.splitlines()]
     if screen.left_out:
         left_out = ", ".join(screen.left_out)
         lines += wrapped(f"No room for: {left_out}; see --format csv")
+        shown = [
+            n
+            for n, name in zip(shown, names, strict=True)
+            if name not in screen.left_out
+        ]
     if overview.count > len(rows):
         more = f"{overview.count - len(rows):,} more"
         lines.append(f"... {more}; see --limit and --format csv")
@@ -187,9 +200,35 @@ def _common(overview: _Overview, shown: Sequence[str]) -> dict[str, str]:
     return common
 
 
+def _empty(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[str]:
+    """Return those of *names* whose cells are all empty."""
+    texts = {
+        name
+        for row in rows
+        for name, cell in zip(names, row, strict=True)
+        if cell not in {None, ""}
+    }
+    return set(names) - texts
+
+
+def _beginnings(screen: FittedTable) -> list[str]:
+    """Return a line for each beginning that was cut, not wrapped like `_common`."""
+    most = columns_of_text() - 1
+    texts = {
+        f'Each {column.removeprefix("its ")} begins with "{beginning}"': None
+        for column, beginning in screen.beginnings.items()
+    }
+    return [shortened(text, most) for text in texts]
+
+
 def _notes(columns: Sequence[str], zones: Mapping[str, tzinfo]) -> list[str]:
     """Return the meaning of *columns*, and the zone of their times."""
-    texts = [text for column, text in NOTES.items() if column in columns]
+    texts: list[str] = []
+    explained: set[str] = set()
+    for group, text in NOTES.items():
+        if explained.isdisjoint(group) and {*group} <= {*columns}:
+            explained.update(group)
+            texts.append(text)
     if (TIMES | LOCAL).intersection(columns):
         texts.append(f"times: {', '.join(sorted({named(z) for z in zones.values()}))}")
     return [line for text in texts for line in wrapped(text, "  ", "    ")]

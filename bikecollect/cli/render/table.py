@@ -1,6 +1,8 @@
 """A table as text: columns as wide as their cells, numbers right-aligned."""
 
-from collections.abc import Container, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
@@ -13,13 +15,23 @@ MIN_WIDTH = 8
 """Minimum characters of a shortened cell."""
 MIN_BROKEN = 6
 """Minimum characters of a name that is broken."""
+MIN_CUT = 4
+"""Minimum characters of a shared beginning that is cut."""
+KEYS = ("system",)
+"""Columns that are shortened only if their cells remain different."""
+WHOLE_WORDS = re.compile(r".*[\s_:/-]", re.DOTALL)
+"""The part of a shared beginning that ends between two words."""
 
 
 class FittedTable(NamedTuple):
-    """A table as *text*, and the names of the columns that had no room."""
+    """A table as *text*, and the names of the columns that had no room.
+
+    *beginnings* has, by column, the text with which each cell begins, and that was cut.
+    """
 
     text: str
     left_out: Sequence[str] = ()
+    beginnings: Mapping[str, str] = {}
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -41,20 +53,29 @@ def fitted(
     rows: Sequence[Sequence[object]],
     columns: int | None,
     *,
+    cut: Sequence[Sequence[str]] = (),
     shorten: Sequence[str] = (),
     spare: Sequence[str] = (),
 ) -> FittedTable:
     """Return *rows* like `table`, in lines of at most *columns*; None: of any length.
 
-    In a table that is too wide, long names are broken, the columns called *shorten*
-    become narrower, columns are closer together, and in the end those called *spare*
-    are left out. If it is still too wide, it is written as a paragraph per row, with a
-    line per value.
+    In a table that is too wide, long names are broken, the columns of each group of
+    *cut* lose the beginning that all their cells share, those called *shorten* become
+    narrower, in that order, columns are closer together, and in the end those called
+    *spare* are left out, one after the other. If it is still too wide, it is written as
+    a paragraph per row, with a line per value.
 
     >>> print(fitted(["a name", "b"], [("x", 1)], 7).text, end="")
     a
     name  b
     x     1
+    >>> rows = [("Oslo Dock", 1), ("Oslo Park", 2)]
+    >>> cut = fitted(["name", "b"], rows, 8, cut=[["name"]])
+    >>> print(cut.text, cut.beginnings)
+    name  b
+    Dock  1
+    Park  2
+     {'name': 'Oslo '}
     >>> print(fitted(["station", "vehicles"], [("Town Hall", 3)], 15).text, end="")
     station   Town Hall
     vehicles  3
@@ -64,32 +85,76 @@ def fitted(
     whole = sum(_widths([[head] for head in heads], texts)) + GAP * (len(heads) - 1)
     if columns is None or not rows or whole <= columns:
         return FittedTable(table(names, rows))
-    everything = range(len(names))
-    fewer = [n for n in everything if names[n] not in spare]
-    for shown, gap in ((everything, GAP), (everything, 1), (fewer, 1)):
-        broken = [_broken(heads[n], texts, n) for n in shown]
-        cells = [[row[n] for n in shown] for row in texts]
-        narrow = {place for place, n in enumerate(shown) if names[n] in shorten}
+    everything = list(range(len(names)))
+    groups = [[n for n in everything if names[n] in group] for group in cut]
+    beginnings = {n: shared for group in groups for n, shared in _shared(rows, group)}
+    short = [_without(row, beginnings) for row in rows]
+    attempts = [(everything, GAP, texts, {}), (everything, GAP, short, beginnings)]
+    for last in range(len(spare) + 1):
+        fewer = [n for n in everything if names[n] not in spare[:last]]
+        attempts.append((fewer, 1, short, beginnings))
+    for attempt, (shown, gap, complete, without) in enumerate(attempts):
+        broken = [_broken(heads[n], complete, n) for n in shown]
+        cells = [[row[n] for n in shown] for row in complete]
+        narrow = _places([names[n] for n in shown], shorten if attempt else ())
         if _narrowed(broken, cells, narrow, columns - gap * (len(shown) - 1)):
             text = _lines(broken, cells, [numeric[n] for n in shown], gap)
-            return FittedTable(text, [names[n] for n in everything if n not in shown])
+            return FittedTable(
+                text,
+                [names[n] for n in everything if n not in shown],
+                {names[n]: without[n] for n in shown if n in without},
+            )
     return FittedTable(_paragraphs(names, rows))
+
+
+def _places(names: Sequence[str], wanted: Sequence[str]) -> dict[int, bool]:
+    """Return the places of *wanted* in *names*, in order, and if they are of `KEYS`."""
+    return {names.index(n): n in KEYS for n in wanted if n in names}
+
+
+def _shared(
+    rows: Sequence[Sequence[object]], group: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """Yield each of *group* with the whole words with which all its cells begin."""
+    cells = {_complete(row[n]) for row in rows for n in group} - {""}
+    if len(cells) > 1:
+        pairs = zip(min(cells), max(cells), strict=False)
+        same = takewhile(lambda pair: pair[0] == pair[1], pairs)
+        words = WHOLE_WORDS.match("".join(letter for letter, _ in same))
+        if words and len(words[0]) >= MIN_CUT and words[0] not in cells:
+            yield from ((n, words[0]) for n in group)
+
+
+def _without(row: Sequence[object], beginnings: Mapping[int, str]) -> list[str]:
+    """Return the cells of *row* without their *beginnings*."""
+    return [
+        shortened(_complete(value).removeprefix(beginnings.get(n, "")), MAX_WIDTH)
+        for n, value in enumerate(row)
+    ]
 
 
 def _narrowed(
     heads: Sequence[Sequence[str]],
     texts: Sequence[list[str]],
-    narrow: Container[int],
+    narrow: Mapping[int, bool],
     most: int,
 ) -> bool:
-    """Shorten cells of the columns *narrow* to *most* in total, if that suffices."""
+    """Shorten cells of the columns *narrow* to *most* in total, if that suffices.
+
+    Different cells of a column whose value in *narrow* is true remain different.
+    """
     widths = _widths(heads, texts)
     excess, sizes = sum(widths) - most, {}
-    for n, whole in enumerate(widths):
+    for n, is_key in narrow.items():
         least = max(MIN_WIDTH, *map(width, heads[n]))
-        if n in narrow and excess > 0 and whole > least:
-            sizes[n] = max(least, whole - excess)
-            excess -= whole - sizes[n]
+        size = max(least, widths[n] - excess)
+        if excess <= 0 or widths[n] <= least:
+            continue
+        cells = {row[n] for row in texts}
+        if is_key and len({shortened(cell, size) for cell in cells}) < len(cells):
+            continue
+        sizes[n] = size
+        excess -= widths[n] - size
     if excess > 0:
         return False
     for row in texts:

@@ -76,29 +76,39 @@ ORDER = {
     "changes": "oldest first",
 }
 NOTES = {
-    "share_seen": "seen %: slots with data, of those expected",
-    "slots_seen": "seen, expected: slots with data, and slots that there should be",
-    "days_seen": "seen, expected: such days with data, and all such days",
-    "mean_vehicles": "vehicles, docks: the mean of the slots with data",
-    "share_with_vehicle": "vehicle %, dock %: share of slots, open, with at least one",
-    "share_silent": "silent %: rows last reported over an hour before the slot",
-    "share_inactive": "closed %: rows not installed, or neither renting nor returning",
-    "low": "95 % interval: of vehicle %, which rests on the few days that were seen",
-    "begin_seen": "begin seen, end seen: with a no the episode may have been longer",
-    "mid_vehicles": "25 %, 50 %, 75 %: quartiles over the days",
-    "metres": "metres: straight-line distance",
-    "capacity": "capacity: docks of the station",
-    "share_survived": "survived %: ids of a slot that are in the next slot, too",
+    ("share_seen",): "seen %: slots with data, of those expected",
+    ("slots_seen", "slots_expected"): "seen, expected: slots with data, and slots that "
+    "there should be",
+    ("slots_seen",): "seen: slots with data",
+    ("days_seen", "days_expected"): "seen, expected: such days with data, and all such "
+    "days",
+    ("days_seen",): "seen: such days with data",
+    ("mean_vehicles", "mean_docks"): "vehicles, docks: the mean of the slots with data",
+    ("mean_vehicles",): "vehicles: the mean of the slots with data",
+    ("share_with_vehicle", "share_with_dock"): "vehicle %, dock %: share of the "
+    "slots with data in which the station was open and had a vehicle, or a free dock",
+    ("share_silent",): "silent %: rows last reported over an hour before the slot",
+    ("share_inactive",): "closed %: rows not installed, or neither renting nor "
+    "returning",
+    ("low",): "95 % interval: of vehicle %, which rests on the few days that were seen",
+    ("begin_seen", "end_seen"): "begin seen, end seen: with a no the episode may have "
+    "been longer",
+    ("mid_vehicles",): "25 %, 50 %, 75 %: quartiles over the days",
+    ("metres",): "metres: straight-line distance",
+    ("capacity",): "capacity: docks of the station",
+    ("share_survived",): "survived %: ids of a slot that are in the next slot, too",
 }
-"""The meaning of columns in text whose name is not clear."""
+"""The meaning of columns in text whose name is not clear; of several the first."""
 FLAGS = frozenset({"begin_seen", "end_seen"})
 LOCAL = frozenset({"hour_of_week", "hour", "minute", "minute_of_day"})
 COMMON = ("system_id", "place", "station_id", "name")
 """Columns that stand above the table if all rows have the same value."""
-NARROWER = ("name", "its name", "region", "address", "cause", "old", "new")
-"""Columns that a narrow terminal shortens."""
-SPARE = ("name", "cause", "reported")
-"""Columns that a narrow terminal leaves out at last."""
+CUT = (("name", "its name"), ("system",))
+"""Columns that lose a beginning that all cells share on a narrow terminal."""
+NARROWER = ("name", "its name", "region", "address", "cause", "old", "new", "system")
+"""Columns that a narrow terminal shortens, the last at last."""
+SPARE = ("cause", "reported", "name")
+"""Columns that a narrow terminal leaves out, after empty ones."""
 IF_ANY = frozenset(
     {"share_closed", "slots_stale", "days_stale", "days_closed", "until"}
     | {"is_reserved", "is_disabled"}
