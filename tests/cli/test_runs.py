@@ -250,10 +250,12 @@ def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
     by_slot = bikecollect(
         *("--config", collected, "runs", "show", run["slot"], "--system", "city")
     )
+    of_system = bikecollect("--config", collected, "runs", "show", "city", run["slot"])
 
     assert f"Run {run['run_id']}: collected" in by_slot.stdout
     assert f"Run {run['run_id']}: collected" in by_id.stdout
     assert by_id.stdout.count("Run ") == 1
+    assert of_system.stdout == by_slot.stdout
     assert "Block: 20 rows" in by_id.stdout
     assert "  Log:" in by_id.stdout
 
@@ -285,6 +287,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
         (["--until", "2020-01-01"], 64, 'is not before --until "2020-01-01"'),
         (["--limit", "0"], 64, "--limit"),
         (["atlantis"], 78, "unknown system"),
+        (["shwo", "10:00"], 78, 'Did you mean "show"?'),
     ],
 )
 def test_a_wrong_call_is_reported(

@@ -24,9 +24,10 @@ from bikecollect.cli.options import (
 )
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
-from bikecollect.core.errors import Outcome, UsageError
+from bikecollect.core.errors import Outcome, SettingsError, UsageError
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, iso
+from bikecollect.core.text import suggestion
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
@@ -102,7 +103,7 @@ def listed(
 ) -> int:
     """List the runs of each SYSTEM, newest first."""
     settings = ctx.ensure_object(Shared).settings()
-    zones, names = _zones(settings), settings.chosen((*system_ids, *system))
+    zones, names = _zones(settings), _chosen(settings, system_ids, system)
     outcomes, now = _outcomes(outcome, failed=failed), time.time()
     runs_found: list[Run] = []
     attempts = Attempts(names)
@@ -156,14 +157,37 @@ def _name_last_run(
         complain(f"the last was that of {slot}; to list it: --since {slot[:10]}")
 
 
+def _chosen(
+    settings: Settings, system_ids: Sequence[str], system: Sequence[str]
+) -> list[str]:
+    """Return the systems to list; a mistyped `show` gets a note."""
+    try:
+        return settings.chosen((*system_ids, *system))
+    except SettingsError as error:
+        if hint := suggestion(next(iter(system_ids), ""), ["show"], ""):
+            error.add_note(f"{hint.capitalize()} see: bikecollect runs show --help")
+        raise
+
+
 @runs.command("show")
+@systems_argument
 @click.argument("slot")
 @click.option(
-    "--system", help="The system; default: all.", shell_complete=complete_configured
+    "--system",
+    multiple=True,
+    help="Same as SYSTEM; repeatable; default: all.",
+    shell_complete=complete_configured,
 )
 @lines_option
 @click.pass_context
-def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> int:
+def show(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    slot: str,
+    system: tuple[str, ...],
+    form: str,
+) -> int:
     """Show SLOT in full detail.
 
     SLOT is a time (2026-11-22T10:05, 10:05) or a run's id. A time of day is that of
@@ -172,7 +196,7 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> int
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = _zones(settings), list[screens.Slotted]()
-    names = settings.chosen([system] if system else [])
+    names = settings.chosen((*system_ids, *system))
     attempts = Attempts(names)
     for name in names:
         with attempts.on(name):
