@@ -1,4 +1,4 @@
--- A station in each slot, and why slots are missing.
+-- Stations in each slot, and why slots are missing.
 -- minute_of_day: local time; state: collected, stale, partial or missing
 -- cause: why the slot is missing
 -- A collected slot without a row of this station has a state and no counts.

@@ -59,6 +59,7 @@ ALWAYS = (0, 1 << 40)
 NEVER = (1, 0)
 """First and last slot of a station that was always, or never, in the system."""
 NO_DATA = "no data in that range"
+VEHICLES = "vehicles are collected only with `vehicles = true` in the settings"
 NOWHERE = "(no district)"
 
 
@@ -216,9 +217,7 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
     else:
         text = f"no data for `{report.name}` in that range"
         if report.name.startswith("vehicle"):
-            text += (
-                "; vehicles are collected only with `vehicles = true` in the settings"
-            )
+            return [UsageError(f"{text}\n{VEHICLES}", lines=True)]
     return [UsageError(f"{text}; see: bikecollect backfill-report")]
 
 

@@ -647,7 +647,7 @@ def test_a_terminal_shows_names(world: World, config: Path) -> None:
         (("changes", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
         (("chance", "--at", "Mon 08:30", *DAYS), "no slot at that time of the week"),
         (("vehicles", *DAYS), "no data for `vehicles`"),
-        (("vehicle_grid", *DAYS), "only with `vehicles = true` in the settings"),
+        (("vehicle_grid", *DAYS), "\n  vehicles are collected only with `vehicles"),
         (("snapshott",), 'did you mean "snapshot"?'),
     ],
 )
