@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import click
+import pytest
 
 from bikecollect.cli import cli
+from bikecollect.cli.options import Forms
 
 
 def _options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
@@ -38,3 +40,16 @@ def test_each_help_says_how_many_objects_json_prints() -> None:
     assert {"runs list", "runs show", "verify", "doctor", "backfill-report"} <= set(
         known
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "form"), [("json", "jsonl"), ("text", "table"), ("csv", "csv")]
+)
+def test_a_format_has_the_names_of_other_commands_too(given: str, form: str) -> None:
+    """`query --format json` and `report --format jsonl` mean the same."""
+    choices = ["table", "csv", "jsonl", "parquet"]
+
+    assert Forms(choices).convert(given, None, None) == form
+    assert Forms([given]).convert(form, None, None) == given
+    with pytest.raises(click.BadParameter, match="'json'"):
+        Forms(["csv"]).convert("json", None, None)

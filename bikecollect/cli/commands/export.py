@@ -16,7 +16,13 @@ from bikecollect.cli.completion import complete_station, systems_argument
 from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, mirror_option, output_option
+from bikecollect.cli.options import (
+    Forms,
+    Shared,
+    complain,
+    mirror_option,
+    output_option,
+)
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -77,7 +83,7 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMS),
+    type=Forms(FORMS),
     help="Default: by the name of the output, else csv.",
 )
 @mirror_option

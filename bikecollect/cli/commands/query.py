@@ -17,7 +17,13 @@ from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, viewed
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
+from bikecollect.cli.options import (
+    Forms,
+    Shared,
+    mirror_option,
+    output_option,
+    say_figures,
+)
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -55,8 +61,8 @@ NO_FILES = "No files found"
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "jsonl", "parquet"]),
-    help="Default: by the name of the output, else table.",
+    type=Forms(["table", "csv", "jsonl", "parquet"]),
+    help="Default: by the name of the output, else table; json is jsonl.",
 )
 @output_option
 @click.option(

@@ -22,7 +22,7 @@ from bikecollect.cli.completion import (
 )
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, emit, say_figures
+from bikecollect.cli.options import Forms, Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.reporting.results import (
     Question,
@@ -122,7 +122,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "csv", "json"]),
+    type=Forms(["text", "csv", "json"]),
     default="text",
     show_default=True,
     help="json: one object per line.",
