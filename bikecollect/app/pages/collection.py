@@ -96,7 +96,8 @@ def _cut(seconds: pd.Series, top: float | None) -> str:
     longer = seconds[seconds > top]
     return (
         f" Bars end at {top:g} s; \N{BLACK UP-POINTING TRIANGLE} marks "
-        f"{widgets.counted(len(longer), 'longer run')}, up to {round(longer.max(), 1):g} s."
+        f"{widgets.counted(len(longer), 'longer run')}, "
+        f"up to {round(longer.max(), 1):g} s."
     )
 
 
