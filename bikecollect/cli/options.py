@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
@@ -25,10 +25,6 @@ from bikecollect.core.text import visible
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
-
-    Choice = click.Choice[str]
-else:
-    Choice = click.Choice  # not generic before click 8.2
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 output_option = click.option(
@@ -46,22 +42,6 @@ shard_option = click.option(
     "settings collect each system once.",
 )
 """Option of the group, and of the commands that start the runs of a share."""
-
-
-SYNONYMS = {"json": "jsonl", "jsonl": "json", "table": "text", "text": "table"}
-
-
-class Forms(Choice):
-    """The choices of ``--format``; a name that another command has is accepted, too."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Return the choice *value*, or the one of which it is a synonym."""
-        synonym = SYNONYMS.get(value)
-        if value not in self.choices and synonym in self.choices:
-            value = synonym
-        return super().convert(value, param, ctx)
 
 
 def format_option(json: str, *more: str) -> Callable[[FunctionT], FunctionT]:

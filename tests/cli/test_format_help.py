@@ -6,7 +6,7 @@ import click
 import pytest
 
 from bikecollect.cli import cli
-from bikecollect.cli.options import Forms
+from bikecollect.cli.forms import Forms
 
 
 def _options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,9 @@ from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_station, systems_argument
 from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
+from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
-    Forms,
     Shared,
     complain,
     mirror_option,

@@ -16,9 +16,9 @@ from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, viewed
+from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
-    Forms,
     Shared,
     mirror_option,
     output_option,

@@ -21,8 +21,9 @@ from bikecollect.cli.completion import (
     systems_argument,
 )
 from bikecollect.cli.each_system import SkippedDays, readable
+from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Forms, Shared, emit, say_figures
+from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.reporting.results import (
     Question,
