@@ -189,8 +189,10 @@ class Recovery:
 
     def _abandon(self, file: str, reason: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
-        text = f"{file} {reason}: it is left unchanged; a new segment is started"
-        return [Notice("damage", text)]
+        text = (
+            f"{file} {reason}: it is left unchanged, new rows go to a new file; run: "
+        )
+        return [Notice("damage", f"{text}bikecollect verify --repair")]
 
     def _vanished(
         self, extents: Mapping[str, Extent], sizes: Mapping[str, int]
@@ -201,9 +203,10 @@ class Recovery:
             if file not in sizes and extent.end and not extent.damaged
             if file != INFORMATION
         ]
-        return [
-            notice for file in vanished for notice in self._abandon(file, "is missing")
-        ]
+        for file in vanished:
+            self.ledger.mark_damaged(file)
+        text = "is missing: new rows go to a new file; see: bikecollect verify"
+        return [Notice("damage", f"{file} {text}") for file in vanished]
 
     def _adopt_information(self, tail: Tail) -> None:
         if not tail.groups:

@@ -1,5 +1,6 @@
 """Every byte is checked: a flipped bit anywhere is found and named."""
 
+import os
 import random
 from pathlib import Path
 
@@ -110,6 +111,11 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
     (finding,) = findings(world)
 
     assert "belong to no block" in finding
+    whole = (world.folder / CSV).stat().st_size - len(
+        "2026-11-22T12:25:00+08:00,,9999\n"
+    )
+    os.truncate(world.folder / CSV, 90)
+    assert f"{CSV}: has 90 bytes, {whole} were written" in findings(world)
 
 
 def test_a_missing_file_is_found(world: World) -> None:

@@ -242,7 +242,8 @@ def test_a_shortened_file_is_kept_and_a_new_segment_begun(world: World) -> None:
     second = world.fetch({"a": 5}, after=5 * MINUTES)
 
     assert first.file == second.file == "station_status/2026-11-22.2.csv"
-    assert "damage" in [notice.kind for notice in first.notices]
+    (damage,) = [n.text for n in first.notices if n.kind == "damage"]
+    assert damage.endswith("; run: bikecollect verify --repair")
     assert second.notices == ()
 
 

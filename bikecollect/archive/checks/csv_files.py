@@ -64,12 +64,14 @@ def _of_header(header: bytes, crc: int | None) -> Iterator[str]:
 
 
 def _of_bytes(file: DailyFile, size: int, position: int) -> Iterator[str]:
-    """Yield the bytes from *position* on that belong to no block."""
+    """Yield the bytes from *position* on that belong to no block, or are missing."""
     for span in file.spans:
         if span.start != position:
             yield f"bytes {position} to {span.start} belong to no block"
         position = span.end
-    if position != size:
+    if position > size:
+        yield f"has {size} bytes, {position} were written"
+    elif position < size:
         yield f"bytes {position} to {size} belong to no block"
     elif file.end != size:
         yield f"ends at byte {size}, the ledger says {file.end}"

@@ -12,6 +12,7 @@ from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.slots import stamp
 from bikecollect.core.text import count_of, size, visible, visible_json
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.repair import Repair
 
 RESULTS = {"kept": "CSV kept", NOT_RENEWED: "summaries not renewed"}
@@ -161,15 +162,30 @@ def repair_line(system_id: str, repair: Repair) -> str:
     if why and not repair.damaged:
         return f"{head}: not repaired: {why}\n"
     if not repair.damaged:
-        return f"{head}: repaired, {count_of(repair.blocks, 'block')} or versions\n"
+        return f"{head}: {_repaired(repair)}\n"
     first, last = stamp(min(repair.damaged)), stamp(max(repair.damaged))
-    blocks = count_of(repair.blocks, "block")
+    slots = count_of(repair.blocks, "slot")
     return (
-        f"{head}: not repaired: {len(repair.damaged)} of {blocks} "
+        f"{head}: not repaired: {len(repair.damaged)} of {slots} "
         f"({first} to {last}) have no checksum or payload that proves them"
         f"{f', and none is taken from the archive: {why}' if why else ''}; fill them "
         "with backfill --from, or accept the loss with forget\n"
     )
+
+
+def _repaired(repair: Repair) -> str:
+    """Return what was done to a file that is not damaged any more.
+
+    >>> _repaired(Repair(INFORMATION, 1, ()))
+    'repaired, 1 version'
+    >>> _repaired(Repair("station_status/2026-11-22.csv", 0, ()))
+    'moved to payloads/rejected; no slot is read from it any more'
+    """
+    if repair.file == INFORMATION:
+        return f"repaired, {count_of(repair.blocks, 'version')}"
+    if not repair.blocks:
+        return "moved to payloads/rejected; no slot is read from it any more"
+    return f"repaired, {count_of(repair.blocks, 'slot')}"
 
 
 def repair_json(system_id: str, repair: Repair) -> str:
