@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -330,10 +331,13 @@ def test_damaged_days_are_skipped_and_named(
     code, stdout, stderr = of_spark["damaged"]
 
     expected = of_duckdb_on_damaged["damaged"]
+    # Only the archive of the settings can be looked at by `verify`, not any --archive.
+    without_remedies = re.sub("; for remedies, see: .* verify", "", expected[2])
+    assert without_remedies != expected[2]
     assert (code, collected(stdout), stderr) == (
         74,
         collected(expected[1]),
-        expected[2],
+        without_remedies,
     )
     assert stderr.count(" cannot be read: ") == 2
     assert "date=2026-11-22/part.parquet has 160 rows, 120 were archived" in stderr

@@ -22,7 +22,7 @@ from bikecollect.archive.datasets import (
 from bikecollect.archive.parts import DAMAGED, ArchivePart, is_day, list_days
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.checked_parts import defect
-from bikecollect.archive.query.open_days import REMEDIES, Loss
+from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import OnSkip
 from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files.scratch import scratch
@@ -98,8 +98,7 @@ class LocalArchive:
     def defect(self, path: str, size: int, rows: int | None) -> str:
         """See `ListedArchive`."""
         with scratch() as aside, duckdb_engine.session(aside / "spill") as db:
-            why = defect(db, ArchivePart(Path(path), size), rows)
-        return f"{why}{REMEDIES}" if why else ""
+            return defect(db, ArchivePart(Path(path), size), rows)
 
 
 def folders_of_rows(data: Path, system_ids: Iterable[str]) -> Iterator[Path]:
