@@ -189,10 +189,14 @@ def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
 
 
 def _in_a_folder(_ctx: click.Context, _option: click.Parameter, folder: Path) -> Path:
-    """Return *folder*; raises StorageError if there is no folder that it can be in."""
-    if not folder.parent.is_dir():
-        raise StorageError(f"cannot write {folder}: no such folder: {folder.parent}")
+    check_parent(folder)
     return folder
+
+
+def check_parent(path: Path) -> None:
+    """Raise StorageError if there is no folder for *path* to be written into."""
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: no such folder: {path.parent}")
 
 
 def called(path: Path) -> str:

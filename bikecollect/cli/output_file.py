@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from bikecollect.cli.options import check_parent
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
 
@@ -103,8 +104,7 @@ def _stream(path: Path) -> int | None:
 
 def _aside(path: Path, mode: int) -> tuple[Path, int]:
     """Create a file beside *path*; return path and descriptor, locked until closed."""
-    if not path.parent.is_dir():
-        raise StorageError(f"cannot write {path}: no such folder: {path.parent}")
+    check_parent(path)
     aside = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     try:
         _sweep(path)

@@ -23,6 +23,7 @@ from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.damage import is_half_replaced
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.history import (
@@ -115,7 +116,7 @@ def _use_archive(
     """
     system, archive = settings.system_folder(name), settings.data / ARCHIVE
     has_days = History(name, system.path).select(ARCHIVED)
-    if not has_days and not any(archive.glob(f".work*/{name}/*.ready")):
+    if not has_days and not is_half_replaced(archive, name):
         return
     stations = compactor(settings, name, times)
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):

@@ -17,12 +17,7 @@ from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import (
-    Shared,
-    complain,
-    mirror_option,
-    output_option,
-)
+from bikecollect.cli.options import Shared, complain, mirror_option, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,

@@ -18,12 +18,7 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, viewed
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import (
-    Shared,
-    mirror_option,
-    output_option,
-    say_figures,
-)
+from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,

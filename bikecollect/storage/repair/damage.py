@@ -152,8 +152,11 @@ def _missing_days(
         )
 
 
-def is_half_replaced(archive: Path, system_id: str, day: str) -> bool:
-    """Return whether the rest of the files of *day* waits for the next `compact`."""
+def is_half_replaced(archive: Path, system_id: str, day: str = "*") -> bool:
+    """Return whether the rest of the files of *day* waits for the next `compact`.
+
+    By default: of any day.
+    """
     return any(archive.glob(f".work*/{system_id}/{day}.ready"))
 
 
