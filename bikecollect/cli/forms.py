@@ -1,6 +1,7 @@
-"""The choices of ``--format``."""
+"""The choices of ``--format``, and its option."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 else:
     Choice = click.Choice  # not generic before click 8.2
 
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 SYNONYMS = {"json": "jsonl", "jsonl": "json", "table": "text", "text": "table"}
 
 
@@ -23,3 +25,20 @@ class Forms(Choice):
         if value not in self.choices and synonym in self.choices:
             value = synonym
         return super().convert(value, param, ctx)
+
+
+def format_option(json: str, *more: str) -> Callable[[FunctionT], FunctionT]:
+    """Return ``--format`` with text, *json* (what it prints) and *more* forms."""
+    return click.option(
+        "--format",
+        "form",
+        type=Forms(["text", "json", *more]),
+        default="text",
+        help=f"json: {json}.",
+    )
+
+
+lines_option = format_option("one object per line")
+"""Option of the commands that print several results, such as one for each system."""
+object_option = format_option("one object")
+"""Option of the commands that print one result."""

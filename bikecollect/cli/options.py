@@ -42,23 +42,6 @@ shard_option = click.option(
     "settings collect each system once.",
 )
 """Option of the group, and of the commands that start the runs of a share."""
-
-
-def format_option(json: str, *more: str) -> Callable[[FunctionT], FunctionT]:
-    """Return ``--format`` with text, *json* (what it prints) and *more* forms."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json", *more]),
-        default="text",
-        help=f"json: {json}.",
-    )
-
-
-lines_option = format_option("one object per line")
-"""Option of the commands that print several results, such as one for each system."""
-object_option = format_option("one object")
-"""Option of the commands that print one result."""
 mirror_option = click.option(
     "--mirror",
     is_flag=True,

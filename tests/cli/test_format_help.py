@@ -9,13 +9,15 @@ from bikecollect.cli import cli
 from bikecollect.cli.forms import Forms
 
 
-def _options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the help of each command whose format may be JSON."""
+def _options(
+    command: click.Command, name: str
+) -> Iterator[tuple[str, click.Parameter]]:
+    """Yield the name and the option of each command whose format may be JSON."""
     context = click.Context(command)
     for option in command.params:
         choices = getattr(option.type, "choices", ())
         if "--format" in option.opts and "json" in choices:
-            yield name, getattr(option, "help", "") or ""
+            yield name, option
     if isinstance(command, click.Group):
         for part in command.list_commands(context):
             inner = command.get_command(context, part)
@@ -25,7 +27,9 @@ def _options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
 
 def test_each_help_says_how_many_objects_json_prints() -> None:
     """A script that expects one document fails at the second line."""
-    known = dict(_options(cli, ""))
+    known = {
+        name: getattr(option, "help", "") or "" for name, option in _options(cli, "")
+    }
 
     assert {name for name, text in known.items() if "one object" not in text} == set()
     single = {name for name, text in known.items() if "one object" in text}
@@ -40,6 +44,15 @@ def test_each_help_says_how_many_objects_json_prints() -> None:
     assert {"runs list", "runs show", "verify", "doctor", "backfill-report"} <= set(
         known
     )
+
+
+def test_json_and_jsonl_are_one_format_in_every_command() -> None:
+    """Whoever knows `export --format jsonl` may type it elsewhere, too."""
+    strict = {
+        name for name, option in _options(cli, "") if not isinstance(option.type, Forms)
+    }
+
+    assert strict == {"fetch"}, "fetch loads as few modules as possible"
 
 
 @pytest.mark.parametrize(

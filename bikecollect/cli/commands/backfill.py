@@ -12,7 +12,8 @@ import click
 
 from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.options import Attempts, Shared, lines_option, say, say_json
+from bikecollect.cli.forms import lines_option
+from bikecollect.cli.options import Attempts, Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots

@@ -11,6 +11,7 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
     Attempts,
@@ -50,7 +51,7 @@ FORMS = ("text", "csv", "json", "html")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMS),
+    type=Forms(FORMS),
     default="text",
     show_default=True,
     help="json: one object per line.",

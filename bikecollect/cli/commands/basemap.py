@@ -8,7 +8,8 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.app.basemap.basemap_file import Basemap
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.options import Shared, complain, lines_option, say, say_json
+from bikecollect.cli.forms import lines_option
+from bikecollect.cli.options import Shared, complain, say, say_json
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.text import count_of, size, visible
 from bikecollect.setup.settings import Settings

@@ -8,13 +8,13 @@ import click
 
 from bikecollect.archive.compact import LOST, Step
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import (
     Screen,
     Shared,
     complain,
-    lines_option,
     say,
     say_json,
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, object_option, say, say_json
+from bikecollect.cli.forms import object_option
+from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError, UsageError

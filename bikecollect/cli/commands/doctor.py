@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Screen, Shared, lines_option, say, say_json
+from bikecollect.cli.forms import lines_option
+from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json

@@ -9,13 +9,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.cli.completion import complete_feed, complete_system
+from bikecollect.cli.forms import format_option, object_option
 from bikecollect.cli.options import (
     Shared,
     client_id_option,
     client_secret_option,
     complain,
-    format_option,
-    object_option,
     say,
     say_figures,
     say_json,

@@ -14,11 +14,11 @@ from bikecollect.cli.completion import (
     complete_outcome,
     systems_argument,
 )
+from bikecollect.cli.forms import lines_option
 from bikecollect.cli.options import (
     Attempts,
     Shared,
     complain,
-    lines_option,
     say,
     say_json,
 )

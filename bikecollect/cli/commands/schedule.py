@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from bikecollect.cli.forms import object_option
 from bikecollect.cli.options import (
     Shared,
-    object_option,
     say,
     say_figures,
     shard_option,

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
@@ -66,7 +67,7 @@ ALL_READ = 0o644
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "prometheus"]),
+    type=Forms(["text", "json", "prometheus"]),
     default="text",
     help="json: one object per line and system; prometheus: metrics.",
 )

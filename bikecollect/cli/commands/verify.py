@@ -16,11 +16,11 @@ from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.options import (
     Attempts,
     Shared,
-    lines_option,
     say,
     say_figures,
     say_json,
