@@ -209,7 +209,7 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
 
     assert process.returncode == 64
     assert "a-new-one: skipped: nothing has been collected yet" in process.stderr
-    assert "the licence of the data is unknown" in process.stderr
+    assert "the pages say that the licence of the data is unknown" in process.stderr
     page = (out / "simport-youbike/index.html").read_text("utf-8")
     assert "licence of the data is unknown" in page
     assert '<a href="../index.html">All systems</a>' in page

@@ -259,8 +259,9 @@ def _report(
     )
     if not (publisher.license or publisher.license_url):
         complain(
-            f"the licence of the data is unknown; ask the publisher, then set "
-            f"[systems.{dataset.system_id}] publisher = {{license = ...}}"
+            "the dataset says that the licence of the data is unknown; ask the "
+            f"publisher, then set in the settings: [systems.{dataset.system_id}] "
+            'publisher = {name = "...", license = "..."}'
         )
     if not has_author:
         complain(

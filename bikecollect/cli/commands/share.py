@@ -61,6 +61,7 @@ def share(
     service = DataService(settings)
     attempts, begun = Attempts(names, UsageError), time.monotonic()
     paths: list[Path] = []
+    unlicensed: list[str] = []
     front = f"../{INDEX}" if len(names) > 1 else ""
     try:
         for name in names:
@@ -76,7 +77,7 @@ def share(
                 paths += pages_folder.write_days(
                     service, name, place, days, front=front
                 )
-                _warn_of_license(name, service)
+                unlicensed += _without_license(name, service)
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             paths.append(pages_folder.write_systems(service, names, folder))
@@ -86,7 +87,13 @@ def share(
         bytes_ = size(sum(path.stat().st_size for path in paths))
         seconds = time.monotonic() - begun
         text = f"{len(paths)} files, {bytes_}, in {seconds:.1f} s: {folder}"
-        click.echo(f"bikecollect: {text}", err=True)
+        complain(text)
+    for name in unlicensed:
+        complain(
+            f"{name}: the pages say that the licence of the data is unknown; ask the "
+            f"publisher, then set in the settings: [systems.{name}] publisher = "
+            '{name = "...", license = "..."}'
+        )
     return attempts.code
 
 
@@ -106,11 +113,7 @@ def _last_day(service: DataService, name: str, text: str | None) -> date:
     return asked
 
 
-def _warn_of_license(name: str, service: DataService) -> None:
-    """Warn that the licence of the data of the system *name* is unknown."""
+def _without_license(name: str, service: DataService) -> list[str]:
+    """Return the system *name* if the licence of its data is unknown."""
     publisher = publisher_in(service.settings, name)
-    if not (publisher.license or publisher.license_url):
-        complain(
-            f"{name}: the licence of the data is unknown; ask the publisher, then set "
-            f"[systems.{name}] publisher = {{license = ..., license_url = ...}}"
-        )
+    return [] if publisher.license or publisher.license_url else [name]
