@@ -11,8 +11,9 @@ LATEST = 7_258_118_400.0
 """The beginning of the year 2200, later than any slot."""
 EPOCH_YEAR = 1970
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
-DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?")
-"""A day without a time, in the forms of ISO 8601."""
+DAYS_AGO = {"today": 0, "yesterday": 1}
+DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?|today|yesterday")
+"""A day without a time, by its name or in the forms of ISO 8601."""
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -20,13 +21,16 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     """Return the time *text* in epoch seconds.
 
     *text* is an ISO 8601 day or time (in *zone* if it has no offset), a time of day
-    (its latest occurrence), or a duration before now: 30min, 24h, 7d, 2w. A time before
-    1970 counts as the beginning of that year, one after 2199 as the end of that.
+    (its latest occurrence), `today` or `yesterday` (their beginning), or a duration
+    before now: 30min, 24h, 7d, 2w. A time before 1970 counts as the beginning of that
+    year, one after 2199 as the end of that.
 
     >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
     86400.0
     >>> moment("2h", ZoneInfo("UTC"), 10_000)
     2800
+    >>> moment("yesterday", ZoneInfo("Asia/Taipei"), 180_000)
+    57600.0
     >>> moment("1900-01-01", ZoneInfo("UTC"), 0)
     0.0
     """
@@ -35,6 +39,9 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
         return max(0.0, now - int(ago[1]) * UNITS[ago[2]])
     if re.fullmatch(r"\d{1,2}:\d\d", text):
         return _time_of_day(text, zone, now)
+    if text in DAYS_AGO:
+        day = date.fromisoformat(day_of(Slot(int(now)), zone))
+        text = str(day - timedelta(days=DAYS_AGO[text]))
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
@@ -75,6 +82,8 @@ def slots(
 
     >>> slots("1970-01-01", "1970-01-02", ZoneInfo("UTC"), 0)
     (0, 172800)
+    >>> slots("yesterday", "today", ZoneInfo("UTC"), 90_000)
+    (0, 172800)
     """
     begin = Slot(int(moment(since, zone, now))) if since else None
     end = Slot(int(moment(until, zone, now))) if until else None
@@ -108,8 +117,8 @@ def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
 
 def _invalid(text: str) -> UsageError:
     return UsageError(
-        f'invalid time "{text}"; use a day (2026-11-22), a time (2026-11-22T10:05, '
-        "10:05), or a duration before now (24h, 7d)"
+        f'invalid time "{text}"; use a day (2026-11-22, yesterday), a time '
+        "(2026-11-22T10:05, 10:05), or a duration before now (24h, 7d)"
     )
 
 

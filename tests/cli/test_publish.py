@@ -197,6 +197,14 @@ def test_a_dataset_can_be_verified_alone(dataset: Path) -> None:
     assert (process.returncode, process.stdout) == (0, "")
 
 
+def test_another_folder_is_no_unknown_system(config: Path, folder: Path) -> None:
+    """A path names what a dataset has."""
+    process = bikecollect("--config", config, "verify", f"{folder}/")
+
+    assert process.returncode == 64
+    assert f"{folder}/: not a published dataset" in process.stderr
+
+
 def test_the_certificates_are_those_of_the_collector(
     dataset: Path, config: Path, folder: Path
 ) -> None:

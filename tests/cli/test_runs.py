@@ -181,13 +181,15 @@ def test_times_are_read_in_each_form() -> None:
     assert moment("24h", TAIPEI, now) == now - 86_400
     assert moment("7d", TAIPEI, now) == now - 7 * 86_400
     assert moment("2026-11-22", TAIPEI, now) == NOON - 12 * 3600
+    assert moment("today", TAIPEI, now) == NOON - 12 * 3600
+    assert moment("yesterday", TAIPEI, now) == NOON - 36 * 3600
     assert moment("2026-11-22T12:05", TAIPEI, now) == NOON + 300
     assert moment("2026-11-22T04:00:00+00:00", TAIPEI, now) == NOON
     assert moment("11:55", TAIPEI, now) == NOON - 300
     assert moment("12:05", TAIPEI, now) == NOON + 300 - 86_400
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "7 moons", "2026-13-01"])
+@pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "7 moons", "2026-13-01"])
 def test_an_invalid_time_is_reported(text: str) -> None:
     """With valid examples."""
     with pytest.raises(UsageError, match="2026-11-22T10:05"):
@@ -281,7 +283,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     ("arguments", "code", "word"),
     [
         (["show", "deadbeef"], 64, "no run found for deadbeef"),
-        (["show", "soon"], 64, "invalid time"),
+        (["show", "soon"], 64, "or a run's id"),
         (["--since", "soon"], 64, "invalid time"),
         (["--outcome", "odd"], 64, "unknown outcome"),
         (["--until", "2020-01-01"], 64, 'is not before --until "2020-01-01"'),

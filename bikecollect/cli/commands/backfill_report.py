@@ -101,7 +101,8 @@ def backfill_report(
         return attempts.code
     if (since or until) and not any(account.total.expected for account in accounts):
         raise UsageError(
-            "no slot is expected in that range: nothing was collected before its end"
+            "no slot is expected in that range: it ends before the first run, or "
+            "has not begun"
         )
     code = attempts.code
     if stations:

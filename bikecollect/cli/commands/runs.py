@@ -245,7 +245,10 @@ def _find(
     # A time of day may have no run yet today: search earlier days, too.
     days = range(WEEK) if re.fullmatch(r"\d{1,2}:\d\d", text) else range(1)
     for day in days:
-        seconds = moment(text, system.zone, now - day * DAY)
+        try:
+            seconds = moment(text, system.zone, now - day * DAY)
+        except UsageError as error:
+            raise UsageError(f"{error}, or a run's id (dd46a8af)") from error
         slot = system.grid.floor(seconds)
         at = slot if day == 0 else at
         if runs := history.runs(slot, Slot(slot + 1)):

@@ -121,6 +121,11 @@ def verify(
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
         return _verify_dataset(Path(system_ids[0]), form)
+    for path in (name for name in system_ids if "/" in name):
+        raise UsageError(
+            f"{path}: not a published dataset, or not the only one given; a dataset "
+            "has datapackage.json and SHA256SUMS"
+        )
     if mirror and (deep or repair):
         raise UsageError("--mirror cannot be combined with --deep or --repair")
     settings = ctx.ensure_object(Shared).settings()
