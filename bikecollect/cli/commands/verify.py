@@ -121,11 +121,7 @@ def verify(
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
         return _verify_dataset(Path(system_ids[0]), form)
-    for path in (name for name in system_ids if "/" in name):
-        raise UsageError(
-            f"{path}: not a published dataset, or not the only one given; a dataset "
-            "has datapackage.json and SHA256SUMS"
-        )
+    _refuse_folders(system_ids)
     if mirror and (deep or repair):
         raise UsageError("--mirror cannot be combined with --deep or --repair")
     settings = ctx.ensure_object(Shared).settings()
@@ -167,6 +163,15 @@ def verify(
         printed.end()
         say(verdict(counts, printed.number, tuple(attempts.skipped)))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
+
+
+def _refuse_folders(system_ids: Sequence[str]) -> None:
+    """Raise UsageError if a path without a dataset is among *system_ids*."""
+    for path in (name for name in system_ids if "/" in name):
+        raise UsageError(
+            f"{path}: not a published dataset, or not the only one given; a dataset "
+            "has datapackage.json and SHA256SUMS"
+        )
 
 
 def _verify_dataset(folder: Path, form: str) -> int:
