@@ -6,16 +6,20 @@ given, and a font that has the simulated names' letters.
 
 import shutil
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 WIDTH = 1000
+YESTERDAY = date.today() - timedelta(days=1)  # noqa: DTZ011 - the demo's last days
+WORKDAY = YESTERDAY - timedelta(days=max(0, YESTERDAY.weekday() - 4))
+"""The newest complete day with commuters: stations become empty and full."""
 PICTURES = {
     "now": "/",
     "station": "/station?station=990000003",
-    "week": "/station?station=990000090&view=Typical+week",
-    "day": "/city?view=Day&at=09:30",
+    "week": f"/station?station=990000090&view=Typical+week&day={WORKDAY}",
+    "day": f"/city?view=Day&day={WORKDAY}&at=09:30",
     "collection": "/collection",
 }
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"

@@ -190,17 +190,18 @@ class CityFilm {
     this.hours(pens, width, height);
   }
 
-  // Writes the hours below a curve, as many as there is room for.
+  // Writes the hours centred below their slots, as many as there is room for.
   hours(pens, width, height) {
     const gap = width < 300 ? 6 : width < 700 ? 4 : 2;
     pens.fillStyle = this.map.ink;
     pens.globalAlpha = 0.75;
     pens.font = '11px system-ui, sans-serif';
-    pens.textAlign = 'left';
+    pens.textAlign = 'center';
+    const half = pens.measureText('00:00').width / 2;
     this.labels.forEach((label, slot) => {
       const [hour, minute] = label.split(':').map(Number);
-      const x = (slot / this.count) * width;
-      if (minute === 0 && hour % gap === 0 && x < width - 26) pens.fillText(label, x, height - 3);
+      const x = Math.min(width - half, Math.max(half, (slot / this.count) * width));
+      if (minute === 0 && hour % gap === 0) pens.fillText(label, x, height - 3);
     });
     pens.globalAlpha = 1;
   }
