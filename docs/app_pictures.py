@@ -6,13 +6,13 @@ given, and a font that has the simulated names' letters.
 
 import shutil
 import sys
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 WIDTH = 1000
-YESTERDAY = date.today() - timedelta(days=1)  # noqa: DTZ011 - the demo's last days
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 WORKDAY = YESTERDAY - timedelta(days=max(0, YESTERDAY.weekday() - 4))
 """The newest complete day with commuters: stations become empty and full."""
 PICTURES = {
