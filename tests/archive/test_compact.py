@@ -344,6 +344,21 @@ def test_a_lost_file_of_a_day_is_rebuilt_from_its_csv(
     assert find_damage(system, History("city", archived_world.folder)) == []
 
 
+def test_a_day_without_csv_and_archive_is_not_said_to_be_recreated(
+    archived_world: World,
+) -> None:
+    """Also if another program removed the CSV: `compact` has nothing to read."""
+    system = SystemFolder("city", archived_world.folder, TAIPEI, 300)
+    parent = archived_world.folder.parent
+    datasets.part(parent, "station_status", "city", "2026-11-22").unlink()
+    (archived_world.folder / CSV).unlink()
+
+    (damage,) = find_damage(system, History("city", archived_world.folder))
+
+    assert damage.endswith(": bikecollect forget city 2026-11-22")
+    assert [step.what for step in compacted(archived_world)] == ["lost"]
+
+
 def test_lost_summaries_are_rebuilt_from_the_archive(archived_world: World) -> None:
     """The CSV is gone; the rows are still there."""
     archived_world.clock.now += 30 * DAY

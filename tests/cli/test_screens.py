@@ -245,7 +245,7 @@ def test_an_unknown_run_or_slot_ends_with_64(played: Path) -> None:
     """With what to write instead."""
     for words, message in {
         ("runs", "show", "2001-01-01"): "no run found",
-        ("runs", "show", "yesterday"): "invalid time",
+        ("runs", "show", "soon"): "invalid time",
         ("runs", "--outcome", "fine"): "unknown outcome",
     }.items():
         process = bikecollect(played, *words)

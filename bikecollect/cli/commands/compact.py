@@ -78,7 +78,7 @@ def compact(
                 code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
                 if is_failed:
                     errors[name] = errors[name] or f"{step.day}: {step.why}"
-                did_something = did_something or not step.why
+                did_something = True
                 _print_step(step, form, quiet=quiet)
                 stop.raise_if_set()
         except (SettingsError, StorageError) as error:

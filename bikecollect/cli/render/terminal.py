@@ -1,6 +1,7 @@
 """Marks, bars, headings and wrapped lines for the terminal."""
 
 import os
+import re
 import sys
 import textwrap
 from contextlib import suppress
@@ -9,8 +10,9 @@ import click
 
 WIDTH = 80
 """The columns of a pipe or a file, and the maximum for running text."""
-SEE = "see: "
-"""The words before a command in a text."""
+COMMAND = re.compile(r"(?<=: )bikecollect (?!.*: bikecollect )|(?<=see: )", re.DOTALL)
+"""The beginning of a command at the end of a text."""
+CALL, UNBROKEN = "bikecollect ", "bikecollect\N{NO-BREAK SPACE}"
 NARROWEST = 30
 """Minimum columns; on a narrower terminal lines are broken by the terminal."""
 
@@ -48,19 +50,23 @@ def wrapped(
 
     By default lines fit the terminal, see `columns`. A path or an address is not
     broken, even if its line gets longer. *first* precedes the first line, *rest* the
-    others (default: *first*).
+    others (default: *first*). A command keeps its name and the next word together: it
+    is recognised by them, see `program.expand_commands`.
 
+    >>> wrapped("to read it: bikecollect verify", width=24)
+    ['to read it:', 'bikecollect verify']
     >>> wrapped("see /srv/city-bikes/ledger.sqlite3", "  ", width=20)
     ['  see', '  /srv/city-bikes/ledger.sqlite3']
     """
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        text.replace(CALL, UNBROKEN),
         width or columns() - 1,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(UNBROKEN, CALL) for line in lines]
 
 
 def title(text: str) -> str:
@@ -72,9 +78,13 @@ def beside(head: str, value: str) -> list[str]:
     """Return *value* after *head*, wrapped to the screen (colours not counted).
 
     A command is on a separate line, so that it can be copied.
+
+    >>> beside("! ", "a day is lost; accept it: bikecollect forget x 2026-11-22")
+    ['! a day is lost; accept it:', '  bikecollect forget x 2026-11-22']
     """
-    text, see, command = value.partition(SEE)
-    lines = [f"{head}{text}{see.rstrip()}"]
+    begin = match.start() if (match := COMMAND.search(value)) else len(value)
+    text, command = value[:begin].rstrip(), value[begin:]
+    lines = [f"{head}{text}"]
     if len(click.unstyle(lines[0])) >= columns():
-        lines = wrapped(click.unstyle(text + see), head, " " * len(head))
+        lines = wrapped(click.unstyle(text), head, " " * len(head))
     return [*lines, f"{' ' * len(head)}{command}"] if command else lines

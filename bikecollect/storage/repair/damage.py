@@ -28,6 +28,7 @@ DAMAGED = (
 )
 """CROSS JOIN makes SQLite start with the damaged files, of which there are few."""
 ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
+ACCEPT = "accept the loss (`backfill` then fills what kept payloads have)"
 MAX_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
 
@@ -115,7 +116,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
             what = "is missing: it was removed"
             remedy = (
                 "restore it from a backup and run bikecollect verify --repair, or "
-                f"accept the loss: bikecollect forget {system.system_id} {file}"
+                f"{ACCEPT}: bikecollect forget {system.system_id} {file}"
             )
         yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
     if more := rows[MAX_NAMED:]:
@@ -136,8 +137,9 @@ def _missing_days(
     lost, replaceable = [], []
     for day, csv_gone, parts in rows:
         datasets = lost_datasets(archive, system.system_id, day, parts)
+        has_csv = not csv_gone and any((system.path / dataset).glob(f"{day}*.csv"))
         if (
-            csv_gone
+            not has_csv
             and dataset in datasets
             and not is_half_replaced(archive, system.system_id, day)
         ):
@@ -166,8 +168,8 @@ def _lost_days(
     """Yield a message that the archived *days* are lost, with the remedies."""
     if days:
         yield (
-            f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV was "
-            "removed; restore from a backup, or accept the loss: "
+            f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV is "
+            f"gone; restore from a backup, or {ACCEPT}: "
             f"bikecollect forget {system.system_id} {days[0]}"
         )
 
@@ -176,7 +178,8 @@ def _days(days: Sequence[str], dataset: str) -> str:
     kind = " of vehicles" if dataset == VEHICLE_STATUS else ""
     if len(days) == 1:
         return f"1 archived day{kind} ({days[0]}) is"
-    return f"{len(days)} archived days{kind} ({days[0]} to {days[-1]}) are"
+    between = f"{len(days)} archived days{kind} between {days[0]} and {days[-1]}"
+    return f"{between} are"
 
 
 def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[str]:
