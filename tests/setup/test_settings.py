@@ -63,6 +63,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[systems.x]\nurl = 'https://x'", "systems.x.feed is missing"),
         ("[systems.youbike-taipie]", 'such system; did you mean "youbike-taipei"?'),
         ("[systems.x]\nfeed = 'gbsf'", 'systems.x: feed = "gbsf": choose one of'),
+        ("[mail]\ninterval = '5min'", "interval belongs at the top of the file"),
         ("[systems.youbike-taipei]\nfeeed = 'x'", 'did you mean "feed"'),
         ("[systems.youbike-taipei]\nurl = 'ftp://x'", "http:// or https://"),
         ("[systems.youbike-taipei]\ntimezone = 'Taipei'", "IANA"),

@@ -12,6 +12,8 @@ from bikecollect.setup.tables.declaration import Kind
 
 MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webhook"})
 """Settings that may hold a secret: errors do not quote their values."""
+TOP_LEVEL = frozenset({"data_dir", "interval"})
+"""Settings above the tables; a line that is added at the end lies in the last table."""
 WORDS: dict[object, str] = {
     str: "a text",
     int: "a whole number",
@@ -91,6 +93,8 @@ def _check(
     """Raise SettingsError if *name* is not *known*, or its *value* has another type."""
     if name not in known:
         hint = suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
+        if name in TOP_LEVEL:
+            hint = f"; {name} belongs at the top of the file, above the first [table]"
         raise SettingsError(f'unknown setting "{place}{name}"{hint}')
     kind = known[name].metadata["kind"]
     items = known[name].metadata.get("items", str)
