@@ -73,7 +73,7 @@ def chosen(names: Sequence[str], beside: Path) -> Chosen:
             _check_names(column.names, used)
             columns.append(column)
             used |= dict.fromkeys(map(str.casefold, column.names), name)
-        except Exception as error:  # noqa: BLE001 - the user's own code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code
             message = f"{type(error).__name__}: {error}"
             troubles.append(f'column "{name}" is skipped: {message}'[:300])
     return Chosen(tuple(columns), tuple(troubles))

@@ -221,7 +221,7 @@ class Format:
                     cells = zip(COLUMNS, row, strict=False)
                     values = column.make(dict(counts if column is BY_KIND else cells))
                     row.extend([_cell(plain(values.get(n))) for n in column.names])
-                except Exception as error:  # noqa: BLE001 - the user's own code
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - user's code
                     row.extend([None] * len(column.names))
                     message = f"{type(error).__name__}: {error}"
                     troubles[f"column {column.names[0]} failed: {message}"[:300]] = None

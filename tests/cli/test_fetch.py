@@ -309,18 +309,23 @@ def test_systems_are_isolated_from_each_other(tmp_path: Path) -> None:
 
 
 def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
-    """A module beside the settings is found, and its columns are in the file."""
+    """A module beside the settings is found, and its columns are in the file.
+
+    One that is not there, or ends the process, costs its own columns alone.
+    """
+    (tmp_path / "leaving.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     (tmp_path / "mine.py").write_text(
         "def score(row):\n    return {'score': row['num_vehicles_available'] * 2}\n",
         encoding="utf-8",
     )
-    more = 'columns = ["mine:score", "missing_module:f"]'
+    more = 'columns = ["mine:score", "missing_module:f", "leaving:f"]'
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, more=more)
         process = bikecollect("-v", "--config", path, "fetch")
 
     assert process.returncode == 0
     assert '"missing_module:f" is skipped' in process.stderr
+    assert '"leaving:f" is skipped: SystemExit: 0' in process.stderr
     (file,) = (tmp_path / "data/city/station_status").iterdir()
     header, first, *_ = file.read_text(encoding="utf-8").splitlines()
     assert header.endswith(",score")

@@ -98,18 +98,24 @@ def test_the_derived_columns_have_their_values() -> None:
     assert row[13:] == ["0.25", "7", "10", "false", "true"]
 
 
-def test_a_users_column_that_fails_leaves_the_others() -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyError("fee"), "KeyError: 'fee'"), (SystemExit(3), "SystemExit: 3")],
+)
+def test_a_users_column_that_fails_leaves_the_others(
+    error: BaseException, said: str
+) -> None:
     """The row keeps its other columns, and the error is reported."""
 
     def broken(row: Row) -> Row:
-        raise KeyError("fee")
+        raise error
 
     form = Format(TAIPEI, (Derived(("fee",), broken), DERIVED["hour"]))
     station = StationStatus("a", 7, *[None] * 9)
     block = form.block(SLOT, SLOT, [station], {})
 
     assert block.text.endswith(b",,10\n")
-    assert block.troubles == ("column fee failed: KeyError: 'fee'",)
+    assert block.troubles == (f"column fee failed: {said}",)
 
 
 def test_an_unknown_derived_column_names_the_nearest() -> None:
