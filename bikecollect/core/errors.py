@@ -49,13 +49,13 @@ NO_FILE = ("No space left on device", "unable to open database file")
 def resource_hint(text: str) -> str:
     """Return a hint to append to the error *text*, empty if there is none.
 
-    It names a cause that *text* does not: the limit of open files, a disk that has
-    free space and no free inodes, or one without space for SQLite.
+    It names a cause that *text* does not: the limit of open files or of the size of
+    a file, a disk that has free space and no free inodes, or none for SQLite.
 
     >>> resource_hint("No space left on device")
     ''
     """
-    return _disk_hint(text) or _open_files_hint(text)
+    return _disk_hint(text) or _open_files_hint(text) or _size_hint(text)
 
 
 def _disk_hint(text: str) -> str:
@@ -80,6 +80,18 @@ def _open_files_hint(text: str) -> str:
     if not is_named and not 0 <= limit < FEW_FILES:
         return ""
     return f"; {HINT}: the limit is {limit}, raise `ulimit -n` (systemd: LimitNOFILE)"
+
+
+def _size_hint(text: str) -> str:
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit < 0 or "ulimit -f" in text:
+        return ""
+    is_near = "File too large" in text
+    for path in re.findall(r"/[^\s:'\"]+", text) if FULL in text else ():
+        with suppress(OSError):
+            is_near |= limit < Path(path).stat().st_size + FEW_BYTES
+    hint = f"a file may have {limit} bytes: raise `ulimit -f` (systemd: LimitFSIZE)"
+    return f"; {hint}" if is_near else ""
 
 
 class ExitCode(IntEnum):

@@ -43,6 +43,31 @@ def test_a_disk_on_which_sqlite_cannot_read_is_named_as_full(
     assert str(StorageError(error)) == error
 
 
+@pytest.mark.parametrize(
+    ("what", "count"),
+    [
+        ("x.csv: [Errno 27] File too large", 1),
+        ("ledger.sqlite3: disk I/O error; if it is damaged, x", 1),
+        ("small.sqlite3: disk I/O error", 0),
+    ],
+)
+def test_a_limit_on_the_size_of_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, count: int
+) -> None:
+    """For SQLite, which calls it a broken disk, if its file is that large."""
+    limit = 100_000
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
+    (tmp_path / "ledger.sqlite3").write_bytes(bytes(limit - 50_000))
+    (tmp_path / "small.sqlite3").write_bytes(bytes(9_000))
+    text = f"cannot write {tmp_path}/{what}"
+    hint = "; a file may have 100000 bytes: raise `ulimit -f` (systemd: LimitFSIZE)"
+
+    error = str(StorageError(text))
+
+    assert error == text + hint * count
+    assert str(StorageError(error)) == error
+
+
 @pytest.mark.parametrize("inodes", [(400, 300, 300), (0, 0, 0)])
 def test_a_full_disk_has_no_such_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inodes: tuple[int, int, int]
