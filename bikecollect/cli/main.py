@@ -13,6 +13,8 @@ from bikecollect.core.text import message, visible
 
 DUCKDB_ERROR = "OutOfMemoryException"
 """The name of DuckDB's error; the module is an extra, and heavy."""
+STOPPED = "Query interrupted"
+"""What DuckDB raises, as a RuntimeError, for Ctrl-C during a query."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -77,6 +79,8 @@ def _no_memory(error: Exception) -> int:
 
 
 def _bug(error: Exception) -> int:
+    if isinstance(error, RuntimeError) and str(error) == STOPPED:
+        return ExitCode.SIGINT
     import logging  # only needed for an error
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)

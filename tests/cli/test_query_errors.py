@@ -52,3 +52,17 @@ def test_too_little_memory_is_no_bug(
 
     assert main.run(["export"]) == 74
     assert what in capsys.readouterr().err
+
+
+def test_an_interrupted_query_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends any command with 130, in silence."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("bikecollect.cli.cli.main", stop)
+
+    assert main.run(["export"]) == 130
+    assert capsys.readouterr().err == ""
