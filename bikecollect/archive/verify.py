@@ -267,7 +267,7 @@ class Verifier:
         self, day: _Day, sizes: Mapping[str, int]
     ) -> Iterator[Finding | Certificate]:
         """Read each block once: for its checksum, its rows, and the day's digest."""
-        blocks = [b for b in day.blocks if (self.system.path / b.span.file).exists()]
+        blocks = [b for b in day.blocks if b.span.end <= sizes.get(b.span.file, 0)]
         findings: list[Finding] = []
         texts = self._texts(blocks, findings)
         try:
@@ -286,11 +286,13 @@ class Verifier:
         yield from findings
         if any(finding.what.startswith(UNREADABLE) for finding in findings):
             return
-        if summary is None or len(blocks) < len(day.blocks):
-            if not findings and all(b.span.file in sizes for b in day.blocks):
+        if len(blocks) < len(day.blocks):
+            return  # `_files` reports what is missing
+        if summary is None:
+            if not findings:
                 what = "its files were changed during the verification"
                 yield self._finding(day.name, what)
-            return  # `_files` reports what was missing before
+            return
         archived = day.archived.summary if day.archived else summary
         if archived != summary and archived[:2] == summary[:2]:
             yield self._finding(day.name, "CSV and archive have different rows")

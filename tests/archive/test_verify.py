@@ -114,8 +114,15 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
     whole = (world.folder / CSV).stat().st_size - len(
         "2026-11-22T12:25:00+08:00,,9999\n"
     )
+    cut = f"{CSV}: has {{}} bytes, {whole} were written: it lacks rows of {{}}"
+    os.truncate(world.folder / CSV, whole - 200)
+    assert findings(world) == [cut.format(whole - 200, "2 slots")]
+    assert [certificate.date for certificate in certificates(world)] == ["2026-11-23"]
     os.truncate(world.folder / CSV, 90)
-    assert f"{CSV}: has 90 bytes, {whole} were written" in findings(world)
+    assert findings(world) == [
+        f"{CSV}: its first line has changed",
+        cut.format(90, "3 slots"),
+    ]
 
 
 def test_a_missing_file_is_found(world: World) -> None:
