@@ -196,6 +196,15 @@ def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
     return max([end, *(Slot(slot + 1) for slot in filled if end <= slot <= now)])
 
 
+def last_of(ends: tuple[Slot, Slot] | None, *, is_over: bool) -> frozenset[Slot]:
+    """Return the last slot if no more data are expected (*is_over*), as of a demo.
+
+    It is the second of *ends*, of what is known, and counts, collected or not; coverage
+    ends with it wherever it is shown.
+    """
+    return frozenset(ends[1:]) if ends and is_over else frozenset()
+
+
 def with_others(
     slots: Iterable[Slot], filled: Collection[Slot], since: Slot, until: Slot
 ) -> list[Slot]:

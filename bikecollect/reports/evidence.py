@@ -22,6 +22,7 @@ from bikecollect.reports.coverage import (
     account,
     end_of_slots,
     judge,
+    last_of,
 )
 from bikecollect.storage.data_folder import (
     INBOX,
@@ -217,11 +218,12 @@ def read_account(
     history = History(system.system_id, system.path)
     with history.session():
         first, ends = history.first(), history.ends()
-        last = _last_moment(system, ends, now)
+        final = last_of(ends, is_over=system.is_over)
+        last = min({now, *final})
         newest = history.newest_block(Slot(int(last) + 1))
         present = {system.grid.at(last), system.grid.floor(last), newest}
         collected = {slot for slot in present if slot and history.block(slot)}
-    over = end_of_slots(last, system.grid, collected | _ended(system, ends))
+    over = end_of_slots(last, system.grid, collected | final)
     end = min(until or over, over)
     begin = end
     if first is not None and ends is not None:
@@ -256,9 +258,10 @@ def slot_rows(
     with history.session():
         evidence = read(history, system.path, begin, end, _present(now))
         expected_from, ends = history.first(), history.ends()
-    last = _last_moment(system, ends, now)
+    final = last_of(ends, is_over=system.is_over)
+    last = min({now, *final})
     first = expected_from if expected_from is not None else end
-    over = end_of_slots(last, grid, evidence.blocks.keys() | _ended(system, ends))
+    over = end_of_slots(last, grid, evidence.blocks.keys() | final)
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval
@@ -267,18 +270,6 @@ def slot_rows(
         _slot_row(by_slot[slot], evidence.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)
     ]
-
-
-def _last_moment(
-    system: SystemFolder, ends: tuple[Slot, Slot] | None, now: float
-) -> float:
-    """Return *now*, or the last slot in *ends* if no more data are expected."""
-    return min({now, *_ended(system, ends)})
-
-
-def _ended(system: SystemFolder, ends: tuple[Slot, Slot] | None) -> set[Slot]:
-    """Return the last slot if no more data are expected: it counts, if lost, too."""
-    return {ends[1]} if ends and system.is_over else set()
 
 
 def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, ...]:

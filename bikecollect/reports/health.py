@@ -30,10 +30,10 @@ class Past:
 
     *blocks* maps the slots of the last day that have a block to their states; *older*
     are earlier slots with a block. *first* is the first expected slot, *newest* the
-    newest slot with a block, *last* the last one with a run or a block. *is_known* is
-    set if the folder has held data before; *configured* is when the settings were
-    written. *mirror* is the state of the mirror, None if none is set. *is_over* is set
-    if no more data are expected, as of a demo.
+    newest slot with a block. *is_known* is set if the folder has held data before;
+    *configured* is when the settings were written. *mirror* is the state of the mirror,
+    None if none is set. *is_over* is set if no more data are expected, as of a demo;
+    *final* then has the last slot, see `last_of`.
     """
 
     first: Slot | None
@@ -48,19 +48,7 @@ class Past:
     configured: float = math.inf
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
-    last: Slot | None = None
-
-    @property
-    def end(self) -> float:
-        """The last slot if no more data are expected, else infinity."""
-        return max(self.ended, default=math.inf)
-
-    @property
-    def ended(self) -> frozenset[Slot]:
-        """The last slot if no more data are expected: it counts, collected or not."""
-        if self.last is None or not self.is_over:
-            return frozenset()
-        return frozenset({self.last})
+    final: frozenset[Slot] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -118,7 +106,7 @@ def judge(
 ) -> Health:
     """Return the health at *now*, computed from *past*, with coverage in *windows*."""
     interval = grid.interval
-    last = min(now, past.end)
+    last = min({now, *past.final})
     # One lost slot followed by a slow run does not count as late.
     patience = 2 * interval + GRACE
     newest, run = past.newest, past.last_run
@@ -151,7 +139,7 @@ def judge(
 def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
     """Return the state of each slot of the 24 hours up to *now*."""
     current = grid.at(now)
-    over = _over(now, current, grid, past.blocks.keys() | past.ended)
+    over = _over(now, current, grid, past.blocks.keys() | past.final)
     begin, end = grid.next(grid.at(now - DAY)), grid.next(current)
     slots = with_others(grid.between(begin, end), past.blocks, begin, end)
     return [(slot, _state(slot, past, over)) for slot in slots]
@@ -183,7 +171,7 @@ def _coverages(
         hour=0, minute=0, second=0, microsecond=0
     )
     filled = past.blocks.keys() | past.older
-    end, begins = end_of_slots(now, grid, filled | past.ended), {}
+    end, begins = end_of_slots(now, grid, filled | past.final), {}
     for name, days in windows.items():
         since = (
             now - timedelta(days=days).total_seconds() if days else today.timestamp()

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
+from bikecollect.reports.coverage import last_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, is_known, spare_outbox_path
@@ -75,8 +76,9 @@ def survey(
     history = History(system.system_id, folder)
     with history.session():
         newest = history.newest_block(soon)
-        oldest, final = history.ends() or (Slot(0), None)
-        last = min(final, int(now)) if system.is_over and final else int(now)
+        ends = history.ends()
+        final = last_of(ends, is_over=system.is_over)
+        last = min({int(now), *final})
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(last - DAY))
         past = Past(
@@ -94,10 +96,13 @@ def survey(
             configured=configured,
             mirror=_mirror(system, mirror),
             is_over=system.is_over,
-            last=final,
+            final=final,
         )
     first = past.first or Slot(0)
-    imported = day_of(oldest, system.zone), day_of(first, system.zone)
+    imported = (
+        day_of(ends[0] if ends else Slot(0), system.zone),
+        day_of(first, system.zone),
+    )
     since = max(Slot(int(now) - DAY + 1), bounds(imported[1], system.zone)[0])
     outboxes = system.outbox, spare_outbox_path(system.system_id, str(folder))
     slots = len([slot for slot in past.blocks if since <= slot < soon])

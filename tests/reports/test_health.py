@@ -1,7 +1,10 @@
 """The health of a system, derived from its history."""
 
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from world import World
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
@@ -9,7 +12,10 @@ from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot, SlotState, state_of
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Coverage
+from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.health import Past, judge
+from bikecollect.reports.status import survey
+from bikecollect.storage.data_folder import SystemFolder
 
 GRID = Grid.of(300)
 
@@ -155,3 +161,35 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     health = judge(past_, NOON + 10, GRID, TAIPEI)
 
     assert (health.late, health.in_trouble) == (False, True)
+
+
+def test_a_demo_that_is_over_ends_with_its_last_slot(tmp_path: Path) -> None:
+    """In the status, the account and the slots of the archive; a lost slot counts."""
+    world = World(tmp_path / "city")
+    for after in (0, 300, 600):
+        world.fetch({"a": 1}, after=after)
+    now = world.clock.now + 3 * 86_400 + 7
+    going_on = SystemFolder("city", world.folder, TAIPEI, 300)
+    demo = SystemFolder("city", world.folder, TAIPEI, 300, is_over=True)
+
+    health = survey(demo, now=now).health
+
+    expected = Coverage(4, 3)
+    assert survey(going_on, now=now).health.coverage["30d"].expected == 867
+    assert health.coverage == dict.fromkeys(("today", "7d", "30d"), expected)
+    assert read_account(demo, now=now).total == expected
+    rows = slot_rows(demo, Slot(NOON), Slot(int(now)), clock=lambda: now)
+    assert [row[0] - NOON for row in rows] == [0, 300, 600, 900]
+    assert [state.value for _, state in health.strip[-3:]] == [
+        "collected",
+        "missing",
+        "collected",
+    ]
+    assert not health.late
+
+    world.ledger.open()  # `forget` of its day: no slot is collected, all are expected
+    with world.ledger.transaction() as db:
+        db.execute("DELETE FROM blocks")
+    world.ledger.close()
+    assert survey(demo, now=now).health.coverage["30d"] == Coverage(4, 0)
+    assert read_account(demo, now=now).total == Coverage(4, 0)
