@@ -60,6 +60,21 @@ def test_open_days_have_types(world: World) -> None:
     assert len(rows) == 8
 
 
+def test_a_day_with_a_damaged_slot_is_incomplete_and_its_other_slots_are_used(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning says so, and names the remedy."""
+    sheet = world.folder / "station_status/2026-11-22.csv"
+    sheet.write_bytes(sheet.read_bytes().replace(b"0002", b"0003", 1))
+
+    with viewed(world, tables=STATUS_ONLY) as db:
+        rows = db.execute(ROWS).fetchall()
+
+    assert len(rows) == 6
+    text = f"city: 2026-11-22 is incomplete: {sheet}: the rows of 1 of 3 slots are "
+    assert f"{text}damaged; run: bikecollect verify --repair; its" in caplog.text
+
+
 def test_the_ledger_is_opened_as_often_for_six_open_days_as_for_three(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
