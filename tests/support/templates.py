@@ -1,5 +1,6 @@
 """Worlds with a history that many tests begin with: collected once, then copied."""
 
+import os
 import shutil
 from collections.abc import Callable
 from functools import cache, wraps
@@ -47,5 +48,10 @@ def _template(build: Build) -> tuple[Path, World]:
 
 @cache
 def _templates() -> "TemporaryDirectory[str]":
-    """Return the folder of all templates, which is removed when the process ends."""
-    return TemporaryDirectory(prefix="bikecollect-tests-")
+    """Return the folder of all templates, which is removed when the process ends.
+
+    It is where the tests' own folders are: on a disk, the syncs of a history that is
+    collected take most of the time.
+    """
+    place = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    return TemporaryDirectory(prefix="bikecollect-tests-", dir=place)
