@@ -153,19 +153,19 @@ for dataset, select in json.loads(sys.argv[1]):
 """The files as somebody reads them who has only Spark."""
 PRINT = "\nprint(json.dumps(answers))\n"
 RANGE = ["--since", "2026-11-22", "--until", "2026-11-24", "--at", "Sun 12:20"]
-FRESH = ["--without-stale"]
+FRESH, JSON = ["--without-stale"], ["--format", "json"]
+BY_STATION = ["--by", "station"]
+GROUPED = {"availability": BY_STATION}
+"""By station, so that text and CSV ask the same; without stale rows, by system."""
 COMMANDS = {
-    **{name: [name, *RANGE, "--format", "json"] for name in REPORTS},
-    **{
-        f"{name} without stale rows": [name, *RANGE, *FRESH, "--format", "json"]
-        for name in REPORTS
-    },
-    "text": ["availability", *RANGE, "--by", "station", "--names"],
-    "csv": ["availability", *RANGE, "--by", "station", "--format", "csv"],
+    **{name: [name, *RANGE, *GROUPED.get(name, []), *JSON] for name in REPORTS},
+    **{f"{name} without stale rows": [name, *RANGE, *FRESH, *JSON] for name in REPORTS},
+    "text": ["availability", *RANGE, *BY_STATION, "--names"],
+    "csv": ["availability", *RANGE, *BY_STATION, "--format", "csv"],
     "limit": ["history", *RANGE, "--limit", "3", "--station", "0001"],
     "names": ["hours", *RANGE, *FRESH, "--format", "csv", "--names"],
     "unknown station": ["hours", *RANGE, "--station", "nowhere"],
-    "no data": ["hours", "--since", "2025-01-01", "--until", "2025-01-02"],
+    "no data": ["coverage", "--since", "2025-01-01", "--until", "2025-01-02"],
 }
 WITH_SPARK = ["--engine", "spark", "--master", "local[1]"]
 SPARK_ONLY = {
