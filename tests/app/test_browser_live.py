@@ -213,7 +213,7 @@ def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(visit: Visit) -
     page.get_by_role("link", name="Live").click()
     shows(page, "13 ?bikes at stations")
 
-    visit.go("/?system=nowhere")
+    page.goto("/?system=nowhere")
 
     page.get_by_text('Unknown system "nowhere"').wait_for()
     assert page.locator(".city").count() == 0
