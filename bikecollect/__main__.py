@@ -5,6 +5,9 @@ import gc
 import os
 import sys
 
+ROOM = 16 * 1024 * 1024
+"""Bytes that the bytecode of all modules needs, with some to spare."""
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -16,6 +19,7 @@ def main() -> None:
 
 def _main() -> None:
     leave_current_folder()
+    leave_bytecode_whole()
     # A run lives for some tenths of a second: collecting cycles costs a tenth of it.
     gc.disable()
     from bikecollect.core import process  # the path comes first
@@ -48,6 +52,22 @@ def leave_current_folder() -> None:
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if own not in sys.path:
         sys.path.append(own)
+
+
+def leave_bytecode_whole() -> None:
+    """Let Python compile nothing into files if they may be cut, here and in children.
+
+    Where files may not grow, it keeps the part of a module's bytecode that was written,
+    and each later run ends with EOFError: https://github.com/python/cpython/issues/126606
+    """
+    import resource
+
+    place = os.statvfs(os.path.dirname(os.path.abspath(__file__)))
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = [place.f_bavail * place.f_frsize, *([limit] if limit >= 0 else [])]
+    if min(limits) < ROOM:
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def _relative_places() -> set[str]:

@@ -1,6 +1,10 @@
 """Commands in messages work for their readers."""
 
 import json
+import os
+import resource
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,3 +171,28 @@ def test_a_mail_s_next_steps_can_be_pasted(path: Path, tmp_path: Path) -> None:
 
     lines = mail.mails()[0].get_content().splitlines()
     assert f"  {SCRIPT} --config '{path}' doctor" in lines
+
+
+def test_bytecode_that_a_limit_would_cut_is_not_written(tmp_path: Path) -> None:
+    """A module that was compiled on a full disk ended each later command."""
+    source = Path(program.__file__).parents[1]
+    left_out = shutil.ignore_patterns("__pycache__", "app", "simulator")
+    shutil.copytree(source, tmp_path / "bikecollect", ignore=left_out)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    words = [sys.executable, "-m", "bikecollect", "status", "--help"]
+
+    for limit in (8_192, resource.RLIM_INFINITY):
+        process = subprocess.run(
+            words,
+            env=environment,
+            preexec_fn=lambda size=limit: resource.setrlimit(  # type: ignore[misc]
+                resource.RLIMIT_FSIZE, (size, size)
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (process.returncode, process.stderr) == (0, "")
+
+    compiled = {path.stem.split(".")[0] for path in tmp_path.rglob("*.pyc")}
+    assert {"main", "status", "options"} <= compiled
