@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from alerting_world import BEGIN, BEGIN_SLOT, INTERVAL, World
-from mailserver import ME, MailServer, free_port
+from mailserver import ME, MailServer
+from ports import free_port
 from served import Answer, running, serving
 from waiting import is_running, wait_until
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from mailserver import BOSS, ME, MailServer, free_port
+from mailserver import BOSS, ME, MailServer
+from ports import free_port
 from syncs import noted_syncs
 
 from bikecollect.alerts.mail import headers, smtp

@@ -22,7 +22,7 @@ from attempts import (
 from commands import Site, end
 from harness import account
 from interception import Fault
-from mailserver import free_port
+from ports import free_port
 
 pytest.importorskip("duckdb")
 pytestmark = [

@@ -19,7 +19,8 @@ from pathlib import Path
 import hostile_day
 import hostile_feed
 import pytest
-from mailserver import MailServer, free_port
+from mailserver import MailServer
+from ports import free_port
 
 SLOTS = 144
 SEED = 20261122

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailserver import free_port
+from ports import free_port
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import os
 import signal
 import smtpd
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,17 +13,11 @@ from pathlib import Path
 
 import forking
 import trustme
+from ports import free_port
 
 from bikecollect.alerts.mail.smtp import Server
 
 ME, BOSS = "me@example.org", "boss@example.org"
-
-
-def free_port() -> int:
-    """Return a port on loopback without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @cache
