@@ -128,25 +128,35 @@ def test_backfill_prints_the_lines_of_the_mail(
     assert re.search(command, process.stdout), process.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "column"),
+    [("Quantity", "dock_total", "capacity"), ("latitude", "breite", "lat")],
+)
 def test_an_optional_renamed_field_is_reported_with_its_new_name(
-    tmp_path: Path,
+    tmp_path: Path, old: str, new: str, column: str
 ) -> None:
-    """The slot is collected; the notice has the lines and the share of equal values."""
+    """The slot is collected; the notice has the lines and the share of equal values.
+
+    Coordinates may have a decimal comma.
+    """
     with publishing(tmp_path, feed="youbike", path="/list") as city:
-        youbike(city)
-        city.fetch()
-        youbike(city, Quantity="dock_total")
-        run = city.fetch()
+        for renames in ({}, {old: new}):
+            youbike(city, **renames)
+            stations: Any = city.documents["/list"]
+            for station in stations:
+                name = renames.get(old, old)
+                station[name] = str(station[name]).replace(".", ",")
+            run = city.fetch()
 
     texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.COLLECTED
     assert texts == [
-        "most likely a field was renamed: Quantity is now dock_total "
+        f"most likely a field was renamed: {old} is now {new} "
         "(40 of 40 stations have the same value)",
         "to continue, put these lines at the end of the settings file, then run: "
         "bikecollect backfill city",
         "[systems.city.fields]",
-        'capacity = "dock_total"',
+        f'{column} = "{new}"',
     ]
 
 

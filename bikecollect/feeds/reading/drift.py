@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bikecollect.feeds.reading.aliases import EMPTY
 from bikecollect.feeds.reading.json_payload import excerpt
 from bikecollect.feeds.reading.stamps import is_zero
-from bikecollect.feeds.reading.values import is_nothing, number
+from bikecollect.feeds.reading.values import degrees, is_nothing
 
 MAX_CHANGES = 12
 BEGINNING = 4_096
@@ -136,7 +136,7 @@ def _is_absent(name: str, raw: Any) -> bool:
     Stamps that are too early do, 0, 0 as a place, and empty lists and objects.
     """
     if name == "lat":
-        return all(_is_empty(value) or number(value) == 0 for value in raw)
+        return all(_is_empty(value) or degrees(value) == 0 for value in raw)
     return _is_empty(raw) or (name == "last_reported" and is_zero(raw))
 
 

@@ -12,7 +12,7 @@ from bikecollect.feeds.reading.aliases import EMPTY, Aliases, plain
 from bikecollect.feeds.reading.fields import COLUMNS
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import COUNTS, FLAGS, Dialect
-from bikecollect.feeds.reading.values import count, number, text
+from bikecollect.feeds.reading.values import count, degrees, text
 
 READABLE = 0.8
 """Share of a new field's values that must be valid for the column."""
@@ -212,7 +212,7 @@ class _Comparison:
         if column in NUMBERS:
             return count
         if column in {"lat", "lon"}:
-            return number
+            return degrees
         if column in FLAGS:
             return self._dialect.flag
         if column == "last_reported":

@@ -203,29 +203,31 @@ def number(value: Any) -> float | None:
     return parsed if math.isfinite(parsed) else None
 
 
+def degrees(value: Any) -> float | None:
+    """Return the coordinate *value* as a number, None if it is not one.
+
+    A text may have a decimal comma: no coordinate is in the thousands.
+
+    >>> degrees("48,856"), degrees("48,856,1"), degrees(2.352)
+    (48.856, None, 2.352)
+    """
+    return number(value.replace(",", ".") if isinstance(value, str) else value)
+
+
 def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
     """Return latitude and longitude, both None if they are not valid coordinates.
 
-    Texts may have a decimal comma: no coordinate is in the thousands.
-
     >>> place("25.02", 121.5), place(0, 0), place("", ""), place(121.5, 500)
     ((25.02, 121.5), (None, None), (None, None), (None, None))
-    >>> place("48,856", "2,352"), place("48,856,1", "2,352")
-    ((48.856, 2.352), (None, None))
     """
     if type(lat) is type(lon) is float and -90 < lat < 90 and 0 < abs(lon) < 180:  # noqa: PLR2004 - the poles, the date line
         return lat, lon  # nearly all places
-    north, east = map(number, (_pointed(lat), _pointed(lon)))
+    north, east = degrees(lat), degrees(lon)
     if north is None or east is None or (north == 0 and east == 0):
         return None, None
     if abs(north) > 90 or abs(east) > 180:  # noqa: PLR2004 - the poles, the date line
         return None, None
     return north, east
-
-
-def _pointed(value: Any) -> Any:
-    """Return *value* with a decimal point in place of a comma, if it is a text."""
-    return value.replace(",", ".") if type(value) is str else value
 
 
 def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str | None]:
