@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -270,6 +270,19 @@ def test_a_damaged_block_is_repaired_from_its_payload(city: Publisher) -> None:
 
     assert "verify --repair city" in before
     assert "all agree" in text
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_the_loss_of_a_file_is_accepted_with_its_slot_without_vehicles(
+    city: Publisher, harm: Callable[[Path], object]
+) -> None:
+    """That slot has no bytes to lose; no file is expected for it."""
+    harm(city.folder / DAY)
+
+    text = run(city, "forget", "city", "2026-11-22")
+
+    assert text.startswith("city: vehicles: 2026-11-22: 24 lost slots forgotten")
+    assert "all agree" in run(city, "verify")
 
 
 def test_the_loss_of_an_archived_day_is_accepted(

@@ -69,7 +69,12 @@ class Forgetter:
         blocks = [
             Block.from_row(row) for f in files for row in self.ledger.all(BLOCKS, f)
         ]
-        lost = [block for block in blocks if self._is_lost(block)]
+        sizes = self.store.sizes()
+        lost = [
+            block
+            for block in blocks
+            if self._is_lost(block, sizes.get(block.span.file, 0))
+        ]
         if lost or (
             not blocks and self._is_certified(item) and self._is_day_lost(item)
         ):
@@ -101,11 +106,17 @@ class Forgetter:
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
         return f"{item}: {len(slots)} lost slots forgotten ({span})"
 
-    def _is_lost(self, block: Block) -> bool:
+    def _is_lost(self, block: Block, size: int) -> bool:
+        """Return whether the rows of *block* are lost, of whose file *size* bytes are.
+
+        A block without rows is lost with its place in the file.
+        """
         sql = "SELECT damaged FROM files WHERE file = ?"
         is_removed = self.ledger.all(sql, block.span.file) == [(GONE,)]
         if is_removed:
             return self._is_day_lost(block.span.file[15:25])
+        if block.span.start == block.span.end:
+            return size < block.span.end
         return self.store.crc(block.span) != block.span.crc
 
     def _is_day_lost(self, day: str) -> bool:
