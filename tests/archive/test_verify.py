@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from templates import copied
 from world import World
 
 from bikecollect.archive import datasets
-from bikecollect.archive.certificates import Certificate, compare
+from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
@@ -117,6 +118,10 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
     cut = f"{CSV}: has {{}} bytes, {whole} were written: it lacks rows of {{}}"
     os.truncate(world.folder / CSV, whole - 200)
     assert findings(world) == [cut.format(whole - 200, "2 slots")]
+    other_days = replace(verifier(world), since="2026-11-23").run()
+    assert [r.what for r in other_days if isinstance(r, Finding)] == [
+        cut.format(whole - 200, "2 slots").removeprefix(f"{CSV}: ")
+    ]
     assert [certificate.date for certificate in certificates(world)] == ["2026-11-23"]
     os.truncate(world.folder / CSV, 90)
     assert findings(world) == [
