@@ -184,6 +184,8 @@ def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in ("BIKECOLLECT_CONFIG", "TZ", "NETRC", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
+    # What a user without a home has there would outlast the tests.
+    monkeypatch.setattr(user_folders, "VAR_TMP", home)
     # A process has one data folder, and tokens of its own; an earlier test had others.
     monkeypatch.setattr(user_folders, "_beside", [])
     monkeypatch.setattr(redact, "_learned", {})

@@ -38,7 +38,7 @@ NEXT_STEPS = {
 KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
-    "damage": "the damaged file is unchanged; new rows go into a new segment",
+    "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
     "mirror": "all data, on this machine; missing days are copied to the mirror later",

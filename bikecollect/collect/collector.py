@@ -19,12 +19,20 @@ from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
-from bikecollect.core.run import Run, failure_line, rest_of, run_line, run_values
+from bikecollect.core.run import (
+    Run,
+    failure_line,
+    rest_of,
+    run_line,
+    run_values,
+    with_notice,
+)
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import WAITING
+from bikecollect.storage.files.known_folders import gone, known_folders
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 log = logging.getLogger(__name__)
@@ -78,11 +86,13 @@ class Collector:
     boot_id: str = field(default_factory=process.boot_id)
     open_notes: dict[str, OpenNote] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
+    begun_anew: dict[str, str] = field(default_factory=dict)
 
     def collect(self) -> list[Run]:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
-        known = data_folder.known_folders()
+        known = known_folders()
+        self.begun_anew.update(gone(self.folders, known))
         troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)):
@@ -157,6 +167,7 @@ class Collector:
         trouble = trouble or (turn.error if dry else None)
         if trouble is not None:
             return run.failed(trouble)
+        run = with_notice(run, "damage", self.begun_anew.get(name, ""))
         with of_run(name, run.run_id):
             try:
                 with self._cycle(name, turn.seconds) as cycle:

@@ -15,7 +15,8 @@ from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.coverage import last_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
-from bikecollect.storage.data_folder import SystemFolder, is_known, spare_outbox_path
+from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
 

@@ -23,6 +23,11 @@ from bikecollect.storage.files.durable import (
     unwritten,
     write_file,
 )
+from bikecollect.storage.files.known_folders import (
+    is_known,
+    known_folders,
+    remember,
+)
 
 MARKER = ".bikecollect"
 SQLITE = b"SQLite format 3\0"
@@ -308,34 +313,6 @@ def is_reachable(path: Path) -> bool:
     with suppress(OSError):
         return path.exists()
     return False
-
-
-def _folder_list() -> Path:
-    home = user_folders.lasting_home() or Path("/nonexistent")
-    return home / user_folders.OURS / "folders"
-
-
-def known_folders() -> frozenset[str]:
-    """Return the folders that have held data of a system."""
-    with suppress(OSError, RuntimeError, ValueError):
-        return frozenset(_folder_list().read_text(encoding="utf-8").splitlines())
-    return frozenset()
-
-
-def is_known(folder: Path) -> bool:
-    """Return whether *folder* has held data of a system."""
-    return str(folder) in known_folders()
-
-
-def remember(folder: Path) -> None:
-    """Add *folder* to the known folders; errors are ignored."""
-    try:
-        path = _folder_list()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{folder}\n")
-    except (OSError, RuntimeError):
-        return
 
 
 def oldest_csv(folder: Path) -> str:

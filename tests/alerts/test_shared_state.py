@@ -218,7 +218,10 @@ def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
 
 
 def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> None:
-    """The user's copy of the state still knows the newest slot of the earlier one."""
+    """The user's copy of the state still knows the newest slot of the earlier one.
+
+    That the earlier history is gone is reported.
+    """
     world = World(tmp_path / "data", "a", "b", tell={"webhook": "http://127.0.0.1:1"})
     with world.served() as settings:
         world.slot(settings)
@@ -226,7 +229,9 @@ def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> No
         world.slot(settings, skip=12)
 
     first, second = (settings.system_folder(name) for name in "ab")
-    assert [i.kind for i in stored_incidents(first)] == []
+    (incident,) = stored_incidents(first)
+    assert (incident.kind, incident.is_open) == ("damage", False)
+    assert f"{world.folder}/a is gone, with all data until now" in incident.text
     assert [i.kind for i in stored_incidents(second)] == ["missed"]
 
 

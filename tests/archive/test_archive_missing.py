@@ -14,7 +14,7 @@ from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
-from bikecollect.storage import data_folder
+from bikecollect.storage.files import known_folders
 
 
 @copied
@@ -108,7 +108,7 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
 def test_verify_does_not_take_a_mount_point_for_a_sound_system(config: Path) -> None:
     """It has nothing that could disagree; the disk with the data is elsewhere."""
     city = config.with_name("data") / "city"
-    data_folder.remember(city)
+    known_folders.remember(city)
     city.rename(config.with_name("disk"))
     city.mkdir()
 
@@ -140,7 +140,7 @@ def test_a_mount_point_is_no_system_without_data(
     """Its data are elsewhere: "nothing yet" would be wrong. One disk may have all."""
     config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", *names)
     for name in names:
-        data_folder.remember(tmp_path / "data" / name)
+        known_folders.remember(tmp_path / "data" / name)
     (tmp_path / "data").mkdir()
 
     process = bikecollect("--config", str(config), *command)
@@ -155,7 +155,7 @@ def test_a_mount_point_is_named_where_the_state_is_shown(
 ) -> None:
     """The next fetch will not create the folder, but end with 78."""
     config = write_settings(tmp_path / "bikecollect.toml", tmp_path / "data", "city")
-    data_folder.remember(tmp_path / "data" / "city")
+    known_folders.remember(tmp_path / "data" / "city")
     (tmp_path / "data").mkdir()
 
     printed = bikecollect("--config", str(config), *command).stdout

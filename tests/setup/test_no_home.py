@@ -13,6 +13,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
+from bikecollect.storage.files import known_folders
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def test_without_a_home_a_mount_point_is_not_filled(
     (spare,) = tmp_path.glob("bikecollect-*")
     spare.rename(tmp_path / "other")
     spare.symlink_to(tmp_path / "other")  # perhaps of somebody else
-    assert not data_folder.is_known(city)
+    assert not known_folders.is_known(city)
 
 
 def test_a_read_only_home_is_like_none(
@@ -81,6 +82,6 @@ def test_without_home_and_data_nothing_is_written_anywhere(
     """Not into a folder called ~."""
     monkeypatch.setenv("HOME", "relative")
     monkeypatch.setenv("TMPDIR", "/nonexistent/tmp")
-    data_folder.remember(Path("/srv/bikes/city"))
+    known_folders.remember(Path("/srv/bikes/city"))
 
     assert list(Path.cwd().iterdir()) == []

@@ -13,9 +13,10 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.setup.machine import not_creatable
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import entries
+from bikecollect.storage.files import entries, known_folders
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.wiring.collection import collect
 
 
@@ -143,6 +144,30 @@ def test_several_removed_folders_are_created_again(
     second = collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}
+
+
+def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
+    tmp_path: Path,
+) -> None:
+    """Once, and not for the old name of a renamed system."""
+    system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
+    systems = dict.fromkeys(("city", "town", "old"), system)
+    data = {"data_dir": str(tmp_path / "bikes"), "interval": "1s"}
+    settings = parse({**data, "systems": systems})
+    collect(settings)
+    shutil.rmtree(tmp_path / "bikes/city")
+    SystemRename(tmp_path / "bikes", "old", "new").run(lambda: None)
+    remembered = known_folders.known_folders()
+
+    city, town, old = collect(settings)
+
+    (notice,) = (notice for notice in city.notices if notice.kind == "damage")
+    assert notice.text.startswith(f"{tmp_path}/bikes/city is gone, with all data")
+    assert "bikecollect backfill city --from" in notice.text
+    for run in (town, old, *collect(settings)):
+        assert {notice.kind for notice in run.notices} == {"fetch"}
+    added = known_folders.known_folders() - remembered
+    assert added == {f"{tmp_path}/bikes/old"}
 
 
 MALLORY = 54_321

@@ -12,6 +12,7 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS, WAITING
 from bikecollect.storage.files import renamed
 from bikecollect.storage.files.durable import sync_folder, write_file
+from bikecollect.storage.files.known_folders import disregard, remember
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.run_notes import RunNotes
 
@@ -78,7 +79,8 @@ class SystemRename:
                 check()
                 replace_settings()
                 renamed.note(target).unlink(missing_ok=True)
-                data_folder.remember(target)
+                remember(target)
+                disregard(source)
         except OSError as error:
             raise StorageError(
                 f"cannot rename {error.filename or self.data}: {error.strerror}; "

@@ -1,0 +1,67 @@
+"""The folders that have held data of a system: a list that survives without them.
+
+A folder on it that is empty, or gone, has lost its disk or was removed.
+"""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from bikecollect.core import user_folders
+from bikecollect.storage.files.durable import write_file
+
+
+def known_folders() -> frozenset[str]:
+    """Return the folders that have held data of a system."""
+    with suppress(OSError, RuntimeError, ValueError):
+        return frozenset(_list().read_text(encoding="utf-8").splitlines())
+    return frozenset()
+
+
+def is_known(folder: Path) -> bool:
+    """Return whether *folder* has held data of a system."""
+    return str(folder) in known_folders()
+
+
+def remember(folder: Path) -> None:
+    """Add *folder* to the known folders; errors are ignored."""
+    with suppress(OSError, RuntimeError):
+        if is_known(folder):
+            return
+        path = _list()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{folder}\n")
+
+
+def disregard(folder: Path) -> None:
+    """Remove *folder* from the known folders: its data have another place now."""
+    with suppress(OSError, RuntimeError):
+        left = sorted(known_folders() - {str(folder)})
+        new = _list().with_suffix(".new")
+        write_file(new, "".join(f"{name}\n" for name in left).encode())
+        new.replace(_list())
+
+
+def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
+    """Return a text for each system of *folders* that is *known* and does not exist.
+
+    It is created again, because a slot is worth more than the place where it lies.
+    """
+    texts = {}
+    for name, folder in folders.items():
+        with suppress(OSError):  # reported by whoever creates it
+            if str(folder) in known and not folder.exists():
+                texts[name] = (
+                    f"{folder} is gone, with all data until now: was it removed, or is "
+                    "its disk not mounted? A new one was begun. To go on with the "
+                    "earlier one: move the new one aside, put the earlier one in its "
+                    f"place (from a backup), and run: bikecollect backfill {name} "
+                    "--from THE_NEW_ONE"
+                )
+    return texts
+
+
+def _list() -> Path:
+    home = user_folders.lasting_home() or Path("/nonexistent")
+    return home / user_folders.OURS / "folders"
