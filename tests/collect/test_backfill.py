@@ -1,13 +1,13 @@
 """Missing slots are filled by the path of a fetch, and nothing is overwritten."""
 
 import csv
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -435,23 +435,28 @@ def test_an_interrupted_backfill_says_so_and_continues_later(
 def test_a_fetch_gets_the_lock_during_a_long_backfill(
     world: World, other: World
 ) -> None:
-    """The lock is released between batches, long enough for a waiting run."""
-    for number in range(500):
+    """The lock is released where it pauses, after each batch."""
+    for number in range(BATCH + 3):
         other.fetch({"0001": number % 9}, after=300 * (number > 0))
+    fetches: list[tuple[int, int]] = []
     with serving(lambda _: Answer(youbike({"0001": 3}))) as url:
         config = toml(world.folder.parents[1], url)
-        first = bikecollect("--config", config, "fetch", "--format", "json")
-        command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
-        child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
-        wait_until((world.folder / CSV).exists, CSV)
-        process = bikecollect("--config", config, "fetch", "--format", "json")
-        running = child.poll() is None
-        child.wait(PATIENCE)
 
-    assert process.returncode == 0
-    assert running
-    fetched = {json.loads(fetch.stdout)["slot"] for fetch in (first, process)}
-    assert len(world.committed()) == 500 + len(fetched)
+        def breathe() -> None:
+            if not fetches:
+                code = bikecollect("--config", config, "fetch").returncode
+                fetches.append((code, len(world.committed())))
+
+        times = Times(time.time, time.monotonic, Stop())
+        filler = history.backfiller(
+            loader.load(str(config)), "city", times, span=(BEGINNING, END), dry=False
+        )
+        source = FolderSource(other.folder, Grid.of(300), time.time())
+        fillings = replace(filler, breathe=breathe).fill_from_source(source)
+        assert len([f for f in fillings if f.what == "filled"]) == BATCH + 3
+
+    assert fetches == [(0, BATCH + 1)]
+    assert len(world.committed()) == BATCH + 3 + 1
 
 
 def test_a_fetch_keeps_the_payload_that_a_backfill_is_writing(world: World) -> None:
