@@ -178,3 +178,26 @@ def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) 
     assert process.returncode == 69
     assert f"{address} is no folder: is its disk mounted?" in process.stderr
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(
+    nas: Path, config: Path, world: World
+) -> None:
+    """The way of the page: the ledger is rebuilt from the archive, then filled."""
+    assert world.folder
+    sql = "SELECT system_id, slot, cause FROM slots ORDER BY ALL"
+    query = ("--config", config, "query", "--mirror", sql, "--format", "csv")
+    before, data = bikecollect(*query).stdout, world.folder.parent
+    shutil.rmtree(world.folder)
+    shutil.rmtree(data / "archive")
+
+    shutil.copytree(nas / "archive", data / "archive")
+    bikecollect("--config", config, "backfill", "city", "--from", f"file://{nas}")
+    process = bikecollect("--config", config, "compact")
+
+    report = ("backfill-report", "city", "--since", "2024-06-05")
+    shown = bikecollect("--config", config, *report).stdout
+    assert (process.returncode, process.stderr) == (0, "")
+    assert bikecollect(*query).stdout == before
+    assert not (nas / "replaced").exists()
+    assert "collection had not started" not in shown
