@@ -46,7 +46,7 @@ KEPT = {
     "settings": "all data so far; collection stops until the settings are corrected",
     "bug": "the unchanged payload, in {folder}/payloads",
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
-    "ledger": "the damaged ledger, beside the new one that was rebuilt",
+    "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
 }
 REMINDERS = (
     "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"

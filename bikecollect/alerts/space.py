@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.incidents import Signal
-from bikecollect.core.text import size
+from bikecollect.core.text import count_of, size
 
 ENOUGH_DAYS = 14
 """Days until the disk is full below which people are warned."""
@@ -111,7 +111,8 @@ def _text(folder: Path, space: Space, left: float | None) -> str:
     inodes = f" and {space.inodes:,} inodes" if space.all_inodes else ""
     text = f"{size(space.free)}{inodes} free on the disk of {folder}"
     if left is not None:
-        text += f", used up in {left:.0f} days at the rate of the last week"
+        days = count_of(round(left), "day")
+        text += f", used up in {days} at the rate of the last week"
     return (
         f"{text}; free some space, or enlarge the disk. Slots are collected until it "
         "is full"

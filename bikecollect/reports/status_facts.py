@@ -186,5 +186,5 @@ def _disk(standing: Standing) -> str:
     if disk.daily is None or disk.days_left is None:
         return f"{text}; growth not yet known"
     is_near = disk.days_left < BEYOND_ANY_PLAN
-    days = f"{disk.days_left:,.0f} days" if is_near else "many years"
+    days = count_of(round(disk.days_left), "day") if is_near else "many years"
     return f"{text}; {size(disk.daily)} a day, full in {days}"

@@ -11,6 +11,7 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
+from bikecollect.core.text import count_of
 from bikecollect.storage.csv_format import (
     information_header,
     information_lines,
@@ -215,9 +216,8 @@ class Recovery:
         self.ledger.adopt_stations(tail.groups[-1].span, versions)
 
     def _cut(self, tail: Tail, size: int) -> list[Notice]:
-        adopted = [
-            Notice("ledger", f"{len(tail.groups)} blocks of {tail.file} adopted")
-        ]
+        blocks = count_of(len(tail.groups), "block")
+        adopted = [Notice("ledger", f"{blocks} of {tail.file} adopted")]
         notices = adopted if tail.groups else []
         if tail.cut < size:
             if tail.strange:

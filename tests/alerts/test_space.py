@@ -46,6 +46,7 @@ def days(*free: float, inodes: int = 0) -> list[DailySpace]:
         (Space(50 * GB, 99 * GB, 2_501, 10**6), (), {"space": None}),
         (Space(50 * GB, 99 * GB, 0, 0), (), {"space": None}),  # btrfs
         (Space(39 * GB, 99 * GB), days(48, 45, 42, 39), "used up in 13 days"),
+        (Space(3 * GB, 99 * GB), days(12, 9, 6, 3), "used up in 1 day at"),
         (Space(45 * GB, 99 * GB), days(54, 51, 48, 45), {}),
         (Space(60 * GB, 99 * GB), days(69, 66, 63, 60), {"space": None}),
         (

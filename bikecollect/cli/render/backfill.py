@@ -139,7 +139,8 @@ def _agreement(agreement: Agreement) -> list[str]:
     if agreement.share is None:
         return []
     values = f"{percent(agreement.share)} of {agreement.values:,} values"
-    lines = [f"  agreement with ours: {values} in {agreement.slots} common slots"]
+    slots = count_of(agreement.slots, "common slot")
+    lines = [f"  agreement with ours: {values} in {slots}"]
     if agreement.only_ours or agreement.only_theirs:
         lines.append(
             f"  stations only here: {agreement.only_ours / agreement.slots:.1f} per "
