@@ -550,11 +550,14 @@ def test_the_doctor_checks_that_the_timer_is_started(
     program.chmod(0o755)
 
     process = bikecollect("doctor", "--offline", "--format", "json", PATH=str(tmp_path))
+    shown = bikecollect("schedule", "show", "--systemd", PATH=str(tmp_path)).stdout
 
     checks = map(json.loads, process.stdout.splitlines())
     (check,) = [check for check in checks if check["check"] == "schedule"]
     assert check["verdict"] == verdict
     assert text in check["text"]
+    assert (text in shown) == (verdict != "good")
+    assert ("\nnext:" in shown) == (verdict != "bad")
     if verdict == "bad":
         assert check["remedy"].startswith("systemctl --user enable --now bikecollect.t")
 
@@ -568,9 +571,15 @@ def test_a_schedule_in_both_cron_and_systemd_is_named(
     first = scheduled(spool, "schedule", "install", "--systemd")
     second = scheduled(spool, "schedule", "install")
     process = scheduled(spool, "doctor", "--offline", "--format", "json")
-    scheduled(spool, "schedule", "remove")
+    gone = scheduled(spool, "schedule", "remove")
+    shown = scheduled(spool, "schedule", "show")
+    again = scheduled(spool, "schedule", "remove")
     after = scheduled(spool, "doctor", "--offline", "--format", "json")
 
+    assert gone.stdout.startswith("Removed.\nInstalled, too: the systemd timer ")
+    assert again.stdout.startswith("Nothing to remove.\nInstalled, too: ")
+    assert again.stdout.endswith("bikecollect schedule remove --systemd\n")
+    assert shown.stdout.endswith("bikecollect schedule show --systemd\n")
     assert "each twice" not in first.stdout
     assert "bikecollect.timer run the same jobs, each twice" in second.stdout
     assert "schedule: twice" in process.stdout

@@ -19,8 +19,9 @@ from bikecollect.cli.options import (
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
+from bikecollect.setup.checks import Verdict
 from bikecollect.setup.scheduler import jobs
-from bikecollect.setup.scheduler.checks import scheduled_twice
+from bikecollect.setup.scheduler.checks import installed, scheduled_twice, timer_check
 from bikecollect.setup.scheduler.crontab import (
     Plan,
     install_in_cron,
@@ -31,10 +32,12 @@ from bikecollect.setup.scheduler.crontab import (
 )
 from bikecollect.setup.scheduler.timers import (
     install_in_systemd,
+    is_system_wide,
     obstacles,
     plan_systemd,
     remove_from_systemd,
     start_commands,
+    timers,
 )
 from bikecollect.setup.settings import Settings
 
@@ -73,11 +76,24 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
     Nothing is changed.
     """
     settings, path = _settings(ctx)
+    problem = None
     if systemd or system_wide:
         plan = plan_systemd(settings, path, time.time(), system_wide=system_wide)
+        for timer in timers(path):
+            if is_system_wide(timer) == system_wide:
+                problem = timer_check(timer, path)
+        if problem and problem.verdict is Verdict.BAD:
+            plan = replace(plan, fires=[])
     else:
         plan = plan_cron(settings, path, time.time())
-    say_figures(_as_json(plan) if form == "json" else _plan_text(plan))
+    if form == "json":
+        say_figures(_as_json(plan))
+        return
+    say_figures(_plan_text(plan))
+    if problem and problem.verdict is not Verdict.GOOD:
+        say(f"{problem.text}:\n  {problem.remedy}\n")
+    option = _option(systemd=systemd, system_wide=system_wide)
+    say(_elsewhere_text(path, option, "show"))
 
 
 @schedule.command()
@@ -154,6 +170,8 @@ def remove(
         removed, others = remove_from_cron(path, names)
     say("Removed.\n" if removed else "Nothing to remove.\n")
     say(_others_text(others))
+    option = _option(systemd=systemd, system_wide=system_wide)
+    say(_elsewhere_text(path, option, "remove"))
 
 
 _INSTALLED = {
@@ -191,7 +209,8 @@ def _plan_text(plan: Plan) -> str:
         "absent": "not installed",
     }[plan.state.value]
     times = "".join(f"       {fire}\n" for fire in fires[1:])
-    shown = f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
+    following = f"next:  {fires[0]}\n{times}" if fires else ""
+    shown = f"{plan.text}\nstate: {state}\n{following}"
     missing = "".join(
         f"not installed: job `{name}` "
         f"({why or 'bikecollect schedule install adds it'})\n"
@@ -214,6 +233,20 @@ def _others_text(settings: Sequence[str]) -> str:
     """Return a line for each of the other *settings* in the crontab."""
     names = (path or "the default settings" for path in settings)
     return "".join(f"The lines for {name} are unchanged.\n" for name in names)
+
+
+def _option(*, systemd: bool, system_wide: bool) -> str:
+    return "--system-wide" if system_wide else "--systemd" if systemd else ""
+
+
+def _elsewhere_text(path: Path | None, used: str, verb: str) -> str:
+    """Return what else runs the settings at *path*, and the command *verb* for it."""
+    return "".join(
+        f"Installed, too: {what}; for that:\n"
+        f"  {f'bikecollect schedule {verb} {option}'.rstrip()}\n"
+        for option, what in installed(path).items()
+        if option != used
+    )
 
 
 def _as_json(plan: Plan) -> str:

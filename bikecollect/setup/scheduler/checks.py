@@ -23,7 +23,7 @@ def schedule_checks(settings: Settings) -> Checks:
     source = Path(settings.source) if settings.source else None
     if timer := timers.timer(source):
         is_system_wide = timers.is_system_wide(timer)
-        yield _timer(timer, source, system_wide=is_system_wide)
+        yield timer_check(timer, source)
         if twice := scheduled_twice(source):
             yield note("schedule: twice", *twice)
         plan = timers.plan_systemd(
@@ -56,6 +56,18 @@ def scheduled_twice(source: Path | None) -> tuple[str, str] | None:
     return None
 
 
+def installed(source: Path | None) -> dict[str, str]:
+    """Return what runs the settings at *source*, by the option of `schedule` for it."""
+    found = {}
+    with suppress(BikecollectError):
+        if cron.own_blocks(cron.read_crontab(), crontab.own_names(source)):
+            found[""] = "lines in your crontab"
+    for timer in timers.timers(source):
+        option = "--system-wide" if timers.is_system_wide(timer) else "--systemd"
+        found[option] = f"the systemd timer {timer}"
+    return found
+
+
 def other_user(settings: Settings) -> Check | None:
     """Return a note if a service of the machine collects as another user than ours.
 
@@ -72,8 +84,9 @@ def other_user(settings: Settings) -> Check | None:
     return note("folders", text, f"sudo -u {user} bikecollect doctor")
 
 
-def _timer(timer: Path, source: Path | None, *, system_wide: bool) -> Check:
+def timer_check(timer: Path, source: Path | None) -> Check:
     """Check that *timer* is not only installed, but started."""
+    system_wide = timers.is_system_wide(timer)
     state, unknown = systemd.activity(timer.name, system_wide=system_wide)
     text = f"a systemd timer: {timer}"
     if unknown:

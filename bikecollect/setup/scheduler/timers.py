@@ -114,15 +114,21 @@ def start_commands(path: Path | None, *, system_wide: bool) -> list[list[str]]:
     ]
 
 
-def timer(path: Path | None) -> Path | None:
-    """Return the installed timer of `fetch` for the settings at *path*, else None."""
+def timers(path: Path | None) -> list[Path]:
+    """Return the installed timers of `fetch` for the settings at *path*, ours first."""
     folders = [systemd.SYSTEM_WIDE]
     with suppress(SettingsError):
         folders.insert(0, systemd.user_folder())
-    for folder in folders:
-        if FETCH in _installed(path, folder):
-            return folder / _unit_names(path, folder, FETCH)[1]
-    return None
+    return [
+        folder / _unit_names(path, folder, FETCH)[1]
+        for folder in folders
+        if FETCH in _installed(path, folder)
+    ]
+
+
+def timer(path: Path | None) -> Path | None:
+    """Return the first of the installed timers of `fetch`, else None."""
+    return next(iter(timers(path)), None)
 
 
 def is_system_wide(timer: Path) -> bool:
