@@ -26,7 +26,11 @@ from bikecollect.cli.options import (
     say_json,
 )
 from bikecollect.cli.output_file import written
-from bikecollect.cli.publishing.dataset_check import DatasetCheck, is_dataset
+from bikecollect.cli.publishing.dataset_check import (
+    DatasetCheck,
+    is_dataset,
+    systems_or_why,
+)
 from bikecollect.cli.render.archive import (
     certificate,
     certificate_json,
@@ -125,7 +129,7 @@ def verify(
     if mirror and (deep or repair):
         raise UsageError("--mirror cannot be combined with --deep or --repair")
     settings = ctx.ensure_object(Shared).settings()
-    names = settings.chosen(system_ids)
+    names = systems_or_why(settings, system_ids)
     width = max(map(len, names))
     attempts = Attempts(names)
     if repair:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from bikecollect.cli.publishing.dataset_folder import (
     SUMS,
     sha256_of,
 )
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_format import read_cells
 
 SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -29,6 +30,23 @@ ISO_DAY = 10
 def is_dataset(folder: Path) -> bool:
     """Return whether *folder* has a dataset of `publish`."""
     return (folder / PACKAGE).is_file() and (folder / SUMS).is_file()
+
+
+def systems_or_why(settings: Settings, system_ids: Sequence[str]) -> list[str]:
+    """Return `Settings.chosen`; its error says that a name is no dataset, either."""
+    try:
+        return settings.chosen(system_ids)
+    except SettingsError as error:
+        name = next(name for name in system_ids if name not in settings.systems)
+        error.add_note(_why_no_dataset(Path(name)))
+        raise
+
+
+def _why_no_dataset(folder: Path) -> str:
+    """Return why *folder*, which is no dataset, is none."""
+    if not folder.is_dir():
+        return "nor is there a folder of that name with a published dataset"
+    return f"the folder of that name is no dataset: {PACKAGE} or {SUMS} is missing"
 
 
 @dataclass
