@@ -10,7 +10,7 @@ import pytest
 from appserver import app_serving
 from command import bikecollect
 from nginx import NGINX, nginx_serving
-from visits import CHROMIUM, Visit, new_context
+from visits import CHROMIUM, new_context
 from world import World
 
 pytest.importorskip("playwright.sync_api")
@@ -111,7 +111,7 @@ def test_a_public_app_shows_nothing_of_the_machine(
     page: Any, address: str, config: Path
 ) -> None:
     """No path, disk, run or incident; coverage and causes are public."""
-    Visit(page, f"{address}/bikes").go("/collection")
+    page.goto(f"{address}/bikes/collection")
     page.get_by_role("heading", name="Gaps and their causes").wait_for()
 
     text = page.locator("body").inner_text()

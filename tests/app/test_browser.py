@@ -130,7 +130,7 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
 
     Leaving it and coming back, and the browser's Back, lead to it again.
     """
-    visit.go("/?search=990000010")
+    visit.open("/?search=990000010")
     visit.sees("1 of")
     x, y = visit.map().evaluate(PLACE_OF, "990000010")
 
@@ -241,7 +241,7 @@ def test_keys_move_the_map_and_a_filter_keeps_the_view(visit: Visit) -> None:
 def test_one_finger_on_the_map_scrolls_the_page(visit: Visit) -> None:
     """On a phone the map is on the first screen, and the page scrolls over it."""
     visit.page.set_viewport_size({"width": 390, "height": 844})
-    visit.go("/")
+    visit.open("/")
     visit.page.locator(".city[data-drawn]").first.wait_for()
     visit.map().locator(".curve").wait_for()
     visit.map().evaluate(STILL)
@@ -296,39 +296,10 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.open(again).sees("Nearby stations when it is empty or full")
 
 
-def test_a_range_that_is_chosen_is_in_the_address(visit: Visit) -> None:
-    """It can be shared as a link, and taken back."""
-    visit.go("/station?station=990000012")
-    wait_for_days(visit, lambda days: days[0] == "28 days")
-    visit.page.locator("[data-testid=stSelectbox] input").nth(1).fill("7 days")
-    visit.page.keyboard.press("Enter")
-    visit.page.wait_for_url("**range=7+days*")
-    wait_for_days(visit, lambda days: days[0] == "7 days")
-
-    visit.page.go_back()
-
-    wait_for_days(visit, lambda days: days[0] == "28 days")
-    assert "range" not in visit.page.url
-
-
-def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
-    """CSV with the columns of the figure, including its basis."""
-    visit.go("/station?station=990000012")
-    visit.sees("Basis")
-
-    with visit.page.expect_download() as started:
-        visit.page.get_by_role("button", name="Data: history").first.click()
-    text = Path(started.value.path()).read_text(encoding="utf-8")
-
-    assert started.value.suggested_filename == "990000012-history.csv"
-    assert text.splitlines()[0].startswith("system_id,station_id,")
-    assert "state" in text.splitlines()[0].split(",")
-
-
 def test_what_is_chosen_survives_back(visit: Visit) -> None:
     """From a page with the same choices, which has the default ones."""
     view = "view=Typical+week&chance=a+dock"
-    visit.go(f"/station?station=990000012&range=All&range_last=2000-01-01&{view}")
+    visit.open(f"/station?station=990000012&range=All&range_last=2000-01-01&{view}")
     wait_for_days(visit, lambda days: days[0] == "All")
     chosen = visit.page.evaluate(DAYS_SHOWN)
 
@@ -354,6 +325,21 @@ def wait_for_days(visit: Visit, expected: Callable[[list[str]], bool]) -> None:
         assert time.monotonic() < end, days
         visit.page.wait_for_timeout(50)
         days = visit.page.evaluate(DAYS_SHOWN)
+
+
+def test_a_range_that_is_chosen_is_in_the_address(visit: Visit) -> None:
+    """It can be shared as a link, and taken back."""
+    visit.go("/station?station=990000012")
+    wait_for_days(visit, lambda days: days[0] == "28 days")
+    visit.page.locator("[data-testid=stSelectbox] input").nth(1).fill("7 days")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**range=7+days*")
+    wait_for_days(visit, lambda days: days[0] == "7 days")
+
+    visit.page.go_back()
+
+    wait_for_days(visit, lambda days: days[0] == "28 days")
+    assert "range" not in visit.page.url
 
 
 def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
@@ -424,16 +410,29 @@ def test_an_unknown_station_is_reported(visit: Visit) -> None:
 def test_light_and_dark_follow_the_browser(visit: Visit) -> None:
     """The backgrounds of page and map match."""
     grounds = []
-    visit.page.emulate_media(color_scheme="dark")
-    visit.open("/")
-    for scheme in ("dark", "light"):
+    for scheme in ("light", "dark"):
         visit.page.emulate_media(color_scheme=scheme)
+        visit.open("/")
         ground = "el => getComputedStyle(el).backgroundColor"
         grounds.append(visit.map().locator(".frame").evaluate(ground))
         visit.shot(f"now {scheme}")
-    dark, light = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in grounds)
+    light, dark = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in grounds)
     assert light > 600
     assert dark < 200
+
+
+def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
+    """CSV with the columns of the figure, including its basis."""
+    visit.go("/station?station=990000012")
+    visit.sees("Basis")
+
+    with visit.page.expect_download() as started:
+        visit.page.get_by_role("button", name="Data: history").first.click()
+    text = Path(started.value.path()).read_text(encoding="utf-8")
+
+    assert started.value.suggested_filename == "990000012-history.csv"
+    assert text.splitlines()[0].startswith("system_id,station_id,")
+    assert "state" in text.splitlines()[0].split(",")
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ def test_the_tiles_of_the_view_are_drawn_and_their_source_is_named(
 
 def test_the_newest_slot_has_its_own_counts_again_after_the_film(visit: Visit) -> None:
     """The slider was moved to the first slot, which is missing: it has no zeros."""
-    page = visit.go("/?system=harbour").page
+    page = visit.open("/?system=harbour").page
     shows(page, "3 ?bikes at stations")
     curve = page.locator(".city .curve").first
     curve.press("Home")
@@ -188,7 +188,7 @@ def test_stations_without_a_position_count_in_the_figures(visit: Visit) -> None:
 
 def test_the_map_shows_stations_against_usual(visit: Visit) -> None:
     """Now minus the mean of two weeks; a station without two weeks is not coloured."""
-    page = visit.go("/?system=harbour").page
+    page = visit.open("/?system=harbour").page
     shows(page, "3 ?bikes at stations")
     city = page.locator(".city").first
     city.get_by_role("button", name="Against usual").click()
@@ -354,7 +354,6 @@ def test_an_open_page_follows_the_collector(app: tuple[World, str], page: Any) -
 
     world.clock.now += 300
     world.fetch({"a": 7, "b": 1}, places=FIJI)
-    page.clock.fast_forward("00:15")
 
     shows(page, "8 ?bikes at stations")
     assert page.evaluate("window.untouched")

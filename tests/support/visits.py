@@ -25,42 +25,17 @@ FLAGS = (
     # A page lives for seconds: optimizing its scripts takes longer than it saves.
     "--js-flags=--single-threaded,--no-opt,--no-maglev",
 )
-NOTICING = """(() => {
-  // Of a field: its number and kind, then a number, which is the length of a text.
-  const number = (bytes, at) => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at.next++];
-      value |= (byte & 127) << shift;
-      if (byte < 128) return value;
-    }
-  };
-  const isEnd = (bytes) => {
-    const at = { next: 0 };
-    while (at.next < bytes.length) {
-      const field = number(bytes, at), value = number(bytes, at);
-      if (field >> 3 === 6) return value === 0;
-      if (field & 7) at.next += value;
-    }
-    return false;
-  };
-  const Socket = WebSocket;
-  window.WebSocket = class extends Socket {
-    constructor(...given) {
-      super(...given);
-      this.addEventListener('message', ({ data }) => {
-        if (isEnd(new Uint8Array(data))) dispatchEvent(new Event('run-ended'));
-      });
-    }
-  };
-})()"""
-"""Tells a page when its server has ended a run: Streamlit's message `script_finished`.
-
-A short one is never seen on the page: React draws its beginning with its end.
-"""
 REVISIT = """path => new Promise((done, fail) => {
-  const drawn = () => requestAnimationFrame(() => requestAnimationFrame(done));
-  addEventListener('run-ended', drawn, { once: true });
+  const app = document.querySelector('[data-testid=stApp]');
+  let begun = false;
+  const look = () => {
+    const idle = app.dataset.testScriptState === 'notRunning';
+    begun ||= !idle;
+    if (begun && idle) done();
+  };
+  new MutationObserver(look).observe(app, { attributes: true });
+  // A browser that is busy for the length of a run does not draw its beginning.
+  setTimeout(() => { begun = true; look(); }, 10000);
   setTimeout(() => fail(new Error(`not drawn: ${path}`)), 120000);
   history.pushState(null, '', path);
   dispatchEvent(new PopStateEvent('popstate'));
@@ -91,7 +66,6 @@ def new_context(browser: Any, **options: Any) -> Any:
     """
     context = browser.new_context(reduced_motion="reduce", **options)
     context.set_default_timeout(TIMEOUT)
-    context.add_init_script(NOTICING)
     return context
 
 
