@@ -282,6 +282,8 @@ def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
             {"stamp_format": f"%{'1' * 5_000}d"},
             "systems.city.fields.stamp_format is too long: 5002 characters, more than",
         ),
+        ({"stamp_format": "%a %d.%m. %H:%M"}, "has no year"),
+        ({"stamp_format": "%d.%m.%Y %I:%M"}, "hours of 12 without AM or PM"),
     ],
 )
 def test_a_wrong_table_of_fields_is_a_settings_error(

@@ -14,6 +14,8 @@ COLUMNS = tuple(
 )
 """The columns of both files that a feed can fill."""
 KEYS = frozenset({*COLUMNS, "last_updated", STAMP_FORMAT})
+SAMPLE, SAME_DAYS = datetime(2026, 11, 22, 22, 5, tzinfo=UTC), 2015
+"""A moment, and a year whose days have the same weekdays and numbers."""
 MAX_FORM = 100
 """Characters of a stamp's format; strftime may take a kilobyte for each of them."""
 
@@ -33,12 +35,19 @@ def validate(fields: Mapping[str, str], place: str) -> None:
 
 
 def check_form(form: str, key: str) -> None:
-    """Raise SettingsError if strptime cannot read what strftime writes with *form*."""
+    """Raise SettingsError if strptime cannot read what strftime writes with *form*.
+
+    Neither may the year be lost, nor the half of the day.
+    """
     if len(form) > MAX_FORM:
         text = f"{len(form)} characters, more than {MAX_FORM}"
         raise SettingsError(f"{key} is too long: {text}")
-    sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
+    begin = f'{key} = "{form}"'
     try:
-        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the value is not used
+        if SAMPLE.strftime(form) == SAMPLE.replace(year=SAME_DAYS).strftime(form):
+            raise SettingsError(f"{begin} has no year (%Y)")
+        read = datetime.strptime(SAMPLE.strftime(form), form)  # noqa: DTZ007 - the zone is not used
     except (ValueError, re.error) as error:
-        raise SettingsError(f'{key} = "{form}": {error}') from error
+        raise SettingsError(f"{begin}: {error}") from error
+    if read.hour == SAMPLE.hour - 12:
+        raise SettingsError(f"{begin} has hours of 12 without AM or PM (%p)")
