@@ -59,7 +59,7 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     outbox = Outbox(tmp_path / "outbox")
     audience = Audience("bikes@example.org", [ME], fingerprint="ours")
     mailer = Mailer(mailserver.server(), audience)
-    for name in "abcdefg":
+    for name in "abcdefgh":
         mailer.spool(outbox, letter(name))
     (outbox.folder / "a.eml").unlink()
     (outbox.folder / "a.eml").mkdir()
@@ -67,11 +67,12 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     outbox.put("e", outbox.read("e").replace(b" +0000", b" +" + b"9" * 20))
     outbox.put("f", outbox.read("f").replace(b"-Recipients", b"-Recipient3"))
     outbox.put("g", bytes(512) + outbox.read("g")[512:])
+    outbox.put("h", outbox.read("h").replace(b"From: ", b"Fron: "))
     with mailserver.up():
         first, second = mailer.drain([outbox]), mailer.drain([outbox])
 
     assert mailserver.subjects() == ["b", "c"]
-    assert outbox.waiting() == ["a", "d", "e", "f", "g"]
+    assert outbox.waiting() == ["a", "d", "e", "f", "g", "h"]
     for outcome in (first, second):
         assert outcome is not None
         assert "cannot read a mail in" in outcome.error

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def test_the_day_is_archived_without_its_damaged_block(
 
 def test_bytes_of_no_block_do_not_keep_a_csv_for_ever(world: World) -> None:
     """The archive has all of the ledger's blocks; the file is kept aside (fault 62)."""
-    with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
         db.execute("DELETE FROM blocks WHERE start = 344")
     db.close()
     world.clock.now += 9 * DAY

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -299,7 +300,7 @@ def test_a_day_that_agrees_with_its_certificate_alone_is_not_forgotten(
 ) -> None:
     """A ledger from a backup knows the day's earlier files: no rows are lost."""
     world = let_go(folder)
-    with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
         ((text,),) = db.execute("SELECT parts FROM archives")
         parts = json.loads(text)
         parts["station_status"]["sha256"] = "0" * 64

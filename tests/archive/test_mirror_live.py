@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,7 @@ def test_the_ledger_is_copied_while_it_is_written(
     city: City, world: World, tmp_path: Path
 ) -> None:
     """A write-ahead log and an open transaction do not tear the copy."""
-    with sqlite3.connect(world.folder / "ledger.sqlite3") as writer:
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as writer, writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("DELETE FROM blocks")
         process = city.run("push", "--live")

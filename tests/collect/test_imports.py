@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_the_flags_of_another_bikecollect_are_kept(
     for number in range(3):
         other.clock.now = NOON + number * 300
         other.fetch(counts(number), last_updated=int(NOON) + number)
-    with sqlite3.connect(other.folder / "ledger.sqlite3") as db:
+    with closing(sqlite3.connect(other.folder / "ledger.sqlite3")) as db, db:
         sql = "UPDATE blocks SET flags = ? WHERE slot = ?"
         db.execute(sql, ("partial late <b>odd</b>", int(NOON) + 300))
         db.execute(sql, ("stale", int(NOON) + 600))

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -485,7 +486,7 @@ def test_an_outage_that_ends_with_a_jump_is_no_usual_silence(
     city.fetch()
     path = city.folder / "city/ledger.sqlite3"
     where = "WHERE key = 'bikecollect.reports'"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         ((note,),) = db.execute(f"SELECT value FROM memory {where}")
         values = {**json.loads(note), "began": 0, "silence": 60}
         values["newest"] -= 4 * HOUR - city.interval
@@ -494,7 +495,7 @@ def test_an_outage_that_ends_with_a_jump_is_no_usual_silence(
     for station in document["data"]["stations"][:changed]:
         station["num_bikes_available"] = 4
     flags = city.fetch().flags
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         ((note,),) = db.execute(f"SELECT value FROM memory {where}")
     db.close()
 
@@ -527,7 +528,7 @@ def test_a_feed_without_reports_that_stands_still_is_stale(
         city.documents["/station_status.json"] = gbfs([0])
         city.fetch()
         folder = tmp_path / "city" / ("vehicles" if is_alone else "")
-        with sqlite3.connect(folder / "ledger.sqlite3") as db:
+        with closing(sqlite3.connect(folder / "ledger.sqlite3")) as db, db:
             where = "WHERE key = 'bikecollect.reports'"
             ((note,),) = db.execute(f"SELECT value FROM memory {where}")
             hours_ago = json.loads(note)["newest"] - HOUR
@@ -567,12 +568,12 @@ def test_a_damaged_note_is_replaced(city: Publisher) -> None:
     city.documents["/status"] = gbfs([NOW] * 25)
     city.fetch()
     path = city.folder / "city/ledger.sqlite3"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE memory SET value = '[' WHERE key = 'bikecollect.reports'")
     db.close()
     city.fetch()
 
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         sql = "SELECT value FROM memory WHERE key = 'bikecollect.reports'"
         ((note,),) = db.execute(sql)
     db.close()

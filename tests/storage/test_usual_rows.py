@@ -1,6 +1,7 @@
 """The usual number of rows, which a run asks for twice."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from world import World
@@ -28,7 +29,7 @@ def test_the_usual_number_follows_the_blocks(folder: Path) -> None:
     ledger.open()
     assert ledger.usual_rows(after) == 3
     ledger.close()
-    with sqlite3.connect(folder / "city/ledger.sqlite3") as other:
+    with closing(sqlite3.connect(folder / "city/ledger.sqlite3")) as other, other:
         other.execute(delete, [third])
     other.close()
     ledger.open()

@@ -64,12 +64,17 @@ def dated(data: bytes) -> float:
 
 
 def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
-    """Return the sender, the remaining recipients, and the mail to be sent."""
+    """Return the sender, the remaining recipients, and the mail to be sent.
+
+    Raises ValueError if the mail has lost its sender.
+    """
     mail = read(data)
     to = addresses(mail, RECIPIENTS)
     for header in (RECIPIENTS, SETTINGS, ESCALATED, INCIDENTS, RETRY):
         del mail[header]
-    sender = bare(str(mail["From"]))
+    sender = bare(str(mail["From"] or ""))
+    if not sender:
+        raise ValueError("no sender")
     for header in ("From", "To"):
         listed = getattr(mail[header], "addresses", ())
         for domain in {a.domain for a in listed if not a.domain.isascii()}:
