@@ -14,6 +14,7 @@ from typing import Any
 
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.fetching.clock import CLOCK_SET
 from bikecollect.collect.filling.fillings import WHAT, Filling
 from bikecollect.collect.filling.imports import (
     BATCH,
@@ -23,7 +24,6 @@ from bikecollect.collect.filling.imports import (
     vehicle_document,
 )
 from bikecollect.collect.filling.missing import MissingSnapshots, SlotSpan
-from bikecollect.collect.quality import CLOCK_SET
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import (
     ForeignBlock,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect import __version__
-from bikecollect.collect.cycle import NOT_BEFORE, Cycle
+from bikecollect.collect.cycle import Cycle, translated
+from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, not_before_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
@@ -22,7 +23,6 @@ from bikecollect.core.process import Times
 from bikecollect.core.run import (
     Run,
     failure_line,
-    rest_of,
     run_line,
     run_values,
     with_notice,
@@ -172,10 +172,8 @@ class Collector:
             try:
                 with self._cycle(name, turn.seconds) as cycle:
                     run = cycle.dry(run) if dry else cycle.run(run, turn.error)
-            except BikecollectError as error:
-                run = run.failed(error)
-            except OSError as error:
-                run = run.failed(StorageError(f"cannot use the disk: {error}"))
+            except (BikecollectError, OSError) as error:
+                run = run.failed(translated(error))
             except Exception as error:
                 log.exception("%s: a bug", name, extra={"is_reported": True})
                 error_text = f"{type(error).__name__}: {error}"
@@ -193,7 +191,8 @@ class Collector:
             yield cycle
         finally:
             self.open_notes[name] = cycle.open_note()
-            self.not_before[name] = rest_of(cycle.notes.get(NOT_BEFORE, ""))[0]
+            note = cycle.fetcher.notes.get(NOT_BEFORE, "")
+            self.not_before[name] = not_before_of(note)
 
     def _begin(self, name: str) -> Run:
         now = self.times.clock()

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from bikecollect.collect import findings, only, quality, station_list
+from bikecollect.collect.fetching import clock
 from bikecollect.collect.reading.payload_reader import PayloadReader, Understood
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import (
@@ -80,7 +81,7 @@ class Committer:
                 return vehicles
             with self.payloads.mark_reading(name), self.bounded():
                 payload = self.payloads.open(name)
-                quality.check_payload(payload)
+                clock.check_payload(payload)
                 block = self._ledger.block(payload.slot)
                 if block is None:
                     understood = self.reader.read(payload, source)
@@ -112,7 +113,7 @@ class Committer:
         """
         with self.payloads.mark_reading(name), self.bounded():
             payload = self.payloads.open(name)
-            quality.check_payload(payload)
+            clock.check_payload(payload)
             rows = vehicles.read(payload)
         with self._ending_the_run(name):
             result = vehicles.write(payload, rows, payload.source or source)
@@ -226,12 +227,12 @@ class Committer:
 
     def _skip(self, name: str, payload: Payload, block: Block) -> Result:
         """Move a payload whose slot has a block: of a second run, or a wrong clock."""
-        if block.run_id != payload.run_id and quality.clock_was_set(
+        if block.run_id != payload.run_id and clock.clock_was_set(
             payload, block, self.reader.interval
         ):
             reason = (
                 f"the slot already has a block of {block.rows} rows from another time: "
-                f"{quality.CLOCK_SET}, or was wrong before; the payload is kept here, "
+                f"{clock.CLOCK_SET}, or was wrong before; the payload is kept here, "
                 "the block is unchanged"
             )
             return self._reject(name, PayloadError(reason, cause="clock"), reason)

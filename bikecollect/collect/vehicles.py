@@ -13,6 +13,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import findings, quality
+from bikecollect.collect.fetching import clock
 from bikecollect.collect.only import Only
 from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.blocks import Block, Stations, block_of
@@ -150,9 +151,9 @@ class VehicleCommitter:
     def _skip(self, payload: Payload, block: Block) -> Result:
         """Return the result of a payload whose slot has a block already."""
         own = block.run_id == payload.run_id
-        if not own and quality.clock_was_set(payload, block, self.interval):
+        if not own and clock.clock_was_set(payload, block, self.interval):
             raise PayloadError(
-                f"the slot already has vehicles from another time: {quality.CLOCK_SET}",
+                f"the slot already has vehicles from another time: {clock.CLOCK_SET}",
                 cause="clock",
             )
         outcome = Outcome.COLLECTED if own else Outcome.DUPLICATE

@@ -12,7 +12,6 @@ from bikecollect.core.errors import (
     FeedError,
     Interrupted,
     Outcome,
-    RateLimited,
 )
 from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot, iso, stamp
@@ -22,11 +21,6 @@ MAX_NOTICES = 30
 MAX_TRIES = 40
 """Maximum stored attempts of a run: the first and the last ones."""
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-
-MAX_REST = 3_600.0
-"""Seconds of a Retry-After that later runs respect."""
-PLAUSIBLE_REST = 31 * 86_400.0
-"""A longer Retry-After is no quota, but an error, and costs its own slot only."""
 MAX_DIGITS = 16
 """Maximum digits of an integer in a stored run: integers of SQLite have 64 bits."""
 
@@ -265,40 +259,6 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
     """Return *runs*, one JSON object per line; *zones* by system id."""
     lines = (run_json(run, zones.get(run.system_id, UTC)) for run in runs)
     return "".join(f"{line}\n" for line in lines)
-
-
-def rest_note(not_before: float, now: float, host: str) -> str:
-    """Return the note that *host* gets no request until *not_before*, for an hour.
-
-    >>> rest_note(90_000.0, now=300.0, host="example.org")
-    '3900.0 example.org'
-    >>> rest_note(9e9, now=300.0, host="example.org")
-    '0.0 example.org'
-    """
-    is_plausible = not_before - now <= PLAUSIBLE_REST
-    until = min(not_before, now + MAX_REST) if is_plausible else 0.0
-    return f"{until!r} {host}"
-
-
-def rest_of(note: str) -> tuple[float, str]:
-    """Return the epoch second and the host in a `rest_note`, 0 for none.
-
-    The notes of earlier versions have no host.
-    """
-    until, _, host = note.partition(" ")
-    return float(until or 0), host
-
-
-def check_not_before(note: str, now: float, host: str = "") -> None:
-    """Raise RateLimited if *note*, a `rest_note`, is about *host* and still holds.
-
-    If its time is more than `MAX_REST` ahead, the clock was set back.
-    """
-    not_before, limited = rest_of(note)
-    if limited in {"", host} and now < not_before < now + MAX_REST:
-        raise RateLimited(
-            f"rate-limited, retry in {not_before - now:.0f} s", not_before=not_before
-        )
 
 
 def payload_name(run: Run) -> str:

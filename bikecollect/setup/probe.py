@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from bikecollect.collect.quality import clock_offset
+from bikecollect.collect.fetching.clock import clock_offset
 from bikecollect.core.errors import (
     FeedError,
     FeedUnavailable,

@@ -17,6 +17,7 @@ from bikecollect.collect.collector import Collector, Troubles
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.derived_columns import of_system
+from bikecollect.collect.fetching.fetcher import Fetcher
 from bikecollect.collect.only import from_settings
 from bikecollect.collect.parallel.pool import shares
 from bikecollect.collect.reading.payload_reader import PayloadReader
@@ -144,9 +145,15 @@ def cycle(
     feed = feed_access.feed(system, interval=settings.seconds)
     watch = Stopwatch(name)
     return Cycle(
-        feed=feed,
-        host=feed_access.host(system),
-        client=_client(settings, name, times, seconds),
+        fetcher=Fetcher(
+            feed=feed,
+            client=_client(settings, name, times, seconds),
+            ledger=ledger,
+            clock=times.clock,
+            host=feed_access.host(system),
+            redact=settings.redact,
+            placeholders=settings.placeholders,
+        ),
         run_notes=RunNotes(folder.inbox),
         payloads=payloads,
         lock=Lock(
@@ -183,8 +190,6 @@ def cycle(
         ),
         troubles=columns.troubles,
         watch=watch,
-        redact=settings.redact,
-        placeholders=settings.placeholders,
         reports=True,
         working=working or nullcontext(),
         newest_block=AlertLedger(folder.ledger).newest_block,

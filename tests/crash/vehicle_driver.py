@@ -99,7 +99,8 @@ def run(folder: Path, number: int, slot: int) -> Run:
     times = Times(clock, clock, clock)
     data_folder.prepare(folder)
     cycle = collection.cycle(settings, folder.name, times)
-    cycle = replace(cycle, client=Publisher(number, clock.now), reports=False)
+    fetcher = replace(cycle.fetcher, client=Publisher(number, clock.now))
+    cycle = replace(cycle, fetcher=fetcher, reports=False)
     at = Slot(int(NOON + slot * INTERVAL))
     return cycle.run(Run(f"{number:08x}", folder.name, at, clock.now))
 

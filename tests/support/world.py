@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
+from bikecollect.collect.fetching.fetcher import Fetcher
 from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import BikecollectError, PayloadError
@@ -189,8 +190,7 @@ class World:
             payloads=self.payloads,
         )
         return Cycle(
-            feed=self.feed,
-            client=FakeClient(),
+            fetcher=Fetcher(self.feed, FakeClient(), self.ledger, self.clock),
             run_notes=self.run_notes,
             payloads=self.payloads,
             lock=Lock(self.folder / "lock", patience=self.patience),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.collect import quality
+from bikecollect.collect.fetching.clock import check_payload
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.text import message
@@ -28,7 +28,7 @@ class PayloadTrial:
         """Return why the payload in the file *path* cannot be read; empty if it can."""
         try:
             payload = payload_store.read_payload(path)
-            quality.check_payload(payload)
+            check_payload(payload)
             self._read(payload)
         except PayloadError as error:
             return str(error)

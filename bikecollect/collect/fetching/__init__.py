@@ -1,0 +1,1 @@
+"""Fetch the payload of a run, at a time that is known to be right."""

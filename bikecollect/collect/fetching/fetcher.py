@@ -1,0 +1,84 @@
+"""Fetch the payload of a run, with what earlier runs noted, and without secrets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bikecollect.collect.fetching.rate_limit import (
+    NOT_BEFORE,
+    check_rate_limit,
+    rate_limit_note,
+)
+from bikecollect.core.errors import RateLimited
+from bikecollect.core.payload import FeedClient, Payload
+from bikecollect.core.run import Run
+from bikecollect.core.secrets.redact import (
+    Placeholders,
+    Redact,
+    changed_notes,
+    unredacted,
+)
+from bikecollect.feeds import Feed
+
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+
+PUBLIC_HOST = "bikecollect.public_host"
+"""The key of the note about the host that was resolved to a public address."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fetcher:
+    """Fetches the payloads of one system by its *feed*, whose host is *host*.
+
+    *notes* are for later runs; the ledger has them once the run is committed.
+    """
+
+    feed: Feed
+    client: FeedClient
+    ledger: "Ledger"
+    clock: Callable[[], float]
+    host: str = ""
+    redact: Redact = unredacted
+    placeholders: Placeholders = field(default_factory=Placeholders)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def fetch(self, run: Run) -> Payload:
+        """Return the payload of *run* as it is stored, with all secrets removed.
+
+        Raises FeedError, RateLimited before any request if an earlier run noted it.
+        """
+        memory = self.ledger.recall()
+        notes = changed_notes(self.placeholders.undone, memory.notes)
+        memory = memory._replace(notes=notes, now=self.clock())
+        check_rate_limit(notes.get(NOT_BEFORE, ""), memory.now, self.host)
+        known = self.client.public_host = notes.get(PUBLIC_HOST, "")
+        payload = self.feed.fetch(self.client, memory)
+        if self.client.public_host != known:
+            self.notes[PUBLIC_HOST] = self.client.public_host
+        return self._as_stored(run, payload)
+
+    def note_rate_limit(self, error: RateLimited) -> None:
+        """Note for later runs until when the host gets no request."""
+        note = rate_limit_note(error.not_before, self.clock(), self.host)
+        self.notes[NOT_BEFORE] = note
+
+    def _as_stored(self, run: Run, payload: Payload) -> Payload:
+        return replace(
+            payload,
+            system_id=run.system_id,
+            slot=run.slot,
+            run_id=run.run_id,
+            fetched_at=payload.fetched_at
+            or max(document.fetched_at for document in payload.documents),
+            documents=tuple(
+                replace(document, url=self.redact(document.url))
+                for document in payload.documents
+            ),
+            boot_id=run.boot_id,
+            uptime=run.uptime,
+            incomplete=self.redact(payload.incomplete),
+            beside=self.redact(payload.beside),
+            notes=changed_notes(self.placeholders.put, payload.notes),
+            findings={k: self.redact(text) for k, text in payload.findings.items()},
+        )
