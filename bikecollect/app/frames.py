@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from bikecollect.app.queries.station_names import StationTexts, display_names
 from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.app.queries.systems import NewestCounts, newest_counts
 from bikecollect.core.errors import BikecollectError
+from bikecollect.core.timeline.zones import DAY
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing
@@ -29,7 +30,6 @@ CLOCKS = ("time",)
 OFFSET = "_utc_offset"
 """The end of the names of columns with the offsets of local times."""
 Span = tuple[date, date]
-DAY = timedelta(days=1)
 
 
 def zone(name: str) -> ZoneInfo:

@@ -45,10 +45,12 @@ p.source a {color: inherit}
 UNREADABLE = "The data cannot be read at the moment."
 """The text that visitors of a public app see instead of an error."""
 COUNT = ".1f"
+"""The number format of a mean number of bikes."""
 REPEATED = (
     " The hour before the clocks were set back and the one after are in one place."
 )
-"""The number format of a mean number of bikes."""
+STATION_SLOTS = "station slots"
+"""What is counted by the basis of a figure about several stations."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 """The positions at which a joiner disables addresses, emoji, icons and colours, which
 work even if escaped."""

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.snapshot import VEHICLE_KINDS
+from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import COLUMNS as STATION_COLUMNS
 from bikecollect.storage.data_folder import ARCHIVE, CERTIFICATES, VEHICLE_STATUS
 from bikecollect.storage.vehicles import ALONE
 
-STATUS = "station_status"
+STATUS = data_folder.STATUS
 DATASETS = (STATUS, "slots", "coverage", "profile", "runs")
 VEHICLE_SLOTS = "vehicle_slots"
 PART = "part.parquet"

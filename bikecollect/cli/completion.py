@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.storage.data_folder import INFORMATION
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -85,7 +87,7 @@ def _stations(ctx: click.Context) -> Iterator[tuple[str, str]]:
     if settings is None:
         return
     for name in _chosen(ctx, settings):
-        path = settings.system_folder(name).path / "station_information.csv"
+        path = settings.system_folder(name).path / INFORMATION
         with (
             suppress(OSError, csv.Error, KeyError),
             path.open(encoding="utf-8", errors="replace", newline="") as file,

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+METRES_PER_DEGREE = 111_195.0
+"""On a sphere with the earth's mean radius, 6,371,009 m (IUGG)."""
+
 
 class StationStatus(NamedTuple):
     """The variable data of a station, with the names of GBFS v3; None is "unknown".

@@ -23,7 +23,7 @@ from bikecollect.core.payload import (
     Memory,
     Payload,
 )
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_places, gbfs_reader, gbfs_versions
 from bikecollect.feeds.gbfs_discovery import TRIES
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 GONE = frozenset({"http-404", "http-410", "redirect", "address"})
 """Causes after which the address is looked up in gbfs.json again."""
-HOUR = 3_600.0
 PATIENCE = 2 * HOUR
 """Seconds for which an adopted version may fail before the configured one is tried."""
 

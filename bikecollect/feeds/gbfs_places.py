@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter, Memory
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.text import length
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_discovery import (
@@ -23,7 +23,6 @@ from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import text
 
 FEEDS = "gbfs.feeds"
-HOUR = 3_600
 ABSENT = frozenset({"http-404", "http-410"})
 """Causes of a failed status for which a system is collected by its vehicles alone."""
 STATUS, INFORMATION = "station_status", "station_information"

@@ -77,8 +77,9 @@ def is_active(value: Any) -> bool | None:
     return False if active is None and value in (2, "2") else active
 
 
-def _ebikes(raw: RawCounts) -> int | None:
+def ebikes(raw: RawCounts) -> int | None:
+    """Return the e-bikes in the counts by type, None if they are unknown."""
     return electric(raw.get("by_type"))
 
 
-DIALECT = Dialect(SPELLINGS, NEEDED, KNOWN_FIELDS, flag=is_active, ebikes=_ebikes)
+DIALECT = Dialect(SPELLINGS, NEEDED, KNOWN_FIELDS, flag=is_active, ebikes=ebikes)

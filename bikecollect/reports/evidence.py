@@ -24,6 +24,7 @@ from bikecollect.reports.coverage import (
     judge,
     last_of,
 )
+from bikecollect.storage.alert_ledger import RUN
 from bikecollect.storage.data_folder import (
     INBOX,
     KEPT,
@@ -34,7 +35,6 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
-RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
 AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from importlib.resources import files
 from string import Template
 from typing import Any
 
 from bikecollect.core.snapshot import closed_sql
+from bikecollect.core.timeline.zones import DAY
 from bikecollect.reports.parts.fragments import with_parts
 from bikecollect.reports.recomputed import from_rows
 
@@ -155,7 +156,6 @@ class Values:
         return max(self.since, date.min + DAY) - DAY
 
 
-DAY = timedelta(days=1)
 NUMBERS = ("interval", "begin", "end", "minute", "first_hour", "end_hour", "least")
 Rows = Sequence[Sequence[Any]]
 

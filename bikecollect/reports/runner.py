@@ -118,6 +118,10 @@ class Answer:
     columns: list[str]
     rows: Rows
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as values by column."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 class BatchedAnswer(NamedTuple):
     """The rows that a report returned, in *batches*, none of them empty.

@@ -6,13 +6,12 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from bikecollect.core.slots import DAY, HOUR
 from bikecollect.simulator.terrain import CENTRE, dry
 
 MAX_STATIONS = 20_000
 """More than any city has; the feeds of so many are 10 MB."""
-DAY = 86_400
 SATURDAY = 5
-HOUR = 3_600.0
 OFFSET = 8 * 3_600
 """The city's offset from UTC in seconds."""
 AREAS = (

@@ -13,9 +13,10 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Evidence, Gap, gaps, judge
+from bikecollect.setup import settings_file
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import DEMO_URL, Settings
 from bikecollect.simulator.city import City
@@ -25,8 +26,6 @@ from bikecollect.wiring.collection import collect
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
-HOUR = 3600.0
-SETTINGS = "bikecollect.toml"
 STATE_HOME = "XDG_STATE_HOME"
 YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
 
@@ -98,7 +97,7 @@ def collect_a_day(
     zone = ZoneInfo(ZONE)
     day = (datetime.now(UTC).astimezone(zone) - timedelta(days=1)).date()
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
-    (folder / SETTINGS).write_text(settings_text(FEEDS), encoding="utf-8")
+    (folder / settings_file.FILE).write_text(settings_text(FEEDS), encoding="utf-8")
     city = City(stations, seed)
     with state_in(folder), without_syncs(), get_context("fork").Pool(1) as process:
         # The two systems do not share anything, so each gets its own processor.

@@ -8,12 +8,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.process import Times
-from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.slots import DAY, HOUR, Slot, day_of
+from bikecollect.setup import settings_file
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City, StationEvent
 from bikecollect.simulator.demo import (
-    HOUR,
-    SETTINGS,
     YOUBIKE,
     ZONE,
     Time,
@@ -70,7 +69,9 @@ def collect_days(
         Outage(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
     ]
 
-    (folder / SETTINGS).write_text(settings_text([YOUBIKE], INTERVAL), encoding="utf-8")
+    (folder / settings_file.FILE).write_text(
+        settings_text([YOUBIKE], INTERVAL), encoding="utf-8"
+    )
     city = City(stations, seed, _events(at, stations))
     feeds = LiveFeed(city, clock=time, outages=outages)
     with DayArchiver() as archiver, state_in(folder), without_syncs(), feeds as feed:

@@ -4,7 +4,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from bikecollect.simulator.city import HOUR, City
+from bikecollect.core.slots import HOUR
+from bikecollect.simulator.city import City
 
 RANGE = 40_000
 """Metres with a full charge."""

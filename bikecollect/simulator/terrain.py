@@ -7,6 +7,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from bikecollect.core.snapshot import METRES_PER_DEGREE
 from bikecollect.simulator.terrain_plan import (
     COAST,
     DISTRICTS,
@@ -24,8 +25,7 @@ from bikecollect.simulator.terrain_plan import (
 
 CENTRE = (-48.876, -123.393)
 """The city's centre: the point of all oceans that is farthest from land."""
-NORTH = 111_195.0
-EAST = NORTH * math.cos(math.radians(CENTRE[0]))
+EAST = METRES_PER_DEGREE * math.cos(math.radians(CENTRE[0]))
 """Metres of a degree at the centre."""
 SMOOTH = 10
 MAX_STEP = 2_000.0
@@ -97,12 +97,12 @@ def _line(tags: dict[str, str], line: Iterable[Place]) -> dict[str, Any]:
 
 
 def _metres(lat: float, lon: float) -> Place:
-    return (lon - CENTRE[1]) * EAST, (lat - CENTRE[0]) * NORTH
+    return (lon - CENTRE[1]) * EAST, (lat - CENTRE[0]) * METRES_PER_DEGREE
 
 
 def _degrees(place: Place) -> Place:
     """Return the longitude and latitude of *place*."""
-    lon, lat = CENTRE[1] + place[0] / EAST, CENTRE[0] + place[1] / NORTH
+    lon, lat = CENTRE[1] + place[0] / EAST, CENTRE[0] + place[1] / METRES_PER_DEGREE
     return round(lon, 6), round(lat, 6)
 
 

@@ -15,7 +15,8 @@ from bikecollect.storage.files import ledger_file
 
 PATIENCE = 1.0
 
-RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
+RUN = ", ".join(SeenRun._fields)
+"""The columns of a `SeenRun` in the table ``runs``."""
 BEFORE = (
     f"SELECT {RUN} FROM runs WHERE slot <= :first"
     " ORDER BY slot DESC, started DESC LIMIT 1"

@@ -207,7 +207,7 @@ class Format:
             row[2], row[12] = clean(status.station_id), times[status.last_reported]
         troubles = self._derive(base, [kinds.get(s.station_id, {}) for s in statuses])
         for row in base:
-            row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
+            row[9:12] = [FLAG_TEXTS[value] for value in row[9:12]]  # type: ignore[index]
         return EncodedRows(csv_text(base).encode("utf-8"), len(base), troubles)
 
     def _derive(
@@ -245,7 +245,7 @@ def _cell(value: Value) -> Value:
     return value
 
 
-_FLAGS = {True: "true", False: "false", None: None}
+FLAG_TEXTS = {True: "true", False: "false", None: None}
 
 
 def _with_capacity(
@@ -259,7 +259,10 @@ def _with_capacity(
 
 def _encode(rows: Iterable[Sequence[Value]]) -> bytes:
     cells = [
-        [_FLAGS[value] if value is True or value is False else value for value in row]
+        [
+            FLAG_TEXTS[value] if value is True or value is False else value
+            for value in row
+        ]
         for row in rows
     ]
     text = csv_text(cells)

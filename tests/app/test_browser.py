@@ -15,7 +15,8 @@ import pytest
 from command import bikecollect
 from visits import CHROMIUM, TIMEOUT, Visit, violations
 
-from bikecollect.simulator.demo import SETTINGS, YOUBIKE
+from bikecollect.setup import settings_file
+from bikecollect.simulator.demo import YOUBIKE
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -528,7 +529,9 @@ def test_a_port_in_use_is_reported(data: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = bikecollect("--config", data / SETTINGS, "app", "--port", port)
+        process = bikecollect(
+            "--config", data / settings_file.FILE, "app", "--port", port
+        )
 
     assert process.returncode == 64
     assert f"port {port}" in process.stderr
@@ -537,7 +540,9 @@ def test_a_port_in_use_is_reported(data: Path) -> None:
 
 def test_an_unknown_system_is_an_error(data: Path) -> None:
     """Before anything is served."""
-    process = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
+    process = bikecollect(
+        "--config", data / settings_file.FILE, "app", "--system", "nowhere"
+    )
 
     assert process.returncode
     assert "nowhere" in process.stderr
@@ -551,7 +556,10 @@ def test_missing_streamlit_is_reported(data: Path, tmp_path: Path) -> None:
     )
 
     process = bikecollect(
-        "--config", data / SETTINGS, "app", PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
+        "--config",
+        data / settings_file.FILE,
+        "app",
+        PYTHONPATH=f"{tmp_path}:{Path.cwd()}",
     )
 
     assert "the data app requires Streamlit" in process.stderr

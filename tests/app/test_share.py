@@ -22,8 +22,9 @@ from visits import CHROMIUM, new_context, violations
 from bikecollect.cli.commands import share as share_command
 from bikecollect.core.errors import NotInstalled
 from bikecollect.reports.coverage import COLOURS
+from bikecollect.setup import settings_file
 from bikecollect.simulator import demo_month
-from bikecollect.simulator.demo import SETTINGS, ZONE
+from bikecollect.simulator.demo import ZONE
 
 pytest.importorskip("duckdb")
 pytest.importorskip("numpy")
@@ -51,7 +52,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     demo_month.collect_days(
         folder, NOON.timestamp(), days=2, stations=STATIONS, seed=1, step=str
     )
-    settings = folder / SETTINGS
+    settings = folder / settings_file.FILE
     settings.write_text(settings.read_text("utf-8") + PUBLISHER, encoding="utf-8")
     return settings
 

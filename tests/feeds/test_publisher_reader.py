@@ -17,10 +17,10 @@ from bikecollect.feeds.reading.publisher_reader import (
     parsed_note,
     publisher,
 )
-from bikecollect.setup import loader
+from bikecollect.setup import loader, settings_file
 from bikecollect.setup.catalogue.publishers import publisher_in
 from bikecollect.setup.settings import DEMO_MARKER
-from bikecollect.simulator.demo import SETTINGS, YOUBIKE, settings_text
+from bikecollect.simulator.demo import YOUBIKE, settings_text
 
 VELO = {
     "title": "Velo",
@@ -170,7 +170,7 @@ def test_without_a_ledger_nothing_is_stated(tmp_path: Path) -> None:
 def test_the_data_of_a_demo_are_said_to_be_simulated(tmp_path: Path) -> None:
     """Not "Data: 127.0.0.1", the address of the simulator."""
     (tmp_path / DEMO_MARKER).touch()
-    settings = loader.read_text(tmp_path / SETTINGS, settings_text([YOUBIKE]))
+    settings = loader.read_text(tmp_path / settings_file.FILE, settings_text([YOUBIKE]))
 
     known = publisher_in(settings, YOUBIKE)
 

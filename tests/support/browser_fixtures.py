@@ -9,7 +9,7 @@ from appserver import app_serving
 from demo_city import collect_two_days
 from visits import SCREEN, browsing, new_context
 
-from bikecollect.simulator.demo import SETTINGS
+from bikecollect.setup import settings_file
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(data: Path) -> Iterator[str]:
     """Yield the address at which ``bikecollect app`` serves *data*."""
-    with app_serving(data / SETTINGS) as base:
+    with app_serving(data / settings_file.FILE) as base:
         yield base
 
 

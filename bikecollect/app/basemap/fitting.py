@@ -11,6 +11,7 @@ from typing import Any
 from bikecollect.app.basemap.classes import AREA, BORDER, LINE, MINOR, RAIL
 from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridded
 from bikecollect.core.errors import UsageError
+from bikecollect.core.snapshot import METRES_PER_DEGREE
 
 MAX_CHARACTERS = 40_000
 """Maximum characters of a packed basemap: with it, a page of 1,700 stations has less
@@ -25,7 +26,6 @@ AROUND, WIDE, HIGH = 1.4, 4.0, 1.4
 """Factors of the stations' extent: around them, and up to the shape of wide maps."""
 FINE = (MINOR, LINE, AREA, BORDER)
 """Classes that are kept only near the stations."""
-DEGREE = 111_195.0
 Steps = list[int]
 
 
@@ -58,7 +58,7 @@ def bounds_of(stations: Sequence[Point]) -> Bounds:
     west, east = _ends([x for x, _ in stations], cut)
     south, north = _ends([y for _, y in stations], cut)
     shrink = cos(radians((south + north) / 2))
-    least = MIN_METRES / DEGREE
+    least = MIN_METRES / METRES_PER_DEGREE
     width, height = max((east - west) * shrink, least), max(north - south, least)
     right = max(AROUND * width, WIDE * height) / 2 / shrink
     up = max(AROUND * height, HIGH * width) / 2

@@ -7,15 +7,13 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from bikecollect.app.basemap.classes import class_of
-from bikecollect.app.basemap.shapes import Point, Shape
+from bikecollect.app.basemap.shapes import DEPTHS, Point, Shape
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible
 
 DEGREES = re.compile(r"(CRS:?84|EPSG:{1,2}4326)$")
 """The ends of names of reference systems with longitude and latitude on WGS 84."""
 CONVERT = "convert it with: ogr2ogr -t_srs EPSG:4326 -f GeoJSON new.geojson"
-PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
-"""Geometries with lines or rings, and the depth of nested lists around these."""
 POINTS = ("Point", "MultiPoint")
 DEEPEST = 20
 EAST, POLE = 180, 90
@@ -39,7 +37,7 @@ def shapes_of(data: bytes, name: str) -> list[Shape]:
         if kind in POINTS:
             points += 1
             continue
-        if kind not in PARTS:
+        if kind not in DEPTHS:
             raise UsageError(f'{where} has the unknown type "{_short(kind)}"')
         is_area = "Polygon" in kind
         drawn = class_of(properties, is_area=is_area)
@@ -47,7 +45,7 @@ def shapes_of(data: bytes, name: str) -> list[Shape]:
             skipped += 1
             continue
         coordinates = geometry.get("coordinates")
-        shapes += _shapes(coordinates, PARTS[kind], where, drawn, is_area=is_area)
+        shapes += _shapes(coordinates, DEPTHS[kind], where, drawn, is_area=is_area)
     if not shapes:
         counts = f"{points} points, {skipped} buildings and footpaths"
         raise UsageError(
@@ -78,7 +76,7 @@ def _check_type(document: Mapping[str, Any], name: str) -> None:
     if kind == "Topology":
         hint = "geo2topo's opposite writes GeoJSON: topo2geo"
         raise UsageError(f"{name}: TopoJSON cannot be read; {hint}")
-    known = ("FeatureCollection", "Feature", "GeometryCollection", *PARTS, *POINTS)
+    known = ("FeatureCollection", "Feature", "GeometryCollection", *DEPTHS, *POINTS)
     if kind not in known:
         raise UsageError(f'{name}: not GeoJSON: its type is "{_short(kind)}"')
 

@@ -12,6 +12,8 @@ METRES = 1.11
 """Metres of a step from south to north."""
 CORNERS = 3
 """Minimum points of an area, and of a line that can be simplified."""
+DEPTHS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
+"""Geometries with lines or rings, and the depth of nested lists around these."""
 Point = tuple[float, float]
 Points = Sequence[Point]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.app.basemap.classes import class_of
-from bikecollect.app.basemap.shapes import Bounds, Point, Shape
+from bikecollect.app.basemap.shapes import DEPTHS, Bounds, Point, Shape
 from bikecollect.core.errors import NotInstalled, UsageError
 
 MAGIC = b"PMTiles"
@@ -19,7 +19,6 @@ MAX_TILES = 64
 MAX_TILE_BYTES = 16 << 20
 """Maximum bytes of a decompressed tile."""
 GZIP = 31
-PARTS = {"LineString": 0, "MultiLineString": 1, "Polygon": 1, "MultiPolygon": 2}
 NORTHERNMOST = 85.05
 
 
@@ -130,7 +129,7 @@ def _shapes(layers: Mapping[str, Any], z: int, x: int, y: int) -> Iterator[Shape
     for name, layer in layers.items():
         for feature in layer["features"]:
             geometry = feature["geometry"]
-            depth = PARTS.get(geometry["type"])
+            depth = DEPTHS.get(geometry["type"])
             if depth is None:
                 continue
             is_area = "Polygon" in geometry["type"]

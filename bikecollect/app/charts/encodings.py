@@ -13,7 +13,7 @@ from typing import Any, ParamSpec
 import altair as alt
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
-VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
+VERMILLION, SKY = "#D55E00", "#56B4E9"
 DAY_OR_TIME = (
     "timeFormat(datum.value, hours(datum.value) === 0"
     " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')"

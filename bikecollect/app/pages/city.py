@@ -31,7 +31,6 @@ MEASURES = {
 MIN_DIFFERENCE = {".0%": 0.05, ".1f": 1.0}
 """By the number format of a measure, the difference below which colours are pale."""
 WHOLE = "the whole city"
-STATION_SLOTS = "station slots"
 WEEK = 7
 
 
@@ -75,7 +74,7 @@ def _week(name: str) -> None:
         ),
         table,
         f"{name}-week",
-        widgets.summed(table, STATION_SLOTS),
+        widgets.summed(table, widgets.STATION_SLOTS),
         f"{measure} by weekday and hour",
     )
 
@@ -182,8 +181,8 @@ def _areas(name: str) -> None:
     widgets.foot(
         some,
         f"{name}-areas",
-        f"{widgets.summed(some, STATION_SLOTS)} All charts have one scale, from the "
-        "lowest to the highest value shown.",
+        f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts have one scale, "
+        "from the lowest to the highest value shown.",
     )
 
 
@@ -212,7 +211,7 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
     """Draw the difference of *measure* between two periods, from the rows of both."""
     table = frames.frame(answer, frames.zone(name))
     caption = " ".join(
-        f"{title}: {widgets.summed(table, STATION_SLOTS, f'_{title.lower()}')}"
+        f"{title}: {widgets.summed(table, widgets.STATION_SLOTS, f'_{title.lower()}')}"
         for title in ("First", "Second")
     )
     if table["difference"].isna().all():

@@ -10,10 +10,9 @@ import streamlit as st
 
 from bikecollect.app import charts, frames, inputs, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
-from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable, rows_of
+from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable
 from bikecollect.app.queries.stations import Known
 
-STATION_SLOTS = "station slots"
 MAPPED = 15
 """Maximum stations of a ranking on its map."""
 MAP_WIDTH = 300
@@ -47,7 +46,7 @@ def view(name: str) -> None:
     table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
     usual = table["share_silent"].median()
     column, rising = ORDERS[order]
-    ranked = table[rankable(rows_of(answer))].dropna(subset=[column])
+    ranked = table[rankable(answer.records())].dropna(subset=[column])
     ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
     with_map = st.container(horizontal=True, gap="medium")
@@ -63,7 +62,8 @@ def view(name: str) -> None:
         _draw_map(known, first, order, column if rising else "")
     left_out = len(table) - len(ranked)
     text = (
-        f"{widgets.summed(ranked, STATION_SLOTS)} {least_basis(rows_of(answer))} "
+        f"{widgets.summed(ranked, widgets.STATION_SLOTS)} "
+        f"{least_basis(answer.records())} "
         f"{widgets.counted(left_out, 'station')} not ranked: seen half as often as "
         "others or less, closed for half of the time or more, or never with a bike."
     )

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from bikecollect.app import frames, header, widgets
-from bikecollect.app.queries.ranking import rows_of
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.text import percent
 
@@ -35,7 +34,7 @@ def _next_hours(name: str, station: str) -> None:
     answer = frames.answer(
         name, "availability", when, by="station", stations=(station,)
     )
-    hours = {row["hour_of_week"]: row for row in rows_of(answer)}
+    hours = {row["hour_of_week"]: row for row in answer.records()}
     now = datetime.fromtimestamp(widgets.service().clock(), frames.zone(name))
     first = now.weekday() * 24 + now.hour + 1
     lines = []

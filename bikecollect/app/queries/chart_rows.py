@@ -22,8 +22,7 @@ def with_columns(answer: Answer, **columns: Callable[[Row], Any]) -> Answer:
     Answer(columns=['a', 'b'], rows=[(2, 3)])
     """
     rows = []
-    for values in answer.rows:
-        row = dict(zip(answer.columns, values, strict=True))
+    for values, row in zip(answer.rows, answer.records(), strict=True):
         rows.append((*values, *(compute(row) for compute in columns.values())))
     return Answer([*answer.columns, *columns], rows)
 
@@ -137,10 +136,11 @@ def overlaid(typical: Answer, history: Answer, day: date, column: str) -> Answer
     band = {
         row["minute"]: tuple(row[f"{quartile}_{column}"] for quartile in BAND)
         + tuple(row[name] for name in BASIS)
-        for row in _rows(where(typical, weekday=day.weekday()))
+        for row in where(typical, weekday=day.weekday()).records()
     }
     counts = {
-        row["minute_of_day"]: row[f"num_{column}_available"] for row in _rows(history)
+        row["minute_of_day"]: row[f"num_{column}_available"]
+        for row in history.records()
     }
     rows = [
         (
@@ -152,7 +152,3 @@ def overlaid(typical: Answer, history: Answer, day: date, column: str) -> Answer
         for minute in sorted(band.keys() | counts.keys())
     ]
     return Answer(["time", *BAND, *BASIS, "that_day", "asked"], rows)
-
-
-def _rows(answer: Answer) -> list[Row]:
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]

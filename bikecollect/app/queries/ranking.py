@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 from typing import Any
 
-from bikecollect.reports.runner import Answer
-
 ORDERS = {
     "Most often without a bike": ("share_with_vehicle", True),
     "Most often without a dock": ("share_with_dock", True),
@@ -17,11 +15,6 @@ RULE = (
     "Not ranked are stations seen half as often as others or less, closed for half of "
     "the time or more, or never with a bike."
 )
-
-
-def rows_of(answer: Answer) -> list[Mapping[str, Any]]:
-    """Return the rows of *answer* as mappings by column."""
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:

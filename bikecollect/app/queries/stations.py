@@ -6,12 +6,8 @@ from operator import attrgetter
 from statistics import median
 from typing import Any, NamedTuple
 
-from bikecollect.core.snapshot import is_closed
+from bikecollect.core.snapshot import METRES_PER_DEGREE, is_closed
 from bikecollect.reports.runner import Answer
-
-METRES = 111_195.0
-"""Metres of a degree on a sphere with the earth's mean radius, 6,371,009 m (IUGG)."""
-
 
 TURN = 360.0
 
@@ -46,7 +42,6 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
 
     A dot has one vehicle if it can be rented, none if it is reserved or disabled.
     """
-    rows = (dict(zip(vehicles.columns, row, strict=True)) for row in vehicles.rows)
     return [
         MapStation(
             system_id=row["system_id"],
@@ -62,7 +57,7 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
             is_returning=not row["is_disabled"],
             last_reported=row["last_reported"],
         )
-        for row in rows
+        for row in vehicles.records()
         if row["lat"] is not None
     ]
 
@@ -174,7 +169,7 @@ def metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
     """
     apart = abs(lon - other_lon)
     east = min(apart, TURN - apart) * cos(radians(lat))
-    return METRES * hypot(lat - other_lat, east)
+    return METRES_PER_DEGREE * hypot(lat - other_lat, east)
 
 
 def side_by_side(longitudes: Iterable[float]) -> list[float]:

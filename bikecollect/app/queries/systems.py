@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import NamedTuple
 
-from bikecollect.core.slots import SlotState
+from bikecollect.core.slots import HOUR, SlotState
 from bikecollect.core.snapshot import FLAGS, is_closed
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import by_trouble, verdict
@@ -14,7 +14,6 @@ from bikecollect.storage.ledger_reader import History
 
 NEWEST = "SELECT file, start, end FROM blocks ORDER BY slot DESC LIMIT 1"
 HEADER = 4_096
-HOUR = 3_600
 BOOLEANS = {"true": True, "false": False}
 
 

@@ -20,7 +20,13 @@ from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import BEGINNING, History
 from bikecollect.storage.ledger_schema import GONE
-from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
+from bikecollect.storage.repair.respelled import (
+    DELIMITERS,
+    MAX_HEADER,
+    RespelledFile,
+    Sum,
+    sum_of,
+)
 from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
@@ -36,14 +42,11 @@ TOTAL = (
     "SELECT sum(rows > 0), sum(rows),"
     " sum(source <> 'fetch' AND substr(file, 16, 10) < ?) FROM main.blocks"
 )
-MAX_HEADER = 65_536
 DAYS_AT_ONCE = 32
 """Days whose blocks are in memory at a time."""
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
 REMEDIES = "; for remedies, see: bikecollect verify"
-DELIMITERS = ",;\t"
-"""Delimiters that spreadsheets write: the first one in a header is used."""
 MAX_STATIONS_BYTES = 512 << 20
 """Maximum bytes of a list of stations, which grows by some kilobytes a year."""
 

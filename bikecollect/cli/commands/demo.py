@@ -22,12 +22,13 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
+from bikecollect.setup import settings_file
 from bikecollect.setup.loader import load
 from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
-from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
+from bikecollect.simulator.demo import GBFS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
 DEPTH = 3
@@ -87,7 +88,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
             folder, now, days=days, stations=stations, seed=seed, step=step
         )
     _add_basemap(folder, YOUBIKE)
-    config = str(folder / SETTINGS)
+    config = str(folder / settings_file.FILE)
     Screen.config = config  # for the commands in the text
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
     say(f"\nLook at it:\n  {called(Path(config))} app\n")
@@ -155,7 +156,7 @@ def _account(result: DemoResult, folder: Path) -> str:
     lines.append("Files:")
     lines += [f"  {line}" for line in _files(folder)]
     lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
-    config = folder / "bikecollect.toml"
+    config = folder / settings_file.FILE
     span = f"--since {result.day} --until {result.day}"
     lines += ["See the coverage:", f"  {called(config)} backfill-report {span}"]
     lines += reading(config, has_duckdb=find_spec("duckdb") is not None)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -34,7 +34,7 @@ from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import bounds, local_days
 from bikecollect.core.text import count_of, size
-from bikecollect.core.timeline.zones import in_turn
+from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
@@ -42,7 +42,6 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 
-DAY = timedelta(days=1)
 NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 Range = tuple[str, str]
 

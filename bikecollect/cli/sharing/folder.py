@@ -12,13 +12,12 @@ from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
-from bikecollect.core.slots import iso
+from bikecollect.core.slots import HOUR, iso
 from bikecollect.setup.catalogue.publishers import publisher_in
 
 READABLE = 0o644
 """The permissions of pages: a web server reads them."""
 DAYS = 7
-HOUR = 3_600.0
 MARK = f'<meta name="generator" content="{pages.GENERATOR}'
 BEGINNING = 4_096
 

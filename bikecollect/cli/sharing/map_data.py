@@ -5,7 +5,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from bikecollect.app.charts.city_scripts import film_data, station_data
@@ -15,8 +15,8 @@ from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import MapStation, film_dot, places
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
+from bikecollect.core.timeline.zones import DAY
 
-DAY = timedelta(days=1)
 PACKED = ("vehicles", "docks", "closed", "usual", "usual_days")
 """The parts of a film that are already packed."""
 

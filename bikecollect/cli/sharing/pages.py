@@ -17,17 +17,17 @@ from bikecollect.app.queries.ranking import (
     RULE,
     least_basis,
     ranked,
-    rows_of,
 )
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import known
 from bikecollect.cli.render import coverage_html
 from bikecollect.cli.sharing import overview
-from bikecollect.cli.sharing.map_data import DAY, CityFilm
+from bikecollect.cli.sharing.map_data import CityFilm
 from bikecollect.cli.sharing.week_chart import chart, scale_top
 from bikecollect.core.slots import iso
 from bikecollect.core.text import percent
+from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import Publisher
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class PageWriter:
         """Return the page of the week, from the days up to *last*."""
         since, until = self._span(last)
         answer = self.service.ask(self.name, "availability", since, until, by="system")
-        rows = rows_of(answer)
+        rows = answer.records()
         lacking = [
             1 - row[column]
             for row in rows
@@ -117,7 +117,7 @@ class PageWriter:
     def rankings(self, last: date) -> str:
         """Return the page of rankings, from the days up to *last*."""
         since, until = self._span(last)
-        rows = rows_of(self.service.ask(self.name, "reliability", since, until))
+        rows = self.service.ask(self.name, "reliability", since, until).records()
         names = display_names(self.service.texts(self.name), english=False)
         maps = self._maps(last)
         rankings = [

@@ -14,13 +14,13 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import ago, count_of, visible_json
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status_facts import Overview, Part, Tone, overview
+from bikecollect.setup import settings_file
 from bikecollect.setup.loader import load
 from bikecollect.wiring.mirror import mirrored_systems
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.contents import MirroredSystem
 
-SETTINGS = "bikecollect.toml"
 NO_PLACE = (
     "--all requires settings files, folders with a bikecollect.toml, or mirrors, such "
     "as: bikecollect status --all /srv/*/bikecollect.toml s3://bucket/prefix"
@@ -79,11 +79,13 @@ def _places(
         if is_address(argument) or not path.is_dir():
             places[argument] = None
             continue
-        files = [path / SETTINGS]
+        files = [path / settings_file.FILE]
         if not files[0].exists():
-            files = sorted(path.glob(f"*/{SETTINGS}"))
+            files = sorted(path.glob(f"*/{settings_file.FILE}"))
         if not files:
-            errors[argument] = StorageError(f"there is no {SETTINGS} in {path}")
+            errors[argument] = StorageError(
+                f"there is no {settings_file.FILE} in {path}"
+            )
         places |= dict.fromkeys(map(str, files))
     yield from places
 
@@ -108,7 +110,7 @@ def _configured(
 
 def _label(path: Path, name: str) -> str:
     """Return the name of a system of the settings file *path*."""
-    return f"{path.parent if path.name == SETTINGS else path}: {name}"
+    return f"{path.parent if path.name == settings_file.FILE else path}: {name}"
 
 
 def _mirrored(address: str, system: "MirroredSystem") -> SurveyedSystem:

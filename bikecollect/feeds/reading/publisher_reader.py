@@ -46,7 +46,7 @@ def publisher(body: bytes, language: str = "") -> dict[str, str]:
         return next(filter(None, texts), "")
 
     def address(*names: str) -> str:
-        return next(filter(_is_web_address, (first(name) for name in names)), "")
+        return next(filter(is_web_address, (first(name) for name in names)), "")
 
     known = {
         "title": first("name", "short_name"),
@@ -87,7 +87,12 @@ def _text(value: Any, language: str) -> str:
     return message(value.strip())[:MAX_TEXT] if isinstance(value, str) else ""
 
 
-def _is_web_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
+    """Return whether *text* is an address that a page may link to.
+
+    >>> is_web_address("https://a.org/x"), is_web_address("javascript:alert(1)")
+    (True, False)
+    """
     try:
         parts = urlsplit(text)
     except ValueError:

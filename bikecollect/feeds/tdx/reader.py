@@ -15,9 +15,9 @@ from bikecollect.feeds.reading.json_payload import (
     objects,
 )
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
+from bikecollect.feeds.reading.station_reader import Dialect, StationReader
 from bikecollect.feeds.reading.values import count, identifier
-from bikecollect.feeds.youbike_reader import is_active
+from bikecollect.feeds.youbike_reader import ebikes, is_active
 
 ID = "StationUID"
 BIKES, DETAIL = "AvailableRentBikes", "AvailableRentBikesDetail"
@@ -87,9 +87,7 @@ def station_id(station: Any) -> str | None:
 def availability_dialect(fields: Mapping[str, str]) -> Dialect:
     """Return the dialect of the availability; *fields* are the user's."""
     needed = ("station_id", "num_vehicles_available")
-    dialect = Dialect(
-        AVAILABILITY, needed, KNOWN_FIELDS, flag=is_active, ebikes=_ebikes
-    )
+    dialect = Dialect(AVAILABILITY, needed, KNOWN_FIELDS, flag=is_active, ebikes=ebikes)
     return dialect.with_fields(fields)
 
 
@@ -143,7 +141,3 @@ def _with_total(station: Any) -> Any:
     counts = [count(detail.get(PLAIN_BIKES)), electric(detail)]
     numbers = [number for number in counts if number is not None]
     return {**station, BIKES: sum(numbers)} if len(numbers) == len(counts) else station
-
-
-def _ebikes(raw: RawCounts) -> int | None:
-    return electric(raw.get("by_type"))

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import message, suggestion
-from bikecollect.feeds.reading.publisher_reader import NOTE, parsed_note
+from bikecollect.feeds.reading.publisher_reader import NOTE, is_web_address, parsed_note
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.ledger_reader import History
@@ -116,16 +116,3 @@ def check(name: str, system: System) -> None:
             raise SettingsError(
                 f"{place}.{key} must be an address such as https://example.org/"
             )
-
-
-def is_web_address(text: str) -> bool:
-    """Return whether *text* is an address that a page may link to.
-
-    >>> is_web_address("https://a.org/x"), is_web_address("javascript:alert(1)")
-    (True, False)
-    """
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bikecollect.core.errors import BikecollectError
+from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_discovery
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup.catalogue import world
@@ -22,7 +23,6 @@ MAX_ASKED = 100
 """Maximum feeds that one search requests."""
 WORKERS = 8
 VALID_DAYS = 90
-DAY = 86_400
 
 
 class StationSearch(NamedTuple):

@@ -1,6 +1,6 @@
 """Restore blocks of a CSV that a spreadsheet saved with the same cells in other bytes.
 
-A spreadsheet changes the ends of lines, quotes, the separator, the encoding, the order
+A spreadsheet changes the ends of lines, quotes, the delimiter, the encoding, the order
 of columns, `true` to `TRUE`, `0.5` to `0,5`. A block is accepted only if its rows,
 encoded in our format, have the checksum in the ledger.
 """
@@ -26,7 +26,8 @@ ENCODINGS = (
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
-SEPARATORS = ",;\t"
+DELIMITERS = ",;\t"
+"""Delimiters that spreadsheets write: the first one in a header is used."""
 FLAGS = {"TRUE": "true", "FALSE": "false", "WAHR": "true", "FALSCH": "false"}
 MAX_HEADER = 65_536
 
@@ -52,10 +53,10 @@ class RespelledFile:
         )
         self._names: list[str] = []
         self._order: list[str] = []
-        self._separator = ","
+        self._delimiter = ","
         with suppress(csv.Error, UnicodeError), self._open() as lines:
             first = lines.readline(MAX_HEADER)
-            self._separator = next((mark for mark in SEPARATORS if mark in first), ",")
+            self._delimiter = next((mark for mark in DELIMITERS if mark in first), ",")
             self._names = next(self._cells([first]), [])
             self._order = _order(self._names, crc)
         self.header = csv_text([self._order]).encode("utf-8") if self._order else b""
@@ -75,7 +76,7 @@ class RespelledFile:
         return self._path.open(encoding=self._encoding, newline="")
 
     def _cells(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        return read_cells(lines, delimiter=self._separator)
+        return read_cells(lines, delimiter=self._delimiter)
 
     def _respell(
         self, rows: list[list[str]], wanted: Container[Sum]

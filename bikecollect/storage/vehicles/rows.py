@@ -6,7 +6,7 @@ from datetime import tzinfo
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.snapshot import VehicleStatus
 from bikecollect.core.text import clean, csv_text
-from bikecollect.storage.csv_format import EncodedRows, Value
+from bikecollect.storage.csv_format import FLAG_TEXTS, EncodedRows, Value
 
 COLUMNS: Mapping[str, str] = {
     "slot": "start of the slot; ISO 8601 with the system's own offset",
@@ -23,7 +23,6 @@ COLUMNS: Mapping[str, str] = {
     "last_reported": "when the vehicle last reported; ISO 8601 with offset",
 }
 HEADER = (",".join(COLUMNS) + "\n").encode("ascii")
-_FLAGS = {True: "true", False: "false", None: None}
 
 
 def encode(
@@ -52,8 +51,8 @@ def _rows(
             vehicle.lat,
             vehicle.lon,
             clean(vehicle.type) if vehicle.type else None,
-            _FLAGS[vehicle.is_reserved],
-            _FLAGS[vehicle.is_disabled],
+            FLAG_TEXTS[vehicle.is_reserved],
+            FLAG_TEXTS[vehicle.is_disabled],
             vehicle.current_range_meters,
             vehicle.current_fuel_percent,
             clean(vehicle.station_id) if vehicle.station_id else None,
