@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets, parquet, summaries
-from bikecollect.archive.parts import digest
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.core.snapshot import StationInformation, StationStatus
@@ -31,6 +30,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARK, MARKER, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
@@ -178,7 +178,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     _copy(db, profile, files["profile"], parquet.PROFILE)
     slots = sum(not missing(slot) for slot in range(begin, end, INTERVAL))
     parts: dict[str, dict[str, object]] = {
-        name: {"bytes": path.stat().st_size, "sha256": digest(path)}
+        name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for name, path in files.items()
     }
     for name in summaries.NEW_COLUMN:

@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 import click
 
+from bikecollect.app import environment
 from bikecollect.app.queries import current
 from bikecollect.storage.files import scratch
 
-ADDRESS = "BIKECOLLECT_APP_ADDRESS"
-"""The environment variable with the app's address."""
 PAGES = ("now", "station", "city", "collection", "systems")
 """The modules of the pages."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -53,7 +52,7 @@ def main(host: str, port: str, *names: str) -> None:
     opening.join()
     import_module("bikecollect.app.frames").warm()
     logging.disable(logging.NOTSET)
-    address = os.environ[ADDRESS]
+    address = os.environ[environment.ADDRESS]
     threading.Thread(target=_announce, args=[address], daemon=True).start()
     server.serve(host, int(port), names)
 

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from bikecollect.app import frames, inputs, mode, widgets
+from bikecollect.app import environment, frames, inputs, mode, widgets
 from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
@@ -18,8 +18,6 @@ from bikecollect.core.slots import iso
 from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
-ONLY = "BIKECOLLECT_APP_SYSTEM"
-"""The environment variable that passes ``--system`` to the app."""
 TITLES = {
     "now": "Live",
     "station": "Station",
@@ -119,7 +117,10 @@ def stations(name: str) -> dict[str, Known]:
 def has_several() -> bool:
     """Return whether there are several systems to be shown."""
     with suppress(BikecollectError):  # shown by the page
-        return not os.environ.get(ONLY) and len(widgets.service().settings.systems) > 1
+        return (
+            not os.environ.get(environment.SYSTEM)
+            and len(widgets.service().settings.systems) > 1
+        )
     return False
 
 
@@ -152,7 +153,7 @@ def has_link(name: str) -> bool:
 
 def _system(page: str) -> str:
     """Return the system in the address, else the one that was shown last."""
-    only = os.environ.get(ONLY)
+    only = os.environ.get(environment.SYSTEM)
     names = list(widgets.service().settings.systems)
     if only and only not in names:
         st.error(f'The system "{widgets.plain(only)}" is no longer in the settings.')

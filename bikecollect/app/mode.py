@@ -4,20 +4,17 @@ import os
 
 import streamlit as st
 
-from bikecollect.app.queries.current import PUBLIC
-
-BASE_PATH = "BIKECOLLECT_APP_BASE_PATH"
-"""The environment variable with the path below which the app is served."""
+from bikecollect.app import environment
 
 
 def is_public() -> bool:
     """Return whether paths, disk usage and error messages are hidden from visitors."""
-    return bool(os.environ.get(PUBLIC))
+    return bool(os.environ.get(environment.PUBLIC))
 
 
 def base_path() -> str:
     """Return the path below which the app is served, without slashes at its ends."""
-    return os.environ.get(BASE_PATH, "").strip("/")
+    return os.environ.get(environment.BASE_PATH, "").strip("/")
 
 
 def is_embedded() -> bool:

@@ -4,7 +4,6 @@ Links and special files are ignored, so that one in an archive cannot determine 
 file is read.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from bikecollect.archive.datasets import DATASETS, PART, part
 from bikecollect.core.slots import DAY, bounds
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
+from bikecollect.storage.files.regular_file import sha256_of
 
 DATE = "date="
 DAMAGED = (
@@ -85,15 +85,9 @@ def describe(aside: Path, dataset: str) -> dict[str, Any]:
     """Sync the file of *dataset* in *aside*; return its entry for the certificate."""
     path = aside / f"{dataset}.parquet"
     sync_file(path)
-    values = {"bytes": path.stat().st_size, "sha256": digest(path)}
+    values = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     is_summary = dataset in summaries.NEW_COLUMN
     return values | ({"format": summaries.FORMAT} if is_summary else {})
-
-
-def digest(path: Path) -> str:
-    """Return the sha256 of the file *path*, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def move_part(source: Path, target: Path) -> None:
@@ -114,7 +108,7 @@ def damaged_parts(
     for dataset, expected in parts.items():
         path = part(data, dataset, system_id, day)
         try:
-            if digest(path) != expected["sha256"]:
+            if sha256_of(path) != expected["sha256"]:
                 damage.append(f"{path}: sha256 mismatch")
         except FileNotFoundError:
             damage.append(f"{path} is missing")

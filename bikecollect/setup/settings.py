@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
@@ -276,6 +277,10 @@ class Settings:
         except SettingsError as error:
             return str(error)
         return ""
+
+    def zones(self) -> dict[str, ZoneInfo]:
+        """Return the time zone of each system."""
+        return {name: self.system_folder(name).zone for name in self.systems}
 
     def mail_server(self) -> "Server":
         """Return the mail server; nothing is sent to it if there is an error."""

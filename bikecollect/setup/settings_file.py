@@ -14,6 +14,8 @@ from bikecollect.storage.files import durable, trusted_files
 from bikecollect.storage.files.regular_file import read_file
 
 FILE = "bikecollect.toml"
+VARIABLE = "BIKECOLLECT_CONFIG"
+"""The environment variable with the path of the settings file."""
 SECRET = 0o600
 """Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 MAX_BYTES = 1_048_576
@@ -21,7 +23,7 @@ MAX_BYTES = 1_048_576
 
 def find(path: str | None) -> Path | None:
     """Return the settings file for *path*, or the default one; None if none exists."""
-    explicit = path or os.environ.get("BIKECOLLECT_CONFIG")
+    explicit = path or os.environ.get(VARIABLE)
     if explicit:
         return Path(explicit)
     default = usual_path()

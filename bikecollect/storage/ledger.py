@@ -23,6 +23,7 @@ from bikecollect.storage.ledger_schema import (
     find_version,
     insert_block,
     insert_stations,
+    newer_schema,
     store_notes,
     to_information,
     upsert_file,
@@ -313,11 +314,8 @@ class Ledger(LedgerFile):
         self._version = find_version(db)
         if number > VERSION:
             self.close()
-            raise SettingsError(
-                f"the ledger {self._path} was written by a newer bikecollect "
-                f"(schema {number}, this one knows {VERSION}); upgrade it here too: "
-                "until then payloads stay in the inbox"
-            )
+            error = newer_schema(self._path, number)
+            raise SettingsError(f"{error}: until then payloads stay in the inbox")
         if self._version is None:
             raise sqlite3.DatabaseError("its tables are not those of a ledger")
 

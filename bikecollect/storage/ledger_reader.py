@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.errors import Outcome, SettingsError, StorageError
+from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
@@ -25,6 +25,7 @@ from bikecollect.storage.ledger_schema import (
     UNPACKED,
     VERSION,
     find_version,
+    newer_schema,
 )
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
@@ -332,10 +333,7 @@ def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     ((number,),) = db.execute("PRAGMA user_version")
     version = find_version(db)
     if number > VERSION:
-        raise SettingsError(
-            f"the ledger {path} was written by a newer bikecollect (schema {number}, "
-            f"this one knows {VERSION}); upgrade it here too"
-        )
+        raise newer_schema(path, number)
     if version is None:
         raise ValueError("its tables are not those of a ledger")
     if version == VERSION:

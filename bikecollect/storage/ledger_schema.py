@@ -4,9 +4,11 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
+from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.data_folder import INFORMATION
@@ -185,6 +187,14 @@ def _schemas() -> dict[tuple[Any, ...], int]:
             model.executescript(step)
             schemas[tuple(model.execute(COLUMNS).fetchall())] = version
     return schemas
+
+
+def newer_schema(path: Path, version: int) -> SettingsError:
+    """Return the error that the ledger at *path* has a later schema, *version*."""
+    return SettingsError(
+        f"the ledger {path} was written by a newer bikecollect (schema {version}, "
+        f"this one knows {VERSION}); upgrade it here too"
+    )
 
 
 def insert_block(db: "sqlite3.Connection", block: Block) -> None:

@@ -246,6 +246,14 @@ def mailer(settings: Settings, times: Times) -> "Mailer | None":
     )
 
 
+def required_mailer(settings: Settings, times: Times) -> "Mailer":
+    """Return the sender of mails for ``--mail``; raises SettingsError without one."""
+    sender = mailer(settings, times)
+    if sender is None:
+        raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
+    return sender
+
+
 def mail_zone(mail: Mail) -> ZoneInfo | None:
     """Return the time zone used in mails, None for that of this machine."""
     return ZoneInfo(mail.timezone) if mail.timezone else None

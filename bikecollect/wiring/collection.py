@@ -117,11 +117,6 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     )
 
 
-def zones(settings: Settings) -> dict[str, ZoneInfo]:
-    """Return the time zone of each system."""
-    return {name: settings.system_folder(name).zone for name in settings.systems}
-
-
 def cycle(
     settings: Settings,
     name: str,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.core.text import visible
@@ -35,9 +35,7 @@ def mail_problems(
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter
 
-    mailer = alerting.mailer(settings, times)
-    if mailer is None:
-        raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
+    mailer = alerting.required_mailer(settings, times)
     now = times.clock()
     path = _state_path(settings)
     keys = {f"{name} {kind}" for name, kinds in problems.items() for kind in kinds}

@@ -35,7 +35,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.wiring.archive_alerts import report_compact
-from bikecollect.wiring.collection import collect, zones
+from bikecollect.wiring.collection import collect
 
 
 @pytest.fixture
@@ -514,7 +514,7 @@ def test_status_shows_an_incident_that_the_ledger_lacks(tmp_path: Path) -> None:
     db.execute("DELETE FROM incidents")
     db.commit()
     db.close()
-    system = SystemFolder("a", place, zones(settings)["a"], INTERVAL)
+    system = SystemFolder("a", place, settings.zones()["a"], INTERVAL)
     seen = survey(system, now=world.clock.now, noted=stored_incidents(system))
     assert [incident.kind for incident in seen.health.incidents] == ["fetch"]
 

@@ -26,10 +26,10 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.storage.ledger_reader import History
-from bikecollect.wiring.collection import collect, zones
+from bikecollect.wiring.collection import collect
 
 HOUR = 3_600
-TAIPEI = zones(parse({}))["youbike-taipei"]
+TAIPEI = parse({}).zones()["youbike-taipei"]
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_a_folder_that_may_only_be_read_is_read(played: Path, tmp_path: Path) ->
 
 def test_a_day_of_25_hours_expects_300_slots() -> None:
     """The clocks of Paris go back on 25 October 2026: days are the calendar's."""
-    paris = zones(parse({"systems": {"velib-paris": {}}}))["velib-paris"]
+    paris = parse({"systems": {"velib-paris": {}}}).zones()["velib-paris"]
     midnight = int(moment("2026-10-25", paris, 0))
     filled = set(range(midnight - 3 * DAY, midnight + 25 * HOUR, 300))
     past = Past(

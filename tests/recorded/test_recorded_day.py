@@ -13,7 +13,7 @@ from served import Answer, serving
 from bikecollect.core.process import Stop
 from bikecollect.core.slots import iso, slot_at
 from bikecollect.setup.loader import parse
-from bikecollect.wiring.collection import collect, zones
+from bikecollect.wiring.collection import collect
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SERIES = DATA / "derived" / "youbike2_taipei_gen3_rebuilt_json__20251022_UTC.tar.xz"
@@ -31,7 +31,7 @@ def test_every_value_of_the_recorded_day_is_in_the_csv(tmp_path: Path) -> None:
         settings = parse(
             {"data_dir": str(tmp_path / "data"), "systems": {"taipei": system}}
         )
-        zone = zones(settings)["taipei"]
+        zone = settings.zones()["taipei"]
         for member in series:
             file = series.extractfile(member)
             assert file is not None

@@ -17,7 +17,7 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.parts import digest, list_parts
+from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
@@ -25,6 +25,7 @@ from bikecollect.core.slots import DAY, Slot, local_days, state_of
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
@@ -201,7 +202,7 @@ def replace_summaries(world: World, columns: Mapping[str, str]) -> None:
             duckdb.sql(f"COPY t TO '{path}' (FORMAT parquet)")
             values["parts"][name] = {
                 "bytes": path.stat().st_size,
-                "sha256": digest(path),
+                "sha256": sha256_of(path),
             }
         certificate.write_text(json.dumps(values))
         world.ledger.open()

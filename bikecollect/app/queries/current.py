@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 
+from bikecollect.app import environment
 from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
 from bikecollect.setup import loader, settings_file
 
-PUBLIC = "BIKECOLLECT_APP_PUBLIC"
-"""The environment variable that is set if the app is public."""
 HEAVY = ("duckdb", "pandas", "pyarrow")
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,9 @@ _file = _SettingsFile()
 def data_service() -> DataService:
     """Return the data service for the settings named by the environment."""
     _file.stamp = settings_stamp()
-    service = DataService(loader.load(None), is_public=bool(os.environ.get(PUBLIC)))
+    service = DataService(
+        loader.load(None), is_public=bool(os.environ.get(environment.PUBLIC))
+    )
     atexit.register(service.close)
     return service
 

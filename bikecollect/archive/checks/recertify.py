@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.day_csv import DaySummary
-from bikecollect.archive.parts import damaged_parts, digest, move_part
+from bikecollect.archive.parts import damaged_parts, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.own_columns import csv_names
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.storage.files.durable import make_folder, write_file
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.recovery import ADOPTED
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
     for dataset in archive.layout.datasets:
         path = datasets.part(archive.data, dataset, archive.system.system_id, day)
         try:
-            parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
+            parts[dataset] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         except FileNotFoundError:
             parts[dataset] = {"bytes": 0, "sha256": ""}
         except OSError as error:

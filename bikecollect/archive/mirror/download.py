@@ -24,7 +24,7 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
-from bikecollect.archive.parts import digest, is_day
+from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -33,6 +33,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
 from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.regular_file import sha256_of
 
 AT_ONCE = 8
 NEW, LONG = ".new", 3_600
@@ -221,7 +222,7 @@ class MirrorDownload:
         if stored is None:
             return
         local = self._local(path)
-        if local.exists() and record.has(stored, digest(local)):
+        if local.exists() and record.has(stored, sha256_of(local)):
             return
         text = self.store.read(path) or b""
         _replace(local, text)

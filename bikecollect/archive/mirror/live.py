@@ -26,7 +26,6 @@ from bikecollect.archive.mirror.record import (
     live_address,
     replaced_path,
 )
-from bikecollect.archive.parts import digest
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import (
@@ -37,6 +36,7 @@ from bikecollect.storage.data_folder import (
     VEHICLES,
 )
 from bikecollect.storage.facts.facts_file import FILE as FACTS
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 
@@ -133,7 +133,7 @@ class LivePush:
         return {
             path.stem
             for path in (self.data / folder).glob("*.json")
-            if archived.copied_sha256(f"{folder}/{path.name}") == digest(path)
+            if archived.copied_sha256(f"{folder}/{path.name}") == sha256_of(path)
         }
 
     def _back_up(self, name: str, folder: Path) -> bool:
@@ -172,7 +172,7 @@ class LivePush:
         self, path: str, copy: Path, stored: StoredObject | None, record: MirrorRecord
     ) -> int:
         """Send *copy* unless *stored* has its content; return the bytes sent."""
-        sha256 = digest(copy)
+        sha256 = sha256_of(copy)
         if record.has(stored, sha256):
             return 0
         is_csv = path.endswith(".csv")

@@ -25,13 +25,13 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
-from bikecollect.archive.parts import digest
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorUnavailable,
     StorageError,
 )
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.files.regular_file import sha256_of
 
 AT_ONCE = 4
 """Files of a day that are sent at a time."""
@@ -213,7 +213,7 @@ class MirrorPush:
     def _check_local(self, path: Path, sha256: str) -> None:
         """Raise StorageError if the file *path* is damaged: damage is not copied."""
         try:
-            if digest(path) == sha256:
+            if sha256_of(path) == sha256:
                 return
             what = f"{path}: sha256 mismatch"
         except OSError as error:

@@ -12,9 +12,9 @@ from bikecollect.archive.datasets import LAYOUTS
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.certified import local_certificates
 from bikecollect.archive.mirror.record import MirrorRecord, MirrorState, live_address
-from bikecollect.archive.parts import digest
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import ago, count_of
+from bikecollect.storage.files.regular_file import sha256_of
 
 PATIENCE = 2 * DAY
 """Seconds within which an archived day should be in the mirror, as `compact` is
@@ -102,5 +102,5 @@ def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> boo
     if not state.waiting and mtime < state.succeeded:
         return True
     with suppress(FileNotFoundError):
-        return digest(data / path) == sha256
+        return sha256_of(data / path) == sha256
     return True

@@ -9,9 +9,11 @@ from importlib.util import find_spec
 
 import click
 
+from bikecollect.app import environment
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared
 from bikecollect.core.errors import NotInstalled, UsageError
+from bikecollect.setup import settings_file
 from bikecollect.setup.settings import Settings
 
 LOOPBACK = ("localhost", "127.", "::1")
@@ -87,9 +89,9 @@ def app(
     url_host = f"[{host}]" if ":" in host else host
     env = _environment(settings, system_id)
     path = _base_path(base_path)
-    env["BIKECOLLECT_APP_ADDRESS"] = f"http://{url_host}:{port}{path}"
-    env["BIKECOLLECT_APP_BASE_PATH"] = path
-    env["BIKECOLLECT_APP_PUBLIC"] = "1" if public else ""
+    env[environment.ADDRESS] = f"http://{url_host}:{port}{path}"
+    env[environment.BASE_PATH] = path
+    env[environment.PUBLIC] = "1" if public else ""
     # Streamlit reads settings from the current folder; only root can write to this
     # one. -P: nothing is imported from there.
     os.chdir("/")
@@ -134,9 +136,9 @@ def _environment(settings: Settings, system_id: str | None) -> dict[str, str]:
     """Return the environment of the server, without settings of Streamlit."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
     if settings.source:
-        env["BIKECOLLECT_CONFIG"] = settings.source
+        env[settings_file.VARIABLE] = settings.source
     if system_id:
-        env["BIKECOLLECT_APP_SYSTEM"] = system_id
+        env[environment.SYSTEM] = system_id
     # Each page is drawn in another thread; with a heap per thread, memory only grows.
     env.setdefault("MALLOC_ARENA_MAX", "2")
     return env

@@ -26,7 +26,7 @@ from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode, SettingsError, UsageError
+from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import percent
@@ -199,9 +199,7 @@ def _send(
     from bikecollect.wiring import alerting
 
     times = Times(time.time, time.monotonic, process.Stop())
-    mailer = alerting.mailer(settings, times)
-    if mailer is None:
-        raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
+    mailer = alerting.required_mailer(settings, times)
     shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     first = accounts[0].system_id
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"

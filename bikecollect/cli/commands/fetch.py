@@ -51,7 +51,7 @@ def fetch(
     """
     from bikecollect.core import process
     from bikecollect.core.run import run_line, runs_json
-    from bikecollect.wiring.collection import collect, zones
+    from bikecollect.wiring.collection import collect
 
     shared = ctx.ensure_object(Shared)
     settings = _settings(replace(shared, shard=shard or shared.shard))
@@ -63,9 +63,9 @@ def fetch(
     show_progress("")
     with suppress(OSError):  # the slots are collected even if the output fails
         if form == "json":
-            mention_json(runs_json(runs, zones(settings)))
+            mention_json(runs_json(runs, settings.zones()))
         elif dry_run:
-            local = zones(settings)
+            local = settings.zones()
             lines = [run_line(run, local[run.system_id]) for run in runs]
             mention("".join(f"{line}\n" for line in lines))
     process.disarm()

@@ -103,7 +103,7 @@ def listed(
 ) -> int:
     """List the runs of each SYSTEM, newest first."""
     settings = ctx.ensure_object(Shared).settings()
-    zones, names = _zones(settings), _chosen(settings, system_ids, system)
+    zones, names = settings.zones(), _chosen(settings, system_ids, system)
     outcomes, now = _outcomes(outcome, failed=failed), time.time()
     runs_found: list[Run] = []
     attempts = Attempts(names)
@@ -195,7 +195,7 @@ def show(
     stages, requests, notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
-    zones, shown = _zones(settings), list[screens.Slotted]()
+    zones, shown = settings.zones(), list[screens.Slotted]()
     names = settings.chosen((*system_ids, *system))
     attempts = Attempts(names)
     for name in names:
@@ -263,10 +263,6 @@ def _outcomes(words: Sequence[str], *, failed: bool) -> list[str]:
         if word not in known:
             raise UsageError(f'unknown outcome "{word}"; known: {", ".join(known)}')
     return [*words, *(o.value for o in Outcome if failed and o.exit_code)]
-
-
-def _zones(settings: Settings) -> dict[str, ZoneInfo]:
-    return {name: settings.system_folder(name).zone for name in settings.systems}
 
 
 def _history(settings: Settings, name: str) -> History:

@@ -16,11 +16,11 @@ from bikecollect.cli.publishing.dataset_folder import (
     CERTIFICATES,
     PACKAGE,
     SUMS,
-    sha256_of,
 )
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_format import read_cells
+from bikecollect.storage.files.regular_file import sha256_of
 
 SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 ISO_DAY = 10

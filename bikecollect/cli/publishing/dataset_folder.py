@@ -1,6 +1,5 @@
 """Write a dataset aside, then rename the whole folder into place."""
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.publishing.tables import READABLE, WrittenTable
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
+from bikecollect.storage.files.regular_file import sha256_of
 
 PACKAGE, CITATION, ZENODO = "datapackage.json", "CITATION.cff", ".zenodo.json"
 README, SUMS, CERTIFICATES = "README.md", "SHA256SUMS", "certificates.jsonl"
@@ -115,12 +115,6 @@ def with_checksum(folder: Path, table: WrittenTable) -> WrittenTable:
         "hash": f"sha256:{sha256_of(path)}",
     }
     return table._replace(resource={**table.resource, **more})
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of the file at *path*."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path) -> None:

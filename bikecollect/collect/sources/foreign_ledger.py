@@ -12,10 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.regular_file import open_below
-from bikecollect.storage.ledger_schema import GONE, VERSION
+from bikecollect.storage.ledger_schema import GONE, VERSION, newer_schema
 
 MAX_BYTES = 4 << 30
 """Maximum bytes of a ledger; a hundred years of runs take less."""
@@ -137,10 +137,7 @@ def _check_schema(db: sqlite3.Connection, folder: Path) -> None:
     """Raise unless *db* has the schema of a ledger that this version can read."""
     ((version,),) = db.execute("PRAGMA user_version")
     if version > VERSION:
-        raise SettingsError(
-            f"{folder / LEDGER} was written by a newer bikecollect (schema {version}, "
-            f"this one knows {VERSION}); upgrade it here too"
-        )
+        raise newer_schema(folder / LEDGER, version)
     for table, needed in COLUMNS.items():
         entries = db.execute(
             "SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)

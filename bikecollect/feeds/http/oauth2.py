@@ -19,7 +19,7 @@ from bikecollect.core.errors import (
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.retry import Budget, status_error
-from bikecollect.feeds.http.session import route, translated
+from bikecollect.feeds.http.session import route, translated, without_netrc
 from bikecollect.feeds.http.urls import Url, parse
 from bikecollect.feeds.reading.values import number
 
@@ -166,7 +166,7 @@ class Tokens:
             self._url.text,
             data=form,
             headers=headers,
-            auth=_unchanged,
+            auth=without_netrc,
             timeout=(budget.connect, budget.idle),
             allow_redirects=False,
             stream=True,
@@ -257,8 +257,3 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return *request* unchanged: requests must add no credentials from .netrc."""
-    return request

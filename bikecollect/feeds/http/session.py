@@ -34,6 +34,11 @@ _BREAKS = (OSError, http.RequestException)
 _NOISE = (wire.HTTPError, ValueError)
 
 
+def without_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return *request* unchanged: requests must add no credentials from .netrc."""
+    return request
+
+
 def route(new: requests.Session, url: Url) -> str:
     """Return *url* for messages, with the proxy by which the session *new* requests it.
 

@@ -23,6 +23,7 @@ from bikecollect.feeds.http.session import (
     route,
     session,
     translated,
+    without_netrc,
 )
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
 
@@ -154,7 +155,7 @@ class Transport:
             url.text,
             stream=True,
             headers=headers,
-            auth=_unchanged if ours else None,
+            auth=without_netrc if ours else None,
             timeout=(self._budget.connect, self._budget.idle),
             allow_redirects=False,
         ) as response:
@@ -225,11 +226,6 @@ def target(name: str, url: str) -> Url:
             f"the address of {name} is malformed: {shown(url)!r} ({error})",
             cause="address",
         ) from error
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return *request* unchanged: requests must add no credentials from .netrc."""
-    return request
 
 
 def _as_utf8(text: str) -> str:

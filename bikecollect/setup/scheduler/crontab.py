@@ -15,8 +15,6 @@ from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_cron
 from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
 from bikecollect.setup.settings import Settings
 
-CONFIG = "BIKECOLLECT_CONFIG"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -170,9 +168,10 @@ def _fetches(crontab: str) -> Iterator[tuple[str, str]]:
         with suppress(ValueError):
             words = shlex.split(line.replace("\\%", "%"), comments=True)
         words = [part for word in words for part in word.split("=", 1)]
-        if words[:1] == [CONFIG]:
+        if words[:1] == [settings_file.VARIABLE]:
             usual = words[-1]
-        own = words[words.index(CONFIG) + 1] if CONFIG in words[:-1] else usual
+        name = settings_file.VARIABLE
+        own = words[words.index(name) + 1] if name in words[:-1] else usual
         names = [word.rpartition("/")[2] for word in words]
         if NAME in names and FETCH.words[0] in words[names.index(NAME) :]:
             is_given = "--config" in words[:-1]

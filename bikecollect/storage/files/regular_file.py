@@ -4,6 +4,7 @@ Links, FIFOs, devices and sockets are rejected without blocking.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Sequence
@@ -30,6 +31,12 @@ def open_plain(path: Path) -> BinaryIO:
     Raises OSError for anything else, without blocking.
     """
     return os.fdopen(_plain(os.open(path, FLAGS & ~os.O_NOFOLLOW), path), "rb")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of the file at *path*, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_special(path: Path) -> bool:

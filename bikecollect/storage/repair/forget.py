@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
 from bikecollect.core.blocks import Block
@@ -12,6 +11,7 @@ from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import iso
 from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import STATUS, SystemFolder
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair.damage import PART, PREFIX
@@ -129,8 +129,7 @@ class Forgetter:
         path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
         rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
         try:
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(path)
         except OSError as error:
             if isinstance(error, ABSENT) or error.errno in LOST:
                 return True

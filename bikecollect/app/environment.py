@@ -1,0 +1,10 @@
+"""The environment variables by which ``bikecollect app`` starts its server."""
+
+ADDRESS = "BIKECOLLECT_APP_ADDRESS"
+"""The address that is printed."""
+BASE_PATH = "BIKECOLLECT_APP_BASE_PATH"
+"""The path below which the app is served."""
+PUBLIC = "BIKECOLLECT_APP_PUBLIC"
+"""Not empty if the app has visitors: paths, disk usage and errors are hidden."""
+SYSTEM = "BIKECOLLECT_APP_SYSTEM"
+"""The only system that is shown."""
