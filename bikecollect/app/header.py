@@ -66,8 +66,8 @@ def follow_settings() -> None:
         return  # there were none from the beginning: shown by the page
     if problem and not mode.is_public():
         st.warning(
-            "The settings were changed but cannot be used, so that the pages still "
-            f"follow those from before. {widgets.plain(problem)}"
+            "The settings file was changed but cannot be used: the pages still use the "
+            f"settings from before. {widgets.plain(problem)}"
         )
     _watch_settings(stamp)
 

@@ -56,7 +56,7 @@ KINDS: Mapping[str, IncidentKind] = {
     "missed": IncidentKind("slots were not collected", "slots not collected"),
     "stale": IncidentKind(
         "the feed's data are old",
-        "feed's time stamp standing still",
+        "feed's time stamp unchanged",
         open_after=3,
         open_for=HOUR,
     ),

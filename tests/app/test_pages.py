@@ -350,7 +350,7 @@ def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> 
     app = show("city", view="Rankings")
 
     assert list(app.dataframe[0].value["station_id"]) == ["c", "a", "b"]
-    assert "2 stations not ranked" in said(app)
+    assert "3 of 5 stations are ranked" in said(app)
 
 
 def test_days_without_a_run_count_up_to_now(

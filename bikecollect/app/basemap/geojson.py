@@ -74,8 +74,7 @@ def _parsed(data: bytes, name: str) -> Mapping[str, Any]:
 def _check_type(document: Mapping[str, Any], name: str) -> None:
     kind = document.get("type")
     if kind == "Topology":
-        hint = "geo2topo's opposite writes GeoJSON: topo2geo"
-        raise UsageError(f"{name}: TopoJSON cannot be read; {hint}")
+        raise UsageError(f"{name}: TopoJSON cannot be read; convert it with: topo2geo")
     known = ("FeatureCollection", "Feature", "GeometryCollection", *DEPTHS, *POINTS)
     if kind not in known:
         raise UsageError(f'{name}: not GeoJSON: its type is "{_short(kind)}"')

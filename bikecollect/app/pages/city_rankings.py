@@ -10,7 +10,7 @@ import streamlit as st
 
 from bikecollect.app import charts, frames, inputs, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
-from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable
+from bikecollect.app.queries.ranking import ORDERS, RULE, least_basis, rankable
 from bikecollect.app.queries.stations import Known
 
 MAPPED = 15
@@ -60,13 +60,8 @@ def view(name: str) -> None:
     first = list(ranked["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
         _draw_map(known, first, order, column if rising else "")
-    left_out = len(table) - len(ranked)
-    text = (
-        f"{widgets.summed(ranked, widgets.STATION_SLOTS)} "
-        f"{least_basis(answer.records())} "
-        f"{widgets.counted(left_out, 'station')} not ranked: seen half as often as "
-        "others or less, closed for half of the time or more, or never with a bike."
-    )
+    summed = widgets.summed(ranked, widgets.STATION_SLOTS)
+    text = f"{summed} {least_basis(answer.records())} {RULE}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
             f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "

@@ -127,7 +127,7 @@ def _typical(name: str, station: str, when: Span) -> None:
 
 def _at_least(name: str, station: str, when: Span) -> None:
     """Show the shares of slots with at least one, three and five bikes."""
-    st.header("At least so many bikes", anchor=False)
+    st.header("At least this many bikes", anchor=False)
     answer = frames.answer(name, "history", when, stations=(station,))
     counts = frames.frame(answer, frames.zone(name))["num_vehicles_available"]
     seen = counts.dropna()

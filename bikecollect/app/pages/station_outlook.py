@@ -29,7 +29,7 @@ def _next_hours(name: str, station: str) -> None:
     today = widgets.service().today(name)
     when = (max(widgets.days(name)[0], today - DAYS), today)
     if when[0] >= today:
-        st.caption("The next hours: no earlier day to learn from yet.")
+        st.caption("The next hours are unknown: no earlier day has data.")
         return
     answer = frames.answer(
         name, "availability", when, by="station", stations=(station,)

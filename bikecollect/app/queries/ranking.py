@@ -12,8 +12,8 @@ ORDERS = {
 """The column by which stations are ranked, and whether its lowest values are first."""
 MIN_SEEN = 0.5
 RULE = (
-    "Not ranked are stations seen half as often as others or less, closed for half of "
-    "the time or more, or never with a bike."
+    "A station is not ranked if it was seen half as often as others or less, was "
+    "closed for half of the time or more, or never had a bike."
 )
 
 
@@ -44,11 +44,11 @@ def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
 
     >>> row = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
     >>> least_basis([row | {"slots_seen": 900}, row | {"slots_seen": 880}])
-    'Minimum basis: 880 slots seen. Ranked are 2 of 2 stations.'
+    'Minimum basis: 880 slots seen. 2 of 2 stations are ranked.'
     """
     pairs = zip(rows, rankable(rows), strict=True)
     seen = [row["slots_seen"] for row, has_basis in pairs if has_basis]
-    text = f"Ranked are {len(seen):,} of {len(rows):,} stations."
+    text = f"{len(seen):,} of {len(rows):,} stations are ranked."
     return f"Minimum basis: {min(seen):,} slots seen. {text}" if seen else text
 
 

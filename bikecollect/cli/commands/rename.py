@@ -26,8 +26,8 @@ IMPLIED = ("feed", "url", "timezone")
 def rename(ctx: click.Context, *, old: str, new: str) -> None:
     """Rename the system OLD to NEW, with its data and settings.
 
-    Its folder is renamed; its rows are not changed. A run of OLD that is in progress is
-    waited for, up to a minute. If the command is interrupted, run it again.
+    Its folder is renamed; its rows are not changed. The command waits up to a minute
+    for a run of OLD to end. If it is interrupted, run it again.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()

@@ -61,8 +61,9 @@ def _where(command: Callable[..., object]) -> Callable[..., object]:
 def schedule() -> None:
     """Show, install or remove the entries of cron or systemd.
 
-    `fetch` runs in every slot. The helpers are jobs: `compact` every night, `alert`
-    (`status --alert`) every hour, and on request `report`, last week's gaps by mail.
+    `fetch` runs in every slot. The other jobs are `compact` every night,
+    `alert` (`status --alert`) every hour and, on request, `report`: last week's gaps by
+    mail.
     """
 
 
@@ -99,7 +100,9 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
 @schedule.command()
 @_where
 @shard_option
-@click.option("--minimal", is_flag=True, help="Install only `fetch`, and no helper.")
+@click.option(
+    "--minimal", is_flag=True, help="Install only `fetch`, none of the other jobs."
+)
 @click.option("--report", is_flag=True, help="Also install the weekly report by mail.")
 @click.option(
     "--without",
@@ -118,7 +121,7 @@ def install(
     report: bool,
     without: tuple[str, ...],
 ) -> None:
-    """Install or update the entry; everything else is unchanged.
+    """Install or update the jobs; other entries are unchanged.
 
     Run it again after a change of the interval, of the settings' path or of the path of
     bikecollect. Jobs that cannot work here are skipped, with the reason.

@@ -91,8 +91,10 @@ NOTES = {
     ("share_inactive",): "closed %: rows not installed, or neither renting nor "
     "returning",
     ("low",): "95 % interval: of vehicle %, which rests on the few days that were seen",
-    ("begin_seen", "end_seen"): "begin seen, end seen: with a no the episode may have "
-    "been longer",
+    (
+        "begin_seen",
+        "end_seen",
+    ): "begin seen, end seen: if no, the episode may have been longer",
     ("mid_vehicles",): "25 %, 50 %, 75 %: quartiles over the days",
     ("metres",): "metres: straight-line distance",
     ("capacity",): "capacity: docks of the station",

@@ -144,8 +144,8 @@ class TableSource:
             )
         if survey.assumed:
             log.warning(
-                "%s: times have no offset and are taken as %s, which nothing in it "
-                "confirms: if they are UTC, give --time-zone UTC",
+                "%s: times have no offset and are read as %s, but nothing in the file "
+                "confirms that; if they are UTC, give --time-zone UTC",
                 self.paths[0],
                 survey.zone,
             )

@@ -161,7 +161,7 @@ class AddressGuard:
 def _refused(host: str, reason: str) -> ProtocolError:
     host = bracketed(host)
     return ProtocolError(
-        f"{host} is {reason}: connection refused; if it is yours, set "
+        f"{host} is {reason}: not allowed; if it is yours, set "
         f'private_hosts = ["{host}"]',
         cause="address",
     )

@@ -101,7 +101,7 @@ class Forgetter:
         for _ in Repairer(self.folder, self.store, self.ledger, aside).run():
             pass
         if not slots:
-            return f"{item}: forgotten; the ledger knew no slot of it"
+            return f"{item}: forgotten; the ledger had no slots of it"
         zone = self.system.zone
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
         return f"{item}: {len(slots)} lost slots forgotten ({span})"
