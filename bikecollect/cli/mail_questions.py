@@ -12,7 +12,7 @@ from bikecollect.cli.options import say
 from bikecollect.cli.questions import Back, confirm
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import loader
-from bikecollect.setup.doctor import test_mail
+from bikecollect.setup.checks.services import test_mail
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail, server
 

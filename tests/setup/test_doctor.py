@@ -14,7 +14,8 @@ from command import bikecollect
 from mailserver import MailServer
 
 from bikecollect.core.errors import ExitCode, StorageError
-from bikecollect.setup import loader, machine
+from bikecollect.setup import loader
+from bikecollect.setup.checks import machine
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
 from bikecollect.simulator.city import City

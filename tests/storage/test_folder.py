@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
-from bikecollect.setup.machine import not_creatable
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import entries, known_folders
 from bikecollect.storage.files.durable import leave_reserve, unwritten

@@ -14,7 +14,7 @@ from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
-from bikecollect.setup.checks import Check, Verdict
+from bikecollect.setup.checks.check import Check, Verdict
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import crontab
 

@@ -19,7 +19,7 @@ from bikecollect.cli.options import (
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
-from bikecollect.setup.checks import Verdict
+from bikecollect.setup.checks.check import Verdict
 from bikecollect.setup.scheduler import jobs
 from bikecollect.setup.scheduler.checks import installed, scheduled_twice, timer_check
 from bikecollect.setup.scheduler.crontab import (

@@ -28,7 +28,7 @@ from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
-from bikecollect.setup.machine import state_problem
+from bikecollect.setup.checks.machine import state_problem
 from bikecollect.setup.scheduler import crontab, timers
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.late_mail import mail_problems

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import BikecollectError
-from bikecollect.setup.checks import Check, Checks, bad, good, note
-from bikecollect.setup.machine import cron_daemon
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.machine import cron_daemon
 from bikecollect.setup.scheduler import cron, crontab, service_user, systemd, timers
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Settings

@@ -1,0 +1,119 @@
+"""Checks of the data: folders, their owners, the disk."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from bikecollect.alerts import space
+from bikecollect.core.errors import BikecollectError, UntrustedFile
+from bikecollect.core.text import size
+from bikecollect.reports.status import survey
+from bikecollect.setup.checks import machine
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder
+from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.trusted_files import quoted, user_name
+
+ENOUGH_DAYS = 30
+MANY_DAYS = 5_000
+FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
+"""Files in a system's folder whose owner is checked."""
+
+
+def guarded(name: str, checks: Checks) -> Checks:
+    """Yield *checks*; if the disk cannot be read, yield a bad check instead."""
+    try:
+        yield from checks
+    except OSError as error:
+        text = f"cannot read {error.filename or 'the folder'}: {error.strerror}"
+        yield bad(name, text, "check that its disk is mounted and healthy: dmesg")
+
+
+def check_folder(name: str, place: Path) -> Checks:
+    """Check the folder *place* of the system *name*."""
+    check_name = f"{name}: folder"
+    if problem := machine.unusable(place, machine.nearest_existing(place)):
+        yield bad(check_name, *problem)
+        return
+    if not place.exists():
+        if problem := machine.not_creatable(place):
+            yield bad(check_name, *problem)
+            return
+        text = f"{place} does not exist yet"
+        yield note(check_name, text, "the first fetch creates it")
+        return
+    if not (place / data_folder.MARKER).exists():
+        remedy = f"mount its disk; for a new folder: touch {place / data_folder.MARKER}"
+        yield bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
+        return
+    try:
+        data_folder.check(place)
+    except UntrustedFile as error:
+        yield bad(check_name, error.problem, error.remedy)
+        return
+    yield _ownership(check_name, place, machine.with_files(place, FILES))
+
+
+def check_archive(data: Path) -> Checks:
+    """Check the folder of the archive in *data*."""
+    check_name, place = "archive: folder", data / data_folder.ARCHIVE
+    if not place.exists():
+        return
+    if problem := machine.unusable(place, place):
+        yield bad(check_name, *problem)
+        return
+    try:
+        data_folder.check_archive(data)
+    except UntrustedFile as error:
+        yield bad(check_name, error.problem, error.remedy)
+        return
+    yield _ownership(check_name, place, machine.with_files(place, ("**/*",)))
+
+
+def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
+    """Check the owner of all *files* in *place*: root may have created some."""
+    foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
+    if not foreign:
+        return good(name, f"{place} belongs to {user_name(os.geteuid())}")
+    owner = user_name(foreign[0].lstat().st_uid)
+    others = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+    text = f"{foreign[0]} belongs to {owner}{others}"
+    return bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
+
+
+def check_disk(name: str, settings: Settings) -> Checks:
+    """Check the disk of the system *name*, and what is damaged on it."""
+    check_name, place = f"{name}: disk", settings.data / name
+    nearest = machine.nearest_existing(place)
+    kind = machine.file_system(nearest)
+    if kind in machine.KERNEL_FILE_SYSTEMS or not nearest.is_dir():
+        return  # reported as the folder
+    if kind in machine.BAD_FILE_SYSTEMS:
+        text = f"the file system is {kind}: {machine.BAD_FILE_SYSTEMS[kind]}"
+        yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
+    free = shutil.disk_usage(nearest).free
+    try:
+        status = survey(settings.system_folder(name), now=time.time())
+    except BikecollectError as error:
+        is_full = "space is left" in str(error)
+        remedy = "the next fetch rebuilds the ledger from the files"
+        yield bad(check_name, str(error), "free some space" if is_full else remedy)
+        return
+    left = status.disk.days_left
+    duration = ""
+    if left is not None:
+        duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
+        duration += " and more" if left > MANY_DAYS else ""
+    text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
+    if low := space.of_space(nearest, space.measure(nearest), ()).get("space"):
+        yield bad(check_name, low.text, "df -h; df -i")
+    elif left is not None and left < ENOUGH_DAYS:
+        yield bad(check_name, text, "free space, or reduce keep.payload_days")
+    else:
+        yield good(check_name, text)
+    for damage in status.health.damage if has_entries(place) else ():
+        problem, _, remedy = damage.rpartition("; ")
+        yield bad(f"{name}: data", problem or damage, remedy.removeprefix("run: "))

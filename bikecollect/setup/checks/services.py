@@ -1,0 +1,135 @@
+"""Checks of what is reached over the network: feeds, mirror, mail server, ping."""
+
+import os
+import time
+
+from bikecollect import __version__
+from bikecollect.alerts import webhooks
+from bikecollect.alerts.mail import headers, smtp
+from bikecollect.alerts.system_state import SystemAlertState
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.folder import check_folder
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.waiting import mirror_standing
+from bikecollect.core.errors import BikecollectError, NotInstalled
+from bikecollect.core.text import length
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.probe import try_system
+from bikecollect.setup.program import page
+from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.sections import Mail
+from bikecollect.setup.trial import Trial
+
+SKEW = 60.0
+"""Seconds by which the clocks of the feed and of this machine may differ."""
+
+
+def check_feed(name: str, system: System) -> Checks:
+    """Fetch and read the feed of the system *name* once."""
+    check_name = f"{name}: feed"
+    try:
+        trial = try_system(name, system)
+    except BikecollectError as error:
+        yield bad(check_name, str(error), f"bikecollect feeds try {name}")
+        return
+    if trial.oddities:
+        text = f"{trial.counts}; {trial.oddities[0]}"
+        yield note(check_name, text, f"bikecollect feeds try {name}")
+    else:
+        text = f"{trial.counts}, all understood, {trial.seconds:.1f} s"
+        yield good(check_name, text)
+    yield from _clock(check_name, trial)
+
+
+def _clock(name: str, trial: Trial) -> Checks:
+    skew = trial.clock_offset
+    if skew is None:
+        return
+    if abs(skew) > SKEW:
+        text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
+        yield bad(name, text, "sudo timedatectl set-ntp true")
+    else:
+        text = f"its clock and this machine's agree within {abs(skew):.0f} s"
+        yield good(name, text)
+
+
+def check_mirror(settings: Settings, *, network: bool) -> Checks:
+    """Check the mirror, and whether days of a system are missing in it."""
+    address = settings.archive.mirror
+    try:
+        check_folder(MirrorAddress.parse(address), settings.data)
+        store = ObjectStore(MirrorAddress.parse(address), creates=True)
+        if network:
+            store.find("archive")
+        state = "reachable" if network else "not contacted"
+        yield good("mirror", f"{address}, {state}")
+    except NotInstalled:
+        text = f"{address}: obstore is not installed"
+        yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
+    except BikecollectError as error:
+        yield bad("mirror", str(error), f"see {page('how-to/mirror-the-archive.md')}")
+    now = time.time()
+    for name in settings.systems:
+        standing = mirror_standing(settings.data, name, address)
+        if standing.is_behind(now):
+            yield bad(f"{name}: mirror", standing.text(now), f"bikecollect push {name}")
+        elif standing.waiting:
+            text = standing.text(now)
+            yield note(f"{name}: mirror", text, "the next `compact` copies them")
+        else:
+            yield good(f"{name}: mirror", standing.text(now))
+
+
+def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
+    """Check the mail server; *send* sends a test mail."""
+    mail = settings.mail
+    if not mail.host:
+        yield note("mail", "no recipient for alerts", "add [mail] to the settings")
+        return
+    address = f"{mail.host}:{mail.port}, {mail.security}"
+    host = settings.mail_server()
+    if not network and not host.error:
+        yield good("mail", address)
+        return
+    if send:
+        error = test_mail(mail, host)
+        text = f"{address}: test mail sent to {', '.join(mail.to)}"
+    else:
+        error = smtp.check(host, headers.bare(mail.sender), mail.to)
+        text = f"{address}: {'logged in' if mail.user else 'connected'}"
+    if error:
+        yield bad("mail", f"{address}: {error}", "check [mail] in the settings")
+    else:
+        if send:
+            _close_mail_incident(settings)
+        yield good("mail", text)
+
+
+def _close_mail_incident(settings: Settings) -> None:
+    """Let the next run close an incident about mails, because a mail was sent."""
+    for name in settings.systems:
+        SystemAlertState.of(settings.system_folder(name)).clear_mail_error()
+
+
+def test_mail(mail: Mail, host: smtp.Server) -> str:
+    """Send a test mail to the recipients of *mail*; return the error, or ""."""
+    from bikecollect.alerts.mail import envelope
+    from bikecollect.alerts.messages import Letter
+
+    node, now = os.uname().nodename, time.time()
+    letter = Letter(
+        f"test.{now:.0f}",
+        "[bikecollect] test mail",
+        f"bikecollect {__version__} on {node} can send mails.\n",
+    )
+    audience = envelope.Audience(mail.sender, mail.to)
+    result = smtp.send(host, [envelope.mail(letter, audience, host=node, now=now)])
+    return result.error or result.deliveries[0].error
+
+
+def check_ping(settings: Settings) -> Check:
+    """Ping the address of the dead-man switch, without a success or a failure."""
+    error = webhooks.ping(settings.ping.url, "log")
+    if error:
+        return bad("ping", error, "check [ping] in the settings")
+    return good("ping", "reachable")
