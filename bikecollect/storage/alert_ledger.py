@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -116,10 +116,18 @@ class AlertLedger:
     def last_block(self, before: Slot) -> tuple[Slot, int] | None:
         """Return slot and rows of the newest block before the slot *before*."""
         sql = "SELECT slot, rows FROM blocks WHERE slot < ? ORDER BY slot DESC"
-        # On a full disk SQLite cannot create its -shm file: read without it.
-        for mode in ("mode=rw", "immutable=1"):
-            with self._opened(mode) as db:
-                return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
+        with self._opened() as db:
+            return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
+        # On a full disk SQLite cannot create its -shm file.
+        from bikecollect.storage.files.readable_ledger import connect, readable
+
+        with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
+            if self._is_usable():
+                with (
+                    readable(self._path) as address,
+                    closing(connect(address)) as ledger,
+                ):
+                    return ledger.execute(f"{sql} LIMIT 1", (before,)).fetchone()
         return None
 
     def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[SeenRun]]:
@@ -138,18 +146,21 @@ class AlertLedger:
         return filled, runs
 
     @contextmanager
-    def _opened(self, mode: str = "mode=rw") -> Iterator[sqlite3.Connection]:
-        db = self._connect(mode)
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        db = self._connect()
         with suppress(sqlite3.Error, ValueError):
             try:
                 yield db
             finally:
                 ledger_file.close(db)
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         """Open the ledger, or an empty database if it cannot be opened."""
         with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
-            if self._path.is_file() and ledger_file.is_usable(self._path):
-                name = f"file:{quote(str(self._path))}?{mode}"
+            if self._is_usable():
+                name = f"file:{quote(str(self._path))}?mode=rw"
                 return sqlite3.connect(name, timeout=PATIENCE, uri=True)
         return sqlite3.connect(":memory:")
+
+    def _is_usable(self) -> bool:
+        return self._path.is_file() and ledger_file.is_usable(self._path)

@@ -1,6 +1,5 @@
 """The history of a system, read from its folder without changing it."""
 
-import errno
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,6 @@ from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, StorageError
@@ -17,8 +15,7 @@ from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
-from bikecollect.storage.files import durable, flock
-from bikecollect.storage.files.regular_file import is_special
+from bikecollect.storage.files import flock
 from bikecollect.storage.ledger_schema import (
     PACKED_RUNS,
     STEPS,
@@ -32,7 +29,6 @@ from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_e
 from bikecollect.storage.runs.rows import from_row
 from bikecollect.storage.vehicles import ALONE
 
-PATIENCE = 2.0
 LIMIT = 1_000_000
 BEGINNING = Slot(0)
 END = Slot(1 << 60)
@@ -267,17 +263,25 @@ class History:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the ledger for reading, or an empty one if there is none yet."""
+        from bikecollect.storage.files.readable_ledger import (  # `fetch` seldom reads
+            connect,
+            readable,
+            readable_or_empty,
+        )
+
         try:
             if self._session is not None:
                 yield self._session
                 return
             with (
-                closing(self._connect()) as db,
+                readable(self._path) as address,
+                readable_or_empty(self._place / VEHICLES / LEDGER) as vehicles,
+                closing(connect(address)) as db,
                 closing(_upgraded(db, self._path)) as current,
             ):
                 for name, sql in PLAUSIBLE.items():
                     current.execute(f"CREATE TEMP VIEW {name} AS {sql}")
-                with_vehicles = self._attach_vehicles(current)
+                with_vehicles = _attach_vehicles(current, vehicles)
                 sql = SLOT_BLOCKS if with_vehicles else "SELECT * FROM blocks"
                 current.execute(f"CREATE TEMP VIEW slot_blocks AS {sql}")
                 yield current
@@ -290,31 +294,14 @@ class History:
                 "sets it aside and rebuilds it"
             ) from error
 
-    def _attach_vehicles(self, db: sqlite3.Connection) -> bool:
-        """Attach the ledger of the vehicles; return whether it could be read."""
-        path = self._place / VEHICLES / LEDGER
-        with suppress(OSError, sqlite3.DatabaseError, UnicodeDecodeError):
-            if path.is_file() and path.stat().st_size:
-                db.execute("ATTACH ? AS vehicles", (_uri(path),))
-                ((version,),) = db.execute("PRAGMA vehicles.user_version")
-                return bool(UNPACKED <= version <= VERSION)
-        return False
 
-    def _connect(self) -> sqlite3.Connection:
-        if is_special(self._path):
-            raise OSError(errno.EINVAL, "not a regular file")
-        if not self._path.exists() or not self._path.stat().st_size:
-            return sqlite3.connect(":memory:", uri=True)
-        return sqlite3.connect(_uri(self._path), uri=True, timeout=PATIENCE)
-
-
-def _uri(path: Path) -> str:
-    """Return the address by which SQLite opens *path* for reading."""
-    # A reader of a WAL creates the -shm file, which requires permission and an inode.
-    # Without a WAL the file alone is complete, and can be read as immutable.
-    wal = path.with_name(f"{path.name}-wal").exists()
-    mode = "mode=ro" if wal or durable.can_create(path.parent) else "immutable=1"
-    return f"file:{quote(str(path))}?{mode}"
+def _attach_vehicles(db: sqlite3.Connection, address: str) -> bool:
+    """Attach the ledger of the vehicles; return whether it could be read."""
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        db.execute("ATTACH ? AS vehicles", (address,))
+        ((version,),) = db.execute("PRAGMA vehicles.user_version")
+        return bool(UNPACKED <= version <= VERSION)
+    return False
 
 
 def _causes(text: str) -> dict[str, int]:

@@ -1,7 +1,5 @@
 """Waiting mails on a disk that is full, read-only or damaged."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mailserver import BOSS, ME, MailServer
+from small_disk import fill, mounted, remount
 from syncs import noted_syncs
 
 from bikecollect.alerts.mail import envelope, headers
@@ -28,28 +27,13 @@ def mailserver(tmp_path: Path) -> MailServer:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Yield a small disk of its own; skip the test where it cannot be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(place)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
-        pytest.skip("only root can mount a disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk") as place:
+        yield place
 
 
 def letter(name: str) -> Letter:
     """Return a mail about one incident."""
     return Letter(name, f"[bikecollect] {name}", f"Body of {name}\n", (f".{name}.",))
-
-
-def fill(disk: Path) -> None:
-    """Fill the *disk* to the last block."""
-    with (disk / "filler").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
 
 
 def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
@@ -131,7 +115,7 @@ def test_a_mail_that_cannot_be_removed_is_sent_once_an_hour(
     outbox = Outbox(disk / "outbox")
     audience = Audience("bikes@example.org", [ME])
     Mailer(mailserver.server(), audience).spool(outbox, letter("a"))
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    remount(disk, "ro")
     hour = time.time() // 3600 * 3600
     with mailserver.up():
         for slot in range(24):

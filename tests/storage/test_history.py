@@ -1,12 +1,15 @@
 """The past as read from a system's folder; reading never changes it."""
 
 import os
+import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_disk import fill, mounted, remount
 from world import NOON, World
 
 from bikecollect.core.errors import (
@@ -17,7 +20,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
-from bikecollect.storage import ledger_reader
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import STEPS
 from bikecollect.storage.runs.log_lines import log_lines
@@ -58,16 +61,66 @@ def test_a_run_is_read_back(world: World, history: History) -> None:
     assert history.runs()[0].seconds["fetch"] == round(bad.seconds["fetch"], 6)
 
 
-def test_a_disk_without_inodes_is_read(
-    world: World, history: History, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite cannot create its file beside the ledger there, so the ledger is alone."""
-    world.fetch()
-    disk = os.statvfs_result((4096, 4096, 900, 800, 700, 400, 0, 0, 0, 255))
-    monkeypatch.setattr("os.statvfs", lambda _: disk)
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a small disk of its own; skip the test where it cannot be mounted."""
+    with mounted(tmp_path / "disk", "2m") as place:
+        yield place
 
-    assert len(history.runs()) == 1
-    assert ledger_reader._uri(world.folder / "ledger.sqlite3").endswith("?immutable=1")
+
+def test_a_full_disk_is_read(disk: Path) -> None:
+    """SQLite cannot extend its -shm file there, and leaves an empty log."""
+    fetched = World(disk / "bikes").fetch({"a": 1})
+    fill(disk)
+    history = History("city", disk / "bikes")
+
+    assert ids(history.runs()) == ids([fetched])
+    assert ids(history.runs()) == ids([fetched])
+
+
+def test_a_disk_without_inodes_is_read(disk: Path) -> None:
+    """SQLite cannot create its file beside the ledger there."""
+    fetched = World(disk / "bikes").fetch({"a": 1})
+    remount(disk, f"nr_inodes={len(list(disk.rglob('*'))) + 1}")
+
+    assert ids(History("city", disk / "bikes").runs()) == ids([fetched])
+
+
+@pytest.fixture
+def left(tmp_path: Path, disk: Path) -> Path:
+    """Return a system on a full disk; the log beside its ledger has one of two runs.
+
+    As a run leaves it during which the disk became full.
+    """
+    world, folder = World(tmp_path / "bikes"), disk / "bikes"
+    world.fetch({"a": 1})
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM runs").fetchall()
+        world.fetch({"a": 1}, after=300)
+        shutil.copytree(world.folder, folder)
+    (folder / "ledger.sqlite3-shm").unlink()
+    fill(disk)
+    return folder
+
+
+def test_the_log_of_a_ledger_on_a_full_disk_is_read_too(left: Path) -> None:
+    """From a copy: without its log the ledger would be out of date."""
+    ledger = AlertLedger(left / "ledger.sqlite3")
+
+    assert len(History("city", left).runs()) == 2
+    assert len(History("city", left).runs()) == 2
+    assert ledger.last_block(Slot(SLOT + 600)) == (SLOT + 300, 1)
+
+
+def test_a_log_that_cannot_be_copied_is_an_error(
+    left: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs would be missing without a word."""
+    monkeypatch.setenv("TMPDIR", str(left.parent))
+
+    with pytest.raises(StorageError, match="No space left on device"):
+        History("city", left).runs()
 
 
 def test_runs_are_chosen_by_slot_outcome_and_number(
@@ -231,16 +284,14 @@ def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) 
     db.close()
 
 
-def test_a_folder_that_may_not_be_written_to_is_read(
-    world: World, history: History, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another user's monitoring reads the same, and leaves no file."""
-    fetched = world.fetch({"a": 1})
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    before = sorted(world.folder.rglob("*"))
+def test_a_folder_that_may_not_be_written_to_is_read(disk: Path) -> None:
+    """A reader leaves no file."""
+    fetched = World(disk / "bikes").fetch({"a": 1})
+    remount(disk, "ro")
+    before = sorted(disk.rglob("*"))
 
-    assert ids(history.runs()) == ids([fetched])
-    assert sorted(world.folder.rglob("*")) == before
+    assert ids(History("city", disk / "bikes").runs()) == ids([fetched])
+    assert sorted(disk.rglob("*")) == before
 
 
 def test_log_lines_are_those_of_the_run(folder: Path) -> None:

@@ -56,12 +56,6 @@ def leave_reserve(folder: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, message)
 
 
-def can_create(folder: Path) -> bool:
-    """Return whether this user can create files in *folder*, and an inode is left."""
-    disk = os.statvfs(folder)
-    return os.access(folder, os.W_OK) and (not disk.f_files or disk.f_favail > 0)
-
-
 def write_all(fd: int, data: bytes) -> None:
     """Write all of *data* to *fd*, in several calls if the kernel writes less."""
     view = memoryview(data)

@@ -207,7 +207,7 @@ def is_usable(path: Path) -> bool:
 
     Closing it merges its log into it, so the next run is made to check the result.
     """
-    if not _has_log(path):
+    if not has_log(path):
         return True
     if _has_foreign_log(path):
         return False
@@ -223,10 +223,10 @@ def _suspect(path: Path) -> None:
 
 def _ended_uncleanly(path: Path) -> bool:
     """Return whether a process was killed while using *path*, or found damage in it."""
-    return _has_log(path) or _beside(path, SUSPECT).exists()
+    return has_log(path) or _beside(path, SUSPECT).exists()
 
 
-def _has_log(path: Path) -> bool:
+def has_log(path: Path) -> bool:
     """Return whether there is a write-ahead log with content beside *path*."""
     try:
         return _beside(path, "-wal").stat().st_size > 0
