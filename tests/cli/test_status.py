@@ -20,10 +20,13 @@ from templates import copied
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body
 
+from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.cli import cli
 from bikecollect.cli.render import status
 from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.incidents import Incident
+from bikecollect.core.slots import Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
@@ -506,6 +509,24 @@ def test_alert_is_1_for_unreadable_systems(tmp_path: Path) -> None:
     assert bad.stdout.startswith("city: cannot read ")
     assert none.returncode == 1
     assert "none.toml does not exist; to write a settings file: " in none.stdout
+
+
+def test_open_incidents_of_unreadable_systems_are_shown(tmp_path: Path) -> None:
+    """They are in the state of the alerts, too; the ledger's loss may be one."""
+    path, begin = ruined(tmp_path), Slot(int(NOON))
+    state = AlertStateFile(tmp_path / "data/city/alerts.state")
+    known = Incident("disk-1", "disk", begin, begin, lost=2, told=1)
+    with state.held():
+        state.save(AlertState(incidents=(known, known._replace(kind="bug", told=0))))
+
+    text = bikecollect("--config", path, "status")
+    alert = bikecollect("--config", path, "status", "--alert")
+
+    line = (
+        "city: the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
+    )
+    assert text.stdout.splitlines()[-4:-1] == ["city: cannot be read", line, ""]
+    assert alert.stdout.splitlines()[-1] == line
 
 
 def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
@@ -18,6 +19,7 @@ from bikecollect.cli.render.status import (
     as_json,
     nagios_level,
     nagios_summary,
+    noted,
     screen,
     table,
     unattended,
@@ -172,6 +174,11 @@ def _show(
         errors |= _state_error()
     is_mailed = is_mail and _is_mailed(settings, standings, errors)
     text = "" if is_mailed else _report(mode, standings, errors)
+    if mode in {"text", *ALERTS} and not is_mailed:
+        unread = [settings.system_folder(name) for name in errors if name]
+        if mode == "text":
+            text += "".join(f"{s.system_id}: cannot be read\n" for s in unread)
+        text += noted({system: stored_incidents(system) for system in unread})
     if mode == "text":
         text += f"\n{_source(settings)}\n"
     if is_watched and output is None:

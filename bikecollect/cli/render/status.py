@@ -35,6 +35,7 @@ from bikecollect.reports.status_facts import (
     overview,
     verdict,
 )
+from bikecollect.storage.data_folder import SystemFolder
 
 MANY = 1
 """Maximum systems shown in detail; if there are more, each is a line."""
@@ -113,10 +114,23 @@ def alerts(
             if health.silent is not None:
                 reasons.append(f"no run for {length(health.silent)}")
             lines.append(f"{name}: late: {'; '.join(reasons)}")
-        lines += [f"{name}: {_incident(i, standing)}" for i in health.incidents]
+        lines += [f"{name}: {_incident(i, standing.zone)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
         lines += [f"{name}: {text}" for text in _mirror_problems(health)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def noted(incidents: Mapping[SystemFolder, Sequence[Incident]]) -> str:
+    """Return a line for each of the open *incidents* of systems, without their ledger.
+
+    For systems whose status cannot be read.
+    """
+    return "".join(
+        f"{system.system_id}: {_incident(incident, system.zone)}\n"
+        for system, known in incidents.items()
+        for incident in known
+        if incident.is_open
+    )
 
 
 def unattended(
@@ -192,7 +206,7 @@ def _system(standing: Standing) -> str:
     lines.append("")
     lines += _strip(standing)
     for incident in health.incidents:
-        lines += ["", *beside("  ! ", _incident(incident, standing))]
+        lines += ["", *beside("  ! ", _incident(incident, standing.zone))]
         lines += wrapped(incident.text, "    ")
     for text in health.damage:
         lines += ["", *beside("  ! ", visible(text))]
@@ -204,8 +218,8 @@ def _styled(part: Part, *, bold: bool = False) -> str:
     return click.style(part.text, fg=colour, bold=bold) if colour else part.text
 
 
-def _incident(incident: Incident, standing: Standing) -> str:
-    since = local_minute(incident.opened, standing.zone)
+def _incident(incident: Incident, zone: tzinfo) -> str:
+    since = local_minute(incident.opened, zone)
     what = KINDS[incident.kind].title if incident.kind in KINDS else incident.kind
     return f"{what}, since {since}; slots lost: {incident.lost}"
 
