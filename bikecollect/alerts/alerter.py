@@ -173,7 +173,7 @@ class Alerter:
         room = space.measure(paths.system.path)
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
-        earlier = before.incidents
+        earlier = signals.filled(before.incidents, run)
         incidents, events = step(
             earlier, slot, observed, self.interval, self.after, muted=self.muted
         )

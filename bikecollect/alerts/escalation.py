@@ -130,6 +130,7 @@ def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:
         last=slot if signal.until is None else signal.until,
         slots=incident.slots + max(signal.lost, 1),
         lost=incident.lost + signal.lost,
+        last_lost=signal.lost > 0,
         causes=causes,
         text=message(signal.text, lines=True),
     )

@@ -71,6 +71,16 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     return signals
 
 
+def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:
+    """Return *incidents* after *run*; its slot is not lost if it has a block now.
+
+    An earlier run of the same slot may have failed.
+    """
+    if run.outcome not in UNDERSTOOD:
+        return incidents
+    return tuple(incident.filled(run.slot) for incident in incidents)
+
+
 def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal | None]:
     """Return the signal of the mail server, empty if its state is unknown.
 
@@ -229,4 +239,5 @@ def _killed(missed: Signal | None, run: Run) -> Signal:
         text=f"{missed.text}; {killed.text}",
         lost=missed.lost + killed.lost,
         since=missed.since,
+        until=killed.until if killed.lost else missed.until,
     )

@@ -89,9 +89,10 @@ class Signal(NamedTuple):
     """A problem of one kind that a run has observed.
 
     *cause* is a short word, *text* a sentence for people, *lost* the number of slots
-    without a block because of it. *over* is set if it had ended when it was observed
-    (slots that were missed, damage that was repaired). *since* and *until* are its
-    first and last slot, if they are before that of the run.
+    without a block because of it; if it is not 0, the last slot is one of them. *over*
+    is set if it had ended when it was observed (slots that were missed, damage that was
+    repaired). *since* and *until* are its first and last slot, if they are before that
+    of the run.
     """
 
     cause: str
@@ -106,12 +107,12 @@ class Incident(NamedTuple):
     """A problem of one *kind*, from the slot *opened* to the slot *closed*.
 
     *last* is the latest bad slot, *slots* the number of bad slots, *lost* the number of
-    those without a block. *told* is the number of events so far, *told_at* the slot of
-    the latest. *good* is the number of good slots in a row up to now, *streak* the
-    first slot of the latest row of bad ones, *returns* the number of relapses after a
-    recovery. *again* is set while a relapse has to be reported, *second* if the
-    incident is the second of its kind in a day, *long* if an hour of it was bad
-    without a break.
+    those without a block; *last_lost* is set if *last* is one of those. *told* is the
+    number of events so far, *told_at* the slot of the latest. *good* is the number of
+    good slots in a row up to now, *streak* the first slot of the latest row of bad
+    ones, *returns* the number of relapses after a recovery. *again* is set while a
+    relapse has to be reported, *second* if the incident is the second of its kind in a
+    day, *long* if an hour of it was bad without a break.
     """
 
     incident_id: str
@@ -132,11 +133,23 @@ class Incident(NamedTuple):
     second: bool = False
     long: bool = False
     escalated: bool = False
+    last_lost: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether the incident was reported to people and has not ended."""
         return self.closed is None and self.told > 0
+
+    def filled(self, slot: Slot) -> "Incident":
+        """Return the incident after a later run of *slot* has collected it.
+
+        >>> incident = Incident("disk-600", "disk", Slot(0), Slot(600), lost=3)
+        >>> incident._replace(last_lost=True).filled(Slot(600)).lost
+        2
+        """
+        if not (self.last_lost and self.last == slot):
+            return self
+        return self._replace(lost=self.lost - 1, last_lost=False)
 
     def until(self, slot: Slot) -> "Incident":
         """Return the incident with later or impossible times replaced by *slot*."""
@@ -147,6 +160,7 @@ class Incident(NamedTuple):
         return self._replace(
             opened=known(self.opened),
             last=known(self.last),
+            last_lost=self.last_lost and known(self.last) == self.last,
             closed=None if self.closed is None else known(self.closed),
             told_at=known(self.told_at),
             streak=known(self.streak),

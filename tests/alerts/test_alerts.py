@@ -34,6 +34,7 @@ from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.collection import collect
 
@@ -79,6 +80,32 @@ def test_a_second_run_in_a_slot_changes_no_incident(
     ]
     lines = mailserver.mails()[1].get_content().splitlines()
     assert "Slots lost  1" in lines
+
+
+def test_a_slot_that_a_second_run_collects_is_not_lost(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Somebody mends the cause, and fetches again before the slot is over."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        for up in (True, False, False):
+            world.slot(settings, up=up)
+        world.up = True
+        for _ in range(2):
+            world.clock.now += 1
+            collect(
+                settings, clock=world.clock, monotonic=world.clock, stop=world.clock
+            )
+        (known,) = stored_incidents(settings.system_folder("a"))
+        (shown,) = History("a", settings.system_folder("a").path).incidents()
+        for _ in range(2):
+            world.slot(settings)
+
+    assert (known.lost, known.slots, shown.lost) == (1, 2, 1)
+    assert mailserver.subjects() == [
+        "a: feed down since 00:10",
+        "a: resolved: feed down 00:10 to 00:20, 1 slot lost",
+    ]
 
 
 def test_a_reboot_is_reported_as_missed_slots(

@@ -1,12 +1,16 @@
 """Incidents: when alerts are sent, over whole days of outages."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
+from bikecollect.alerts.signals import of_run
+from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, EventType, Incident, Signal
+from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 
 INTERVAL = 300
@@ -212,3 +216,30 @@ def test_ids_are_stable_and_name_the_first_slot() -> None:
     """Two reports of one incident have the same id (fault 105)."""
     names = {event.incident.incident_id for _, event in play([True] * 20)}
     assert names == {f"fetch-{BEGIN}"}
+
+
+def test_a_slot_that_a_later_run_collects_is_taken_back_once() -> None:
+    """The latest bad slot only; one that was moved by a wrong clock is another."""
+    (_, event), *_ = play([True])
+    slot = Slot(BEGIN + INTERVAL)
+    (incident,), _ = step([event.incident], slot, {"fetch": BAD}, INTERVAL)
+
+    assert incident.lost == 2
+    assert incident.filled(Slot(BEGIN)) == incident
+    assert incident.filled(slot).filled(slot).lost == 1
+    assert incident.until(Slot(BEGIN)).filled(Slot(BEGIN)).lost == 2
+    (again,), _ = step([incident.filled(slot)], slot, {"fetch": BAD}, INTERVAL)
+    assert again.filled(slot).lost == 1
+
+
+def test_missed_slots_end_before_that_of_a_killed_run_whose_payload_waits() -> None:
+    """It is not lost; that of a killed run without a payload is."""
+    missed = Signal("host-off", "2 x off", lost=2, over=True, until=Slot(BEGIN - 300))
+    run = Run("0000000a", "a", Slot(BEGIN), float(BEGIN)).ended(Outcome.KILLED)
+    waiting = of_run(replace(run, accepted=True), missed)["missed"]
+    lost = of_run(run, missed)["missed"]
+
+    assert waiting is not None
+    assert lost is not None
+    assert (waiting.lost, waiting.until) == (2, BEGIN - 300)
+    assert (lost.lost, lost.until) == (3, BEGIN)
