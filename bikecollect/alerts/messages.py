@@ -113,7 +113,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         opened = min(e.incident.opened for e, _ in events)
         text = f"{state} since {_clock(opened, facts)}"
         if event.what is not EventType.OPENED:
-            text += f", for {length(facts.slot + facts.interval - opened)}"
+            text += f", for {length(facts.slot - opened)}"
     return visible(f"[bikecollect] {systems}: {text}")
 
 
@@ -203,8 +203,9 @@ def _times(event: Event, facts: MessageFacts) -> list[tuple[str, str]]:
         end = Slot(incident.last + facts.interval)
         spent = length(end - incident.opened)
         return [("From", since), ("To", f"{_moment(end, facts)}, {spent}")]
-    spent = length(facts.slot + facts.interval - incident.opened)
-    return [("Since", f"{since}, {spent} ago")]
+    # Up to the slot of the run: in the first one it has only just begun.
+    age = facts.slot - incident.opened
+    return [("Since", f"{since}, {length(age)} ago" if age > 0 else since)]
 
 
 def _lost(incident: Incident) -> str:

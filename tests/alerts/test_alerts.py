@@ -560,7 +560,7 @@ def test_without_a_state_folder_the_ledger_is_used(
             world.slot(settings, up=up)
     assert mailserver.subjects() == [
         "a: feed down since 00:10",
-        "a: feed down since 00:10, for 20 min",
+        "a: feed down since 00:10, for 15 min",
         "a: resolved: feed down 00:10 to 00:35, 5 slots lost",
     ]
 

@@ -43,7 +43,7 @@ def test_all_users_of_the_data_see_the_same_incidents(
             world.slot(settings, up=up)
     assert mailserver.subjects() == [
         "a: feed down since 00:10",
-        "a: feed down since 00:10, for 20 min",
+        "a: feed down since 00:10, for 15 min",
         "a: resolved: feed down 00:10 to 00:35, 5 slots lost",
     ]
 

@@ -45,11 +45,11 @@ def test_a_day_of_trouble_sends_few_mails(tmp_path: Path) -> None:
         [17, 8, "not-started"],
     ]
     assert mail.subjects() == [
-        "city: feed down since 02:00, for 1 h 5 min",
+        "city: feed down since 02:00, for 1 h 0 min",
         "city: resolved: mails not sent 02:05 to 03:05",
         "city: resolved: feed down 02:00 to 05:00, 36 slots lost",
         "city: payload not understood since 08:00",
-        "city: payload not understood since 08:00, for 20 min",
+        "city: payload not understood since 08:00, for 15 min",
         "city: resolved: payload not understood 08:00 to 08:30, 6 slots lost",
         "city: disk unusable since 11:00",
         "city: resolved: disk unusable 11:00 to 11:15, 3 slots lost",
