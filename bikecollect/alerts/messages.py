@@ -103,7 +103,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     event, facts = events[0]
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
-    state = KINDS[event.incident.kind].state
+    _, state = KINDS[event.incident.kind].words(event.what)
     if event.what is EventType.RETURNED:
         state = f"{state} again"
     if event.what in OVER:
@@ -160,10 +160,11 @@ def part(event: Event, facts: MessageFacts) -> str:
     """Return the incident of one system, as lines of names and values."""
     incident = event.incident
     folder = visible(facts.folder)
+    title, _ = KINDS[incident.kind].words(event.what)
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [
         ("System", facts.system_id),
-        ("What", f"{KINDS[incident.kind].title} ({event.what.value})"),
+        ("What", f"{title} ({event.what.value})"),
         *_times(event, facts),
         ("Slots lost", _lost(incident)),
         ("Causes", _causes(incident)),

@@ -23,7 +23,8 @@ class IncidentKind(NamedTuple):
 
     It opens after *open_after* bad slots in a row that span *open_for* seconds, and
     closes after *good_slots* good ones. If it is *daily*, reminders follow once a day
-    only.
+    only. *noted* are its title and state if it was over when it was observed, where
+    they differ.
     """
 
     title: str
@@ -32,6 +33,13 @@ class IncidentKind(NamedTuple):
     open_for: int = 0
     good_slots: int = 2
     daily: bool = False
+    noted: tuple[str, str] = ("", "")
+
+    def words(self, event_type: EventType) -> tuple[str, str]:
+        """Return its title and its state for an event."""
+        words = self.title, self.state
+        is_noted = event_type is EventType.NOTED and any(self.noted)
+        return self.noted if is_noted else words
 
 
 KINDS: Mapping[str, IncidentKind] = {
@@ -42,7 +50,11 @@ KINDS: Mapping[str, IncidentKind] = {
     "drift": IncidentKind("the feed has changed its shape", "feed changed its shape"),
     "disk": IncidentKind("the disk cannot be used", "disk unusable"),
     "space": IncidentKind("the disk will soon be full", "disk soon full", daily=True),
-    "ledger": IncidentKind("the ledger cannot be used", "ledger unusable"),
+    "ledger": IncidentKind(
+        "the ledger cannot be used",
+        "ledger unusable",
+        noted=("the ledger was missing, damaged or incomplete", "ledger repaired"),
+    ),
     "damage": IncidentKind("a data file was damaged", "data file damaged"),
     "clock": IncidentKind("the clock of this machine is wrong", "clock wrong"),
     "lock": IncidentKind(

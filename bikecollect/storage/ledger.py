@@ -44,6 +44,7 @@ class Ledger(LedgerFile):
         super().__init__(path)
         self.latest = Slot(LATEST)
         """The latest plausible slot; later ones were written with a wrong clock."""
+        self.was_missing = False
         self._released: set[Slot] = set()
         self._version: int | None = 0
         self._usual: dict[tuple[int, ...], int | None] = {}
@@ -55,6 +56,8 @@ class Ledger(LedgerFile):
         for people if it was damaged, else an empty text. Raises SettingsError if a
         newer bikecollect wrote it.
         """
+        with self.translated():
+            self.was_missing = not self._path.exists()
         trouble = self.connect(self._identify, check=check)
         with self.translated():
             self._migrate()

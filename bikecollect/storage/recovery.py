@@ -17,7 +17,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.run_notes import RunNotes
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
+REBUILT = "it is rebuilt from the files, without the runs and incidents so far"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +49,9 @@ class Recovery:
         """Adopt, truncate or abandon each file that does not end as in the ledger."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
+        if self.ledger.was_missing and any(sizes.values()):
+            ledger = f"{self.ledger.folder.name}/{LEDGER}"
+            notices.append(Notice("ledger", f"{ledger} was missing: {REBUILT}"))
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(

@@ -816,10 +816,26 @@ def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
         world.slot(settings)
         world.slot(settings)
 
-    assert "a: ledger unusable 00:10 to 00:15" in mailserver.subjects()
-    assert mailserver.subjects().count("a: ledger unusable 00:10 to 00:15") == 1
+    assert "a: ledger repaired 00:10 to 00:15" in mailserver.subjects()
+    assert mailserver.subjects().count("a: ledger repaired 00:10 to 00:15") == 1
     inbox = settings.system_folder("a").payloads / "inbox"
     assert list(inbox.iterdir()) == []
+
+
+def test_a_ledger_that_was_removed_is_reported_as_missing(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Not as one that cannot be used, or by the number of adopted blocks."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        settings.system_folder("a").ledger.unlink()
+        world.slot(settings)
+
+    assert mailserver.subjects() == ["a: ledger repaired 00:10 to 00:15"]
+    (text,) = [mail.get_content() for mail in mailserver.mails()]
+    assert "the ledger was missing, damaged or incomplete (noted)" in text
+    assert "a/ledger.sqlite3 was missing: it is rebuilt from the files" in text
 
 
 def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
@@ -841,7 +857,7 @@ def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
         world.clock.now += INTERVAL
         world.slot(settings)
 
-    assert "a: ledger unusable 00:10 to 00:15" in mailserver.subjects()
+    assert "a: ledger repaired 00:10 to 00:15" in mailserver.subjects()
 
 
 @pytest.mark.parametrize("point", ["state.AlertStateFile.save", "alerter._save"])
