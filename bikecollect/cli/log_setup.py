@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from bikecollect.cli.options import Screen
 from bikecollect.core.errors import ExitCode
@@ -23,6 +23,31 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
         """Drop a message that cannot be written."""
+
+
+class _Lines(_Quiet):
+    """A handler for a person's pipe or dumb terminal: it also shows the first retry.
+
+    Later ones are left out: they would be many lines.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._retrying: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether *record* is shown: a warning, or a system's first retry."""
+        if not hasattr(record, "progress"):
+            return record.levelno >= logging.WARNING and bool(super().filter(record))
+        is_first = current_system() not in self._retrying
+        self._retrying.add(current_system())
+        return is_first
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as text; of a retry, its short form."""
+        if not (text := getattr(record, "progress", "")):
+            return super().format(record)
+        return f"bikecollect: {_of_system(text)}"
 
 
 class _Progress(_Quiet):
@@ -47,9 +72,7 @@ class _Progress(_Quiet):
             self.show("")
             super().emit(record)
             return
-        system_id = current_system()
-        prefix = f"{system_id}: " if system_id else ""
-        self.show(prefix + _safe(progress))
+        self.show(_of_system(progress))
 
     def show(self, text: str) -> None:
         """Write *text* over the progress shown before; an empty one only removes it."""
@@ -100,6 +123,12 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_reported", False)
 
 
+def _of_system(text: str) -> str:
+    """Return *text* after the name of this thread's system, without secrets."""
+    system_id = current_system()
+    return visible(_safe(f"{system_id}: {text}" if system_id else text))
+
+
 def _safe(text: str) -> str:
     """Return *text* without the secrets known so far."""
     return Screen.person(text)
@@ -109,14 +138,16 @@ def set_up(verbose: int, form: str) -> None:
     """Log warnings and errors to stderr, and more with *verbose* 1 or 2.
 
     Unless stderr is a terminal, messages that were mailed are skipped, because cron
-    would mail them again. Lines of runs are always passed on to the log file.
+    would mail them again. If the command was begun at a terminal, a retry is shown even
+    if stderr is none. Lines of runs are always passed on to the log file.
     """
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    is_by_hand = sys.stdin is not None and sys.stdin.isatty()
     handler = _Quiet(sys.stderr)
     handler.setLevel(level)
-    if is_terminal and not verbose and form != "json":
-        handler = _Progress(sys.stderr)
+    if (is_terminal or is_by_hand) and not verbose and form != "json":
+        handler = (_Progress if is_terminal else _Lines)(sys.stderr)
     handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
     if not verbose and not sys.stderr.isatty():
         handler.addFilter(_is_news)

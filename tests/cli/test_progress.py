@@ -1,5 +1,9 @@
 """Progress is shown on a terminal; a pipe and a dumb terminal get results only."""
 
+import logging
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from templates import copied
 from world import World, noon_of_last_month
 
 from bikecollect.cli import log_setup
+from bikecollect.core.logs import of_run, stages
 
 COMMANDS = (
     ("compact",),
@@ -75,3 +80,48 @@ def test_the_number_of_results_is_shown_while_the_next_is_awaited(
         "verifying (2 so far) ...",
         "",
     ]
+
+
+@pytest.fixture
+def terminal() -> Iterator[int]:
+    """Yield the file descriptor of a terminal."""
+    screen, terminal = pty.openpty()
+    yield terminal
+    os.close(terminal)
+    os.close(screen)
+
+
+def retries(monkeypatch: pytest.MonkeyPatch, stdin: int) -> None:
+    """Log two retries of each of two systems, with *stdin* as standard input."""
+    root = logging.getLogger("bikecollect")
+    for name in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(root, name, getattr(root, name))
+    root.handlers = []
+    with open(stdin, encoding="utf-8", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        log_setup.set_up(0, "text")
+    for name in ("paris", "paris", "oslo", "oslo"):
+        with of_run(name, "0123abcd"):
+            stages.info("-", extra={"progress": "retry 1 in 2 s: no such host"})
+
+
+def test_a_person_who_pipes_stderr_sees_the_first_retry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: int
+) -> None:
+    """Of each system: 150 seconds of silence look like a command that hangs."""
+    retries(monkeypatch, terminal)
+
+    assert capsys.readouterr().err == (
+        "bikecollect: paris: retry 1 in 2 s: no such host\n"
+        "bikecollect: oslo: retry 1 in 2 s: no such host\n"
+    )
+
+
+def test_cron_sees_no_retry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would mail the line, though the slot is then collected."""
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        retries(monkeypatch, nothing.fileno())
+
+    assert capsys.readouterr().err == ""

@@ -46,7 +46,7 @@ def fetch(
     """Collect one snapshot of each SYSTEM into today's file.
 
     Without SYSTEM, all systems of the settings are fetched in parallel; without
-    settings, Taipei's YouBike. On success nothing is printed, unless stderr is a
+    settings, Taipei's YouBike. On success nothing is printed, unless it is run in a
     terminal.
     """
     from bikecollect.core import process
