@@ -90,7 +90,7 @@ def try_feed(query: str, client: Mapping[str, str] = {}) -> tuple[NewSystem, str
     """
     trial = probe.try_feed(query, like=System(oauth2=dict(client)))
     target = trial.target
-    lines = [f"{target.system_id}: {trial.counts} in {trial.seconds:.1f} s"]
+    lines = [f"{trial.counts} in {trial.seconds:.1f} s"]
     lines += [f"note: {oddity}" for oddity in trial.oddities]
     entry = lookup.find(target.system_id)
     if entry is not None and target.in_catalogue:

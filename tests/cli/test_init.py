@@ -55,14 +55,15 @@ def test_an_address_is_tried_and_then_collected() -> None:
     """The settings have the result of the try, and fetch works with them."""
     with serving(lambda _: GOOD) as url:
         address = f"{url}/tiny.json?key=1"
-        process = bikecollect(
-            "init", "--yes", "--system", address, "--data-dir", "data"
-        )
+        systems = ("--system", address, "--system", f"mine={address}")
+        process = bikecollect("init", "--yes", *systems, "--data-dir", "data")
         fetched = bikecollect("fetch")
     settings = loader.load(str(FILE))
 
     assert process.returncode == 0
-    assert "20 stations" in process.stdout
+    assert "\ntiny: 20 stations" in process.stdout
+    assert "\nmine: 20 stations" in process.stdout
+    assert list(settings.systems) == ["tiny", "mine"]
     assert settings.systems["tiny"].feed == "youbike"
     assert settings.systems["tiny"].timezone == "Asia/Taipei"
     assert (fetched.returncode, fetched.stderr) == (0, "")

@@ -185,7 +185,7 @@ def _add_systems(plan: _Plan, arguments: Sequence[str], *, ask: bool) -> None:
         if name and (error := first_run.name_error(name, plan.names)):
             raise click.UsageError(f"--system {argument}: {error}")
         query = _only_match(query)
-        new = _try_system(query, plan, ask=ask)
+        new = _try_system(query, plan, name, ask=ask)
         if new is None:
             say(f"{query} skipped.\n")
             continue
@@ -257,7 +257,9 @@ def _only_match(query: str) -> str:
     return entries[0].system_id if len(entries) == 1 else query
 
 
-def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
+def _try_system(
+    query: str, plan: _Plan, name: str = "", *, ask: bool
+) -> NewSystem | None:
     """Return the system *query*; the user may accept it after a failed trial.
 
     None if the user wants to name another one.
@@ -283,8 +285,8 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
             if confirm("Use it anyway? (No: name another.)", default=False):
                 return first_run.guess_system(query, client)
         return None
-    lines = [part for line in result.splitlines() for part in wrapped(line, "", "  ")]
-    say("\n".join(lines) + "\n")
+    for line in f"{name or new.system_id}: {result}".splitlines():
+        say("\n".join(wrapped(line, "", "  ")) + "\n")
     return new
 
 
