@@ -58,17 +58,19 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def share(config: Path, *arguments: object) -> str:
-    """Run ``share``; return what it prints on stderr."""
+    """Run ``share``; return what it prints."""
     process = bikecollect("--config", config, "share", *arguments)
-    assert (process.returncode, process.stdout) == (0, ""), process.stderr
-    return process.stderr
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout
 
 
 @pytest.fixture(scope="module")
 def pages(config: Path) -> Path:
     """Return a folder with the pages of a week."""
     folder = config.parent / "public"
-    assert share(config, "--week", "-o", folder) == ""
+    assert share(config, "--week", "-o", folder).startswith(
+        f"{folder / 'index.html'}: {len(PAGES) + 1} files, "
+    )
     return folder
 
 

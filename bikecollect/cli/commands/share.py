@@ -1,7 +1,7 @@
 """``bikecollect share``: static pages of a city, for any web space."""
 
-import sys
 import time
+from collections.abc import Sequence
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +10,14 @@ import click
 
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.options import Attempts, Shared, complain, folder_option
+from bikecollect.cli.options import (
+    Attempts,
+    Shared,
+    complain,
+    folder_option,
+    is_on_terminal,
+    say,
+)
 from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.cli.sharing.pages import INDEX
 from bikecollect.cli.timeparse import moment
@@ -83,11 +90,10 @@ def share(
             paths.append(pages_folder.write_systems(service, names, folder))
     finally:
         service.close()
-    if sys.stderr.isatty():
-        bytes_ = size(sum(path.stat().st_size for path in paths))
-        seconds = time.monotonic() - begun
-        text = f"{len(paths)} files, {bytes_}, in {seconds:.1f} s: {folder}"
-        complain(text)
+    if paths and not live:  # of --live, cron would mail it
+        say(f"{_summary(folder, paths, time.monotonic() - begun)}\n")
+    elif paths and is_on_terminal():
+        complain(_summary(folder, paths, time.monotonic() - begun))
     for name in unlicensed:
         complain(
             f"{name}: the pages say that the licence of the data is unknown; ask the "
@@ -95,6 +101,11 @@ def share(
             '{name = "...", license = "..."}'
         )
     return attempts.code
+
+
+def _summary(folder: Path, paths: Sequence[Path], seconds: float) -> str:
+    bytes_ = size(sum(path.stat().st_size for path in paths))
+    return f"{folder / INDEX}: {len(paths)} files, {bytes_}, in {seconds:.1f} s"
 
 
 def _last_day(service: DataService, name: str, text: str | None) -> date:
