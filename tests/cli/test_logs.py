@@ -14,6 +14,7 @@ from served import Answer, serving
 
 from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
 from bikecollect.core.secrets.redact import redactor
+from bikecollect.setup.tables.sections import Log
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -43,6 +44,16 @@ def test_each_run_leaves_one_line_with_its_numbers(tmp_path: Path) -> None:
     assert len(mine) == 1
     assert "20 rows of 20 stations" in mine[0]
     assert "tries 1, HTTP 200" in mine[0]
+
+
+def test_the_page_about_the_log_names_its_file_and_its_limits() -> None:
+    """Where it is, when the next one begins, and how many are kept."""
+    page = Path(__file__).parents[2] / "docs/how-to/see-how-things-stand.md"
+    text = " ".join(page.read_text(encoding="utf-8").split())
+
+    assert f"`<data_dir>/<system>/{NAME}`" in text
+    assert f"At {Log().max_bytes // 1_000_000} MB the file becomes `{NAME}.1`" in text
+    assert (Log().files, "four older ones are kept" in text) == (4, True)
 
 
 def test_json_lines_have_the_numbers_as_values(tmp_path: Path) -> None:
