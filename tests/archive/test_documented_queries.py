@@ -1,11 +1,14 @@
 """The examples of the docs read our files, unchanged."""
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import bikecollect
 from keeping import compacted
+from quiet_settings import write_settings
 from templates import copied
 from world import World
 
@@ -15,6 +18,7 @@ from bikecollect.storage.csv_format import derived
 duckdb = pytest.importorskip("duckdb")
 PAGE = Path(__file__).parents[2] / "docs/how-to/ask-the-history.md"
 LINES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+QUERIES = re.findall(r'bikecollect query "(.*?)"', PAGE.read_text("utf-8"), re.DOTALL)
 
 
 def read(code: str, folder: Path) -> list[str]:
@@ -52,6 +56,25 @@ def two_closed_days(folder: Path) -> World:
         world.clock.now += DAY
         compacted(world)
     return world
+
+
+@pytest.mark.parametrize("sql", QUERIES, ids=len)
+def test_a_query_of_the_docs_does_not_mix_systems(sql: str, tmp_path: Path) -> None:
+    """Each row is of one system: their stations have nothing to do with each other."""
+    for name, bikes in (("city", 1), ("town", 3)):
+        world = World(tmp_path / "data" / name)
+        (world.folder / ".bikecollect").touch()
+        world.clock.now += 6 * 3_600  # at six in the evening
+        world.fetch({"a": bikes})
+    config = write_settings(tmp_path / "x.toml", tmp_path / "data", "city", "town")
+
+    process = bikecollect("--config", config, "query", "--format", "csv", sql)
+    rows = list(csv.DictReader(process.stdout.splitlines()))
+
+    assert [(row["system_id"], float(row["vehicles"])) for row in rows] == [
+        ("city", 1),
+        ("town", 3),
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
