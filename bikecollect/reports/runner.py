@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.core.errors import UsageError
+from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.registry import DISTRICT, STATION, Report, Rows, Values, wilson
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ SEEN = (
     " THEN 1 ELSE 0 END) AS is_in_range"
     " FROM coverage AS c GROUP BY c.system_id, c.station_id"
 )
-EXPECTED = (
-    "SELECT s.slot AS slot FROM slots AS s"
-    " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' LIMIT 1"
+EVER = "SELECT s.slot AS slot FROM slots AS s LIMIT 1"
+WEEKDAYS_SEEN = (
+    "SELECT DISTINCT CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) AS weekday"
+    " FROM slots AS s WHERE s.date >= DATE '$since' AND s.date < DATE '$until'"
+    " ORDER BY weekday"
 )
 TABLES = frozenset({"stations", "coverage", "slots"})
 """The tables that every report reads, in addition to those in its SQL."""
@@ -55,10 +58,13 @@ VALUES_AT_ONCE = 150_000
 """Maximum values that a heavy report holds at a time (`typical` in DuckDB: 140 MB)."""
 BATCH = 10_000
 """Rows of a result that are read at a time."""
+WEEK = 168
+"""In hours."""
 ALWAYS = (0, 1 << 40)
 NEVER = (1, 0)
 """First and last slot of a station that was always, or never, in the system."""
 NO_DATA = "no data in that range"
+NO_DATA_YET = "no data yet"
 VEHICLES = "vehicles are collected only with `vehicles = true` in the settings"
 NOWHERE = "(no district)"
 
@@ -212,8 +218,16 @@ def _in_range(sql: str, values: Values) -> str:
 
 def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageError]:
     """Return the error if *report* has no row because data are missing, else empty."""
-    if not engine.query(_in_range(EXPECTED, values))[1]:
+    is_of_weekday = (
+        "$first_hour" in report.text and values.end_hour < values.first_hour + WEEK
+    )
+    weekday = WEEKDAYS[values.first_hour // 24]
+    if not engine.query(EVER)[1]:
+        text = NO_DATA_YET
+    elif not (weekdays := _weekdays(engine, values)):
         text = NO_DATA
+    elif is_of_weekday and weekday not in weekdays:
+        text = f"no slot on {weekday} in that range, only on {', '.join(weekdays)}"
     elif report.needs_moment:
         text = "no slot at that time of the week in that range"
     elif report.may_be_empty:
@@ -223,6 +237,18 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
         if report.name.startswith("vehicle"):
             return [UsageError(f"{text}\n{VEHICLES}", lines=True)]
     return [UsageError(f"{text}; see: bikecollect backfill-report")]
+
+
+def emptiness(error: UsageError) -> int:
+    """Return how much is missing according to *error*, one of `missing_data`."""
+    beginnings = (NO_DATA, NO_DATA_YET)
+    return max(n * str(error).startswith(t) for n, t in enumerate(beginnings, 1))
+
+
+def _weekdays(engine: Engine, values: Values) -> list[str]:
+    """Return the weekdays of the slots in the range."""
+    rows = engine.query(_in_range(WEEKDAYS_SEEN, values))[1]
+    return [WEEKDAYS[int(weekday)] for (weekday,) in rows]
 
 
 def _names(engine: Engine) -> dict[tuple[str, str], str | None]:

@@ -13,6 +13,7 @@ import pytest
 from command import bikecollect, on_terminal
 from demo_city import ended
 from keeping import compacted
+from quiet_settings import write_settings
 from reported import read_report, read_reports
 from templates import copied
 from world import NOON, TAIPEI, World
@@ -645,7 +646,7 @@ def test_a_terminal_shows_names(world: World, config: Path) -> None:
     [
         (("availability", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
         (("changes", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
-        (("chance", "--at", "Mon 08:30", *DAYS), "no slot at that time of the week"),
+        (("chance", "--at", "Mon 08:30", *DAYS), "no slot on Mon in that range, only"),
         (("vehicles", *DAYS), "no data for `vehicles`"),
         (("vehicle_grid", *DAYS), "\n  vehicles are collected only with `vehicles"),
         (("snapshott",), 'did you mean "snapshot"?'),
@@ -660,6 +661,40 @@ def test_a_report_on_nothing_is_an_error(
 
     assert (process.returncode, process.stdout) == (64, "")
     assert message in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "message"),
+    [
+        ("chance", "Sun 08:30", "no slot at that time of the week in that range"),
+        ("typical", "Mon 08:30", "no slot on Mon in that range, only on Sun"),
+    ],
+)
+def test_a_report_on_a_time_of_the_week_names_the_days_there_are(
+    world: World, config: Path, name: str, at: str, message: str
+) -> None:
+    """Where it is the day that is lacking, and not the time."""
+    process = bikecollect("--config", config, "report", name, "--at", at, *DAYS)
+
+    assert process.returncode == 64
+    assert f"{message}; see: " in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("systems", "message"),
+    [(("new",), "no data yet"), (("new", "city"), "no data in that range")],
+)
+def test_a_system_without_data_has_none_yet(
+    world: World, tmp_path: Path, systems: tuple[str, ...], message: str
+) -> None:
+    """Of several, the message is of the one with the most."""
+    data, days = world.folder.parent, ("--since", "2020-01-01", "--until", "2020-01-01")
+    config = write_settings(tmp_path / "x.toml", data, *systems)
+
+    process = bikecollect("--config", config, "report", "hours", *days)
+
+    assert process.returncode == 64
+    assert f"bikecollect: {message}; see: " in process.stderr
 
 
 def test_a_report_may_find_nothing(world: World, config: Path) -> None:

@@ -251,4 +251,4 @@ def test_a_system_without_data_is_no_error_beside_one_with_data(
     process = bikecollect("--config", two_systems, "report", "hours", *systems)
 
     assert process.returncode == code
-    assert ("no data in that range" in process.stderr) == (code == 64)
+    assert ("no data yet" in process.stderr) == (code == 64)

@@ -86,7 +86,7 @@ def _results_by_group(
                 errors += runner.missing_data(engine, report, values)
     if not count:
         if len(errors) == len(groups):
-            raise min(errors, key=lambda error: str(error).startswith(runner.NO_DATA))
+            raise min(errors, key=runner.emptiness)
         yield columns, []
 
 
