@@ -18,7 +18,7 @@ from command import on_terminal
 from served import serving
 from templates import copied
 from test_fetch import GOOD, bikecollect, settings
-from world import NOON, TAIPEI, World, body
+from world import NOON, TAIPEI, World, body, noon_of_last_month
 
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.cli import cli
@@ -204,12 +204,14 @@ def test_growth_is_known_from_closed_days(world: World) -> None:
     assert disk.days_left == disk.free / 2000
 
 
-def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
-    """There is no forecast."""
-    standing = survey(SystemFolder("city", folder, TAIPEI, 300), now=NOON)
+def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) -> None:
+    """There is no forecast, nor a picture with a legend."""
+    standing = survey(SystemFolder("city", tmp_path / "new", TAIPEI, 300), now=NOON)
 
     assert "growth not yet known" in plain(standing)
     assert "Last run     none yet" in plain(standing)
+    assert "not yet due" not in plain(standing)
+    assert "not yet due" in plain(stand(world))
 
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:
@@ -439,9 +441,18 @@ def test_an_output_file_has_no_colours(tmp_path: Path) -> None:
     assert text.startswith("city: ")
 
 
+def late(tmp_path: Path) -> Path:
+    """Return settings of a system with one slot, a month ago."""
+    world = World(tmp_path / "data/city")
+    (world.folder / ".bikecollect").touch()
+    world.clock.now = noon_of_last_month()
+    world.fetch({"a": 1})
+    return settings(tmp_path, "http://127.0.0.1:9/")
+
+
 def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
     """Neither in a pipe nor with NO_COLOR."""
-    path = settings(tmp_path, "http://127.0.0.1:9/")
+    path = late(tmp_path)
 
     command = ("--config", path, "status")
     assert "\x1b[31m" in on_terminal(*command)
@@ -452,7 +463,7 @@ def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
 
 def test_ascii_is_printed_where_the_output_takes_no_more(tmp_path: Path) -> None:
     """No error and no question marks."""
-    path = settings(tmp_path, "http://127.0.0.1:9/")
+    path = late(tmp_path)
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
 
     process = bikecollect("--config", path, "status", env=env)

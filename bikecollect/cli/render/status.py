@@ -203,8 +203,8 @@ def _system(standing: Standing) -> str:
     for fact in facts(standing):
         value = "".join(_styled(part) for part in fact.parts)
         lines += beside(f"  {fact.title:<13}", value)
-    lines.append("")
-    lines += _strip(standing)
+    if strip := _strip(standing):
+        lines += ["", *strip]
     for incident in health.incidents:
         lines += ["", *beside("  ! ", _incident(incident, standing.zone))]
         lines += wrapped(incident.text, "    ")
@@ -225,7 +225,10 @@ def _incident(incident: Incident, zone: tzinfo) -> str:
 
 
 def _strip(standing: Standing) -> list[str]:
-    """Return the last 24 hours as marks, some hours per line, with a legend."""
+    """Return the last 24 hours as marks, some hours per line, with a legend.
+
+    None if nothing was expected.
+    """
     health = standing.health
     cells: dict[int, SlotState] = {}
     span = max(CELL, health.interval)
@@ -248,6 +251,8 @@ def _strip(standing: Standing) -> list[str]:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
         strip.append(f"  {begin}  {text}")
+    if not strip:
+        return []
     marks = [f"{_mark(state)} {state.value}" for state in list(SlotState)[:5]]
     if columns() == WIDTH:
         return [*strip, f"         {'  '.join(marks)}"]
