@@ -161,6 +161,19 @@ def test_a_shared_beginning_of_names_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("world")
+def test_a_query_that_is_too_wide_for_a_table_says_what_to_do(config: Path) -> None:
+    """It is a line per value: sixty lines for three rows."""
+    pytest.importorskip("duckdb")
+    sql, hint = "SELECT * FROM station_status LIMIT {}", "select fewer columns"
+
+    shown = on_terminal("--config", config, "query", sql.format(2))
+
+    assert re.search(r"^station_id +0001$", shown, re.MULTILINE)
+    assert shown.endswith(f"too wide for a table: {hint}, or see --format csv\n")
+    assert hint not in on_terminal("--config", config, "query", sql.format(1))
+
+
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("command", ["status", "runs --since 2026-11-22", "doctor"])
 def test_a_dumb_terminal_gets_no_escape_sequence(config: Path, command: str) -> None:
     """No colour, and no line that is written over."""

@@ -27,7 +27,7 @@ from bikecollect.cli.output_file import (
     text_file,
 )
 from bikecollect.cli.render.table import fitted
-from bikecollect.cli.render.terminal import terminal_columns
+from bikecollect.cli.render.terminal import terminal_columns, wrapped
 from bikecollect.core.errors import (
     BikecollectError,
     StorageError,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 BATCH = 10_000
+TOO_WIDE = "too wide for a table: select fewer columns, or see --format csv"
 NO_FILES = "No files found"
 """Part of DuckDB's message for a file that a query names and that does not exist."""
 
@@ -196,7 +197,10 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
         return
 
     rows = _fetch(cursor, SHOWN + 1)
-    say_figures(fitted(names, rows[:SHOWN], terminal_columns()).text)
+    screen = fitted(names, rows[:SHOWN], terminal_columns())
+    say_figures(screen.text)
+    if screen.is_per_value and len(rows) > 1:
+        click.echo("\n".join(wrapped(TOO_WIDE, "")), err=True)
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 

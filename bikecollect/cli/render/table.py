@@ -27,11 +27,13 @@ class FittedTable(NamedTuple):
     """A table as *text*, and the names of the columns that had no room.
 
     *beginnings* has, by column, the text with which each cell begins, and that was cut.
+    *is_per_value* says that the text is no table, but a line per value.
     """
 
     text: str
     left_out: Sequence[str] = ()
     beginnings: Mapping[str, str] = {}
+    is_per_value: bool = False
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -104,7 +106,7 @@ def fitted(
                 [names[n] for n in everything if n not in shown],
                 {names[n]: without[n] for n in shown if n in without},
             )
-    return FittedTable(_paragraphs(names, rows))
+    return FittedTable(_paragraphs(names, rows), is_per_value=True)
 
 
 def _places(names: Sequence[str], wanted: Sequence[str]) -> dict[int, bool]:
