@@ -218,7 +218,7 @@ class Exporter:
         """Write the export to the open file *fd* as Parquet; times are epoch seconds.
 
         DuckDB opens *fd* again by its path in ``/proc``, and never by its name in a
-        folder to which others may write.
+        folder to which others may write. Raises OSError if that fails.
         """
         names = ", ".join(map(duckdb_engine.name, self.columns))
         parts, values = [], list[Any]()
@@ -229,7 +229,8 @@ class Exporter:
         union = " UNION ALL ".join(parts)
         options = f"({parquet.OPTIONS}, {duckdb_engine.IN_PLACE})"
         target = f"TO '{duckdb_engine.descriptor(fd)}' {options}"
-        with duckdb_engine.translated("cannot write the export"):
+        failed = duckdb_engine.translated("cannot write the export")
+        with failed, duckdb_engine.into_descriptor():
             copied = self._db.execute(f"COPY ({union}) {target}", values).fetchone()
         self.rows = copied[0] if copied else 0
 

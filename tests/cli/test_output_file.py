@@ -74,6 +74,19 @@ def test_a_result_that_does_not_fit_on_the_disk_is_an_error(
     assert "cannot write the output: No space left on device" in process.stderr
 
 
+@pytest.mark.parametrize("command", ["export", "query 'SELECT 1 AS one'"])
+def test_parquet_that_does_not_fit_on_the_disk_is_the_same_error(
+    config: Path, command: str
+) -> None:
+    """Not DuckDB's own text, which has the number of a descriptor in JSON."""
+    process = answer(config, f"{command} --format parquet -o /dev/full")
+
+    assert process.returncode == 74
+    assert process.stderr == (
+        "bikecollect: cannot write the output: No space left on device\n"
+    )
+
+
 @pytest.mark.parametrize("line", RESULTS)
 def test_a_closed_pipe_is_no_error(config: Path, line: str) -> None:
     """As in a pipe to `head`: exit code 0, and no message."""

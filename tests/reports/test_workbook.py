@@ -1,5 +1,6 @@
 """An export as a workbook: real types, no formula, nothing truncated."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,7 +18,7 @@ from templates import copied
 from world import World
 
 from bikecollect.cli.exporting import workbook
-from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.errors import UsageError
 
 pytest.importorskip("duckdb")
 pytest.importorskip("xlsxwriter")
@@ -120,8 +122,23 @@ def test_more_rows_than_a_sheet_go_to_the_next(
 
 def test_a_disk_that_is_full_is_one_error() -> None:
     """The unfinished file is not written again: that error could only be printed."""
-    with pytest.raises(StorageError, match=r"workbook: .*No space left on device"):
+    with pytest.raises(OSError, match="No space left on device") as caught:
         written(Path("/dev/full"), [("x", 1)])
+
+    assert caught.value.filename is None, "`placed` names the file"
+
+
+def test_a_full_disk_of_the_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the disk of the workbook."""
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(workbook, "_fill", Mock(side_effect=error))
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        written(tmp_path / "t.xlsx", [("x", 1)])
+
+    assert "/bikecollect-" in str(caught.value.filename)
 
 
 def test_a_text_too_long_for_a_cell_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """DuckDB on a small machine: limited memory, no network, translated errors."""
 
 import atexit
+import errno
 import os
 import re
 import threading
@@ -313,6 +314,22 @@ def descriptor(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
+@contextmanager
+def into_descriptor() -> Iterator[None]:
+    """Raise OSError, which names no file, if DuckDB cannot write to a `descriptor`."""
+    import duckdb  # an extra, and heavy
+
+    try:
+        yield
+    except duckdb.IOException as error:
+        if match := UNWRITTEN.search(str(error)):
+            codes = {os.strerror(code): code for code in errno.errorcode}
+            raise OSError(codes.get(match[1], errno.EIO), match[1]) from error
+        raise
+
+
+UNWRITTEN = re.compile(rf'{descriptor(0)[:-1]}\d+\\?": ([^"\n]+)')
+"""The reason, in DuckDB's error for a descriptor that cannot be written to."""
 IN_PLACE = "USE_TMP_FILE false"
 """The option of COPY that writes to the target itself, not to a temporary file."""
 BATCH, MAX_INT = 20_000, 1 << 63

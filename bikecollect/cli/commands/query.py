@@ -159,7 +159,8 @@ def _answer(
         if form == "parquet" and fd is not None:
             target = f"TO '{duckdb_engine.descriptor(fd)}'"
             options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.IN_PLACE}"
-            db.execute(f"COPY (\n{sql}\n) {target} ({options})")
+            with duckdb_engine.into_descriptor():
+                db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
         with progress("running the query ..."):
             cursor = db.execute(sql)

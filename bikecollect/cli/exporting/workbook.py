@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def write(
 
     A datetime is written as its local time, because workbooks have no UTC offsets.
     Texts remain texts, even if they look like a formula. Raises NotInstalled if
-    XlsxWriter is missing.
+    XlsxWriter is missing, OSError, which names no file, if *fd* cannot be written.
     """
     try:
         import xlsxwriter  # an extra
@@ -49,12 +50,37 @@ def write(
         try:
             workbook = xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder})
             try:
-                _fill(workbook, name, header, rows)
+                with _named(folder):
+                    _fill(workbook, name, header, rows)
             finally:
                 workbook.close()  # on an error it closes the temporary files
         except (XlsxWriterException, OSError) as error:
             _abandon(fd, error)
-            raise StorageError(f"cannot write the workbook: {error}") from error
+            if (first := _first(error)) is None:
+                raise StorageError(f"cannot write the workbook: {error}") from error
+            raise OSError(first.errno, first.strerror, first.filename) from error
+
+
+@contextmanager
+def _named(folder: str) -> Iterator[None]:
+    """Name *folder* in an error of the temporary files, which names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or folder
+        raise
+
+
+def _first(error: BaseException | None) -> OSError | None:
+    """Return the OSError that was raised first, before *error*; None if there is none.
+
+    Closing the workbook after an error fails, too.
+    """
+    first = None
+    while error is not None:
+        first = error if isinstance(error, OSError) else first
+        error = error.__context__
+    return first
 
 
 def _abandon(fd: int, error: BaseException | None) -> None:
