@@ -1,6 +1,7 @@
 """Static pages of a city: self-contained, and replaced in one step."""
 
 import base64
+import errno
 import json
 import os
 import re
@@ -13,13 +14,17 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from visits import CHROMIUM, new_context, violations
 
+from bikecollect.cli import cli
 from bikecollect.cli.commands import share as share_command
+from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.core.errors import NotInstalled
 from bikecollect.reports.coverage import COLOURS
 from bikecollect.setup import settings_file
@@ -181,6 +186,32 @@ def test_what_cannot_be_shared_is_named(
     assert process.returncode in {64, 74, 78}
     assert problem in process.stderr
     assert not list(tmp_path.rglob("*.html"))
+
+
+def test_a_new_folder_that_cannot_be_completed_is_removed(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the map without the other pages would look like a result."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(pages_folder, "_write_others", Mock(side_effect=full))
+    arguments = ["--config", str(config), "share", "-o", str(tmp_path / "out")]
+
+    result = CliRunner().invoke(cli, arguments)
+
+    assert result.exception is full
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_folder_keeps_its_pages(tmp_path: Path) -> None:
+    """Each is complete, and visitors read them; an empty new folder is removed."""
+    (tmp_path / "index.html").touch()
+
+    with pytest.raises(OSError), pages_folder.complete(tmp_path):  # noqa: PT011
+        raise OSError
+    with pages_folder.complete(tmp_path / "new"):
+        (tmp_path / "new").mkdir()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 def test_a_page_of_another_program_is_not_overwritten(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,11 +71,11 @@ def share(
     paths: list[Path] = []
     unlicensed: list[str] = []
     front = f"../{INDEX}" if len(names) > 1 else ""
-    try:
+    with closing(service), pages_folder.complete(folder):
         for name in names:
-            with attempts.on(name):
+            place = folder / name if len(names) > 1 else folder
+            with attempts.on(name), pages_folder.complete(place):
                 check_present(settings.system_folder(name), ledger=True)
-                place = folder / name if len(names) > 1 else folder
                 last = _last_day(service, name, day)
                 pages_folder.prepare(place, force=force)
                 if live:
@@ -88,8 +89,6 @@ def share(
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             paths.append(pages_folder.write_systems(service, names, folder))
-    finally:
-        service.close()
     if paths and not live:  # of --live, cron would mail it
         say(f"{_summary(folder, paths, time.monotonic() - begun)}\n")
     elif paths and is_on_terminal():

@@ -1,9 +1,10 @@
 """Write the shared pages of a system to a folder, each atomically."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,6 +21,24 @@ READABLE = 0o644
 DAYS = 7
 MARK = f'<meta name="generator" content="{pages.GENERATOR}'
 BEGINNING = 4_096
+
+
+@contextmanager
+def complete(folder: Path) -> Iterator[None]:
+    """Remove *folder*, if it is new, if the context raises or has left it empty.
+
+    Pages in an older folder remain: each is complete.
+    """
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if is_new:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def prepare(folder: Path, *, force: bool) -> None:
