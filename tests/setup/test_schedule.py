@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import covered_spool
 import pytest
 from command import bikecollect, forked
 from cron_daemon import first_lines
+from waiting import wait_until
 
 from bikecollect.setup.scheduler import service_user
 from bikecollect.setup.scheduler.service_user import MODE
@@ -91,6 +93,33 @@ def test_the_line_is_installed_once_and_removed_without_a_trace(
     assert again == there
     assert gone.stdout == "Removed.\n"
     assert installed(spool) == OTHERS
+
+
+KILLING = """\
+#!/bin/sh
+cd "${0%/*}"
+case $1 in
+-l) exec cat lines ;;
+-) kill -9 $PPID && cat > read && mv read lines && echo > done ;;
+esac
+"""
+"""A `crontab` that kills the process that runs it, before it reads its input."""
+
+
+def test_a_kill_amid_the_installation_leaves_the_users_lines(tmp_path: Path) -> None:
+    """`crontab -` installs what it has read when its input ends."""
+    program, lines = tmp_path / "crontab", tmp_path / "lines"
+    program.write_text(KILLING, encoding="utf-8")
+    program.chmod(0o755)
+    lines.write_bytes(OTHERS)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    killed = bikecollect("schedule", "install", PATH=path)
+
+    assert killed.returncode == -signal.SIGKILL
+    wait_until((tmp_path / "done").exists, "the crontab is installed")
+    assert lines.read_bytes().startswith(OTHERS)
+    assert b" fetch\n" in lines.read_bytes()
 
 
 @real_crontab

@@ -3,10 +3,12 @@
 import os
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum
+from typing import IO
 
 from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
 
@@ -260,7 +262,7 @@ def write_crontab(text: bytes) -> None:
 
     The crontab is read back: raises StorageError if it differs from *text*.
     """
-    process = _crontab(["-"], text) if text else _crontab(["-r"])
+    process = _install(text) if text else _crontab(["-r"])
     if process.returncode != 0:
         why = ", ".join(_error_lines(process))
         raise StorageError(f"your crontab was not changed: {why}")
@@ -270,13 +272,30 @@ def write_crontab(text: bytes) -> None:
         )
 
 
+def _install(text: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Run `crontab -` on *text* in a file.
+
+    From a pipe it would install what it has read so far, or nothing, if we are killed.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(text)
+            file.seek(0)
+            return _crontab(["-"], file)
+    except OSError as error:
+        raise StorageError(
+            f"your crontab was not changed: cannot write a temporary file: "
+            f"{error.strerror}; free some space, or set TMPDIR to a writable folder"
+        ) from error
+
+
 def _crontab(
-    arguments: list[str], text: bytes = b""
+    arguments: list[str], stdin: IO[bytes] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(  # noqa: S603 - fixed words, no shell
             ["crontab", *arguments],  # noqa: S607 - found where the user has it
-            input=text,
+            stdin=stdin or subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
             check=False,
