@@ -8,12 +8,7 @@ from datetime import UTC, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.core.errors import (
-    FeedError,
-    FeedUnavailable,
-    PayloadError,
-    RateLimited,
-)
+from bikecollect.core.errors import FeedError, PayloadError, RateLimited
 from bikecollect.core.payload import (
     MANY,
     ONCE,
@@ -133,17 +128,10 @@ class Gbfs:
                 return newer
         return state
 
-    def _pinned(self, get: Getter, listing: Listing) -> Listing:
-        """Return the gbfs.json of the pinned version, *listing* if none is pinned."""
-        if not self._pin or listing.version == self._pin:
-            return listing
-        offers = gbfs_places.offered(get, listing, self._url, tries=TRIES)
-        if self._pin not in offers:
-            versions = ", ".join(sorted({*offers, listing.version}))
-            raise FeedUnavailable(
-                f"version {self._pin} is not offered, only {versions}", cause="version"
-            )
-        return self._listed(get, offers[self._pin])
+    def _pinned(self, get: Getter, listing: Listing, *, tries: int = MANY) -> Listing:
+        ask = partial(self._listed, get)
+        url, pin = self._url, self._pin
+        return gbfs_versions.pinned(get, ask, listing, pin, url, tries=tries)
 
     def _start(self, get: Getter, memory: Memory, listing: Listing) -> Fetch:
         """Return the state after the status was fetched by *listing*, a gbfs.json."""
@@ -243,8 +231,12 @@ class Gbfs:
         places = state.places
         try:
             listing = self._listed(get, places.own or self._url, tries=ONCE)
-        except (FeedError, PayloadError):
+            listing = self._pinned(get, listing, tries=ONCE)
+        except (FeedError, PayloadError) as error:
             places.requested_at = memory.now - DAY + HOUR
+            if error.cause == "version":
+                text = f"{error}: the known addresses remain in use"
+                state.findings["pinned version"] = text
             return
         places.requested_at = memory.now
         state.listing = listing.document

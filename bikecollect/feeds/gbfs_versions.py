@@ -1,12 +1,13 @@
 """The versions of a GBFS system: which is better, and which stands still."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from bikecollect.core.errors import FeedError, PayloadError
+from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter
 from bikecollect.feeds import gbfs_places
-from bikecollect.feeds.gbfs_discovery import version
+from bikecollect.feeds.gbfs_discovery import TRIES, version
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
@@ -35,6 +36,31 @@ class Fetch:
     moved: str = ""
     information: Document | None = None
     findings: dict[str, str] = field(default_factory=dict)
+
+
+def pinned(
+    get: Getter,
+    ask: Callable[..., Listing],
+    listing: Listing,
+    pin: str,
+    url: str,
+    *,
+    tries: int,
+) -> Listing:
+    """Return the gbfs.json of the version *pin*: *listing* if it is that one or empty.
+
+    *ask* requests a gbfs.json. Raises FeedUnavailable if the system at *url* does not
+    offer the version.
+    """
+    if not pin or listing.version == pin:
+        return listing
+    offers = gbfs_places.offered(get, listing, url, tries=min(tries, TRIES))
+    if pin not in offers:
+        versions = ", ".join(sorted({*offers, listing.version}))
+        raise FeedUnavailable(
+            f"version {pin} is not offered, only {versions}", cause="version"
+        )
+    return ask(offers[pin], tries=tries)
 
 
 def newer(

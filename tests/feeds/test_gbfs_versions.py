@@ -353,13 +353,29 @@ def test_a_later_version_with_the_same_ids_is_chosen(
 
 @pytest.mark.parametrize(("pin", "there"), [("2.3", ["old"]), ("3.0", ["new"])])
 def test_a_version_can_be_pinned(city: Publisher, pin: str, there: list[str]) -> None:
-    """No other version is looked for."""
+    """It is read on every day, and no other one is looked for."""
     city.more = {"version": pin}
     city.fetch()
-    city.fetch(after=DAY)
+    asked = set(city.asked)
+    days = [city.fetch(after=DAY), city.fetch()]
 
     assert ids(city) == there
-    assert "/gbfs_versions" not in city.asked
+    assert [notices(run) for run in days] == ["", ""]
+    assert ("/gbfs_versions" in asked) is (pin == "3.0")
+
+
+def test_a_pinned_version_that_is_offered_no_longer_is_reported(
+    city: Publisher,
+) -> None:
+    """Its addresses remain in use while they work."""
+    city.more = {"version": "3.0"}
+    city.fetch()
+    city.documents["/gbfs_versions"] = versions("2.3")
+    runs = [city.fetch(after=DAY), city.fetch()]
+
+    assert "3.0 is not offered, only 2.3: the known addresses" in notices(runs[0])
+    assert city.asked == ["/3.0/station_status"]
+    assert ids(city) == ["new"]
 
 
 def test_a_pin_that_is_set_later_is_obeyed_at_once(city: Publisher) -> None:
