@@ -170,13 +170,20 @@ class Gbfs:
         return state
 
     def _stands_still(self, state: Fetch, now: float) -> bool:
-        """Return whether an adopted version did an hour after it worked last."""
+        """Return whether an adopted version did an hour after it worked last.
+
+        With the version of the settings, gbfs.json is due each hour then: it may list
+        another address.
+        """
         places = state.places
         if 0 <= now - places.worked < HOUR:
             return False
-        if places.own and not gbfs_places.is_fresh(state.status, self._options):
+        is_fresh = gbfs_places.is_fresh(state.status, self._options)
+        if places.own and not is_fresh:
             return True
         places.worked = now
+        if not is_fresh:
+            places.requested_at = min(places.requested_at, now - DAY)
         return False
 
     def _better(self, get: Getter, memory: Memory, state: Fetch) -> Fetch:

@@ -351,6 +351,26 @@ def test_a_later_version_with_the_same_ids_is_chosen(
     assert city.rows()[0]["num_vehicles_available"] == "7"
 
 
+def test_the_address_of_a_status_that_stands_still_is_looked_up_each_hour(
+    city: Publisher,
+) -> None:
+    """The feed has moved, and its old address has the last content for ever."""
+    city.more = {"version": "2.3"}
+    city.fetch()
+    city.documents["/station_status"] |= {"last_updated": int(city.clock.now)}  # type: ignore[operator]
+    city.fetch(after=2 * HOUR)
+    still = city.fetch()
+    asked = list(city.asked)
+    city.documents["/gbfs.json"] = listing("2.3", "station_status", folder="/2.3")
+    city.documents["/2.3/station_status"] = status("old", vehicles=7)
+    city.fetch(after=HOUR)
+    moved = city.fetch()
+
+    assert asked == ["/station_status"]
+    assert ("stale" in still.flags, "stale" in moved.flags) == (True, False)
+    assert city.asked == ["/2.3/station_status"]
+
+
 @pytest.mark.parametrize(("pin", "there"), [("2.3", ["old"]), ("3.0", ["new"])])
 def test_a_version_can_be_pinned(city: Publisher, pin: str, there: list[str]) -> None:
     """It is read on every day, and no other one is looked for."""
