@@ -129,15 +129,17 @@ class Gbfs:
         return state
 
     def _pinned(self, get: Getter, listing: Listing, *, tries: int = MANY) -> Listing:
-        ask = partial(self._listed, get)
-        url, pin = self._url, self._pin
-        return gbfs_versions.pinned(get, ask, listing, pin, url, tries=tries)
+        pin, of = self._pin, partial(self._listed, get)
+        return gbfs_versions.pinned(get, of, listing, pin, self._url, tries=tries)
 
     def _start(self, get: Getter, memory: Memory, listing: Listing) -> Fetch:
         """Return the state after the status was fetched by *listing*, a gbfs.json."""
-        # A system that had stations is never collected by its vehicles alone.
-        alone = self._vehicles and not memory.station_ids
-        places = gbfs_places.places(listing, now=memory.now, alone=alone)
+        places = gbfs_places.places(
+            listing,
+            now=memory.now,
+            alone=self._vehicles,
+            had_stations=bool(memory.station_ids),
+        )
         return Fetch(places, self._main(get, memory, places), listing.document)
 
     def _main(
@@ -172,8 +174,7 @@ class Gbfs:
     def _stands_still(self, state: Fetch, now: float) -> bool:
         """Return whether an adopted version did an hour after it worked last.
 
-        With the version of the settings, gbfs.json is due each hour then: it may list
-        another address.
+        With the version of the settings, gbfs.json is due then: it may have moved.
         """
         places = state.places
         if 0 <= now - places.worked < HOUR:
@@ -280,6 +281,8 @@ class Gbfs:
         """Adopt the addresses of *listing*; that of the status is tried first."""
         places, listed = state.places, gbfs_places.in_listing(listing)
         status = listed.get(STATUS, "")
+        if not status and places.main == STATUS:
+            state.findings |= gbfs_places.UNLISTED
         if status and status != places.addresses.get(STATUS):
             trial = Places({STATUS: status})
             try:

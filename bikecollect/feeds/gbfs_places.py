@@ -17,10 +17,9 @@ from bikecollect.feeds.gbfs_discovery import (
     version,
     without_secrets,
 )
-from bikecollect.feeds.http.urls import joined, same_origin
+from bikecollect.feeds.http.urls import same_origin
 from bikecollect.feeds.reading import publisher_reader, vehicle_reader
 from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.feeds.reading.values import text
 
 FEEDS = "gbfs.feeds"
 ABSENT = frozenset({"http-404", "http-410"})
@@ -35,6 +34,16 @@ NAMES |= {REGIONS: "regions", VEHICLES: "vehicles", ABOUT: "about"}
 ENOUGH, MAX_BEHIND = 0.9, 900
 """A higher version is not used if it has counts of fewer stations (as a share of those
 of the lower one), or is more seconds behind it."""
+
+
+LOST = (
+    "it had stations before, which each run looks for again; if they are gone for "
+    "good, add a system of another name with `vehicles = true` for its vehicles"
+)
+"""What to do about a system whose stations are listed no longer."""
+_KEPT = "its known address remains in use while it works"
+UNLISTED = {"status unlisted": f"gbfs.json no longer lists station_status: {_KEPT}"}
+"""The finding if the address of the status still works then."""
 
 
 class Listing(NamedTuple):
@@ -255,16 +264,25 @@ def version_text(value: Any) -> str:
 
 
 def places(
-    listing: Listing, *, own: str = "", now: float = 0.0, alone: bool = False
+    listing: Listing,
+    *,
+    own: str = "",
+    now: float = 0.0,
+    alone: bool = False,
+    had_stations: bool = False,
 ) -> Places:
     """Return the places in *listing*; raises FeedUnavailable if it has no status.
 
-    With *alone* a system without stations is accepted for its vehicles.
+    With *alone* a system without stations is accepted for its vehicles, unless it
+    *had_stations* before: it is never collected by its vehicles alone.
     """
     known = in_listing(listing)
-    if STATUS not in known and not (alone and VEHICLES in known):
+    alone = alone and VEHICLES in known and not had_stations
+    if STATUS not in known and not alone:
         names = ", ".join(sorted(listing.addresses)) or "nothing"
         problem = f"{listing.document.url} lists no station_status but {names}"
+        if had_stations:
+            raise FeedUnavailable(f"{problem}: {LOST}", cause="no-stations")
         raise without_stations(problem, known)
     return Places(known, listing.version, own, requested_at=now)
 
@@ -322,24 +340,3 @@ def in_listing(listing: Listing) -> dict[str, str]:
     known = {name: addresses[name] for name in NAMES if name in addresses}
     vehicles = [addresses[n] for n in vehicle_reader.LISTED_AS if n in addresses]
     return known | dict(zip([VEHICLES], vehicles, strict=False))
-
-
-def offered(
-    get: Getter, listing: Listing, url: str, *, tries: int = ONCE
-) -> dict[str, str]:
-    """Return the addresses of the gbfs.json of each version on offer.
-
-    Raises FeedError or PayloadError if the list of versions cannot be read.
-    """
-    if "gbfs_versions" not in listing.addresses:
-        return {}
-    place = listing.addresses["gbfs_versions"]
-    offer, _ = ask(get, "versions", place, url, check=decode, tries=tries)
-    versions = at(decode(offer.body), "data.versions")
-    if not isinstance(versions, list):
-        raise PayloadError("the response has no data.versions")
-    return {
-        version_text(at(item, "version")): joined(offer.url, str(at(item, "url")))
-        for item in versions
-        if text(at(item, "url"))
-    }

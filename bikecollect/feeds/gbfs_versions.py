@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter
 from bikecollect.feeds import gbfs_places
-from bikecollect.feeds.gbfs_discovery import TRIES, version
+from bikecollect.feeds.gbfs_discovery import TRIES, ask, version
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
@@ -17,6 +16,9 @@ from bikecollect.feeds.gbfs_places import (
     Places,
 )
 from bikecollect.feeds.gbfs_reader import ReadOptions
+from bikecollect.feeds.http.urls import joined
+from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.values import text
 
 UNSUPPORTED = (4, 0)  # and all higher versions
 SAME_IDS = 0.9
@@ -40,27 +42,49 @@ class Fetch:
 
 def pinned(
     get: Getter,
-    ask: Callable[..., Listing],
+    listed: Callable[..., Listing],
     listing: Listing,
     pin: str,
     url: str,
     *,
     tries: int,
 ) -> Listing:
-    """Return the gbfs.json of the version *pin*: *listing* if it is that one or empty.
+    """Return the gbfs.json of the version *pin*, *listing* if that is empty.
 
-    *ask* requests a gbfs.json. Raises FeedUnavailable if the system at *url* does not
-    offer the version.
+    *listed* requests a gbfs.json. Raises FeedUnavailable if the system at *url* does
+    not offer the version.
     """
     if not pin or listing.version == pin:
         return listing
-    offers = gbfs_places.offered(get, listing, url, tries=min(tries, TRIES))
+    offers = offered(get, listing, url, tries=min(tries, TRIES))
     if pin not in offers:
         versions = ", ".join(sorted({*offers, listing.version}))
         raise FeedUnavailable(
             f"version {pin} is not offered, only {versions}", cause="version"
         )
-    return ask(offers[pin], tries=tries)
+    return listed(offers[pin], tries=tries)
+
+
+def offered(
+    get: Getter, listing: Listing, url: str, *, tries: int = ONCE
+) -> dict[str, str]:
+    """Return the addresses of the gbfs.json of each version on offer.
+
+    Raises FeedError or PayloadError if the list of versions cannot be read.
+    """
+    if "gbfs_versions" not in listing.addresses:
+        return {}
+    place = listing.addresses["gbfs_versions"]
+    offer, _ = ask(get, "versions", place, url, check=decode, tries=tries)
+    versions = at(decode(offer.body), "data.versions")
+    if not isinstance(versions, list):
+        raise PayloadError("the response has no data.versions")
+    urls = [(at(item, "version"), at(item, "url")) for item in versions]
+    return {
+        gbfs_places.version_text(number): joined(offer.url, str(url))
+        for number, url in urls
+        if text(url)
+    }
 
 
 def newer(
@@ -80,7 +104,7 @@ def newer(
     needed = {INFORMATION, TYPES, *([VEHICLES] if vehicles else [])}
     needed &= state.places.addresses.keys()
     try:
-        offers = gbfs_places.offered(get, listing, url)
+        offers = offered(get, listing, url)
         higher = [v for v in offers if version(current) < version(v) < UNSUPPORTED]
         new = max(higher, key=version, default="")
         if not new:
@@ -91,8 +115,8 @@ def newer(
         places.check_lists(needed)
         status = places.status(get, url, tries=ONCE)
         gbfs_places.check_no_worse(status, state.status, options)
-        ask = partial(places.information, get, url)
-        information = ask() if INFORMATION in needed else None
+        is_needed = INFORMATION in needed
+        information = places.information(get, url) if is_needed else None
     except (FeedError, PayloadError) as error:
         if new:
             state.findings[f"version {new}"] = (

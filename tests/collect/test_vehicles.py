@@ -175,6 +175,21 @@ def test_without_the_setting_the_message_names_it(tmp_path: Path) -> None:
     assert "set `vehicles = true` to collect the vehicles" in run.error
 
 
+def test_a_system_that_lists_its_stations_no_longer_says_what_to_do(
+    city: Publisher,
+) -> None:
+    """It is not collected by its vehicles alone, although the setting is there."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    publish(city, [vehicle()])
+    del city.documents["/station_status.json"]
+
+    run = city.fetch()
+
+    assert run.cause == "no-stations"
+    assert "add a system of another name with `vehicles = true`" in run.error
+
+
 def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
     """Impossible values are empty; a vehicle without an id has no row."""
     publish(

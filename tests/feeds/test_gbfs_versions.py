@@ -320,6 +320,19 @@ def test_a_new_address_must_work_before_it_is_used(
     assert city.asked == ["/3.0/station_status"]
 
 
+def test_a_status_that_is_listed_no_longer_is_reported(city: Publisher) -> None:
+    """Its address remains in use; the publisher may be about to end it."""
+    city.more = {"version": "2.3"}
+    first = city.fetch()
+    city.documents["/gbfs.json"] = listing("2.3", "station_information")
+    run = city.fetch(after=DAY)
+    city.fetch()
+
+    assert notices(first) == ""
+    assert "gbfs.json no longer lists station_status" in notices(run)
+    assert (city.asked, ids(city)) == (["/station_status"], ["old"])
+
+
 def test_a_later_version_with_different_ids_is_not_chosen(
     city: Publisher,
 ) -> None:
