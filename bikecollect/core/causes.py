@@ -27,7 +27,7 @@ class Cause(StrEnum):
     ASLEEP = "asleep", "this machine was suspended"
     BUG = "bug", "a bug in bikecollect; the traceback is in the log"
     CLOCK = "clock", "the machine's clock was changed"
-    CREDENTIALS = "credentials", "the feed rejected the credentials (401, 403)"
+    CREDENTIALS = "credentials", "the feed denied access (401, 403)"
     DAMAGED = "damaged", "the slot was collected, but its block is damaged"
     DISK = "disk", "the disk could not be read or written"
     FEED = "feed", "the feed answered, but has nothing that the settings can collect"

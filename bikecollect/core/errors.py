@@ -106,7 +106,7 @@ class ExitCode(IntEnum):
     IO = 74, "disk or ledger"
     TEMPORARY = 75, "accepted, not yet committed; rate-limited; no time or thread left"
     PROTOCOL = 76, "TLS, a redirect, or broken HTTP"
-    CREDENTIALS = 77, "the feed or the mirror rejected the credentials"
+    CREDENTIALS = 77, "the feed or the mirror denied access"
     SETTINGS = 78, "the settings or the data folder are wrong"
     SIGINT = 130, "interrupted from the keyboard"
     SIGTERM = 143, "ended by SIGTERM or SIGHUP"

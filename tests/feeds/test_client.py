@@ -282,7 +282,7 @@ def test_refused_credentials_are_tried_once_more(status: str) -> None:
     stop = Patient()
     with (
         misbehaving(answers(b"", status)) as (url, arrivals),
-        pytest.raises(CredentialsError),
+        pytest.raises(CredentialsError, match="denied, no credentials were sent"),
     ):
         client(Budget(), stop)("feed", url)
 

@@ -96,6 +96,17 @@ def test_a_401_without_credentials_names_the_setting(
         get("information", other.url)
 
 
+@pytest.mark.parametrize("key", ["", "?api_key=swordfish"])
+def test_a_403_with_credentials_says_that_these_are_rejected(
+    host: Callable[..., Host], key: str
+) -> None:
+    """Headers of the settings, or a key in the address."""
+    home = host(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    get = client(access=Access(home.url + key, {} if key else SECRET))
+    with pytest.raises(CredentialsError, match="HTTP 403: credentials rejected"):
+        get("feed", home.url + key)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_allowed_redirects_are_followed(host: Callable[..., Host], status: int) -> None:
     """All kinds, also relative ones; the document has its final address."""

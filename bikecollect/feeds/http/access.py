@@ -84,6 +84,10 @@ class Scope:
             return self._headers
         return {"Authorization": _basic(url.user)} if url.user else {}
 
+    def has_credentials(self, url: Url) -> bool:
+        """Return whether a request of *url* has headers of the settings, or a key."""
+        return bool(self.headers(url) or (self._keys and self.covers(url)))
+
     def withheld(self, url: Url) -> bool:
         """Return whether there are credentials that *url* may not receive."""
         return bool(self._headers or self._keys) and not self.covers(url)

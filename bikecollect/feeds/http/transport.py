@@ -198,6 +198,10 @@ class Transport:
         )
         return document.read_by(charset(response.headers))
 
+    def _sent(self, url: Url) -> bool:
+        """Return whether the request of *url* had credentials."""
+        return self._access.tokens is not None or self.scope.has_credentials(url)
+
     def _judge_status(self, response: requests.Response, url: Url) -> None:
         status = response.status_code
         if status in COMPLETE or (status == PARTIAL and is_whole(response.headers)):
@@ -209,8 +213,11 @@ class Transport:
             host = bracketed(url.host)
             hint = f'; for credentials there, set credential_hosts = ["{host}"]'
             hint = hint if self.scope.withheld(url) else ""
+            # Many public feeds refuse networks or programs, with 403 (Cloudflare).
+            why = "credentials rejected"
+            why = why if self._sent(url) else "access denied, no credentials were sent"
             raise CredentialsError(
-                f"{place} answered HTTP {status}: credentials rejected{hint}",
+                f"{place} answered HTTP {status}: {why}{hint}",
                 http_status=status,
             )
         now, left = self._clock(), self._left()
