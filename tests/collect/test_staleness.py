@@ -240,6 +240,22 @@ def test_reports_that_are_always_ahead_are_judged_by_their_own_past(
     assert stale(city, *ahead, *frozen, behind) == [False] * 6 + [True] * 3
 
 
+@pytest.mark.parametrize("slots", [1, 5])
+def test_a_clock_that_the_publisher_corrects_makes_no_slot_stale(
+    city: Publisher, slots: int
+) -> None:
+    """Stamps eight hours ahead, in one slot or for a while, then of now again.
+
+    It was eight hours of stale slots, until the stamps had caught up.
+    """
+    ahead = [gbfs([NOW + n * 300 + 8 * HOUR] * 25) for n in range(slots)]
+    right = [gbfs([NOW + n * 300] * 25) for n in range(slots, slots + 3)]
+    frozen = [right[-1]] * 4
+
+    flags = stale(city, *ahead, *right, *frozen)
+    assert flags == [False] * (slots + 6) + [True]
+
+
 def test_a_stamp_that_is_always_hours_behind_fresh_reports_is_only_wrong(
     city: Publisher,
 ) -> None:

@@ -231,7 +231,7 @@ def judge(
         rows = _comparable(statuses)
         return judge_content(rows, payload, note, interval, jumped=jumped)
     known = Calibration.from_note(note) if is_newest else None
-    if known is None or known.content:
+    if known is None or known.content or _is_corrected(known.newest, reports):
         new_note = Calibration.first(reports, slot).to_note() if is_newest else note
         return bool(_falls_back(statuses, reports, slot, ledger, store)), new_note
     limit = known.limit(reports)
@@ -290,6 +290,16 @@ def judge_content(
     return limit is not None and age > limit, after.to_note()
 
 
+def _is_corrected(before: int, reports: Reports) -> bool:
+    """Return whether *reports* are of now, but the newest *before* is in the future.
+
+    The publisher has corrected its clock or its time zone: reports fall back then, and
+    are not old.
+    """
+    is_of_now = -AHEAD <= reports.age <= OLD
+    return is_of_now and before > reports.newest + reports.age + AHEAD
+
+
 def _falls_back(
     statuses: Statuses,
     reports: Reports,
@@ -307,7 +317,8 @@ def _falls_back(
     before = _block_reports(store, block, statuses[0]) if block else {}
     if block and not before:
         return None
-    if max(before.values(), default=0) - FALL < reports.newest:
+    newest = max(before.values(), default=0)
+    if newest - FALL < reports.newest or _is_corrected(newest, reports):
         return False
     older = newer = 0
     for status in statuses:
