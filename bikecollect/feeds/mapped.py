@@ -46,7 +46,7 @@ class Mapped:
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the pages by the mapping; raises PayloadError."""
-        stamp = self._stamps()
+        stamp = self._stamps(documents[0].fetched_at)
         updated = self._updated(documents[0].body, stamp)
         stations = self._all(documents)
         parsed = StationReader(stations, self._dialect, stamp).snapshot()
@@ -61,8 +61,9 @@ class Mapped:
         stamps = self._stamps()
         return renames.between(before, after, self._all, self._dialect, stamps)
 
-    def _stamps(self) -> Stamps:
-        return Stamps(self._zone, self._mapping.get(STAMP_FORMAT, ""))
+    def _stamps(self, fetched_at: float = 0.0) -> Stamps:
+        form = self._mapping.get(STAMP_FORMAT, "")
+        return Stamps(self._zone, form, fetched_at=fetched_at)
 
     def _all(self, documents: Documents) -> list[Any]:
         """Return the stations of all pages."""

@@ -1,9 +1,14 @@
 """Time stamps in every format that publishers use."""
 
+import json
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from bikecollect.core.payload import Document
+from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.reading.stamps import Stamps
 
 READ = Stamps(ZoneInfo("Asia/Taipei"))
@@ -143,3 +148,49 @@ def test_the_name_of_a_zone_says_which_of_two_equal_hours_is_meant(
     stamp = Stamps(ZoneInfo("America/Chicago"))(f"Sun Nov 01 01:30:00 {name} 2026")
 
     assert stamp == 1_793_514_600 + later
+
+
+@pytest.mark.parametrize(
+    ("fetched", "stamp", "meant"),
+    [
+        ("01:50-05:00", "01:48:07", "01:48:07-05:00"),
+        ("01:50-05:00", "01:55:07", "01:55:07-05:00"),
+        ("01:50-06:00", "01:48:07", "01:48:07-06:00"),
+        ("01:10-06:00", "01:55:07", "01:55:07-05:00"),
+        ("01:50-06:00", "01:48:07 CDT", "01:48:07-05:00"),
+        ("04:00-06:00", "00:30:00", "00:30:00-05:00"),
+        ("04:00-06:00", "02:30:00", "02:30:00-06:00"),
+    ],
+)
+def test_the_hour_that_comes_twice_is_the_last_one_before_the_fetch(
+    fetched: str, stamp: str, meant: str
+) -> None:
+    """In Chicago the second hour from one to two is an hour nearer to the fetch."""
+    day, zone = "2026-11-01", ZoneInfo("America/Chicago")
+    fetched_at = datetime.fromisoformat(f"{day} {fetched}").timestamp()
+    read = Stamps(zone, fetched_at=fetched_at)
+
+    assert (
+        read(f"{day} {stamp}") == datetime.fromisoformat(f"{day} {meant}").timestamp()
+    )
+
+
+def test_feeds_read_their_stamps_by_the_time_of_their_fetch() -> None:
+    """Mapped and GBFS, in the second hour from one to two."""
+    zone, fetched_at = ZoneInfo("America/Chicago"), 1_793_518_800.0
+    at = "2026-11-01T01:38:20"
+    station = {"station_id": "a", "num_bikes_available": 1, "last_reported": at}
+    body = json.dumps({"last_updated": at, "data": {"stations": [station]}}).encode()
+    document = Document("station_status", body, fetched_at=fetched_at)
+    mapping = {"stations": "data.stations", "last_updated": "last_updated"}
+    mapping |= {name: name for name in ("station_id", "last_reported")}
+    mapping["num_vehicles_available"] = "num_bikes_available"
+    feeds = (
+        Gbfs("http://localhost/", zone),
+        Mapped("http://localhost/", zone, mapping),
+    )
+    read = [feed.read((document,)) for feed in feeds]
+
+    assert [snapshot.last_updated for snapshot in read] == [1_793_518_700] * 2
+    reported = [snapshot.statuses[0].last_reported for snapshot in read]
+    assert reported == [1_793_518_700] * 2

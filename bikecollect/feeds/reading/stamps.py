@@ -19,6 +19,8 @@ MAX_LENGTH = 60
 USUAL_LENGTH = len("2026-11-22 12:00:00")
 NEAR = 900.0
 """Seconds between a feed's stamp and its fetch by which its zone is guessed."""
+AHEAD = 120.0
+"""Seconds by which a feed's clock may be ahead of ours."""
 MAX_NUMBER = 10**19
 """Above the end of this century in nanoseconds."""
 
@@ -50,13 +52,17 @@ _HALVES = (("上午", "am"), ("下午", "pm"))
 class Stamps:
     """Parses a publisher's stamps to epoch seconds; naive ones are in *zone*.
 
-    *form* is a strptime format that is tried first. The stations of a snapshot share
-    few distinct stamps: each is parsed once.
+    *form* is a strptime format that is tried first. The hour before winter time occurs
+    twice: the second one is meant if it was there when the feed was *fetched_at*. The
+    stations of a snapshot share few distinct stamps: each is parsed once.
     """
 
-    def __init__(self, zone: tzinfo, form: str = "") -> None:
+    def __init__(
+        self, zone: tzinfo, form: str = "", *, fetched_at: float = 0.0
+    ) -> None:
         self._zone = zone
         self._form = form
+        self._latest = fetched_at + AHEAD
         # Keyed by text: hashes of text are random, those of numbers can be chosen.
         self._known: dict[str, int | None] = {}
 
@@ -180,16 +186,18 @@ class Stamps:
         return self._epoch_seconds(moment)
 
     def _at(self, seconds: float, name: str) -> float:
-        """Return *seconds*, or an hour later if that is the same time, but in *name*.
+        """Return *seconds*, or an hour before or after if that is the same in *name*.
 
         The hour before winter time occurs twice.
         """
-        first, second = (
-            datetime.fromtimestamp(moment, self._zone)
-            for moment in (seconds, seconds + 3_600)
+        own, *others = (
+            datetime.fromtimestamp(seconds + more, self._zone)
+            for more in (0, 3_600, -3_600)
         )
-        is_twice = first.replace(tzinfo=None) == second.replace(tzinfo=None)
-        return seconds + 3_600 if is_twice and second.tzname() == name else seconds
+        bare = own.replace(tzinfo=None)
+        same = (other for other in others if other.replace(tzinfo=None) == bare)
+        named = (other.timestamp() for other in same if other.tzname() == name)
+        return seconds if own.tzname() == name else next(named, seconds)
 
     def _zone_names(self) -> set[str | None]:
         """Return the names of the own zone in winter and summer, without UTC's."""
@@ -197,9 +205,11 @@ class Stamps:
         return {day.tzname() for day in days} - {"UTC", "GMT"}
 
     def _epoch_seconds(self, moment: datetime) -> float:
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._zone)
-        return moment.timestamp()
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+        first = moment.replace(tzinfo=self._zone).timestamp()
+        second = moment.replace(tzinfo=self._zone, fold=1).timestamp()
+        return second if first < second <= self._latest else first
 
 
 def stamp_of(document: Any) -> Any:
@@ -236,7 +246,7 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
     >>> of_feed("2027-01-15T02:00", zone, 1.8e9)("2027-01-15T02:00")
     1799978400
     """
-    utc, local = Stamps(UTC, form), Stamps(zone, form)
+    utc, local = Stamps(UTC, form), Stamps(zone, form, fetched_at=fetched_at)
     stamp = utc(updated)
     if stamp is None:
         return utc if local(updated) is None else local  # it names the zone
