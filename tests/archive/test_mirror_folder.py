@@ -14,7 +14,7 @@ from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.object_store import ObjectStore
-from bikecollect.core.errors import MirrorError, StorageError
+from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -201,3 +201,39 @@ def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(
     assert bikecollect(*query).stdout == before
     assert not (nas / "replaced").exists()
     assert "collection had not started" not in shown
+
+
+@pytest.fixture
+def outage(world: World, nas: Path, config: Path) -> Path:
+    """Return the mirror of a machine, lost since, with an outage on its last day."""
+    assert world.folder
+    world.feed.answer = FeedUnavailable("no such host", cause="dns")
+    world.fetch(after=300)
+    world.fetch({"0002": 4}, after=300)
+    assert bikecollect("--config", config, "compact").returncode == 0
+    shutil.rmtree(world.folder)
+    shutil.rmtree(world.folder.parent / "archive")
+    shutil.rmtree(nas / "replaced")
+    return nas
+
+
+def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(
+    outage: Path, config: Path
+) -> None:
+    """The machine was filled anew: the rows are the same, the ledger is empty."""
+    sql = "SELECT cause FROM slots WHERE cause LIKE 'network%'"
+    query = ("--config", config, "query", sql, "--format", "csv")
+    before = bikecollect(*query, "--mirror").stdout
+    bikecollect("--config", config, "backfill", "city", "--from", f"file://{outage}")
+
+    poorer = bikecollect("--config", config, "compact", "--csv-days", "0")
+    after = bikecollect(*query, "--mirror").stdout
+
+    assert before == "cause\nnetwork: dns\n"
+    assert poorer.returncode == 74
+    assert (
+        "city 2024-06-06: not copied to the mirror: the mirror has the causes of"
+        in poorer.stderr
+    )
+    assert after == before
+    assert not (outage / "replaced").exists()

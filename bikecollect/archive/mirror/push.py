@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
+from bikecollect.archive.checks.knowledge import knowledge_of
+from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
     CertifiedPart,
@@ -22,6 +23,7 @@ from bikecollect.archive.mirror.certified import (
     local_certificates,
     local_day,
     parse,
+    part_path,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
@@ -30,8 +32,10 @@ from bikecollect.core.errors import (
     MirrorUnavailable,
     StorageError,
 )
+from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.files.scratch import scratch
 
 AT_ONCE = 4
 """Files of a day that are sent at a time."""
@@ -159,7 +163,8 @@ class MirrorPush:
             with suppress(StorageError):
                 theirs = parse(layout, self.system_id, day.path, text)
                 is_ours = record.copied_sha256(day.path) == sha256
-                if why := _conflict(day, theirs, was_copied=is_ours):
+                why = _conflict(day, theirs, was_copied=is_ours)
+                if why := why or self._poorer(layout, day, theirs):
                     return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
@@ -176,6 +181,37 @@ class MirrorPush:
         record.add(stored, sha256)
         what = COPIED if text is None or text == day.text else REPLACED_DAY
         return MirrorStep(self.system_id, day.day, what if size else "known", size)
+
+    def _poorer(
+        self, layout: DatasetLayout, ours: CertifiedDay, theirs: CertifiedDay
+    ) -> str:
+        """Return why *theirs* stays although no slot is missing here, or "".
+
+        It is what a ledger of an earlier machine knew of slots that nobody can fill.
+        """
+        if layout is VEHICLE_LAYOUT or ours.summary.slots > theirs.summary.slots:
+            return ""
+        paths = {n: part_path(n, self.system_id, ours.day) for n in ("slots", "runs")}
+        if all(ours.parts[path] == theirs.parts[path] for path in paths.values()):
+            return ""
+        with scratch() as folder:
+            copies = {name: folder / f"{name}.parquet" for name in paths}
+            for name, path in paths.items():
+                self._check_local(self.data / path, ours.parts[path].sha256)
+                if self.store.download(path, copies[name]) != theirs.parts[path].sha256:
+                    return ""  # damaged there
+            here = {name: self.data / path for name, path in paths.items()}
+            own = knowledge_of(here, folder / "spill")
+            known = knowledge_of(copies, folder / "spill")
+        if own >= known:
+            return ""
+        slots = count_of(known.causes, "missing slot")
+        return (
+            f"the mirror has the causes of {slots} of that day and "
+            f"{count_of(known.runs, 'run')}, and here are only {own.causes} and "
+            f"{own.runs}: its day stays; to have it here, copy the mirror's archive/ "
+            "into data_dir, then run: bikecollect compact"
+        )
 
     def _with_unlisted(
         self, objects: dict[str, StoredObject], day: CertifiedDay
