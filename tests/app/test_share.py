@@ -206,8 +206,8 @@ def test_an_older_folder_keeps_its_pages(tmp_path: Path) -> None:
     """Each is complete, and visitors read them; an empty new folder is removed."""
     (tmp_path / "index.html").touch()
 
-    with pytest.raises(OSError), pages_folder.complete(tmp_path):  # noqa: PT011
-        raise OSError
+    with pytest.raises(OSError, match="full"), pages_folder.complete(tmp_path):
+        raise OSError("full")
     with pages_folder.complete(tmp_path / "new"):
         (tmp_path / "new").mkdir()
 

@@ -419,7 +419,7 @@ def test_an_unsupported_option_of_a_report_is_an_error(world: World) -> None:
         (["nonsense"], 64, "unknown report"),
         (["chance"], 64, "--at"),
         (["chance", "--at", "Foo 1:2"], 64, "invalid time of the week"),
-        (["typical", "--at", "Sat 12:05", *DAYS], 64, "no data for `typical`"),
+        (["typical", "--at", "Sat 12:05", *DAYS], 64, "no slot on Sat in that range"),
         (["hours", "--at", "Sat 12:05"], 0, "`hours` does not use --at"),
         (["hours", "--least", 2], 0, "`hours` does not use --least"),
         (["coverage", "--station", "b"], 0, "`coverage` does not use --station"),
