@@ -12,7 +12,8 @@ from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.files.ledger_file import SESSIONS, LedgerFile, unused_state
+from bikecollect.storage.files.ledger_file import LedgerFile
+from bikecollect.storage.files.ledger_log import SESSIONS, unused_state
 from bikecollect.storage.ledger_schema import (
     GONE,
     INDEXES,

@@ -5,15 +5,21 @@ still is one, a process was killed, or a reader is active. Only then is the file
 checked: a check in every run would take longer with every year.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.aside import set_aside
+from bikecollect.storage.files.ledger_log import (
+    begin_session,
+    beside,
+    has_foreign_log,
+    has_log,
+    token_of,
+)
 from bikecollect.storage.files.regular_file import is_special
 
 BUSY = 10.0
@@ -22,10 +28,6 @@ SYNCHRONOUS = "FULL"
 SUSPECT = "-check"
 """The suffix of the mark beside a file in which a run has found damage."""
 CHUNK = 1_048_576
-TOKEN, SIZE = 68, 4
-"""Position and bytes of the application id in the file, used as token of a session."""
-SESSIONS = "bikecollect.sessions"
-"""The key, in the table ``memory``, of the tokens since the one in the file itself."""
 ENVIRONMENT = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -80,7 +82,7 @@ class LedgerFile:
                 self._connect()
         if is_unclean or damage:
             with suppress(OSError):
-                _beside(self._path, SUSPECT).unlink(missing_ok=True)
+                beside(self._path, SUSPECT).unlink(missing_ok=True)
         return trouble
 
     def close(self) -> None:
@@ -110,7 +112,7 @@ class LedgerFile:
             db.execute("BEGIN IMMEDIATE")
             try:
                 if not self._has_session:
-                    _begin_session(db, self._base)
+                    begin_session(db, self._base)
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -160,7 +162,7 @@ class LedgerFile:
         return None
 
     def _connect(self) -> None:
-        self._base = str(_token(self._path))
+        self._base = str(token_of(self._path))
         existed = self._path.exists()
         self._db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         if not existed:
@@ -209,7 +211,7 @@ def is_usable(path: Path) -> bool:
     """
     if not has_log(path):
         return True
-    if _has_foreign_log(path):
+    if has_foreign_log(path):
         return False
     _suspect(path)
     return True
@@ -218,98 +220,20 @@ def is_usable(path: Path) -> bool:
 def _suspect(path: Path) -> None:
     """Make the next run check *path*."""
     with suppress(OSError):
-        _beside(path, SUSPECT).touch(0o640)
+        beside(path, SUSPECT).touch(0o640)
 
 
 def _ended_uncleanly(path: Path) -> bool:
     """Return whether a process was killed while using *path*, or found damage in it."""
-    return has_log(path) or _beside(path, SUSPECT).exists()
-
-
-def has_log(path: Path) -> bool:
-    """Return whether there is a write-ahead log with content beside *path*."""
-    try:
-        return _beside(path, "-wal").stat().st_size > 0
-    except FileNotFoundError:
-        return False
-
-
-def unused_state(path: Path) -> tuple[int, int] | None:
-    """Return mtime (ns) and size (bytes) of *path*, None while it is in use.
-
-    SQLite writes to the file itself only when it empties the log, and the log exists
-    while any process has the file open for writing.
-    """
-    if _beside(path, "-wal").exists():
-        return None
-    state = path.stat()
-    return state.st_mtime_ns, state.st_size
+    return has_log(path) or beside(path, SUSPECT).exists()
 
 
 def _read_all(path: Path) -> None:
     """Read *path* and its log; raises OSError if a byte cannot be read."""
-    for file in (path, _beside(path, "-wal")):
+    for file in (path, beside(path, "-wal")):
         with suppress(FileNotFoundError), file.open("rb", buffering=0) as stream:
             while stream.read(CHUNK):
                 continue
-
-
-def _begin_session(db: sqlite3.Connection, base: str) -> None:
-    """Give the database a new token, within a transaction of *db*.
-
-    The tokens since *base*, the one in the file itself, are remembered. A log that
-    does not list the file's token was written for another file.
-    """
-    rows = db.execute("SELECT value FROM memory WHERE key = ?", (SESSIONS,)).fetchall()
-    tokens = rows[0][0].split() if rows else []
-    since = tokens[tokens.index(base) :] if base in tokens else [base]
-    token = int.from_bytes(os.urandom(SIZE), "big") & 0x7FFFFFFF
-    db.execute(f"PRAGMA application_id = {token}")
-    db.execute(
-        "INSERT OR REPLACE INTO memory VALUES (?, ?)",
-        (SESSIONS, " ".join([*since, str(token)])),
-    )
-
-
-def _has_foreign_log(path: Path) -> bool:
-    """Return whether the log beside *path* was written for another file.
-
-    If an older copy was restored beside the log of a killed run, SQLite would mix
-    pages of both.
-    """
-    try:
-        base = _token(path)
-        # Read-only: the log is not merged into the file.
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True)) as db:
-            ((token,),) = db.execute("PRAGMA application_id")
-            if token == base:
-                return False
-            sql = "SELECT value FROM memory WHERE key = ?"
-            ((tokens,),) = db.execute(sql, (SESSIONS,))
-    except (sqlite3.Error, ValueError):
-        return False  # damaged, or of a version that had no tokens
-    return str(base) not in tokens.split()
-
-
-def _token(path: Path) -> int:
-    """Return the token in the file itself, 0 if there is none.
-
-    Must not be called while this process has a connection to the file: closing the
-    descriptor would release the locks of that connection (POSIX, fcntl(2)).
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return 0
-    try:
-        return int.from_bytes(os.pread(fd, SIZE, TOKEN), "big")
-    finally:
-        os.close(fd)
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
 
 
 def _is_environment(error: Exception, path: Path) -> bool:
@@ -341,7 +265,7 @@ def _set_log_aside(path: Path) -> str:
 
     Returns a message for people, empty if the log belongs to it.
     """
-    if not (path.exists() and _has_foreign_log(path)):
+    if not (path.exists() and has_foreign_log(path)):
         return ""
     name = set_aside(path, ("-wal", "-shm"))
     return (

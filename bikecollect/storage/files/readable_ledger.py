@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from bikecollect.storage.files.ledger_file import has_log
+from bikecollect.storage.files.ledger_log import has_log
 from bikecollect.storage.files.regular_file import is_special
 
 PATIENCE = 2.0
