@@ -1,17 +1,15 @@
 """Paging: get a whole list of stations from a server that pages or truncates it."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory, Payload
 from bikecollect.core.slots import DAY
-from bikecollect.feeds.http.urls import joined, plain, same_origin
+from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.reading.list_queries import (
     LIKELY,
     OFFSET,
@@ -20,10 +18,12 @@ from bikecollect.feeds.reading.list_queries import (
     find_name,
     first_page_queries,
     full_list_queries,
+    linked_page,
+    next_page,
     number,
     page_sizes,
+    query_of,
     stated,
-    upgraded,
     with_query,
 )
 
@@ -114,6 +114,11 @@ class _Walk:
         self.void = len(rows) - len(self.ids)
 
     @property
+    def address(self) -> str:
+        """The address of the first page."""
+        return with_query(self.paged.url, self.query)
+
+    @property
     def listed(self) -> int:
         """The stations received; on one page each row counts, as in stated totals."""
         return len(self.ids) + self.void
@@ -139,7 +144,7 @@ class _Walk:
     @property
     def size(self) -> int:
         """The number of stations on a full page, 0 if the list is not paged."""
-        query = self._query()
+        query = query_of(self.address)
         requested_size = number(query.get(find_name(SIZE, query), ""))
         if self.has_more or (self.total is not None and self.total > self.first):
             return self.first
@@ -297,47 +302,14 @@ class _Walk:
     def _next(self) -> str:
         """Return the address of the next page, empty if none is known."""
         if self.last.next:
-            place = self._resolved(self.last.next)
+            place = linked_page(self.paged.url, self.query, self.last.next)
             if not place:
                 self.why = "the next page is on another host and not requested: "
                 self.why += plain(self.last.next)
             return place
         if not self.size or self.seen < self.size:
             return ""
-        query = self._query()
-        if name := find_name(PAGE, query):
-            query[name] = str(number(query[name]) + len(self.documents))
-        else:
-            odata = any(name.startswith("$") for name in query)
-            default = "$skip" if odata else "offset"
-            query[find_name(OFFSET, query) or default] = str(self.seen)
-        return self._with(urlencode(query, safe="$:,"))
-
-    def _resolved(self, link: str) -> str:
-        """Return the address of *link*, empty if it is on another host.
-
-        Servers behind a proxy may name their internal host: if the path is the same,
-        only the query of *link* is used.
-        """
-        url = self.paged.url
-        if link.isdecimal():
-            query = self._query()
-            name = find_name(PAGE, query) or find_name(OFFSET, query) or "page"
-            return self._with(urlencode({**query, name: link}, safe="$:,"))
-        is_query = not re.search("[/?]", link)
-        place = upgraded(joined(url, f"?{link}" if is_query else link), url)
-        if same_origin(place, url):
-            return place
-        path, own = urlsplit(place).path.rstrip("/"), urlsplit(url).path.rstrip("/")
-        same_path = bool(path) and own.endswith(path)
-        return self._with(urlsplit(place).query) if same_path else ""
-
-    def _with(self, query: str) -> str:
-        return urlunsplit(urlsplit(self.paged.url)._replace(query=query))
-
-    def _query(self) -> dict[str, str]:
-        query = urlsplit(with_query(self.paged.url, self.query)).query
-        return dict(parse_qsl(query, keep_blank_values=True))
+        return next_page(self.address, len(self.documents), self.seen)
 
     def _rows(self, document: Document) -> Sequence[Any]:
         try:

@@ -1,4 +1,4 @@
-"""Query parameters and fields by which servers page a list."""
+"""The addresses of a list's pages, and the fields by which servers page it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
+from bikecollect.feeds.http.urls import joined, same_origin
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count, flag
 
@@ -110,7 +111,7 @@ def page_sizes(url: str) -> frozenset[int]:
 
 def full_list_queries(url: str) -> list[dict[str, str]]:
     """Return the queries with which a server may return the whole list at *url*."""
-    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    query = query_of(url)
     if size := find_name(SIZE, query):
         return [{size: ALL}]
     if any(name.startswith("$") for name in query):
@@ -120,7 +121,7 @@ def full_list_queries(url: str) -> list[dict[str, str]]:
 
 def first_page_queries(url: str) -> list[dict[str, str]]:
     """Return the queries that may start paging the list at *url*."""
-    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    query = query_of(url)
     if find_name(PAGE, query) or find_name(OFFSET, query):
         return []
     if any(name.startswith("$") for name in query):
@@ -141,6 +142,53 @@ def with_query(url: str, query: Mapping[str, str]) -> str:
     kept = [text for text in kept if text.partition("=")[0] not in query]
     text = "&".join((*kept, urlencode(query, safe="$:,")))
     return urlunsplit(parts._replace(query=text))
+
+
+def query_of(url: str) -> dict[str, str]:
+    """Return the parameters of *url*."""
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+def next_page(url: str, pages: int, stations: int) -> str:
+    """Return the address of the page after *pages*, which have so many *stations*.
+
+    *url* is the address of the first page.
+
+    >>> next_page("http://a/f?page=0", 1, 100), next_page("http://a/f?limit=9", 1, 9)
+    ('http://a/f?page=1', 'http://a/f?limit=9&offset=9')
+    """
+    query = query_of(url)
+    if name := find_name(PAGE, query):
+        query[name] = str(number(query[name]) + pages)
+    else:
+        odata = any(name.startswith("$") for name in query)
+        default = "$skip" if odata else "offset"
+        query[find_name(OFFSET, query) or default] = str(stations)
+    return _replaced(url, urlencode(query, safe="$:,"))
+
+
+def linked_page(url: str, query: Mapping[str, str], link: str) -> str:
+    """Return the address of *link* on a page, empty if it is on another host.
+
+    The page is from *url* with *query*; *link* may be only the number of the next one.
+    Servers behind a proxy may name their internal host: if the path is the same, only
+    the query of *link* is used.
+    """
+    if link.isdecimal():
+        known = query_of(with_query(url, query))
+        name = find_name(PAGE, known) or find_name(OFFSET, known) or "page"
+        return _replaced(url, urlencode({**known, name: link}, safe="$:,"))
+    is_query = not re.search("[/?]", link)
+    place = upgraded(joined(url, f"?{link}" if is_query else link), url)
+    if same_origin(place, url):
+        return place
+    path, own = urlsplit(place).path.rstrip("/"), urlsplit(url).path.rstrip("/")
+    same_path = bool(path) and own.endswith(path)
+    return _replaced(url, urlsplit(place).query) if same_path else ""
+
+
+def _replaced(url: str, query: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(query=query))
 
 
 def find_name(pattern: str, query: Mapping[str, str]) -> str:
