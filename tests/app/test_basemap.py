@@ -94,9 +94,6 @@ def test_a_map_without_a_source_is_added_with_a_warning(config: Path) -> None:
     assert "--attribution" in process.stderr
 
 
-FEATURE = {"type": "Feature", "properties": {}}
-
-
 @pytest.mark.parametrize(
     ("value", "problem"),
     [

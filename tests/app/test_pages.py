@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trail
-from app_pages import run_lightly
+from app_pages import page_script, run_lightly, said
 from keeping import data_service
 from world import FakeClock, World
 
@@ -89,7 +89,9 @@ def show(service: DataService, monkeypatch: pytest.MonkeyPatch) -> Show:
         monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
 
     def shown(page: str, **address: str) -> Any:
-        app = testing.AppTest.from_function(_page, args=(page,), default_timeout=60)
+        app = testing.AppTest.from_function(
+            page_script, args=(page,), default_timeout=60
+        )
         for key, value in address.items():
             app.query_params[key] = value
         app.run()
@@ -97,18 +99,6 @@ def show(service: DataService, monkeypatch: pytest.MonkeyPatch) -> Show:
         return app
 
     return shown
-
-
-def _page(name: str) -> None:
-    """Be the script: Streamlit reads this function's text."""
-    import importlib  # the script has nothing else
-
-    importlib.import_module(f"bikecollect.app.pages.{name}").page()
-
-
-def said(app: Any) -> str:
-    """Return all small print of a page."""
-    return "\n".join(caption.value for caption in app.caption)
 
 
 def test_the_live_page_names_its_slot_and_stations(show: Show) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_pages import run_lightly
+from app_pages import page_script, run_lightly, said
 from publisher import publishing
 from vehicles import publish, station, vehicle
 
@@ -34,25 +34,15 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
                 )
             streamlit.cache_data.clear()
             run_lightly(monkeypatch)
-            app = testing.AppTest.from_function(_page, default_timeout=60, args=(page,))
+            app = testing.AppTest.from_function(
+                page_script, default_timeout=60, args=(page,)
+            )
             app.run()
             service.close()
         assert [error.value for error in app.exception] == []
         return app
 
     return shown
-
-
-def _page(name: str) -> None:
-    """Be the script: Streamlit reads this function's text."""
-    import importlib  # the script has nothing else
-
-    importlib.import_module(f"bikecollect.app.pages.{name}").page()
-
-
-def said(app: Any) -> str:
-    """Return all small print of a page."""
-    return "\n".join(caption.value for caption in app.caption)
 
 
 def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:

@@ -31,3 +31,15 @@ def run_lightly(monkeypatch: pytest.MonkeyPatch) -> None:
 def _component_manifests() -> Any:
     scanner = import_module("streamlit.components.v2.manifest_scanner")
     return scanner.scan_component_manifests()
+
+
+def page_script(name: str) -> None:
+    """Be the script of the page *name*: Streamlit reads this function's text."""
+    import importlib  # the script has nothing else
+
+    importlib.import_module(f"bikecollect.app.pages.{name}").page()
+
+
+def said(app: Any) -> str:
+    """Return all small print of a page."""
+    return "\n".join(caption.value for caption in app.caption)
