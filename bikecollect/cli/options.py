@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from bikecollect.cli.forms import FunctionT
 from bikecollect.core.errors import (
     BikecollectError,
     ExitCode,
@@ -26,7 +27,6 @@ from bikecollect.core.text import visible
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 output_option = click.option(
     "-o",
     "--output",

@@ -86,7 +86,7 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
 def is_of_another(system: SystemFolder, now: float) -> bool:
     """Return whether another user collects *system* now, and this one may not.
 
-    Nobody needs to be told of an error of somebody who may only read the data. The
+    An error of a user who may only read the data needs no alert. The
     owner and root may write: if they cannot, the disk is mounted read-only.
     """
     if os.access(system.path, os.W_OK):

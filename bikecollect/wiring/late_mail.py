@@ -29,8 +29,8 @@ def mail_problems(
     """Mail *problems* (by system, texts by kind); return if people were informed.
 
     A problem of the same kind is mailed once a day. A mail that cannot be sent waits in
-    the outbox for the next run of `fetch` or of this command. If that is for want of
-    the password, people are not informed.
+    the outbox for the next run of `fetch` or of this command. If that is because
+    the password is missing, people are not informed.
     """
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter

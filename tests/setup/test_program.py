@@ -16,7 +16,6 @@ from served import Answer, serving
 from bikecollect.cli import COMMANDS
 from bikecollect.setup import program, settings_file
 
-WHEEL = "https://x.org/bikecollect-9-py3-none-any.whl"
 SCRIPT = str(Path(sys.executable).with_name("bikecollect"))
 
 

@@ -29,13 +29,13 @@ DIFFER = "certificate and ledger differ"
 def uncertified(archive: "Archive", archived: "Archived") -> str:
     """Return what is wrong with the certificate of *archived*, empty if nothing."""
     try:
-        found = archive.certified(archived.day)
+        certified = archive.certified(archived.day)
     except StorageError as error:
         return str(error)
-    is_same = found._replace(csv_gone=archived.csv_gone, parts={}) == (
+    is_same = certified._replace(csv_gone=archived.csv_gone, parts={}) == (
         archived._replace(parts={})
     )
-    is_same &= archived.parts.items() <= found.parts.items()
+    is_same &= archived.parts.items() <= certified.parts.items()
     return "" if is_same else DIFFER
 
 

@@ -218,8 +218,8 @@ class MirrorPush:
     ) -> dict[str, StoredObject]:
         """Return *objects* with those of *day* that were not listed."""
         unlisted = [p for p in (day.path, *day.parts) if p not in objects]
-        found = filter(None, map(self.store.find, unlisted))
-        return objects | {stored.path: stored for stored in found}
+        others = filter(None, map(self.store.find, unlisted))
+        return objects | {stored.path: stored for stored in others}
 
     def _part(
         self,

@@ -120,8 +120,8 @@ def begun_earlier(
     that was set for a moment only.
 
     >>> facts = [SystemFact(0, "UTC", 2_700), SystemFact(3_600, "UTC", 600)]
-    >>> found = begun_earlier(facts, facts[:1], lambda: [0, 2_400, 3_000])
-    >>> [(fact.since, fact.interval) for fact in found]
+    >>> earlier = begun_earlier(facts, facts[:1], lambda: [0, 2_400, 3_000])
+    >>> [(fact.since, fact.interval) for fact in earlier]
     [(0, 2700), (2400, 600)]
     """
     at = len(facts) - 1

@@ -58,14 +58,14 @@ def scheduled_twice(source: Path | None) -> tuple[str, str] | None:
 
 def installed(source: Path | None) -> dict[str, str]:
     """Return what runs the settings at *source*, by the option of `schedule` for it."""
-    found = {}
+    schedules = {}
     with suppress(BikecollectError):
         if cron.own_blocks(cron.read_crontab(), crontab.own_names(source)):
-            found[""] = "lines in your crontab"
+            schedules[""] = "lines in your crontab"
     for timer in timers.timers(source):
         option = "--system-wide" if timers.is_system_wide(timer) else "--systemd"
-        found[option] = f"the systemd timer {timer}"
-    return found
+        schedules[option] = f"the systemd timer {timer}"
+    return schedules
 
 
 def other_user(settings: Settings) -> Check | None:
