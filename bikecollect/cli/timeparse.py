@@ -14,6 +14,7 @@ FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
 DAYS_AGO = {"today": 0, "yesterday": 1}
 DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?|today|yesterday")
 """A day without a time, by its name or in the forms of ISO 8601."""
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -37,7 +38,7 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     ago = re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text)
     if ago:
         return max(0.0, now - int(ago[1]) * UNITS[ago[2]])
-    if re.fullmatch(r"\d{1,2}:\d\d", text):
+    if TIME_OF_DAY.fullmatch(text):
         return _time_of_day(text, zone, now)
     if text in DAYS_AGO:
         day = date.fromisoformat(day_of(Slot(int(now)), zone))

@@ -23,7 +23,7 @@ from bikecollect.cli.options import (
     say_json,
 )
 from bikecollect.cli.render import runs as screens
-from bikecollect.cli.timeparse import moment, slots
+from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
 from bikecollect.core.errors import Outcome, SettingsError, UsageError
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, iso
@@ -243,7 +243,7 @@ def _find(
         return (runs[0].slot if runs else Slot(-1)), runs
     at, now, system = Slot(-1), time.time(), settings.system_folder(name)
     # A time of day may have no run yet today: search earlier days, too.
-    days = range(WEEK) if re.fullmatch(r"\d{1,2}:\d\d", text) else range(1)
+    days = range(WEEK) if TIME_OF_DAY.fullmatch(text) else range(1)
     for day in days:
         try:
             seconds = moment(text, system.zone, now - day * DAY)
