@@ -33,7 +33,8 @@ class Past:
     newest slot with a block. *is_known* is set if the folder has held data before;
     *configured* is when the settings were written. *mirror* is the state of the mirror,
     None if none is set. *is_over* is set if no more data are expected, as of a demo;
-    *final* then has the last slot, see `last_of`.
+    *final* then has the last slot, see `last_of`. *is_lost* is set if there are files
+    of days, but no ledger: nothing is known then.
     """
 
     first: Slot | None
@@ -49,6 +50,7 @@ class Past:
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
     final: frozenset[Slot] = frozenset()
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Health:
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
     *is_over*, no more data are expected: it is never late; the last 24 hours and the
-    days of *coverage* end with its last slot.
+    days of *coverage* end with its last slot. If *is_lost*, the ledger is missing: runs
+    and slots are unknown.
     """
 
     now: float
@@ -79,6 +82,7 @@ class Health:
     damage: Sequence[str] = ()
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
+    is_lost: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -133,6 +137,7 @@ def judge(
         damage=past.damage,
         mirror=past.mirror,
         is_over=past.is_over,
+        is_lost=past.is_lost,
     )
 
 

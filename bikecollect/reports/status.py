@@ -18,7 +18,7 @@ from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import find_damage
+from bikecollect.storage.repair.damage import find_damage, lacks_ledger
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.waiting import MirrorStanding
@@ -98,6 +98,7 @@ def survey(
             mirror=_mirror(system, mirror),
             is_over=system.is_over,
             final=final,
+            is_lost=lacks_ledger(system),
         )
     first = past.first or Slot(0)
     imported = (

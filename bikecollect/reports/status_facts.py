@@ -20,6 +20,12 @@ BEYOND_ANY_PLAN = 5_000
 """Days beyond which no number is given in a forecast for the disk."""
 
 
+FROM_LEDGER = frozenset(
+    {"Last run", "Newest data", "Schedule", "Runs, 24 h", "Coverage"}
+)
+"""Titles of facts that only the ledger has."""
+
+
 class Tone(Enum):
     """Whether a text is good news, bad news or neither."""
 
@@ -33,6 +39,9 @@ class Part(NamedTuple):
 
     text: str
     tone: Tone = Tone.PLAIN
+
+
+UNKNOWN = Part("unknown without the ledger", Tone.BAD)
 
 
 class Fact(NamedTuple):
@@ -89,7 +98,7 @@ def overview(standings: Iterable[Standing]) -> Iterator[Overview]:
         yield Overview(
             standing.system_id,
             verdict(health),
-            "no data" if health.behind is None else f"data {ago(health.behind)}",
+            _newest(health),
             f"7 days {percent(health.coverage['7d'].ratio)}",
         )
 
@@ -99,7 +108,7 @@ def facts(standing: Standing) -> list[Fact]:
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
     following = local_minute(health.next_slot, standing.zone)
-    return [
+    known = [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health),)),
         Fact("Schedule", tuple(_schedule(standing))),
@@ -110,14 +119,25 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Disk", (Part(_disk(standing)),)),
         *mirror,
     ]
+    if not health.is_lost:
+        return known
+    return [Fact(f.title, (UNKNOWN,)) if f.title in FROM_LEDGER else f for f in known]
 
 
 def behind(health: Health) -> Part:
     """Return the age of the newest data."""
+    if health.is_lost:
+        return UNKNOWN
     if health.behind is None:
         return Part("no data")
     text = f"the newest slot with data began {ago(health.behind)}"
     return Part(text, Tone.BAD if health.late else Tone.PLAIN)
+
+
+def _newest(health: Health) -> str:
+    if health.is_lost:
+        return "data unknown"
+    return "no data" if health.behind is None else f"data {ago(health.behind)}"
 
 
 def _last_run(standing: Standing) -> Iterable[Part]:

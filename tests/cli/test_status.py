@@ -308,10 +308,15 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -
         for file in (tmp_path / "data/city").glob("ledger.sqlite3*"):
             file.unlink()
         lost = bikecollect("--config", path, "status", "--alert")
+        screen = bikecollect("--config", path, "status")
         bikecollect("--config", path, "fetch")
     (tmp_path / "data/city/ledger.sqlite3").stat()
 
     assert "city: ledger.sqlite3 is missing; the next fetch rebuilds it" in lost.stdout
+    assert "city: late: unknown without the ledger" in lost.stdout
+    assert "  Newest data  unknown without the ledger\n" in screen.stdout
+    assert "no data" not in screen.stdout
+    assert "none yet" not in screen.stdout
 
 
 def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
