@@ -34,7 +34,8 @@ class Past:
     *configured* is when the settings were written. *mirror* is the state of the mirror,
     None if none is set. *is_over* is set if no more data are expected, as of a demo;
     *final* then has the last slot, see `last_of`. *is_lost* is set if there are files
-    of days, but no ledger: nothing is known then.
+    of days, but no ledger: nothing is known then. *seen* is the latest slot whose run
+    was evaluated for alerts, 0 if that is unknown.
     """
 
     first: Slot | None
@@ -51,6 +52,7 @@ class Past:
     is_over: bool = False
     final: frozenset[Slot] = frozenset()
     is_lost: bool = False
+    seen: Slot = Slot(0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Health:
     block is overdue; a system without any run is late if its settings are that old. If
     *is_over*, no more data are expected: it is never late; the last 24 hours and the
     days of *coverage* end with its last slot. If *is_lost*, the ledger is missing: runs
-    and slots are unknown.
+    and slots are unknown. *unrecorded* is the slot of a later run than *last_run* that
+    the ledger lacks, as on a full disk, 0 if there is none.
     """
 
     now: float
@@ -83,6 +86,7 @@ class Health:
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
     is_lost: bool = False
+    unrecorded: Slot = Slot(0)
 
     @property
     def is_new(self) -> bool:
@@ -115,7 +119,9 @@ def judge(
     patience = 2 * interval + GRACE
     newest, run = past.newest, past.last_run
     behind = None if newest is None else now - newest
-    silent = None if run is None or now - run.started <= patience else now - run.started
+    is_recorded = run is None or not run.slot < past.seen <= now
+    begun = past.seen if run is None or not is_recorded else run.started
+    silent = None if run is None or now - begun <= patience else now - begun
     expected = 0 if past.is_known else min(now, past.configured)
     waited = now - (newest or past.first or expected)
     late = waited > patience or silent is not None
@@ -138,6 +144,7 @@ def judge(
         mirror=past.mirror,
         is_over=past.is_over,
         is_lost=past.is_lost,
+        unrecorded=Slot(0) if is_recorded else past.seen,
     )
 
 

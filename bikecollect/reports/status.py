@@ -59,6 +59,7 @@ def survey(
     *,
     now: float,
     noted: Sequence[Incident] = (),
+    seen: Slot | None = None,
     scheduled: bool | None = None,
     windows: Mapping[str, int] = WINDOWS,
     configured: float = math.inf,
@@ -68,8 +69,9 @@ def survey(
 
     Coverage is counted in *windows*, see `health`: none for `--alert`. *noted* are the
     incidents in the alert state, which also has those that could not be written to the
-    ledger. *configured* is when the settings were written, from which a system without
-    any run becomes late. *mirror* is the mirror's address.
+    ledger; *seen* is the latest slot in that state. *configured* is when the settings
+    were written, from which a system without any run becomes late. *mirror* is the
+    mirror's address.
     """
     folder, interval = system.path, system.interval
     # Future slots were written while the clock was ahead, and prove nothing.
@@ -99,6 +101,7 @@ def survey(
             is_over=system.is_over,
             final=final,
             is_lost=lacks_ledger(system),
+            seen=seen or Slot(0),
         )
     first = past.first or Slot(0)
     imported = (

@@ -162,6 +162,9 @@ def _schedule(standing: Standing) -> Iterable[Part]:
         yield Part("no run yet")
     elif health.silent is not None:
         yield Part(f"no run for {length(health.silent)}", Tone.BAD)
+    elif health.unrecorded:
+        last = ago(health.now - health.unrecorded)
+        yield Part(f"the run {last} could not be recorded", Tone.BAD)
     else:
         since_last = ago(health.now - health.last_run.started)
         runs = count_of(health.runs, "run")

@@ -319,6 +319,20 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -
     assert "none yet" not in screen.stdout
 
 
+def test_a_run_that_could_not_be_recorded_is_no_silence(world: World) -> None:
+    """On a full disk the ledger lacks it; the state of the alerts has its slot."""
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    now = world.clock.now + 3_600
+    silent = survey(system, now=now)
+    seen = survey(system, now=now, seen=Slot(int(now) // 300 * 300 - 300))
+    ahead = survey(system, now=now, seen=Slot(int(now) + 3_600))
+
+    assert "Schedule     no run for 1 h 0 min" in plain(silent)
+    assert "Schedule     the run 5 min ago could not be recorded" in plain(seen)
+    assert (seen.health.late, seen.health.silent) == (True, None)
+    assert ahead.health.silent == silent.health.silent
+
+
 def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
     """A single one is shown in full."""
     more = "\n".join(

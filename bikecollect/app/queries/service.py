@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.films.day_film import Film, film
 from bikecollect.app.queries.station_names import StationTexts
@@ -192,10 +193,12 @@ class DataService:
     def standing(self, name: str) -> Standing:
         """Return the status of the system *name*, as shown by ``status``."""
         system = self.settings.system_folder(name)
+        state = SystemAlertState.of(system).stored() or AlertState()
         return survey(
             system,
             now=self.clock(),
-            noted=stored_incidents(system),
+            noted=state.incidents,
+            seen=state.seen,
             mirror=self.settings.archive.mirror,
         )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
-from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.core.errors import BikecollectError, StorageError
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
@@ -23,12 +24,14 @@ def survey_systems(
     errors: dict[str, BikecollectError] = {}
     for name in settings.chosen(system_ids):
         system = settings.system_folder(name)
+        state = SystemAlertState.of(system).stored() or AlertState()
         try:
             standings.append(
                 survey(
                     system,
                     now=time.time(),
-                    noted=stored_incidents(system),
+                    noted=state.incidents,
+                    seen=state.seen,
                     scheduled=scheduled,
                     windows=windows,
                     configured=_written(settings),
