@@ -17,16 +17,7 @@ from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.checking import Check, Problems, checked, shown
-from bikecollect.setup.tables.sections import (
-    App,
-    ArchiveTable,
-    Collect,
-    Keep,
-    Log,
-    Mail,
-    Ping,
-    Tell,
-)
+from bikecollect.setup.tables.sections import SECTIONS, App, Mail
 from bikecollect.setup.time_zones import check_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
@@ -39,16 +30,6 @@ NUMBERS = (
     "collect.workers",
 )
 """Settings that must not be negative."""
-SECTIONS = {
-    "mail": Mail,
-    "ping": Ping,
-    "tell": Tell,
-    "log": Log,
-    "keep": Keep,
-    "collect": Collect,
-    "app": App,
-    "archive": ArchiveTable,
-}
 
 
 def load(path: str | None) -> Settings:

@@ -8,8 +8,8 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.secrets.names import of_header
 from bikecollect.core.secrets.redact import STARS, redacted_values
 from bikecollect.core.text import visible_toml
-from bikecollect.setup.loader import SECTIONS
 from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.sections import SECTIONS
 
 
 def values(settings: Settings) -> dict[str, Any]:

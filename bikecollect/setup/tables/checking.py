@@ -8,7 +8,9 @@ from typing import Any
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.core.text import quote_hint, suggestion
+from bikecollect.setup.settings import System
 from bikecollect.setup.tables.declaration import Kind
+from bikecollect.setup.tables.sections import SECTIONS
 
 MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webhook"})
 """Settings that may hold a secret: errors do not quote their values."""
@@ -92,7 +94,8 @@ def _check(
 ) -> None:
     """Raise SettingsError if *name* is not *known*, or its *value* has another type."""
     if name not in known:
-        hint = suggestion(name, known, "; ") or f"; known: {', '.join(known)}"
+        hint = _elsewhere(name) or suggestion(name, known, "; ")
+        hint = hint or f"; known: {', '.join(known)}"
         if name in TOP_LEVEL:
             hint = f"; {name} belongs at the top of the file, above the first [table]"
         raise SettingsError(f'unknown setting "{place}{name}"{hint}')
@@ -104,6 +107,16 @@ def _check(
         raise SettingsError(f"{place}{name} {words}{remedy}")
     if place:
         _check_items(name, value, items, place)
+
+
+def _elsewhere(name: str) -> str:
+    """Return a question for the keys called *name* of all tables, empty for none."""
+    keys = [
+        f'"{table}.{name}"'
+        for table, cls in {"systems.NAME": System, **SECTIONS}.items()
+        if name in {f.name for f in fields(cls) if f.metadata["doc"]}
+    ]
+    return f"; did you mean {' or '.join(keys)}?" if keys else ""
 
 
 def shown(name: str, value: object) -> str:

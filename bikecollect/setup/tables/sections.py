@@ -143,3 +143,16 @@ class ArchiveTable:
         "file:///folder; credentials are read from the environment and the usual files",
         "",
     )
+
+
+SECTIONS = {
+    "mail": Mail,
+    "ping": Ping,
+    "tell": Tell,
+    "log": Log,
+    "keep": Keep,
+    "collect": Collect,
+    "app": App,
+    "archive": ArchiveTable,
+}
+"""The tables by their names."""
