@@ -27,6 +27,6 @@ names = [name for name in header.TITLES if name != "systems" or header.has_sever
 pages = {name: _page(name, default=name == "now") for name in names}
 st.session_state["pages"] = pages
 page = st.navigation(list(pages.values()), position="top")
-widgets.run(page.run)
-if page is not pages.get("systems"):  # it has no publisher of its own
+is_shown = widgets.run(page.run)
+if is_shown and page is not pages.get("systems"):  # it has no publisher of its own
     widgets.run(header.source)

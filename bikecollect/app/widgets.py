@@ -26,6 +26,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.5rem; padding: 0}
 [data-testid="stMainBlockContainer"] h2 {font-size: 1.2rem; padding: 1.2rem 0 0.6rem}
 [data-testid="stMainBlockContainer"] h3 {font-size: 1.05rem}
+[data-testid="stMarkdownContainer"]:has(h1) {margin-bottom: 0}
 [data-testid="stVerticalBlock"] {gap: 0.6rem}
 [data-testid="stAlertContainer"] {padding: 0.4rem 0.8rem}
 [data-testid="stCaptionContainer"] {color: inherit; opacity: 1}
@@ -65,13 +66,15 @@ HOUR_TIPS = {
 }
 
 
-def run(page: Callable[[], None]) -> None:
-    """Show *page*; a BikecollectError is shown as a message."""
+def run(page: Callable[[], None]) -> bool:
+    """Show *page*; a BikecollectError is shown as a message. Return whether it went."""
     try:
         page()
     except BikecollectError as error:
         log.warning("%s", error)
         st.error(UNREADABLE if mode.is_public() else plain(str(error)))
+        return False
+    return True
 
 
 def service() -> DataService:

@@ -28,7 +28,7 @@ PLACES = {
 NAMES = {"a": "New Mill", "b": "Quay", "c": "Old Mill"}
 MODULES = (
     *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
-    "pages.collection",
+    *("pages.collection", "pages.systems"),
 )
 PAGES = ("now", "station", "city", "collection")
 Show = Callable[..., Any]
@@ -389,6 +389,20 @@ def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
     assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
     assert "12 of 12 runs good, 100 %." in said(app)
     assert app.success[0].value == "No slot is missing in this range."
+
+
+def test_the_page_of_all_systems_counts_one_that_cannot_be_read(
+    show: Show, world: World
+) -> None:
+    """It is in trouble, and named with what to do."""
+    (world.folder / "ledger.sqlite3").write_bytes(b"not a database" * 400)
+
+    app = show("systems")
+
+    (warning,) = app.warning
+    assert warning.value.startswith("**city**: cannot read")
+    assert "the next fetch sets it aside and rebuilds it" in warning.value
+    assert "**1 system, 1 in trouble.**" in app.markdown[0].value
 
 
 def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:

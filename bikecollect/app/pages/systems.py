@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, header, widgets
+from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.systems import NewestCounts, rows_of
 from bikecollect.core.errors import BikecollectError
@@ -38,14 +38,16 @@ def page() -> None:
     for name in service.settings.systems:
         try:
             standing, counts[name] = frames.standing(name), frames.counts(name)
-        except BikecollectError:
-            st.warning(f"{widgets.plain(name)} cannot be read.")
+        except BikecollectError as error:
+            why = "cannot be read." if mode.is_public() else widgets.plain(str(error))
+            st.warning(f"**{widgets.plain(name)}**: {why}")
         else:
             standings.append(standing)
     rows = rows_of(standings, counts)
-    bad = sum(row.in_trouble for row in rows)
+    number = len(service.settings.systems)
+    bad = sum(row.in_trouble for row in rows) + number - len(rows)
     st.markdown(
-        f"**{widgets.counted(len(rows), 'system')}, {bad} in trouble.** "
+        f"**{widgets.counted(number, 'system')}, {bad} in trouble.** "
         "Click a row's box to open it."
     )
     table = pd.DataFrame(
