@@ -285,19 +285,26 @@ def test_a_new_system_waits_for_its_first_slot(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [("data/city", "is its disk mounted?"), ("data", "is gone, with all data")],
+)
+def test_a_folder_that_has_lost_its_data_is_late(
+    tmp_path: Path, lost: str, words: str
+) -> None:
     """A folder whose disk is not mounted is no new system, and named."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
-    (tmp_path / "data/city").rename(tmp_path / "disk")
-    (tmp_path / "data/city").mkdir()
+    (tmp_path / lost).rename(tmp_path / "disk")
+    if lost == "data/city":
+        (tmp_path / lost).mkdir()
 
     alert = bikecollect("--config", path, "status", "--alert")
 
     late, unmounted = alert.stdout.splitlines()
     assert (alert.returncode, late) == (1, "city: late: no data")
-    assert "is its disk mounted?" in unmounted
+    assert words in unmounted
 
 
 def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -> None:

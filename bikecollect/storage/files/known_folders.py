@@ -10,6 +10,8 @@ from pathlib import Path
 from bikecollect.core import user_folders
 from bikecollect.storage.files.durable import write_file
 
+GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
+
 
 def known_folders() -> frozenset[str]:
     """Return the folders that have held data of a system."""
@@ -53,10 +55,9 @@ def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
         with suppress(OSError):  # reported by whoever creates it
             if str(folder) in known and not folder.exists():
                 texts[name] = (
-                    f"{folder} is gone, with all data until now: was it removed, or is "
-                    "its disk not mounted? A new one was begun. To go on with the "
-                    "earlier one: move the new one aside, put the earlier one in its "
-                    f"place (from a backup), and run: bikecollect backfill {name} "
+                    f"{folder} {GONE} A new one was begun. To go on with the earlier "
+                    "one: move the new one aside, put the earlier one in its place "
+                    f"(from a backup), and run: bikecollect backfill {name} "
                     "--from THE_NEW_ONE"
                 )
     return texts
