@@ -197,7 +197,7 @@ class Store:
         """
         path = self._folder / file
         try:
-            make_folder(path.parent)
+            make_folder(path.parent, self._folder)
             leave_reserve(path.parent, 2 * len(text))  # as much again for the ledger
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             fd = os.open(path, flags | os.O_CLOEXEC, 0o640)

@@ -280,7 +280,7 @@ class Payloads:
             self._held.discard(name)
             return
         try:
-            make_folder(folder)
+            make_folder(folder, self._inbox.parent.parent)
             (self._inbox / name).rename(folder / name)
         except OSError as error:
             raise StorageError(f"cannot move {name} to {folder}: {error}") from error

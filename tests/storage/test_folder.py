@@ -8,14 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from world import World
 
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
+from bikecollect.storage.csv_store import Store
 from bikecollect.storage.files import entries, known_folders
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.wiring.collection import collect
 
@@ -367,3 +370,28 @@ def test_an_error_beside_an_open_ledger_names_its_own_path(tmp_path: Path) -> No
         History("city", tmp_path).session(),
     ):
         raise OSError(errno.ENOTCONN, text, str(inbox))
+
+
+@pytest.mark.parametrize(("part", "step"), [(Store, "append"), (Payloads, "keep")])
+def test_a_folder_that_is_moved_during_a_run_is_not_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, step: str
+) -> None:
+    """Its ledger would have the block of a file that is in another place."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    do = getattr(part, step)
+
+    def move_first(*arguments: object) -> object:
+        world.folder.rename(tmp_path / "moved")
+        return do(*arguments)
+
+    monkeypatch.setattr(part, step, move_first)
+    run = world.fetch({"a": 2}, after=300)
+    monkeypatch.undo()
+
+    assert run.exit_code == ExitCode.IO
+    assert not world.folder.exists()
+    (tmp_path / "moved").rename(world.folder)
+    world.fetch({"a": 3}, after=300)
+    assert [row.split(",")[3] for row in world.lines()] == ["1", "2", "3"]
+    assert world.agrees()
