@@ -1,9 +1,11 @@
 """The mirror may be a folder of another disk, with the faults of such disks."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,22 @@ def test_a_full_disk_here_is_not_an_error_of_the_mirror(nas: Path) -> None:
         store.download(PART, Path("/dev/full"))
 
     assert not isinstance(caught.value, MirrorError)
+
+
+def test_what_a_killed_push_left_beside_a_file_is_removed(tmp_path: Path) -> None:
+    """Spark reads every file of a dataset's folder: its rows would count twice."""
+    store = ObjectStore(MirrorAddress.parse(f"file://{tmp_path}"))
+    (tmp_path / "day").mkdir()
+    for name, age in (("#1", 301), ("#22", 301), ("#3", 0), ("#b", 301), (".old", 301)):
+        left = tmp_path / f"day/part.parquet{name}"
+        left.write_bytes(b"left")
+        os.utime(left, (time.time() - age,) * 2)
+
+    store.write("day/part.parquet", b"rows", hashlib.sha256(b"rows").hexdigest())
+
+    assert sorted(path.name for path in (tmp_path / "day").iterdir()) == [
+        *("part.parquet", "part.parquet#3", "part.parquet#b", "part.parquet.old"),
+    ]
 
 
 def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ are used in messages.
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +37,8 @@ PIECE = 5 << 20
 
 So a slow line (0.7 Mbit/s) needs less than `REQUEST` for each; it is S3's minimum.
 """
+ABANDONED = 300.0
+"""Seconds after which nobody is writing any more to a file that has not changed."""
 TRIES = 2
 """Maximum uploads of an object whose copy differs."""
 MAX_WHOLE = 64 << 20
@@ -187,6 +190,8 @@ class ObjectStore:
                     max_concurrency=1,
                 )
             if self.digest(path) == sha256:
+                if self.address.scheme == "file":
+                    _remove_leftovers(Path(f"/{self.address.prefix}", path))
                 tag = result["e_tag"]
                 stored = StoredObject(path, size, tag) if tag else self.find(path)
                 return stored or StoredObject(path, size, "")
@@ -248,6 +253,19 @@ class ObjectStore:
         if isinstance(error, OSError) and error.errno:
             return MirrorError(f"{what}: {error.strerror}")
         return MirrorUnavailable(f"{what}: {reason}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left beside the file *path*: ``NAME#1``.
+
+    The library writes there before it renames; who reads the folder as a dataset, such
+    as Spark, would read its rows too.
+    """
+    with suppress(OSError):
+        for entry in path.parent.iterdir():
+            is_staged = re.fullmatch(f"{re.escape(path.name)}#[0-9]+", entry.name)
+            if is_staged and time.time() - entry.stat().st_mtime > ABANDONED:
+                entry.unlink()
 
 
 @contextmanager
