@@ -44,6 +44,7 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
 )
 from bikecollect.storage.facts import facts_file
+from bikecollect.storage.files import trusted_files
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather, Lock
@@ -72,10 +73,13 @@ def compactor(
 ) -> Compactor:
     """Return the compactor of the system called *name*.
 
-    Raises SettingsError if parts of its folder are links.
+    Raises SettingsError if parts of its folder are links, or if it is another user's:
+    root would write an archive that its owner cannot read.
     """
     system = settings.system_folder(name)
     data_folder.check_links(system.path)
+    if system.path.exists():
+        trusted_files.check_owner(system.path, system.path)
     data_folder.check_archive(settings.data)
     with suppress(StorageError):  # an unreadable ledger is replaced below
         prepare_archive(system, History(name, system.path))

@@ -186,6 +186,22 @@ def test_every_command_refuses_them(tmp_path: Path, words: str) -> None:
 
 
 @only_root
+def test_root_does_not_compact_the_days_of_another_user(tmp_path: Path) -> None:
+    """The archive would be root's, and neither readable nor writable for that user."""
+    data = f'data_dir = "{tmp_path}/data"\n'
+    path = settings_file(tmp_path / "etc", data + CLOSED)
+    (tmp_path / "data/city").mkdir(parents=True)
+    (tmp_path / "data/city/.bikecollect").touch()
+    os.chown(tmp_path / "data/city", MALLORY, MALLORY)
+
+    process = bikecollect("--config", path, "compact")
+
+    assert process.returncode == 78
+    assert "city belongs to the user 54321: run bikecollect as 54321" in process.stderr
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["city"]
+
+
+@only_root
 def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
     """The owner, or the mode, and the command that fixes it."""
     path = settings_file(tmp_path / "my etc")
