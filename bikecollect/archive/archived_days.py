@@ -73,6 +73,10 @@ class ArchivedDays:
         """Return the archived days."""
         return archived_days(self._ledger.all("SELECT * FROM archives ORDER BY day"))
 
+    def other_than(self, known: Mapping[str, Archived]) -> list[Archived]:
+        """Return the days that are not *known*, or in another state."""
+        return [a for a in self.archived().values() if a != known.get(a.day)]
+
     def find(self, day: str) -> Archived | None:
         """Return *day*, None if it is not archived."""
         rows = self._ledger.all("SELECT * FROM archives WHERE day = ?", day)

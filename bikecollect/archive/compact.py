@@ -44,7 +44,7 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.runs.packer import RunPacker
 
 IN_USE, CHANGED, LOST = "in use", "changed", "lost"
-RENEWED, NOT_RENEWED = "summed up", "not summed up"
+RENEWED, NOT_RENEWED, RESTORED = "summed up", "not summed up", "restored"
 REPAIR = "bikecollect verify --repair"
 ROW = 120
 """Approximate bytes of a row."""
@@ -57,9 +57,9 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 class Step(NamedTuple):
     """The work done for a day, or *why* nothing could be done.
 
-    *what* is archived, let go (its CSV was removed), in use, lost (its CSV was
-    removed too early), failed, kept, or (not) summed up. *before* and *after* are
-    bytes.
+    *what* is archived, let go (its CSV was removed), in use, lost (its CSV was removed
+    too early), failed, kept, restored (into the ledger), or (not) summed up. *before*
+    and *after* are bytes.
     """
 
     system_id: str
@@ -99,13 +99,16 @@ class Compactor:
         with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_files()
             self.roll_forward(archived_days)
+            known = archived_days.archived()
             failed = restore(self.archive, archived_days, self.store)
+            restored = archived_days.other_than(known)
             sizes = self.store.sizes()
             for day in days_of_lost_files(archived_days, sizes):
                 try_archive(self.archive, archived_days, self.store, day, sizes)
             due = [day for day in self._due(archived_days) if day not in failed]
         name = self.system.system_id
         yield from (Step(name, day, "failed", why=why) for day, why in failed.items())
+        yield from (Step(name, a.day, RESTORED, *a.summary[:2]) for a in restored)
         # First remove CSVs, which frees space for archiving.
         yield from (step for step in self._remove_old(due) if step.what != IN_USE)
         for day in due:
@@ -184,8 +187,7 @@ class Compactor:
     def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
         before = archived_days.archived().get(day)
         archived = self.archive.publish(day)
-        csv_gone = before is not None and before.csv_gone
-        archived = archived._replace(csv_gone=csv_gone)
+        archived = archived._replace(csv_gone=before is not None and before.csv_gone)
         archived_days.save(archived)
         self.archive.published(day)
         return archived
@@ -236,8 +238,7 @@ class Compactor:
         except StorageError as error:
             return Step(name, day, "failed", before=before, why=str(error))
         after = sum(part["bytes"] for part in archived.parts.values())
-        rows, slots, _ = archived.summary
-        return Step(name, day, "archived", rows, slots, before, after)
+        return Step(name, day, "archived", *archived.summary[:2], before, after)
 
     def contents(self, archived_days: ArchivedDays, day: str, size: int) -> Contents:
         """Return the contents to archive of *day*, whose CSV has *size* bytes."""

@@ -45,6 +45,8 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather, Lock
@@ -100,15 +102,34 @@ def compactor(
     )
 
 
+def prepare_lost(settings: Settings, name: str, times: Times) -> None:
+    """Create the folder of *name* if only its archive is there, as a copy.
+
+    Raises StorageError if it had data on this machine: the next `fetch` says so.
+    """
+    folder, days = settings.data / name, archive(settings, name, times)
+    layouts = (days.layout, VEHICLE_LAYOUT)
+    if folder.is_dir() or not any(replace(days, layout=x).days() for x in layouts):
+        return
+    if is_known(folder):
+        raise StorageError(
+            f"{folder} is gone: is its disk mounted? To begin a new one, which then "
+            f"takes over the archive: bikecollect fetch {name}; bikecollect compact"
+        )
+    data_folder.prepare(folder)
+
+
 def vehicle_compactor(
     settings: Settings, name: str, times: Times, *, csv_days: int | None = None
 ) -> Compactor | None:
     """Return the compactor of the vehicles of *name*, None if it has none."""
     system = settings.system_folder(name)
-    if not system.vehicles.ledger.exists():
+    own = _labelled(system)
+    days = replace(archive(settings, name, times), layout=VEHICLE_LAYOUT).days()
+    if not (own.ledger.exists() or days):
         return None
     stations = compactor(settings, name, times, csv_days=csv_days)
-    own = _labelled(system)
+    make_folder(own.path)
     ledger, store = Ledger(own.ledger), Store(own.path, VEHICLE_STATUS)
     return replace(
         stations,

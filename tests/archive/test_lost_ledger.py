@@ -62,7 +62,7 @@ def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -
     steps = compacted(world, 0)
 
     assert before == [(8, 4)]
-    assert {step.what for step in steps} == {"archived", "let go"}
+    assert {step.what for step in steps} == {"restored", "archived", "let go"}
     assert counted(world) == [(8, 4)]
     assert findings(world) == []
 
@@ -75,7 +75,7 @@ def test_a_late_slot_after_the_loss_is_shown_beside_the_archive(world: World) ->
     steps = compacted(world, 0)
 
     assert before == [(8, 4)]
-    assert {step.what for step in steps} == {"archived", "let go"}
+    assert {step.what for step in steps} == {"restored", "archived", "let go"}
     assert counted(world) == [(8, 4)]
     assert findings(world) == []
 

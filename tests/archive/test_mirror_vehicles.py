@@ -166,6 +166,32 @@ def test_archived_days_are_restored_with_their_vehicles(
     assert [slot for slot, *_ in blocks(city)] == slots
 
 
+def test_a_copied_archive_without_a_ledger_is_taken_over_by_the_remedy(
+    city: City, publisher: Publisher, tmp_path: Path
+) -> None:
+    """On a new machine; one that lost the folder is told of it by `fetch` first."""
+    fetch(publisher)
+    city.run("compact", "--csv-days", "0")
+    before = exported(city)
+    shutil.rmtree(city.folder)
+
+    lost = city.run("compact")
+    new = {"XDG_STATE_HOME": str(tmp_path / "new")}
+    found = city.run("verify", **new)
+    process = city.run("compact", **new)
+
+    assert lost.returncode == 74
+    assert f"{city.folder} is gone: is its disk mounted?" in lost.stderr
+    assert found.stdout.count("compact city   (1 finding)") == 1
+    assert process.stdout.splitlines() == [
+        "city 2024-06-05: taken from the archive into the ledger, 4 slots, 4 rows",
+        "city/vehicles 2024-06-05: taken from the archive into the ledger, 3 slots, "
+        "9 rows",
+    ]
+    assert exported(city) == before
+    assert city.run("verify").returncode == 0
+
+
 def test_a_system_of_vehicles_only_is_restored(
     city: City, publisher: Publisher
 ) -> None:

@@ -25,7 +25,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.wiring.archive_alerts import report_compact
-from bikecollect.wiring.history import compactor, vehicle_compactor
+from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
 
 
 @click.command()
@@ -105,6 +105,7 @@ def _steps(
     """Yield the steps for one system; a failure does not affect other systems."""
     try:
         data_folder.check_mounted(settings.data / name)
+        prepare_lost(settings, name, times)
         if (settings.data / name).is_dir():
             stations = compactor(settings, name, times, csv_days=csv_days)
             vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)

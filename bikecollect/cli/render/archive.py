@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
+from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, RESTORED, Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
 from bikecollect.archive.mirror.record import LIVE
@@ -24,6 +24,9 @@ def step_line(step: Step) -> str:
     why = visible(step.why)
     if step.what == RENEWED:
         return f"{head}: summaries renewed\n"
+    if step.what == RESTORED:
+        slots = f"{count_of(step.slots, 'slot')}, {count_of(step.rows, 'row')}"
+        return f"{head}: taken from the archive into the ledger, {slots}\n"
     if step.why:
         result = RESULTS.get(step.what, "not archived")
         return f"{head}: {result}: {why}\n"
