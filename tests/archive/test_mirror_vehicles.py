@@ -169,10 +169,13 @@ def test_archived_days_are_restored_with_their_vehicles(
 def test_a_copied_archive_without_a_ledger_is_taken_over_by_the_remedy(
     city: City, publisher: Publisher, tmp_path: Path
 ) -> None:
-    """On a new machine; one that lost the folder is told of it by `fetch` first."""
+    """On a new machine; one that lost the folder is told of it by `fetch` first.
+
+    A slot in which no vehicle was listed is one that was collected.
+    """
     fetch(publisher)
     city.run("compact", "--csv-days", "0")
-    before = exported(city)
+    before, blocks_before = exported(city), blocks(city)
     shutil.rmtree(city.folder)
 
     lost = city.run("compact")
@@ -189,6 +192,7 @@ def test_a_copied_archive_without_a_ledger_is_taken_over_by_the_remedy(
         "9 rows",
     ]
     assert exported(city) == before
+    assert blocks(city) == blocks_before
     assert city.run("verify").returncode == 0
 
 

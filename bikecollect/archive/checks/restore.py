@@ -21,9 +21,12 @@ from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import damaged_parts
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.slots import Slot, SlotState, bounds
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.recovery import ADOPTED
+
+NO_BLOCK = frozenset({"", SlotState.MISSING.value})
+"""States of slots without rows that have no block; others list nothing, as vehicles."""
 
 
 def restore(
@@ -119,7 +122,7 @@ def _restore_day(
     file = f"{layout.rows}/{day}.csv"
     if file in live:
         file = f"{layout.rows}/{day}.0.csv"
-    blocks = [_block(file, row) for row in rows if row[5]]
+    blocks = [_block(file, row) for row in rows if row[5] or row[3] not in NO_BLOCK]
     ends = bounds(day, ZoneInfo(archived.timezone))
     archived_days.forget(shorter(blocks, archived_days.blocks(*ends)))
     slots = archived_days.slots()
