@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import DAMAGED, is_day
 from bikecollect.core.blocks import Block
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, day_of
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
@@ -144,6 +145,22 @@ class ArchivedDays:
         with self._ledger.transaction() as db:
             packed.drop(db, day)
             db.executemany(INSERT_RUN, runs)
+
+    def add_runs(self, runs: Sequence[Sequence[Any]], zone: tzinfo) -> int:
+        """Write *runs* that the ledger lacks; return their number.
+
+        Their days, which are archived without them, are due again.
+        """
+        days = {day_of(Slot(run[1]), zone) for run in runs} & self.archived().keys()
+        with self._ledger.transaction() as db:
+            before = db.total_changes
+            db.executemany(INSERT_RUN, runs)
+            count = db.total_changes - before
+            for day in sorted(days) if count else ():
+                known = self.archived()[day]
+                parts = {n: part for n, part in known.parts.items() if n != "runs"}
+                _save(db, known._replace(parts=parts))
+        return count
 
     def forget(self, slots: Iterable[Slot]) -> None:
         """Remove the blocks of *slots*."""

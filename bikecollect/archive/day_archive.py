@@ -160,7 +160,12 @@ class Archive:
         return damage_of(self, archived)
 
     def is_replaceable(self, archived: Archived) -> bool:
-        """Return whether damaged files can be replaced: from the CSV, or the ledger."""
+        """Return whether damaged files can be replaced: from the CSV, or the ledger.
+
+        So can files of a day whose runs the ledger has got since.
+        """
+        if "runs" in self.layout.datasets and "runs" not in archived.parts:
+            return not (archived.csv_gone and self.damage(archived))
         if archived.csv_gone:
             return is_rebuildable(self, archived)
         return bool(self.damage(archived))

@@ -123,7 +123,7 @@ def mirror_source(
     folder = _local_copy(live_address(store.address))
     vehicles = settings.systems[name].vehicles
     layouts = LAYOUTS if vehicles else (STATION_LAYOUT,)
-    datasets = {name for lay in layouts for name in (lay.rows, lay.slots)}
+    datasets = {"runs", *(name for lay in layouts for name in (lay.rows, lay.slots))}
     days = MirrorDownload(store, folder, name, skips_damaged=True).run(datasets)
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:

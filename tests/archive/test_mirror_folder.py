@@ -236,22 +236,29 @@ def outage(world: World, nas: Path, config: Path) -> Path:
 
 
 def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(
-    outage: Path, config: Path
+    outage: Path, config: Path, tmp_path: Path
 ) -> None:
-    """The machine was filled anew: the rows are the same, the ledger is empty."""
+    """It was filled from a copy without runs; the message has the remedy."""
     sql = "SELECT cause FROM slots WHERE cause LIKE 'network%'"
     query = ("--config", config, "query", sql, "--format", "csv")
+    fill = ("--config", config, "backfill", "city", "--from")
+    compact = ("--config", config, "compact", "--csv-days", "0")
     before = bikecollect(*query, "--mirror").stdout
-    bikecollect("--config", config, "backfill", "city", "--from", f"file://{outage}")
+    copy = shutil.copytree(outage, tmp_path / "copy")
+    shutil.rmtree(copy / "archive/runs")
+    bikecollect(*fill, f"file://{copy}")
 
-    poorer = bikecollect("--config", config, "compact", "--csv-days", "0")
+    poorer = bikecollect(*compact)
     after = bikecollect(*query, "--mirror").stdout
+    was_replaced = (outage / "replaced").exists()
+    taken = bikecollect(*fill, f"file://{outage}")
+    richer = bikecollect(*compact)
 
-    assert before == "cause\nnetwork: dns\n"
-    assert poorer.returncode == 74
-    assert (
-        "city 2024-06-06: not copied to the mirror: the mirror has the causes of"
-        in poorer.stderr
-    )
-    assert after == before
-    assert not (outage / "replaced").exists()
+    assert (before, after) == ("cause\nnetwork: dns\n", before)
+    assert (poorer.returncode, was_replaced) == (74, False)
+    assert "city 2024-06-06: not copied to the mirror: the mirror h" in poorer.stderr
+    assert "  4 runs taken over: why slots are missing" in taken.stdout
+    assert "city 2024-06-06: replaced in the mirror" in richer.stdout
+    assert (richer.returncode, richer.stderr) == (0, "")
+    assert bikecollect(*query).stdout == before
+    assert bikecollect("--config", config, "verify").returncode == 0

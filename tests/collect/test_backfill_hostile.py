@@ -19,8 +19,11 @@ from templates import copied
 from test_backfill import fill, toml
 from world import NOON, TAIPEI, World
 
+from bikecollect.archive.datasets import RUNS
+from bikecollect.collect.filling.foreign_runs import checked
 from bikecollect.collect.sources import foreign_ledger, table_rows, tables
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import DAY
@@ -386,6 +389,54 @@ def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
         out.write(b"x" * 400_000)
 
     assert slots(other) == [1, 2]
+
+
+RUN = dict.fromkeys(RUNS) | {
+    "run_id": "0a1b2c3d",
+    "slot": int(NOON),
+    "started": NOON + 1.5,
+    "outcome": "unavailable",
+    "cause": "dns",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run_id": "\x1b[2J"},
+        {"run_id": None},
+        {"slot": int(NOON) * 9},
+        {"started": float("nan")},
+        {"started": "now"},
+        {"outcome": "splendid"},
+        {"cause": "<b>"},
+    ],
+    ids=str,
+)
+def test_an_implausible_run_is_not_taken_over(change: dict[str, object]) -> None:
+    """Of a plausible one, other values are empty, and texts are escaped and cut."""
+    judge = Plausible(NOON + 60)
+    odd = {"error": "a\n" + "b" * 5_000, "rows": "many", "uptime": float("inf")}
+
+    taken = checked(list((RUN | odd).values()), judge.is_time)
+    run = dict(zip(RUNS, taken or (), strict=True))
+
+    assert checked(list((RUN | change).values()), judge.is_time) is None
+    assert (run["rows"], run["uptime"], run["http_status"]) == (0, 0.0, None)
+    assert run["error"] == "a\\x0a" + "b" * 997
+
+
+def test_runs_that_cannot_be_read_do_not_keep_slots_from_being_filled(
+    other: World,
+) -> None:
+    """A value is too large: the error is counted."""
+    with ledger(other) as db:
+        db.execute("UPDATE runs SET error = hex(zeroblob(900000))")
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+
+    assert list(source.runs()) == []
+    assert source.bad == 1
+    assert slots(other) == [1, 2, 3]
 
 
 @pytest.fixture

@@ -209,8 +209,8 @@ class MirrorPush:
         return (
             f"the mirror has the causes of {slots} of that day and "
             f"{count_of(known.runs, 'run')}, and here are only {own.causes} and "
-            f"{own.runs}: its day stays; to have it here, copy the mirror's archive/ "
-            "into data_dir, then run: bikecollect compact"
+            f"{own.runs}: its day stays; to have it here, run: bikecollect backfill "
+            "--from the mirror, then bikecollect compact"
         )
 
     def _with_unlisted(

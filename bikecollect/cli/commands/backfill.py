@@ -32,6 +32,7 @@ from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirror_source
+from bikecollect.wiring.taken_runs import take_over_runs
 
 if TYPE_CHECKING:
     from bikecollect.collect.sources import Source
@@ -140,13 +141,24 @@ def backfill(
                 if source
                 else filler.fill_from_payloads()
             )
-            fillings = _fill(filler, work, form)
+            fillings, taken = _fill(filler, work, form), 0
+            if isinstance(source, FolderSource) and not dry_run:
+                taken = take_over_runs(settings, name, source, times, span)
             if (since or until) and not (source or fillings):
                 empty += not _is_expected(filler, span, times.clock())
             if form == "text" and empty < len(names):
                 skipped = (source.bad, source.odd) if source else (0, 0)
                 zone = filler.system.zone
-                say(summary(name, fillings, filler.agreement, zone, skipped=skipped))
+                say(
+                    summary(
+                        name,
+                        fillings,
+                        filler.agreement,
+                        zone,
+                        skipped=skipped,
+                        taken=taken,
+                    )
+                )
             rejected = {f.slot for f in fillings if f.what == "not understood"}
             if rejected:
                 code = ExitCode.DATA

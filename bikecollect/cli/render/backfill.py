@@ -33,11 +33,12 @@ def summary(
     zone: tzinfo,
     *,
     skipped: tuple[int, int] = (0, 0),
+    taken: int = 0,
 ) -> str:
     """Return the results for a system, by day and origin.
 
     *skipped* has the numbers of unreadable rows or blocks and of impossible values in
-    the other archive.
+    the other archive, *taken* is the number of its runs that were taken over.
     """
     unreadable, impossible = skipped
     tried = [filling for filling in fillings if filling.what not in UNTRIED]
@@ -59,6 +60,8 @@ def summary(
         lines.append(
             f"  {impossible:,} impossible values of the other archive: empty here"
         )
+    if taken:
+        lines.append(f"  {count_of(taken, 'run')} taken over: why slots are missing")
     lines += _agreement(agreement)
     lines += _stale(fillings, zone)
     if counts:

@@ -5,6 +5,7 @@ and `plausible` for the values that are accepted.
 """
 
 import heapq
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,15 +13,20 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.datasets import STATION_LAYOUT, DatasetLayout
 from bikecollect.collect.sources import (
     ForeignBlock,
     ForeignSnapshot,
     ForeignVehicles,
     Status,
 )
-from bikecollect.collect.sources.foreign_days import archived, certified_days
-from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
+from bikecollect.collect.sources.foreign_days import (
+    READ_ERRORS,
+    archived,
+    archived_runs,
+    certified_days,
+)
+from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger, runs
 from bikecollect.collect.sources.foreign_rows import (
     STATION_ROWS,
     VEHICLE_ROWS,
@@ -35,6 +41,8 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files.regular_file import list_below
 from bikecollect.storage.files.scratch import scratch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -89,6 +97,22 @@ class FolderSource:
     def vehicles(self) -> Iterator[ForeignVehicles]:
         """Yield the vehicles, oldest first; damaged blocks are skipped."""
         return self._merged(self.folder / VEHICLES, VEHICLE_ROWS)
+
+    def runs(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield its runs in batches, unchecked, newest first; some may come twice.
+
+        They end where the ledger or a day cannot be read.
+        """
+        with scratch() as scratch_folder:
+            try:
+                if has_ledger(self.folder):
+                    yield runs(self.folder, scratch_folder)
+                for day in sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]:
+                    yield archived_runs(self.folder, scratch_folder, day)
+            except READ_ERRORS as error:
+                where = self.address or self.folder
+                log.warning("not all runs of %s can be read: %s", where, error)
+                self.judge.bad += 1
 
     def _merged(
         self, place: Path, rows: RowReader[Status]

@@ -5,7 +5,7 @@ import heapq
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from bikecollect.archive.datasets import (
     KEY,
     PART,
+    RUNS,
+    STATION_LAYOUT,
     DatasetLayout,
     part_of,
     types_of,
@@ -72,6 +74,8 @@ class _Certified:
     sha256: str
     slots: tuple[int, str] | None = None
     """Size and sha256 of the day's file of slots, which has the flags."""
+    runs: tuple[int, str] | None = None
+    """Size and sha256 of the day's file of runs."""
     earliest: int = 0
     """Where the day before ends, if it has another time zone."""
 
@@ -180,7 +184,7 @@ def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Cer
     if not (0 <= rows <= MAX_ROWS and 0 < size <= MAX_BYTES):
         raise ValueError(f"its certificate lists {rows} rows in {size} bytes")
     zone = ZoneInfo(str(content["timezone"])[:99])
-    slots = content["parts"].get(layout.slots)
+    slots, runs = (content["parts"].get(name) for name in (layout.slots, "runs"))
     return _Certified(
         day,
         zone,
@@ -188,6 +192,7 @@ def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Cer
         size,
         str(part["sha256"]),
         (int(slots["bytes"]), str(slots["sha256"])) if slots else None,
+        (int(runs["bytes"]), str(runs["sha256"])) if runs else None,
     )
 
 
@@ -236,6 +241,24 @@ def _facts(
     return {slot: tuple(facts) for slot, *facts in rows}
 
 
+def archived_runs(
+    folder: Path, scratch_folder: Path, day: str
+) -> list[tuple[Any, ...]]:
+    """Return the runs of an archived *day*, unchecked; raises `READ_ERRORS`."""
+    name = f"{_certificates(folder, STATION_LAYOUT)}/{day}.json"
+    certified = _certified(folder, name, day, STATION_LAYOUT)
+    if certified.runs is None or not 0 < certified.runs[0] <= MAX_BYTES:
+        raise ValueError("it has no runs")
+    with closing(_ConfinedEngine(scratch_folder)) as engine:
+        place = _place(folder, "runs", day)
+        _copy_verified(folder, place, *certified.runs, engine.rows)
+        source = duckdb_engine.parquet(engine.rows)
+        with duckdb_engine.translated("not the runs of a day"):
+            cells = _cells(engine.db, source, RUNS, RUNS)
+            sql = f"SELECT {cells} FROM {source} LIMIT {MAX_SLOTS}"
+            return engine.db.execute(sql).fetchall()
+
+
 def _empty(facts: Facts, certified: _Certified) -> Iterator[ForeignBlock[Any]]:
     """Yield the collected slots of a day without rows: no vehicle was listed."""
     begin, end = certified.span
@@ -256,11 +279,12 @@ def _blocks(
 ) -> Iterator[ForeignBlock[Status]]:
     """Yield the copied rows of a day by slot; raises StorageError."""
     begin, end = certified.span
-    source = duckdb_engine.parquet(engine.rows)
+    source, types = duckdb_engine.parquet(engine.rows), types_of(rows.layout.columns)
     with duckdb_engine.translated("not a day's rows"):
         _check_rows(engine.db, engine.rows, certified)
         cursor = engine.db.execute(
-            f"SELECT {_cells(engine.db, source, rows.layout.columns)} FROM {source}"
+            f"SELECT {_cells(engine.db, source, rows.layout.columns, types)}"
+            f" FROM {source}"
             " WHERE TRY_CAST(slot AS BIGINT) BETWEEN ? AND ? ORDER BY 1",
             [begin, end - 1],
         )
@@ -281,15 +305,20 @@ def _check_rows(db: "DuckDBPyConnection", copy: Path, certified: _Certified) -> 
         raise ValueError(f"its file has {rows} rows, its certificate {certified.rows}")
 
 
-def _cells(db: "DuckDBPyConnection", source: str, columns: Sequence[str]) -> str:
-    """Return SQL for the *columns* of a day, cast to their types; NULL if missing."""
+def _cells(
+    db: "DuckDBPyConnection",
+    source: str,
+    columns: Iterable[str],
+    types: Mapping[str, str],
+) -> str:
+    """Return SQL for the *columns* of a day, cast to *types*; NULL if missing."""
     described = db.execute(f"DESCRIBE FROM {source}").fetchall()
     present = {name for name, *_ in described}
-    cells, types = [], types_of(columns)
-    for name in columns:
+    cells = []
+    for place, name in enumerate(columns):
         cell = duckdb_engine.name(name) if name in present else "NULL"
         cell = f"TRY_CAST({cell} AS {types[name]})"
-        longest = MAX_ID if name == columns[KEY] else MAX_TEXT
+        longest = MAX_ID if place == KEY else MAX_TEXT
         is_text = types[name] == "VARCHAR"
         cells.append(f"substr({cell}, 1, {longest + 1})" if is_text else cell)
     return ", ".join(cells)

@@ -12,7 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bikecollect.core.errors import StorageError
+from bikecollect.archive.datasets import RUNS
+from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION, newer_schema
@@ -22,6 +23,7 @@ MAX_BYTES = 4 << 30
 MAX_VALUE = 1 << 20
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the limit."""
+MAX_RUNS = 1_000_000
 MAX_STEPS = 2_000_000_000
 """Maximum steps of all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
@@ -35,7 +37,7 @@ COLUMNS = {
 }
 READS = {
     sqlite3.SQLITE_SELECT: frozenset({None}),
-    sqlite3.SQLITE_READ: frozenset(COLUMNS),
+    sqlite3.SQLITE_READ: frozenset({*COLUMNS, "runs"}),
 }
 """The actions allowed to statements after the schema was checked."""
 
@@ -63,6 +65,24 @@ def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
             for row in db.execute(BLOCKS.format(flags)):
                 if row[1] not in gone:
                     yield row
+
+
+def runs(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
+    """Return the runs in *folder*'s ledger, newest first, unchecked; see `blocks`.
+
+    Columns that a ledger of an older schema lacks are empty.
+    """
+    with _translated_errors(folder):
+        copy = _copy_ledger(folder, scratch_folder)
+        with closing(_connect(copy)) as db:
+            _check_schema(db, folder)
+            stored = _stored(db, "runs")
+            if not stored:
+                return []
+            db.set_authorizer(_authorize)
+            cells = ", ".join(name if name in stored else "NULL" for name in RUNS)
+            sql = f"SELECT {cells} FROM runs ORDER BY slot DESC LIMIT {MAX_RUNS}"
+            return db.execute(sql).fetchall()
 
 
 def _has_flags(db: sqlite3.Connection) -> bool:
@@ -139,15 +159,22 @@ def _check_schema(db: sqlite3.Connection, folder: Path) -> None:
     if version > VERSION:
         raise newer_schema(folder / LEDGER, version)
     for table, needed in COLUMNS.items():
-        entries = db.execute(
-            "SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)
-        ).fetchall()
-        is_table = len(entries) == 1 and entries[0][0] == "table"
-        plain = is_table and _is_plain(entries[0][1])
-        columns = db.execute(f"PRAGMA table_xinfo({table})").fetchall() if plain else []
-        stored = {name for _, name, *_, hidden in columns if not hidden}
-        if not needed <= stored or not _has_key(table, columns):
+        if not needed <= _stored(db, table) or not _has_key(table, _columns(db, table)):
             raise sqlite3.DatabaseError(f"{table} is not a table of a ledger")
+
+
+def _stored(db: sqlite3.Connection, table: str) -> set[str]:
+    """Return the stored columns of *table*, empty if it is not a plain table."""
+    return {name for _, name, *_, hidden in _columns(db, table) if not hidden}
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[Any]:
+    entries = db.execute(
+        "SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)
+    ).fetchall()
+    is_table = len(entries) == 1 and entries[0][0] == "table"
+    plain = is_table and _is_plain(entries[0][1])
+    return db.execute(f"PRAGMA table_xinfo({table})").fetchall() if plain else []
 
 
 def _is_plain(sql: Any) -> bool:

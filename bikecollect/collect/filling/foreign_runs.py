@@ -1,0 +1,50 @@
+"""The runs of another bikecollect, which is untrusted: why its slots are missing."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bikecollect.archive.datasets import RUNS
+from bikecollect.core.run import OUTCOMES
+from bikecollect.core.text import visible
+
+MAX_NUMBER = 1 << 53
+LIMITS = {"error": 999}
+"""Maximum characters of a text, by its name; of others it is `SHORT`."""
+SHORT = 255
+RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+CAUSE = re.compile(r"[\w .:()-]{0,99}")
+OPTIONAL = frozenset({"finished", "http_status"})
+
+
+def checked(
+    row: Sequence[Any], is_time: Callable[[float], bool]
+) -> tuple[Any, ...] | None:
+    """Return the *row* of a run with the columns `RUNS`, None if it is implausible.
+
+    *is_time* tells whether a moment is possible. Other texts are cut, and invalid
+    values empty.
+    """
+    values = dict(zip(RUNS, row, strict=True))
+    names = ("run_id", "outcome", "cause")
+    texts = [values[n] if isinstance(values[n], str) else "\n" for n in names]
+    is_known = RUN_ID.fullmatch(texts[0]) and texts[1] in OUTCOMES
+    slot, started = values["slot"], values["started"]
+    moments = isinstance(slot, int) and isinstance(started, int | float)
+    if not (is_known and CAUSE.fullmatch(texts[2]) and moments):
+        return None
+    if not (is_time(slot) and is_time(started)):
+        return None
+    return tuple(_cell(name, kind, values[name]) for name, kind in RUNS.items())
+
+
+def _cell(name: str, kind: str, value: Any) -> Any:
+    if kind == "VARCHAR":
+        return visible(str(value or "")[: LIMITS.get(name, SHORT)])
+    if kind == "BOOLEAN":
+        return int(bool(value))
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    if not is_number or not 0 <= value < MAX_NUMBER:
+        return None if name in OPTIONAL else 0
+    return float(value) if kind == "DOUBLE" else int(value)
