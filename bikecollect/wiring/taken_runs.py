@@ -1,5 +1,6 @@
 """Take over from another bikecollect why slots are missing before our first run."""
 
+from collections.abc import Iterator
 from contextlib import closing
 
 from bikecollect.archive.archived_days import ArchivedDays
@@ -10,9 +11,8 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.lock import Breather
-from bikecollect.storage.runs.ends import FIRST_RUN
 from bikecollect.wiring.history import system_lock
 
 
@@ -26,25 +26,31 @@ def take_over_runs(
     """Write the runs of *source* in *span* before our first run; return their number.
 
     Without them, nothing is known of the missing slots there: collection had not
-    started yet, or the ledger was lost. The newest runs are first, and none is left out
-    in between: if the call is interrupted, or a day cannot be read, the next one
-    continues. The archived days of these runs are archived again.
+    started yet, or the ledger was lost. Runs here that are those of *source* were taken
+    over before, or came with its archive: the first of the others is our first run. The
+    archived days of the new runs are archived again.
     """
     system = settings.system_folder(name)
-    ((first,),) = History(name, system.path).select(FIRST_RUN) or [(None,)]
     now = times.clock()
-    end = now if first is None else first
-    if span[1] <= end:
-        return 0  # nothing is known between these runs and ours
+    ours = dict(_known(History(name, system.path)))
+    theirs = {row[0] for batch in source.runs() for row in batch} if ours else set()
+    end = min((slot for run, slot in ours.items() if run not in theirs), default=now)
     judge, taken = Plausible(now), 0
     ledger, breathe = Ledger(system.ledger), Breather(times.stop, times.monotonic)
     for batch in source.runs():
         times.stop.raise_if_set()
         runs = [run for row in batch if (run := checked(row, judge.is_time))]
-        runs = [run for run in runs if span[0] <= run[1] < end]
+        runs = [run for run in runs if span[0] <= run[1] < min(end, span[1])]
+        runs = [run for run in runs if run[0] not in ours]
         if runs:
             with system_lock(system, times).held(), closing(ledger):
                 ledger.open()
                 taken += ArchivedDays(ledger).add_runs(runs, system.zone)
             breathe()
     return taken
+
+
+def _known(history: History) -> Iterator[tuple[str, Slot]]:
+    """Yield the id and the slot of each run here."""
+    yield from history.select("SELECT run_id, slot FROM runs")
+    yield from history.packed_runs(BEGINNING, END, ("run_id", "slot"))

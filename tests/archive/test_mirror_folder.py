@@ -17,6 +17,7 @@ from world import World
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -219,6 +220,30 @@ def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(
     assert bikecollect(*query).stdout == before
     assert not (nas / "replaced").exists()
     assert "collection had not started" not in shown
+
+
+def test_runs_of_the_open_day_are_taken_over_beside_a_copied_archive(
+    nas: Path, config: Path, world: World
+) -> None:
+    """Those of its days are in the ledger then: they are not the new machine's."""
+    assert world.folder
+    data = world.folder.parent
+    world.feed.answer = FeedUnavailable("no such host", cause="dns")
+    world.fetch(after=DAY)
+    world.fetch({"0002": 4}, after=300)
+    bikecollect("--config", config, "push", "--live")
+    shutil.rmtree(world.folder)
+    shutil.rmtree(data / "archive")
+
+    shutil.copytree(nas / "archive", data / "archive")
+    fill = ("--config", config, "backfill", "city", "--from", f"file://{nas}")
+    process, again = bikecollect(*fill), bikecollect(*fill)
+
+    sql = "SELECT cause FROM slots WHERE cause LIKE 'network%'"
+    shown = bikecollect("--config", config, "query", sql, "--format", "csv")
+    assert "  2 runs taken over: why slots are missing" in process.stdout
+    assert "taken over" not in again.stdout
+    assert shown.stdout == "cause\nnetwork: dns\n"
 
 
 @pytest.fixture

@@ -22,13 +22,9 @@ ENDS = (
 )
 STATION_ENDS = ENDS.replace("slot_blocks", "blocks")
 """`ENDS` for a ledger without views: only of blocks of stations."""
-OF_RUNS = (
-    f"SELECT min(slot) AS slot FROM runs WHERE {RUNS}"
-    " UNION ALL SELECT min(first) FROM packed_runs"
-)
-FIRST_RUN = f"SELECT min(slot) FROM ({OF_RUNS})"
 FIRST = (
-    f"SELECT min(slot) FROM ({OF_RUNS}"
+    f"SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs WHERE {RUNS}"
+    " UNION ALL SELECT min(first) FROM packed_runs"
     f" UNION ALL SELECT * FROM (SELECT slot FROM slot_blocks WHERE {WITHIN}"
     " AND source NOT GLOB 'backfill * *' ORDER BY slot LIMIT 1))"
 )
