@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bikecollect.storage.files import ledger_file
+from bikecollect.storage.sqlite import ledger_file
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.storage.files import ledger_file
+from bikecollect.storage.sqlite import ledger_file
 
 PATIENCE = 1.0
 
@@ -119,7 +119,7 @@ class AlertLedger:
         with self._opened() as db:
             return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
         # On a full disk SQLite cannot create its -shm file.
-        from bikecollect.storage.files.readable_ledger import connect, readable
+        from bikecollect.storage.sqlite.readable_ledger import connect, readable
 
         with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
             if self._is_usable():

@@ -12,8 +12,6 @@ from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.files.ledger_file import LedgerFile
-from bikecollect.storage.files.ledger_log import SESSIONS, unused_state
 from bikecollect.storage.ledger_schema import (
     GONE,
     INDEXES,
@@ -30,6 +28,8 @@ from bikecollect.storage.ledger_schema import (
     upsert_file,
 )
 from bikecollect.storage.runs.rows import to_row
+from bikecollect.storage.sqlite.ledger_file import LedgerFile
+from bikecollect.storage.sqlite.ledger_log import SESSIONS, unused_state
 
 NOTES = "SELECT key, value FROM memory WHERE key <> ?"
 PLAUSIBLE = f"WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"

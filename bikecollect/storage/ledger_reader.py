@@ -263,7 +263,7 @@ class History:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the ledger for reading, or an empty one if there is none yet."""
-        from bikecollect.storage.files.readable_ledger import (  # `fetch` seldom reads
+        from bikecollect.storage.sqlite.readable_ledger import (  # `fetch` seldom reads
             connect,
             readable,
             readable_or_empty,

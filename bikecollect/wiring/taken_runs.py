@@ -1,7 +1,7 @@
 """Take over from another bikecollect why slots are missing before our first run."""
 
-from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.collect.filling.foreign_runs import checked
@@ -32,7 +32,7 @@ def take_over_runs(
     """
     system = settings.system_folder(name)
     now = times.clock()
-    ours = dict(_known(History(name, system.path)))
+    ours = _known(History(name, system.path))
     theirs = {row[0] for batch in source.runs() for row in batch} if ours else set()
     end = min((slot for run, slot in ours.items() if run not in theirs), default=now)
     judge, taken = Plausible(now), 0
@@ -50,7 +50,8 @@ def take_over_runs(
     return taken
 
 
-def _known(history: History) -> Iterator[tuple[str, Slot]]:
-    """Yield the id and the slot of each run here."""
-    yield from history.select("SELECT run_id, slot FROM runs")
-    yield from history.packed_runs(BEGINNING, END, ("run_id", "slot"))
+def _known(history: History) -> dict[str, Slot]:
+    """Return the slot of each run here, by its id."""
+    rows = history.select("SELECT run_id, slot FROM runs")
+    old = history.packed_runs(BEGINNING, END, ("run_id", "slot"))
+    return {row[0]: row[1] for row in chain(rows, old)}

@@ -222,7 +222,7 @@ def test_a_state_file_that_cannot_be_written_is_no_memory(
         (tmp_path / "data/a/ledger.sqlite3").unlink()
         (tmp_path / "data/a/ledger.sqlite3").mkdir()
         monkeypatch.setattr("os.pwrite", fail)
-        aside = "bikecollect.storage.files.ledger_file.set_aside"
+        aside = "bikecollect.storage.sqlite.ledger_file.set_aside"
         monkeypatch.setattr(aside, refuse)
         for _ in range(24):
             (run,) = world.slot(settings)

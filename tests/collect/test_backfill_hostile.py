@@ -624,7 +624,7 @@ def test_a_zone_that_nothing_confirms_is_named(
     source = table(tmp_path, *(f"{time},a,1" for time in times))
 
     assert len(list(source.snapshots())) == 2
-    assert ("taken as Asia/Taipei, which nothing" in caplog.text) is is_warned
+    assert ("read as Asia/Taipei, but nothing" in caplog.text) is is_warned
 
 
 def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) -> None:

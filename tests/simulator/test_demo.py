@@ -11,7 +11,7 @@ from bikecollect.setup.program import extra_command
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import state_home
-from bikecollect.storage.files import ledger_file
+from bikecollect.storage.sqlite import ledger_file
 
 
 def _around_the_outage(midnight: float) -> Iterator[int]:

@@ -11,8 +11,8 @@ from templates import copied
 from world import MINUTES, World
 
 from bikecollect.core.errors import Outcome, StorageError
-from bikecollect.storage.files import ledger_file
 from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.sqlite import ledger_file
 
 LEDGER = "ledger.sqlite3"
 DAY = "station_status/2026-11-22.csv"

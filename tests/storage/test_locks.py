@@ -11,8 +11,8 @@ from world import MINUTES, World
 
 from bikecollect.core.errors import Interrupted, LockBusy, Outcome
 from bikecollect.core.process import Stop
-from bikecollect.storage.files import ledger_file
 from bikecollect.storage.lock import BREATH, Breather, Lock
+from bikecollect.storage.sqlite import ledger_file
 
 
 @pytest.fixture

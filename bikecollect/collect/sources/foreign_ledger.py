@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.archive.datasets import RUNS
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION, newer_schema

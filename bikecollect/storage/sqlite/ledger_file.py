@@ -13,14 +13,14 @@ from typing import Any
 
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.aside import set_aside
-from bikecollect.storage.files.ledger_log import (
+from bikecollect.storage.files.regular_file import is_special
+from bikecollect.storage.sqlite.ledger_log import (
     begin_session,
     beside,
     has_foreign_log,
     has_log,
     token_of,
 )
-from bikecollect.storage.files.regular_file import is_special
 
 BUSY = 10.0
 SYNCHRONOUS = "FULL"

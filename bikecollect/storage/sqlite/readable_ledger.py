@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from bikecollect.storage.files.ledger_log import has_log
 from bikecollect.storage.files.regular_file import is_special
+from bikecollect.storage.sqlite.ledger_log import has_log
 
 PATIENCE = 2.0
 """Seconds that a reader waits for a lock."""

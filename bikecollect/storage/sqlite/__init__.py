@@ -1,0 +1,1 @@
+"""The file of a ledger, its log, and reading it without writing."""
