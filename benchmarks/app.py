@@ -70,9 +70,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as aside, sync_playwright() as play:
         csv = next((_day(Path(aside)) / "bikes/city/station_status").iterdir())
-        chromium = play.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        ).new_context()
+        program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        chromium = browser.new_context()
         _measured(chromium, _script("empty_page.py"), "/", {})  # fills the cache
         empty = _measured(chromium, _script("empty_page.py"), "/", {})
         _row("an empty page of Streamlit", empty, empty)

@@ -69,9 +69,8 @@ def main() -> None:
     ours = [sys.executable, "-m", "bikecollect", "--config", sys.argv[1]]
     ours += ["app", "--port", str(PORT)]
     with sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+        chromium = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         context = chromium.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
         browser = _chromium(os.getpid())

@@ -40,9 +40,8 @@ def main() -> None:
     """Take all pictures from the app at the address in the first argument."""
     folder = Path(__file__).parent / "images"
     with sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+        chromium = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": WIDTH, "height": 800})
         page.set_default_timeout(TIMEOUT)
         for name, path in PICTURES.items():
