@@ -33,6 +33,7 @@ from bikecollect.core.run import (
 )
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.storage.data_folder import INBOX, REJECTED
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import OpenNote, RunNotes
@@ -267,7 +268,7 @@ class Cycle:
         return run
 
     def _outcome_from_ledger(self, run: Run) -> Run:
-        """Return *run* with its outcome, if another run has committed its payload."""
+        """Return *run* with its outcome, if its payload was no longer in the inbox."""
         if run.outcome is not None:
             return run
         vehicles = self.committer.vehicles
@@ -275,12 +276,28 @@ class Cycle:
         if block is None and vehicles:
             block = vehicles.block_alone(run.slot)
         if block is None:
-            return run.ended(Outcome.REJECTED, "shape")
+            return self._without_block(run)
         if block.run_id != run.run_id:
             return concluded(run, Result(Outcome.DUPLICATE, file=block.span.file))
         return concluded(
             run, Result(Outcome.COLLECTED, rows=block.rows, file=block.span.file)
         )
+
+    def _without_block(self, run: Run) -> Run:
+        """Return *run* as rejected by another run, or as waiting where its payload is.
+
+        That is unknown: the folder was moved away after the payload was accepted.
+        """
+        name = payload_name(run)
+        path = self.payloads.path(name, REJECTED)
+        if path.exists():
+            text = f"another run rejected the payload, see {path}.reason.txt"
+            return run.ended(Outcome.REJECTED, "shape", text)
+        text = (
+            f"{self.payloads.path(name, INBOX)} is gone: the folder was moved or "
+            "removed meanwhile; put it back in its place"
+        )
+        return run.ended(Outcome.DEFERRED, "disk", text).noticed(Notice("disk", text))
 
     def _find_newer_payloads(self, run: Run) -> Run:
         """Return *run* with a notice if the folder was replaced by an older copy."""

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from world import World
 
-from bikecollect.core.errors import ExitCode, SettingsError, StorageError
+from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
+from bikecollect.core.run import failure_line, payload_name
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
@@ -395,3 +396,46 @@ def test_a_folder_that_is_moved_during_a_run_is_not_begun_anew(
     world.fetch({"a": 3}, after=300)
     assert [row.split(",")[3] for row in world.lines()] == ["1", "2", "3"]
     assert world.agrees()
+
+
+def test_a_payload_whose_folder_is_moved_away_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was called rejected, without a text; the next fetch committed it."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    waiting = Payloads.waiting
+
+    def move_first(payloads: Payloads) -> list[str]:
+        world.folder.rename(tmp_path / "moved")
+        return waiting(payloads)
+
+    monkeypatch.setattr(Payloads, "waiting", move_first)
+    run = world.fetch({"a": 2}, after=300)
+    monkeypatch.undo()
+
+    assert (run.outcome, run.exit_code) == (Outcome.DEFERRED, ExitCode.TEMPORARY)
+    assert f"{payload_name(run)} is gone" in failure_line(run)
+    (tmp_path / "moved").rename(world.folder)
+    world.fetch({"a": 3}, after=300)
+    assert [row.split(",")[3] for row in world.lines()] == ["1", "2", "3"]
+    assert world.agrees()
+
+
+def test_a_payload_that_another_run_rejected_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text names the reason: it was empty."""
+    world = World(tmp_path / "city")
+    waiting = Payloads.waiting
+
+    def reject_first(payloads: Payloads) -> list[str]:
+        names = waiting(payloads)
+        Payloads(world.folder / "payloads").reject(names[0], "no stations")
+        return []
+
+    monkeypatch.setattr(Payloads, "waiting", reject_first)
+    run = world.fetch({"a": 1})
+
+    assert (run.outcome, run.cause) == (Outcome.REJECTED, "shape")
+    assert f"{payload_name(run)}.reason.txt" in run.error
