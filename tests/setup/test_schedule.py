@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -18,10 +19,14 @@ from command import bikecollect, forked
 from cron_daemon import first_lines
 from waiting import wait_until
 
-from bikecollect.setup.scheduler import service_user
+from bikecollect.core.errors import LockBusy
+from bikecollect.setup.loader import parse
+from bikecollect.setup.scheduler import crontab, service_user
+from bikecollect.setup.scheduler.crontab import install_in_cron, remove_from_cron
 from bikecollect.setup.scheduler.service_user import MODE
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
+from bikecollect.storage.files import flock
 
 ROOT = Path(__file__).parents[2]
 CRONTAB = shutil.which("crontab")
@@ -120,6 +125,46 @@ def test_a_kill_amid_the_installation_leaves_the_users_lines(tmp_path: Path) -> 
     wait_until((tmp_path / "done").exists, "the crontab is installed")
     assert lines.read_bytes().startswith(OTHERS)
     assert b" fetch\n" in lines.read_bytes()
+
+
+LOOKING = """\
+#!/bin/sh
+cd "${0%%/*}"
+flock -n '%s' true && echo "$1" >> unlocked
+case $1 in
+-l) exec cat lines ;;
+-) cat > lines ;;
+esac
+"""
+"""A `crontab` that records whether a folder is not locked."""
+
+
+def test_two_installations_at_once_lose_no_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crontab is locked from before it is read until it was written.
+
+    A call between the two would write its own lines, and lose those of the first.
+    """
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    program, lines = tmp_path / "crontab", tmp_path / "lines"
+    program.write_text(LOOKING % home, encoding="utf-8")
+    program.chmod(0o755)
+    lines.write_bytes(OTHERS)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    settings = parse({"systems": {"nextbike-berlin": {}}})
+
+    install_in_cron(settings, tmp_path / "a.toml")
+    remove_from_cron(tmp_path / "a.toml", ["compact"])
+    assert b" fetch\n" in lines.read_bytes()
+    assert not (tmp_path / "unlocked").exists()
+
+    monkeypatch.setattr(crontab, "PATIENCE", 0.0)
+    with flock.open_folder(home) as fd:
+        assert fd is not None
+        flock.lock(fd)
+        with pytest.raises(LockBusy, match="nothing was changed"):
+            install_in_cron(settings, tmp_path / "b.toml")
 
 
 @real_crontab

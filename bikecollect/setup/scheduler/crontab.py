@@ -1,19 +1,25 @@
 """The schedule by cron: `bikecollect fetch` and the jobs that accompany it."""
 
 import os
+import pwd
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from bikecollect.core.errors import LockBusy
 from bikecollect.setup import settings_file
 from bikecollect.setup.program import NAME, program
 from bikecollect.setup.scheduler import cron, jobs
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.files import flock
+
+PATIENCE = 100.0
+"""Seconds to wait for another call that changes the crontab: three calls of cron's."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,13 @@ def install_in_cron(
     cron cannot run at the interval.
     """
     cron.expression(settings.seconds)
+    with _locked():
+        return _install(settings, path, wanted)
+
+
+def _install(
+    settings: Settings, path: Path | None, wanted: Collection[str]
+) -> Installation:
     before, names = read_crontab(), own_names(path)
     if wanted and jobs.REPORT.name in _installed(cron.own_blocks(before, names)):
         wanted = {*wanted, jobs.REPORT.name}
@@ -106,6 +119,11 @@ def remove_from_cron(
     If jobs are *wanted*, only their lines are removed. Returns whether anything was
     removed, and the settings paths of our remaining blocks.
     """
+    with _locked():
+        return _remove(path, wanted)
+
+
+def _remove(path: Path | None, wanted: Collection[str]) -> tuple[bool, list[str]]:
     before, names = read_crontab(), own_names(path)
     after = cron.without(before, names)
     if wanted:
@@ -116,6 +134,37 @@ def remove_from_cron(
     if before != after:
         write_crontab(after)
     return before != after, cron.other_settings(after, names)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Let no other call change the user's crontab during the context.
+
+    Else a change between our reading and writing would be lost. The lock is on the home
+    folder in the system's list of users, whatever HOME is; without a folder there is
+    none. Raises LockBusy.
+    """
+    with flock.open_folder(_home()) as fd:
+        if fd is not None and not _is_free(fd):
+            raise LockBusy(
+                "nothing was changed: another process has been changing your crontab "
+                f"for {PATIENCE:.0f} s; find it with: pgrep -af 'bikecollect.*schedule'"
+            )
+        yield
+
+
+def _is_free(fd: int) -> bool:
+    try:
+        return flock.lock_within(fd, PATIENCE)
+    except OSError:
+        return True  # a file system without locks
+
+
+def _home() -> Path:
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return Path(os.devnull)  # a user without an entry, as in some containers
 
 
 def is_in_a_crontab() -> bool:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
 UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 """Errors of a file system without locks."""
+POLL = 0.05
+"""Seconds between two tries to take a lock."""
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
@@ -43,6 +46,19 @@ def is_supported(path: Path) -> bool:
 def lock(fd: int, *, shared: bool = False) -> None:
     """Lock the open file *fd*, waiting until it is free; raises OSError."""
     fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def lock_within(fd: int, seconds: float) -> bool:
+    """Lock the open file *fd*; return False if it is still locked after *seconds*.
+
+    Raises OSError like `try_lock`.
+    """
+    end = time.monotonic() + seconds
+    while not try_lock(fd):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL)
+    return True
 
 
 @contextmanager

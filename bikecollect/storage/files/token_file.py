@@ -1,7 +1,6 @@
 """The cached access token of one OAuth2 client, shared by all systems that use it."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +11,8 @@ from bikecollect.storage.files.regular_file import read_file
 
 MAX_BYTES = 65_536
 PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
-PATIENCE, POLL = 10.0, 0.05
-"""Seconds to wait for another run that requests a token, and between two checks."""
+PATIENCE = 10.0
+"""Seconds to wait for another run that requests a token."""
 
 
 class TokenFile:
@@ -33,9 +32,7 @@ class TokenFile:
             self._path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(self._path.with_suffix(".lock"), flags, PRIVATE)
-            end = time.monotonic() + PATIENCE
-            while not flock.try_lock(fd) and time.monotonic() < end:
-                time.sleep(POLL)
+            flock.lock_within(fd, PATIENCE)
         try:
             yield
         finally:
