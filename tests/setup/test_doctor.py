@@ -190,6 +190,18 @@ def test_a_place_that_can_never_be_a_folder_is_named_once(
     assert not [check for check in checks if check.name.endswith(": disk")]
 
 
+def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:
+    """SQLite, and so each run, would say that it is "unable to open" the file."""
+    config = tmp_path / "bikecollect.toml"
+    data = tmp_path / "/".join(["d" * 200] * 2) / ("e" * 80)
+    config.write_text(f'data_dir = "{data}"\n[systems.youbike-taipei]\n')
+
+    checks = list(examine(loader.load(str(config)), network=False, send=False))
+
+    text = next(c.text for c in checks if c.name == "youbike-taipei: folder")
+    assert "bytes, SQLite opens those of at most 504: /" in text
+
+
 def test_a_disk_that_is_mounted_read_only_is_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

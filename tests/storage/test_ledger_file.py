@@ -205,6 +205,19 @@ def test_a_ledger_that_the_disk_cannot_read_is_kept(
     assert set_aside(world) == []
 
 
+def test_a_path_that_sqlite_cannot_open_is_called_too_long(tmp_path: Path) -> None:
+    """It says only "unable to open database file"."""
+    left = 504 - len(f"{tmp_path}///{LEDGER}") - 200
+    longest = tmp_path / ("d" * 200) / ("e" * left)
+    longer = longest.with_name("e" * (left + 1))
+    for folder in (longest, longer):
+        folder.mkdir(parents=True)
+
+    Ledger(longest / LEDGER).open()
+    with pytest.raises(StorageError, match="the path has 505 bytes"):
+        Ledger(longer / LEDGER).open()
+
+
 def test_the_newest_damaged_ledgers_are_kept(world: World) -> None:
     """A disk that damages a ledger every day is not filled by copies of it."""
     for day in range(1, 10):

@@ -16,6 +16,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.trusted_files import quoted, user_name
+from bikecollect.storage.sqlite import ledger_file
 
 ENOUGH_DAYS = 30
 MANY_DAYS = 5_000
@@ -37,6 +38,10 @@ def check_folder(name: str, place: Path) -> Checks:
     check_name = f"{name}: folder"
     if problem := machine.unusable(place, machine.nearest_existing(place)):
         yield bad(check_name, *problem)
+        return
+    if long := ledger_file.too_long(place / data_folder.LEDGER):
+        text = f"{long}: {place / data_folder.LEDGER}"
+        yield bad(check_name, text, "choose a shorter data_dir")
         return
     if not place.exists():
         if problem := machine.not_creatable(place):

@@ -5,6 +5,7 @@ still is one, a process was killed, or a reader is active. Only then is the file
 checked: a check in every run would take longer with every year.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ SYNCHRONOUS = "FULL"
 """SQLite's setting that makes a committed transaction survive a power cut."""
 SUSPECT = "-check"
 """The suffix of the mark beside a file in which a run has found damage."""
+MAX_PATH = 504
+"""The longest path of a database, in bytes: SQLite's limit without ``-journal``."""
 CHUNK = 1_048_576
 ENVIRONMENT = (
     "SQLITE_BUSY",
@@ -184,7 +187,17 @@ class LedgerFile:
         if is_unreadable or code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             _suspect(self._path)
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
-        return StorageError(f"the ledger {self._path}: {error}", cause=cause)
+        text = f"the ledger {self._path}: {error}"
+        if long := too_long(self._path):
+            text += f"; {long}: choose a shorter data_dir"
+        return StorageError(text, cause=cause)
+
+
+def too_long(path: Path) -> str:
+    """Return that SQLite cannot open *path* because of its length, empty if it can."""
+    count = len(os.fsencode(os.path.realpath(path)))
+    limit = f"the path has {count} bytes, SQLite opens those of at most {MAX_PATH}"
+    return limit if count > MAX_PATH else ""
 
 
 def _check_structure(db: sqlite3.Connection) -> None:
