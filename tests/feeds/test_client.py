@@ -258,6 +258,24 @@ def test_a_long_rate_limit_ends_the_run_without_another_request(header: bytes) -
     assert len(arrivals) == 1
 
 
+@pytest.mark.parametrize(("interval", "passed"), [(300, [0, 1, 61, 121]), (30, [0, 1])])
+def test_a_rate_limit_without_a_pause_is_tried_a_few_times(
+    interval: int, passed: list[float]
+) -> None:
+    """A single 429 costs a second; after more, each minute and once at the deadline."""
+    stop, times = Patient(), []
+
+    def limited(peer: socket.socket) -> None:
+        times.append(stop.passed)
+        answers(b"", "429 Slow")(peer)
+
+    budget = Budget.for_interval(interval)
+    with misbehaving(limited) as (url, _), pytest.raises(FeedUnavailable, match="429"):
+        client(budget, stop)("feed", url)
+
+    assert times[:-1] == passed
+
+
 def test_a_long_outage_gets_one_last_try_at_the_end() -> None:
     """503 with Retry-After 3600 does not end the attempts of the slot (fault 21)."""
     busy = answers(b"", "503 Busy", b"Retry-After: 3600\r\n")

@@ -213,7 +213,9 @@ def test_a_path_that_sqlite_cannot_open_is_called_too_long(tmp_path: Path) -> No
     for folder in (longest, longer):
         folder.mkdir(parents=True)
 
-    Ledger(longest / LEDGER).open()
+    ledger = Ledger(longest / LEDGER)
+    ledger.open()
+    ledger.close()
     with pytest.raises(StorageError, match="the path has 505 bytes"):
         Ledger(longer / LEDGER).open()
 

@@ -19,7 +19,13 @@ from bikecollect.core.logs import stages
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 from bikecollect.feeds.http.access import Access
-from bikecollect.feeds.http.retry import Budget, HttpStatusError, backoff
+from bikecollect.feeds.http.retry import (
+    POLITE,
+    TOO_MANY,
+    Budget,
+    HttpStatusError,
+    backoff,
+)
 from bikecollect.feeds.http.session import PROXY_CREDENTIALS
 from bikecollect.feeds.http.transport import Transport, target
 from bikecollect.feeds.http.urls import Url
@@ -145,12 +151,16 @@ class Client:
         """Wait before the next attempt; return whether there is time for one.
 
         If a server asks for a longer pause than is left, one last attempt is made just
-        before the deadline; none if the feed is rate-limited.
+        before the deadline; none if the feed is rate-limited. After a second 429 that
+        names no pause, attempts are rare.
         """
         left = self._remaining() - self._budget.worth_a_try
         if left <= 0:
             return False
-        wait = max(failure.pause, backoff(number, self._random))
+        asked = failure.pause
+        if number > 1 and getattr(failure.error, "http_status", None) == TOO_MANY:
+            asked = asked or POLITE
+        wait = max(asked, backoff(number, self._random))
         pause, remaining = min(wait, left), self._remaining()
         reason = str(failure.error).replace(url.plain, "the feed")  # fits a line
         text = f"retry {number} in {pause:.0f} s: {reason}; {remaining:.0f} s left"
@@ -159,7 +169,7 @@ class Client:
         stages.info(log_text, *values, extra={"progress": text})
         if self._stop.wait(pause):
             self._stop.raise_if_set()
-        return wait <= left or failure.pause > 0
+        return wait <= left or asked > 0
 
     def _attempt(self, name: str, url: Url, check: Check | None) -> Document | _Failure:
         self._stop.raise_if_set()

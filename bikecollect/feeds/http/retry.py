@@ -8,6 +8,8 @@ from typing import NamedTuple
 from bikecollect.core.errors import FeedUnavailable, RateLimited
 
 TOO_MANY = 429
+POLITE = 60.0
+"""Seconds between further tries if a server limits the rate and names no pause."""
 _SECONDS = r"(\d{1,13}(?:\.\d{1,9})?)\d*\s*(?:s|secs?|seconds?)?(?:,\s*[\d.]+)*"
 _MOMENT = 1_000_000_000
 """Larger numbers are a moment, not a duration; 100 times larger ones milliseconds."""
