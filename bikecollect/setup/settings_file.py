@@ -144,7 +144,7 @@ def prepared(
 
     The file has mode 0600, or owner and mode *like* another one. Raises StorageError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = durable.temporary(path)
 
     def put_in_place() -> None:
         with _failing(path):

@@ -3,13 +3,16 @@
 import json
 import os
 import stat
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import bikecollect
 from syncs import noted_syncs
 
+from bikecollect.archive.mirror.record import MirrorRecord
 from bikecollect.setup import first_run, settings_file
 from bikecollect.setup import loader as config
 
@@ -163,6 +166,35 @@ def test_an_edit_does_not_undo_a_change_meanwhile(
     ] == left
     assert aside.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Rome")
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+
+
+def _saved_settings(folder: Path) -> Path:
+    path = folder / "b.toml"
+    settings_file.replace(path, TEXT)
+    return path
+
+
+def _saved_record(folder: Path) -> Path:
+    record = MirrorRecord(folder, "city", "s3://x/y")
+    record.save()
+    return record.path
+
+
+@pytest.mark.parametrize("save", [_saved_settings, _saved_record])
+def test_what_a_killed_command_left_beside_a_file_is_removed(
+    tmp_path: Path, save: Callable[[Path], Path]
+) -> None:
+    """It may be a copy of the settings, with their secrets."""
+    path, dead = save(tmp_path), 4_194_305  # above the largest id of a process
+    names = [f".{path.name}.{pid}.tmp" for pid in (dead, dead + 1, os.getppid(), "b")]
+    for name, age in zip(names, (301, 0, 301, 301), strict=True):
+        path.with_name(name).touch()
+        os.utime(path.with_name(name), (time.time() - age,) * 2)
+
+    save(tmp_path)
+
+    left = {entry.name for entry in path.parent.glob(".*.tmp")}
+    assert left == set(names[1:])
 
 
 def test_without_a_file_there_is_nothing_to_edit() -> None:

@@ -7,7 +7,6 @@ are used in messages.
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -24,6 +23,7 @@ from bikecollect.core.errors import (
     StorageError,
 )
 from bikecollect.core.secrets.redact import redactor
+from bikecollect.storage.files.durable import remove_abandoned
 
 if TYPE_CHECKING:
     from obstore import Bytes, GetOptions
@@ -37,8 +37,6 @@ PIECE = 5 << 20
 
 So a slow line (0.7 Mbit/s) needs less than `REQUEST` for each; it is S3's minimum.
 """
-ABANDONED = 300.0
-"""Seconds after which nobody is writing any more to a file that has not changed."""
 TRIES = 2
 """Maximum uploads of an object whose copy differs."""
 MAX_WHOLE = 64 << 20
@@ -263,9 +261,8 @@ def _remove_leftovers(path: Path) -> None:
     """
     with suppress(OSError):
         for entry in path.parent.iterdir():
-            is_staged = re.fullmatch(f"{re.escape(path.name)}#[0-9]+", entry.name)
-            if is_staged and time.time() - entry.stat().st_mtime > ABANDONED:
-                entry.unlink()
+            if re.fullmatch(f"{re.escape(path.name)}#[0-9]+", entry.name):
+                remove_abandoned(entry)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ It only saves requests: without it every object is compared with the mirror.
 """
 
 import json
-import os
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from bikecollect.archive.mirror.object_store import StoredObject
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import ARCHIVE
-from bikecollect.storage.files.durable import make_folder, write_file
+from bikecollect.storage.files.durable import make_folder, temporary, write_file
 
 FOLDER = ".mirror"
 LIVE = "live"
@@ -73,7 +72,7 @@ class MirrorRecord:
     def save(self) -> None:
         """Write the record atomically; raises StorageError."""
         text = json.dumps({**self.state._asdict(), "objects": self._objects})
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        new = temporary(self.path)
         try:
             make_folder(self.path.parent)
             write_file(new, text.encode())

@@ -141,7 +141,7 @@ def save(world: World) -> Path:
         "systems": [entry._asdict() for entry in world.entries],
         "stations": {url: asdict(answer) for url, answer in world.answers.items()},
     }
-    temporary = file.with_name(f".{FILE}.{os.getpid()}.tmp")
+    temporary = durable.temporary(file)
     try:
         durable.make_folder(file.parent)
         temporary.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -65,7 +64,7 @@ def record(
             "the next run continues"
         )
     values = {"facts": [fact._asdict() for fact in facts]}
-    temporary = folder / f".{FILE}.{os.getpid()}.tmp"
+    temporary = durable.temporary(folder / FILE)
     try:
         temporary.unlink(missing_ok=True)
         durable.write_file(temporary, json.dumps(values, indent=1).encode())

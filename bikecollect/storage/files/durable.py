@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,8 @@ RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
 record runs and alerts can be sent when the disk is full."""
 
 
+ABANDONED = 300.0
+"""Seconds after which nobody is writing any more to a file that has not changed."""
 INODES = 16
 """Free inodes that data never use: SQLite needs files beside the ledger."""
 REMEDIES = {
@@ -87,6 +91,27 @@ def replacing(path: Path, size: int) -> Iterator[int]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error}") from error
+
+
+def temporary(path: Path) -> Path:
+    """Return a path beside *path*, of this process, for its new content.
+
+    Those that killed processes of this user left there are removed.
+    """
+    left = re.compile(rf"\.{re.escape(path.name)}\.([0-9]+)\.tmp")
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            match = left.fullmatch(entry.name)
+            is_left = match and not Path("/proc", match[1]).exists()
+            if is_left and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                remove_abandoned(Path(entry.path))
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the file *path* if it has not changed for `ABANDONED` seconds."""
+    if time.time() - path.lstat().st_mtime > ABANDONED:
+        path.unlink()
 
 
 @contextmanager
