@@ -520,15 +520,33 @@ def test_missing_certificates_are_reported(tmp_path: Path) -> None:
             errors.append(str(failed.value))
 
     assert errors[0] == f"ca_bundle {tmp_path}/none.pem does not exist"
-    assert "no certificate or crl found" in errors[1]
+    assert "there is no certificate in ca_bundle" in errors[1]
 
 
 def test_plain_http_at_an_https_address_is_reported() -> None:
     """A server without TLS."""
     with misbehaving(answers(BODY)) as (url, _):
         get = client(Budget())
-        with pytest.raises(ProtocolError, match="wrong version number"):
+        with pytest.raises(ProtocolError, match=r"there is not TLS \(.*wrong version"):
             get("feed", url.replace("http://", "https://"))
+
+
+@pytest.mark.parametrize(
+    ("alert", "words"),
+    [
+        (70, "it has only versions of TLS before 1.2"),
+        (40, "or requires a client certificate"),
+        (112, "unrecognized name"),
+    ],
+)
+def test_a_handshake_that_fails_is_no_bad_certificate(alert: int, words: str) -> None:
+    """The run said "cannot be verified", although no certificate was received."""
+    with misbehaving(sends(bytes([21, 3, 3, 0, 2, 2, alert]))) as (url, _):
+        place = url.replace("http://", "https://")
+        with pytest.raises(ProtocolError, match="no TLS connection to") as failed:
+            client(Budget())("feed", place)
+
+    assert words in str(failed.value)
 
 
 class tls_server:  # used as a function

@@ -332,6 +332,47 @@ def test_a_password_of_a_proxy_with_a_slash_is_not_shown(
     assert "me:12" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5h://me:hunter22@127.0.0.1:9", "requires PySocks: pip install"),
+        ("foo://127.0.0.1:9", "the proxy's address is not valid; see the proxy var"),
+        ("http://127.0.0.1:port", "the proxy's address is not valid"),
+    ],
+)
+def test_an_unusable_proxy_of_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    """The run said that the feed's address is not valid."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ProtocolError, match=words) as failed:
+        client(access=Access(trust_env=True))("feed", "https://feed.example.org/x")
+
+    assert "hunter22" not in str(failed.value)
+
+
+@pytest.mark.filterwarnings("error::urllib3.exceptions.InsecureRequestWarning")
+def test_the_certificate_of_a_proxy_is_verified_for_a_feed_without_tls() -> None:
+    """It received the proxy's password, and each run printed a warning."""
+    with tls_server("127.0.0.1") as (url, _):
+        place = url.removeprefix("https://").removesuffix("/x")
+        access = Access(proxy=f"https://me:hunter22@{place}")
+        with pytest.raises(
+            FeedUnavailable, match="no TLS connection to it: "
+        ) as failed:
+            client(access=access)("feed", "http://feed.example.org/x")
+
+    assert failed.value.cause == "proxy"
+
+
+def test_too_many_headers_are_named() -> None:
+    """The run said that the connection was closed without a response."""
+    many = answers(BODY, headers=b"X: y\r\n" * 200)
+    words = "too many or too long headers"
+    with misbehaving(many) as (url, _), pytest.raises(FeedUnavailable, match=words):
+        client()("feed", url)
+
+
 def test_private_hosts_can_be_allowed(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:

@@ -24,6 +24,7 @@ from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.urls import Url
 
 http = requests.exceptions
+THROUGH = " through the proxy "
 ABORTED = "Connection aborted"
 """In the errors of requests: there was a connection, but no response."""
 PROXY_CREDENTIALS = requests.codes.proxy_authentication_required
@@ -32,6 +33,14 @@ _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
 _CUTS = (wire.IncompleteRead, wire.ProtocolError, http.ChunkedEncodingError)
 _BREAKS = (OSError, http.RequestException)
 _NOISE = (wire.HTTPError, ValueError)
+_HANDSHAKE = {
+    "protocol version": "it has only versions of TLS before 1.2",
+    "certificate required": "it requires a client certificate",
+    "handshake failure": "it shares no cipher, or requires a client certificate",
+    "wrong version number": "what answers there is not TLS",
+    "no certificate or crl found": "there is no certificate in ca_bundle",
+}
+"""What some errors of TLS mean, by a part of their text."""
 
 
 def without_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -50,7 +59,7 @@ def route(new: requests.Session, url: Url) -> str:
         return url.plain
     # The user first: a password may contain a slash, although it should not.
     place = re.sub(r"^\w+://", "", proxy).rpartition("@")[2].partition("/")[0]
-    return f"{url.plain} through the proxy {place}"
+    return f"{url.plain}{THROUGH}{place}"
 
 
 def translated(error: BaseException, place: str) -> BaseException:
@@ -60,19 +69,10 @@ def translated(error: BaseException, place: str) -> BaseException:
     """
     if isinstance(error, FeedError | PayloadError):
         return error
-    if isinstance(error, http.ProxyError):
-        return _of_proxy(repr(error), place)
-    if isinstance(error, http.SSLError):
-        # The class's arguments, as shown in the repr of the errors around it.
-        pattern = (
-            r"\(\d+, [\\'\"]+(?:\[.*?\] )?(?:certificate verify failed: )?(.*?) \(_ssl"
-        )
-        match = re.search(pattern, repr(error))
-        reason = match[1].replace("\\", "") if match else "no common protocol"
-        return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
-    if named := _by_text(repr(error), place):
+    text = repr(error)
+    if named := _of_proxy_or_tls(error, text, place) or _by_text(text, place):
         return named
-    for kinds, cause, text in (
+    for kinds, cause, message in (
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
         (_CUTS, "truncated", f"the response of {place} was truncated"),
@@ -81,8 +81,34 @@ def translated(error: BaseException, place: str) -> BaseException:
     ):
         if isinstance(error, kinds):
             error_class = ProtocolError if kinds is _PLACES else FeedUnavailable
-            return error_class(text, cause=cause)
+            return error_class(message, cause=cause)
     return error
+
+
+def _of_proxy_or_tls(error: BaseException, text: str, place: str) -> FeedError | None:
+    """Return the error for *error*, shown as *text*, if it is of a proxy or of TLS."""
+    if isinstance(error, http.ProxyError):
+        return _of_proxy(text, place)
+    if isinstance(error, http.SSLError):
+        reason = _of_tls(text)
+        if "certificate verify failed" in text:
+            return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
+        return ProtocolError(f"no TLS connection to {place}: {reason}")
+    if isinstance(error, _PLACES) and THROUGH in place:  # our address was parsed before
+        return _proxy_unusable(text, place)
+    return None
+
+
+def _of_tls(text: str) -> str:
+    """Return the reason in the *text* of an error of TLS, and its meaning if known."""
+    # The class's arguments, as shown in the repr of the errors around it.
+    pattern = (
+        r"\(\d+, [\\'\"]+(?:\[.*?\] )?(?:certificate verify failed: )?(.*?) \(_ssl"
+    )
+    match = re.search(pattern, text)
+    reason = match[1].replace("\\", "") if match else "no common protocol"
+    meaning = next((_HANDSHAKE[part] for part in _HANDSHAKE if part in reason), "")
+    return f"{meaning} ({reason})" if meaning else reason
 
 
 def _by_text(text: str, place: str) -> FeedUnavailable | None:
@@ -93,6 +119,9 @@ def _by_text(text: str, place: str) -> FeedUnavailable | None:
         )
     if ABORTED not in text:
         return None
+    if "LineTooLong" in text or "more than 100 headers" in text:
+        large = f"the response of {place} has too many or too long headers"
+        return FeedUnavailable(large, cause="connect")
     if "BadStatusLine" in text:
         return FeedUnavailable(f"the response of {place} is not HTTP", cause="connect")
     closed = f"{place} closed the connection without a response"
@@ -109,7 +138,20 @@ def _of_proxy(text: str, place: str) -> FeedUnavailable:
         reason = "its name does not resolve"
     if "timed out" in text:
         reason = "it timed out"
+    if "SSLError" in text or "SSLCert" in text:
+        reason = f"no TLS connection to it: {_of_tls(text)}"
     return FeedUnavailable(f"cannot request {place}: {reason}", cause="proxy")
+
+
+def _proxy_unusable(text: str, place: str) -> ProtocolError:
+    """Return the error of a proxy whose address, as the error *text* says, is unusable.
+
+    That of the settings was checked; one of the environment was not.
+    """
+    reason = "the proxy's address is not valid; see the proxy variables of this user"
+    if "SOCKS" in text:
+        reason = "a socks proxy requires PySocks: pip install 'requests[socks]'"
+    return ProtocolError(f"cannot request {place}: {reason}", cause="address")
 
 
 def proxy_answered(place: str, status: int) -> FeedUnavailable:
@@ -146,6 +188,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
             response = super().send(request, *args, **kwargs)
         self._answered.add(place)
         return response
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Verify TLS also of a proxy: requests does only if *url* itself is https."""
+        address = f"{conn.scheme}://" if conn.scheme == "https" else url
+        base: Any = super()
+        base.cert_verify(conn, address, verify, cert)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools with the guard; those of a proxy have none."""
