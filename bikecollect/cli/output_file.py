@@ -205,7 +205,7 @@ def _ending(output: Path | None) -> str:
 
 
 def _unknown(output: Path | None, ending: str) -> UsageError:
-    known = ", ".join(f".{name}" for name in ENDINGS)
+    known = ", ".join(f".{name}" for name in ENDINGS if name != ending)
     hint = "; `export` writes .xlsx, and .csv for a spreadsheet (--excel-safe)"
     hint = hint if ending in SHEETS else ""
     return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")

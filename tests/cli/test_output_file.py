@@ -320,11 +320,13 @@ def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_name_of_another_format_is_refused(config: Path, line: str) -> None:
-    """No program opens a CSV called .xlsx; the error lists the formats."""
+    """No program opens a CSV called .xlsx; the error lists the other formats."""
     process = answer(config, line)
 
     assert process.returncode == 64
     assert ".csv" in process.stderr
+    listed = process.stderr.partition(", but ")[2].partition(";")[0]
+    assert Path(line).suffix.lower() not in listed.split(", ")
     assert not list(Path().glob("rows*"))
 
 
