@@ -80,3 +80,19 @@ def test_a_folder_that_is_taken_for_a_leftover_is_made_again(
         assert folder.is_dir()
     os.close(removing[0])
     assert list(place.iterdir()) == [made[1]]
+
+
+def test_without_any_place_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a read-only root; the error blamed the output, and named no remedy."""
+
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in [...]")
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    with pytest.raises(OSError, match="set TMPDIR to one") as failed, scratch():
+        pass
+
+    assert failed.value.filename == str(tmp_path / "missing")

@@ -67,12 +67,21 @@ def _new_folder(parent: Path) -> tuple[Path, int]:
 
 def _choose_place() -> Path:
     named = os.environ.get("TMPDIR")
-    places = [Path(named)] if named else [*PLACES, Path(tempfile.gettempdir())]
+    places = [Path(named)] if named else [*PLACES, _default_place()]
     usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
     if not usable:
-        return Path(tempfile.gettempdir())
+        return _default_place()
     roomy = (place for place in usable if _free_bytes(place) >= ROOM)
     return next(roomy, max(usable, key=_free_bytes))
+
+
+def _default_place() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        why = "no folder for temporary files can be written to; set TMPDIR to one"
+        places = os.environ.get("TMPDIR") or ", ".join(map(str, PLACES))
+        raise FileNotFoundError(error.errno, why, places) from error
 
 
 def _free_bytes(place: Path) -> int:
