@@ -9,13 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART
 from world import World
 
+from bikecollect.archive.checks.knowledge import Knowledge
+from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 from bikecollect.core.slots import DAY
 
@@ -258,6 +262,26 @@ def outage(world: World, nas: Path, config: Path) -> Path:
     shutil.rmtree(world.folder.parent / "archive")
     shutil.rmtree(nas / "replaced")
     return nas
+
+
+def test_a_day_that_cannot_be_compared_does_not_replace_the_one_in_the_mirror(
+    outage: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as without memory or room for it: the next `push` compares again."""
+    copy = shutil.copytree(outage, tmp_path / "copy")
+    shutil.rmtree(copy / "archive/runs")
+    bikecollect("--config", config, "backfill", "city", "--from", f"file://{copy}")
+
+    def fails(*_: object) -> Knowledge:
+        raise StorageError("no memory left")
+
+    monkeypatch.setattr(push, "knowledge_of", fails)
+    words = ["--config", str(config), "compact"]
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+
+    assert result.return_value == 74
+    assert "city 2024-06-06: not copied to the mirror: no memory left" in result.output
+    assert not (outage / "replaced").exists()
 
 
 def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(

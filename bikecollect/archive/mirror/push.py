@@ -158,14 +158,16 @@ class MirrorPush:
         if text is not None:
             objects = self._with_unlisted(objects, day)
         sha256 = _sha256(day.text)
+        theirs = None
         if text is not None and text != day.text:
             # A damaged certificate there is replaced; its bytes are kept aside.
             with suppress(StorageError):
                 theirs = parse(layout, self.system_id, day.path, text)
-                is_ours = record.copied_sha256(day.path) == sha256
-                why = _conflict(day, theirs, was_copied=is_ours)
-                if why := why or self._poorer(layout, day, theirs):
-                    return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
+        if theirs is not None:
+            is_ours = record.copied_sha256(day.path) == sha256
+            why = _conflict(day, theirs, was_copied=is_ours)
+            if why := why or self._poorer(layout, day, theirs):
+                return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sizes = pool.map(
                 lambda item: self._part(item[0], item[1], objects.get(item[0]), record),
@@ -188,6 +190,7 @@ class MirrorPush:
         """Return why *theirs* stays although no slot is missing here, or "".
 
         It is what a ledger of an earlier machine knew of slots that nobody can fill.
+        Raises StorageError if they cannot be compared: then the day stays, too.
         """
         if layout is VEHICLE_LAYOUT or ours.summary.slots > theirs.summary.slots:
             return ""
@@ -198,6 +201,8 @@ class MirrorPush:
             copies = {name: folder / f"{name}.parquet" for name in paths}
             for name, path in paths.items():
                 self._check_local(self.data / path, ours.parts[path].sha256)
+                if self.store.find(path) is None:
+                    return ""  # missing there
                 if self.store.download(path, copies[name]) != theirs.parts[path].sha256:
                     return ""  # damaged there
             here = {name: self.data / path for name, path in paths.items()}
