@@ -19,7 +19,7 @@ app: .venv/app  ## serve the data app: your data, or a simulated month
 		exec $(BIN)/bikecollect app; \
 	fi; \
 	[ -f app-data/bikecollect.toml ] \
-		|| $(BIN)/bikecollect demo --days 30 --folder app-data; \
+		|| $(BIN)/bikecollect demo --days 30 --folder app-data || exit; \
 	exec $(BIN)/bikecollect --config app-data/bikecollect.toml app
 
 test: .venv/test  ## set up the environment and run all tests

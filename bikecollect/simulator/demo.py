@@ -1,12 +1,14 @@
 """The demo: a simulated day, collected by the real collector."""
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.blocks import Block
@@ -23,6 +25,9 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.wiring.collection import collect
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
@@ -86,6 +91,12 @@ class DemoResult:
         return gaps(judge(evidence, grid, first, grid.next(last)), grid)
 
 
+def second_process() -> "Pool":
+    """Return a pool of one process, which leaves Ctrl-C to this one."""
+    ignoring = (signal.SIGINT, signal.SIG_IGN)
+    return get_context("fork").Pool(1, signal.signal, ignoring)
+
+
 def collect_a_day(
     folder: Path, *, stations: int, seed: int, step: Callable[[int], object]
 ) -> DemoResult:
@@ -99,7 +110,7 @@ def collect_a_day(
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
     (folder / settings_file.FILE).write_text(settings_text(FEEDS), encoding="utf-8")
     city = City(stations, seed)
-    with state_in(folder), without_syncs(), get_context("fork").Pool(1) as process:
+    with state_in(folder), without_syncs(), second_process() as process:
         # The two systems do not share anything, so each gets its own processor.
         others = process.apply_async(_collect, (folder, GBFS, city, midnight))
         runs = {YOUBIKE: _collect(folder, YOUBIKE, city, midnight, step)}

@@ -6,7 +6,6 @@ Rows, ledger and archive are the same as by `fetch` and `compact` of the same pa
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,6 +21,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.simulator.demo import second_process
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import compactor
@@ -130,7 +130,7 @@ class DayArchiver:
     """
 
     def __init__(self) -> None:
-        self._pool = get_context("fork").Pool(1)
+        self._pool = second_process()
         self._days: list[AsyncResult[None]] = []
 
     def __enter__(self) -> Self:

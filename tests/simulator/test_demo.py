@@ -1,6 +1,9 @@
 """The demo: which files it leaves, and where."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +77,25 @@ def test_a_demo_without_a_terminal_says_how_far_it_is(
 
     tenths = [f"  {percent} %" for percent in range(10, 101, 10)]
     assert capsys.readouterr().err.splitlines() == ["Collecting 30 days ...", *tenths]
+
+
+def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    """Neither half a city, which the app would show, nor a traceback."""
+    folder = tmp_path / "demo-data"
+    command = [sys.executable, "-m", "bikecollect", "demo", "--folder", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--days", "30"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr
+    printed = [process.stderr.readline(), process.stderr.readline()]
+
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+
+    printed += process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130
+    assert "  10 %\n" in printed
+    assert not any("Traceback" in line for line in printed)
+    assert not folder.exists()

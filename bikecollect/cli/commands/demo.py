@@ -58,12 +58,22 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
     by the real client, inbox, files and ledger. For an hour the feed is down, and for
     half an hour it renames a field. A month (--days 30) takes about a minute.
+    After Ctrl-C nothing of it is left.
     """
     gc.enable()
     _empty(folder)
     (folder / DEMO_MARKER).parent.mkdir(parents=True, exist_ok=True)
     (folder / DEMO_MARKER).touch()
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # summarised at the end
+    try:
+        _collect(folder, days, stations, seed)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody wants half a demo
+        raise
+
+
+def _collect(folder: Path, days: int, stations: int, seed: int) -> None:
+    """Collect the demo, and print what to do with it."""
     if days > 1:
         _month(folder.absolute(), days, stations, seed)
         return
