@@ -1,5 +1,6 @@
 """Mail servers that reply in unusual ways, and what becomes of the mails."""
 
+import errno
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from bikecollect.alerts.mail.envelope import Audience
 from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.mail.smtp import Server
+from bikecollect.alerts.mail.smtp_dialogue import error_text
 from bikecollect.alerts.messages import Letter
 
 YOU, HIM = "you@example.org", "jürgen@example.org"
@@ -336,3 +338,11 @@ def test_the_others_are_told_of_a_recipient_that_is_always_put_off(
             for _ in range(4):
                 world.slot(settings)
     assert b"a: resolved: mails not sent" in post.bodies[-1]
+
+
+def test_a_server_that_is_down_is_told_in_the_words_of_the_system() -> None:
+    """Other errors keep their class, without which they may say little."""
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    assert error_text(refused) == "Connection refused"
+    assert error_text(ValueError("no")) == "ValueError: no"

@@ -202,4 +202,7 @@ def error_text(error: Exception) -> str:
     code, reply = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
     if code is not None:
         return _reply((code, reply if isinstance(reply, bytes) else reply.encode()))[1]
-    return message(f"{type(error).__name__}: {error}".replace("\n", " "))
+    name = f"{type(error).__name__}: {error}"
+    if isinstance(error, ConnectionError | TimeoutError):
+        name = error.strerror or name  # "Connection refused"
+    return message(name.replace("\n", " "))
