@@ -44,6 +44,18 @@ def nas(world: World, config: Path, tmp_path: Path) -> Path:
     return place
 
 
+def test_the_doctor_does_not_create_the_folder(config: Path, tmp_path: Path) -> None:
+    """It may be misspelt, or its disk not mounted."""
+    place = tmp_path / "nass" / "bikes"
+    with config.open("a", encoding="utf-8") as out:
+        out.write(f'[archive]\nmirror = "file://{place}"\n')
+
+    doctor = " ".join(bikecollect("--config", config, "doctor").stdout.split())
+
+    assert f"note mirror: file://{place} does not exist yet" in doctor
+    assert not place.parent.exists()
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_a_disk_without_hard_links_keeps_what_is_replaced(
     nas: Path, config: Path

@@ -34,6 +34,11 @@ def check_folder(address: MirrorAddress, data: Path) -> None:
         )
 
 
+def is_missing(address: MirrorAddress) -> bool:
+    """Return whether the mirror at *address* is a folder that does not exist yet."""
+    return address.scheme == "file" and not os.path.lexists(f"/{address.prefix}")
+
+
 def _is_empty(folder: Path) -> bool:
     """Return whether *folder* has no files, or does not exist."""
     try:

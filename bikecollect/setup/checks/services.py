@@ -8,10 +8,10 @@ from bikecollect.alerts import webhooks
 from bikecollect.alerts.mail import headers, smtp
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.folder import check_folder
+from bikecollect.archive.mirror.folder import check_folder, is_missing
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
-from bikecollect.core.errors import BikecollectError, NotInstalled
+from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.probe import try_system
@@ -57,12 +57,9 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
     """Check the mirror, and whether days of a system are missing in it."""
     address = settings.archive.mirror
     try:
-        check_folder(MirrorAddress.parse(address), settings.data)
-        store = ObjectStore(MirrorAddress.parse(address), creates=True)
-        if network:
-            store.find("archive")
-        state = "reachable" if network else "not contacted"
-        yield good("mirror", f"{address}, {state}")
+        place = MirrorAddress.parse(address)
+        check_folder(place, settings.data)
+        yield _reached(place, network=network)
     except NotInstalled:
         text = f"{address}: obstore is not installed"
         yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
@@ -78,6 +75,21 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
             yield note(f"{name}: mirror", text, "the next `compact` copies them")
         else:
             yield good(f"{name}: mirror", standing.text(now))
+
+
+def _reached(place: MirrorAddress, *, network: bool) -> Check:
+    """Return whether the mirror can be used; it is not created."""
+    try:
+        store = ObjectStore(place)
+        if network:
+            store.find("archive")
+    except MirrorUnavailable:
+        if not is_missing(place):
+            raise
+        remedy = "`push` creates it; first mount its disk"
+        return note("mirror", f"{place} does not exist yet", remedy)
+    state = "reachable" if network else "not contacted"
+    return good("mirror", f"{place}, {state}")
 
 
 def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
