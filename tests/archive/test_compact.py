@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from children import run_in_child
+from command import bikecollect
 from keeping import (
     archived_past_days,
     compacted,
@@ -18,6 +19,7 @@ from keeping import (
     two_past_days,
     viewed,
 )
+from quiet_settings import write_settings
 from templates import copied
 from world import NOON, TAIPEI, World
 
@@ -80,6 +82,27 @@ def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
 def test_a_second_compaction_finds_nothing_to_do(archived_world: World) -> None:
     """An archived day is not written again."""
     assert compacted(archived_world) == []
+
+
+def test_a_day_with_a_waiting_payload_is_not_called_archived(world: World) -> None:
+    """The next fetch commits it; a killed run may have left it."""
+    assert world.folder
+    data = world.folder.parent
+    config = write_settings(data / "bikecollect.toml", data, "city")
+    (kept,) = list((world.folder / "payloads/kept").rglob("*.zip"))[:1]
+    inbox = world.folder / "payloads/inbox"
+    shutil.copy(kept, inbox)
+
+    waiting = bikecollect("--config", config, "compact")
+    (inbox / kept.name).unlink()
+    bikecollect("--config", config, "compact")
+    done = bikecollect("--config", config, "compact")
+
+    assert waiting.stdout == (
+        "Nothing to do yet: 1 payload in the inbox; their days are archived after the "
+        "next fetch.\n"
+    )
+    assert done.stdout == "Nothing to do: every closed day is in the archive.\n"
 
 
 def test_an_open_day_is_not_archived(world: World) -> None:

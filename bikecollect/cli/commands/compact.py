@@ -24,6 +24,7 @@ from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
+from bikecollect.storage.payload_store import list_files
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
 
@@ -90,7 +91,9 @@ def compact(
         copied = copy_to_mirror(settings, list(errors), times, form=form, quiet=quiet)
         code, did_something = max(code, copied.code), did_something or copied.days > 0
     if not did_something and not code and form == "text" and not quiet:
-        say(nothing_to_do())
+        systems = map(settings.system_folder, errors)
+        waiting = sum(len(list_files(system.inbox, ".zip")) for system in systems)
+        say(nothing_to_do(waiting))
     return code
 
 

@@ -84,8 +84,17 @@ def mirror_json(step: MirrorStep) -> str:
     return visible_json(values) + "\n"
 
 
-def nothing_to_do() -> str:
-    """Return the message for the case that no day is due."""
+def nothing_to_do(waiting: int) -> str:
+    """Return the message for the case that no day is due.
+
+    A day is not due while payloads of it are *waiting* in the inbox.
+    """
+    if waiting:
+        payloads = count_of(waiting, "payload")
+        return (
+            f"Nothing to do yet: {payloads} in the inbox; their days are archived "
+            "after the next fetch.\n"
+        )
     return "Nothing to do: every closed day is in the archive.\n"
 
 
