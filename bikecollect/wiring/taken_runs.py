@@ -33,7 +33,8 @@ def take_over_runs(
     system = settings.system_folder(name)
     now = times.clock()
     ours = _known(History(name, system.path))
-    theirs = {row[0] for batch in source.runs() for row in batch} if ours else set()
+    listed = (row[0] for batch in source.runs() for row in batch) if ours else ()
+    theirs = ours.keys() & listed
     end = min((slot for run, slot in ours.items() if run not in theirs), default=now)
     judge, taken = Plausible(now), 0
     ledger, breathe = Ledger(system.ledger), Breather(times.stop, times.monotonic)

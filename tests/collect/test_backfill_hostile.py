@@ -439,6 +439,20 @@ def test_runs_that_cannot_be_read_do_not_keep_slots_from_being_filled(
     assert slots(other) == [1, 2, 3]
 
 
+def test_runs_are_read_a_few_at_a_time_and_long_texts_are_cut(
+    other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger of gigabytes is no reason to run out of memory."""
+    monkeypatch.setattr(foreign_ledger, "BATCH", 2)
+    with ledger(other) as db:
+        db.execute("UPDATE runs SET error = hex(zeroblob(100000))")
+
+    batches = list(FolderSource(other.folder, Grid.of(300), LATER).runs())
+
+    assert [len(batch) for batch in batches] == [2, 1]
+    assert {len(row[list(RUNS).index("error")]) for row in batches[0]} == {2_000}
+
+
 @pytest.fixture
 def archived(other: World, tmp_path: Path) -> Path:
     """Return the archive of *other*, whose CSV was removed."""

@@ -106,7 +106,7 @@ class FolderSource:
         with scratch() as scratch_folder:
             try:
                 if has_ledger(self.folder):
-                    yield runs(self.folder, scratch_folder)
+                    yield from runs(self.folder, scratch_folder)
                 for day in sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]:
                     yield archived_runs(self.folder, scratch_folder, day)
             except READ_ERRORS as error:

@@ -23,7 +23,10 @@ MAX_BYTES = 4 << 30
 MAX_VALUE = 1 << 20
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the limit."""
-MAX_RUNS = 1_000_000
+MAX_RUNS, BATCH = 1_000_000, 100
+"""Maximum runs that are read, and runs that are read at a time."""
+MAX_TEXT = 2_000
+"""Characters of a run's texts that are kept."""
 MAX_STEPS = 2_000_000_000
 """Maximum steps of all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
@@ -67,10 +70,11 @@ def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
                     yield row
 
 
-def runs(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
-    """Return the runs in *folder*'s ledger, newest first, unchecked; see `blocks`.
+def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the runs in *folder*'s ledger in batches, newest first; see `blocks`.
 
-    Columns that a ledger of an older schema lacks are empty.
+    They are unchecked, but long texts are cut. Columns that a ledger of an older schema
+    lacks are empty.
     """
     with _translated_errors(folder):
         copy = _copy_ledger(folder, scratch_folder)
@@ -78,11 +82,17 @@ def runs(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
             _check_schema(db, folder)
             stored = _stored(db, "runs")
             if not stored:
-                return []
+                return
             db.set_authorizer(_authorize)
             cells = ", ".join(name if name in stored else "NULL" for name in RUNS)
             sql = f"SELECT {cells} FROM runs ORDER BY slot DESC LIMIT {MAX_RUNS}"
-            return db.execute(sql).fetchall()
+            cursor = db.execute(sql)
+            while batch := cursor.fetchmany(BATCH):
+                yield [tuple(map(_cut, row)) for row in batch]
+
+
+def _cut(value: Any) -> Any:
+    return value[:MAX_TEXT] if isinstance(value, str | bytes) else value
 
 
 def _has_flags(db: sqlite3.Connection) -> bool:
