@@ -150,11 +150,15 @@ def fill(path: Path, slots: Iterable[int]) -> None:
 
 
 def _forget_today(folder: Path) -> Callable[[], object]:
-    """Return a function that restores the data, so that the next run has a slot."""
-    kept = folder.with_name("kept")
+    """Return a function that restores the data, so that the next run has a slot.
+
+    If there are none to restore, the list of known folders is forgotten too.
+    """
+    kept, state = folder.with_name("kept"), folder.with_name("state")
 
     def fresh() -> None:
-        subprocess.run(["rm", "-rf", str(folder)], check=True)
+        others = [] if kept.exists() else [str(state)]
+        subprocess.run(["rm", "-rf", str(folder), *others], check=True)
         if kept.exists():
             subprocess.run(["cp", "-r", str(kept), str(folder)], check=True)
             os.sync()  # or the run's fsync would pay for the copy
@@ -176,6 +180,7 @@ def main(pairs: int) -> None:
         must_collect(path, fresh)
         compare("new day", partial(ours, path, fresh=fresh), other, pairs)
         shutil.rmtree(folder / "data")  # it holds this slot: runs would be duplicates
+        shutil.rmtree(folder / "state")
         fill(path, range(int(time.time() // 300 % 12) + 276, 0, -1))
         shutil.rmtree(folder / "kept")
         (folder / "data").rename(folder / "kept")
