@@ -227,7 +227,7 @@ def _incident(incident: Incident, zone: tzinfo) -> str:
 def _strip(standing: Standing) -> list[str]:
     """Return the last 24 hours as marks, some hours per line, with a legend.
 
-    None if nothing was expected.
+    It is empty if nothing was expected.
     """
     health = standing.health
     cells: dict[int, SlotState] = {}

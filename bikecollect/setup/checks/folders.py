@@ -3,7 +3,8 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bikecollect.alerts import space
@@ -54,12 +55,7 @@ def check_folder(name: str, place: Path) -> Checks:
         remedy = f"mount its disk; for a new folder: touch {place / data_folder.MARKER}"
         yield bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
         return
-    try:
-        data_folder.check(place)
-    except UntrustedFile as error:
-        yield bad(check_name, error.problem, error.remedy)
-        return
-    yield _ownership(check_name, place, machine.with_files(place, FILES))
+    yield _ownership(check_name, place, partial(data_folder.check, place), FILES)
 
 
 def check_archive(data: Path) -> Checks:
@@ -70,16 +66,22 @@ def check_archive(data: Path) -> Checks:
     if problem := machine.unusable(place, place):
         yield bad(check_name, *problem)
         return
+    check = partial(data_folder.check_archive, data)
+    yield _ownership(check_name, place, check, ("**/*",))
+
+
+def _ownership(
+    name: str, place: Path, check: Callable[[], object], patterns: Sequence[str]
+) -> Check:
+    """Return whether *place* passes *check*, and this user owns its files.
+
+    Those that match *patterns* are looked at: root may have created some.
+    """
     try:
-        data_folder.check_archive(data)
+        check()
     except UntrustedFile as error:
-        yield bad(check_name, error.problem, error.remedy)
-        return
-    yield _ownership(check_name, place, machine.with_files(place, ("**/*",)))
-
-
-def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
-    """Check the owner of all *files* in *place*: root may have created some."""
+        return bad(name, error.problem, error.remedy)
+    files = machine.with_files(place, patterns)
     foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
     if not foreign:
         return good(name, f"{place} belongs to {user_name(os.geteuid())}")
