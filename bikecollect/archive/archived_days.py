@@ -151,15 +151,16 @@ class ArchivedDays:
 
         Their days, which are archived without them, are due again.
         """
-        days = {day_of(Slot(run[1]), zone) for run in runs} & self.archived().keys()
+        archived = self.archived()
+        days = {day_of(Slot(run[1]), zone) for run in runs} & archived.keys()
         with self._ledger.transaction() as db:
             before = db.total_changes
             db.executemany(INSERT_RUN, runs)
             count = db.total_changes - before
             for day in sorted(days) if count else ():
-                known = self.archived()[day]
-                parts = {n: part for n, part in known.parts.items() if n != "runs"}
-                _save(db, known._replace(parts=parts))
+                parts = dict(archived[day].parts)
+                parts.pop("runs", None)
+                _save(db, archived[day]._replace(parts=parts))
         return count
 
     def forget(self, slots: Iterable[Slot]) -> None:

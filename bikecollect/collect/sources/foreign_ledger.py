@@ -1,7 +1,7 @@
 """The ledger of another bikecollect, read as an untrusted database.
 
 A copy is read, so that nothing is written to the folder and nothing changes meanwhile.
-Only two plain tables are read; no view, trigger, virtual table or function of the
+Only plain tables are read; no view, trigger, virtual table or function of the
 database runs, and the cost of reading is limited.
 """
 
@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ MAX_BYTES = 4 << 30
 MAX_VALUE = 1 << 20
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two checks of the limit."""
-MAX_RUNS, BATCH = 1_000_000, 100
+MAX_RUNS, BATCH = 1_000_000, 1_000
 """Maximum runs that are read, and runs that are read at a time."""
 MAX_TEXT = 2_000
 """Characters of a run's texts that are kept."""
@@ -86,9 +87,9 @@ def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
             db.set_authorizer(_authorize)
             cells = ", ".join(name if name in stored else "NULL" for name in RUNS)
             sql = f"SELECT {cells} FROM runs ORDER BY slot DESC LIMIT {MAX_RUNS}"
-            cursor = db.execute(sql)
-            while batch := cursor.fetchmany(BATCH):
-                yield [tuple(map(_cut, row)) for row in batch]
+            rows = (tuple(map(_cut, row)) for row in db.execute(sql))
+            while batch := list(islice(rows, BATCH)):
+                yield batch
 
 
 def _cut(value: Any) -> Any:
