@@ -1,18 +1,11 @@
 // What a page shows of its own accord, noted in its address without a step in the
 // history: Back would lead to the same page again.
-const PATIENCE = 100;
-
 function here(pages) {
   const last = location.pathname.split('/').pop();
   return pages.includes(last) ? last : 'now';
 }
 
-function note(data, left) {
-  // Streamlit draws a page before the browser has its path.
-  if (here(data.pages) !== data.page) {
-    if (left > 0) setTimeout(note, 50, data, left - 1);
-    return;
-  }
+function note(data) {
   const address = new URL(location.href);
   if ((address.searchParams.get(data.key) || '') !== data.before) return;
   address.searchParams.set(data.key, data.value);
@@ -20,5 +13,12 @@ function note(data, left) {
 }
 
 export default function ({ data }) {
-  note(data, PATIENCE);
+  // Streamlit draws a page before the browser has its path.
+  let timer;
+  const look = () => {
+    if (here(data.pages) === data.page) note(data);
+    else timer = setTimeout(look, 50);
+  };
+  look();
+  return () => clearTimeout(timer);
 }
