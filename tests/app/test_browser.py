@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command import bikecollect
-from visits import CHROMIUM, TIMEOUT, Visit, violations
+from visits import CHROMIUM, TIMEOUT, Visit, follow, violations
 
 from bikecollect.setup import settings_file
 from bikecollect.simulator.demo import YOUBIKE
@@ -89,8 +89,7 @@ def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
     visit.page.keyboard.press("Tab")
     outline = "getComputedStyle(document.activeElement).outline"
     assert "solid 2px" in visit.page.evaluate(outline)
-    visit.page.get_by_role("link", name="On the live map").click()
-    visit.page.wait_for_url("**picked=990000012*")
+    follow(visit.page, "On the live map", "**picked=990000012*")
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
@@ -105,8 +104,7 @@ def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> N
     shown = "el => el.map.stations.filter((s) => s.shown).map((s) => s.id)"
     assert visit.map().evaluate(shown) == ["990000010"]
 
-    visit.page.get_by_role("link", name="Station").click()
-    visit.page.wait_for_url("**/station?station=*")
+    follow(visit.page, "Station", "**/station?station=*")
     visit.page.go_back()
     visit.sees(r"1 of \d+ stations shown")
     assert "search=990000010" in visit.page.url
@@ -146,10 +144,9 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
     visit.page.wait_for_url("**/station?station=990000010")
     has_title(visit, called)
     assert len(visit.page.context.pages) == tabs
-    visit.page.get_by_role("link", name="City").click()
+    follow(visit.page, "City", "**/city*")
     has_title(visit, "City")
-    visit.page.get_by_role("link", name="Station").click()
-    visit.page.wait_for_url("**/station?station=990000010")
+    follow(visit.page, "Station", "**/station?station=990000010")
     visit.page.get_by_role("radio", name="Empty or full").click()
     visit.page.wait_for_url("**view=Empty+or+full*")
     visit.page.go_back()
@@ -304,7 +301,7 @@ def test_what_is_chosen_survives_back(visit: Visit) -> None:
     wait_for_days(visit, lambda days: days[0] == "All")
     chosen = visit.page.evaluate(DAYS_SHOWN)
 
-    visit.page.get_by_role("link", name="Collection").click()
+    follow(visit.page, "Collection", "**/collection*")
     visit.sees("Gaps and their causes")
     wait_for_days(visit, lambda days: days[0] == "28 days" and days[1] != chosen[1])
     visit.page.go_back()

@@ -22,7 +22,7 @@ from hostile_names import (
 )
 from served import Answer, serving
 from tiles import green
-from visits import CHROMIUM, TIMEOUT, Visit, new_context
+from visits import CHROMIUM, TIMEOUT, Visit, follow, new_context
 from waiting import wait_until
 from world import World
 
@@ -208,9 +208,8 @@ def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(visit: Visit) -
     """A click on another page keeps the system; an unknown name shows no city."""
     page = visit.go("/?system=valley").page
     shows(page, "13 ?bikes at stations")
-    page.get_by_role("link", name="Collection").click()
-    page.wait_for_url("**/collection?system=valley")
-    page.get_by_role("link", name="Live").click()
+    follow(page, "Collection", "**/collection?system=valley")
+    follow(page, "Live", "**/?system=valley")
     shows(page, "13 ?bikes at stations")
 
     page.goto("/?system=nowhere")

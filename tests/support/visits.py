@@ -14,6 +14,8 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 SCREEN = {"width": 1200, "height": 900}
 TIMEOUT = 120_000
 """Milliseconds after which a page hangs: many times what it takes on a busy machine."""
+CLICKS = 3
+"""How often a link is clicked at most within that time."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 PICTURES = os.environ.get("BIKECOLLECT_TEST_PICTURES", "")
 """The folder for a picture of each visit's end, to be looked at; empty for none."""
@@ -77,6 +79,24 @@ def violations(page: Any) -> list[str]:
         page.evaluate(AXE.read_text("utf-8"))
     texts: list[str] = page.evaluate(VIOLATIONS)
     return texts
+
+
+def follow(page: Any, link: str, address: str) -> None:
+    """Click *link* until *page* is at *address*.
+
+    A busy machine loses a click now and then, a few in a thousand: Streamlit draws the
+    page anew meanwhile. A person clicks again.
+    """
+    from playwright.sync_api import TimeoutError as TimedOut
+
+    for left in reversed(range(CLICKS)):
+        page.get_by_role("link", name=link).click()
+        try:
+            page.wait_for_url(address, timeout=TIMEOUT / CLICKS)
+            return
+        except TimedOut:
+            if not left:
+                raise
 
 
 class Visit:
