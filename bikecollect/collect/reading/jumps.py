@@ -1,11 +1,8 @@
 """Tell the end of an outage from that of a closure, by the counts of the stations."""
 
-import csv
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, HOUR, Slot
 from bikecollect.core.snapshot import StationStatus, VehicleStatus
 
@@ -18,8 +15,6 @@ FEW, SHARE = 20, 0.5
 another number at once, to prove an outage."""
 RECENT = 8 * DAY
 """Seconds within which a closure comes again: each night, or once a week."""
-ID, VEHICLES = 2, 3
-"""Indexes of columns in a row of a daily file."""
 
 
 def has_jumped(
@@ -33,15 +28,12 @@ def has_jumped(
     After a closure, trips change a few stations at a time. Stations that had no vehicle
     do not count: while a system is closed, all of them may be empty.
     """
-    from bikecollect.archive.day_csv import cells  # rarely needed
+    from bikecollect.collect.reading.block_rows import cells_by_id  # rarely needed
 
     before = ledger.block_before(slot)
-    if before is None:
+    if before is None or isinstance(statuses[0], VehicleStatus):
         return False
-    counts: dict[str, str] = {}
-    with suppress(StorageError, ValueError, IndexError, csv.Error):
-        rows = cells(store.text(before.span))
-        counts = {row[ID]: row[VEHICLES] for row in rows}
+    counts = cells_by_id(store, before, statuses[0], "num_vehicles_available")
     pairs = [
         (counts[status.station_id], str(status.num_vehicles_available))
         for status in statuses

@@ -11,7 +11,6 @@ Without any `last_reported`, the content is compared: what stands still for far 
 than it ever did is stale.
 """
 
-import csv
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +19,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from bikecollect.collect.reading.jumps import has_jumped, is_usual_time
-from bikecollect.core.errors import StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
 from bikecollect.core.snapshot import StationStatus, VehicleStatus, is_closed
@@ -54,8 +52,6 @@ CLOSED = 0.5
 RISING, FALLING = 300.0, 30.0
 """Maximum seconds by which the usual age rises or falls at once, so that an outage does
 not change it."""
-CELL_ID, CELL_REPORTED, VEHICLE_CELL_REPORTED = 2, 12, 11
-"""Indexes of the columns of the id and of last_reported in a row of a daily file."""
 
 Statuses = Sequence[StationStatus] | Sequence[VehicleStatus]
 
@@ -336,15 +332,12 @@ def _block_reports(
 
     Its rows are of stations or of vehicles, *like* the given one.
     """
-    from bikecollect.archive.day_csv import cells  # rarely needed
+    from bikecollect.collect.reading.block_rows import cells_by_id  # rarely needed
 
-    is_vehicle = isinstance(like, VehicleStatus)
-    reported_in = VEHICLE_CELL_REPORTED if is_vehicle else CELL_REPORTED
+    stamps = cells_by_id(store, block, like, "last_reported")
     try:
-        rows = list(cells(store.text(block.span)))
-        stamps = {row[CELL_ID]: row[reported_in] for row in rows}
         reported = {i: from_iso(stamp) for i, stamp in stamps.items() if stamp}
-    except (StorageError, ValueError, IndexError, csv.Error):
+    except ValueError:
         return {}
     credible = set(_credible(list(reported.values()), block.fetched_at))
     return {i: stamp for i, stamp in reported.items() if stamp in credible}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bikecollect.archive import day_csv
+from bikecollect.archive.datasets import KEY, STATION_LAYOUT
 from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import SettingsError
@@ -35,6 +36,9 @@ EXACT, CLEAR = 0.98, 0.05
 all others by CLEAR."""
 ENOUGH = 40
 """Minimum values that must be compared to prove a shift."""
+VEHICLES, DOCKS = map(
+    STATION_LAYOUT.columns.index, ("num_vehicles_available", "num_docks_available")
+)
 Values = Mapping[str, tuple[int | None, int | None]]
 """Vehicles and docks by station."""
 
@@ -226,4 +230,4 @@ def _values(foreign: ForeignSnapshot, most: int | None = None) -> Values:
 
 def _rows(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
     for cells in day_csv.cells(text):
-        yield cells[2], (count(cells[3]), count(cells[5]))
+        yield cells[KEY], (count(cells[VEHICLES]), count(cells[DOCKS]))
