@@ -16,9 +16,9 @@ SPANS = (
     " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
 )
 STALE = "stale"
-STALE_BLOCKS = (
-    "SELECT slot, substr(file, 16, 10) IN (SELECT day FROM archives) FROM blocks"
-    " WHERE ' ' || flags || ' ' LIKE '% stale %'"
+FLAGGED_BLOCKS = (
+    "SELECT slot, flags, substr(file, 16, 10) IN (SELECT day FROM archives) FROM blocks"
+    " WHERE flags <> ''"
 )
 
 
@@ -52,8 +52,11 @@ class CommittedBlocks:
 
     def stale(self) -> dict[Slot, bool]:
         """Return the slots whose block is stale; True if their day is archived."""
-        rows = self.history.select(STALE_BLOCKS)
-        return {slot: bool(is_archived) for slot, is_archived in rows}
+        return {
+            slot: bool(is_archived)
+            for slot, flags, is_archived in self.history.select(FLAGGED_BLOCKS)
+            if STALE in flags.split()
+        }
 
     def release_stale(self, slot: Slot) -> None:
         """Release a stale block so that a fresh one replaces it in the ledger.

@@ -25,17 +25,20 @@ def notes_to_store(
         return {}, ()  # the notes of a later payload are kept
     memory = ledger.notes()
     own_notes, news = new_findings(snapshot, memory, slot)
-    return _changed({**notes, **own_notes}, memory), news
+    return changed_notes({**notes, **own_notes}, memory), news
 
 
 def keep_notes(ledger: "Ledger", notes: Mapping[str, str], slot: Slot) -> None:
     """Store those of *notes* that are new, unless a later slot has a block."""
-    changed = _changed(notes, ledger.notes())
+    changed = changed_notes(notes, ledger.notes())
     if changed and ledger.is_newest(slot):
         ledger.remember(changed)
 
 
-def _changed(notes: Mapping[str, str], memory: Mapping[str, str]) -> dict[str, str]:
+def changed_notes(
+    notes: Mapping[str, str], memory: Mapping[str, str]
+) -> dict[str, str]:
+    """Return those of *notes* that *memory* has not, or has otherwise."""
     return {k: text for k, text in notes.items() if memory.get(k, "") != text}
 
 

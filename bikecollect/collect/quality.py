@@ -10,6 +10,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import HOUR, Slot, iso
 from bikecollect.core.snapshot import (
+    REPORTED_SHARE,
     Snapshot,
     StationInformation,
     StationStatus,
@@ -32,8 +33,6 @@ MAX_OF_CAPACITY = 10
 """The factor by which a count may exceed the capacity."""
 FEW_KNOWN = 0.1
 """Minimum share of known stations; with less, the ids count as changed."""
-REPORTED_SHARE = 0.05
-"""Share of affected stations from which a finding is reported."""
 
 
 def flags(

@@ -231,8 +231,7 @@ class VehicleCommitter:
         snapshot = replace(snapshot, findings=reported)
         memory = self.ledger.notes()
         notes, news = findings.new_findings(snapshot, memory, payload.slot)
-        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
-        self.ledger.remember(changed)
+        self.ledger.remember(findings.changed_notes(notes, memory))
         return tuple(f"vehicles: {text}" for text in news)
 
 

@@ -52,6 +52,15 @@ def state_of(flags: str) -> SlotState:
     return SlotState.STALE if "stale" in words else SlotState.COLLECTED
 
 
+def has_flag_sql(flags: str, flag: str) -> str:
+    """Return in SQL whether the words in the column *flags* include *flag*.
+
+    >>> has_flag_sql("flags", "stale")
+    "' ' || flags || ' ' LIKE '% stale %'"
+    """
+    return f"' ' || {flags} || ' ' LIKE '% {flag} %'"
+
+
 def stale_sql(alias: str) -> str:
     """Return in portable SQL whether the slot of a row has stale content.
 

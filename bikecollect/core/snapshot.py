@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+REPORTED_SHARE = 0.05
+"""Share of affected stations or vehicles from which a finding is reported."""
 METRES_PER_DEGREE = 111_195.0
 """On a sphere with the earth's mean radius, 6,371,009 m (IUGG)."""
 

@@ -10,7 +10,7 @@ from bikecollect.core.blocks import Block, Extent, Span, Stations
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
+from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, has_flag_sql
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.ledger_schema import (
     GONE,
@@ -141,7 +141,7 @@ class Ledger(LedgerFile):
 
     def fresh_block_before(self, slot: Slot) -> Block | None:
         """Return the newest block older than *slot* that is not stale."""
-        fresh = "' ' || flags || ' ' NOT LIKE '% stale %'"
+        fresh = f"NOT ({has_flag_sql('flags', 'stale')})"
         return self._first_block(
             f"slot < ? AND {fresh} ORDER BY slot DESC LIMIT 1", slot
         )

@@ -12,7 +12,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run, from_json
-from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
+from bikecollect.core.slots import CLOCK_FLOOR, Slot, has_flag_sql, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
@@ -48,7 +48,7 @@ SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
     f" WHERE +v.{WITHIN}"
     " AND NOT EXISTS (SELECT 1 FROM blocks AS b WHERE b.slot = v.slot)"
-    f" AND (' ' || v.flags || ' ' LIKE '% {ALONE} %' OR"
+    f" AND ({has_flag_sql('v.flags', ALONE)} OR"
     " (v.source = 'adopted' AND NOT EXISTS (SELECT 1 FROM main.blocks)))"
 )
 """The blocks that account for slots, including vehicles of payloads without stations.

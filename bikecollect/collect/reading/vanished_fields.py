@@ -4,11 +4,9 @@ import json
 from typing import Any
 
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.core.snapshot import StationInformation
+from bikecollect.core.snapshot import REPORTED_SHARE, StationInformation
 
 FIELDS = StationInformation._fields[1:-1]
-REPORTED_SHARE = 0.05
-"""Share of affected stations from which a vanished field is reported."""
 
 
 class VanishedFields:

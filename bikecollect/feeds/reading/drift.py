@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
+from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import EMPTY
 from bikecollect.feeds.reading.json_payload import excerpt
 from bikecollect.feeds.reading.stamps import is_zero
@@ -14,8 +15,8 @@ from bikecollect.feeds.reading.values import degrees, is_nothing
 MAX_CHANGES = 12
 BEGINNING = 4_096
 """Bytes in which repeated fields are looked for."""
-REPORTED, FEW = 0.05, 1
-"""Share of affected stations from which a finding is reported, if more than FEW."""
+FEW = 1
+"""Unreadable values at more stations than these are reported."""
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ def unread(columns: Mapping[str, Column]) -> dict[str, str]:
                 found[f"unread {name}"] = text
         elif bad and seen.isdisjoint(fields):
             bad = [raw for raw in bad if not _is_absent(name, raw)]
-            if len(bad) > FEW and len(bad) >= total * REPORTED:
+            if len(bad) > FEW and len(bad) >= total * REPORTED_SHARE:
                 found[f"unreadable {name}"] = (
                     f"{name} cannot be read at {len(bad)} of {total} stations, such as "
                     f"{excerpt(bad[0])}: it is empty there"

@@ -8,7 +8,12 @@ from operator import attrgetter
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.snapshot import (
+    REPORTED_SHARE,
+    Snapshot,
+    StationInformation,
+    StationStatus,
+)
 from bikecollect.feeds.reading import drift
 from bikecollect.feeds.reading.aliases import Aliases, Table
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
@@ -57,8 +62,6 @@ TEXTS = (
     "address_en",
     "region_en",
 )
-REPORTED = 0.05
-"""Share of affected stations from which a finding is reported."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -288,7 +291,7 @@ class StationReader:
         total, odd = len(self._statuses), self._contradictory
         findings = self._unread()
         for column, number in self._count.implausible.items():
-            if number >= total * REPORTED:
+            if number >= total * REPORTED_SHARE:
                 findings[f"implausible {column}"] = (
                     f"{column} is implausible at {number} of {total} stations, such as "
                     f"{self._count.example[column]}: it is left empty there"
@@ -306,7 +309,7 @@ class StationReader:
         if self._lost:
             text = "rows with the id of a station of another name or place"
             findings["shared ids"] = f"{text} are not stored: {self._lost}"
-        if odd and len(odd) >= total * REPORTED:
+        if odd and len(odd) >= total * REPORTED_SHARE:
             findings["contradictory"] = (
                 f"the total of vehicles is less than the e-bikes or the counts by type "
                 f"at {len(odd)} of {total} stations, such as {odd[0]}: both are stored "

@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.snapshot import VehicleSnapshot, VehicleStatus
+from bikecollect.core.snapshot import REPORTED_SHARE, VehicleSnapshot, VehicleStatus
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import distinct_keys, plain
 from bikecollect.feeds.reading.json_payload import (
@@ -63,8 +63,6 @@ DECIMALS, FUEL_DECIMALS = 6, 4
 """Decimals that are stored: of degrees (a tenth of a metre), of a share of fuel."""
 FARTHEST = 10_000_000
 """Largest plausible range in metres."""
-REPORTED_SHARE = 0.05
-"""Share of affected vehicles from which a finding is reported."""
 KINDS = {
     "num_bicycles_available": "bicycle",
     "num_ebicycles_available": "ebicycle",

@@ -6,13 +6,12 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
+from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import Aliases, Table, plain
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import SENTINELS, Counts, count, text
 
 RawCounts = Mapping[str, Any]
-REPORTED = 0.05
-"""Implausible counts by type, as a share of the stations, that are reported."""
 UNTYPED = "num_untyped_vehicles_available"
 ELECTRIC = {"electric": True, "electric_assist": True}
 ELECTRIC |= {"human": False, "combustion": False, "combustion_diesel": False}
@@ -177,7 +176,7 @@ def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
     items = chain.from_iterable(map(entries, details))
     counts.column(name, [item.get("count") for item in items if type(item) is dict])
     number = counts.implausible[name] + counts.unread[name]
-    if number < max(1, len(stations) * REPORTED):
+    if number < max(1, len(stations) * REPORTED_SHARE):
         return bool(number), {}
     text = (
         f"{number} counts in {name} are implausible, such as {counts.example[name]}: "
