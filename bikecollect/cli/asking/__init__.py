@@ -1,0 +1,1 @@
+"""The questions of `init`: at the terminal, about systems, and about mail."""
