@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.aliases import top_names
+from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import at, decode, objects
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, StationReader
+from bikecollect.feeds.reading.station_reader import StationReader
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
@@ -34,9 +35,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "lon": ("longitude",),
     "address": ("extra.address",),
 }
-KNOWN_FIELDS = frozenset(
-    name.partition(".")[0] for names in SPELLINGS.values() for name in names
-)
+KNOWN_FIELDS = top_names(SPELLINGS)
 DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), KNOWN_FIELDS)
 
 

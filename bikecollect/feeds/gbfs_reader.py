@@ -12,7 +12,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
-from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect, RawCounts
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     at,
@@ -22,7 +22,7 @@ from bikecollect.feeds.reading.json_payload import (
 )
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, stamp_of
-from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
+from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import (
     english,
     identifier,

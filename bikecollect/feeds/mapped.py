@@ -10,11 +10,11 @@ from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.core.text import suggestion
 from bikecollect.feeds.paging import PagedList
-from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
+from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, Dialect, check_form
 from bikecollect.feeds.reading.json_payload import at, check_weight, decode, objects
 from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, StationReader
+from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import text
 
 if TYPE_CHECKING:

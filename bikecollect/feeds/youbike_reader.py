@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.aliases import electric, top_names
+from bikecollect.feeds.reading.fields import Dialect, RawCounts
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
+from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import flag
 
 ACTIVE = ("act", "status", "ServiceStatus")
@@ -58,9 +59,7 @@ NEEDED = ("station_id", "num_vehicles_available", "num_docks_available")
 """A list of stations without these columns is rejected."""
 TDX_INFORMATION = "StationName"
 """A field of TDX's station list, which has no counts."""
-KNOWN_FIELDS = frozenset(
-    name.partition(".")[0] for names in SPELLINGS.values() for name in names
-)
+KNOWN_FIELDS = top_names(SPELLINGS)
 KNOWN_FIELDS |= {"infoDate", "_id", "scityen", "yb2_quantity"}
 
 

@@ -24,6 +24,17 @@ ELECTRIC = frozenset({"eyb", "eybquantity", "ebike", "ebikes", "electric"})
 ELECTRIC |= {"electricbike", "electricbikes"}
 
 
+def top_names(table: Table) -> frozenset[str]:
+    """Return the outermost fields of all paths in *table*.
+
+    >>> sorted(top_names({"name": ("name", "extra.title"), "lat": ("lat",)}))
+    ['extra', 'lat', 'name']
+    """
+    return frozenset(
+        path.partition(".")[0] for paths in table.values() for path in paths
+    )
+
+
 class Aliases:
     """The fields of *stations* that hold the columns of *table*.
 

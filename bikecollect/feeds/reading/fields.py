@@ -1,12 +1,16 @@
-"""Fields set by the user for single columns of a known dialect."""
+"""Dialects: the fields of a station in one kind of feed, known or set by the user."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.snapshot import StationInformation, StationStatus
 from bikecollect.core.text import suggestion
+from bikecollect.feeds.reading.aliases import Table
+from bikecollect.feeds.reading.values import flag
 
 STAMP_FORMAT = "stamp_format"
 COLUMNS = tuple(
@@ -19,14 +23,56 @@ SAMPLE, SAME_DAYS = datetime(2026, 11, 22, 22, 5, tzinfo=UTC), 2015
 MAX_FORM = 100
 """Characters of a stamp's format; strftime may take a kilobyte for each of them."""
 
+RawCounts = Mapping[str, Any]
+"""One station's unparsed counts of vehicles: the total, and those by type."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dialect:
+    """The fields and formats of a station in one kind of feed.
+
+    *table* has the spellings of each column; a list without the *needed* columns is
+    rejected. *known_fields* are all fields that the dialect may have. *flag* parses
+    booleans; *texts* has parsers of single text columns. *ebikes* and *vehicles* sum a
+    station's counts by type, None if it has none; *kinds* counts vehicles by kind, None
+    if the settings do not ask for it.
+    """
+
+    table: Table
+    needed: Sequence[str]
+    known_fields: frozenset[str]
+    flag: Callable[[Any], bool | None] = flag
+    texts: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
+    ebikes: Callable[[RawCounts], int | None] = lambda _: None
+    vehicles: Callable[[RawCounts], int | None] = lambda _: None
+    kinds: Callable[[RawCounts, int | None], Mapping[str, int]] | None = None
+
+    def with_fields(self, fields: Mapping[str, str]) -> "Dialect":
+        """Return this dialect with the *fields* of the settings, by column.
+
+        They are tried before the known spellings.
+        """
+        named = {
+            column: (name, *self.table.get(column, ()))
+            for column, name in fields.items()
+            if column != STAMP_FORMAT
+        }
+        return replace(self, table={**self.table, **named})
+
+    def with_bicycles(self) -> "Dialect":
+        """Return this dialect with the kinds of vehicles counted: bicycles, e-bikes."""
+        from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely used
+
+        return replace(self, kinds=bicycles)
+
 
 def validate(fields: Mapping[str, str], place: str) -> None:
     """Raise SettingsError if *fields*, the table at *place*, has an unknown key."""
-    for key, field in fields.items():
+    for key, name in fields.items():
         if key not in KEYS:
             hint = suggestion(key, KEYS)
             raise SettingsError(f'unknown column "{key}" in {place}{hint}')
-        if not field:
+        if not name:
             raise SettingsError(
                 f"{place}.{key} is empty: give the name of a field of the feed"
             )

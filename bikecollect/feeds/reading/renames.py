@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.feeds.reading.aliases import EMPTY, Aliases, plain
-from bikecollect.feeds.reading.fields import COLUMNS
+from bikecollect.feeds.reading.fields import COLUMNS, Dialect
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import COUNTS, FLAGS, Dialect
+from bikecollect.feeds.reading.station_reader import COUNTS, FLAGS
 from bikecollect.feeds.reading.values import count, degrees, text
 
 READABLE = 0.8

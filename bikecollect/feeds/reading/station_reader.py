@@ -1,7 +1,6 @@
 """Read a list of stations into a snapshot: one reader for all dialects."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from operator import attrgetter
@@ -15,8 +14,8 @@ from bikecollect.core.snapshot import (
     StationStatus,
 )
 from bikecollect.feeds.reading import drift
-from bikecollect.feeds.reading.aliases import Aliases, Table
-from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.aliases import Aliases
+from bikecollect.feeds.reading.fields import Dialect, RawCounts
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     Pace,
@@ -32,7 +31,6 @@ from bikecollect.feeds.reading.values import (
     SENTINELS,
     Counts,
     distinct,
-    flag,
     identifier,
     is_cut,
     place,
@@ -42,8 +40,6 @@ from bikecollect.feeds.reading.values import (
 
 BY_TYPE = ("by_name", "by_type")
 RAW_COLUMNS = ("num_vehicles_available", *BY_TYPE)
-RawCounts = Mapping[str, Any]
-"""One station's unparsed values of `RAW_COLUMNS`."""
 COUNTS = (
     "num_vehicles_available",
     "num_ebikes_available",
@@ -62,45 +58,6 @@ TEXTS = (
     "address_en",
     "region_en",
 )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dialect:
-    """The fields and formats of a station in one kind of feed.
-
-    *table* has the spellings of each column; a list without the *needed* columns is
-    rejected. *known_fields* are all fields that the dialect may have. *flag* parses
-    booleans; *texts* has parsers of single text columns. *ebikes* and *vehicles* sum a
-    station's counts by type (`BY_TYPE`), None if it has none; *kinds* counts vehicles
-    by kind, None if the settings do not ask for it.
-    """
-
-    table: Table
-    needed: Sequence[str]
-    known_fields: frozenset[str]
-    flag: Callable[[Any], bool | None] = flag
-    texts: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
-    ebikes: Callable[[RawCounts], int | None] = lambda _: None
-    vehicles: Callable[[RawCounts], int | None] = lambda _: None
-    kinds: Callable[[RawCounts, int | None], Mapping[str, int]] | None = None
-
-    def with_fields(self, fields: Mapping[str, str]) -> "Dialect":
-        """Return this dialect with the *fields* of the settings, by column.
-
-        They are tried before the known spellings.
-        """
-        named = {
-            column: (name, *self.table.get(column, ()))
-            for column, name in fields.items()
-            if column != STAMP_FORMAT
-        }
-        return replace(self, table={**self.table, **named})
-
-    def with_bicycles(self) -> "Dialect":
-        """Return this dialect with the kinds of vehicles counted: bicycles, e-bikes."""
-        from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely used
-
-        return replace(self, kinds=bicycles)
 
 
 class StationReader:

@@ -7,6 +7,7 @@ from typing import Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.json_payload import (
     check_weight,
     decode,
@@ -15,7 +16,7 @@ from bikecollect.feeds.reading.json_payload import (
     objects,
 )
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, StationReader
+from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import count, identifier
 from bikecollect.feeds.youbike_reader import ebikes, is_active
 
