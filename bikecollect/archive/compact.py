@@ -1,13 +1,10 @@
 """Compaction: archive closed days, and remove their CSV later."""
 
-import heapq
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
-from bikecollect.archive import day_csv, summaries
+from bikecollect.archive import summaries
 from bikecollect.archive.archived_days import (
     Archived,
     ArchivedDays,
@@ -23,8 +20,8 @@ from bikecollect.archive.checks.harmed import (
 )
 from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.day_archive import Archive, Contents
+from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.parts import needs_summaries
-from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
     DAY,
@@ -45,7 +42,6 @@ from bikecollect.storage.runs.packer import RunPacker
 
 IN_USE, CHANGED, LOST = "in use", "changed", "lost"
 RENEWED, NOT_RENEWED, RESTORED = "summed up", "not summed up", "restored"
-REPAIR = "bikecollect verify --repair"
 ROW = 120
 """Approximate bytes of a row."""
 SETTLED = 3_600.0
@@ -93,6 +89,10 @@ class Compactor:
     clock: Callable[[], float]
     breathe: Callable[[], None]
     skip_damaged: bool = False
+
+    @property
+    def _rows(self) -> DayRows:
+        return DayRows(self.archive, self.store)
 
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
@@ -244,53 +244,7 @@ class Compactor:
         """Return the contents to archive of *day*, whose CSV has *size* bytes."""
         begin, end = bounds(day, self.system.zone)
         slots, runs = self.slot_rows(begin, end), archived_days.runs(begin, end)
-        return Contents(day, *self._read_day(archived_days, day), slots, runs, size)
-
-    def _read_day(
-        self, archived_days: ArchivedDays, day: str
-    ) -> tuple[tuple[str, ...], Iterator[day_csv.Piece]]:
-        """Return the columns of *day* and its rows, slot by slot.
-
-        A block whose CSV was removed is read from the archive, any other from its file.
-        """
-        removed = set(archived_days.removed_files())
-        blocks = archived_days.blocks(*bounds(day, self.system.zone))
-        live = [block for block in blocks if block.span.file not in removed]
-        files = sorted({block.span.file for block in live})
-        checksums = archived_days.headers()
-        headers = [self._columns(file, checksums.get(file)) for file in files]
-        pieces = self._live_pieces(live)
-        archived = archived_days.archived().get(day)
-        if archived and len(live) < len(blocks):
-            self.archive.raise_if_damaged(archived.only(self.archive.layout.rows))
-            headers.insert(0, self.archive.columns(day))
-            slots = {block.slot for block in live}
-            old = self.archive.pieces(day, ZoneInfo(archived.timezone))
-            others = (piece for piece in old if piece.slot not in slots)
-            pieces = heapq.merge(pieces, others, key=lambda piece: piece.slot)
-        return day_csv.union(headers or [self.archive.layout.columns]), pieces
-
-    def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
-        header = self.store.header(file)
-        if crc is not None and zlib.crc32(header) != crc:
-            what = f"{file}: its first line is damaged; run: {REPAIR}"
-            raise StorageError(what, cause="damage")
-        return day_csv.columns_of(header)
-
-    def _live_pieces(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
-        columns: dict[str, tuple[str, ...]] = {}
-        for block in blocks:
-            file, text = block.span.file, self.store.text(block.span)
-            if zlib.crc32(text) != block.span.crc:
-                raise StorageError(
-                    f"{file}: the block at byte {block.span.start} is damaged; run: "
-                    f"{REPAIR}, then bikecollect backfill; if neither has its rows, "
-                    "archive the day without it: bikecollect compact --skip-damaged",
-                    cause="damage",
-                )
-            if file not in columns:
-                columns[file] = day_csv.columns_of(self.store.header(file))
-            yield day_csv.Piece(block.slot, columns[file], text)
+        return Contents(day, *self._rows.read(archived_days, day), slots, runs, size)
 
     def _is_old(self, archived: Archived) -> bool:
         age = self.clock() - bounds(archived.day, self.system.zone)[1]
@@ -333,18 +287,14 @@ class Compactor:
         self.archive.raise_if_damaged(archived)
         day = archived.day
         try:
-            total = self._total(archived_days, day)
+            total = self._rows.summary(archived_days, day)
         except StorageError as error:
             sizes = self.store.sizes()
             if error.cause != "damage" or not try_archive(
                 self.archive, archived_days, self.store, day, sizes
             ):
                 raise
-            total = self._total(archived_days, day)
+            total = self._rows.summary(archived_days, day)
         if total != archived.summary:
             text = f"{day} has changed since it was archived"
             raise StorageError(text, cause=CHANGED)
-
-    def _total(self, archived_days: ArchivedDays, day: str) -> day_csv.DaySummary:
-        columns, pieces = self._read_day(archived_days, day)
-        return day_csv.total(day_csv.lines(pieces, columns))

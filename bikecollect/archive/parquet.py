@@ -6,7 +6,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.archive import datasets, summaries, utc_offsets
+from bikecollect.archive import datasets, summaries
 from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.encoding import trial
 from bikecollect.archive.query.duckdb_engine import (
@@ -19,6 +19,7 @@ from bikecollect.archive.query.duckdb_engine import (
 from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
+from bikecollect.core.timeline import utc_offsets
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,9 +14,9 @@ from world import NOON, World
 
 from bikecollect.archive import parquet, summaries
 from bikecollect.archive.parts import list_parts
-from bikecollect.archive.utc_offsets import steps
 from bikecollect.cli import main
 from bikecollect.core.slots import DAY, Slot, iso
+from bikecollect.core.timeline.utc_offsets import steps
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Values, wilson
 from bikecollect.reports.runner import BatchedAnswer, Duck, ask
