@@ -6,37 +6,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bikecollect.alerts import signals, space
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState
-from bikecollect.alerts.system_state import SystemAlertState
+from bikecollect.alerts.system_state import AlertPaths, SystemAlertState
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import SystemFolder, oldest_csv
+from bikecollect.storage.data_folder import oldest_csv
 from bikecollect.storage.files.entries import has_entries
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher
-
-
-class AlertPaths(NamedTuple):
-    """A system's folder, and the files of its alerts outside that folder.
-
-    *spare_outbox* is used while the folder cannot be.
-    """
-
-    system: SystemFolder
-    spare_outbox: Path
-    state_file: Path
-
-    def state(self) -> SystemAlertState:
-        """Return the state of the alerts; *state_file* is the user's copy of it."""
-        return SystemAlertState(self.system.path, self.state_file)
 
 
 @dataclass(eq=False, repr=False)
@@ -164,7 +149,9 @@ class Alerter:
         state_file, ledger, before = self._loaded(run, stack)
         if run.run_id in before.told:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
-        before = self._with_mail_settings(self._plausible(before, run, ledger))
+        if run.outcome is not Outcome.KILLED:
+            before = before.until(run.slot, self.interval, ledger.last_run)
+        before = before.with_mail_settings(self.mail_settings)
         before = before._replace(mail=self.mail_errors.get(run.system_id, before.mail))
         before = self._with_ledger(before, run, ledger)
         # A run whose time is unknown is reported for the latest known slot.
@@ -223,27 +210,6 @@ class Alerter:
             return {}  # its slot was reported before
         return {kind: s for kind, s in observed.items() if s and s.over}
 
-    def _plausible(
-        self, state: AlertState, run: Run, ledger: AlertLedger
-    ) -> AlertState:
-        """Return *state* without slots from a time when the clock was wrong.
-
-        Otherwise a clock that was ahead once would mute the alerts until that time. An
-        incident closed in the future is dropped: no later problem continues it.
-        """
-        seen = state.seen or run.slot
-        is_ahead = seen > run.slot + self.interval
-        if run.outcome is Outcome.KILLED or run.slot < CLOCK_FLOOR:
-            return state
-        if not is_ahead and seen >= CLOCK_FLOOR:
-            return state
-        incidents = tuple(
-            incident.until(run.slot)
-            for incident in state.incidents
-            if incident.closed is None or incident.closed <= run.slot
-        )
-        return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
-
     def _with_ledger(
         self, state: AlertState, run: Run, ledger: AlertLedger
     ) -> AlertState:
@@ -275,17 +241,6 @@ class Alerter:
             f"{self.csv_days} days: `bikecollect compact` does not run or fails"
         )
         return {"archive": Signal(signals.NOT_ARCHIVED, text)}
-
-    def _with_mail_settings(self, state: AlertState) -> AlertState:
-        """Return *state*, without the mail server's errors if its settings changed."""
-        if not self.mail_settings or state.mail_settings == self.mail_settings:
-            return state
-        was_known = bool(state.mail_settings)
-        rejected = {} if was_known else state.rejected
-        mail = "" if was_known and state.rejected and not state.mail else state.mail
-        return state._replace(
-            mail=mail, rejected=rejected, mail_settings=self.mail_settings
-        )
 
     def _has_mail(self, alerts: RunAlerts) -> bool:
         """Return whether mails wait or could not be sent, or a digest may be due."""

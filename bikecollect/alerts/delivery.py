@@ -11,12 +11,13 @@ from pathlib import Path
 from time import monotonic
 
 from bikecollect.alerts import digest, messages
-from bikecollect.alerts.alerter import AlertPaths, Notification, RunAlerts
+from bikecollect.alerts.alerter import Notification, RunAlerts
 from bikecollect.alerts.digest import DigestSummary, UnreadableSystem
 from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter, MessageFacts
 from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.system_state import AlertPaths
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, EventType
 from bikecollect.core.logs import NAME as LOG

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bikecollect.alerts.space import DailySpace
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import CLOCK_FLOOR, Slot
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.regular_file import read_file
 
@@ -45,6 +45,39 @@ class AlertState(NamedTuple):
     told: tuple[str, ...] = ()
     space: tuple[DailySpace, ...] = ()
     revision: int = 0
+
+    def until(
+        self, slot: Slot, interval: int, last_run: Callable[[Slot], Slot | None]
+    ) -> "AlertState":
+        """Return the state without slots from a time when the clock was wrong.
+
+        *slot* is that of the current run, *last_run* returns the newest slot before it
+        that has a run. Otherwise a clock that was ahead once would mute the alerts
+        until that time. An incident closed in the future is dropped: no later problem
+        continues it.
+        """
+        seen = self.seen or slot
+        is_ahead = seen > slot + interval
+        if slot < CLOCK_FLOOR or (not is_ahead and seen >= CLOCK_FLOOR):
+            return self
+        incidents = tuple(
+            incident.until(slot)
+            for incident in self.incidents
+            if incident.closed is None or incident.closed <= slot
+        )
+        return self._replace(seen=last_run(slot), incidents=incidents)
+
+    def with_mail_settings(self, fingerprint: str) -> "AlertState":
+        """Return the state, without the mail server's errors if its settings changed.
+
+        *fingerprint* is that of the settings, empty without mails.
+        """
+        if not fingerprint or self.mail_settings == fingerprint:
+            return self
+        was_known = bool(self.mail_settings)
+        rejected = {} if was_known else self.rejected
+        mail = "" if was_known and self.rejected and not self.mail else self.mail
+        return self._replace(mail=mail, rejected=rejected, mail_settings=fingerprint)
 
 
 def stored_state(path: Path) -> AlertState | None:

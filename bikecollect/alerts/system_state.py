@@ -8,6 +8,7 @@ system's folder cannot be, for example because its disk is not mounted.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.core.incidents import Incident
@@ -18,6 +19,21 @@ from bikecollect.storage.data_folder import (
 )
 
 NAME = "alerts.state"
+
+
+class AlertPaths(NamedTuple):
+    """A system's folder, and the files of its alerts outside that folder.
+
+    *spare_outbox* is used while the folder cannot be.
+    """
+
+    system: SystemFolder
+    spare_outbox: Path
+    state_file: Path
+
+    def state(self) -> "SystemAlertState":
+        """Return the state of the alerts; *state_file* is the user's copy of it."""
+        return SystemAlertState(self.system.path, self.state_file)
 
 
 class SystemAlertState:

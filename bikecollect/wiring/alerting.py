@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.alerts.alerter import Alerter, AlertPaths
+from bikecollect.alerts.alerter import Alerter
 from bikecollect.alerts.state import AlertStateFile
+from bikecollect.alerts.system_state import AlertPaths
 from bikecollect.collect.collector import Pinger
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
