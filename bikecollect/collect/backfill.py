@@ -7,7 +7,6 @@ blocks are replaced on request.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from bikecollect.collect.filling.imports import (
     station_document,
     vehicle_document,
 )
+from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.filling.missing import MissingSnapshots, SlotSpan
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import (
@@ -32,7 +32,7 @@ from bikecollect.collect.sources import (
     Source,
 )
 from bikecollect.collect.sources.agreement import Agreement, Comparison
-from bikecollect.core.errors import Interrupted, Outcome
+from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Document
 from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
@@ -43,9 +43,7 @@ from bikecollect.storage.data_folder import (
     VEHICLE_STATUS,
     SystemFolder,
 )
-from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
-from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair.repairer import Repairer
 
 log = logging.getLogger(__name__)
@@ -59,18 +57,16 @@ class Backfiller:
 
     If *dry*, payloads are read and nothing is written. *restore* copies archived slots
     into a ledger that was lost, so that they are not missing. *interrupted* is called
-    between two slots, and raises Interrupted if a stop was requested; *breathe* pauses
-    without the lock; *record_facts* is called before slots of a source are filled.
+    between two slots, and raises Interrupted if a stop was requested; *record_facts* is
+    called before slots of a source are filled.
     """
 
     system: SystemFolder
     payloads: Payloads
     blocks: CommittedBlocks
-    recovery: Recovery
     committer: Committer
-    lock: Lock
+    files: LockedFiles
     interrupted: Callable[[], None]
-    breathe: Callable[[], None]
     new_id: Callable[[], str]
     since: Slot
     until: Slot
@@ -208,7 +204,7 @@ class Backfiller:
             if self.dry:
                 yield from (self._try(name, day, origin) for name, day in batch)
                 continue
-            yield from self._locked(partial(self._commit, batch, origin))
+            yield from self.files.fillings(partial(self._commit, batch, origin))
 
     def _try(self, name: str, day: str, origin: str) -> Filling:
         """Read the payload *name* without writing anything."""
@@ -248,7 +244,7 @@ class Backfiller:
             for slot in (foreign.slot for foreign in batch):
                 yield Filling(slot, self._day(slot), label, "would be filled")
             return
-        yield from self._locked(partial(accept, batch, label))
+        yield from self.files.fillings(partial(accept, batch, label))
 
     def _accept(
         self, batch: list[ForeignSnapshot], label: str, replaced: set[Slot]
@@ -276,11 +272,9 @@ class Backfiller:
 
     def _remove_replaced(self) -> None:
         """Rewrite files without the replaced rows; keep the old files."""
-        blocks, aside = self.blocks, self.system.rejected
-        with self.lock.held(), closing(blocks.ledger) as ledger:
-            ledger.open()
-            self.recovery.recover_files()
-            for repair in Repairer(self.system.path, blocks.store, ledger, aside).run():
+        store, aside = self.blocks.store, self.system.rejected
+        with self.files.opened() as ledger:
+            for repair in Repairer(self.system.path, store, ledger, aside).run():
                 log.info("%s was rewritten; the old file is in %s", repair.file, aside)
 
     def _imported(
@@ -301,36 +295,8 @@ class Backfiller:
 
     def _restore(self) -> None:
         if self.restore and not self.dry:
-            with self.lock.held(), closing(self.blocks.ledger) as ledger:
-                ledger.open()
-                self.recovery.recover_files()
+            with self.files.opened():
                 self.restore()
-
-    def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
-        """Do *work* under the lock, after bringing files and ledger into agreement.
-
-        If it is interrupted, yield the fillings so far, then raise Interrupted.
-        """
-        fillings: list[Filling] = []
-        interruption: Interrupted | None = None
-        with self.lock.held():
-            self.blocks.ledger.open()
-            try:
-                self.recovery.recover_files()
-                if self.committer.vehicles:
-                    self.committer.vehicles.open()
-                for filling in work():
-                    fillings.append(filling)  # noqa: PERF402 - kept if interrupted
-            except Interrupted as error:
-                interruption = error
-            finally:
-                self.blocks.ledger.close()
-                if self.committer.vehicles:
-                    self.committer.vehicles.close()
-        yield from fillings
-        if interruption:
-            raise interruption
-        self.breathe()  # a waiting fetch can take the lock
 
     def _filling(self, slot: Slot, origin: str, result: Result) -> Filling:
         what = WHAT.get(result.outcome, "not understood")

@@ -1,49 +1,29 @@
-"""Build the parts that archive, verify, fill and show the history of a system."""
+"""Build the parts that archive, verify and show the history of a system."""
 
-import logging
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
-from datetime import tzinfo
 from functools import partial
-from glob import glob
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.archived_days import ArchivedDays
-from bikecollect.archive.checks.restore import restore
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
-from bikecollect.collect.backfill import Backfiller
-from bikecollect.collect.committed_blocks import CommittedBlocks
-from bikecollect.collect.filling.shortened import shortened
-from bikecollect.collect.reading.trial import PayloadTrial
-from bikecollect.collect.sources import Source
-from bikecollect.collect.sources.bikecollect_folder import FolderSource
-from bikecollect.collect.sources.table_rows import files
-from bikecollect.collect.sources.tables import TableSource
-from bikecollect.core import process
-from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Clock, Times
 from bikecollect.core.slots import DAY, Slot, local_days
 from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import (
-    LEDGER,
-    MARKER,
-    STATUS,
     VEHICLE_STATUS,
     VEHICLES,
     SystemFolder,
 )
-from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.files.known_folders import is_known
@@ -53,11 +33,9 @@ from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair.damage import prepare_archive
-from bikecollect.wiring.inherited_facts import with_facts_of
 
 TRAIL_DAYS = 31
 """Maximum days shown after the last run, if the collector has stopped."""
-log = logging.getLogger(__name__)
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -145,142 +123,6 @@ def vehicle_compactor(
 def _labelled(system: SystemFolder) -> SystemFolder:
     """Return the folder of the vehicles of *system*, under a separate name."""
     return replace(system.vehicles, system_id=f"{system.system_id}/{VEHICLES}")
-
-
-def backfiller(
-    settings: Settings,
-    name: str,
-    times: Times,
-    *,
-    span: tuple[Slot, Slot],
-    dry: bool,
-    origin: Path | None = None,
-) -> Backfiller:
-    """Return the backfiller for the slots in *span* of the system called *name*.
-
-    *origin* is the folder of the other bikecollect from which they are filled, if any.
-    """
-    now = times.clock()
-    system = with_facts_of(origin, settings.system_folder(name, now), now)
-    if not dry:
-        data_folder.prepare(system.path)
-    payloads, store = Payloads(system.payloads), Store(system.path)
-    ledger = Ledger(system.ledger)
-    from bikecollect.wiring.collection import cycle  # heavy: `query` does not need it
-
-    fetching = cycle(settings, name, times, system).committer
-    vehicles = fetching.vehicles
-    committer = replace(
-        fetching,
-        reader=replace(fetching.reader, store=store, ledger=ledger),
-        payloads=payloads,
-        # DuckDB may run in this process, and limits its own memory.
-        bounded=nullcontext,
-    )
-    history = History(name, system.path)
-
-    def slots() -> set[int]:
-        blocks = history.select("SELECT slot FROM blocks")
-        return {*payloads.waiting_slots(), *(slot for (slot,) in blocks)}
-
-    days = Archive(settings.data, system, times.clock)
-    known = {day for (day,) in history.select("SELECT day FROM archives")}
-    is_lost = not known.issuperset(days.days())
-    trial = PayloadTrial(committer.reader.feed)
-    stop, only = times.stop.raise_if_set, committer.reader.only
-    lock = system_lock(system, times)
-
-    def remember(notes: Mapping[str, str]) -> None:
-        if not dry:
-            with lock.held(), closing(ledger):
-                ledger.open()
-                ledger.remember(notes)
-
-    compared = partial(
-        shortened, history, payloads, trial, only, interrupted=stop, remember=remember
-    )
-    return Backfiller(
-        system=system,
-        payloads=payloads,
-        blocks=CommittedBlocks(history, store, ledger, compared),
-        vehicles=CommittedBlocks(
-            History(name, system.vehicles.path), vehicles.store, vehicles.ledger
-        )
-        if vehicles
-        else None,
-        recovery=Recovery(payloads, store, ledger, system.zone),
-        committer=committer,
-        lock=lock,
-        interrupted=stop,
-        breathe=Breather(times.stop, times.monotonic),
-        new_id=process.run_id,
-        since=span[0],
-        until=span[1],
-        restore=partial(_restore, days, ArchivedDays(ledger), store)
-        if is_lost
-        else None,
-        dry=dry,
-        record_facts=(lambda: None)
-        if dry
-        else partial(facts_file.record, system, slots),
-    )
-
-
-def _restore(archive: Archive, archived_days: ArchivedDays, store: Store) -> None:
-    """Copy archived days into the ledger; log those that cannot be restored."""
-    for day, why in restore(archive, archived_days, store).items():
-        log.warning("%s: %s", day, why)
-
-
-def source(
-    settings: Settings,
-    name: str,
-    path: Path,
-    maps: Sequence[str],
-    layout: str,
-    *,
-    times_zone: tzinfo | None = None,
-    now: float,
-) -> Source:
-    """Return the source at *path*, to fill the system called *name*.
-
-    It is a folder of bikecollect (of the system, or the data folder), or tables.
-    Snapshots after *now* are skipped.
-    """
-    system = settings.system_folder(name)
-    for folder in (path, path / name):
-        if (
-            (folder / MARKER).exists()
-            or (folder / LEDGER).exists()
-            or _has_days(folder)
-        ):
-            if folder.resolve() == (settings.data / name).resolve():
-                raise UsageError(f"--from {path} is the folder to be filled")
-            grid = with_facts_of(folder, system, now).grid
-            return FolderSource(folder, grid, now)
-    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
-    if not paths:
-        raise UsageError(f"--from {path}: no such file or folder")
-    for table_path in paths:
-        _refuse_other_system(table_path, name)
-    return TableSource(
-        paths, system.zone, system.grid, now, maps, layout, times_zone=times_zone
-    )
-
-
-def _has_days(folder: Path) -> bool:
-    return any(is_segment(f"{STATUS}/{p.name}") for p in (folder / STATUS).glob("*"))
-
-
-def _refuse_other_system(path: Path, name: str) -> None:
-    """Raise UsageError if a folder of *path* names another system."""
-    for part in path.parts:
-        key, equals, system_id = part.partition("=")
-        if key == "system_id" and equals and system_id != name:
-            raise UsageError(
-                f"--from {path} belongs to the system {system_id}, not to {name}: "
-                "give the folder of one system"
-            )
 
 
 def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Verifier:

@@ -26,12 +26,8 @@ from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import is_half_replaced
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
-from bikecollect.wiring.history import (
-    backfiller,
-    compactor,
-    system_lock,
-    vehicle_compactor,
-)
+from bikecollect.wiring.backfilling import backfiller
+from bikecollect.wiring.history import compactor, system_lock, vehicle_compactor
 
 ARCHIVED = "SELECT day FROM archives"
 

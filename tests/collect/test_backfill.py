@@ -33,7 +33,7 @@ from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.payload_store import slot_of
-from bikecollect.wiring import history
+from bikecollect.wiring import backfilling
 
 CSV = "station_status/2026-11-22.csv"
 
@@ -206,7 +206,7 @@ def test_rows_removed_before_the_ledger_was_lost_are_filled(
     settings = loader.load(str(toml(world.folder.parents[1])))
     times = Times(time.time, time.monotonic, Stop())
     span = (BEGINNING, END)
-    filler = history.backfiller(settings, "city", times, span=span, dry=False)
+    filler = backfilling.backfiller(settings, "city", times, span=span, dry=False)
     monkeypatch.setattr(PayloadTrial, "rows", lambda trial, path: 9)
     assert filler.blocks.find_shortened() == set()
     assert "nothing to fill" in fill(world)
@@ -448,11 +448,12 @@ def test_a_fetch_gets_the_lock_during_a_long_backfill(
                 fetches.append((code, len(world.committed())))
 
         times = Times(time.time, time.monotonic, Stop())
-        filler = history.backfiller(
+        filler = backfilling.backfiller(
             loader.load(str(config)), "city", times, span=(BEGINNING, END), dry=False
         )
         source = FolderSource(other.folder, Grid.of(300), time.time())
-        fillings = replace(filler, breathe=breathe).fill_from_source(source)
+        files = replace(filler.files, breathe=breathe)
+        fillings = replace(filler, files=files).fill_from_source(source)
         assert len([f for f in fillings if f.what == "filled"]) == BATCH + 3
 
     assert fetches == [(0, BATCH + 1)]
@@ -489,7 +490,7 @@ def test_payloads_that_are_moved_meanwhile_do_not_end_a_backfill(world: World) -
     settings = loader.load(str(toml(world.folder.parents[1])))
     times = Times(time.time, time.monotonic, Stop())
     span = (BEGINNING, END)
-    filler = history.backfiller(settings, "city", times, span=span, dry=False)
+    filler = backfilling.backfiller(settings, "city", times, span=span, dry=False)
     fillings = filler.fill_from_payloads()
     next(fillings)
 

@@ -18,7 +18,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.loader import parse
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
-from bikecollect.wiring.history import backfiller
+from bikecollect.wiring.backfilling import backfiller
 
 CITY = City(40)
 

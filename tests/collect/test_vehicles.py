@@ -20,7 +20,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
-from bikecollect.wiring import history
+from bikecollect.wiring import backfilling
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
 STATIONS = "city/station_status/2026-11-22.csv"
@@ -53,7 +53,7 @@ def flags(run: Run) -> list[str]:
 def backfill(city: Publisher) -> list[str]:
     """Fill from the payloads; return what was done, by slot."""
     times = Times(city.clock, city.clock, city.clock)
-    filler = history.backfiller(
+    filler = backfilling.backfiller(
         city.settings, "city", times, span=(BEFORE, AFTER), dry=False
     )
     return [filling.what for filling in filler.fill_from_payloads()]

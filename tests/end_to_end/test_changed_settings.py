@@ -21,8 +21,8 @@ from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.ledger import Ledger
+from bikecollect.wiring.backfilling import backfiller
 from bikecollect.wiring.collection import collect
-from bikecollect.wiring.history import backfiller
 
 if TYPE_CHECKING:
     from bikecollect.core.process import Stop

@@ -30,7 +30,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.repair.damage import check_present
-from bikecollect.wiring import history
+from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
 from bikecollect.wiring.taken_runs import take_over_runs
 
@@ -133,7 +133,7 @@ def backfill(
                 now=times.clock(),
             )
             origin = source.folder if isinstance(source, FolderSource) else None
-            filler = history.backfiller(
+            filler = backfilling.backfiller(
                 settings, name, times, span=span, dry=dry_run, origin=origin
             )
             work = (
@@ -184,7 +184,7 @@ def _source(
     """Open the archive at *path*, a mirror's address, a folder or a file."""
     if is_address(path):
         return mirror_source(settings, path, name, now)
-    return history.source(
+    return backfilling.source(
         settings,
         name,
         Path(path),
