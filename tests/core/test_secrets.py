@@ -1,10 +1,21 @@
 """What counts as a secret, and its removal from texts."""
 
 import json
+import logging
+import time
 from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
 
 import pytest
+from world import FakeClient, FakeFeed, World
 
+from bikecollect.collect.collector import Collector
+from bikecollect.collect.cycle import Cycle
+from bikecollect.collect.fetching.fetcher import Fetcher
+from bikecollect.core.payload import Getter, Memory, Payload
+from bikecollect.core.process import Stop, Times
 from bikecollect.core.secrets.names import (
     is_secret_name,
     of_address,
@@ -15,6 +26,7 @@ from bikecollect.core.secrets.names import (
 )
 from bikecollect.core.secrets.redact import Placeholders, redacted_json, redactor
 from bikecollect.core.text import visible
+from bikecollect.core.timeline.grid import Grid
 
 KEY = "0123456789abcdef"
 
@@ -189,3 +201,63 @@ def test_a_login_is_removed_in_its_encoded_form() -> None:
     """AUTH PLAIN and LOGIN send it in base64."""
     assert of_login("me", "pw") == ["pw", "cHc=", "AG1lAHB3"]
     assert of_login("me", "") == []
+
+
+class EchoingFeed(FakeFeed):
+    """A feed whose texts quote an address with a key."""
+
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
+        """Return a payload that has the key in each of its texts."""
+        payload, text = super().fetch(get, memory), f"no answer from x.org/{KEY}/list"
+        return replace(
+            payload,
+            documents=tuple(replace(item, url=text) for item in payload.documents),
+            incomplete=text,
+            beside=text,
+            findings={"lost": text},
+            notes={"address": text},
+        )
+
+
+def test_no_text_of_a_payload_is_stored_with_a_secret(tmp_path: Path) -> None:
+    """Payloads are kept for days, and their texts become notices and notes."""
+    world = World(tmp_path / "city")
+    fetcher = Fetcher(
+        EchoingFeed(world.clock),
+        FakeClient(),
+        world.ledger,
+        world.clock,
+        redact=redactor([KEY]),
+        placeholders=Placeholders([KEY]),
+    )
+
+    payload = fetcher.fetch(world.begin())
+
+    texts = [payload.incomplete, payload.beside, payload.findings["lost"]]
+    texts += [payload.notes["address"], payload.documents[0].url]
+    assert [text for text in texts if KEY in text or "***" not in text] == []
+
+
+def test_a_bug_that_quotes_a_secret_is_recorded_without_it(tmp_path: Path) -> None:
+    """Also if it prevents the cycle, which redacts its own run."""
+
+    def bug(name: str, _seconds: float) -> Cycle:
+        raise ZeroDivisionError(f"{name}: key {KEY}")
+
+    collector = Collector(
+        folders={"city": tmp_path},
+        zones={"city": UTC},
+        grids={"city": Grid.of(300)},
+        hosts={"city": "x.org"},
+        times=Times(time.time, time.monotonic, Stop()),
+        seconds=60.0,
+        workers=1,
+        cycle=bug,
+        alert=lambda _troubles, _runs: True,
+        logs=lambda _folders: logging.NullHandler(),
+        redact=redactor([KEY]),
+    )
+
+    (run,) = collector.dry()
+
+    assert run.error == "ZeroDivisionError: city: key ***"

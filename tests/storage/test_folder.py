@@ -325,6 +325,23 @@ def test_a_deleted_marker_is_written_again(tmp_path: Path) -> None:
     assert (city / ".bikecollect").is_file()
 
 
+def test_a_block_leaves_as_much_space_again_for_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its rows would be on the disk, and their commit would fail."""
+    store, text, reserve = Store(tmp_path), b"x" * 999 + b"\n", 8 * 1024 * 1024
+    disk = SimpleNamespace(f_files=0, f_blocks=1 << 30, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+
+    disk.f_bavail = reserve + 2 * len(text) - 1
+    with pytest.raises(StorageError, match="reserved for the ledger"):
+        store.append("station_status/2026-11-22.csv", 0, b"", text)
+    disk.f_bavail += 1
+    store.append("station_status/2026-11-22.csv", 0, b"", text)
+
+    assert store.sizes() == {"station_status/2026-11-22.csv": len(text)}
+
+
 def test_a_disk_without_inodes_is_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
