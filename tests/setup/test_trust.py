@@ -343,7 +343,10 @@ def password(path: Path, name: str) -> str:
     return loader.load(str(path)).password()
 
 
-def test_a_secret_that_others_may_read_stops_each_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+def test_a_secret_that_others_may_read_stops_each_command(
+    tmp_path: Path, mode: int
+) -> None:
     """One that cannot be read does not: only mails need it."""
     path = settings_file(tmp_path / "etc")
     secret = path.with_name("secret")
@@ -352,7 +355,7 @@ def test_a_secret_that_others_may_read_stops_each_command(tmp_path: Path) -> Non
     assert loader.load(str(path)).mail_error
 
     secret.write_text("pass\n", encoding="utf-8")
-    secret.chmod(0o644)
+    secret.chmod(mode)
 
     with pytest.raises(SettingsError, match=r"others may read .*chmod 600"):
         loader.load(str(path))
