@@ -402,6 +402,16 @@ def test_a_quiet_night_is_learned() -> None:
     assert known.limit(reported(known.slot, busy)) == 8 * known.silence
 
 
+def test_a_pause_of_the_collector_is_no_silence_of_the_stations() -> None:
+    """After it, a station may have reported many times; after two slots it has not."""
+    known = Calibration.first(reported(0, [10]), Slot(0))
+
+    paused = known.after(reported(12 * HOUR, [10]), Slot(12 * HOUR), 300)
+    late = known.after(reported(600, [10]), Slot(600), 300)
+
+    assert (paused.silence, late.silence) == (0, 600)
+
+
 def test_a_system_that_is_closed_is_not_stale(city: Publisher) -> None:
     """25 stations with a heartbeat stop reporting while they do not rent."""
     beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
