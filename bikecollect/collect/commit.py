@@ -2,7 +2,7 @@
 
 import logging
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -155,68 +155,68 @@ class Committer:
     def _write(
         self, name: str, payload: Payload, understood: Understood, source: str
     ) -> Result:
-        snapshot, known, block, notes = understood
-        day = day_of(payload.slot, self.zone)
+        snapshot, _, block, notes = understood
+        header, day = self.reader.format.header, day_of(payload.slot, self.zone)
         extents = self._ledger.extents(day)
-        header = self.reader.format.header
         file, end, damage = target(day, header, self._store, extents)
         since = int(notes[only.NOTE].partition(" ")[0] or 0)
         flags = quality.flags(
             payload, snapshot, self._ledger, self.reader.interval, since
         )
         with self.reader.watch("append"):
-            changes = station_list.find_changes(
-                snapshot,
-                known,
-                payload.slot,
-                notes=notes,
-                ledger=self._ledger,
-                is_partial=bool(payload.incomplete or snapshot.incomplete)
-                or "short" in flags
-                or "partial" in snapshot.flags,
-            )
+            changes = self._changes(payload, understood, flags)
             reported = {**snapshot.findings, **changes.findings}
-            snapshot = replace(snapshot, findings=reported)
-            kept = {**payload.notes, **notes}
             new_notes, drifts = findings.notes_to_store(
-                self._ledger, snapshot, kept, payload.slot
+                self._ledger,
+                replace(snapshot, findings=reported),
+                {**payload.notes, **notes},
+                payload.slot,
             )
             stations = self._stations(payload.slot, changes)
             span = self._store.append(file, end, header, block.text)
         with self.reader.watch("ledger"):
-            self._ledger.commit(
-                block_of(
-                    payload,
-                    snapshot.last_updated,
-                    span,
-                    block.rows,
-                    source,
-                    flags=flags,
-                    header=zlib.crc32(header),
-                ),
-                stations,
-                new_notes,
+            committed = block_of(
+                payload,
+                snapshot.last_updated,
+                span,
+                block.rows,
+                source,
+                flags=flags,
+                header=zlib.crc32(header),
             )
+            self._ledger.commit(committed, stations, new_notes)
         self._move_on(name, payload)
         lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
-        notices = [
-            *(Notice("partial", text) for text in snapshot.oddities),
-            *(Notice("columns", text) for text in block.troubles),
-            *(Notice("drift", text) for text in drifts),
+        notices = (
+            *_noticed("partial", snapshot.oddities),
+            *_noticed("columns", block.troubles),
+            *_noticed("drift", drifts),
             *(self._remedy(name, payload) if drifts else ()),
             *((damage,) if damage else ()),
-            *(
-                Notice("partial", text)
-                for text in filter(None, (*lacking, changes.trouble))
-            ),
-        ]
+            *_noticed("partial", filter(None, (*lacking, changes.trouble))),
+        )
         return Result(
             Outcome.COLLECTED,
             rows=block.rows,
             stations=len(snapshot.statuses) + snapshot.dropped,
             file=span.file,
             flags=(*flags, *(("drift",) if drifts else ())),
-            notices=tuple(notices),
+            notices=notices,
+        )
+
+    def _changes(
+        self, payload: Payload, understood: Understood, flags: Sequence[str]
+    ) -> station_list.Changes:
+        """Return the changes of the station list; *flags* are those of the block."""
+        snapshot, known, _, notes = understood
+        is_partial = bool(payload.incomplete or snapshot.incomplete)
+        return station_list.find_changes(
+            snapshot,
+            known,
+            payload.slot,
+            notes=notes,
+            ledger=self._ledger,
+            is_partial=is_partial or "short" in flags or "partial" in snapshot.flags,
         )
 
     def _move_on(self, name: str, payload: Payload) -> None:
@@ -293,6 +293,10 @@ class Committer:
         end = extent.end if extent else 0
         span = self._store.append(INFORMATION, end, information_header(), text)
         return Stations(tuple(versions), left, span, absent)
+
+
+def _noticed(kind: str, texts: Iterable[str]) -> Iterator[Notice]:
+    return (Notice(kind, text) for text in texts)
 
 
 def _describe(error: Exception) -> str:

@@ -118,19 +118,15 @@ def backfill(
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
+    zone, is_text = _zone(time_zone), form == "text"
     attempts, code, empty = Attempts(names), ExitCode.OK, 0
     for name in names:
         with attempts.on(name):
             check_present(settings.system_folder(name), ledger=False)
             span = _span(settings, name, since, until)
+            now = times.clock()
             source = path and _source(
-                settings,
-                name,
-                path,
-                maps,
-                layout,
-                time_zone=time_zone,
-                now=times.clock(),
+                settings, name, path, maps, layout, times_zone=zone, now=now
             )
             origin = source.folder if isinstance(source, FolderSource) else None
             filler = backfilling.backfiller(
@@ -145,30 +141,36 @@ def backfill(
             if isinstance(source, FolderSource) and not dry_run:
                 taken = take_over_runs(settings, name, source, times, span)
             if (since or until) and not (source or fillings):
-                empty += not _is_expected(filler, span, times.clock())
-            if form == "text" and empty < len(names):
-                skipped = (source.bad, source.odd) if source else (0, 0)
-                zone = filler.system.zone
-                say(
-                    summary(
-                        name,
-                        fillings,
-                        filler.agreement,
-                        zone,
-                        skipped=skipped,
-                        taken=taken,
-                    )
-                )
-            rejected = {f.slot for f in fillings if f.what == "not understood"}
-            if rejected:
+                empty += not _is_expected(filler, span, now)
+            if is_text and empty < len(names):
+                say(_summary(filler, fillings, source or None, taken))
+            if rejected := {f.slot for f in fillings if f.what == "not understood"}:
                 code = ExitCode.DATA
                 lines = for_rejected(filler.committer, rejected)
-                say(remedy(lines) if lines and form == "text" else "")
+                say(remedy(lines) if lines and is_text else "")
     if empty == len(names):
         raise UsageError(
             "no slot is expected in that range; see: bikecollect backfill-report"
         )
     return attempts.code or code
+
+
+def _summary(
+    filler: Backfiller,
+    fillings: Sequence[Filling],
+    source: "Source | None" = None,
+    taken: int = 0,
+) -> str:
+    """Return the text about *fillings*, and about *taken* runs of the *source*."""
+    skipped = (source.bad, source.odd) if source else (0, 0)
+    return summary(
+        filler.system.system_id,
+        fillings,
+        filler.agreement,
+        filler.system.zone,
+        skipped=skipped,
+        taken=taken,
+    )
 
 
 def _source(
@@ -178,7 +180,7 @@ def _source(
     maps: tuple[str, ...],
     layout: str | None,
     *,
-    time_zone: str | None,
+    times_zone: tzinfo | None,
     now: float,
 ) -> "Source":
     """Open the archive at *path*, a mirror's address, a folder or a file."""
@@ -190,7 +192,7 @@ def _source(
         Path(path),
         maps,
         layout or "",
-        times_zone=_zone(time_zone),
+        times_zone=times_zone,
         now=now,
     )
 
@@ -232,7 +234,6 @@ def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
                     )
     except Interrupted:
         if form == "text":
-            name, zone = filler.system.system_id, filler.system.zone
-            say(summary(name, fillings, filler.agreement, zone))
+            say(_summary(filler, fillings))
         raise
     return fillings
