@@ -290,6 +290,17 @@ def test_a_stamp_without_a_zone_is_not_that_of_hours_ago(city: Publisher) -> Non
     assert flags == [False, True, False]
 
 
+def test_a_frozen_stamp_without_a_zone_does_not_become_fresh(city: Publisher) -> None:
+    """East of Greenwich, as many hours later, its time in UTC is the present."""
+    city.more = {"timezone": "Asia/Taipei"}
+    frozen = gbfs([0], local(NOW - 10).replace(" ", "T"))
+    flags = stale(city, frozen)
+    city.clock.now = NOW + 8 * HOUR - 7 * city.interval
+    flags += stale(city, *[frozen] * 8)
+
+    assert flags == [False] + [True] * 8
+
+
 def test_a_slot_without_any_report_does_not_end_what_was_learned(
     city: Publisher,
 ) -> None:
