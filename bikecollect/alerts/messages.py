@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from bikecollect.core.incidents import KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import length, visible
+from bikecollect.core.text import count_of, length, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
@@ -123,7 +123,7 @@ def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     opened = min(event.incident.opened for event, _ in events)
     end = Slot(max(event.incident.last for event, _ in events) + facts.interval)
     lost = sum(event.incident.lost for event, _ in events)
-    counted = f", {lost} slot{'' if lost == 1 else 's'} lost" if lost else ""
+    counted = f", {count_of(lost, 'slot')} lost" if lost else ""
     return f"{_clock(opened, facts)} to {_clock(end, facts, opened)}{counted}"
 
 
@@ -218,8 +218,7 @@ def _lost(incident: Incident) -> str:
 def _causes(incident: Incident) -> str:
     ordered = sorted(incident.causes.items(), key=lambda item: -item[1])
     return ", ".join(
-        f"{visible(cause)} ({count} slot{'s' if count > 1 else ''})"
-        for cause, count in ordered
+        f"{visible(cause)} ({count_of(count, 'slot')})" for cause, count in ordered
     )
 
 
@@ -227,7 +226,7 @@ def _last_good(facts: MessageFacts) -> str:
     if facts.last_good is None:
         return "no snapshot yet"
     slot, rows = facts.last_good
-    return f"{_moment(slot, facts)}, {rows} rows"
+    return f"{_moment(slot, facts)}, {count_of(rows, 'row')}"
 
 
 def _moment(slot: Slot, facts: MessageFacts) -> str:

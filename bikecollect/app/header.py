@@ -15,6 +15,7 @@ from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
+from bikecollect.core.text import count_of
 from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
@@ -244,7 +245,7 @@ def _warn(name: str) -> None:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
     skipped = widgets.service().skipped(name)
     if skipped and mode.is_public():
-        days = widgets.counted(len(skipped), "day")
+        days = count_of(len(skipped), "day")
         st.warning(f"Missing in all figures: {days} that cannot be read.")
         return
     for text in skipped:

@@ -107,11 +107,6 @@ def last_day(name: str) -> date:
     return data_service().last_day(name, days(name)[1])
 
 
-def counted(count: int, noun: str) -> str:
-    """Return *count* and *noun*, in the plural unless *count* is 1."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def basis(seen: float, expected: float, unit: str = "slots") -> str:
     """Return the basis of a figure: the numbers of data seen and expected."""
     share = percent(seen / expected) if expected else percent(None)

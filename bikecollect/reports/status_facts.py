@@ -66,7 +66,7 @@ def verdict(health: Health) -> Part:
         return Part("all is well", Tone.GOOD)
     count = len(health.incidents)
     late = "late" if health.late else ""
-    many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
+    many = count_of(count, "open incident") if count else ""
     damaged = "stored data damaged or missing" if health.damage else ""
     is_reported = any(incident.kind == "mirror" for incident in health.incidents)
     behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
@@ -150,7 +150,7 @@ def _last_run(standing: Standing) -> Iterable[Part]:
     when = ago(standing.health.now - run.started)
     cause = f" ({run.cause})" if run.cause else ""
     spent = f"{sum(run.seconds.values()):.2f} s"
-    yield Part(f"{cause}, {when}, {run.rows} rows in {spent}")
+    yield Part(f"{cause}, {when}, {count_of(run.rows, 'row')} in {spent}")
 
 
 def _schedule(standing: Standing) -> Iterable[Part]:

@@ -13,6 +13,7 @@ from bikecollect import __version__
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError, UntrustedFile
 from bikecollect.core.slots import DAY
+from bikecollect.core.text import count_of
 from bikecollect.core.timeline.facts import describe_change
 from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
@@ -102,7 +103,7 @@ def _settings(settings: Settings) -> Checks:
         return
     path = Path(settings.source)
     count = len(settings.systems)
-    yield good("settings", f"{path}, {count} system{'' if count == 1 else 's'}")
+    yield good("settings", f"{path}, {count_of(count, 'system')}")
     if (place := trusted_files.weak_parent(path)) is not None:
         text = f"others can replace the folder {place}"
         yield note("settings", text, f"ls -ld {quoted(place.parent)}")

@@ -112,9 +112,11 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
 def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
     texts = list(vehicles.findings.values())
     if vehicles.dropped:
-        texts.append(f"{vehicles.dropped} vehicles have no id and are skipped")
+        dropped = count_of(vehicles.dropped, "vehicle")
+        texts.append(f"{dropped} without an id: skipped")
     if vehicles.duplicates:
-        texts.append(f"{vehicles.duplicates} vehicles occur twice; the first is used")
+        repeated = count_of(vehicles.duplicates, "vehicle")
+        texts.append(f"{repeated} with an id of another: the first is used")
     return texts
 
 
@@ -125,9 +127,11 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts += payload.findings.values()
     stations = snapshot.statuses
     if snapshot.dropped:
-        texts.append(f"{snapshot.dropped} stations cannot be read and are skipped")
+        dropped = count_of(snapshot.dropped, "station")
+        texts.append(f"{dropped} that cannot be read: skipped")
     if snapshot.duplicates:
-        texts.append(f"{snapshot.duplicates} stations occur twice; the first is used")
+        repeated = count_of(snapshot.duplicates, "station")
+        texts.append(f"{repeated} with an id of another: the first is used")
     if trial.age is not None and trial.age > MAX_AGE:
         texts.append(f"the feed's own stamp is {trial.age / 60:.0f} min old")
     if trial.age is not None and trial.age < -MAX_AGE:
@@ -162,7 +166,8 @@ def _unmatched(
     texts = []
     if with_status - described:
         count = len(with_status - described)
-        texts.append(f"{count} stations have no station information")
+        texts.append(f"{count_of(count, 'station')} without station information")
     if described - with_status:
-        texts.append(f"{len(described - with_status)} stations have no status")
+        count = len(described - with_status)
+        texts.append(f"{count_of(count, 'station')} without a status")
     return texts

@@ -92,14 +92,15 @@ class Recovery:
 
     def _newer_payloads(self, last: Block, slot: Slot) -> list[Notice]:
         """Return a notice if there are kept payloads between *last* and *slot*."""
-        slots = {slot_of(name) for name in self.payloads.kept()}
-        newer = sorted(other for other in slots if last.slot < other < slot)
+        kept = {slot_of(name) for name in self.payloads.kept()}
+        newer = sorted(other for other in kept if last.slot < other < slot)
         if not newer:
             return []
+        slots = count_of(len(newer), "slot")
         text = (
-            f"the ledger ended at {stamp(last.slot)}, kept payloads of {len(newer)} "
-            f"slots are newer (to {stamp(newer[-1])}): was an older copy of the folder "
-            "restored? to fill these slots, run: bikecollect backfill"
+            f"the ledger ended at {stamp(last.slot)}, kept payloads of {slots} are "
+            f"newer (to {stamp(newer[-1])}): was an older copy of the folder restored? "
+            "to fill these slots, run: bikecollect backfill"
         )
         return [Notice("ledger", text)]
 
@@ -127,8 +128,8 @@ class Recovery:
         start, end = len(text) - len(groups[-1]), len(text)
         span = Span(INFORMATION, start, end, zlib.crc32(groups[-1]))
         self.ledger.replace_file(span)
-        count = sum(map(len, versions.values()))
-        rebuilt = f"{INFORMATION} {reason}: rebuilt from the ledger, {count} versions"
+        count = count_of(sum(map(len, versions.values())), "version")
+        rebuilt = f"{INFORMATION} {reason}: rebuilt from the ledger, {count}"
         return [Notice("damage", rebuilt)]
 
     def check_stations(self) -> list[Repair]:

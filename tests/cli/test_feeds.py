@@ -104,11 +104,11 @@ def test_a_gbfs_feed_is_described_with_its_oddities() -> None:
     assert trial["with"]["capacity"] == 7
     assert 3600 <= trial["age_s"] < 3660
     assert trial["oddities"] == [
-        "1 stations cannot be read and are skipped",
-        "1 stations occur twice; the first is used",
+        "1 station that cannot be read: skipped",
+        "1 station with an id of another: the first is used",
         "the feed's own stamp is 60 min old",
-        "1 stations have no station information",
-        "2 stations have no status",
+        "1 station without station information",
+        "2 stations without a status",
     ]
 
 

@@ -202,7 +202,7 @@ def test_a_list_without_most_systems_needs_force() -> None:
 
     assert cut.returncode == 65
     assert "--force" in cut.stderr
-    assert forced.stdout.startswith("1 systems, 0 new, 3 gone")
+    assert forced.stdout.startswith("1 system, 0 new, 3 gone")
 
 
 def test_a_damaged_list_is_reported_and_the_built_in_one_used() -> None:

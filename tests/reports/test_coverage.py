@@ -229,6 +229,23 @@ def test_gaps_cover_exactly_the_missing_slots(
     assert sum(gap.slots for gap in gaps(judged, GRID)) == len(inside)
 
 
+def test_an_hour_of_utc_may_span_two_local_ones() -> None:
+    """In Kolkata, 1970 began on a Thursday at 5:30, the 77th hour of the week."""
+    blocks = {Slot(slot): block(slot) for slot in range(0, 1_800, 300)}
+
+    result = account(
+        "city",
+        Evidence(Slot(0), blocks=blocks),
+        ZoneInfo("Asia/Kolkata"),
+        GRID,
+        since=Slot(0),
+        until=Slot(3_600),
+    )
+
+    hours = [(hour.expected, hour.collected) for hour in result.hours]
+    assert hours[76:80] == [(0, 0), (6, 6), (6, 0), (0, 0)]
+
+
 def test_a_gap_ends_where_a_block_off_the_grid_begins() -> None:
     """Between 12:00 and 12:15 a block of another interval was collected."""
     grid, evidence = Grid.of(900), Evidence(blocks={Slot(300): block(300)})

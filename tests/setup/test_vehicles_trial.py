@@ -22,7 +22,7 @@ def test_a_try_prints_the_settings_for_a_system_without_stations(
     assert trial.counts == "2 vehicles"
     assert trial.oddities == (
         "no stations: set `vehicles = true` to collect the system's vehicles",
-        "1 vehicles occur twice; the first is used",
+        "1 vehicle with an id of another: the first is used",
     )
     assert "vehicles = true\n" in text
     assert "vehicles:             2" in text

@@ -10,7 +10,7 @@ from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import data_service
-from bikecollect.core.text import percent
+from bikecollect.core.text import count_of, percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import facts, verdict
@@ -96,7 +96,7 @@ def _cut(seconds: pd.Series, top: float | None) -> str:
     longer = seconds[seconds > top]
     return (
         f" Bars end at {top:g} s; \N{BLACK UP-POINTING TRIANGLE} marks "
-        f"{widgets.counted(len(longer), 'longer run')}, "
+        f"{count_of(len(longer), 'longer run')}, "
         f"up to {round(longer.max(), 1):g} s."
     )
 
@@ -122,7 +122,7 @@ def _incidents(name: str) -> None:
             "text": st.column_config.TextColumn("details", width="large"),
         },
     )
-    count = widgets.counted(len(incidents), "incident")
+    count = count_of(len(incidents), "incident")
     text = f"{count}, open ones first, then the newest."
     widgets.foot(table, f"{name}-incidents", text)
 
@@ -175,5 +175,5 @@ def _gaps(name: str) -> None:
             ),
         },
     )
-    text = f"{widgets.counted(len(table), 'gap')}, the newest first."
+    text = f"{count_of(len(table), 'gap')}, the newest first."
     widgets.foot(table, f"{name}-gaps", text)

@@ -11,7 +11,7 @@ from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_outlook, station_past
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.stations import Known, MapStation, nearest
-from bikecollect.core.text import percent
+from bikecollect.core.text import count_of, percent
 
 HALF_AN_HOUR = 1800
 MAX_ID = 40
@@ -137,7 +137,7 @@ def _at_least(name: str, station: str, when: Span) -> None:
     with st.container(horizontal=True, gap="medium"):
         for least in AT_LEAST:
             share = percent(float((seen >= least).mean()))
-            st.metric(widgets.counted(least, "bike"), share, width="content")
+            st.metric(count_of(least, "bike"), share, width="content")
     st.caption(station_past.basis(name, station, when))
 
 
@@ -285,7 +285,7 @@ def _episodes(name: str, station: str, when: Span) -> None:
     widgets.foot(
         table,
         f"{station}-episodes",
-        f"{widgets.counted(len(table), 'time')} for half an hour or more. {seen}",
+        f"{count_of(len(table), 'time')} for half an hour or more. {seen}",
     )
 
 

@@ -7,7 +7,7 @@ from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.systems import NewestCounts, rows_of
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.text import ago
+from bikecollect.core.text import ago, count_of
 
 GOOD, BAD = "● ", "▲ "
 """The marks before a status, which differ in shape, not only in colour."""
@@ -47,7 +47,7 @@ def page() -> None:
     number = len(service.settings.systems)
     bad = sum(row.in_trouble for row in rows) + number - len(rows)
     st.markdown(
-        f"**{widgets.counted(number, 'system')}, {bad} in trouble.** "
+        f"**{count_of(number, 'system')}, {bad} in trouble.** "
         "Click a row's box to open it."
     )
     table = pd.DataFrame(

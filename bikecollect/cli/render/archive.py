@@ -106,7 +106,7 @@ def certificate_line(certificate: Certificate, width: int = 0) -> str:
     summary = certificate.summary
     name = f"{certificate.system_id:<{width}}"
     if columns() < WIDTH:
-        counts = f"{summary.slots} slots, {count_of(summary.rows, 'row')}"
+        counts = f"{count_of(summary.slots, 'slot')}, {count_of(summary.rows, 'row')}"
         return (
             f"{name} {certificate.date}\n  {counts}\n"
             f"  {certificate.where} {summary.sha256[:12]}\n"
@@ -150,7 +150,7 @@ def finding_line(finding: Finding) -> str:
 def remedies_text(counts: Mapping[str, int]) -> str:
     """Return a line per remedy, with the number of its findings."""
     lines = [
-        f"  {visible(remedy)}   ({count} finding{'' if count == 1 else 's'})\n"
+        f"  {visible(remedy)}   ({count_of(count, 'finding')})\n"
         for remedy, count in counts.items()
     ]
     return "".join(["To do:\n", *lines])

@@ -57,9 +57,8 @@ def summary(
             f"  {unreadable:,} rows or blocks of the other archive are unreadable"
         )
     if impossible:
-        lines.append(
-            f"  {impossible:,} impossible values of the other archive: empty here"
-        )
+        values = count_of(impossible, "impossible value")
+        lines.append(f"  {values} of the other archive: empty here")
     if taken:
         lines.append(f"  {count_of(taken, 'run')} taken over: why slots are missing")
     lines += _agreement(agreement)
@@ -118,24 +117,20 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
         if slots:
             times = [local_minute(slot, zone) for slot in slots[:MAX_TIMES]]
             more = f" and {len(slots) - MAX_TIMES} more" if slots[MAX_TIMES:] else ""
-            listed = f"{_slots(len(slots))} {text}: {', '.join(times)}{more}"
+            listed = f"{count_of(len(slots), 'slot')} {text}: {', '.join(times)}{more}"
             yield from wrapped(listed, "  ", "    ")
 
 
 def _total(fillings: Sequence[Filling]) -> str:
     counts = Counter((filling.is_vehicles, filling.what) for filling in fillings)
     parts = [
-        f"{'vehicles of ' if is_vehicles else ''}{_slots(n)} {what}"
+        f"{'vehicles of ' if is_vehicles else ''}{count_of(n, 'slot')} {what}"
         for (is_vehicles, what), n in counts.items()
         if what not in UNTRIED
     ]
     rows = sum(filling.rows for filling in fillings if filling.what == "filled")
     total = f" ({count_of(rows, 'row')})" if rows else ""
     return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
-
-
-def _slots(count: int) -> str:
-    return "1 slot" if count == 1 else f"{count:,} slots"
 
 
 def _agreement(agreement: Agreement) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
-from bikecollect.core.text import visible, visible_json
+from bikecollect.core.text import count_of, visible, visible_json
 from bikecollect.setup.catalogue.entry import Entry, access_text, requires_key
 from bikecollect.setup.catalogue.world import Update
 from bikecollect.setup.first_run import from_entry, system_table
@@ -142,8 +142,9 @@ def _cell(value: object) -> str:
 def update_text(update: Update) -> str:
     """Return the result of *update* for people: counts, and the skipped rows."""
     world = update.world
+    systems = count_of(len(world.entries), "system")
     lines = [
-        f"{len(world.entries)} systems, {update.added} new, {update.removed} gone",
+        f"{systems}, {update.added} new, {update.removed} gone",
         f"from: {world.source}",
         f"saved: {update.path}",
     ]
