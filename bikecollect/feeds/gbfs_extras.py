@@ -156,21 +156,23 @@ class ExtrasFetcher:
         extras = Extras(errors=listed)
         unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
-        due = INFORMATION in failed or self._is_due(unknown, moved)
-        due = due and waited and INFORMATION in places.addresses
-        due = due or information is not None
+        due = information is not None or (
+            waited
+            and INFORMATION in places.addresses
+            and (INFORMATION in failed or self._is_due(unknown, moved))
+        )
         stale = self._types_are_stale(places)
         new = TYPES in places.addresses and self._has_new_types(places, status)
         if waited and (stale or new):
             extras.notes[TYPES_NOTE] = str(int(self._now))
         wanted = {TYPES: due or stale or new, REGIONS: due or stale}
-        names = [n for n in BODIES if n in places.addresses]
-        names = [n for n in names if wanted[n] or n in failed]
-        if REGIONS in names and waited:
+        bodies = {n for n in BODIES if n in failed or wanted[n]} if waited else set()
+        bodies &= places.addresses.keys()
+        if REGIONS in bodies:
             self._keep(places, extras, REGIONS)
         if due:
             self._inform(places, extras, unknown, moved)
-        if TYPES in names and waited:
+        if TYPES in bodies:
             self._keep(places, extras, TYPES)
         for name in BODIES:
             if body := self._body(extras, name):
