@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -196,13 +196,7 @@ def find_changes(
     if is_partial:
         return Changes(versions, findings=findings)
     before = ledger.absent()
-    missing = set(before)
-    if snapshot.lists_all:
-        listed = {station.station_id for station in snapshot.information}
-        missing = {i for i, station in known.items() if station.is_listed} - listed
-        new = missing - before.keys()
-        if not snapshot.is_listed_apart and len(new) <= snapshot.dropped:
-            missing -= new
+    missing = _missing(snapshot, known, before)
     if not missing and not before:
         return Changes(versions, findings=findings)
     silent = _silent_since(notes.get(SILENT, ""))
@@ -213,6 +207,21 @@ def find_changes(
     absent, left = _departed(since, known, slot)
     new_absent = absent if absent != before else None
     return Changes(versions, new_absent, left, findings=findings)
+
+
+def _missing(snapshot: Snapshot, known: Known, before: Collection[str]) -> set[str]:
+    """Return the stations that the list of *snapshot* lacks; *before* if it has none.
+
+    A station may be missing only because its row has no id.
+    """
+    if not snapshot.lists_all:
+        return set(before)
+    listed = {station.station_id for station in snapshot.information}
+    missing = {i for i, station in known.items() if station.is_listed} - listed
+    new = missing.difference(before)
+    if not snapshot.is_listed_apart and len(new) <= snapshot.dropped:
+        return missing - new
+    return missing
 
 
 def _is_listed(station_id: str, known: Known) -> bool:
