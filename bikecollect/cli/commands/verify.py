@@ -1,21 +1,18 @@
 """``bikecollect verify``: check that files, ledger and checksums agree."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
-from bikecollect.archive.checks.remedies import MISSING, remedy
-from bikecollect.archive.datasets import part
-from bikecollect.archive.mirror.record import LIVE
+from bikecollect.archive.checks.remedies import MISSING
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.findings import FEW, PrintedFindings
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.options import (
@@ -38,7 +35,6 @@ from bikecollect.cli.render.archive import (
     dataset_verdict,
     finding_json,
     finding_line,
-    remedies_text,
     repair_json,
     repair_line,
     verdict,
@@ -47,26 +43,14 @@ from bikecollect.cli.timeparse import days
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import stamp
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import (
-    KEPT,
     LEDGER,
-    STATUS,
-    VEHICLE_STATUS,
-    VEHICLES,
-    SystemFolder,
 )
-from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
-
-FEW = 3
-"""Maximum findings with the same remedy that are printed as text."""
-ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
-SLOTS_OF_DAY = "SELECT slot FROM blocks WHERE substr(file, 16, 10) = ?"
 
 
 @click.command()
@@ -130,13 +114,11 @@ def verify(
         raise UsageError("--mirror cannot be combined with --deep or --repair")
     settings = ctx.ensure_object(Shared).settings()
     names = systems_or_why(settings, system_ids)
-    width = max(map(len, names))
     attempts = Attempts(names)
     if repair:
         _repair(settings, names, form, attempts)
-    new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
-    printed = _Findings(settings, form, mirror=mirror)
+    printed = PrintedFindings(settings, form, mirror=mirror)
     old = _read_certificates(against) if against else []
     old = [c for c in old if _is_asked(settings, c, system_ids and names, since, until)]
     results = (
@@ -146,14 +128,7 @@ def verify(
             settings, names, since, until, deep=deep, counts=counts, attempts=attempts
         )
     )
-    for result in awaited(results, "verifying"):
-        if isinstance(result, Finding):
-            printed.add(result)
-        else:
-            new.append(result)
-            is_json = form == "json"
-            line = certificate_line(result, width)
-            say_figures(certificate_json(result) if is_json else line)
+    new = _printed(results, printed, form, width=max(map(len, names)))
     for finding in compare(new, old):
         printed.add(finding)
     if (since or until) and not new and not printed.number:
@@ -167,6 +142,26 @@ def verify(
         printed.end()
         say(verdict(counts, printed.number, tuple(attempts.skipped)))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
+
+
+def _printed(
+    results: Iterator[Finding | Certificate],
+    printed: PrintedFindings,
+    form: str,
+    *,
+    width: int,
+) -> list[Certificate]:
+    """Print *results* as they come, in lines with names of *width*; return the days."""
+    certificates = []
+    for result in awaited(results, "verifying"):
+        if isinstance(result, Finding):
+            printed.add(result)
+        else:
+            certificates.append(result)
+            is_json = form == "json"
+            line = certificate_line(result, width)
+            say_figures(certificate_json(result) if is_json else line)
+    return certificates
 
 
 def _refuse_folders(system_ids: Sequence[str]) -> None:
@@ -255,69 +250,6 @@ def _verify_mirror(
             ):
                 checked.days += isinstance(result, Certificate)
                 yield result
-
-
-class _Findings:
-    """Prints findings; as text only a few of those with the same remedy."""
-
-    def __init__(self, settings: Settings, form: str, *, mirror: bool) -> None:
-        self._of_mirror = mirror
-        self._settings = settings
-        self._form = form
-        self._counts: Counter[str] = Counter()
-
-    @property
-    def number(self) -> int:
-        """The number of findings."""
-        return self._counts.total()
-
-    def add(self, finding: Finding) -> None:
-        """Print *finding*, unless a few with its remedy were printed."""
-        name = finding.system_id.removesuffix(f"/{VEHICLES}")
-        todo = self._remedy(finding._replace(system_id=name), finding)
-        self._counts[todo] += 1
-        if self._form == "json":
-            say_json(finding_json(finding, todo))
-        elif self._counts[todo] <= FEW:
-            say(finding_line(finding))
-
-    def end(self) -> None:
-        """Print the remedies, each with the number of its findings."""
-        if self._counts:
-            say(remedies_text(self._counts))
-
-    def _remedy(self, named: Finding, finding: Finding) -> str:
-        if self._of_mirror:
-            live = " --live" if finding.where.startswith(f"{LIVE}/") else ""
-            return f"bikecollect push{live} {named.system_id}"
-        name, _, vehicles = finding.system_id.partition("/")
-        if name not in self._settings.systems:  # an old certificate of it is compared
-            return remedy(named, has_csv=False)
-        system = self._settings.system_folder(name)
-        own, dataset = system, STATUS
-        if vehicles:
-            own, dataset = system.vehicles, VEHICLE_STATUS
-        day = finding.where.rpartition("/")[2][:10]
-        archived = History(name, own.path).select(ARCHIVED_DAY, day)
-        # Files of slots that came after a day's files had been removed are not its CSV.
-        has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
-        is_present = part(self._settings.data, dataset, name, day).exists()
-        return remedy(
-            named,
-            has_csv=has_csv,
-            is_archived=bool(archived) and is_present,
-            lost_day=day if archived and not is_present else "",
-            kept=partial(_kept, system, "" if vehicles else day),
-        )
-
-
-def _kept(system: SystemFolder, day: str) -> str:
-    """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
-    slots = History(system.system_id, system.path).select(SLOTS_OF_DAY, day)
-    files = (system.payloads / KEPT / day).glob("*.zip")
-    kept = {path.name.partition(".")[0] for path in files}
-    count = sum(stamp(slot) in kept for (slot,) in slots)
-    return f"{count} of {len(slots)}" if count else ""
 
 
 def _is_asked(

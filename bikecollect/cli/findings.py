@@ -1,0 +1,89 @@
+"""The findings of `verify` as they are printed: a few of each remedy, then that."""
+
+from collections import Counter
+from functools import partial
+
+from bikecollect.archive.certificates import Finding
+from bikecollect.archive.checks.remedies import remedy
+from bikecollect.archive.datasets import part
+from bikecollect.archive.mirror.record import LIVE
+from bikecollect.cli.options import say, say_json
+from bikecollect.cli.render.archive import finding_json, finding_line, remedies_text
+from bikecollect.core.slots import stamp
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import (
+    KEPT,
+    STATUS,
+    VEHICLE_STATUS,
+    VEHICLES,
+    SystemFolder,
+)
+from bikecollect.storage.ledger_reader import History
+
+FEW = 3
+"""Maximum findings with the same remedy that are printed as text."""
+ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
+SLOTS_OF_DAY = "SELECT slot FROM blocks WHERE substr(file, 16, 10) = ?"
+
+
+class PrintedFindings:
+    """Prints findings; as text only a few of those with the same remedy."""
+
+    def __init__(self, settings: Settings, form: str, *, mirror: bool) -> None:
+        self._of_mirror = mirror
+        self._settings = settings
+        self._form = form
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def number(self) -> int:
+        """The number of findings."""
+        return self._counts.total()
+
+    def add(self, finding: Finding) -> None:
+        """Print *finding*, unless a few with its remedy were printed."""
+        name = finding.system_id.removesuffix(f"/{VEHICLES}")
+        todo = self._remedy(finding._replace(system_id=name), finding)
+        self._counts[todo] += 1
+        if self._form == "json":
+            say_json(finding_json(finding, todo))
+        elif self._counts[todo] <= FEW:
+            say(finding_line(finding))
+
+    def end(self) -> None:
+        """Print the remedies, each with the number of its findings."""
+        if self._counts:
+            say(remedies_text(self._counts))
+
+    def _remedy(self, named: Finding, finding: Finding) -> str:
+        if self._of_mirror:
+            live = " --live" if finding.where.startswith(f"{LIVE}/") else ""
+            return f"bikecollect push{live} {named.system_id}"
+        name, _, vehicles = finding.system_id.partition("/")
+        if name not in self._settings.systems:  # an old certificate of it is compared
+            return remedy(named, has_csv=False)
+        system = self._settings.system_folder(name)
+        own, dataset = system, STATUS
+        if vehicles:
+            own, dataset = system.vehicles, VEHICLE_STATUS
+        day = finding.where.rpartition("/")[2][:10]
+        archived = History(name, own.path).select(ARCHIVED_DAY, day)
+        # Files of slots that came after a day's files had been removed are not its CSV.
+        has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
+        is_present = part(self._settings.data, dataset, name, day).exists()
+        return remedy(
+            named,
+            has_csv=has_csv,
+            is_archived=bool(archived) and is_present,
+            lost_day=day if archived and not is_present else "",
+            kept=partial(_kept, system, "" if vehicles else day),
+        )
+
+
+def _kept(system: SystemFolder, day: str) -> str:
+    """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
+    slots = History(system.system_id, system.path).select(SLOTS_OF_DAY, day)
+    files = (system.payloads / KEPT / day).glob("*.zip")
+    kept = {path.name.partition(".")[0] for path in files}
+    count = sum(stamp(slot) in kept for (slot,) in slots)
+    return f"{count} of {len(slots)}" if count else ""
