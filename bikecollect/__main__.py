@@ -13,7 +13,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
         _main()
-    except KeyboardInterrupt:  # while the first modules are loaded, or after the end
+    except KeyboardInterrupt:  # while the first modules are loaded
         os._exit(130)
 
 
@@ -25,17 +25,28 @@ def _main() -> None:
     from bikecollect.core import process  # the path comes first
 
     process.prepare()
+    process.end_in_order()
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = 130
+    # Nothing is left to tear down.
+    os._exit(process.Ending.code or code)
+
+
+def _run() -> int:
+    """Run the command; return its exit code."""
     from bikecollect.cli.main import run  # descriptors come first
 
     code = run(sys.argv[1:])
     # Data and exit code do not depend on the output: a full or closed
-    # stdout must not turn into another exit code. And nothing is left to tear down.
+    # stdout must not turn into another exit code.
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             continue
-    os._exit(code)
+    return code
 
 
 def leave_current_folder() -> None:

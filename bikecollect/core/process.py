@@ -95,14 +95,43 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+class Ending:
+    """The exit *code* of this process if SIGTERM or SIGHUP ends it, else 0."""
+
+    code = 0
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does.
+
+    What a command has begun is removed then, and not left half-written. A second signal
+    ends the process at once.
+    """
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        Ending.code = Interrupted(signum).exit_code
+        signal.signal(signum, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    _handle((signal.SIGTERM, signal.SIGHUP), end)
+
+
 def listen(stop: Stop) -> None:
     """Let SIGTERM, SIGHUP and SIGINT set *stop* instead of ending the process."""
 
     def request_stop(signum: int, _frame: FrameType | None) -> None:
         stop.set(signum)
 
-    for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(signum, request_stop)
+    _handle((signal.SIGTERM, signal.SIGHUP, signal.SIGINT), request_stop)
+
+
+def _handle(
+    signals: Sequence[int], handler: Callable[[int, FrameType | None], object]
+) -> None:
+    """Let *handler* handle *signals*, but for those that are ignored, as by nohup."""
+    for signum in signals:
+        if signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, handler)
 
 
 def arm(interval: int) -> None:

@@ -93,8 +93,14 @@ class DemoResult:
 
 def second_process() -> "Pool":
     """Return a pool of one process, which leaves Ctrl-C to this one."""
-    ignoring = (signal.SIGINT, signal.SIG_IGN)
-    return get_context("fork").Pool(1, signal.signal, ignoring)
+    return get_context("fork").Pool(1, _serve_only)
+
+
+def _serve_only() -> None:
+    """Let this process end when the one that began it ends it, and not before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def collect_a_day(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shlex
+import signal
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -374,3 +375,32 @@ def test_a_data_package_that_is_a_link_or_a_fifo_is_not_read(
     assert process.returncode == 0
     assert (tmp_path / "datapackage.json").is_fifo()
     assert (tmp_path / "rows.csv.datapackage.json").exists()
+
+
+AMID_WRITING = """
+import os
+from bikecollect.__main__ import main
+os.fsync = lambda _fd: os.kill(os.getpid(), int(os.environ["SIGNUM"]))
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
+)
+def test_a_signal_leaves_nothing_half_written(
+    world: World, config: Path, signum: int, code: int
+) -> None:
+    """Neither Ctrl-C nor `timeout`, nor a terminal that is closed: they are no kill."""
+    assert world.folder.is_dir()
+    program, folder = config.parent / "amid_writing.py", config.parent / "results"
+    program.write_text(AMID_WRITING, encoding="utf-8")
+    folder.mkdir()
+    env = {**os.environ, "SIGNUM": f"{signum:d}"}
+    for command, result in (("export", "rows.csv"), ("share", "public")):
+        arguments = ["--config", str(config), command, "-o", str(folder / result)]
+        ended = forked(arguments, "", env, program=str(program))
+
+        assert (ended.returncode, ended.stderr.strip()) == (code, "")
+        assert not list(folder.iterdir())

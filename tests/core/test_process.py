@@ -45,6 +45,26 @@ def test_the_kernel_ends_a_run_that_hangs() -> None:
     assert child.returncode == -signal.SIGALRM
 
 
+HANG_UP = """
+import signal
+from bikecollect.core import process
+stop = process.Stop()
+process.end_in_order()
+process.listen(stop)
+signal.raise_signal(signal.SIGHUP)
+print(stop.signum)
+"""
+
+
+@pytest.mark.parametrize(("start", "signum"), [("", 1), ("trap '' HUP; ", 0)])
+def test_a_signal_that_is_ignored_stays_so(start: str, signum: int) -> None:
+    """`nohup bikecollect backfill &` goes on when its terminal is closed."""
+    shell = ["sh", "-c", f'{start}exec "$0" -c "$1"', sys.executable, HANG_UP]
+    child = subprocess.run(shell, check=True, capture_output=True, text=True)
+
+    assert child.stdout == f"{signum}\n"
+
+
 def test_a_closed_standard_input_is_empty() -> None:
     """Questions are not answered then, and `query -` has no text."""
     shell = ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, READ]
