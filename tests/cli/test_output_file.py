@@ -17,7 +17,7 @@ from templates import copied
 from world import World, noon_of_last_month
 
 from bikecollect.cli.output_file import is_stream, placed
-from bikecollect.cli.publishing.dataset_folder import placed_folder
+from bikecollect.cli.publishing.dataset_folder import PACKAGE, SUMS, placed_folder
 from bikecollect.cli.sharing.folder import prepare
 from bikecollect.storage.files import flock
 
@@ -181,6 +181,29 @@ def test_a_folder_whose_permissions_are_fixed_is_used(
 
     assert (tmp_path / "pages").is_dir()
     assert (tmp_path / "dataset" / "file").exists()
+
+
+def test_a_dataset_that_a_signal_leaves_in_the_old_place_is_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between both renames of `publish --force` takes nothing away."""
+    dataset = tmp_path / "dataset"
+    dataset.mkdir()
+    for name in (PACKAGE, SUMS):
+        (dataset / name).touch()
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), placed_folder(dataset, force=True):
+        pass
+
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+    assert (dataset / SUMS).exists()
 
 
 @writers

@@ -61,7 +61,7 @@ def _put_in_place(aside: Path, folder: Path) -> None:
             folder.rename(old)
         try:
             aside.rename(folder)
-        except OSError:
+        except BaseException:  # also a signal
             with suppress(OSError):
                 old.rename(folder)
             raise
