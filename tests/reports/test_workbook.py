@@ -1,6 +1,7 @@
 """An export as a workbook: real types, no formula, nothing truncated."""
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 from unittest.mock import Mock
 from xml.etree import ElementTree as ET
@@ -126,6 +128,23 @@ def test_a_disk_that_is_full_is_one_error() -> None:
         written(Path("/dev/full"), [("x", 1)])
 
     assert caught.value.filename is None, "`placed` names the file"
+
+
+def test_a_signal_amid_the_writing_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The destructor of the unfinished file finds no closed one."""
+    failed = Mock()
+    monkeypatch.setattr(sys, "unraisablehook", failed)
+    monkeypatch.setattr(zipfile.ZipFile, "write", Mock(side_effect=KeyboardInterrupt))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        written(tmp_path / "t.xlsx", [("x", 1)])
+    clear_frames(caught.tb)
+    del caught
+    gc.collect()
+
+    failed.assert_not_called()
 
 
 def test_a_full_disk_of_the_temporary_files_is_named(

@@ -54,8 +54,10 @@ def write(
                     _fill(workbook, name, header, rows)
             finally:
                 workbook.close()  # on an error it closes the temporary files
-        except (XlsxWriterException, OSError) as error:
+        except BaseException as error:  # also a signal
             _abandon(fd, error)
+            if not isinstance(error, XlsxWriterException | OSError):
+                raise
             if (first := _first(error)) is None:
                 raise StorageError(f"cannot write the workbook: {error}") from error
             raise OSError(first.errno, first.strerror, first.filename) from error
