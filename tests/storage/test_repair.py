@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
+from unittest.mock import Mock
 
 import pytest
 from keeping import findings, viewed
@@ -198,6 +199,25 @@ def test_a_killed_repair_is_completed_by_the_next(
 
     assert path.read_bytes() == text
     assert findings(world) == []
+
+
+@pytest.mark.parametrize(
+    "error", [StorageError("too many open files"), KeyboardInterrupt()]
+)
+def test_a_repair_that_ends_amid_the_writing_leaves_no_file(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Neither if its source fails, nor by Ctrl-C."""
+    path = world.folder / FILE
+    saved()(path)
+    monkeypatch.setattr(
+        "bikecollect.storage.repair.repairer.write_all", Mock(side_effect=error)
+    )
+
+    with pytest.raises(type(error)):
+        repair(world)
+
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_file_that_cannot_be_read_keeps_no_other_from_its_repair(

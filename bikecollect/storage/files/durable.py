@@ -87,10 +87,12 @@ def replacing(path: Path, size: int) -> Iterator[int]:
             yield fd
         temporary.rename(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # also of who reads what is written here, or a signal
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error}") from error
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot write {path}: {error}") from error
+        raise
 
 
 def temporary(path: Path) -> Path:
