@@ -146,7 +146,7 @@ def _damage(system: SystemFolder, history: History) -> list[str]:
         is_gone = not damage and is_known(system.path) and not system.path.exists()
         return [f"{system.path} {GONE}"] if is_gone else damage
     except OSError as error:
-        return [f"cannot read {error.filename}: {error.strerror}"]
+        return [f"cannot read {error.filename or system.path}: {error.strerror}"]
 
 
 def _count(folder: Path, suffix: str) -> int:

@@ -1,5 +1,6 @@
 """Time zones: whether a name is one, and the zone of a place or a country."""
 
+import errno
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -7,21 +8,36 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
 
+NO_ZONE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors for a name that no file of a time zone has."""
+
 
 def is_zone(name: str) -> bool:
     """Return whether *name* is an IANA time zone."""
-    try:
-        return bool(name and ZoneInfo(name))
-    except (ValueError, OSError, LookupError):
-        return False
+    return bool(name) and _error(name) is None
 
 
 def check_zone(key: str, zone: str, example: str = "Asia/Taipei") -> None:
     """Raise SettingsError if *zone*, the value of *key*, is neither empty nor known."""
-    if zone and not is_zone(zone):
+    error = _error(zone) if zone else None
+    if error is None:
+        return
+    if isinstance(error, OSError) and error.errno not in NO_ZONE:
         raise SettingsError(
-            f'{key}: unknown time zone "{zone}"; use an IANA name such as "{example}"'
+            f'{key}: cannot read the time zone "{zone}": {error.strerror}'
         )
+    raise SettingsError(
+        f'{key}: unknown time zone "{zone}"; use an IANA name such as "{example}"'
+    )
+
+
+def _error(name: str) -> Exception | None:
+    """Return the error when the time zone *name* is read, None if it can be."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        return error
+    return None
 
 
 def zone_of_places(places: Iterable[tuple[float, float]]) -> str:

@@ -1,5 +1,6 @@
 """``bikecollect config``, and the other ways to see which settings are in use."""
 
+import errno
 import json
 import os
 import stat
@@ -7,14 +8,17 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from command import bikecollect
 from syncs import noted_syncs
 
 from bikecollect.archive.mirror.record import MirrorRecord
-from bikecollect.setup import first_run, settings_file
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup import first_run, settings_file, time_zones
 from bikecollect.setup import loader as config
+from bikecollect.setup.time_zones import check_zone
 
 TEXT = (
     'data_dir = "data"\n[systems.city]  # mine\nfeed = "gbfs"\n'
@@ -396,6 +400,19 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     assert "7min" in values[1]
     assert values[2].startswith("  systems.youbike-taipei.timezone: unknown time zone")
     assert values[3:] == ["  keep.csv_days must not be negative"]
+
+
+def test_a_time_zone_that_cannot_be_read_is_not_called_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mail would ask for another name, and give the same one as an example."""
+    with pytest.raises(SettingsError, match='a: unknown time zone "Asia"'):
+        check_zone("a", "Asia")
+    error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    monkeypatch.setattr(time_zones, "ZoneInfo", Mock(side_effect=error))
+
+    with pytest.raises(SettingsError, match='zone "Asia/Taipei": Too many open files'):
+        check_zone("a", "Asia/Taipei")
 
 
 def test_a_mistake_in_each_of_many_systems_does_not_fill_a_mail(tmp_path: Path) -> None:

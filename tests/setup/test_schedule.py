@@ -1,5 +1,6 @@
 """``bikecollect schedule`` with the real crontab program, on a separate spool."""
 
+import errno
 import json
 import os
 import pwd
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import covered_spool
 import pytest
@@ -19,9 +21,9 @@ from command import bikecollect, forked
 from cron_daemon import first_lines
 from waiting import wait_until
 
-from bikecollect.core.errors import LockBusy
+from bikecollect.core.errors import LockBusy, StorageError
 from bikecollect.setup.loader import parse
-from bikecollect.setup.scheduler import crontab, service_user
+from bikecollect.setup.scheduler import crontab, service_user, systemd
 from bikecollect.setup.scheduler.crontab import install_in_cron, remove_from_cron
 from bikecollect.setup.scheduler.service_user import MODE
 from bikecollect.simulator.city import City
@@ -587,6 +589,18 @@ def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
     assert "OnCalendar=*:*:7/30\n" in shown
     assert gone.stdout == "Removed.\n"
     assert list(Path("~/.config/systemd/user").expanduser().iterdir()) == []
+
+
+def test_a_unit_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error after the opening of a file names none."""
+    (tmp_path / systemd.TIMER).touch()
+    error = OSError(errno.EIO, os.strerror(errno.EIO))
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=error))
+
+    with pytest.raises(StorageError, match=r"/bikecollect\.timer: Input/output error"):
+        systemd.read(tmp_path, (systemd.SERVICE, systemd.TIMER))
 
 
 def test_systemctl_starts_the_timer(tmp_path: Path) -> None:

@@ -76,14 +76,14 @@ def user_folder() -> Path:
 
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the texts of the units *names* that exist in *folder*."""
-    try:
-        return {
-            name: (folder / name).read_text(encoding="utf-8", errors="replace")
-            for name in names
-            if (folder / name).exists()
-        }
-    except OSError as error:
-        raise StorageError(f"cannot read {error.filename}: {error.strerror}") from error
+    texts = {}
+    for path in (folder / name for name in names):
+        try:
+            if path.exists():
+                texts[path.name] = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    return texts
 
 
 def settings_of(service: str) -> str:

@@ -87,7 +87,7 @@ def replacing(path: Path, size: int) -> Iterator[int]:
             yield fd
         temporary.rename(path)
         sync_folder(path.parent)
-    except BaseException as error:  # also of who reads what is written here, or a signal
+    except BaseException as error:  # also by a signal, or of what is read
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
