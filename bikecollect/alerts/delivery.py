@@ -31,6 +31,8 @@ from bikecollect.storage.ledger_reader import History
 log = logging.getLogger(__name__)
 
 TAIL_LINES = 8
+RUN_LINES = 40
+"""Maximum lines of the log in a mail: a traceback is long."""
 TAIL_BYTES = 16_384
 UNMAILABLE = frozenset(
     {
@@ -198,7 +200,7 @@ class Dispatcher:
             run_id=run.run_id,
             version=self.version,
             host=os.uname().nodename,
-            tail=_tail(system.path / LOG),
+            tail=_tail(system.path / LOG, run.run_id),
         )
 
     def _spool_digest(
@@ -280,9 +282,12 @@ def _count(folder: Path) -> int:
     return 0
 
 
-def _tail(path: Path) -> list[str]:
+def _tail(path: Path, run_id: str) -> list[str]:
+    """Return the last lines of the log *path*: a few, or all of *run_id* if more."""
     with suppress(OSError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         text = file.read().decode("utf-8", "replace").removesuffix("\n")
-        return text.split("\n")[-TAIL_LINES:]
+        lines = text.split("\n")[-RUN_LINES:]
+        own = next((n for n, line in enumerate(lines) if run_id in line), len(lines))
+        return lines[min(own, max(0, len(lines) - TAIL_LINES)) :]
     return []

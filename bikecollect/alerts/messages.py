@@ -235,7 +235,9 @@ def _moment(slot: Slot, facts: MessageFacts) -> str:
 
 
 def _next_steps(incident: Incident, facts: MessageFacts) -> str:
-    slot = iso(incident.last, facts.zone)[:16]
+    # With the offset: in the zone of the times above, and right for all systems.
+    text = iso(incident.last, facts.reader_zone)
+    slot = text[:16] + text[19:]
     folder = shlex.quote(visible(facts.folder))
     values = {"slot": slot, "system": facts.system_id, "folder": folder}
     steps = [step.format(**values) for step in NEXT_STEPS[incident.kind]]

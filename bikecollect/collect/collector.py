@@ -2,7 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -18,15 +25,9 @@ from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, not_before_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
-from bikecollect.core.logs import of_run
+from bikecollect.core.logs import EndLine, end_lines, of_run
 from bikecollect.core.process import Times
-from bikecollect.core.run import (
-    Run,
-    failure_line,
-    run_line,
-    run_values,
-    with_notice,
-)
+from bikecollect.core.run import Run, with_notice
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
@@ -37,8 +38,6 @@ from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 log = logging.getLogger(__name__)
 
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "pruned"})
-"""Kinds of notices about single events; other kinds repeat in every slot."""
 Troubles = Mapping[str, BikecollectError | None]
 """Why a system's folder cannot be used, by system; None if it can."""
 
@@ -95,25 +94,28 @@ class Collector:
         self.begun_anew.update(gone(self.folders, known))
         troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
-        with _logged(self.logs(ready)):
+        with _logged(self.logs(ready)) as files:
             # First, because what killed them may kill this run before it can report.
-            self._report_earlier(ready)
+            self._report_earlier(ready, files)
             crew = self._crew(troubles)  # may fork, so before the ping's thread
             with _pinged(self.ping) as runs:
                 ended = self._in_order(crew.results())
-                is_reported = self._alert(troubles, ended)
+                ends = list(self._ends(ended))
+                is_reported = self._reported(troubles, ended, ends, files)
                 crew.end_reports(ended)
                 names = {run.system_id for run in ended}
                 lost = [self._lost(name) for name in self.folders if name not in names]
                 runs.extend(ended + lost)
-                ended = [self._log_end(run, is_reported=is_reported) for run in ended]
-                return ended + [self._log_end(run, is_reported=False) for run in lost]
+                _log(ends, is_filed=True, is_reported=is_reported)
+                _log(self._ends(lost))
+                return ended + lost
 
     def dry(self) -> list[Run]:
         """Fetch and read for each system; write nothing and send no alerts."""
         tasks = [self._task(name, dry=True) for name in self.folders]
         runs = self._in_order(Pool(tasks, self.seconds, self.times).results())
-        return [self._log_end(run, is_reported=False) for run in runs]
+        _log(self._ends(runs))
+        return runs
 
     def _in_order(self, results: Iterator[Run]) -> list[Run]:
         """Return the runs in the order of the settings."""
@@ -207,7 +209,9 @@ class Collector:
             version=__version__,
         )
 
-    def _report_earlier(self, folders: Mapping[str, Path]) -> None:
+    def _report_earlier(
+        self, folders: Mapping[str, Path], files: logging.Handler
+    ) -> None:
         """Alert people about earlier runs that were killed before reporting, by slot.
 
         Future slots are ignored: the clock was ahead.
@@ -217,14 +221,31 @@ class Collector:
         earlier = sorted(unreported, key=_slot_of)
         for _, group in groupby(earlier, key=_slot_of):
             runs = {run.system_id: run for run in group}
-            is_reported = self._alert({}, list(runs.values()))
-            for run in runs.values():
-                if run.outcome is Outcome.KILLED:
-                    with of_run(run.system_id, run.run_id):
-                        values = (run.system_id, run.error)
-                        log.warning(
-                            "%s: %s", *values, extra={"is_reported": is_reported}
-                        )
+            killed = [r for r in runs.values() if r.outcome is Outcome.KILLED]
+            ends = [
+                EndLine(r, logging.WARNING, f"{r.system_id}: {r.error}") for r in killed
+            ]
+            is_reported = self._reported({}, list(runs.values()), ends, files)
+            _log(ends, is_filed=True, is_reported=is_reported)
+
+    def _reported(
+        self,
+        troubles: Troubles,
+        runs: Sequence[Run],
+        ends: Sequence[EndLine],
+        files: logging.Handler,
+    ) -> bool:
+        """Write *ends* to the log *files*, whose last lines are in mails; then alert.
+
+        Returns whether people were alerted.
+        """
+        for line in ends:
+            line.log(log, files)
+        return self._alert(troubles, runs)
+
+    def _ends(self, runs: Iterable[Run]) -> Iterator[EndLine]:
+        for run in runs:
+            yield from end_lines(run, self.zones[run.system_id])
 
     def _alert(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
         """Send alerts; return whether people were alerted. Errors are only logged."""
@@ -241,21 +262,13 @@ class Collector:
             log.debug("alerting", exc_info=True)
             return False
 
-    def _log_end(self, run: Run, *, is_reported: bool) -> Run:
-        """Log how *run* ended; not on stderr if people were alerted (*is_reported*)."""
-        zone = self.zones[run.system_id]
-        extra = {"is_reported": is_reported}
-        with of_run(run.system_id, run.run_id):
-            numbers = {**extra, "numbers": run_values(run, zone)}
-            log.info("%s", run_line(run, zone), extra=numbers)
-            for notice in run.notices:
-                if notice.text != run.error:
-                    level = logging.WARNING if notice.kind in ONCE else logging.INFO
-                    values = (run.system_id, notice.kind, notice.text)
-                    log.log(level, "%s: %s: %s", *values, extra=extra)
-            if run.exit_code:
-                log.error("%s", failure_line(run), extra=extra)
-        return run
+
+def _log(
+    lines: Iterable[EndLine], *, is_filed: bool = False, is_reported: bool = False
+) -> None:
+    """Log *lines*, not again in the log files nor, if they were mailed, on stderr."""
+    for line in lines:
+        line.log(log, is_filed=is_filed, is_reported=is_reported)
 
 
 def _unreported(folders: Mapping[str, Path]) -> Iterator[Run]:
@@ -288,12 +301,12 @@ def _prepare(folder: Path, known: Collection[str]) -> BikecollectError | None:
 
 
 @contextmanager
-def _logged(handler: logging.Handler) -> Iterator[None]:
-    """Add *handler* to the logger of the package during the context."""
+def _logged(handler: logging.Handler) -> Iterator[logging.Handler]:
+    """Add *handler* to the logger of the package during the context; yield it."""
     logger = logging.getLogger("bikecollect")
     logger.addHandler(handler)
     try:
-        yield
+        yield handler
     finally:
         logger.removeHandler(handler)
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import NamedTuple
 
+from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
 from bikecollect.core.text import shortened, visible, visible_json
 
@@ -20,6 +22,8 @@ MAX_TEXT = 20_000
 """Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
 """The logger for the screen only: its numbers are in the ledger already."""
+ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "pruned"})
+"""Kinds of notices about single events; other kinds repeat in every slot."""
 stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
 
@@ -89,6 +93,7 @@ class Json(logging.Formatter):
 class RunLogs(logging.Handler):
     """Appends the log records of a run to the log file in its system's folder.
 
+    Those that were already appended (`is_filed`) are left out.
     *folders* maps system ids to writable folders. A log that cannot be written is
     ignored, because the ledger records every run. *room* is called with a folder and a
     number of bytes; it raises OSError if the folder must not grow by that much.
@@ -110,7 +115,8 @@ class RunLogs(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append *record* in one write, so that lines of two runs do not mix."""
         folder = self._folders.get(_current.get()[0])
-        if folder is None or record.name == STAGES:
+        is_filed = getattr(record, "is_filed", False)
+        if folder is None or record.name == STAGES or is_filed:
             return
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
         with suppress(OSError):
@@ -143,6 +149,43 @@ class RunLogs(logging.Handler):
                 path.unlink(missing_ok=True)
         finally:
             os.close(fd)
+
+
+class EndLine(NamedTuple):
+    """A line about the end of a *run*; *values* are those of its log record.
+
+    It is written to the log file before people are alerted, since mails have its last
+    lines, and to stderr afterwards, since that does not repeat what was mailed.
+    """
+
+    run: Run
+    level: int
+    text: str
+    values: Mapping[str, object] = {}
+
+    def log(
+        self, logger: logging.Logger, only: logging.Handler | None = None, **extra: bool
+    ) -> None:
+        """Log the line with the attributes *extra*; by one handler *only*, if given."""
+        if not logger.isEnabledFor(self.level):
+            return
+        values = {**self.values, **extra}
+        place = (logger.name, self.level, __file__, 0)
+        record = logger.makeRecord(*place, self.text, (), None, extra=values)
+        with of_run(self.run.system_id, self.run.run_id):
+            (only or logger).handle(record)
+
+
+def end_lines(run: Run, zone: tzinfo) -> Iterator[EndLine]:
+    """Yield what is logged at the end of *run*."""
+    values = {"numbers": run_values(run, zone)}
+    yield EndLine(run, logging.INFO, run_line(run, zone), values)
+    for notice in run.notices:
+        if notice.text != run.error:
+            level = logging.WARNING if notice.kind in ONCE else logging.INFO
+            yield EndLine(run, level, f"{run.system_id}: {notice.kind}: {notice.text}")
+    if run.exit_code:
+        yield EndLine(run, logging.ERROR, failure_line(run))
 
 
 def _size(path: Path) -> int:

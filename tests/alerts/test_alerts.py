@@ -268,6 +268,22 @@ def test_a_bug_is_mailed_with_its_traceback(
     assert "Traceback (most recent call last)" in mail.get_content()
 
 
+def test_a_mail_ends_with_the_lines_of_the_failed_run(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """They are in the log before the mail is written, and only once (here errors)."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        (run,) = world.slot(settings, up=False)
+
+    (mail,) = mailserver.mails()
+    lines = mail.get_content().splitlines()
+    tail = lines[lines.index("The last lines of the log:") + 1 :]
+    assert [line.split()[1:3] for line in tail] == [["ERROR", run.run_id]]
+    assert (tmp_path / "data/a/bikecollect.log").read_text().splitlines() == tail
+
+
 def test_a_bug_in_an_alert_does_not_change_the_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -179,7 +179,7 @@ def test_a_password_that_cannot_be_read_costs_no_slot(
 def test_times_are_those_of_the_zone_in_the_settings(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """A system in Taipei is reported to Oslo in Oslo's time, with the offset."""
+    """A system in Taipei is reported to Oslo in Oslo's time, next steps included."""
     mail = mailserver.settings(timezone="Europe/Oslo")
     world = World(tmp_path / "data", "a", mail=mail)
     with mailserver.up():
@@ -188,7 +188,7 @@ def test_times_are_those_of_the_zone_in_the_settings(
     (text,) = [message.get_content() for message in mailserver.mails()]
     assert mailserver.subjects() == ["a: feed down since 17:10"]
     assert "Since       2026-11-21 17:10 (+01:00)" in text.splitlines()
-    assert "runs show 2026-11-22T00:10" in text
+    assert "runs show 2026-11-21T17:10+01:00" in text
 
 
 @pytest.mark.parametrize(
