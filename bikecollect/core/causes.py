@@ -49,7 +49,7 @@ class Cause(StrEnum):
         "TLS, a redirect, an address that is not allowed, or broken HTTP",
     )
     RATE_LIMITED = "rate-limited", "the feed limits the rate of requests"
-    REJECTED = "rejected", "the payload was not understood; it is kept"
+    REJECTED = "rejected", "the payload was not understood"
     SETTINGS = "settings", "the settings could not be used"
     UNKNOWN = "unknown", "unknown: the ledger that recorded the runs was lost"
 
@@ -65,7 +65,7 @@ def meaning(cause: str) -> str:
     """Return the meaning of *cause* for people.
 
     >>> meaning("rejected: drift"), meaning("http-503")
-    ('the payload was not understood; it is kept', 'the feed answered with an error')
+    ('the payload was not understood', 'the feed answered with an error')
     >>> meaning("asleep or not-started")
     'this machine was suspended, or cron did not start a run'
     """
