@@ -215,6 +215,20 @@ def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) 
     assert not (tmp_path / "typo").exists()
 
 
+def test_the_folder_of_a_mirror_may_be_given_without_its_kind(
+    nas: Path, config: Path, world: World
+) -> None:
+    """It has CSV and Parquet files, but is not read as tables."""
+    shutil.rmtree(world.folder)
+    shutil.rmtree(world.folder.parent / "archive")
+
+    process = bikecollect("--config", config, "backfill", "city", "--from", nas)
+
+    assert process.stderr == ""
+    assert "city: 2 slots filled" in process.stdout
+    assert "  bikecollect file:///" in process.stdout
+
+
 def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(
     nas: Path, config: Path, world: World
 ) -> None:

@@ -4,9 +4,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from bikecollect.archive.datasets import LAYOUTS
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.record import is_any_copied, live_address
+from bikecollect.archive.mirror.record import LIVE, is_any_copied, live_address
 from bikecollect.core.errors import MirrorUnavailable, SettingsError
+from bikecollect.storage.data_folder import ARCHIVE, LEDGER, MARKER, STATUS
 
 
 def check_folder(address: MirrorAddress, data: Path) -> None:
@@ -37,6 +39,14 @@ def check_folder(address: MirrorAddress, data: Path) -> None:
 def is_missing(address: MirrorAddress) -> bool:
     """Return whether the mirror at *address* is a folder that does not exist yet."""
     return address.scheme == "file" and not os.path.lexists(f"/{address.prefix}")
+
+
+def is_mirror(folder: Path, system_id: str) -> bool:
+    """Return whether *folder* is that of a mirror, not one with data of *system_id*."""
+    names = [LIVE, *(f"{ARCHIVE}/{layout.certificates}" for layout in LAYOUTS)]
+    has_copies = any((folder / name).is_dir() for name in names)
+    own = (folder / system_id / name for name in (MARKER, LEDGER, STATUS))
+    return has_copies and not any(path.exists() for path in own)
 
 
 def _is_empty(folder: Path) -> bool:

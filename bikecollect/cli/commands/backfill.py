@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.mirror.address import is_address
+from bikecollect.archive.mirror.folder import is_mirror
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.options import Attempts, Shared, say, say_json
@@ -51,7 +52,7 @@ MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22
     "path",
     type=click.Path(),
     help="Fill from another archive: a bikecollect folder, CSV or Parquet files, or "
-    "the address of a mirror (s3://bucket/prefix).",
+    "a mirror's address (s3://bucket/prefix) or folder.",
 )
 @click.option(
     "--layout",
@@ -183,7 +184,9 @@ def _source(
     times_zone: tzinfo | None,
     now: float,
 ) -> "Source":
-    """Open the archive at *path*, a mirror's address, a folder or a file."""
+    """Open the archive at *path*, a mirror's address or folder, a folder or a file."""
+    if is_mirror(Path(path), name):
+        path = f"file://{Path(path).resolve()}"
     if is_address(path):
         return mirror_source(settings, path, name, now)
     return backfilling.source(
