@@ -82,9 +82,22 @@ class _Progress(_Quiet):
         with suppress(OSError, ValueError):
             columns = os.get_terminal_size(self.stream.fileno()).columns or columns
         with suppress(OSError, ValueError):
-            self.stream.write(f"\r{visible(text)[: columns - 1]}\x1b[K")
+            self.stream.write(f"\r{_cut(visible(text), columns - 1)}\x1b[K")
             self.stream.flush()
         self._has_progress = bool(text)
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return *text* in at most *columns*, with a mark if it is longer.
+
+    >>> _cut("市政府: retry 1 in 2 s", 16)
+    '市政府: retry 1…'
+    """
+    if len(text) <= columns and text.isascii():
+        return text
+    from bikecollect.cli.render.table import shortened  # not needed by cron
+
+    return shortened(text[: columns + 1], columns)
 
 
 def show_progress(text: str) -> None:

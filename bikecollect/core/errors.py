@@ -337,7 +337,9 @@ class Interrupted(BikecollectError):
     cause = "signal"
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by signal {signum}")
+        name = signal.Signals(signum).name if signum else "a signal"
+        by = "Ctrl-C (SIGINT)" if signum == signal.SIGINT else name
+        super().__init__(f"ended by {by}")
         self.signum = signum
 
     @property

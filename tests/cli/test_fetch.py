@@ -267,7 +267,7 @@ def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:
         text = on_terminal("--config", settings(tmp_path, url), "fetch")
 
     assert re.search(
-        r"city: retry 1 in \d+ s: the feed answered HTTP 503; \d+ s left", text
+        r"city: retry 1 in \d+ s, \d+ s left: the feed answered HTTP 503", text
     )
     last = text.rstrip().rpartition("\x1b[K")[2]
     assert last.startswith("bikecollect: city 2")

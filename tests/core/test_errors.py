@@ -1,11 +1,12 @@
 """Errors say what to do where the system's message does not."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import Interrupted, StorageError
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,9 @@ def test_a_full_disk_has_no_such_hint(
     text = f"cannot write {tmp_path}/x.zip: [Errno 28] No space left on device"
 
     assert str(StorageError(text)) == text
+
+
+def test_a_signal_is_named() -> None:
+    """A person may have pressed Ctrl-C, and knows no numbers of signals."""
+    assert str(Interrupted(signal.SIGINT)) == "ended by Ctrl-C (SIGINT)"
+    assert str(Interrupted(signal.SIGTERM)) == "ended by SIGTERM"

@@ -163,7 +163,7 @@ class Client:
         wait = max(asked, backoff(number, self._random))
         pause, remaining = min(wait, left), self._remaining()
         reason = str(failure.error).replace(url.plain, "the feed")  # fits a line
-        text = f"retry {number} in {pause:.0f} s: {reason}; {remaining:.0f} s left"
+        text = f"retry {number} in {pause:.0f} s, {remaining:.0f} s left: {reason}"
         values = (number, pause, remaining, failure.error)
         log_text = "try %d failed, next in %.0f s, %.0f s left: %s"
         stages.info(log_text, *values, extra={"progress": text})
