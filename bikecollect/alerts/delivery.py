@@ -244,7 +244,7 @@ class Dispatcher:
             rejected=standing.rejected,
             used=standing.disk.used,
             free=standing.disk.free,
-            days_left=standing.disk.days_left,
+            time_left=standing.disk.time_left,
         )
 
 

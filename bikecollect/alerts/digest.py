@@ -16,7 +16,7 @@ class DigestSummary:
     """The figures of one system for the period of a digest.
 
     *lost* has the missing slots by cause, *flags* the collected ones by flag. The
-    *free* bytes last for *days_left* days, None if unknown.
+    *free* bytes last for *time_left*, empty if unknown.
     """
 
     system_id: str
@@ -27,7 +27,7 @@ class DigestSummary:
     rejected: int
     used: int
     free: int
-    days_left: float | None
+    time_left: str
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def _section(summary: DigestSummary | UnreadableSystem) -> str:
     if isinstance(summary, UnreadableSystem):
         return f"{summary.system_id}\n  {'Unknown':<11}{message(summary.error)}"
     coverage, share = summary.coverage, percent(summary.coverage.ratio)
-    left = "not yet known"
-    if summary.days_left is not None:
-        left = f"{summary.days_left:,.0f} days"
+    left = summary.time_left or "not yet known"
     rows = [
         ("Collected", f"{coverage.collected} of {coverage.expected}, {share}"),
         ("Lost", _counts(summary.lost)),

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bikecollect.archive.datasets import PART
+from bikecollect.core.slots import DAY
+from bikecollect.core.text import count_of, length
 from bikecollect.storage.data_folder import ARCHIVE, STATUS
 
 RECENT_DAYS = 7
+MANY_DAYS = 5_000
+"""Days from which no number is given in a forecast: it is beyond any plan."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,20 @@ class Disk:
     def days_left(self) -> float | None:
         """Days until the disk is full at this growth; None if that is unknown."""
         return self.free / self.daily if self.daily else None
+
+    @property
+    def time_left(self) -> str:
+        """The time until then for people, empty if it is unknown.
+
+        >>> Disk(0, 200, 7.0).time_left, Disk(0, 1, 24.0).time_left
+        ('29 days', '1 h 0 min')
+        """
+        days = self.days_left
+        if days is None:
+            return ""
+        if days < 1:
+            return length(days * DAY)
+        return count_of(round(days), "day") if days < MANY_DAYS else "many years"
 
 
 def disk_of(

@@ -16,10 +16,6 @@ from bikecollect.core.text import (
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
-BEYOND_ANY_PLAN = 5_000
-"""Days beyond which no number is given in a forecast for the disk."""
-
-
 FROM_LEDGER = frozenset(
     {"Last run", "Newest data", "Schedule", "Runs, 24 h", "Coverage"}
 )
@@ -72,6 +68,15 @@ def verdict(health: Health) -> Part:
     behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
     words = (late, many, damaged, behind)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
+
+
+def headline(standing: Standing) -> Part:
+    """Return the verdict; if all is well, but not the disk for another day, that."""
+    summary, disk = verdict(standing.health), standing.disk
+    if summary.tone is Tone.GOOD and disk.days_left is not None and disk.days_left < 1:
+        text = f"collects, but the disk will be full in {disk.time_left}"
+        return Part(text, Tone.BAD)
+    return summary
 
 
 def by_trouble(standings: Iterable[Standing]) -> list[Standing]:
@@ -206,8 +211,8 @@ def _mirror(health: Health) -> Part:
 def _disk(standing: Standing) -> str:
     disk = standing.disk
     text = f"{size(disk.used)} used, {size(disk.free)} free"
-    if disk.daily is None or disk.days_left is None:
+    if standing.health.is_over:
+        return text
+    if disk.daily is None:
         return f"{text}; growth not yet known"
-    is_near = disk.days_left < BEYOND_ANY_PLAN
-    days = count_of(round(disk.days_left), "day") if is_near else "many years"
-    return f"{text}; {size(disk.daily)} a day, full in {days}"
+    return f"{text}; {size(disk.daily)} a day, full in {disk.time_left}"

@@ -27,6 +27,7 @@ from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
+from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
@@ -202,6 +203,19 @@ def test_growth_is_known_from_closed_days(world: World) -> None:
 
     assert disk.daily == 2000
     assert disk.days_left == disk.free / 2000
+
+
+def test_a_disk_that_is_full_within_a_day_is_the_headline(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is well until then, but nobody reads on after these words."""
+    standing = stand(world)
+    monkeypatch.setitem(vars(standing), "disk", Disk(2_000, 1_000, 24_000.0))
+
+    text = plain(standing)
+
+    assert "city: collects, but the disk will be full in 1 h 0 min\n" in text
+    assert "2.0 kB used, 1.0 kB free; 24.0 kB a day, full in 1 h 0 min\n" in text
 
 
 def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) -> None:

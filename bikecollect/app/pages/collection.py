@@ -13,7 +13,7 @@ from bikecollect.app.queries.current import data_service
 from bikecollect.core.text import count_of, percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
-from bikecollect.reports.status_facts import facts, verdict
+from bikecollect.reports.status_facts import facts, headline
 
 COLOURS = dict(
     zip(
@@ -49,7 +49,7 @@ def page() -> None:
 
 
 def _standing(standing: Standing) -> None:
-    st.markdown(f"**{verdict(standing.health).text}**")
+    st.markdown(f"**{headline(standing).text}**")
     addressed = data_service().addressed
     rows = "".join(
         f"| {fact.title} | {widgets.plain(addressed(fact.text))} |\n"

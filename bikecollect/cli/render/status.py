@@ -32,8 +32,8 @@ from bikecollect.reports.status_facts import (
     Tone,
     behind,
     facts,
+    headline,
     overview,
-    verdict,
 )
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -197,7 +197,7 @@ def nagios_summary(
 
 def _system(standing: Standing) -> str:
     health = standing.health
-    summary = verdict(health)
+    summary = headline(standing)
     outcome = _styled(summary, bold=summary.tone is Tone.BAD)
     lines = [f"{title(standing.system_id)}: {outcome}"]
     for fact in facts(standing):

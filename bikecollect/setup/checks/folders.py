@@ -20,7 +20,6 @@ from bikecollect.storage.files.trusted_files import quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
 
 ENOUGH_DAYS = 30
-MANY_DAYS = 5_000
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 """Files in a system's folder whose owner is checked."""
 
@@ -110,10 +109,7 @@ def check_disk(name: str, settings: Settings) -> Checks:
         yield bad(check_name, str(error), "free some space" if is_full else remedy)
         return
     left = status.disk.days_left
-    duration = ""
-    if left is not None:
-        duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
-        duration += " and more" if left > MANY_DAYS else ""
+    duration = f", enough for {status.disk.time_left}" if left is not None else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
     if low := space.of_space(nearest, space.measure(nearest), ()).get("space"):
         yield bad(check_name, low.text, "df -h; df -i")
