@@ -138,13 +138,33 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_test and OUTSIDE.search(text) else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker begin to collect at another folder.
+
+    Pytest compiles a test module where no worker has done so: all of them would
+    compile all modules of a fresh checkout, side by side.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker and config.args == config.getini("testpaths"):
+        tests, *others = config.args
+        files = sorted(Path(tests).rglob("test_*.py"))
+        places = [*dict.fromkeys(Path(*file.parts[:2]) for file in files)]
+        number, workers = int(worker["workerid"][2:]), worker["workercount"]
+        first = places.index(Path(*files[number * len(files) // workers].parts[:2]))
+        config.args[:] = [*map(str, places[first:] + places[:first]), *others]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files come first, and in a file what waits for a real cron."""
+    """Let the longest files come first, and in a file what waits for a real cron.
+
+    All workers have one order.
+    """
     order = {name: number for number, name in enumerate(LONGEST)}
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
+    def place(item: pytest.Item) -> tuple[int, bool, Path]:
         place = order.get(item.path.name, len(LONGEST))
-        return place, place < len(LONGEST) and "real_cron" not in item.name
+        waits_for_no_cron = place < len(LONGEST) and "real_cron" not in item.name
+        return place, waits_for_no_cron, item.path
 
     items.sort(key=place)
 
