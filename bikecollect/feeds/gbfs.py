@@ -22,8 +22,9 @@ from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_places, gbfs_reader, gbfs_versions
 from bikecollect.feeds.gbfs_discovery import TRIES
-from bikecollect.feeds.gbfs_extras import BODIES, ExtrasFetcher
+from bikecollect.feeds.gbfs_extras import Extras, ExtrasFetcher
 from bikecollect.feeds.gbfs_places import (
+    GONE,
     INFORMATION,
     STATUS,
     VEHICLES,
@@ -37,8 +38,6 @@ from bikecollect.feeds.reading.stamps import Stamps
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
 
-GONE = frozenset({"http-404", "http-410", "redirect", "address"})
-"""Causes after which the address is looked up in gbfs.json again."""
 PATIENCE = 2 * HOUR
 """Seconds for which an adopted version may fail before the configured one is tried."""
 
@@ -84,9 +83,7 @@ class Gbfs:
             state.places.worked = memory.now
         else:
             state = self._next_fetch(get, memory, places)
-        fetch_extras = self._extras(get, self._url, memory)
-        given = state.information
-        extras = fetch_extras(state.places, state.status, state.moved, given)
+        extras = self._fetch_extras(get, memory, state)
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
@@ -103,6 +100,24 @@ class Gbfs:
             findings={**state.findings, **extras.findings},
             fetched_at=state.status.fetched_at,
         )
+
+    def _fetch_extras(self, get: Getter, memory: Memory, state: Fetch) -> Extras:
+        """Get the other documents; if one is gone, its address is looked up at once.
+
+        That is done an hour after the last request of gbfs.json, so that a document
+        that is listed but never there does not cost requests in each slot.
+        """
+        due = HOUR <= memory.now - state.places.requested_at < DAY - HOUR
+        before = state.places.addresses.copy()
+        extras = self._extras(get, self._url, memory)(*state.for_extras)
+        if not (extras.gone and due):
+            return extras
+        self._refresh(get, memory, state)
+        after = state.places.addresses.copy()
+        after[INFORMATION] = state.moved or after.get(INFORMATION, "")
+        if all(after.get(name) == before[name] for name in extras.gone):
+            return extras
+        return self._extras(get, self._url, memory)(*state.for_extras)
 
     def _is_known(self, places: Places) -> bool:
         """Return whether the address of the main document is remembered."""
@@ -254,7 +269,7 @@ class Gbfs:
                 "station ids may have changed"
             )
         places.version = places.version if places.own else listing.version
-        self._adopt(get, state, listing)
+        gbfs_versions.adopt(get, self._url, state, listing)
         if places.main != STATUS:
             places.requested_at -= DAY - HOUR  # stations may be added at any time
         is_fixed = self._pin or places.main != STATUS
@@ -276,35 +291,6 @@ class Gbfs:
             f"GBFS {new} is read from now on, {old} before, with the same station ids "
             f'(version = "{old}" in the settings goes back)'
         )
-
-    def _adopt(self, get: Getter, state: Fetch, listing: Listing) -> None:
-        """Adopt the addresses of *listing*; that of the status is tried first."""
-        places, listed = state.places, gbfs_places.in_listing(listing)
-        status = listed.get(STATUS, "")
-        if not status and places.main == STATUS:
-            state.findings |= gbfs_places.UNLISTED
-        if status and status != places.addresses.get(STATUS):
-            trial = Places({STATUS: status})
-            try:
-                document = trial.status(get, self._url, tries=ONCE)
-            except (FeedError, PayloadError) as error:
-                if places.main == STATUS:
-                    state.findings["status moved"] = (
-                        f"gbfs.json lists a new address for station_status that does "
-                        f"not work ({error}): the old one remains in use"
-                    )
-            else:
-                state.status = state.status if places.main == STATUS else document
-                places.addresses[STATUS] = trial.addresses[STATUS]
-        state.moved = listed.get(INFORMATION, "") if places.main == STATUS else ""
-        if state.moved == places.addresses.get(INFORMATION, ""):
-            state.moved = ""
-        elif state.moved and INFORMATION not in places.addresses:
-            places.addresses[INFORMATION] = state.moved
-        others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
-        places.addresses |= {name: listed[name] for name in others if name in listed}
-        for name in BODIES.keys() - listed.keys():
-            places.addresses.pop(name, None)  # its last content remains in use
 
     def _newer(self, get: Getter, state: Fetch, listing: Listing) -> Fetch | None:
         return gbfs_versions.newer(

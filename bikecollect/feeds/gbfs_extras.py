@@ -17,6 +17,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_places import (
     ABOUT,
+    GONE,
     INFORMATION,
     REGIONS,
     TYPES,
@@ -85,12 +86,21 @@ def _as_text(body: bytes) -> str:
 
 @dataclass
 class Extras:
-    """The *documents* and *notes* besides the status, and *errors* by document."""
+    """The *documents* and *notes* besides the status, and *errors* by document.
+
+    The addresses of those that are *gone* may have changed.
+    """
 
     documents: list[Document] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     findings: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+    def fail(self, name: str, error: FeedError | PayloadError) -> None:
+        """Note that the request of the document *name* failed."""
+        self.errors[name] = str(error)
+        self.gone |= {name} if error.cause in GONE else set()
 
     @property
     def incomplete(self) -> str:
@@ -157,9 +167,8 @@ class ExtrasFetcher:
         unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = information is not None or (
-            waited
-            and INFORMATION in places.addresses
-            and (INFORMATION in failed or self._is_due(unknown, moved))
+            INFORMATION in places.addresses
+            and (moved or (waited and (INFORMATION in failed or self._is_due(unknown))))
         )
         stale = self._types_are_stale(places)
         new = TYPES in places.addresses and self._has_new_types(places, status)
@@ -225,6 +234,7 @@ class ExtrasFetcher:
             extras.documents.append(get(check=check, tries=ONCE))
         except FeedError as error:
             extras.findings[key] = f"{VEHICLES} failed: {error}"
+            extras.gone |= {VEHICLES} if error.cause in GONE else set()
             places.requested_at = min(places.requested_at, self._now - DAY + QUARTER)
 
     def _ask_publisher(self, places: Places, extras: Extras) -> None:
@@ -241,11 +251,9 @@ class ExtrasFetcher:
             at = self._now - WEEK + DAY
         extras.notes[publisher_reader.NOTE] = json.dumps({"at": at, "publisher": about})
 
-    def _is_due(self, unknown: set[str], moved: str) -> bool:
-        """Return whether this run requests the information."""
-        if moved or self._expires() <= self._now:
-            return True
-        return self._is_required_by(unknown)
+    def _is_due(self, unknown: set[str]) -> bool:
+        """Return whether this run requests the information at its known address."""
+        return self._expires() <= self._now or self._is_required_by(unknown)
 
     def _expires(self) -> float:
         """Return until when the information is valid: a day at most (epoch seconds)."""
@@ -269,7 +277,7 @@ class ExtrasFetcher:
         try:
             document = self._information(places, moved)
         except (FeedError, PayloadError) as error:
-            extras.errors[INFORMATION] = str(error)
+            extras.fail(INFORMATION, error)
             return
         extras.errors.pop(INFORMATION, None)
         body = document.body
@@ -319,7 +327,7 @@ class ExtrasFetcher:
         try:
             body = self._get_verified(places, name).body
         except (FeedError, PayloadError) as error:
-            extras.errors[name] = str(error)
+            extras.fail(name, error)
             return
         extras.errors.pop(name, None)
         if _is_empty(name, body) and not _is_empty(name, self._body(extras, name)):

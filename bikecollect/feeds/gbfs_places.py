@@ -24,6 +24,8 @@ from bikecollect.feeds.reading.json_payload import at, decode
 FEEDS = "gbfs.feeds"
 ABSENT = frozenset({"http-404", "http-410"})
 """Causes of a failed status for which a system is collected by its vehicles alone."""
+GONE = ABSENT | {"redirect", "address"}
+"""Causes after which the address is looked up in gbfs.json again."""
 STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT

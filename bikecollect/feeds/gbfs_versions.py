@@ -1,4 +1,4 @@
-"""The versions of a GBFS system: which is better, and which stands still."""
+"""The versions of a GBFS system, and new addresses of its documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter
 from bikecollect.feeds import gbfs_places
 from bikecollect.feeds.gbfs_discovery import TRIES, ask, version
+from bikecollect.feeds.gbfs_extras import BODIES
 from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     STATUS,
@@ -38,6 +39,44 @@ class Fetch:
     moved: str = ""
     information: Document | None = None
     findings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def for_extras(self) -> tuple[Places, Document, str, Document | None]:
+        """What the request of the other documents needs, see `ExtrasFetcher`."""
+        return self.places, self.status, self.moved, self.information
+
+
+def adopt(get: Getter, url: str, state: Fetch, listing: Listing) -> None:
+    """Adopt the addresses of *listing*; that of the status is tried first.
+
+    *state* is the fetch of the system at *url*.
+    """
+    places, listed = state.places, gbfs_places.in_listing(listing)
+    status = listed.get(STATUS, "")
+    if not status and places.main == STATUS:
+        state.findings |= gbfs_places.UNLISTED
+    if status and status != places.addresses.get(STATUS):
+        trial = Places({STATUS: status})
+        try:
+            document = trial.status(get, url, tries=ONCE)
+        except (FeedError, PayloadError) as error:
+            if places.main == STATUS:
+                state.findings["status moved"] = (
+                    f"gbfs.json lists a new address for station_status that does "
+                    f"not work ({error}): the old one remains in use"
+                )
+        else:
+            state.status = state.status if places.main == STATUS else document
+            places.addresses[STATUS] = trial.addresses[STATUS]
+    state.moved = listed.get(INFORMATION, "") if places.main == STATUS else ""
+    if state.moved == places.addresses.get(INFORMATION, ""):
+        state.moved = ""
+    elif state.moved and INFORMATION not in places.addresses:
+        places.addresses[INFORMATION] = state.moved
+    others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
+    places.addresses |= {name: listed[name] for name in others if name in listed}
+    for name in BODIES.keys() - listed.keys():
+        places.addresses.pop(name, None)  # its last content remains in use
 
 
 def pinned(

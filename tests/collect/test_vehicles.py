@@ -309,6 +309,17 @@ def test_vehicles_that_cannot_be_fetched_cost_no_station(city: Publisher) -> Non
     assert "no vehicles in this slot" in notices(runs[1], "partial")[0]
 
 
+def test_vehicles_of_another_name_are_found_in_the_same_slot(city: Publisher) -> None:
+    """As free_bike_status became vehicle_status: gbfs.json is read again at once."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    city.documents["/free_bike_status.json"] = None
+    publish(city, [vehicle("v2")], stations=[station()], version="3.0")
+    city.fetch(after=7_200)
+
+    assert [row["vehicle_id"] for row in rows(city)] == ["v1", "v2"]
+
+
 @pytest.mark.parametrize("body", [b"null", b'{"data": {"bikes": "none"}}'])
 def test_unreadable_vehicles_alone_are_rejected_and_kept(
     city: Publisher, body: bytes

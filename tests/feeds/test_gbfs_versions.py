@@ -508,6 +508,56 @@ def test_missing_information_is_reported_until_it_is_fetched(
     assert city.stations()[0]["name"] == "Stop old"
 
 
+@pytest.mark.parametrize("answer", [None, Answer(b"", 410)])
+def test_information_that_moved_is_found_in_the_same_slot(
+    city: Publisher, answer: object
+) -> None:
+    """Its new address is looked up when the old one is gone; no slot is partial."""
+    city.more = {"version": "2.3"}
+    city.documents["/station_information"] = information("old", ttl=0)
+    city.fetch()
+    city.documents["/moved"] = information("old", "new", ttl=0)
+    city.documents["/station_information"] = answer
+    city.documents["/station_status"] = status("old", "new")
+    feeds = city.documents["/gbfs.json"]["data"]["en"]["feeds"]  # type: ignore[index]
+    feeds[1]["url"] = "BASE/moved"
+    run = city.fetch(after=2 * HOUR)
+
+    assert flags(run) == []
+    assert [s["name"] for s in city.stations()] == ["Stop old", "Stop new"]
+
+
+def test_a_document_that_is_never_there_costs_a_look_at_gbfs_json_each_hour(
+    city: Publisher,
+) -> None:
+    """It is listed, and answers 404."""
+    city.more = {"version": "2.3"}
+    city.documents["/station_information"] = None
+    looks = 0
+    for _ in range(37):
+        city.fetch()
+        looks += city.asked.count("/gbfs.json")
+
+    assert looks == 4  # of the first run, and of three hours
+
+
+def test_new_information_is_requested_though_the_old_one_has_just_failed(
+    city: Publisher,
+) -> None:
+    """A failure holds for ten minutes, at the same address only."""
+    city.more = {"version": "2.3"}
+    city.fetch()
+    city.documents["/station_information"] = FAILING
+    city.fetch(after=DAY - 300)
+    city.documents["/moved"] = information("old", ttl=0)
+    feeds = city.documents["/gbfs.json"]["data"]["en"]["feeds"]  # type: ignore[index]
+    feeds[1]["url"] = "BASE/moved"
+    run = city.fetch()
+
+    assert "/moved" in city.asked
+    assert flags(run) == []
+
+
 def test_missing_vehicle_types_are_reported_and_cost_no_names(
     city: Publisher,
 ) -> None:
