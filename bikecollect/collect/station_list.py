@@ -185,7 +185,7 @@ def find_changes(
     ]
     most = MAX_LISTS * max(len(snapshot.information), MANY)
     findings: dict[str, str] = {}
-    if versions and ledger.versions_since(Slot(slot - DAY)) >= most:
+    if versions and len(ledger.versions_since(Slot(slot - DAY))) >= most:
         if len(versions) > MANY:
             number = len(versions)
             text = f"{number} stations changed again: the station list is not written"
@@ -204,7 +204,8 @@ def find_changes(
         station_id: before.get(station_id) or _first_without(silent, station_id, slot)
         for station_id in sorted(missing)
     }
-    absent, left = _departed(since, known, slot)
+    new = {version.station_id for version in versions}
+    absent, left = _departed(since, known, slot, new, ledger)
     new_absent = absent if absent != before else None
     return Changes(versions, new_absent, left, findings=findings)
 
@@ -289,20 +290,33 @@ def _unknown(snapshot: Snapshot, known: Known) -> Snapshot:
 
 
 def _departed(
-    since: Mapping[str, int], known: Known, slot: Slot
+    since: Mapping[str, int],
+    known: Known,
+    slot: Slot,
+    changed: Collection[str],
+    ledger: "Ledger",
 ) -> tuple[dict[str, int], dict[Slot, list[StationInformation]]]:
     """Return the stations that are only absent, and those that have left.
 
     Stations may vanish from a list for one poll: only after a day is a station recorded
-    as having left, from the first slot without it.
+    as having left, from the first slot without it that is after its last version. Those
+    that are *changed* in this slot stay for another one.
     """
     absent: dict[str, int] = {}
-    left: dict[Slot, list[StationInformation]] = {}
+    gone: dict[str, int] = {}
     for station_id, first in since.items():
-        if slot - first < DAY:
+        if slot - first < DAY or station_id in changed:
             absent[station_id] = first
-        elif (station := known.get(station_id)) and station.is_listed:
-            left.setdefault(Slot(first), []).append(station._replace(is_listed=False))
+        elif _is_listed(station_id, known):
+            gone[station_id] = first
+    oldest = min(gone.values(), default=slot)
+    newest = dict(ledger.versions_since(Slot(oldest - 1))) if gone else {}
+    left: dict[Slot, list[StationInformation]] = {}
+    for station_id, first in gone.items():
+        last = newest.get(station_id, 0)
+        after = first if last < first else ledger.next_block(Slot(last)) or slot
+        station = known[station_id]._replace(is_listed=False)
+        left.setdefault(Slot(after), []).append(station)
     return absent, dict(sorted(left.items()))
 
 

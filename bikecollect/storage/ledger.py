@@ -224,10 +224,11 @@ class Ledger(LedgerFile):
         ((following,),) = self.all("SELECT min(slot) FROM blocks WHERE slot > ?", slot)
         return None if following is None else Slot(following)
 
-    def versions_since(self, slot: Slot) -> int:
-        """Return how many plausible station versions begin after *slot*."""
-        sql = "SELECT count(*) FROM stations WHERE valid_from > ? AND valid_from <= ?"
-        return int(self.all(sql, slot, self.latest)[0][0])
+    def versions_since(self, slot: Slot) -> list[tuple[str, int]]:
+        """Return the station and the slot of each plausible version after *slot*."""
+        sql = "SELECT station_id, valid_from FROM stations"
+        sql += " WHERE valid_from > ? AND valid_from <= ? ORDER BY valid_from"
+        return self.all(sql, slot, self.latest)
 
     def absent(self) -> dict[str, int]:
         """Return, by station id, the first slot at which the station was missing."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def departed(city: Publisher) -> list[tuple[str, str]]:
         for version in city.stations()
         if version["is_listed"] == "false"
     ]
+
+
+def in_ledger(city: Publisher) -> int:
+    """Return the number of versions of stations in the ledger."""
+    with closing(sqlite3.connect(city.folder / "city/ledger.sqlite3")) as db:
+        ((number,),) = db.execute("SELECT count(*) FROM stations")
+    return int(number)
 
 
 @pytest.fixture
@@ -93,6 +101,39 @@ def test_a_listed_station_without_rows_is_removed_with_the_list(
     city.fetch(after=DAY)
 
     assert departed(city) == [("c", "2026-11-24T02:00:00+08:00")]
+
+
+def test_a_station_that_had_no_row_when_it_was_listed_is_removed_after_that(
+    city: Publisher,
+) -> None:
+    """Not in the same slot: the file and the ledger would have different versions."""
+    city.documents["/station_status"] = status("a", "b")
+    city.fetch()
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.fetch(after=DAY)
+
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
+    assert in_ledger(city) == len(city.stations())
+
+
+def test_a_station_that_is_renamed_after_its_rows_ended_is_removed_after_that(
+    city: Publisher,
+) -> None:
+    """As the newest version, the one with its new name would list it again."""
+    city.fetch()
+    city.documents["/station_status"] = status("a", "b")
+    city.fetch()
+    renamed = information("a", "b", "c")
+    renamed["data"]["stations"][2]["name"] = "closed"
+    city.documents["/station_information"] = renamed
+    city.fetch()
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.fetch(after=DAY)
+    city.fetch(after=DAY)
+
+    assert departed(city) == [("c", "2026-11-22T04:00:00+08:00")]
 
 
 def test_a_list_that_cannot_be_fetched_removes_no_station(city: Publisher) -> None:

@@ -319,7 +319,7 @@ def test_a_station_that_returns_to_a_list_that_changes_too_often_is_written() ->
     back, other = StationInformation("back"), StationInformation("other")
     known = {"back": back._replace(is_listed=False), "other": other}
     ledger: Any = SimpleNamespace(
-        newest_stations=lambda: 0, versions_since=lambda _: 10_000, absent=dict
+        newest_stations=lambda: 0, versions_since=lambda _: range(10_000), absent=dict
     )
     snapshot = Snapshot((), (back, other._replace(name="again")))
     changes = find_changes(
