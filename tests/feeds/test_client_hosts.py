@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from hosts import Host, good, moved
 from rawserver import BODY, answers, bomb, misbehaving, sends
 from served import Answer, serving
@@ -23,6 +24,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.http.session import translated
 
 SECRET = {"Authorization": "Bearer swordfish-1234", "X-Api-Key": "k", "Cookie": "a=b"}
 PUBLIC = "203.0.113.7"
@@ -318,6 +320,23 @@ def test_a_missing_proxy_is_not_a_missing_feed(
         get("feed", f"{scheme}://feed.example.org/x")
 
     assert failed.value.cause == "proxy"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["SOCKS5 authentication failed", "0x05: Connection refused", "[Errno 111] Refused"],
+)
+def test_an_error_of_a_socks_proxy_says_what_it_answered(reason: str) -> None:
+    """PySocks' own errors look like those of a feed that cannot be connected to."""
+    text = "SOCKSConnection(host='a.org', port=443): Failed to establish a new "
+    error = requests.ConnectionError(
+        f'NewConnectionError("{text}connection: {reason}")'
+    )
+    failed = translated(error, "https://a.org/ through the proxy b.org:1080")
+
+    assert isinstance(failed, FeedUnavailable)
+    assert failed.cause == "proxy"
+    assert str(failed).endswith(f"b.org:1080: {reason.removeprefix('0x05: ')}")
 
 
 def test_a_password_of_a_proxy_with_a_slash_is_not_shown(

@@ -33,6 +33,10 @@ _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
 _CUTS = (wire.IncompleteRead, wire.ProtocolError, http.ChunkedEncodingError)
 _BREAKS = (OSError, http.RequestException)
 _NOISE = (wire.HTTPError, ValueError)
+_SOCKS = (
+    r"SOCKSConnection\(.*establish a new connection: (?:0x\w+: )?([\w\[\] -]{1,80})"
+)
+"""The error of a socks proxy, with PySocks' words for it."""
 _HANDSHAKE = {
     "protocol version": "it has only versions of TLS before 1.2",
     "certificate required": "it requires a client certificate",
@@ -89,6 +93,8 @@ def _of_proxy_or_tls(error: BaseException, text: str, place: str) -> FeedError |
     """Return the error for *error*, shown as *text*, if it is of a proxy or of TLS."""
     if isinstance(error, http.ProxyError):
         return _of_proxy(text, place)
+    if (socks := re.search(_SOCKS, text)) and THROUGH in place:
+        return FeedUnavailable(f"cannot request {place}: {socks[1]}", cause="proxy")
     if isinstance(error, http.SSLError):
         reason = _of_tls(text)
         if "certificate verify failed" in text:
