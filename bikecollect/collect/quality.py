@@ -202,9 +202,12 @@ def implausible_findings(odd: Sequence[str], total: int) -> dict[str, str]:
 def renumbering_findings(
     statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
 ) -> dict[str, str]:
-    """Return a finding if hardly any station has an id that was *known* before."""
+    """Return a finding if hardly any station has an id that was *known* before.
+
+    A system that grows, with the stations that it had, has not changed its ids.
+    """
     same = sum(status.station_id in known for status in statuses)
-    if not known or same >= len(statuses) * FEW_KNOWN:
+    if not known or same >= min(len(statuses), len(known)) * FEW_KNOWN:
         return {}
     return {
         "other ids": (

@@ -197,6 +197,18 @@ def test_a_complete_change_of_ids_is_reported(city: Publisher) -> None:
     assert second.notices == ()
 
 
+def test_a_small_system_that_grows_has_not_changed_its_ids(city: Publisher) -> None:
+    """It keeps its first station, which is less than a tenth of the new ones."""
+    city.fetch()
+    grown = [{**STATUS, "station_id": name} for name in ("a", *"bcdefghijklmno")]
+    city.documents["/station_status"] = listed(*grown)
+    city.documents["/station_information"] = listed(
+        *({**NAMES, "station_id": station["station_id"]} for station in grown)
+    )
+
+    assert city.fetch().notices == ()
+
+
 def test_a_field_that_is_null_everywhere_is_reported_once(city: Publisher) -> None:
     """Its type is stored: its return is not reported."""
     city.fetch()
