@@ -169,13 +169,20 @@ class Memory(NamedTuple):
     """State of earlier runs that saves requests in the next fetch.
 
     *notes* are those of the last payload; *station_ids* are the stations whose
-    information is known. Both are empty in the first run and may be empty in any later
-    one: a feed must work without them. *now* is the time of the run in epoch seconds.
+    information is known; *has_rows* says that stations have rows. All are empty in the
+    first run and may be empty in any later one: a feed must work without them. *now* is
+    the time of the run in epoch seconds.
     """
 
     notes: Mapping[str, str] = {}
     station_ids: Collection[str] = frozenset()
     now: float = 0.0
+    has_rows: bool = False
+
+    @property
+    def had_stations(self) -> bool:
+        """Whether the system had stations in an earlier run."""
+        return self.has_rows or bool(self.station_ids)
 
     def values(self, name: str) -> Mapping[str, Any]:
         """Return the JSON object in the note *name*, empty for any other note.

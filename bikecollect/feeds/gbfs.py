@@ -153,7 +153,7 @@ class Gbfs:
             listing,
             now=memory.now,
             alone=self._vehicles,
-            had_stations=bool(memory.station_ids),
+            had_stations=memory.had_stations,
         )
         return Fetch(places, self._main(get, memory, places), listing.document)
 

@@ -302,7 +302,7 @@ def main_document(
     *vehicles* are to be collected, and the system never had stations; otherwise raises
     FeedError.
     """
-    new = VEHICLES in places.addresses and not memory.station_ids
+    new = VEHICLES in places.addresses and not memory.had_stations
     try:
         document = ask(empty=new)
         if not (new and places.main == STATUS and _is_empty(document.body)):

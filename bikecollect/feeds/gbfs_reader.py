@@ -89,8 +89,9 @@ def stations_or_none(body: bytes) -> list[Any]:
     Raises PayloadError if there is no list.
     """
     value = decode(body)
-    is_listed = "stations" in (at(value, "data") or ())
-    return _station_list(value) if at(value, "data.stations") or not is_listed else []
+    data = at(value, "data")
+    is_listed = isinstance(data, Mapping) and "stations" in data
+    return _station_list(value) if at(data, "stations") or not is_listed else []
 
 
 def _station_list(value: Any) -> list[Any]:

@@ -96,7 +96,8 @@ class Ledger(LedgerFile):
         with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as db:
             notes = dict(db.execute(NOTES, (SESSIONS,)))
             ids = chain.from_iterable(db.execute(LISTED))
-            return Memory(notes, frozenset(ids))
+            has_rows = any(db.execute("SELECT 1 FROM blocks WHERE rows > 0 LIMIT 1"))
+            return Memory(notes, frozenset(ids), has_rows=has_rows)
 
     def notes(self) -> dict[str, str]:
         """Return the stored notes, by key."""

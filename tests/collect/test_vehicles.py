@@ -487,9 +487,17 @@ def test_vehicles_that_are_switched_on_later_are_requested_at_once(
         assert [row["vehicle_id"] for row in rows(city)][:1] == ["v1"]
 
 
-def test_a_feed_that_loses_its_stations_is_an_error(city: Publisher) -> None:
-    """A momentarily wrong discovery must not end the history of stations."""
+@pytest.mark.parametrize("has_information", [True, False])
+def test_a_feed_that_loses_its_stations_is_an_error(
+    city: Publisher, *, has_information: bool
+) -> None:
+    """A momentarily wrong discovery must not end the history of stations.
+
+    Their rows are evidence of them, also without names and places.
+    """
     publish(city, [vehicle()], stations=[station()])
+    if not has_information:
+        city.documents["/station_information.json"] = MISSING
     city.fetch()
     publish(city, [vehicle()])
     city.documents["/station_status.json"] = MISSING
@@ -545,6 +553,21 @@ def test_a_list_of_stations_that_does_not_exist_costs_no_vehicles(
     city.documents["/station_status.json"] = MISSING
 
     assert (city.fetch().rows, city.fetch().rows) == (1, 1)
+
+
+@pytest.mark.parametrize("data", [5, True, "stations", [], None])
+def test_a_first_status_without_a_list_is_rejected_and_kept(
+    city: Publisher, data: object
+) -> None:
+    """It is no list without stations, whatever it is."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents["/station_status.json"] = {"data": data}
+
+    run = city.fetch()
+
+    assert (run.outcome, run.cause) == (Outcome.REJECTED, "shape")
+    assert "no data.stations" in run.error
+    assert len(rows(city)) == 1
 
 
 def test_stations_that_come_later_are_collected_within_an_hour(
