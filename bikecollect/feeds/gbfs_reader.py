@@ -20,7 +20,7 @@ from bikecollect.feeds.reading.json_payload import (
     first_keys,
     objects,
 )
-from bikecollect.feeds.reading.list_queries import LIKELY
+from bikecollect.feeds.reading.list_queries import USUAL
 from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, stamp_of
 from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import (
@@ -213,7 +213,7 @@ def _with_information(
         why = f"station_information cannot be read: {error.unquoted()}"
         return replace(status, incomplete=why)
     number, total = len(status.statuses), len(parsed.information)
-    cut = number in LIKELY and total > number * (1 + FEW)
+    cut = number in USUAL and total > number * (1 + FEW)
     text = f"exactly {number} of {total} stations were received, a usual page size"
     return replace(
         status,

@@ -233,6 +233,21 @@ def test_a_total_in_another_spelling_is_not_missing(name: str) -> None:
     assert snapshot.findings == {}
 
 
+def test_two_spellings_of_a_count_that_differ_are_reported() -> None:
+    """As when a new name is 0 at first; a single station may be an error of it."""
+    both = [station(f"s{n}", num_vehicles_available=0) for n in range(40)]
+    same = {"num_vehicles_available": 3, "num_bikes_available": "3"}
+    alike = [{**item, **same} for item in both]
+
+    findings = gbfs(*both).findings
+
+    assert (
+        "num_vehicles_available and num_bikes_available differ at 40 of 40 sta"
+        in (findings["rivals num_vehicles_available"])
+    )
+    assert gbfs(*alike).findings == gbfs(*alike[:39], both[39]).findings == {}
+
+
 def test_a_column_that_cannot_be_read_at_any_station_is_reported() -> None:
     """The key exists and the column is empty: the notice names both, and a value."""
     snapshot = gbfs(station(last_reported="half past nine", capacity=None))
@@ -464,17 +479,18 @@ def test_a_list_of_endless_ids_is_rejected() -> None:
 
 
 def test_a_status_of_a_usual_page_size_is_compared_with_the_list() -> None:
-    """100 of 173 is a page. 100 of 102, or 99 of 173, are not."""
+    """100 of 173 is a page. 100 of 102, 99 of 173, or 20 of 25 are not."""
     names = [{"station_id": str(n), "name": "x"} for n in range(173)]
     status = [station(str(n)) for n in range(100)]
 
     cut = gbfs(*status, about={"data": {"stations": names}})
     full = gbfs(*status, about={"data": {"stations": names[:102]}})
     other = gbfs(*status[:99], about={"data": {"stations": names}})
+    small = gbfs(*status[:20], about={"data": {"stations": names[:25]}})
 
     assert "exactly 100 of" in cut.incomplete
     assert cut.incomplete.startswith("exactly 100 of 173 stations")
-    assert (full.incomplete, other.incomplete) == ("", "")
+    assert [full.incomplete, other.incomplete, small.incomplete] == [""] * 3
 
 
 @pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])

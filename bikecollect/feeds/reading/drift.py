@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import EMPTY
-from bikecollect.feeds.reading.json_payload import excerpt
+from bikecollect.feeds.reading.json_payload import at, excerpt
 from bikecollect.feeds.reading.stamps import is_zero
-from bikecollect.feeds.reading.values import degrees, is_nothing
+from bikecollect.feeds.reading.values import count, degrees, is_nothing
 
 MAX_CHANGES = 12
 BEGINNING = 4_096
@@ -120,6 +120,38 @@ def unread(columns: Mapping[str, Column]) -> dict[str, str]:
                 )
         seen |= fields
     return found
+
+
+def rivals(
+    columns: Mapping[str, Sequence[str]], stations: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return a sentence for each of *columns* whose fields have different counts.
+
+    A publisher that renames a field may write both for a while, and one of them may
+    stand still or be 0.
+
+    >>> stations = [{"total": 0, "tot": "7"}, {"total": 0, "tot": 9}]
+    >>> print(*rivals({"capacity": ["total", "tot"]}, stations).values())
+    total and tot differ at 2 of 2 stations, such as 0 and '7': total is stored
+    """
+    found: dict[str, str] = {}
+    pairs = [(c, names[0], name) for c, names in columns.items() for name in names[1:]]
+    for column, first, other in pairs:
+        values = [(at(station, first), at(station, other)) for station in stations]
+        odd = [pair for pair in values if _differ(*pair)]
+        if len(odd) > FEW and len(odd) >= len(stations) * REPORTED:
+            example = " and ".join(map(excerpt, odd[0]))
+            text = (
+                f"{first} and {other} differ at {len(odd)} of {len(stations)} stations"
+            )
+            text += f", such as {example}: {first} is stored"
+            found.setdefault(f"rivals {column}", text)
+    return found
+
+
+def _differ(one: Any, other: Any) -> bool:
+    counts = count(one), count(other)
+    return None not in counts and counts[0] != counts[1]
 
 
 def _bad_values(column: Column) -> list[Any]:

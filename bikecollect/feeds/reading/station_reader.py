@@ -246,7 +246,8 @@ class StationReader:
     def _findings(self) -> dict[str, str]:
         """Return sentences to report once, by a key that is stable."""
         total, odd = len(self._statuses), self._contradictory
-        findings = self._unread()
+        fields = {name: self._aliases.fields(name) for name in (*COUNTS, "capacity")}
+        findings = self._unread() | drift.rivals(fields, list(self._kept.values()))
         for column, number in self._count.implausible.items():
             if number >= total * REPORTED_SHARE:
                 findings[f"implausible {column}"] = (
@@ -305,6 +306,5 @@ def _contradicting(
 
 
 def _has_id(station: Any, aliases: Aliases) -> bool:
-    if not isinstance(station, dict):
-        return False
-    return identifier(aliases.value(station, "station_id")) is not None
+    value = aliases.value(station, "station_id") if isinstance(station, dict) else None
+    return identifier(value) is not None
