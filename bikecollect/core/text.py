@@ -26,6 +26,8 @@ LATIN_1, BMP = 0xFF, 0xFFFF
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
+TINY = 0.0005
+"""The least ratio that is not rounded to 0.0 %."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -215,13 +217,15 @@ def ago(seconds: float) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Return *ratio* as a percentage; only an exact 1 becomes 100 %.
+    """Return *ratio* as a percentage; only an exact 1 becomes 100 %, a 0 0.0 %.
 
-    >>> percent(1), percent(0.99996), percent(None)
-    ('100 %', '99.9 %', 'nothing yet')
+    >>> percent(1), percent(0.99996), percent(0.0002), percent(0), percent(None)
+    ('100 %', '99.9 %', '<0.1 %', '0.0 %', 'nothing yet')
     """
     if ratio is None:
         return "nothing yet"
+    if 0 < ratio < TINY:
+        return "<0.1 %"
     return "100 %" if ratio == 1 else f"{min(ratio * 100, 99.9):.1f} %"
 
 

@@ -60,7 +60,7 @@ def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Vi
 
 def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
     """Beside the table; the basis of the least seen station is stated."""
-    visit.go("/city?view=Rankings")
+    visit.go("/city?view=Rankings&order=Most+reliable")
 
     drawn = visit.page.get_by_role("img", name=re.compile("The first 15 stations"))
     drawn.wait_for()

@@ -386,6 +386,7 @@ def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
 
     text = "\n".join(markdown.value for markdown in app.markdown)
     assert "**all is well**" in text
+    assert re.search(r"As of 20\d\d-\d\d-\d\d \d\d:\d\d \(\+08:00\)", said(app))
     assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
     assert "12 of 12 runs good, 100 %." in said(app)
     assert app.success[0].value == "No slot is missing in this range."

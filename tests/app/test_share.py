@@ -156,12 +156,31 @@ def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
     )
 
 
+def test_a_ranking_has_no_station_that_never_lacked_a_bike(pages: Path) -> None:
+    """Some of the thirty always had one: only these are the most reliable."""
+    text = (pages / "rankings.html").read_text("utf-8")
+
+    without, *_, most_reliable = text.split("<h3>")[1:]
+    assert '<td class="n">0.0 %</td>' not in without
+    assert '<td class="n">100 %</td>' in most_reliable
+
+
+def test_visitors_are_not_asked_to_run_a_command(pages: Path) -> None:
+    """They have neither the program nor the payloads; the operator's report does."""
+    text = (pages / "coverage.html").read_text("utf-8")
+
+    assert "these payloads were not read again for this page.</p>" in text
+    assert "bikecollect backfill" not in text
+
+
 def test_a_ranking_has_a_map_of_its_first_stations(pages: Path) -> None:
     """All stations as dots, once in the page; the first fifteen with their number."""
     text = (pages / "rankings.html").read_text("utf-8")
 
     maps = re.findall(r"<svg class=\"ranking-map .*?</svg>", text)
-    assert [drawn.count("<circle") for drawn in maps] == [15, 15, 15]
+    rows = [part.count('<span class="bar ') for part in text.split("<h3>")[1:]]
+    assert [drawn.count("<circle") for drawn in maps] == rows
+    assert max(rows) == 15
     assert [drawn.count("h0") for drawn in maps] == [STATIONS, 0, 0]
     assert [drawn.count("<use ") for drawn in maps] == [0, 1, 1]
 

@@ -57,7 +57,8 @@ def view(name: str) -> None:
         column_config=RANKED,
         width="stretch",
     )
-    first = list(ranked["station_id"][:MAPPED])
+    lacking = ranked[ranked[column] < 1] if rising else ranked
+    first = list(lacking["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
         _draw_map(known, first, order, column if rising else "")
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)

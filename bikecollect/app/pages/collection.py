@@ -10,7 +10,7 @@ from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import data_service
-from bikecollect.core.text import count_of, percent
+from bikecollect.core.text import count_of, local_minute, percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import facts, headline
@@ -56,7 +56,9 @@ def _standing(standing: Standing) -> None:
         for fact in facts(standing)
     )
     st.markdown(f"| | |\n|---|---|\n{rows}")
-    st.caption(addressed("As shown by `bikecollect status SYSTEM`."))
+    # The age at the top of the page counts on; these were true at that minute.
+    when = local_minute(standing.health.now, standing.zone)
+    st.caption(addressed(f"As of {when}; shown by `bikecollect status SYSTEM`, too."))
 
 
 def _runs(name: str, health: Health) -> None:
@@ -171,7 +173,9 @@ def _gaps(name: str) -> None:
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "can_be_filled": st.column_config.TextColumn(
                 "can be filled",
-                help="Rejected payloads are tried by `bikecollect backfill --dry-run`",
+                help=None
+                if mode.is_public()
+                else "Rejected payloads are tried by `bikecollect backfill --dry-run`",
             ),
         },
     )

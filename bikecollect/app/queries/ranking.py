@@ -57,13 +57,17 @@ def ranked(
 ) -> list[Mapping[str, Any]]:
     """Return the rankable *rows* that have *column*, sorted by it.
 
+    If *rising*, those that never lacked it, with the value 1, are left out.
+
     >>> one = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
     >>> row = one | {"station_id": "7"}
-    >>> ranked([row, row | {"share_with_vehicle": 0}], "share_with_vehicle",
+    >>> never, always = ({"share_with_vehicle": share} for share in (0, 1))
+    >>> ranked([row, row | never, row | always], "share_with_vehicle",
     ...     rising=True) == [row]
     True
     """
     kept = zip(rows, rankable(rows), strict=True)
     some = [row for row, has_basis in kept if has_basis and row[column] is not None]
+    some = [row for row in some if row[column] < 1 or not rising]
     sign = 1 if rising else -1
     return sorted(some, key=lambda row: (sign * row[column], row["station_id"]))

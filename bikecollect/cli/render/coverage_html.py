@@ -56,9 +56,8 @@ def page(accounts: Sequence[Account], footer: str) -> str:
 
     Raises NotInstalled if jinja2, of the extra ``archive``, is not installed.
     """
-    text: str = (
-        templates().get_template(TEMPLATE).render(accounts=accounts, footer=footer)
-    )
+    template = templates().get_template(TEMPLATE)
+    text: str = template.render(accounts=accounts, footer=footer, is_public=False)
     return text + "\n"
 
 

@@ -143,6 +143,7 @@ class PageWriter:
             COVERAGE,
             "Coverage",
             accounts=[replace(account, system_id="Coverage")],
+            is_public=True,
         )
 
     def _maps(self, last: date) -> RankingMaps | None:
@@ -231,6 +232,9 @@ def _ranking(
 ) -> Mapping[str, Any]:
     """Return the first stations of a ranking; if *rising*, lowest values are first."""
     unit = "bike" if column == "share_with_vehicle" else "free dock"
+    none = "No station has enough data."
+    if ranked(rows, column, rising=False):
+        none = f"None: no ranked station was ever without a {unit}."
     colour = COLOURS[column] if rising else "blue"
     top = ranked(rows, column, rising=rising)[:RANKED]
     ids = [row["station_id"] for row in top]
@@ -252,4 +256,5 @@ def _ranking(
         "colour": colour,
         "map": maps.svg(ids, f"Map: {title.lower()}", colour) if maps and ids else "",
         "rows": first,
+        "none": none,
     }
