@@ -139,7 +139,7 @@ def rivals(
     for column, first, other in pairs:
         values = [(at(station, first), at(station, other)) for station in stations]
         odd = [pair for pair in values if _differ(*pair)]
-        if len(odd) > FEW and len(odd) >= len(stations) * REPORTED:
+        if len(odd) > FEW and len(odd) >= len(stations) * REPORTED_SHARE:
             example = " and ".join(map(excerpt, odd[0]))
             text = (
                 f"{first} and {other} differ at {len(odd)} of {len(stations)} stations"
