@@ -223,6 +223,21 @@ def test_a_disk_that_is_mounted_read_only_is_bad(
     assert named == ["youbike-taipei: folder", "archive: folder"]
 
 
+def test_a_cron_daemon_is_not_missing_where_processes_are_hidden(
+    tmp_path: Path,
+) -> None:
+    """Where even the first process is hidden, whether one runs is unknown."""
+    for number, name in {"7": "bash", "9": "crond"}.items():
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "comm").write_text(f"{name}\n")
+
+    assert machine.cron_daemon(tmp_path) == "crond runs, process 9"
+    (tmp_path / "9/comm").write_text("sh\n")
+    assert machine.cron_daemon(tmp_path) is None
+    (tmp_path / "7").rename(tmp_path / "1")
+    assert machine.cron_daemon(tmp_path) == ""
+
+
 def test_a_file_system_without_locks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

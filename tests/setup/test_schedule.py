@@ -17,13 +17,15 @@ from unittest.mock import Mock
 
 import covered_spool
 import pytest
+from click.testing import CliRunner
 from command import bikecollect, forked
 from cron_daemon import first_lines
 from waiting import wait_until
 
+from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, StorageError
 from bikecollect.setup.loader import parse
-from bikecollect.setup.scheduler import crontab, service_user, systemd
+from bikecollect.setup.scheduler import checks, crontab, service_user, systemd
 from bikecollect.setup.scheduler.crontab import install_in_cron, remove_from_cron
 from bikecollect.setup.scheduler.service_user import MODE
 from bikecollect.simulator.city import City
@@ -167,6 +169,31 @@ def test_two_installations_at_once_lose_no_lines(
         flock.lock(fd)
         with pytest.raises(LockBusy, match="nothing was changed"):
             install_in_cron(settings, tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize(("daemon", "is_named"), [("", True), (None, False)])
+def test_a_schedule_without_a_daemon_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    daemon: str | None,
+    *,
+    is_named: bool,
+) -> None:
+    """The lines are installed, but nothing would run them; unless that is unknown."""
+    (tmp_path / "lines").write_bytes(OTHERS)
+    program = tmp_path / "crontab"
+    program.write_text(LOOKING % tmp_path, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(checks, "cron_daemon", lambda: daemon)
+
+    before = CliRunner().invoke(cli, ["schedule", "show"])
+    install = CliRunner().invoke(cli, ["schedule", "install"])
+    after = CliRunner().invoke(cli, ["schedule", "show"])
+
+    words = "No cron daemon is running: until one does, nothing is fetched:"
+    assert (words in install.stdout, words in after.stdout) == (is_named, is_named)
+    assert words not in before.stdout
 
 
 @real_crontab

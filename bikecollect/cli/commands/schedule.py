@@ -21,7 +21,13 @@ from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
 from bikecollect.setup.checks.check import Verdict
 from bikecollect.setup.scheduler import jobs
-from bikecollect.setup.scheduler.checks import installed, scheduled_twice, timer_check
+from bikecollect.setup.scheduler.checks import (
+    daemon_check,
+    installed,
+    scheduled_twice,
+    timer_check,
+)
+from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.scheduler.crontab import (
     Plan,
     install_in_cron,
@@ -77,7 +83,7 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
     Nothing is changed.
     """
     settings, path = _settings(ctx)
-    problem = None
+    problem, stopped = None, ""
     if systemd or system_wide:
         plan = plan_systemd(settings, path, time.time(), system_wide=system_wide)
         for timer in timers(path):
@@ -87,10 +93,12 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
             plan = replace(plan, fires=[])
     else:
         plan = plan_cron(settings, path, time.time())
+        stopped = "" if plan.state is CronState.ABSENT else _daemon_text()
     if form == "json":
         say_figures(_as_json(plan))
         return
     say_figures(_plan_text(plan))
+    say(stopped)
     if problem and problem.verdict is not Verdict.GOOD:
         say(f"{problem.text}:\n  {problem.remedy}\n")
     option = _option(systemd=systemd, system_wide=system_wide)
@@ -141,6 +149,7 @@ def install(
         say(
             f"{_INSTALLED[installation.before.value]}\n{jobs.describe(installation.choice)}"
         )
+        say(_daemon_text())
         say(_others_text(installation.others))
         for line in lines_by_hand(path):
             say(f"Remove this line, or each slot is fetched twice:\n  {line}\n")
@@ -230,6 +239,15 @@ def _moment(fire: datetime) -> str:
     """
     seconds = f"{fire:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
     return f"{seconds} ({fire.isoformat()[-6:]})"
+
+
+def _daemon_text() -> str:
+    """Return that no cron daemon runs, with the remedy; empty if one may run."""
+    check = daemon_check()
+    if check.verdict is not Verdict.BAD:
+        return ""
+    text = "No cron daemon is running: until one does, nothing is fetched"
+    return f"{text}:\n  {check.remedy}\n"
 
 
 def _others_text(settings: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """Facts about this machine: the type of a file system, a running cron daemon."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError
@@ -20,6 +21,7 @@ BAD_FILE_SYSTEMS = {
     "overlay": "it may be deleted with its container",
 }
 
+CRON_DAEMONS = frozenset({"cron", "crond", "cronie", "fcron"})
 KERNEL_FILE_SYSTEMS = frozenset(
     {
         "bpf",
@@ -119,19 +121,20 @@ def _mounted(place: Path) -> tuple[str, str]:
     return longest, kind
 
 
-def cron_daemon(
-    names: tuple[str, ...] = ("cron", "crond", "cronie", "fcron", "busybox"),
-    listing: Callable[[], list[Path]] = lambda: list(Path("/proc").glob("[0-9]*/comm")),
-) -> str:
-    """Return the name and process id of a running cron daemon, empty if none."""
-    for path in listing():
-        try:
-            name = path.read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        if name in names[:-1]:
-            return f"{name} runs, process {path.parent.name}"
-    return ""
+def cron_daemon(processes: Path = Path("/proc")) -> str | None:
+    """Return the name and process id of a running cron daemon, empty if none runs.
+
+    None if that is unknown: where other users' processes are hidden (`hidepid`), even
+    the first one is.
+    """
+    names: dict[str, str] = {}
+    for path in processes.glob("[0-9]*/comm"):
+        with suppress(OSError):
+            names[path.parent.name] = path.read_text(encoding="utf-8").strip()
+    for number, name in names.items():
+        if name in CRON_DAEMONS:
+            return f"{name} runs, process {number}"
+    return "" if "1" in names else None
 
 
 def state_problem() -> tuple[str, str] | None:

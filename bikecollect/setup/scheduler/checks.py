@@ -40,10 +40,20 @@ def schedule_checks(settings: Settings) -> Checks:
         yield _line(plan, crontab.lines_by_hand(source))
         if plan.state is not CronState.ABSENT:
             yield from _missing_jobs(plan.missing, INSTALL)
-    if daemon := cron_daemon():
-        yield good("cron: daemon", daemon)
-    else:
-        yield bad("cron: daemon", "none is running", "sudo systemctl enable --now cron")
+    yield daemon_check()
+
+
+def daemon_check() -> Check:
+    """Check that a cron daemon runs."""
+    daemon = cron_daemon()
+    if daemon is None:
+        text = "unknown: the processes of other users are hidden"
+        return note("cron: daemon", text, "sudo systemctl status cron")
+    if not daemon:
+        return bad(
+            "cron: daemon", "none is running", "sudo systemctl enable --now cron"
+        )
+    return good("cron: daemon", daemon)
 
 
 def scheduled_twice(source: Path | None) -> tuple[str, str] | None:
