@@ -409,6 +409,7 @@ def test_a_closed_port_is_tried_until_the_deadline() -> None:
         get("feed", "http://127.0.0.1:9/x")
 
     assert failed.value.cause == "connect"
+    assert str(failed.value).endswith("/x: connection refused")
     assert 8 <= len(get.attempts) <= 20
 
 
@@ -529,6 +530,16 @@ def test_plain_http_at_an_https_address_is_reported() -> None:
         get = client(Budget())
         with pytest.raises(ProtocolError, match=r"there is not TLS \(.*wrong version"):
             get("feed", url.replace("http://", "https://"))
+
+
+def test_tls_at_an_http_address_is_reported() -> None:
+    """A server answers the request with an alert of TLS, or only closes."""
+    alert = sends(bytes([21, 3, 1, 0, 2, 2, 70]))
+    with misbehaving(alert) as (url, _), tls_server("127.0.0.1") as (secure, _):
+        with pytest.raises(FeedUnavailable, match="not HTTP, but TLS: use https://"):
+            client(Budget())("feed", url)
+        with pytest.raises(FeedUnavailable, match=r"response \(does it require https:"):
+            client(Budget())("feed", secure.replace("https://", "http://"))
 
 
 @pytest.mark.parametrize(

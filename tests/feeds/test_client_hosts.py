@@ -307,7 +307,7 @@ def test_an_error_of_a_proxy_names_the_proxy(
     ("proxy", "reason"),
     [
         ("http://no-such-proxy.invalid:3128", "its name does not resolve"),
-        ("127.0.0.1:9", "it cannot be connected to"),
+        ("127.0.0.1:9", "it cannot be connected to: connection refused"),
     ],
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])

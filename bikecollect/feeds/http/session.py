@@ -1,5 +1,6 @@
 """Sessions that ignore the environment and redirects, and obey the address guard."""
 
+import os
 import re
 import socket
 import threading
@@ -37,6 +38,8 @@ _SOCKS = (
     r"SOCKSConnection\(.*establish a new connection: (?:0x\w+: )?([\w\[\] -]{1,80})"
 )
 """The error of a socks proxy, with PySocks' words for it."""
+_ALERT = re.compile(r"x15\\+x03")
+"""The first bytes of an alert of TLS, in the repr of an error."""
 _HANDSHAKE = {
     "protocol version": "it has only versions of TLS before 1.2",
     "certificate required": "it requires a client certificate",
@@ -80,7 +83,7 @@ def translated(error: BaseException, place: str) -> BaseException:
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
         (_CUTS, "truncated", f"the response of {place} was truncated"),
-        (_BREAKS, "connect", f"cannot connect to {place}"),
+        (_BREAKS, "connect", f"cannot connect to {place}{_reason(text)}"),
         (_NOISE, "protocol", f"the response of {place} is not HTTP"),
     ):
         if isinstance(error, kinds):
@@ -129,9 +132,26 @@ def _by_text(text: str, place: str) -> FeedUnavailable | None:
         large = f"the response of {place} has too many or too long headers"
         return FeedUnavailable(large, cause="connect")
     if "BadStatusLine" in text:
-        return FeedUnavailable(f"the response of {place} is not HTTP", cause="connect")
-    closed = f"{place} closed the connection without a response"
+        hint = ", but TLS: use https://" if _ALERT.search(text) else ""
+        not_http = f"the response of {place} is not HTTP{hint}"
+        return FeedUnavailable(not_http, cause="connect")
+    # A server with TLS often only closes; port 80, the usual one, never has it.
+    parts = urlsplit(place)
+    hint = (
+        " (does it require https://?)" if parts.scheme == "http" and parts.port else ""
+    )
+    closed = f"{place} closed the connection without a response{hint}"
     return FeedUnavailable(closed, cause="connect")
+
+
+def _reason(text: str) -> str:
+    """Return the system's reason in an error shown as *text*, after a colon.
+
+    >>> _reason("NewConnectionError('...: [Errno 111] Connection refused')")
+    ': connection refused'
+    """
+    match = re.search(r"\[Errno (\d+)\]", text)
+    return f": {os.strerror(int(match[1])).lower()}" if match else ""
 
 
 def _of_proxy(text: str, place: str) -> FeedUnavailable:
@@ -139,7 +159,7 @@ def _of_proxy(text: str, place: str) -> FeedUnavailable:
     answer = re.search(r"Tunnel connection failed: (\d{3})", text)
     if answer:
         return proxy_answered(place, int(answer[1]))
-    reason = "it cannot be connected to"
+    reason = f"it cannot be connected to{_reason(text)}"
     if "NameResolution" in text or "gaierror" in text:
         reason = "its name does not resolve"
     if "timed out" in text:
