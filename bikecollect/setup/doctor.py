@@ -21,6 +21,7 @@ from bikecollect.setup.checks.folders import (
     check_archive,
     check_disk,
     check_folder,
+    check_scratch,
     guarded,
 )
 from bikecollect.setup.checks.services import (
@@ -55,6 +56,7 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield from _system(name, settings, contact=contact, owned=not foreign)
     if not foreign:
         yield from guarded("archive: folder", check_archive(settings.data))
+    yield check_scratch()
     if settings.archive.mirror:
         yield from guarded("mirror", check_mirror(settings, network=network))
     if len(demos) < len(settings.systems):

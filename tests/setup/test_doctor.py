@@ -16,11 +16,14 @@ from mailserver import MailServer
 from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup import loader
 from bikecollect.setup.checks import machine
+from bikecollect.setup.checks.check import Verdict
+from bikecollect.setup.checks.folders import check_scratch
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
+from bikecollect.storage.files import scratch
 from bikecollect.storage.lock import Lock
 
 
@@ -200,6 +203,23 @@ def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:
 
     text = next(c.text for c in checks if c.name == "youbike-taipei: folder")
     assert "bytes, SQLite opens those of at most 504: /" in text
+
+
+def test_the_place_for_temporary_data_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports and queries fail without; collecting needs none, so it is a note."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    usual = check_scratch()
+    monkeypatch.setattr(scratch, "free_bytes", lambda _: 5_000_000)
+    little = check_scratch()
+    monkeypatch.setattr(scratch, "place", Mock(side_effect=OSError(2, "none", "/x")))
+    none = check_scratch()
+
+    assert usual.text.startswith(f"{tmp_path}, ")
+    assert little.text.startswith(f"{tmp_path}, 5.0 MB free: long reports")
+    assert none.text == "none: /x"
+    assert {little.verdict, none.verdict} == {Verdict.NOTE}
 
 
 def test_a_disk_that_is_mounted_read_only_is_bad(

@@ -15,6 +15,7 @@ from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
+from bikecollect.storage.files import scratch
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.trusted_files import quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
@@ -67,6 +68,21 @@ def check_archive(data: Path) -> Checks:
         return
     check = partial(data_folder.check_archive, data)
     yield _ownership(check_name, place, check, ("**/*",))
+
+
+def check_scratch() -> Check:
+    """Check the folder for temporary data, which reports and queries need."""
+    remedy = "set TMPDIR to a folder on a disk with room"
+    try:
+        place = scratch.place()
+    except OSError as error:
+        return note("temporary files", f"{error.strerror}: {error.filename}", remedy)
+    free = scratch.free_bytes(place)
+    text = f"{place}, {size(free)} free"
+    if free < scratch.ROOM:
+        text += ": long reports, queries and exports may need more"
+        return note("temporary files", text, remedy)
+    return good("temporary files", text)
 
 
 def _ownership(

@@ -29,7 +29,7 @@ def scratch() -> Iterator[Path]:
     It is in $TMPDIR if that is set. Folders left there by killed processes of this
     user are removed.
     """
-    parent = _choose_place()
+    parent = place()
     _remove_leftovers(parent)
     folder, fd = _new_folder(parent)
     _in_use.add(folder)
@@ -65,14 +65,15 @@ def _new_folder(parent: Path) -> tuple[Path, int]:
             os.close(fd)
 
 
-def _choose_place() -> Path:
+def place() -> Path:
+    """Return the folder in which temporary data are; raises OSError if none can be."""
     named = os.environ.get("TMPDIR")
     places = [Path(named)] if named else [*PLACES, _default_place()]
-    usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
+    usable = [path for path in places if os.access(path, os.W_OK | os.X_OK)]
     if not usable:
         return _default_place()
-    roomy = (place for place in usable if _free_bytes(place) >= ROOM)
-    return next(roomy, max(usable, key=_free_bytes))
+    roomy = (path for path in usable if free_bytes(path) >= ROOM)
+    return next(roomy, max(usable, key=free_bytes))
 
 
 def _default_place() -> Path:
@@ -84,9 +85,10 @@ def _default_place() -> Path:
         raise FileNotFoundError(error.errno, why, places) from error
 
 
-def _free_bytes(place: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes on the disk of *folder*, 0 if they are unknown."""
     try:
-        disk = os.statvfs(place)
+        disk = os.statvfs(folder)
     except OSError:
         return 0
     return disk.f_bavail * disk.f_frsize
