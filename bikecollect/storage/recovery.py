@@ -120,7 +120,7 @@ class Recovery:
         old = self.store.content(INFORMATION)
         reason = "is missing" if old is None else "was changed by another program"
         if old == text:
-            reason = "is intact"
+            reason = "was intact"
         elif old is not None:
             name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
             reason = f"{reason} (moved to {self.payloads.set_aside(name, old)})"

@@ -14,9 +14,9 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment
-from bikecollect.core.errors import FeedUnavailable, UsageError
+from bikecollect.core.errors import FeedUnavailable, PayloadError, UsageError
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import Result, Run
+from bikecollect.core.run import Notice, Result, Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.runs.log_lines import log_lines
@@ -136,6 +136,24 @@ def test_a_rejected_payload_is_shown(world: World) -> None:
     assert "payloads/rejected/20261122T040000Z.00000001.zip\n" in text
     assert ".zip.reason.txt" in text
     assert text.count("Payload: ") == text.count("Reason for its rejection: ") == 1
+
+
+def test_lines_for_the_settings_are_shown_as_they_are_pasted(world: World) -> None:
+    """And a payload that a restore did not bring back is not said to be kept."""
+    run = Run("0000000a", "city", SLOT, NOON)
+    error = PayloadError("no bikes; the payload is kept in /old/x.zip")
+    run = run.noticed(
+        *(Notice("fields", line) for line in ("put these:", "[systems.x]", 'a = "b"'))
+    ).failed(error)
+    world.ledger.open()
+    world.ledger.record([run])
+    world.ledger.close()
+
+    text = shown(world, SLOT)
+
+    assert text.endswith('\n\n  put these:\n\n[systems.x]\na = "b"\n')
+    assert "    no bikes\n" in text
+    assert "is kept" not in text
 
 
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:

@@ -173,7 +173,7 @@ def _days(account: Account) -> list[str]:
         missing = f"-{count.missing}" if count.missing else ""
         share = f"{percent(count.ratio):>7}"
         line = f"  {name}  {strip} {share} {missing:>5}"
-        lines.append(line if is_wide else f"{name[5:]} {strip} {share}")
+        lines.append(line.rstrip() if is_wide else f"{name[5:]} {strip} {share}")
     return [*lines, *_legend(account, "half an hour" if is_wide else "an hour")]
 
 

@@ -185,7 +185,9 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
     if overview.count > len(rows):
         more = f"{overview.count - len(rows):,} more"
         lines.append(f"... {more}; see --limit and --format csv")
-    return "\n".join([*lines, "", *_notes([columns[n] for n in shown], zones), ""])
+    if notes := _notes([columns[n] for n in shown], zones):
+        lines += ["", *notes]
+    return "\n".join([*lines, ""])
 
 
 def _common(overview: _Overview, shown: Sequence[str]) -> dict[str, str]:

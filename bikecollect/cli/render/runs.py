@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from bikecollect.cli.render.backfill import KEPT, remedy
 from bikecollect.cli.render.terminal import (
     WIDTH,
     bar,
@@ -17,6 +18,7 @@ from bikecollect.cli.render.terminal import (
     title,
     wrapped,
 )
+from bikecollect.collect.remedy import KIND as TO_PASTE
 from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
@@ -161,18 +163,20 @@ def _run(run: Run, known: Slotted) -> list[str]:
     text = f"started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}"
     lines = [f"{title(f'Run {run.run_id}')}: {outcome}"]
     lines += wrapped(text, "  ", "    ")
-    if run.error:
-        lines += _paragraph(run.error)
+    if run.error:  # where a payload is kept is said above, if it is
+        lines += _paragraph(run.error.partition(KEPT)[0])
     lines += _numbers(run)
     lines += _stages(run)
     lines += _attempts(run)
     for notice in run.notices:
-        if notice.text != run.error:
+        if notice.text != run.error and notice.kind != TO_PASTE:
             lines += _paragraph(f"{notice.kind}: {notice.text}")
     logs = known.logs.get(run.run_id, [])
     if logs:
         shown = (part for line in logs[-LOG_LINES:] for part in _paragraph(line))
         lines += ["  Log:", *shown]
+    if pasted := [notice.text for notice in run.notices if notice.kind == TO_PASTE]:
+        lines += remedy(pasted).splitlines()
     return lines
 
 
