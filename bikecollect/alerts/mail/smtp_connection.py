@@ -1,6 +1,7 @@
 """An SMTP connection that limits the size of replies."""
 
 import base64
+import errno
 import hmac
 import smtplib
 import ssl
@@ -126,12 +127,20 @@ def connect(
 
     Raises SMTPException and OSError.
     """
-    if security == "tls":
-        return _BoundedTls(host, port, timeout=timeout, context=_context(ca_bundle))
-    connection = BoundedSmtp(host, port, timeout=timeout)
+    context = None if security == "none" else _context(ca_bundle)
+    try:
+        if security == "tls":
+            return _BoundedTls(host, port, timeout=timeout, context=context)
+        connection = BoundedSmtp(host, port, timeout=timeout)
+    except (smtplib.SMTPException, ssl.SSLError):
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        text = f"cannot connect to {host}:{port}: {reason.lower()}"
+        raise ConnectionError(error.errno or errno.ETIMEDOUT, text) from error
     try:
         if security == "starttls":
-            connection.starttls(context=_context(ca_bundle))
+            connection.starttls(context=context)
     except BaseException:
         connection.close()
         raise

@@ -23,6 +23,8 @@ from bikecollect.setup.trial import Trial
 SKEW = 60.0
 """Seconds by which the clocks of the feed and of this machine may differ."""
 
+SECURITIES = {"none": "without TLS", "starttls": "STARTTLS", "tls": "TLS"}
+
 
 def check_feed(name: str, system: System) -> Checks:
     """Fetch and read the feed of the system *name* once."""
@@ -98,7 +100,7 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     if not mail.host:
         yield note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
-    address = f"{mail.host}:{mail.port}, {mail.security}"
+    address = f"{mail.host}:{mail.port}, {SECURITIES[mail.security]}"
     host = settings.mail_server()
     if not network and not host.error:
         yield good("mail", address)
@@ -110,7 +112,9 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         error = smtp.check(host, headers.bare(mail.sender), mail.to)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
-        yield bad("mail", f"{address}: {error}", "check [mail] in the settings")
+        is_named = f"{mail.host}:{mail.port}" in error
+        text = error if is_named else f"{address}: {error}"
+        yield bad("mail", text, "check [mail] in the settings")
     else:
         if send:
             _close_mail_incident(settings)
