@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TextIO, TypeVar
 
 from bikecollect.cli.options import Screen
@@ -166,5 +167,6 @@ def set_up(verbose: int, form: str) -> None:
         handler.addFilter(_is_news)
     root = logging.getLogger("bikecollect")
     root.handlers[:] = [handler]
+    Screen.clear = partial(show_progress, "")
     root.setLevel(min(level, logging.INFO))
     root.propagate = False

@@ -69,9 +69,11 @@ class Screen:
     """The state of printing: *redact* removes secrets from everything printed.
 
     *config* is the settings file on the command line, *shard* the share; *lost* is the
-    error if a result could not be printed, else None.
+    error if a result could not be printed, else None. *clear* removes the progress
+    shown on a terminal: what is printed must not follow on its line.
     """
 
+    clear: Callable[[], None] = staticmethod(lambda: None)
     redact: Redact = staticmethod(unredacted)
     config: str | None = None
     shard = ""
@@ -271,6 +273,7 @@ def mention_json(text: str) -> None:
 def complain(text: str) -> None:
     """Print *text* to stderr, after the program's name; failures are ignored."""
     lines = visible(Screen.person(text), lines=True).split("\n")
+    Screen.clear()
     with suppress(OSError):
         click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)
 
@@ -284,6 +287,7 @@ def _shown(text: str) -> str:
 def _echo(text: str) -> None:
     # https://no-color.org: any value but an empty one.
     colour = False if os.environ.get("NO_COLOR") else None
+    Screen.clear()
     click.echo(text, nl=False, color=colour)
 
 

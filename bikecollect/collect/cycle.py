@@ -105,7 +105,8 @@ class Cycle:
                 rows = len(snapshot.statuses)
                 listed = rows + snapshot.dropped
         result = Result(Outcome.DRY, rows=rows, stations=listed)
-        run = concluded(replace(run, bytes=size), result)
+        status = payload.documents[-1].http_status
+        run = concluded(replace(run, bytes=size, http_status=status), result)
         return self._with_measurements(run)
 
     def open_note(self) -> OpenNote:

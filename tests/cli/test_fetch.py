@@ -169,6 +169,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
     assert process.returncode == 0
     assert "+08:00: dry-run, 20 rows" in process.stdout
+    assert "HTTP 200" in process.stdout
     assert not (tmp_path / "data").exists()
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect, on_terminal
+from served import Answer, serving
 from templates import copied
+from test_fetch import GOOD
 from world import World, noon_of_last_month
 
 from bikecollect.cli import log_setup
@@ -89,6 +91,15 @@ def terminal() -> Iterator[int]:
     yield terminal
     os.close(terminal)
     os.close(screen)
+
+
+def test_what_is_printed_does_not_follow_on_the_line_of_a_retry() -> None:
+    """The line is removed first, whichever command it was."""
+    answers = iter([Answer(b"", 503), GOOD])
+    with serving(lambda _: next(answers)) as url:
+        shown = on_terminal("feeds", "try", url, "--feed", "youbike")
+
+    assert "the feed answered HTTP 503\x1b[K\n\x1b[Kdialect:" in shown
 
 
 def retries(monkeypatch: pytest.MonkeyPatch, stdin: int) -> None:
