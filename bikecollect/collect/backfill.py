@@ -24,6 +24,7 @@ from bikecollect.collect.filling.imports import (
 )
 from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.filling.missing import MissingSnapshots, SlotSpan
+from bikecollect.collect.filling.taken_stations import TakenStations
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import (
     ForeignBlock,
@@ -74,6 +75,7 @@ class Backfiller:
     dry: bool = False
     vehicles: CommittedBlocks | None = None
     agreement: Agreement = field(default_factory=Agreement)
+    stations: TakenStations = field(default_factory=TakenStations)
     record_facts: Callable[[], object] = lambda: None
 
     def fill_from_payloads(self) -> Iterator[Filling]:
@@ -85,7 +87,8 @@ class Backfiller:
         filled = self.blocks.read() | self._filled_by_vehicles()
         vehicles = self.vehicles.read() if self.vehicles else set()
         kept = self.payloads.kept()  # before others are committed and kept
-        waiting = [(name, "") for name in self._waiting_payloads(filled)]
+        names = self.payloads.waiting()
+        waiting = [(name, "") for name in names if slot_of(name) not in filled]
         yield from self._recommit(waiting, filled, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
         yield from self._recommit(rejected, filled, vehicles, REJECTED)
@@ -113,6 +116,8 @@ class Backfiller:
         if not force:
             self.agreement.check(source.label)
         self.record_facts()
+        if not self.dry:
+            self.stations.take(source, self.recovery, self.lock)
         missing = MissingSnapshots(
             source,
             self._span,
@@ -148,11 +153,6 @@ class Backfiller:
     @property
     def _span(self) -> SlotSpan:
         return SlotSpan(self.since, self.until)
-
-    def _waiting_payloads(self, filled: set[Slot]) -> list[str]:
-        """Return the payloads in the inbox whose slots are not *filled*."""
-        names = self.payloads.waiting()
-        return [name for name in names if slot_of(name) not in filled]
 
     def _filled_by_vehicles(self) -> set[Slot]:
         """Return the slots filled by payloads that have vehicles but no stations."""

@@ -244,9 +244,8 @@ class Ledger(LedgerFile):
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
             insert_block(db, block)
-            for slot, left in stations.left.items():
+            for slot, left in (*stations.left.items(), (block.slot, stations.versions)):
                 insert_stations(db, slot, left)
-            insert_stations(db, block.slot, stations.versions)
             if stations.span is not None:
                 upsert_file(db, stations.span)
             if stations.absent is not None:
@@ -263,13 +262,17 @@ class Ledger(LedgerFile):
                 insert_block(db, block)
 
     def adopt_stations(
-        self, span: Span, versions: Mapping[Slot, Iterable[StationInformation]]
+        self, span: Span | None, versions: Mapping[Slot, Iterable[StationInformation]]
     ) -> None:
-        """Write the station *versions* of a file, by the slot they are valid from."""
+        """Write station *versions*, by the slot they are valid from.
+
+        *span* is that of the file that has them, None if it lacks them.
+        """
         with self.transaction() as db:
             for slot, stations in versions.items():
                 insert_stations(db, slot, stations)
-            upsert_file(db, span)
+            if span is not None:
+                upsert_file(db, span)
 
     def mark_damaged(self, file: str) -> None:
         """Mark *file* as damaged: nothing more is appended to it."""

@@ -107,7 +107,7 @@ class Recovery:
     def rebuild_stations(self) -> list[Notice]:
         """Rewrite the list of stations from all versions in the ledger.
 
-        A list with other content is moved to the rejected payloads.
+        A list with lines that are not in the ledger is moved to the rejected payloads.
         """
         versions = self.ledger.station_versions()
         if not versions:
@@ -121,6 +121,8 @@ class Recovery:
         reason = "is missing" if old is None else "was changed by another program"
         if old == text:
             reason = "was intact"
+        elif old is not None and set(old.split(b"\n")) <= set(text.split(b"\n")):
+            reason = "lacked versions"
         elif old is not None:
             name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
             reason = f"{reason} (moved to {self.payloads.set_aside(name, old)})"

@@ -12,7 +12,7 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
-from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.bikecollect_folder import LISTS, FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.foreign_segments import scanned
 from bikecollect.collect.sources.plausible import Plausible
@@ -114,7 +114,7 @@ def mirror_source(
     What is new there is downloaded: closed days, and the open ones that `push --live`
     copied; vehicles if the system collects them. Snapshots after *now* are skipped.
     """
-    from bikecollect.archive.mirror.download import MirrorDownload
+    from bikecollect.archive.mirror.download import MirrorDownload, OtherLists
     from bikecollect.archive.mirror.live import LiveDownload
     from bikecollect.archive.mirror.record import live_address
 
@@ -128,6 +128,7 @@ def mirror_source(
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")
+    OtherLists(store, folder / name / LISTS, name).run()
     _leave_out_damaged_ledgers(folder / name, store.address)
     own = with_facts_of(folder / name, settings.system_folder(name), now)
     return FolderSource(folder / name, own.grid, now, str(store.address))

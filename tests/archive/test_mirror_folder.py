@@ -22,6 +22,7 @@ from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 from bikecollect.core.slots import DAY
+from bikecollect.storage.data_folder import INFORMATION
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -274,6 +275,27 @@ def test_runs_of_the_open_day_are_taken_over_beside_a_copied_archive(
     assert "  2 runs taken over: why slots are missing" in process.stdout
     assert "taken over" not in again.stdout
     assert shown.stdout == "cause\nnetwork: dns\n"
+
+
+def test_a_list_of_stations_that_was_replaced_in_the_mirror_is_restored(
+    nas: Path, config: Path, world: World
+) -> None:
+    """The new machine has fetched and pushed before its history was filled."""
+    path = world.folder / INFORMATION
+    before = path.read_bytes().splitlines()
+    shutil.rmtree(world.folder)
+    shutil.rmtree(world.folder.parent / "archive")
+    (world.folder / ".bikecollect").parent.mkdir(parents=True)
+    (world.folder / ".bikecollect").touch()
+    world.fetch({"0002": 4}, after=DAY, names={"0002": "new"})
+    new = path.read_bytes().splitlines()
+    bikecollect("--config", config, "compact")
+    pushed = (nas / "city" / INFORMATION).read_bytes().splitlines()
+
+    bikecollect("--config", config, "backfill", "city", "--from", f"file://{nas}")
+
+    assert (pushed, len(before)) == (new, 3)
+    assert sorted(path.read_bytes().splitlines()) == sorted([*before, *new[1:]])
 
 
 @pytest.fixture

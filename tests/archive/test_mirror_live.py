@@ -19,6 +19,7 @@ from bikecollect.archive.mirror.live import LiveDownload
 from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
 from bikecollect.setup.loader import load
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.wiring.mirror import mirror_source
 
 pytest.importorskip("duckdb")
@@ -48,6 +49,11 @@ def rows(city: City) -> list[list[str]]:
     return [line.split(",")[:4:2] + line.split(",")[3:4] for line in lines[1:]]
 
 
+def versions(city: City) -> list[str]:
+    """Return the lines of the list of stations; its header is the last one."""
+    return sorted((city.folder / INFORMATION).read_text("utf-8").splitlines())
+
+
 def live_objects(city: City, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Return the sizes of the live copies in the mirror, by path."""
     listed = city.store(monkeypatch).list("live")
@@ -57,11 +63,12 @@ def live_objects(city: City, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 def test_a_new_machine_gets_all_slots_back(city: City) -> None:
     """The data folder is lost; the mirror fills closed days and the open one."""
     pushed = city.run("push", "--live")
-    before = rows(city)
+    before, stations = rows(city), versions(city)
     shutil.rmtree(city.data)
 
     process = city.run("backfill", "city", "--from", city.address)
 
+    assert versions(city) == stations
     assert (pushed.returncode, pushed.stderr) == (0, "")
     assert pushed.stdout.startswith("city: open days copied to the mirror, ")
     assert (process.returncode, len(before)) == (0, 7)

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from command import bikecollect
@@ -18,19 +19,22 @@ from templates import copied
 from waiting import PATIENCE, wait_until
 from world import NOON, TAIPEI, World
 
+from bikecollect.collect.filling.foreign_stations import Versions
 from bikecollect.collect.filling.imports import BATCH
+from bikecollect.collect.filling.taken_stations import TakenStations, missing_versions
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.core.process import Stop, Times
-from bikecollect.core.slots import DAY
-from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.setup import loader
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.wiring import backfilling
@@ -269,6 +273,82 @@ def test_two_collectors_with_different_outages_are_merged(
     sources = {block.source for block in world.committed()}
     assert sources == {"fetch", f"backfill bikecollect {other.folder}"}
     assert "nothing to fill" in fill(world, "--from", other.folder)
+
+
+def renaming(collector: World) -> bytes:
+    """Let *collector* see a name, another one, and a station less; return its list."""
+    collector.fetch({"a": 1, "gone": 2}, names={"a": "=1+1"})
+    collector.fetch({"a": 2, "gone": 2}, after=300, names={"a": '"Zoo, north"'})
+    collector.fetch({"a": 3}, after=300, names={"a": '"Zoo, north"'})
+    collector.fetch({"a": 4}, after=DAY, names={"a": '"Zoo, north"'})
+    return (collector.folder / INFORMATION).read_bytes()
+
+
+def test_the_list_of_stations_is_restored(world: World, other: World) -> None:
+    """With earlier names and stations that left; a second call changes nothing."""
+    before, path = renaming(other), world.folder / INFORMATION
+    (world.folder / ".bikecollect").touch()
+    config = toml(world.folder.parents[1])
+
+    text = fill(world, "--from", other.folder)
+    again = fill(world, "--from", other.folder)
+
+    assert before.count(b",gone,") == 2
+    assert "4 versions of stations taken over: their names and places" in text
+    assert "taken over" not in again
+    assert path.read_bytes() == before
+    assert not list(world.folder.glob("payloads/rejected/*"))
+    assert bikecollect("--config", config, "verify").returncode == 0
+
+
+def test_a_list_that_was_begun_is_completed(world: World, other: World) -> None:
+    """`fetch` has begun a new list; then a kill hits between ledger and list."""
+    before, path = renaming(other).splitlines(), world.folder / INFORMATION
+    world.clock.now = other.clock.now
+    world.fetch({"a": 5, "new": 1}, after=300, names={"a": "Zoo"})
+    new, recovery = path.read_bytes(), world.cycle().recovery
+    source = FolderSource(other.folder, Grid.of(300), world.clock.now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "replace", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            TakenStations().take(source, recovery, world.cycle().lock)
+
+    killed, text = path.read_bytes(), fill(world, "--from", other.folder)
+
+    assert killed == new
+    assert "of stations taken over" not in text
+    assert path.read_bytes().splitlines() == [*before, *new.splitlines()[1:]]
+    assert not list(world.folder.glob("payloads/rejected/*"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "own", "new"),
+    [
+        ({}, {1: "x", 3: "y"}, [1, 3], {1: "x", 3: "y"}),
+        ({4: "y"}, {1: "x", 3: "y"}, [4], {1: "x", 3: "y"}),
+        ({4: "y"}, {1: "x", 5: "z"}, [4, 5], {1: "x"}),
+        ({1: "x"}, {2: "y"}, [1, 2, 3], {}),
+        ({1: "x"}, {3: "y"}, [1, 2], {3: "y"}),
+        ({1: "x", 5: "y"}, {3: "y"}, [1, 5], {3: "y"}),
+        ({1: "x"}, {2: "y"}, [1, 4], {2: "y", 4: "x"}),
+        ({1: "x"}, {2: "y", 3: "x"}, [1, 4], {2: "y", 3: "x"}),
+        ({1: "x", 4: "z"}, {2: "y"}, [1, 3, 4], {2: "y", 3: "x"}),
+    ],
+)
+def test_a_list_holds_in_the_slots_of_its_payloads(
+    ours: dict[int, str], theirs: dict[int, str], own: list[int], new: dict[int, str]
+) -> None:
+    """In our own slots the other list is no evidence, in the others ours is none."""
+
+    def listed(names: dict[int, str]) -> Versions:
+        known = {Slot(n): StationInformation("a", name) for n, name in names.items()}
+        return {"a": known} if known else {}
+
+    found = missing_versions(listed(ours), listed(theirs), list(map(Slot, own)))
+
+    assert found == {n: [StationInformation("a", name)] for n, name in new.items()}
+    merged = listed({**ours, **new})
+    assert missing_versions(merged, listed(theirs), list(map(Slot, own))) == {}
 
 
 def test_another_city_is_refused(world: World, other: World) -> None:

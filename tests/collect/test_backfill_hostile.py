@@ -20,14 +20,19 @@ from test_backfill import fill, toml
 from world import NOON, TAIPEI, World
 
 from bikecollect.archive.datasets import RUNS
+from bikecollect.collect.filling import foreign_stations, taken_stations
 from bikecollect.collect.filling.foreign_runs import checked
+from bikecollect.collect.filling.foreign_stations import versions_of
+from bikecollect.collect.filling.taken_stations import TakenStations
 from bikecollect.collect.sources import foreign_ledger, table_rows, tables
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.storage.csv_format import INFORMATION_COLUMNS
 
 CSV = "station_status/2026-11-22.csv"
 LATER = NOON + DAY
@@ -799,3 +804,99 @@ def test_skipped_rows_blocks_and_values_are_reported(
     text = fill(world, "--from", other.folder, "--force")
 
     assert "impossible values of the other archive" in text
+
+
+LISTED = "2026-11-22T12:00:00+08:00,{},A,,25,121,9,,,,,,,,true"
+LINES = (
+    (LISTED.format("a"), StationInformation("a", "A", None, 25.0, 121.0, 9)),
+    (LISTED.format("=cmd()"), StationInformation("=cmd()", "A", None, 25.0, 121.0, 9)),
+    (
+        LISTED.format("a").replace("25", "1e999"),
+        StationInformation("a", "A", None, None, None, 9),
+    ),
+    (
+        LISTED.format("a").replace(",9,", ",-9,"),
+        StationInformation("a", "A", None, 25.0, 121.0),
+    ),
+    (
+        LISTED.format("a").replace(",9,", f",{'9' * 30},"),
+        StationInformation("a", "A", None, 25.0, 121.0),
+    ),
+    (LISTED.format(""), None),
+    (LISTED.format("a" * 300), None),
+    (LISTED.format("a").replace("A", "A" * 40_000), None),
+    (LISTED.format('"a'), None),
+    (LISTED.format("a").replace("true", "perhaps"), None),
+    (LISTED.format("a").replace("2026", "2027"), None),
+    (LISTED.format("a").replace("2026", "1026"), None),
+    (LISTED.format("a").replace("+08:00", ""), None),
+    (LISTED.format("a").replace("A", "\udcff"), None),
+    (LISTED.format("a") + ",", None),
+    ("", None),
+)
+
+
+@pytest.mark.parametrize(("line", "expected"), LINES)
+def test_an_impossible_version_of_a_station_is_skipped_and_counted(
+    other: World, line: str, expected: StationInformation | None
+) -> None:
+    """Invalid values are empty, lines without id or time are skipped."""
+    good, header = LISTED.format("ok"), ",".join(INFORMATION_COLUMNS)
+    text = "\n".join([header, line, good, good.replace("ok", "torn")])
+    path = other.folder / "station_information.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+
+    known = versions_of(source)
+
+    found = [v for versions in known.values() for v in versions.values()]
+    assert [v.station_id for v in found if v.name == "A"][-1] == "ok"
+    assert found[:-1] == ([expected] if expected else [])
+    odd = expected is not None and None in {expected.lat, expected.capacity}
+    assert (source.bad > 1, source.odd > 0) == (expected is None, odd)
+
+
+@pytest.mark.parametrize("content", ["slot,station_id\n", "", "\x00" * 70_000, "link"])
+def test_a_list_of_stations_that_is_none_is_named(
+    other: World, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The slots are filled all the same."""
+    path = other.folder / "station_information.csv"
+    path.write_text(content)
+    if content == "link":
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+
+    assert versions_of(source) == {}
+    assert f"the stations of {source.label} are not taken over: " in caplog.text
+    assert (source.bad, len(list(source.snapshots()))) == (1, 3)
+
+
+def test_a_list_of_stations_may_not_be_endless(
+    other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its bytes nor its versions."""
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+    assert len(versions_of(source)) == 2
+    for name in ("MAX_BYTES", "MAX_VERSIONS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(foreign_stations, name, 1)
+
+            assert versions_of(source) == {}
+
+
+def test_stations_beyond_the_longest_list_are_left_out(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run reads the whole list."""
+    monkeypatch.setattr(taken_stations, "MAX_LISTED", 2)
+    other.fetch({"a": 1, "b": 1, "c": 1}, after=300)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+    taken = TakenStations()
+
+    taken.take(source, world.cycle().recovery, world.cycle().lock)
+
+    with closing(world.ledger) as ledger:
+        ledger.open()
+        assert set(ledger.stations(Slot(int(LATER)))) == {"a", "b"}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
@@ -23,7 +24,7 @@ from bikecollect.archive.mirror.certified import (
     parse,
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
+from bikecollect.archive.mirror.record import LIVE, MirrorRecord, replaced_path
 from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import (
     MirrorDenied,
@@ -40,6 +41,8 @@ NEW, LONG = ".new", 3_600
 """The end of the names of files that are being downloaded, and their age in seconds
 from which they are left over."""
 
+MAX_LISTS, MAX_BYTES = 100, 256 << 20
+"""Maximum lists that are downloaded, and maximum bytes of one."""
 log = logging.getLogger(__name__)
 
 
@@ -233,6 +236,53 @@ class MirrorDownload:
         if ".." in path.split("/") or path.startswith("/"):
             raise MirrorError(f"the mirror has an impossible path: {path!r:.99}")
         return self.folder / path
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OtherLists:
+    """Downloads further lists of the stations of a system from *store* to *folder*.
+
+    These are the live one, and those that were replaced: another machine may have begun
+    a new list before the history of a lost one was restored.
+    """
+
+    store: ObjectStore
+    folder: Path
+    system_id: str
+
+    def run(self) -> None:
+        """Bring the files up to date; raises StorageError."""
+        try:
+            make_folder(self.folder)
+            wanted = {self._download(stored) for stored in self._objects()}
+            for path in self.folder.iterdir():
+                if path.name not in wanted and not is_being_written(path):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            what = f"cannot write {error.filename or self.folder}"
+            raise StorageError(f"{what}: {error.strerror}") from error
+
+    def _objects(self) -> Iterator[StoredObject]:
+        live = f"{LIVE}/{self.system_id}/{INFORMATION}"
+        if stored := self.store.find(live):
+            yield stored
+        for path in (f"{self.system_id}/{INFORMATION}", live):
+            replaced = self.store.list(replaced_path(path, "").rstrip("/"))
+            small = (stored for stored in replaced if stored.size <= MAX_BYTES)
+            yield from islice(small, MAX_LISTS)
+
+    def _download(self, stored: StoredObject) -> str:
+        """Download a list under a name of its content; return the name."""
+        name = f"{zlib.crc32(f'{stored.path} {stored.tag}'.encode()):08x}.csv"
+        path = self.folder / name
+        if not path.is_file():
+            new = path.with_name(f"{name}.{os.getpid()}{NEW}")
+            try:
+                self.store.download(stored.path, new)
+                new.rename(path)
+            finally:
+                new.unlink(missing_ok=True)
+        return name
 
 
 def is_being_written(path: Path) -> bool:

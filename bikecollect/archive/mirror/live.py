@@ -271,7 +271,8 @@ class LivePush:
 class LiveDownload:
     """Downloads the open days of a system from *store* to the data folder *folder*.
 
-    If *vehicles*, the daily files and the ledger of its vehicles are included.
+    Its list of stations is one of the `OtherLists`. If *vehicles*, the daily files and
+    the ledger of its vehicles are included.
     """
 
     store: ObjectStore
@@ -312,7 +313,7 @@ class LiveDownload:
         """Return which of *names* are those of stations, or of the vehicles."""
         part = {n.removeprefix(subfolder) for n in names if n.startswith(subfolder)}
         files = [name for name in sorted(part) if is_segment(name)]
-        files += [name for name in (INFORMATION, FACTS, LEDGER) if name in part]
+        files += [name for name in (FACTS, LEDGER) if name in part]
         return [f"{subfolder}{name}" for name in files]
 
     def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:

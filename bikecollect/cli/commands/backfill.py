@@ -170,7 +170,7 @@ def _summary(
         filler.agreement,
         filler.system.zone,
         skipped=skipped,
-        taken=taken,
+        taken=(taken, filler.stations.count),
     )
 
 

@@ -33,14 +33,16 @@ def summary(
     zone: tzinfo,
     *,
     skipped: tuple[int, int] = (0, 0),
-    taken: int = 0,
+    taken: tuple[int, int] = (0, 0),
 ) -> str:
     """Return the results for a system, by day and origin.
 
     *skipped* has the numbers of unreadable rows or blocks and of impossible values in
-    the other archive, *taken* is the number of its runs that were taken over.
+    the other archive, *taken* those of its runs and of its versions of stations that
+    were taken over.
     """
     unreadable, impossible = skipped
+    runs, versions = taken
     tried = [filling for filling in fillings if filling.what not in UNTRIED]
     counts = Counter((f.day, _origin(f), f.what) for f in tried)
     present = sum(filling.what == "there" for filling in fillings)
@@ -59,8 +61,11 @@ def summary(
     if impossible:
         values = count_of(impossible, "impossible value")
         lines.append(f"  {values} of the other archive: empty here")
-    if taken:
-        lines.append(f"  {count_of(taken, 'run')} taken over: why slots are missing")
+    if runs:
+        lines.append(f"  {count_of(runs, 'run')} taken over: why slots are missing")
+    if versions:
+        what = f"{count_of(versions, 'version')} of stations taken over"
+        lines.append(f"  {what}: their names and places")
     lines += _agreement(agreement)
     lines += _stale(fillings, zone)
     if counts:

@@ -6,6 +6,7 @@ and `plausible` for the values that are accepted.
 
 import heapq
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,10 +39,12 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, VEHICLES
 from bikecollect.storage.files.regular_file import list_below
 from bikecollect.storage.files.scratch import scratch
 
+LISTS = "lists"
+"""The folder with further lists of stations that a copy of a mirror has."""
 log = logging.getLogger(__name__)
 
 
@@ -58,10 +61,11 @@ class FolderSource:
     now: float
     address: str = ""
     judge: Plausible = field(init=False)
+    listed: Plausible = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start with zero skipped rows and values."""
-        self.judge = Plausible(self.now)
+        """Start with zero skipped rows and values, also of lists of stations."""
+        self.judge, self.listed = Plausible(self.now), Plausible(self.now)
 
     @property
     def label(self) -> str:
@@ -75,13 +79,19 @@ class FolderSource:
 
     @property
     def bad(self) -> int:
-        """Number of rows, blocks or days that could not be read."""
-        return self.judge.bad
+        """Number of rows, blocks, days or lists that could not be read."""
+        return self.judge.bad + self.listed.bad
 
     @property
     def odd(self) -> int:
         """Number of implausible values that were left empty."""
-        return self.judge.odd
+        return self.judge.odd + self.listed.odd
+
+    def lists(self) -> list[str]:
+        """Return the names of its lists of stations, the most important one first."""
+        copies = [f"{LISTS}/{name}" for name in list_below(self.folder, LISTS)]
+        names = (INFORMATION, *copies)
+        return [name for name in names if os.path.lexists(self.folder / name)]
 
     def snapshots(self) -> Iterator[ForeignSnapshot]:
         """Yield the snapshots, oldest first; damaged blocks are skipped.

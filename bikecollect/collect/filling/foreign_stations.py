@@ -1,0 +1,129 @@
+"""The list of stations of another bikecollect, which is untrusted."""
+
+import csv
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.core.slots import Slot, from_iso
+from bikecollect.core.snapshot import StationInformation
+from bikecollect.feeds.reading import values
+from bikecollect.storage.csv_format import INFORMATION_COLUMNS, read_cells
+from bikecollect.storage.files.regular_file import open_below
+
+MAX_BYTES = 256 << 20
+MAX_LINE = 1 << 15
+MAX_VERSIONS = 500_000
+"""Most versions that are read; a city has some thousand in ten years."""
+TIME, KEY = tuple(INFORMATION_COLUMNS)[:2]
+LISTED = {"true": True, "false": False}
+TEXTS = (
+    "name",
+    "short_name",
+    "address",
+    "region",
+    "post_code",
+    "name_en",
+    "address_en",
+    "region_en",
+)
+Versions = Mapping[str, Mapping[Slot, StationInformation]]
+"""The versions of each station, by its id and by the slot they are valid from."""
+log = logging.getLogger(__name__)
+
+
+def versions_of(source: FolderSource) -> Versions:
+    """Return the versions in the lists of *source*; a list that is none is reported."""
+    versions: dict[str, dict[Slot, StationInformation]] = {}
+    for name in source.lists():
+        try:
+            read = read_versions(source.folder, name, source.listed, source.grid.floor)
+        except OSError as error:
+            what = f"the stations of {source.label} are not taken over"
+            log.warning("%s: %s", what, error)
+            source.listed.bad += 1
+            continue
+        for station_id, known in read.items():
+            versions[station_id] = {**known, **versions.get(station_id, {})}
+    return versions
+
+
+def read_versions(
+    folder: Path, name: str, judge: Plausible, floor: Callable[[float], Slot]
+) -> dict[str, dict[Slot, StationInformation]]:
+    """Return the versions in the list *name* below *folder*; *floor* gives our slots.
+
+    Lines that are impossible, of a time after now, or torn are skipped, and counted by
+    *judge*; invalid values are left empty. Raises OSError if it is no list of stations,
+    or larger than any.
+    """
+    versions: dict[str, dict[Slot, StationInformation]] = {}
+    with os.fdopen(open_below(folder, name), "rb") as file:
+        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            raise OSError(f"{name} is too large for a list of stations")
+        for number, row in enumerate(_rows(file, name, judge)):
+            if number == MAX_VERSIONS:
+                raise OSError(f"{name} has more than {MAX_VERSIONS:,} versions")
+            since, version = _time(row[TIME]), _version(row, judge)
+            if version is None or since is None or not judge.is_time(since):
+                judge.bad += 1
+                continue
+            versions.setdefault(version.station_id, {})[floor(since)] = version
+    return versions
+
+
+def _rows(file: BinaryIO, name: str, judge: Plausible) -> Iterator[dict[str, str]]:
+    """Yield the cells of each line by column; columns that are missing are empty."""
+    header = _cells(file.readline(MAX_LINE)) or []
+    if header[:2] != [TIME, KEY] or len(set(header)) != len(header):
+        raise OSError(f"{name} does not begin with the header of a list of stations")
+    columns = dict.fromkeys(INFORMATION_COLUMNS, "")
+    while line := file.readline(MAX_LINE):
+        cells = _cells(line)
+        if cells is None or len(cells) != len(header):
+            judge.bad += 1
+            continue
+        yield columns | dict(zip(header, cells, strict=True))
+
+
+def _cells(line: bytes) -> list[str] | None:
+    """Return the cells of *line*, None if it is torn, too long or not CSV."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return next(read_cells([line[:-1].decode("utf-8")], strict=True), None)
+    except (ValueError, csv.Error):
+        return None
+
+
+def _time(cell: str) -> Slot | None:
+    try:
+        return from_iso(cell)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _version(row: Mapping[str, str], judge: Plausible) -> StationInformation | None:
+    """Return the version in *row*, None without an id or a state; count odd values."""
+    station_id, is_listed = values.identifier(row[KEY]), LISTED.get(row["is_listed"])
+    if station_id is None or is_listed is None:
+        return None
+    lat, lon = values.place(row["lat"], row["lon"])
+    capacity = values.count(row["capacity"])
+    virtual = LISTED.get(row["is_virtual_station"])
+    parsed = {"lat": lat, "lon": lon, "capacity": capacity}
+    parsed["is_virtual_station"] = virtual
+    judge.odd += sum(bool(row[name]) and parsed[name] is None for name in parsed)
+    return StationInformation(
+        station_id=station_id,
+        lat=lat,
+        lon=lon,
+        capacity=capacity,
+        is_virtual_station=virtual,
+        is_listed=is_listed,
+        **{name: values.text(row[name]) for name in TEXTS},
+    )

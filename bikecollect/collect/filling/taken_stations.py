@@ -1,0 +1,120 @@
+"""Take over the versions of stations from the list of another bikecollect."""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bikecollect.collect.filling.foreign_stations import Versions, versions_of
+from bikecollect.collect.sources import Source
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.station_list import MAX_LISTED
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationInformation
+from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
+
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+    from bikecollect.storage.lock import Lock
+    from bikecollect.storage.recovery import Recovery
+
+log = logging.getLogger(__name__)
+OWN = (
+    "SELECT slot FROM blocks WHERE source NOT LIKE 'backfill %'"
+    " OR source IN (?, ?, ?) ORDER BY slot"
+)
+"""The slots of our own payloads: a block from another archive has no list."""
+PAYLOADS = tuple(f"backfill {origin}" for origin in (INBOX, REJECTED, KEPT))
+
+
+@dataclass(eq=False, repr=False)
+class TakenStations:
+    """Takes over versions of stations; *count* is their number so far."""
+
+    count: int = 0
+
+    def take(self, source: Source, recovery: "Recovery", lock: "Lock") -> None:
+        """Write the versions of *source* that are missing here into ledger and list.
+
+        A kill between both is healed by the next call.
+        """
+        if not isinstance(source, FolderSource):
+            return
+        theirs = versions_of(source)
+        with lock.held(), closing(recovery.ledger) as ledger:
+            ledger.open()
+            recovery.recover_files()
+            ours = _ours(ledger)
+            if len(theirs.keys() | ours.keys()) > MAX_LISTED:
+                theirs = _limited(theirs, ours)
+            own = [slot for (slot,) in ledger.all(OWN, *PAYLOADS)]
+            new = missing_versions(ours, theirs, own)
+            ledger.adopt_stations(None, new)
+            self.count += sum(map(len, new.values()))
+            recovery.check_stations()
+
+
+def _ours(ledger: "Ledger") -> dict[str, dict[Slot, StationInformation]]:
+    ours: dict[str, dict[Slot, StationInformation]] = {}
+    for slot, versions in ledger.station_versions().items():
+        for version in versions:
+            ours.setdefault(version.station_id, {})[slot] = version
+    return ours
+
+
+def _limited(theirs: Versions, ours: Versions) -> Versions:
+    """Return *theirs* without new stations that would make our list too long."""
+    room = max(MAX_LISTED - len(ours), 0)
+    new = [station_id for station_id in theirs if station_id not in ours]
+    log.warning("%d stations of the other list are left out: too many", len(new) - room)
+    left_out = set(new[room:])
+    return {i: versions for i, versions in theirs.items() if i not in left_out}
+
+
+def missing_versions(
+    ours: Versions, theirs: Versions, own: Sequence[Slot]
+) -> dict[Slot, list[StationInformation]]:
+    """Return the versions to add to *ours*, by the slot they are valid from.
+
+    In the slots that are our *own*, in order, our list holds; in the others, and before
+    the first version of a station, that of *theirs*. Where our slots begin again, our
+    version is repeated if it differs.
+    """
+    new: dict[Slot, list[StationInformation]] = {}
+    for station_id, versions in theirs.items():
+        added = _added(ours.get(station_id, {}), versions, own)
+        for slot, version in added.items():
+            new.setdefault(slot, []).append(version)
+    return dict(sorted(new.items()))
+
+
+def _added(
+    mine: Mapping[Slot, StationInformation],
+    theirs: Mapping[Slot, StationInformation],
+    own: Sequence[Slot],
+) -> dict[Slot, StationInformation]:
+    """Return the versions of one station to add to *mine*, by slot."""
+    first = min(mine, default=None)
+    added = {
+        slot: version
+        for slot, version in theirs.items()
+        if slot not in mine and (first is None or slot < first or not _is_in(own, slot))
+    }
+    if first is None:
+        return added
+    merged = {**mine, **added}
+    slots, our_slots = sorted(merged), sorted(mine)
+    for slot in [slot for slot in added if slot > first]:
+        index = bisect_right(own, slot)
+        if index < len(own):
+            after = own[index]
+            version = mine[our_slots[bisect_right(our_slots, after) - 1]]
+            if merged[slots[bisect_right(slots, after) - 1]] != version:
+                added[after] = version
+    return added
+
+
+def _is_in(own: Sequence[Slot], slot: Slot) -> bool:
+    return bool(own) and own[bisect_right(own, slot) - 1] == slot
