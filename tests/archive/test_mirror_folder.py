@@ -354,6 +354,8 @@ def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(
     assert (before, after) == ("cause\nnetwork: dns\n", before)
     assert (poorer.returncode, was_replaced) == (74, False)
     assert "city 2024-06-06: not copied to the mirror: the mirror h" in poorer.stderr
+    assert f" backfill city --from file://{outage}, then: " in poorer.stderr
+    assert "copies to the same address, give each its own prefix" in poorer.stderr
     assert "  4 runs taken over: why slots are missing" in taken.stdout
     assert "city 2024-06-06: replaced in the mirror" in richer.stdout
     assert (richer.returncode, richer.stderr) == (0, "")

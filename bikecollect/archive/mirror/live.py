@@ -19,7 +19,7 @@ from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, Dataset
 from bikecollect.archive.mirror.certified import certificates_of
 from bikecollect.archive.mirror.download import NEW, is_being_written
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.push import MirrorStep
+from bikecollect.archive.mirror.push import OTHER_HOST, MirrorStep
 from bikecollect.archive.mirror.record import (
     LIVE,
     MirrorRecord,
@@ -262,8 +262,7 @@ class LivePush:
             raise StorageError(
                 f"the live copy in the mirror has {slots} that are missing "
                 f"here; run: bikecollect backfill {self.system_id} --from "
-                f"{self.store.address}{needs}; if another host copies to the same "
-                "address, give each its own prefix"
+                f"{self.store.address}{needs}; {OTHER_HOST}"
             )
 
 

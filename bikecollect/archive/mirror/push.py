@@ -41,6 +41,7 @@ AT_ONCE = 4
 """Files of a day that are sent at a time."""
 SAVE_EVERY = 20
 """Days after which the record is written."""
+OTHER_HOST = "if another host copies to the same address, give each its own prefix"
 COPIED, REPLACED_DAY, CONFLICT, FAILED = "copied", "replaced", "conflict", "failed"
 
 
@@ -165,7 +166,7 @@ class MirrorPush:
                 theirs = parse(layout, self.system_id, day.path, text)
         if theirs is not None:
             is_ours = record.copied_sha256(day.path) == sha256
-            why = _conflict(day, theirs, was_copied=is_ours)
+            why = self._conflict(day, theirs, was_copied=is_ours)
             if why := why or self._poorer(layout, day, theirs):
                 return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -183,6 +184,29 @@ class MirrorPush:
         record.add(stored, sha256)
         what = COPIED if text is None or text == day.text else REPLACED_DAY
         return MirrorStep(self.system_id, day.day, what if size else "known", size)
+
+    def _conflict(
+        self, ours: CertifiedDay, theirs: CertifiedDay, *, was_copied: bool
+    ) -> str:
+        """Return why the day in the mirror must not be replaced by ours, or "".
+
+        *was_copied* tells whether our certificate was there already: another host has
+        replaced it since.
+        """
+        is_same = ours.summary.sha256 == theirs.summary.sha256
+        if is_same and not was_copied:
+            return ""  # the same rows, with summaries of another version
+        if theirs.summary.slots > ours.summary.slots:
+            return (
+                f"the mirror has {theirs.summary.slots} slots of that day, and here are "
+                f"only {ours.summary.slots}; {self._remedy()}"
+            )
+        if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
+            return (
+                f"the mirror has other {'files' if is_same else 'rows'} of that day, "
+                f"archived later; {OTHER_HOST}"
+            )
+        return ""
 
     def _poorer(
         self, layout: DatasetLayout, ours: CertifiedDay, theirs: CertifiedDay
@@ -214,8 +238,14 @@ class MirrorPush:
         return (
             f"the mirror has the causes of {slots} of that day and "
             f"{count_of(known.runs, 'run')}, and here are only {own.causes} and "
-            f"{own.runs}: its day stays; to have it here, run: bikecollect backfill "
-            "--from the mirror, then bikecollect compact"
+            f"{own.runs}: its day stays; {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        """Return what makes a day here as rich as that of the mirror."""
+        return (
+            f"run: bikecollect backfill {self.system_id} --from {self.store.address}, "
+            f"then: bikecollect compact; {OTHER_HOST}"
         )
 
     def _with_unlisted(
@@ -285,30 +315,6 @@ class MirrorPush:
             if not set(known.splitlines()) <= set(text.splitlines()):
                 self._keep_aside(stored)
         record.add(self.store.write(path, text, sha256), sha256)
-
-
-def _conflict(ours: CertifiedDay, theirs: CertifiedDay, *, was_copied: bool) -> str:
-    """Return why the day in the mirror must not be replaced by ours, or "".
-
-    *was_copied* tells whether our certificate was there already: another host has
-    replaced it since.
-    """
-    is_same = ours.summary.sha256 == theirs.summary.sha256
-    if is_same and not was_copied:
-        return ""  # the same rows, with summaries of another version
-    if theirs.summary.slots > ours.summary.slots:
-        return (
-            f"the mirror has {theirs.summary.slots} slots of that day, and here are "
-            f"only {ours.summary.slots}; run: bikecollect backfill --from the mirror, "
-            "then bikecollect compact"
-        )
-    if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
-        return (
-            f"the mirror has other {'files' if is_same else 'rows'} of that day, "
-            "archived later; if another host "
-            "copies to the same address, give each its own prefix"
-        )
-    return ""
 
 
 def _sha256(data: bytes) -> str:
