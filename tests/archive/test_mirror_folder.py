@@ -18,7 +18,8 @@ from world import World
 from bikecollect.archive.checks.knowledge import Knowledge
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
+from bikecollect.archive.mirror.record import MirrorRecord
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 from bikecollect.core.slots import DAY
@@ -117,6 +118,27 @@ def test_silent_damage_is_found_and_replaced_by_the_remedies(
     assert "push --live city   (1 finding)" in found.stdout
     assert (pushed.returncode, live.returncode, again.returncode) == (0, 0, 0)
     assert len(list((nas / "replaced" / PART).iterdir())) == 1
+
+
+def test_a_push_keeps_what_a_verify_beside_it_found_damaged(
+    nas: Path, world: World
+) -> None:
+    """Until a later `push` compares that file, or sends it again."""
+    data, address = world.folder.parent, f"file://{nas}"
+    active, beside = (MirrorRecord(data, "city", address) for _ in range(2))
+    sent = StoredObject(PART, 9, "tag")
+    active.add(sent, "sha")
+    beside.doubt(PART)
+    beside.save()
+
+    active.save()
+
+    later = MirrorRecord(data, "city", address)
+    was_doubted = later.is_doubted(PART)
+    later.add(sent, "sha")
+    later.save()
+    assert was_doubted
+    assert MirrorRecord(data, "city", address).has(sent, "sha")
 
 
 def test_the_error_of_a_folder_is_that_of_the_system(nas: Path, config: Path) -> None:

@@ -198,8 +198,8 @@ class MirrorPush:
             return ""  # the same rows, with summaries of another version
         if theirs.summary.slots > ours.summary.slots:
             return (
-                f"the mirror has {theirs.summary.slots} slots of that day, and here are "
-                f"only {ours.summary.slots}; {self._remedy()}"
+                f"the mirror has {theirs.summary.slots} slots of that day, and here "
+                f"are only {ours.summary.slots}; {self._remedy()}"
             )
         if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
             return (

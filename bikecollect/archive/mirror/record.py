@@ -44,6 +44,7 @@ class MirrorRecord:
         self.path = record_path(data, system_id, address)
         values = _read(self.path)
         self._objects: dict[str, Any] = values.get("objects", {})
+        self._saved = dict(self._objects)
         self.state = _state(values, address)
 
     def has(self, stored: StoredObject | None, sha256: str) -> bool:
@@ -61,8 +62,7 @@ class MirrorRecord:
 
     def is_doubted(self, path: str) -> bool:
         """Return whether the object at *path* was found to be damaged."""
-        known = self._objects.get(path)
-        return isinstance(known, list) and known[1:] == [None]
+        return _is_doubt(self._objects.get(path))
 
     def copied_sha256(self, path: str) -> str:
         """Return the sha256 of the last copy of *path*, empty if there is none."""
@@ -70,13 +70,20 @@ class MirrorRecord:
         return str(known[0]) if isinstance(known, list) and known else ""
 
     def save(self) -> None:
-        """Write the record atomically; raises StorageError."""
+        """Write the record atomically; raises StorageError.
+
+        What `verify --mirror` has doubted since the record was read stays doubted.
+        """
+        for path, known in _read(self.path).get("objects", {}).items():
+            if _is_doubt(known) and not _is_doubt(self._saved.get(path)):
+                self._objects[path] = known
         text = json.dumps({**self.state._asdict(), "objects": self._objects})
         new = temporary(self.path)
         try:
             make_folder(self.path.parent)
             write_file(new, text.encode())
             new.rename(self.path)
+            self._saved = dict(self._objects)
         except OSError as error:
             new.unlink(missing_ok=True)
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
@@ -102,6 +109,11 @@ def is_any_copied(data: Path, address: str) -> bool:
     """Return whether files of any system in *data* were copied to *address*."""
     records = record_path(data, "any", address).parent.glob("*.json")
     return any(_read(path).get("objects") for path in records)
+
+
+def _is_doubt(known: Any) -> bool:
+    """Return whether *known* of an object says that it was found to be damaged."""
+    return isinstance(known, list) and known[1:] == [None]
 
 
 def _read(path: Path) -> dict[str, Any]:
