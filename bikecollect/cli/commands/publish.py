@@ -25,6 +25,7 @@ from bikecollect.cli.publishing.tables import (
     PUBLISHED,
     READABLE,
     TableWriter,
+    WrittenTable,
     counted_days,
     parquet_path,
 )
@@ -43,6 +44,11 @@ from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 
 NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+SOURCES = (
+    "SELECT source, count(*) FROM slots WHERE source <> ''"
+    " AND date >= CAST(? AS DATE) AND date < CAST(? AS DATE)"
+    " GROUP BY 1 ORDER BY 2 DESC, 1"
+)
 Range = tuple[str, str]
 
 
@@ -198,25 +204,9 @@ def _write(
         writer = TableWriter(db, folder, name, zone, *span, counts)
         written = []
         if form != "parquet":
-            status, summaries = writer.status_csv()
-            certificates = [
-                Certificate(name, day, summary, "dataset")
-                for day, summary in summaries.items()
-            ]
-            text = dataset_folder.certificate_lines(certificates, collected)
-            dataset_folder.write_text(folder / dataset_folder.CERTIFICATES, text)
-            written = [status, *(writer.csv(n) for n in PUBLISHED if n != STATUS)]
+            written = _write_csv(writer, name, folder, collected)
         written += [writer.parquet(what, fd) for what, fd in files.items()]
-        sources = Counter(
-            dict(
-                db.execute(
-                    "SELECT source, count(*) FROM slots WHERE source <> ''"
-                    " AND date >= CAST(? AS DATE) AND date < CAST(? AS DATE)"
-                    " GROUP BY 1 ORDER BY 2 DESC, 1",
-                    span,
-                ).fetchall()
-            )
-        )
+        sources = Counter(dict(db.execute(SOURCES, span).fetchall()))
     begin, end = (bounds(day, zone)[0] for day in span)
     zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)
@@ -232,6 +222,19 @@ def _write(
         tables=[dataset_folder.with_checksum(folder, table) for table in written],
         sources=sources,
     )
+
+
+def _write_csv(
+    writer: TableWriter, name: str, folder: Path, collected: dict[str, str]
+) -> list[WrittenTable]:
+    """Write the tables as CSV, and the certificates of their days."""
+    status, summaries = writer.status_csv()
+    certificates = [
+        Certificate(name, day, summary, "dataset") for day, summary in summaries.items()
+    ]
+    text = dataset_folder.certificate_lines(certificates, collected)
+    dataset_folder.write_text(folder / dataset_folder.CERTIFICATES, text)
+    return [status, *(writer.csv(what) for what in PUBLISHED if what != STATUS)]
 
 
 def _document(folder: Path, dataset: Dataset) -> None:
