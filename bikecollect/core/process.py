@@ -104,16 +104,18 @@ class Ending:
 def end_in_order() -> None:
     """Let SIGTERM and SIGHUP end this process as Ctrl-C does.
 
-    What a command has begun is removed then, and not left half-written. A second signal
-    ends the process at once.
+    What a command has begun is removed then, and not left half-written. Further ones do
+    not disturb that: `timeout` and a shell that ends send them twice.
     """
+    signals = (signal.SIGTERM, signal.SIGHUP)
 
     def end(signum: int, _frame: FrameType | None) -> None:
         Ending.code = Interrupted(signum).exit_code
-        signal.signal(signum, signal.SIG_DFL)
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    _handle((signal.SIGTERM, signal.SIGHUP), end)
+    _handle(signals, end)
 
 
 def listen(stop: Stop) -> None:

@@ -402,8 +402,21 @@ def test_a_data_package_that_is_a_link_or_a_fifo_is_not_read(
 
 AMID_WRITING = """
 import os
+from pathlib import Path
 from bikecollect.__main__ import main
-os.fsync = lambda _fd: os.kill(os.getpid(), int(os.environ["SIGNUM"]))
+
+def end(*_):
+    if not ended:
+        ended.append(1)
+        os.kill(os.getpid(), signum)
+
+def unlink_amid_a_second(path, **how):
+    if signum != 2:
+        os.kill(os.getpid(), signum)
+    unlink(path, **how)
+
+ended, signum = [], int(os.environ["SIGNUM"])
+unlink, Path.unlink, os.fsync = Path.unlink, unlink_amid_a_second, end
 main()
 """
 
@@ -415,7 +428,7 @@ main()
 def test_a_signal_leaves_nothing_half_written(
     world: World, config: Path, signum: int, code: int
 ) -> None:
-    """Neither Ctrl-C nor `timeout`, nor a terminal that is closed: they are no kill."""
+    """Neither Ctrl-C nor `timeout` or a closed terminal, whose signals come twice."""
     assert world.folder.is_dir()
     program, folder = config.parent / "amid_writing.py", config.parent / "results"
     program.write_text(AMID_WRITING, encoding="utf-8")
