@@ -117,7 +117,7 @@ class Backfiller:
             self.agreement.check(source.label)
         self.record_facts()
         if not self.dry:
-            self.stations.take(source, self.recovery, self.lock)
+            self.stations.take(source, self.files)
         missing = MissingSnapshots(
             source,
             self._span,

@@ -306,12 +306,12 @@ def test_a_list_that_was_begun_is_completed(world: World, other: World) -> None:
     before, path = renaming(other).splitlines(), world.folder / INFORMATION
     world.clock.now = other.clock.now
     world.fetch({"a": 5, "new": 1}, after=300, names={"a": "Zoo"})
-    new, recovery = path.read_bytes(), world.cycle().recovery
+    new, files = path.read_bytes(), world.locked_files()
     source = FolderSource(other.folder, Grid.of(300), world.clock.now)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "replace", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            TakenStations().take(source, recovery, world.cycle().lock)
+            TakenStations().take(source, files)
 
     killed, text = path.read_bytes(), fill(world, "--from", other.folder)
 

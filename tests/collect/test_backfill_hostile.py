@@ -895,7 +895,7 @@ def test_stations_beyond_the_longest_list_are_left_out(
     source = FolderSource(other.folder, Grid.of(300), LATER)
     taken = TakenStations()
 
-    taken.take(source, world.cycle().recovery, world.cycle().lock)
+    taken.take(source, world.locked_files())
 
     with closing(world.ledger) as ledger:
         ledger.open()

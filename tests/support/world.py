@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.fetching.fetcher import Fetcher
+from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import BikecollectError, PayloadError
@@ -173,6 +174,12 @@ class World:
         self.ledger = Ledger(self.folder / "ledger.sqlite3")
         if not self.folder.is_dir():
             self.folder.mkdir(parents=True)
+
+    def locked_files(self) -> LockedFiles:
+        """Return the files of this system, as a fresh process would have them."""
+        cycle = self.cycle()
+        ledger = cycle.recovery.ledger
+        return LockedFiles(cycle.lock, ledger, cycle.recovery, None, lambda: None)
 
     def cycle(self) -> Cycle:
         """Return a cycle as a fresh process would have it."""

@@ -3,11 +3,11 @@
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bikecollect.collect.filling.foreign_stations import Versions, versions_of
+from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.station_list import MAX_LISTED
@@ -17,8 +17,6 @@ from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
-    from bikecollect.storage.lock import Lock
-    from bikecollect.storage.recovery import Recovery
 
 log = logging.getLogger(__name__)
 OWN = (
@@ -35,17 +33,15 @@ class TakenStations:
 
     count: int = 0
 
-    def take(self, source: Source, recovery: "Recovery", lock: "Lock") -> None:
-        """Write the versions of *source* that are missing here into ledger and list.
+    def take(self, source: Source, files: LockedFiles) -> None:
+        """Write the versions of *source* that *files* lack into their ledger and list.
 
         A kill between both is healed by the next call.
         """
         if not isinstance(source, FolderSource):
             return
         theirs = versions_of(source)
-        with lock.held(), closing(recovery.ledger) as ledger:
-            ledger.open()
-            recovery.recover_files()
+        with files.opened() as ledger:
             ours = _ours(ledger)
             if len(theirs.keys() | ours.keys()) > MAX_LISTED:
                 theirs = _limited(theirs, ours)
@@ -53,7 +49,7 @@ class TakenStations:
             new = missing_versions(ours, theirs, own)
             ledger.adopt_stations(None, new)
             self.count += sum(map(len, new.values()))
-            recovery.check_stations()
+            files.recovery.check_stations()
 
 
 def _ours(ledger: "Ledger") -> dict[str, dict[Slot, StationInformation]]:
