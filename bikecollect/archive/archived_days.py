@@ -14,7 +14,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.recovery import ADOPTED
 from bikecollect.storage.runs import packed
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 FILLED = (
-    "SELECT substr(file, 16, 10) AS day, sum(rows > 0), sum(rows) FROM blocks"
+    f"SELECT {file_day()} AS day, sum(rows > 0), sum(rows) FROM blocks"
     f" WHERE {WITHIN} GROUP BY day ORDER BY day"
 )
 """Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""

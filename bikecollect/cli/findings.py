@@ -23,7 +23,6 @@ from bikecollect.storage.ledger_reader import History
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
 ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
-SLOTS_OF_DAY = "SELECT slot FROM blocks WHERE substr(file, 16, 10) = ?"
 
 
 class PrintedFindings:
@@ -82,8 +81,8 @@ class PrintedFindings:
 
 def _kept(system: SystemFolder, day: str) -> str:
     """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
-    slots = History(system.system_id, system.path).select(SLOTS_OF_DAY, day)
+    slots = History(system.system_id, system.path).slots_of(day)
     files = (system.payloads / KEPT / day).glob("*.zip")
     kept = {path.name.partition(".")[0] for path in files}
-    count = sum(stamp(slot) in kept for (slot,) in slots)
+    count = sum(stamp(slot) in kept for slot in slots)
     return f"{count} of {len(slots)}" if count else ""

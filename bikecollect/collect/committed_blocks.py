@@ -8,7 +8,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.recovery import ADOPTED
 
 SPANS = (
@@ -17,7 +17,7 @@ SPANS = (
 )
 STALE = "stale"
 FLAGGED_BLOCKS = (
-    "SELECT slot, flags, substr(file, 16, 10) IN (SELECT day FROM archives) FROM blocks"
+    f"SELECT slot, flags, {file_day()} IN (SELECT day FROM archives) FROM blocks"
     " WHERE flags <> ''"
 )
 

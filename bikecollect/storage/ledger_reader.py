@@ -21,6 +21,7 @@ from bikecollect.storage.ledger_schema import (
     STEPS,
     UNPACKED,
     VERSION,
+    file_day,
     find_version,
     newer_schema,
 )
@@ -156,6 +157,11 @@ class History:
         """Return the slots from *since* on that have a block."""
         rows = self.select("SELECT slot FROM slot_blocks WHERE slot >= ?", since)
         return frozenset(chain.from_iterable(rows))
+
+    def slots_of(self, day: str) -> list[Slot]:
+        """Return the slots whose block is in a file of the local *day*."""
+        rows = self.select(f"SELECT slot FROM blocks WHERE {file_day()} = ?", day)
+        return [slot for (slot,) in rows]
 
     def first(self) -> Slot | None:
         """Return the first expected slot, see `first_expected`."""

@@ -11,7 +11,7 @@ from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.data_folder import INFORMATION, STATUS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -155,6 +155,14 @@ CURRENT = 0xD773FFFD
 """The crc32 of the columns in schema `VERSION`: a shortcut for nearly all ledgers."""
 MAX_NOTE, MAX_NOTES = 1_048_576, 32
 """Maximum characters of a note, and maximum notes that are stored at a time."""
+
+
+def file_day(file: str = "file") -> str:
+    """Return in SQL the local day in the name of a daily *file*.
+
+    The folders ``station_status`` and ``vehicle_status`` have names of the same length.
+    """
+    return f"substr({file}, {len(STATUS) + 2}, 10)"
 
 
 def find_version(db: "sqlite3.Connection") -> int | None:

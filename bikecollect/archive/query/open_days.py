@@ -19,7 +19,7 @@ from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import BEGINNING, History
-from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.repair.respelled import (
     DELIMITERS,
     MAX_HEADER,
@@ -31,7 +31,7 @@ from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
     'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header,'
-    " coalesce(f.damaged, 0), b.slot, substr(b.file, 16, 10) AS day FROM blocks AS b"
+    f" coalesce(f.damaged, 0), b.slot, {file_day('b.file')} AS day FROM blocks AS b"
     " LEFT JOIN files AS f ON f.file = b.file WHERE b.slot >= ?"
     " AND coalesce(f.damaged, 0) <> ? AND day IN ({})"
     " ORDER BY b.file, b.start"
@@ -40,7 +40,7 @@ ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
 RECENT = FILLED.replace(f" WHERE {WITHIN}", " WHERE slot >= ?")
 TOTAL = (
     "SELECT sum(rows > 0), sum(rows),"
-    " sum(source <> 'fetch' AND substr(file, 16, 10) < ?) FROM main.blocks"
+    f" sum(source <> 'fetch' AND {file_day()} < ?) FROM main.blocks"
 )
 DAYS_AT_ONCE = 32
 """Days whose blocks are in memory at a time."""

@@ -19,9 +19,10 @@ from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.facts.certified import certified
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.runs.ends import WITHIN
 
-BLOCKS = f"SELECT slot, substr(file, 16, 10) FROM blocks WHERE {WITHIN} ORDER BY slot"
+BLOCKS = f"SELECT slot, {file_day()} FROM blocks WHERE {WITHIN} ORDER BY slot"
 ARCHIVES = "SELECT day, timezone FROM archives ORDER BY day"
 MIN_BLOCKS = 12
 """Minimum blocks from which an interval is inferred."""

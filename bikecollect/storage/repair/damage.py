@@ -20,10 +20,11 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import file_day
 
 DAMAGED = (
     "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
-    " WHERE a.day = substr(f.file, 16, 10)) FROM files AS f CROSS JOIN main.blocks AS b"
+    f" WHERE a.day = {file_day('f.file')}) FROM files AS f CROSS JOIN main.blocks AS b"
     " ON b.file = f.file WHERE f.damaged = 1 GROUP BY f.file ORDER BY f.file"
 )
 """CROSS JOIN makes SQLite start with the damaged files, of which there are few."""

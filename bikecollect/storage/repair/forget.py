@@ -13,7 +13,7 @@ from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.repair.damage import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
@@ -21,7 +21,7 @@ from bikecollect.storage.runs import packed
 NOTE = "bikecollect.forgotten."
 """The beginning of the key of a note in the ledger's table `memory`."""
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-OF_DAY = "SELECT DISTINCT file FROM main.blocks WHERE substr(file, 16, 10) = ?"
+OF_DAY = f"SELECT DISTINCT file FROM main.blocks WHERE {file_day()} = ?"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
