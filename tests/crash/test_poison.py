@@ -95,3 +95,24 @@ def test_a_run_that_ends_leaves_no_mark(folder: Path) -> None:
     driver.run(folder, 5, 3)
 
     assert World(folder).inbox() == []
+
+
+def test_a_payload_that_is_tried_again_may_kill_one_more_run(folder: Path) -> None:
+    """It is the second run that it kills since: then it is rejected again."""
+    for number in (4, 5, 6):
+        fetch(folder, number)
+
+    payloads = World(folder).payloads
+    assert payloads.requeue(NAME)
+
+    assert payloads.kills(NAME) == 1
+
+
+def test_a_mark_without_its_payload_is_removed(folder: Path) -> None:
+    """A run was killed after it had moved the payload, and before the mark."""
+    fetch(folder, 4)
+    (folder / "payloads/inbox" / NAME).unlink()
+
+    driver.run(folder, 5, 3)
+
+    assert World(folder).inbox() == []
