@@ -10,12 +10,17 @@ from alerting_world import World
 from command import bikecollect
 from mailserver import MailServer
 
-from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import SystemFolder, prepare, state_home
+from bikecollect.storage.data_folder import (
+    SystemFolder,
+    alert_state_path,
+    prepare,
+    state_home,
+)
 
 
 @pytest.fixture
@@ -168,6 +173,24 @@ def test_the_state_of_the_version_before_is_read(tmp_path: Path) -> None:
 
     assert state is not None
     assert [incident.kind for incident in state.incidents] == ["fetch"]
+
+
+def test_a_state_of_the_version_before_gives_way_to_a_newer_ledger(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Another user has collected since: what was open then was resolved."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        (run,) = world.slot(settings)
+        world.slot(settings)
+        folder = tmp_path / "data/a"
+        (folder / "alerts.state").unlink()
+        copy = AlertStateFile(alert_state_path("a", str(folder)))
+        with copy.held():
+            copy.save(AlertState(run.slot, (incident("fetch", run.slot),)))
+        world.slot(settings)
+        world.slot(settings)
+    assert mailserver.subjects() == []
 
 
 @pytest.mark.root
