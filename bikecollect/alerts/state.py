@@ -71,6 +71,10 @@ class AlertState(NamedTuple):
         """Return the state, without the mail server's errors if its settings changed.
 
         *fingerprint* is that of the settings, empty without mails.
+
+        >>> state = AlertState(rejected={"me@example.org": "550"}, mail_settings="1")
+        >>> [state.with_mail_settings(mark).rejected for mark in "12"]
+        [{'me@example.org': '550'}, {}]
         """
         if not fingerprint or self.mail_settings == fingerprint:
             return self

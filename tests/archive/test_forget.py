@@ -75,7 +75,7 @@ def test_forget_keeps_the_good_blocks_of_a_damaged_file(world: World) -> None:
 
     code, text = forget(world, "2026-11-22")
 
-    assert (code, "1 lost slots forgotten" in text) == (0, True)
+    assert (code, "1 lost slot forgotten" in text) == (0, True)
     assert findings(world) == []
     assert len(world.lines()) == 2
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from served import Answer, serving
+from world import MINUTES, World
 
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot, stamp
@@ -99,3 +100,16 @@ def test_the_payload_of_a_run_with_a_corrected_slot_is_not_removed(
     RunNotes(tmp_path).remove_half_written()
 
     assert (written.exists(), left.exists()) == (True, False)
+
+
+def test_an_empty_note_of_this_slot_is_left(tmp_path: Path) -> None:
+    """Its run may be about to write it; one of an earlier slot is removed."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    inbox = world.folder / "payloads/inbox"
+    for slot in ("20261122T040000Z", "20261122T040500Z"):
+        (inbox / f"{slot}.0badcafe.run").touch()
+
+    world.fetch({"a": 2}, after=5 * MINUTES)
+
+    assert world.inbox() == ["20261122T040500Z.0badcafe.run"]

@@ -121,7 +121,8 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
             )
         yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
     if more := rows[MAX_NAMED:]:
-        yield f"{len(more)} more files are damaged; run: bikecollect verify --repair"
+        files = count_of(len(more), "more file")
+        yield f"{files} damaged; run: bikecollect verify --repair"
 
 
 def _missing_days(

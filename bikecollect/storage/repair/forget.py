@@ -9,6 +9,7 @@ from pathlib import Path
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import iso
+from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.files.regular_file import sha256_of
@@ -104,7 +105,7 @@ class Forgetter:
             return f"{item}: forgotten; the ledger had no slots of it"
         zone = self.system.zone
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
-        return f"{item}: {len(slots)} lost slots forgotten ({span})"
+        return f"{item}: {count_of(len(slots), 'lost slot')} forgotten ({span})"
 
     def _is_lost(self, block: Block, size: int) -> bool:
         """Return whether the rows of *block* are lost, of whose file *size* bytes are.
