@@ -10,7 +10,8 @@ from command import bikecollect
 from served import Answer, serving
 from world import MINUTES, World
 
-from bikecollect.core.run import Run
+from bikecollect.core.errors import Outcome
+from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.storage.run_notes import RunNotes
 
@@ -113,3 +114,14 @@ def test_an_empty_note_of_this_slot_is_left(tmp_path: Path) -> None:
     world.fetch({"a": 2}, after=5 * MINUTES)
 
     assert world.inbox() == ["20261122T040500Z.0badcafe.run"]
+
+
+def test_a_note_that_becomes_shorter_is_read(tmp_path: Path) -> None:
+    """Nothing of its former text is left after its end."""
+    world = World(tmp_path / "city")
+    run = world.begin()
+    world.run_notes.begin(run.noticed(Notice("columns", "x" * 500)))
+
+    world.run_notes.end(run.ended(Outcome.DISK, "disk", "full"), written=False)
+
+    assert [noted.error for noted in world.run_notes.unreported()] == ["full"]
