@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from mailserver import MailServer
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import Slot
+from bikecollect.core.run import Result
+from bikecollect.core.slots import Slot, stamp
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     SystemFolder,
@@ -238,6 +240,20 @@ def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
     shutil.copytree(folder.path, moved.path)
 
     assert [incident.kind for incident in stored_incidents(moved)] == ["fetch"]
+
+
+def test_a_killed_run_of_a_slot_that_was_reported_is_no_news(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Another run has collected its slot meanwhile."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        (run,) = world.slot(settings)
+        killed = replace(run, run_id="0badcafe", finished=None, result=Result())
+        note = f"payloads/inbox/{stamp(run.slot)}.0badcafe.run"
+        (tmp_path / "data/a" / note).write_text(killed.to_json(), encoding="utf-8")
+        world.slot(settings)
+    assert mailserver.subjects() == []
 
 
 def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> None:

@@ -39,6 +39,33 @@ def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
     assert world.inbox() == []
 
 
+class RacingLock(Lock):
+    """A lock whose file is removed, or replaced, just after it was first opened."""
+
+    replaced, removals = False, 1
+
+    def _open(self) -> int:
+        fd = super()._open()
+        if self.removals:
+            self.removals = 0
+            self._path.unlink()
+            if self.replaced:
+                self._path.touch()
+        return fd
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_on_a_file_that_is_gone_does_not_count(
+    tmp_path: Path, *, replaced: bool
+) -> None:
+    """It was removed between opening and locking: the one in its place is locked."""
+    path = tmp_path / "lock"
+    lock = RacingLock(path, sleep=lambda _: None)
+    lock.replaced = replaced
+    with lock.held(), pytest.raises(LockBusy), Lock(path, patience=0).held():
+        pass
+
+
 def test_a_removed_lock_file_does_not_make_two_owners(tmp_path: Path) -> None:
     """Only the lock on the existing file counts (fault 85)."""
     path = tmp_path / "lock"
