@@ -29,8 +29,9 @@ LATE = 150.0
 FEW, MAX_GROWTH, BELIEVED = 5_000, 10, 3_600
 """More than FEW stations that are MAX_GROWTH times the usual number are rejected for
 BELIEVED seconds."""
-MAX_OF_CAPACITY = 10
-"""The factor by which a count may exceed the capacity."""
+MAX_OF_CAPACITY, FEW_VEHICLES = 10, 50
+"""The factor by which a count may exceed the capacity, and a number that is possible at
+any station: a public rack has a capacity of one or two."""
 FEW_KNOWN = 0.1
 """Minimum share of known stations; with less, the ids count as changed."""
 
@@ -155,7 +156,7 @@ def _is_behind(stamp: int, slot: Slot, ledger: "Ledger") -> bool:
 def drop_implausible(
     statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
 ) -> tuple[tuple[StationStatus, ...], list[str]]:
-    """Return *statuses* without counts above ten times the station's capacity.
+    """Return *statuses* without counts above ten times the station's capacity, and 50.
 
     The capacity is that of the status, else that of the station in *known*. The second
     result has a text for each station with such a count.
@@ -165,7 +166,7 @@ def drop_implausible(
         size = status.capacity
         if size is None and (station := known.get(status.station_id)):
             size = station.capacity
-        most = size * MAX_OF_CAPACITY if size else None
+        most = max(size * MAX_OF_CAPACITY, FEW_VEHICLES) if size else None
         if most is not None and _largest(status) > most:
             odd.append(f"{status.station_id}: {_largest(status)} of {size}")
             kept.append(_within(status, most))

@@ -160,6 +160,18 @@ def test_a_count_of_more_than_ten_times_the_capacity_is_empty(
     assert second.notices == ()
 
 
+def test_a_public_rack_may_have_fifty_vehicles(city: Publisher) -> None:
+    """Chicago's have a capacity of one: more than ten at one of them are no error."""
+    full = {**STATUS, "num_bikes_available": 50, "num_docks_available": 51}
+    city.documents["/station_status"] = listed(full)
+    city.documents["/station_information"] = listed({**NAMES, "capacity": 1})
+
+    city.fetch()
+
+    (row,) = city.rows()
+    assert (row["num_vehicles_available"], row["num_docks_available"]) == ("50", "")
+
+
 def test_an_oddity_is_reported_again_after_a_week_without_it(
     city: Publisher,
 ) -> None:
