@@ -306,8 +306,15 @@ def excerpt(value: Any, depth: int = 2) -> str:
 
 
 def first_keys(value: Any) -> str:
-    """Return the first keys of *value* if it is an object, else an excerpt."""
-    if not isinstance(value, Mapping):
+    """Return the first keys of *value* if it is an object, else an excerpt.
+
+    An object without any object or list is a message, and is shown too.
+
+    >>> first_keys({"error": "rate limit"}), first_keys({"ttl": 0, "data": {}})
+    ("{'error': 'rate limit'}", 'ttl, data')
+    """
+    parts = value.values() if isinstance(value, Mapping) else ()
+    if not any(isinstance(part, Mapping | list) for part in parts):
         return excerpt(value)
     return ", ".join(key[:50] for key in islice(value, 10))
 
