@@ -166,6 +166,7 @@ def part(event: Event, facts: MessageFacts) -> str:
         ("System", facts.system_id),
         ("What", f"{title} ({event.what.value})"),
         *_times(event, facts),
+        *_own_time(incident.opened, facts),
         ("Slots lost", _lost(incident)),
         ("Causes", _causes(incident)),
         ("Last good", _last_good(facts)),
@@ -207,6 +208,14 @@ def _times(event: Event, facts: MessageFacts) -> list[tuple[str, str]]:
     # Up to the slot of the run: in the first one it has only just begun.
     age = facts.slot - incident.opened
     return [("Since", f"{since}, {length(age)} ago" if age > 0 else since)]
+
+
+def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:
+    """Return *slot* in the zone of the system, if that differs from the reader's."""
+    own = iso(slot, facts.zone)
+    if own[19:] == iso(slot, facts.reader_zone)[19:]:
+        return []
+    return [("", f"{own[11:16]} ({own[19:]}) by the system's clock, as in `runs`")]
 
 
 def _lost(incident: Incident) -> str:

@@ -187,7 +187,9 @@ def test_times_are_those_of_the_zone_in_the_settings(
 
     (text,) = [message.get_content() for message in mailserver.mails()]
     assert mailserver.subjects() == ["a: feed down since 17:10"]
-    assert "Since       2026-11-21 17:10 (+01:00)" in text.splitlines()
+    since = "Since       2026-11-21 17:10 (+01:00)\n"
+    own = "            00:10 (+08:00) by the system's clock, as in `runs`\n"
+    assert f"{since}{own}" in "\n".join([*text.splitlines(), ""])
     assert "runs show 2026-11-21T17:10+01:00" in text
 
 
