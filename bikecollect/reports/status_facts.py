@@ -198,7 +198,8 @@ def _coverage(health: Health) -> str:
 
 def _waiting(standing: Standing) -> str:
     return (
-        f"{standing.inbox} in the inbox, {standing.outbox} mails in the outbox, "
+        f"{standing.inbox} in the inbox, "
+        f"{count_of(standing.outbox, 'mail')} in the outbox, "
         f"{standing.rejected} rejected"
     )
 

@@ -300,7 +300,8 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["show", "deadbeef"], 64, "no run found for deadbeef"),
+        (["show", "deadbeef"], 64, "no run found for deadbeef;"),
+        (["show", "10:05"], 64, "no run found for 10:05 in Asia/Taipei;"),
         (["show", "soon"], 64, "or a run's id"),
         (["--since", "soon"], 64, "invalid time"),
         (["--outcome", "odd"], 64, "unknown outcome"),

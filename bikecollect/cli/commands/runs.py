@@ -204,7 +204,10 @@ def show(
             if known.runs or known.block or known.payloads:
                 shown.append(known)
     if not (shown or attempts.code):
-        raise UsageError(f"no run found for {slot}; see: bikecollect runs --since 7d")
+        places = {str(zones[name]) for name in names}
+        where = f" in {', '.join(sorted(places))}" if TIME_OF_DAY.match(slot) else ""
+        text = f"no run found for {slot}{where}; see: bikecollect runs --since 7d"
+        raise UsageError(text)
     if form == "json":
         lines = (
             screens.as_json(run, known.zone) for known in shown for run in known.runs

@@ -216,15 +216,19 @@ def repair_json(system_id: str, repair: Repair) -> str:
 def verdict(
     counts: Sequence[VerifiedCounts], findings: int, skipped: Sequence[str] = ()
 ) -> str:
-    """Return the result of a verification, without the *skipped* systems, as a line."""
+    r"""Return the result of a verification, without the *skipped* systems, as a line.
+
+    >>> verdict([], 0)
+    'days 0, files 0, blocks 0, payloads 0: no data to verify yet\n'
+    """
     files = sum(count.files for count in counts)
     blocks = sum(count.blocks for count in counts)
     days = sum(count.days for count in counts)
     payloads = sum(count.payloads for count in counts)
-    result = "1 finding" if findings == 1 else f"{findings} findings"
+    agree = "all agree" if days or files or payloads else "no data to verify yet"
+    result = count_of(findings, "finding") if findings else agree
     text = (
-        f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: "
-        f"{result if findings else 'all agree'}"
+        f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: {result}"
     )
     if skipped:
         text += f"; not verified: {', '.join(skipped)}"
