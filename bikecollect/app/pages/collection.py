@@ -58,7 +58,8 @@ def _standing(standing: Standing) -> None:
     st.markdown(f"| | |\n|---|---|\n{rows}")
     # The age at the top of the page counts on; these were true at that minute.
     when = local_minute(standing.health.now, standing.zone)
-    st.caption(addressed(f"As of {when}; shown by `bikecollect status SYSTEM`, too."))
+    command = f"bikecollect status {standing.system_id}"
+    st.caption(addressed(f"As of {when}. In a terminal: `{command}`"))
 
 
 def _runs(name: str, health: Health) -> None:
