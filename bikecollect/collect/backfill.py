@@ -89,8 +89,8 @@ class Backfiller:
         kept = self.payloads.kept()  # before others are committed and kept
         names = self.payloads.waiting()
         waiting = [(name, "") for name in names if slot_of(name) not in filled]
-        yield from self._recommit(waiting, filled, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
+        yield from self._recommit(waiting, filled, vehicles, INBOX)
         yield from self._recommit(rejected, filled, vehicles, REJECTED)
         missing = [
             (name, day)

@@ -126,6 +126,20 @@ def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> 
     assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
 
 
+def test_a_payload_of_the_inbox_is_tried_once(world: World) -> None:
+    """It is rejected then, and is not one of those that were rejected before."""
+    world.feed.answer = b'{"stations": []}'
+    refuse(world)
+    world.fetch()
+    (rejected,) = (world.folder / "payloads/rejected").glob("*.zip")
+    rejected.rename(world.folder / "payloads/inbox" / rejected.name)
+
+    text = fill(world)
+
+    assert "city: 1 slot not understood\n" in text
+    assert rejected.is_file()
+
+
 def files(world: World) -> dict[Path, bytes]:
     """Return the files of *world*, but for those that a reader of a WAL makes."""
     there = (path for path in world.folder.rglob("*") if path.is_file())
@@ -329,6 +343,7 @@ def test_a_list_that_was_begun_is_completed(world: World, other: World) -> None:
         ({4: "y"}, {1: "x", 5: "z"}, [4, 5], {1: "x"}),
         ({1: "x"}, {2: "y"}, [1, 2, 3], {}),
         ({1: "x"}, {3: "y"}, [1, 2], {3: "y"}),
+        ({1: "x"}, {3: "x", 4: "y", 5: "y", 6: "x"}, [1, 2], {4: "y", 6: "x"}),
         ({1: "x", 5: "y"}, {3: "y"}, [1, 5], {3: "y"}),
         ({1: "x"}, {2: "y"}, [1, 4], {2: "y", 4: "x"}),
         ({1: "x"}, {2: "y", 3: "x"}, [1, 4], {2: "y", 3: "x"}),

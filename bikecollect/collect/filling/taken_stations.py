@@ -90,27 +90,33 @@ def _added(
     mine: Mapping[Slot, StationInformation],
     theirs: Mapping[Slot, StationInformation],
     own: Sequence[Slot],
-) -> dict[Slot, StationInformation]:
+) -> Mapping[Slot, StationInformation]:
     """Return the versions of one station to add to *mine*, by slot."""
-    first = min(mine, default=None)
-    added = {
-        slot: version
-        for slot, version in theirs.items()
-        if slot not in mine and (first is None or slot < first or not _is_in(own, slot))
-    }
-    if first is None:
-        return added
+    if not mine:
+        return theirs
+    ours, added = sorted(mine), dict[Slot, StationInformation]()
+    valid: StationInformation | None = None
+    for slot in sorted({*mine, *theirs}):
+        if slot in mine:
+            valid = mine[slot]
+        elif theirs[slot] != valid and (slot < ours[0] or not _is_in(own, slot)):
+            valid = added[slot] = theirs[slot]
     merged = {**mine, **added}
-    slots, our_slots = sorted(merged), sorted(mine)
-    for slot in [slot for slot in added if slot > first]:
+    slots = sorted(merged)
+    for slot in [slot for slot in added if slot > ours[0]]:
         index = bisect_right(own, slot)
         if index < len(own):
             after = own[index]
-            version = mine[our_slots[bisect_right(our_slots, after) - 1]]
-            if merged[slots[bisect_right(slots, after) - 1]] != version:
+            version = mine[_before(ours, after)]
+            if merged[_before(slots, after)] != version:
                 added[after] = version
     return added
 
 
+def _before(slots: Sequence[Slot], slot: Slot) -> Slot:
+    """Return the last of *slots*, in order, that is not after *slot*."""
+    return slots[bisect_right(slots, slot) - 1]
+
+
 def _is_in(own: Sequence[Slot], slot: Slot) -> bool:
-    return bool(own) and own[bisect_right(own, slot) - 1] == slot
+    return bool(own) and _before(own, slot) == slot
