@@ -302,17 +302,22 @@ def test_runs_of_the_open_day_are_taken_over_beside_a_copied_archive(
 def test_a_list_of_stations_that_was_replaced_in_the_mirror_is_restored(
     nas: Path, config: Path, world: World
 ) -> None:
-    """The new machine has fetched and pushed before its history was filled."""
+    """The new machine has fetched and pushed before its history was filled.
+
+    A damaged copy that was replaced is none of the lost machine: its ids may be wrong.
+    """
     path = world.folder / INFORMATION
     before = path.read_bytes().splitlines()
     shutil.rmtree(world.folder)
     shutil.rmtree(world.folder.parent / "archive")
     (world.folder / ".bikecollect").parent.mkdir(parents=True)
     (world.folder / ".bikecollect").touch()
-    world.fetch({"0002": 4}, after=DAY, names={"0002": "new"})
+    world.fetch({"0002": 4, "0003": 1}, after=DAY, names={"0002": "new"})
     new = path.read_bytes().splitlines()
     bikecollect("--config", config, "compact")
     pushed = (nas / "city" / INFORMATION).read_bytes().splitlines()
+    damaged = (nas / "city" / INFORMATION).read_bytes().replace(b",0003,", b",0007,", 1)
+    (nas / "replaced/city" / INFORMATION / "damaged").write_bytes(damaged)
 
     bikecollect("--config", config, "backfill", "city", "--from", f"file://{nas}")
 

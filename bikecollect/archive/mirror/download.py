@@ -272,8 +272,9 @@ class OtherLists:
             yield from islice(small, MAX_LISTS)
 
     def _download(self, stored: StoredObject) -> str:
-        """Download a list under a name of its content; return the name."""
-        name = f"{zlib.crc32(f'{stored.path} {stored.tag}'.encode()):08x}.csv"
+        """Download a list under a name of its kind and content; return the name."""
+        kind = stored.path.partition("/")[0]
+        name = f"{kind}-{zlib.crc32(f'{stored.path} {stored.tag}'.encode()):08x}.csv"
         path = self.folder / name
         if not path.is_file():
             new = path.with_name(f"{name}.{os.getpid()}{NEW}")

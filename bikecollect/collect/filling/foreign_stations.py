@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.bikecollect_folder import REPLACED, FolderSource
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.core.snapshot import StationInformation
@@ -37,7 +37,11 @@ log = logging.getLogger(__name__)
 
 
 def versions_of(source: FolderSource) -> Versions:
-    """Return the versions in the lists of *source*; a list that is none is reported."""
+    """Return the versions in the lists of *source*; a list that is none is reported.
+
+    A replaced list that has half of its versions in common with the others is a damaged
+    copy of one of them, or an earlier state: nothing is taken from it.
+    """
     versions: dict[str, dict[Slot, StationInformation]] = {}
     for name in source.lists():
         try:
@@ -47,9 +51,17 @@ def versions_of(source: FolderSource) -> Versions:
             log.warning("%s: %s", what, error)
             source.listed.bad += 1
             continue
+        if name.startswith(REPLACED) and _is_copy(read, versions):
+            continue
         for station_id, known in read.items():
             versions[station_id] = {**known, **versions.get(station_id, {})}
     return versions
+
+
+def _is_copy(versions: Versions, others: Versions) -> bool:
+    """Return whether at least half of *versions* are among the *others*."""
+    common = sum(len(v.keys() & others.get(i, {}).keys()) for i, v in versions.items())
+    return 2 * common >= sum(map(len, versions.values()))
 
 
 def read_versions(

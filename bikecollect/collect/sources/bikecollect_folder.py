@@ -45,6 +45,8 @@ from bikecollect.storage.files.scratch import scratch
 
 LISTS = "lists"
 """The folder with further lists of stations that a copy of a mirror has."""
+REPLACED = f"{LISTS}/replaced"
+"""The beginning of the names of those that were replaced in the mirror."""
 log = logging.getLogger(__name__)
 
 
