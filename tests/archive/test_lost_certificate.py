@@ -67,7 +67,7 @@ def certificate(world: World) -> Path:
 def rows(world: World) -> list[tuple[int, int]]:
     """Return the rows and the slots of the day, as readers see them."""
     sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
-    with viewed(world) as db:
+    with viewed(world, tables=["station_status"]) as db:
         return db.execute(f"{sql} WHERE date = '2026-11-22'").fetchall()
 
 

@@ -46,7 +46,7 @@ def lose_ledger(world: World) -> None:
 
 def counted(world: World) -> list[tuple[int, int]]:
     """Return the rows and the slots of the archived day, as readers see them."""
-    with viewed(world) as db:
+    with viewed(world, tables=["station_status"]) as db:
         sql = (
             "SELECT count(*), count(DISTINCT slot) FROM station_status"
             " WHERE date = '2026-11-22'"

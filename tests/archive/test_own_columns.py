@@ -45,7 +45,7 @@ def test_a_day_with_an_own_column_is_read_archived_and_exported(
     """The export has the certified digest, and the rows are unchanged."""
     world = city_with(folder, name)
     sql = "SELECT count(*), sum(capacity), min(slot) > 0 FROM station_status"
-    with viewed(world) as db:
+    with viewed(world, tables=[datasets.STATUS]) as db:
         before = db.execute(sql).fetchall()
         sheet = exported(db)
 
@@ -67,11 +67,11 @@ def test_its_name_in_sql_ends_in_own(folder: Path) -> None:
     world = city_with(folder, "Slot")
     sql = "SELECT DISTINCT Slot_own FROM station_status"
 
-    with viewed(world) as db:
+    with viewed(world, tables=[datasets.STATUS]) as db:
         open_days = db.execute(sql).fetchall()
     compacted(world, csv_days=0)
 
-    with viewed(world) as db:
+    with viewed(world, tables=[datasets.STATUS]) as db:
         assert db.execute(sql).fetchall() == open_days == [("x",)]
 
 
@@ -87,7 +87,7 @@ def test_a_day_that_an_earlier_version_archived_can_be_queried(folder: Path) -> 
     )
     old.rename(part)
 
-    with viewed(world) as db:
+    with viewed(world, tables=[datasets.STATUS]) as db:
         rows = db.execute(
             "SELECT DISTINCT CAST(date AS TEXT), date_own FROM"
             " station_status ORDER BY 1"

@@ -105,7 +105,7 @@ def test_a_reformatted_file_is_read_before_its_repair(
     save(world.folder / FILE)
     sql = "SELECT count(*), sum(num_vehicles_available) FROM station_status"
 
-    with viewed(world) as db:
+    with viewed(world, tables=["station_status"]) as db:
         before = db.execute(sql).fetchall()
     world.fetch({"a": 1}, after=300)
     with viewed(world) as db:
@@ -154,7 +154,7 @@ def test_an_edited_value_is_not_repaired(world: World) -> None:
     saved(cells(lambda cell: "6" if cell == "5" else cell))(path)
     changed = path.read_bytes()
 
-    with viewed(world) as db:
+    with viewed(world, tables=["station_status"]) as db:
         (rows,) = db.execute("SELECT count(*) FROM station_status").fetchall()
 
     (result,) = repair(world)

@@ -103,7 +103,7 @@ def test_queries_have_the_stations_before_the_rewrite(
     """A reader before the next fetch gets each version."""
     damage(world.folder / LIST)
 
-    with viewed(world) as db:
+    with viewed(world, tables=["stations"]) as db:
         names = db.execute(
             "SELECT station_id, name FROM stations ORDER BY station_id, valid_from"
         ).fetchall()
