@@ -1,5 +1,6 @@
-"""Take over from another bikecollect why slots are missing before our first run."""
+"""Take over from another bikecollect why slots are missing."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from itertools import chain
 
@@ -23,32 +24,45 @@ def take_over_runs(
     times: Times,
     span: tuple[Slot, Slot],
 ) -> int:
-    """Write the runs of *source* in *span* before our first run; return their number.
+    """Write the runs of *source* in *span* that are missing; return their number.
 
     Without them, nothing is known of the missing slots there: collection had not
-    started yet, or the ledger was lost. Runs here that are those of *source* were taken
-    over before, or came with its archive: the first of the others is our first run. The
-    archived days of the new runs are archived again.
+    started yet, or the ledger was lost. If *source* has collected beside us, only those
+    before our first run are taken: later slots are missing here for our reasons. Runs
+    here that are those of *source* were taken over before, or came with its archive.
+    The archived days of the new runs are archived again.
     """
     system = settings.system_folder(name)
     now = times.clock()
     ours = _known(History(name, system.path))
-    listed = (row[0] for batch in source.runs() for row in batch) if ours else ()
-    theirs = ours.keys() & listed
-    end = min((slot for run, slot in ours.items() if run not in theirs), default=now)
+    own, is_beside = _own(ours, source) if ours else (set[Slot](), False)
+    end = min(own) if is_beside else END
     judge, taken = Plausible(now), 0
     ledger, breathe = Ledger(system.ledger), Breather(times.stop, times.monotonic)
     for batch in source.runs():
         times.stop.raise_if_set()
         runs = [run for row in batch if (run := checked(row, judge.is_time))]
         runs = [run for run in runs if span[0] <= run[1] < min(end, span[1])]
-        runs = [run for run in runs if run[0] not in ours]
+        runs = [run for run in runs if run[0] not in ours and run[1] not in own]
         if runs:
             with system_lock(system, times).held(), closing(ledger):
                 ledger.open()
                 taken += ArchivedDays(ledger).add_runs(runs, system.zone)
             breathe()
     return taken
+
+
+def _own(ours: Mapping[str, Slot], source: FolderSource) -> tuple[set[Slot], bool]:
+    """Return the slots of the runs that only we have, and whether *source* ran beside.
+
+    A machine that replaces another may have a slot in common with it.
+    """
+    theirs, slots = set[str](), set[int]()
+    for batch in source.runs():
+        theirs |= ours.keys() & {row[0] for row in batch}
+        slots |= {row[1] for row in batch}
+    own = {slot for run, slot in ours.items() if run not in theirs}
+    return own, len(own & slots) > 1
 
 
 def _known(history: History) -> dict[str, Slot]:

@@ -1,6 +1,7 @@
 """Missing slots are filled by the path of a fetch, and nothing is overwritten."""
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from bikecollect.collect.filling.imports import BATCH
 from bikecollect.collect.filling.taken_stations import TakenStations, missing_versions
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
-from bikecollect.core.errors import PayloadError
+from bikecollect.core.errors import FeedUnavailable, PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY, Slot
@@ -287,6 +288,38 @@ def test_two_collectors_with_different_outages_are_merged(
     sources = {block.source for block in world.committed()}
     assert sources == {"fetch", f"backfill bikecollect {other.folder}"}
     assert "nothing to fill" in fill(world, "--from", other.folder)
+
+
+@pytest.mark.parametrize(("beside", "causes"), [(0, {"network"}), (2, {"not-started"})])
+def test_runs_of_the_machine_between_are_taken_over(
+    world: World, other: World, beside: int, causes: set[str]
+) -> None:
+    """A backup was restored, then filled: the network failed in between.
+
+    If *other* also ran beside us, a slot is missing here for our own reasons.
+    """
+    other.runs = 100
+    for number in range(9):
+        world.clock.now = other.clock.now = NOON + 300 * number
+        if number not in range(3, 7):
+            world.fetch({"a": number})
+        if number in range(3 - beside, 7):
+            is_lost = number in {4, 5}
+            other.feed.answer = FeedUnavailable("no such host", cause="dns")
+            other.fetch(None if is_lost else {"a": number})
+
+    fill(world, "--from", other.folder)
+    again = fill(world, "--from", other.folder)
+
+    report = bikecollect(
+        *("--config", toml(world.folder.parents[1]), "backfill-report", "city"),
+        *("--since", "2026-11-22", "--until", "2026-11-22T12:45:00+08:00"),
+        *("--format", "json"),
+    )
+    gaps = json.loads(report.stdout)["gaps"]
+    assert {gap["cause"].partition(":")[0] for gap in gaps} == causes
+    assert sum(gap["slots"] for gap in gaps) == 2
+    assert "taken over" not in again
 
 
 def renaming(collector: World) -> bytes:
