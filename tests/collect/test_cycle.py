@@ -578,3 +578,18 @@ def test_of_unreadable_payloads_few_are_kept(world: World) -> None:
     assert len(sizes) == 9
     assert len(list(rejected.glob("*.reason.txt"))) == 9
     assert (rejected / "20261122T044500Z.00000009.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_spared"),
+    [("growth", True), ("too-large", True), ("too-slow", True), ("drift", False)],
+)
+def test_rejected_payloads_that_backfill_may_need_are_all_kept(
+    world: World, cause: str, *, is_spared: bool
+) -> None:
+    """Of those that are rejected for their size, the reason says that few are."""
+    world.feed.bug = PayloadError("not as usual", cause=cause)
+    world.fetch({"a": 1}, after=300)
+
+    (reason,) = (world.folder / "payloads/rejected").glob("*.reason.txt")
+    assert ("newest 32 MiB" in reason.read_text("utf-8")) is is_spared
