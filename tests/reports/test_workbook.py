@@ -39,11 +39,15 @@ def world(folder: Path) -> World:
     return world
 
 
+def parsed(path: Path, sheet: int = 1) -> ET.Element:
+    """Return a sheet of the workbook *path*."""
+    with zipfile.ZipFile(path) as archive:
+        return ET.fromstring(archive.read(f"xl/worksheets/sheet{sheet}.xml"))
+
+
 def cells(path: Path, sheet: int = 1) -> Iterator[list[str]]:
     """Yield the rows of a sheet as they are stored: a letter for the type, and text."""
-    with zipfile.ZipFile(path) as archive:
-        text = archive.read(f"xl/worksheets/sheet{sheet}.xml")
-    for row in ET.fromstring(text).iter(f"{MAIN}row"):
+    for row in parsed(path, sheet).iter(f"{MAIN}row"):
         yield [
             f"{cell.get('t', 'n')}:{''.join(cell.itertext())}"
             for cell in row.iter(f"{MAIN}c")
@@ -106,6 +110,29 @@ def test_values_keep_their_types(tmp_path: Path) -> None:
 
     assert numbers == ["n:1", "n:0.25", "b:1", "n:46348", "n:46348.5"]
     assert strings == [f"inlineStr:{text}" for text in texts]
+
+
+def test_a_column_is_as_wide_as_its_cells(tmp_path: Path) -> None:
+    """A time that does not fit is shown as ######; no column fills the screen."""
+    at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    written(
+        tmp_path / "t.xlsx",
+        [(1, None, "模擬_鐘樓街33號", "x" * 99), (2, at, "b", "c")],
+    )
+
+    sheet = parsed(tmp_path / "t.xlsx")
+    widths = [float(c.get("width", "")) for c in sheet.iter(f"{MAIN}col")]
+    assert [round(size) for size in widths] == [13, 21, 16, 41]
+    assert [f.get("ref") for f in sheet.iter(f"{MAIN}autoFilter")] == ["A1:D3"]
+    assert [p.get("ySplit") for p in sheet.iter(f"{MAIN}pane")] == ["1"]
+
+
+def test_an_id_that_a_spreadsheet_would_round_is_text(tmp_path: Path) -> None:
+    """They show fifteen digits of a number."""
+    _, numbers = written(tmp_path / "t.xlsx", [(10**15 - 1, 10**15)])
+
+    assert numbers == [f"n:{10**15 - 1}", f"inlineStr:{10**15}"]
 
 
 def test_more_rows_than_a_sheet_go_to_the_next(

@@ -5,9 +5,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from decimal import Decimal
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.cli.render.table import width
 from bikecollect.core.errors import NotInstalled, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 SHEET_ROWS = 1_048_576
 """Maximum rows of a sheet; others are on further sheets with the same header."""
 CELL_CHARACTERS = 32_767
+MIN_WIDTH, MAX_WIDTH = 12, 40
+"""Of a column, in characters; a longer text is shown in part."""
+TIME_WIDTH = 20
+"""Of a column with times: a narrower one shows them as ######."""
+EXACT = 10**15
+"""Spreadsheets round numbers of more digits, such as ids: these are texts."""
+FILTER = 4
+"""Characters that the button of the filter covers in a header."""
 OPTIONS = {
     "constant_memory": True,
     "strings_to_numbers": False,
@@ -99,37 +109,55 @@ def _abandon(fd: int, error: BaseException | None) -> None:
         error = error.__context__
 
 
+class _Sheet:
+    """A sheet of *workbook* with its *header*, columns as wide as their widest cell.
+
+    The header remains visible when scrolling, and has buttons that filter and sort.
+    """
+
+    def __init__(self, workbook: "Workbook", name: str, header: Sequence[str]) -> None:
+        self._sheet = workbook.add_worksheet(name)
+        self._header = header
+        self._widths = [max(MIN_WIDTH, len(title) + FILTER) for title in header]
+        self.lines = 1
+        self._sheet.freeze_panes(1, 0)
+        bold = workbook.add_format({"bold": True})
+        for column, title in enumerate(header):
+            self._sheet.write_string(0, column, title, bold)
+
+    def add(self, row: Sequence[Any], formats: Mapping[type, "Format"]) -> None:
+        """Write *row* below the others."""
+        for column, value in enumerate(row):
+            place = (self.lines, column)
+            size = _write_cell(self._sheet, place, value, formats, self._header[column])
+            self._widths[column] = max(self._widths[column], size)
+        self.lines += 1
+
+    def finish(self) -> None:
+        """Set what needs to know all rows."""
+        for column, size in enumerate(self._widths):
+            self._sheet.set_column(column, column, min(size, MAX_WIDTH))
+        self._sheet.autofilter(0, 0, self.lines - 1, len(self._header) - 1)
+
+
 def _fill(
     workbook: "Workbook",
     name: str,
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
 ) -> None:
-    bold = workbook.add_format({"bold": True})
     formats: dict[type, Format] = {
         datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
         date: workbook.add_format({"num_format": "yyyy-mm-dd"}),
     }
-    sheet, line, sheets = _sheet(workbook, name, header, bold), 1, 1
+    sheet, sheets = _Sheet(workbook, name, header), 1
     for row in rows:
-        if line == SHEET_ROWS:
+        if sheet.lines == SHEET_ROWS:
+            sheet.finish()
             sheets += 1
-            sheet, line = _sheet(workbook, f"{name} {sheets}", header, bold), 1
-        for column, value in enumerate(row):
-            _write_cell(sheet, (line, column), value, formats, header[column])
-        line += 1
-
-
-def _sheet(
-    workbook: "Workbook", name: str, header: Sequence[str], bold: "Format"
-) -> "Worksheet":
-    """Add a sheet with the *header*, which remains visible when scrolling."""
-    sheet = workbook.add_worksheet(name)
-    sheet.freeze_panes(1, 0)
-    for column, title in enumerate(header):
-        sheet.set_column(column, column, max(12, min(24, len(title) + 2)))
-        sheet.write_string(0, column, title, bold)
-    return sheet
+            sheet = _Sheet(workbook, f"{name} {sheets}", header)
+        sheet.add(row, formats)
+    sheet.finish()
 
 
 def _write_cell(
@@ -138,21 +166,27 @@ def _write_cell(
     value: Any,
     formats: Mapping[type, "Format"],
     title: str,
-) -> None:
+) -> int:
+    """Write *value* as its type; return the width that it needs, 0 for a usual one."""
     if value is None:
-        return
+        return 0
     if isinstance(value, bool):
         sheet.write_boolean(*place, value)
-    elif isinstance(value, int | float):
+        return 0
+    is_id = isinstance(value, int) and abs(value) >= EXACT
+    if isinstance(value, int | float | Decimal) and not is_id:
         sheet.write_number(*place, value)
-    elif isinstance(value, datetime):
+        return 0
+    if isinstance(value, datetime):
         sheet.write_datetime(*place, value.replace(tzinfo=None), formats[datetime])
-    elif isinstance(value, date):
+        return TIME_WIDTH
+    if isinstance(value, date):
         sheet.write_datetime(*place, value, formats[date])
-    elif len(text := str(value)) > CELL_CHARACTERS:
+        return 0
+    if len(text := str(value)) > CELL_CHARACTERS:
         raise UsageError(
             f"{title}: a text of {len(text):,} characters does not fit into a cell "
             f"({CELL_CHARACTERS:,}); use --format csv"
         )
-    else:
-        sheet.write_string(*place, text)
+    sheet.write_string(*place, text)
+    return len(text) if text.isascii() else width(text)
