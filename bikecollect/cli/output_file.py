@@ -206,6 +206,5 @@ def _ending(output: Path | None) -> str:
 
 def _unknown(output: Path | None, ending: str) -> UsageError:
     known = ", ".join(f".{name}" for name in ENDINGS if name != ending)
-    hint = "; `export` writes .xlsx, and .csv for a spreadsheet (--excel-safe)"
-    hint = hint if ending in SHEETS else ""
+    hint = "; spreadsheets open .xlsx best" if ending in SHEETS - {"xlsx"} else ""
     return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")

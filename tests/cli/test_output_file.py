@@ -339,7 +339,10 @@ def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
         "export -o rows.csv.gz",
         "export -o rows.json",
         "export --format csv -o rows.XLSX",
-        "query 'SELECT 1' -o rows.xlsx",
+        "query 'SELECT 1' -o rows.ods",
+        "query 'SELECT 1' --format csv -o rows.xlsx",
+        "report hours -o rows.json",
+        "report hours --format json -o rows.xlsx",
         "backfill-report --format csv -o rows.xlsx",
     ],
 )
@@ -351,6 +354,18 @@ def test_a_file_name_of_another_format_is_refused(config: Path, line: str) -> No
     assert ".csv" in process.stderr
     listed = process.stderr.partition(", but ")[2].partition(";")[0]
     assert Path(line).suffix.lower() not in listed.split(", ")
+    assert not list(Path().glob("rows*"))
+
+
+@pytest.mark.parametrize(
+    "line", ["report -o rows.csv", "report hours --sql -o rows.csv"]
+)
+def test_only_the_result_of_a_report_goes_to_a_file(config: Path, line: str) -> None:
+    """The list of reports and the SQL are no tables."""
+    process = answer(config, line)
+
+    assert process.returncode == 64
+    assert "-o writes the result of a report" in process.stderr
     assert not list(Path().glob("rows*"))
 
 

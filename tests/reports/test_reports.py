@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import NUMBERS, REPORTS, Values, wilson
 from bikecollect.reports.runner import BatchedAnswer
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-22")
 """The world's only day: a command, whose clock is real, would show those behind too."""
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
@@ -93,6 +93,50 @@ def test_means_and_shares_are_of_slots_that_were_seen(world: World) -> None:
     assert row["mean_vehicles"] == pytest.approx(6 / 5)
     assert row["share_with_vehicle"] == pytest.approx(2 / 5)
     assert row["hour_of_week"] == 156
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("name", "form"), [("r.csv", "csv"), ("r.jsonl", "json"), ("r", "csv")]
+)
+def test_a_file_has_what_is_printed(
+    config: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    """In the format that its name says."""
+    arguments = ("--config", config, "report", "availability", "--by", "station")
+    printed = bikecollect(*arguments, "--format", form)
+    process = bikecollect(*arguments, "-o", tmp_path / name)
+
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    assert (tmp_path / name).read_text("utf-8") == printed.stdout
+    assert printed.stdout.count("\n") > 1
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("name", ["availability", "stations", "snapshot", "episodes"])
+def test_a_report_as_parquet_has_the_values_of_json(
+    config: Path, tmp_path: Path, name: str
+) -> None:
+    """With types, in the same order; times are epoch seconds."""
+    path = tmp_path / "r.parquet"
+    arguments = ("--config", config, "report", name, "--limit", "2")
+    printed = bikecollect(*arguments, "--format", "json").stdout
+    process = bikecollect(*arguments, "-o", path)
+
+    rows = duckdb.read_parquet(str(path))
+    times = render.TIMES.intersection(rows.columns)
+    records = [json.loads(line) for line in printed.splitlines()]
+    for record in records:
+        record.update({time: seconds_of(record[time]) for time in times})
+    assert process.returncode == 0
+    assert [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()] == (
+        records
+    )
+
+
+def seconds_of(text: str | None) -> int | None:
+    """Return the epoch seconds of an ISO 8601 time."""
+    return None if text is None else int(datetime.fromisoformat(text).timestamp())
 
 
 def test_a_report_from_summaries_equals_that_from_rows(world: World) -> None:

@@ -25,6 +25,7 @@ from bikecollect.core.errors import UsageError
 pytest.importorskip("duckdb")
 pytest.importorskip("xlsxwriter")
 
+DAY = "2026-11-22"
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -96,6 +97,33 @@ def test_each_table_is_written(config: Path, tmp_path: Path, what: str) -> None:
     assert len(list(cells(path))) > 1
     package = (tmp_path / "datapackage.json").read_text(encoding="utf-8")
     assert '"format": "xlsx"' in package
+
+
+@pytest.mark.usefixtures("world")
+def test_a_report_is_a_workbook_for_people(config: Path, tmp_path: Path) -> None:
+    """Stations have their names, dates are dates, hours of the week have their name."""
+    paths = tmp_path / "days.xlsx", tmp_path / "hours.xlsx"
+    arguments = ("--config", config, "report", "--station", "b", "--since", DAY)
+    bikecollect(*arguments, "days", "-o", paths[0])
+    bikecollect(*arguments, "availability", "--by", "station", "-o", paths[1])
+
+    days, hours = ([row[:4] for row in cells(path)] for path in paths)
+    assert [cell.partition(":")[2] for cell in days[0]] == [
+        *("system_id", "station_id", "name", "date")
+    ]
+    assert days[1][1:] == ["inlineStr:b", "inlineStr:b", "n:46348"]
+    assert ["n:156", "inlineStr:Sun 12:00"] in [row[2:] for row in hours]
+
+
+@pytest.mark.usefixtures("world")
+def test_a_query_is_a_workbook_with_times(config: Path, tmp_path: Path) -> None:
+    """A timestamp is the local time."""
+    path = tmp_path / "q.xlsx"
+    sql = "SELECT slot_time, station_id FROM station_status ORDER BY ALL LIMIT 1"
+    process = bikecollect("--config", config, "query", sql, "-o", path)
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert list(cells(path))[1] == ["n:46348.5", "inlineStr:007"]
 
 
 def test_values_keep_their_types(tmp_path: Path) -> None:

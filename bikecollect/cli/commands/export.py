@@ -73,7 +73,8 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
 @click.option(
     "--excel-safe",
     is_flag=True,
-    help="Write CSV that spreadsheets read as UTF-8, without formulas.",
+    help="Write CSV that spreadsheets read as UTF-8, without formulas. They still read "
+    "ids such as 007 as numbers, and times as text: prefer -o FILE.xlsx.",
 )
 @click.option(
     "--format",

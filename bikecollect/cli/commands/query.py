@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, viewed
+from bikecollect.cli.exporting import workbook
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
@@ -57,7 +58,7 @@ NO_FILES = "No files found"
 @click.option(
     "--format",
     "form",
-    type=Forms(["table", "csv", "jsonl", "parquet"]),
+    type=Forms(["table", "csv", "jsonl", "parquet", "xlsx"]),
     help="Default: by the name of the output, else table; json is jsonl.",
 )
 @output_option
@@ -96,8 +97,8 @@ def query(
     zone; minute_of_day and hour_of_week are local. Open days have only committed rows.
     The SQL must be one SELECT, which can read only these tables.
     """
-    refuse_misnamed(output)
     form = form or format_of(output, "table" if output is None else "csv")
+    refuse_misnamed(output, form)
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
@@ -168,6 +169,9 @@ def _answer(
         if fd is None:
             _print(cursor, names, form)
             return
+        if form == "xlsx":
+            workbook.write(fd, "query", names, _typed(cursor))
+            return
         with text_file(fd) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
@@ -216,6 +220,12 @@ def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
         else:
             records = (dict(zip(names, row, strict=True)) for row in rows)
             yield "".join(visible_json(r, default=str) + "\n" for r in records)
+
+
+def _typed(cursor: Any) -> Iterator[Sequence[object]]:
+    """Yield the rows, with timestamps in the zone of the session."""
+    while rows := cursor.fetchmany(BATCH):
+        yield from rows
 
 
 def _fetch(cursor: Any, count: int) -> list[Sequence[object]]:

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import date, tzinfo
 from itertools import chain
@@ -23,8 +23,11 @@ from bikecollect.cli.completion import (
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, emit, say_figures
+from bikecollect.cli.options import Shared, emit, output_option, say_figures
+from bikecollect.cli.output_file import format_of, placed, refuse_misnamed
 from bikecollect.cli.render.reports import answer, listing
+from bikecollect.cli.reporting import files
+from bikecollect.cli.reporting.files import Output
 from bikecollect.cli.reporting.results import (
     Question,
     Results,
@@ -89,7 +92,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--names/--no-names",
     default=None,
-    help="Add the names of stations; default: on a terminal.",
+    help="Add the names of stations; default: on a terminal, and in a workbook.",
 )
 @click.option(
     "--without-stale", is_flag=True, help="Count stale slots as missing (slower)."
@@ -123,11 +126,11 @@ log = logging.getLogger(__name__)
 @click.option(
     "--format",
     "form",
-    type=Forms(["text", "csv", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object per line.",
+    type=Forms(["text", "csv", "json", "parquet", "xlsx"]),
+    help="Default: by the name of the output, else csv; without output text. json: one "
+    "object per line.",
 )
+@output_option
 @click.pass_context
 def report(
     ctx: click.Context,
@@ -148,7 +151,8 @@ def report(
     engine: str,
     master: str,
     archive: str,
-    form: str,
+    form: str | None,
+    output: Path | None,
 ) -> int:
     """Run the report NAME; without NAME, list the reports.
 
@@ -160,6 +164,7 @@ def report(
     slots are excluded. Stale slots, whose content had not changed for too long, are
     included; their number is shown if there are any.
     """
+    form = _form(form, output, has_result=name is not None and not sql)
     if name is None:
         say_figures(listing())
         return ExitCode.OK
@@ -194,18 +199,17 @@ def report(
         raise UsageError(
             f"{option} requires --engine spark{' or --sql' * bool(archive)}"
         )
-    if names is None:
-        names = form == "text" and sys.stdout.isatty()
+    names = _has_names(form, output) if names is None else names
     skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
     if engine == SPARK:
         zones = {name: history.zone(settings, name) for name in ids}
         results = results_of_spark(place, master, question, skipped, names=names)
-        _print(chosen, results, zones, form, limit)
+        _give(chosen, results, zones, Output(output, form, limit))
         return skipped.code
     systems, code = readable(settings, ids)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
-    _print(chosen, results, zones, form, limit)
+    _give(chosen, results, zones, Output(output, form, limit))
     return code or skipped.code
 
 
@@ -240,20 +244,46 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
     )
 
 
-def _print(
+def _form(form: str | None, output: Path | None, *, has_result: bool) -> str:
+    if output is not None and not has_result:
+        raise UsageError("-o writes the result of a report; for other output: > FILE")
+    form = form or {"jsonl": "json"}.get(
+        default := format_of(output, "text" if output is None else "csv"), default
+    )
+    refuse_misnamed(output, form)
+    if form == "parquet" and output is None:
+        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
+    return form
+
+
+def _has_names(form: str, output: Path | None) -> bool:
+    """Return whether people will read the result, who prefer names to ids."""
+    if output is None:
+        return form == "text" and sys.stdout.isatty()
+    return form == "xlsx"
+
+
+def _give(
     report: Report,
     results: Results,
     zones: Mapping[str, tzinfo],
-    form: str,
-    limit: int | None,
+    output: Output,
 ) -> None:
-    """Print *results* as they come."""
-    print_text = emit if form == "csv" else say_figures
-    with closing(results):
+    """Write *results* to *output*, completely or not at all; or print them."""
+    with ExitStack() as stack:
+        fd = None
+        if output.path is not None:
+            fd = stack.enter_context(placed(output.path))
+        stack.enter_context(closing(results))
         with progress(f"reading the history for `{report.name}` ..."):
             columns, first = next(results)
         batches = chain([first], (rows for _, rows in results))
-        for text in answer(report, BatchedAnswer(columns, batches), zones, form, limit):
+        result = BatchedAnswer(columns, batches)
+        if fd is not None:
+            files.write(fd, report, result, zones, output)
+            return
+        print_text = emit if output.form == "csv" else say_figures
+        for text in answer(report, result, zones, output.form, output.limit):
             if not print_text(text):
                 break
 

@@ -33,6 +33,8 @@ from bikecollect.reports.runner import BatchedAnswer
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
 SHOWN = 60
+NUMBERED = ("weekday", "hour_of_week")
+"""Columns with numbers for what people name."""
 ORDINARY = frozenset({0, None})
 """Ordinary values: columns with no other value are not shown in text."""
 SEVERAL = 2
@@ -66,7 +68,7 @@ def answer(
         yield csv_text([columns])
     left = maxsize if limit is None else limit
     for rows in batches:
-        batch = _machine_rows(columns, rows[:left], zones)
+        batch = machine_rows(columns, rows[:left], zones)
         left -= len(batch)
         if form == "json":
             records = (dict(zip(columns, row, strict=True)) for row in batch)
@@ -131,12 +133,16 @@ def _csv_cells(rows: Sequence[list[Any]]) -> Iterator[list[Any]]:
         yield [texts[cell] if isinstance(cell, bool) else cell for cell in row]
 
 
-def _machine_rows(
+def machine_rows(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     zones: Mapping[str, tzinfo],
+    time_of: Callable[[float, tzinfo], object] = iso,
 ) -> list[list[Any]]:
-    """Return *rows* with times as ISO 8601 and floats rounded to six digits."""
+    """Return *rows* with floats rounded to six digits.
+
+    *time_of* converts times, given the system's zone.
+    """
     system = columns.index("system_id")
     times = [n for n, name in enumerate(columns) if name in TIMES]
     machine_rows = []
@@ -144,7 +150,7 @@ def _machine_rows(
         cells = [round(cell, 6) if type(cell) is float else cell for cell in row]
         for n in times:
             if row[n] is not None:
-                cells[n] = iso(row[n], zones[row[system]])
+                cells[n] = time_of(row[n], zones[row[system]])
         machine_rows.append(cells)
     return machine_rows
 

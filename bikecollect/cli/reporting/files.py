@@ -1,0 +1,87 @@
+"""Write the result of a report to a file, such as Parquet or a workbook."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from bikecollect.cli.exporting import workbook
+from bikecollect.cli.output_file import text_file
+from bikecollect.cli.render.reports import NUMBERED, WORDS, answer, machine_rows
+from bikecollect.reports.engines import parquet_file
+from bikecollect.reports.registry import Report
+from bikecollect.reports.runner import BatchedAnswer
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes, None for standard output, as what, and how many rows."""
+
+    path: Path | None
+    form: str
+    limit: int | None
+
+
+def write(
+    fd: int,
+    report: Report,
+    result: BatchedAnswer,
+    zones: Mapping[str, tzinfo],
+    output: Output,
+) -> None:
+    """Write the *result* of *report* to the open file *fd* of *output*.
+
+    Times are epoch seconds in Parquet, and local times in a workbook. That has the
+    weekdays and hours as words, too.
+    """
+    form, limit = output.form, output.limit
+    if form == "parquet":
+        rows = _rows(result, zones, lambda moment, _: moment, limit)
+        parquet_file.write(fd, result.columns, rows)
+    elif form == "xlsx":
+        columns = result.columns
+        rows = _rows(result, zones, datetime.fromtimestamp, limit)
+        cells = (list(_cells(columns, row)) for row in rows)
+        workbook.write(fd, report.name, _header(columns), cells)
+    else:
+        with text_file(fd) as out:
+            out.writelines(answer(report, result, zones, form, limit))
+
+
+def _rows(
+    result: BatchedAnswer,
+    zones: Mapping[str, tzinfo],
+    time_of: Any,
+    limit: int | None,
+) -> Iterator[list[Any]]:
+    batches = (
+        machine_rows(result.columns, rows, zones, time_of) for rows in result.batches
+    )
+    return islice(chain.from_iterable(batches), limit)
+
+
+def _header(columns: Sequence[str]) -> list[str]:
+    """Return *columns* with one of words after each of `NUMBERED`.
+
+    >>> _header(["hour_of_week", "slots"])
+    ['hour_of_week', 'hour_of_week_name', 'slots']
+    """
+    return [
+        label
+        for column in columns
+        for label in [column, f"{column}_name"][: 1 + (column in NUMBERED)]
+    ]
+
+
+def _cells(columns: Sequence[str], row: Sequence[Any]) -> Iterator[Any]:
+    """Yield the cells of *row* below `_header`.
+
+    >>> list(_cells(["hour_of_week", "date"], [138, "2026-11-22"]))
+    [138, 'Sat 18:00', datetime.date(2026, 11, 22)]
+    """
+    for column, value in zip(columns, row, strict=True):
+        yield date.fromisoformat(value) if column == "date" and value else value
+        if column in NUMBERED:
+            yield None if value is None else WORDS[column](value)
