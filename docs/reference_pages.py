@@ -202,7 +202,7 @@ def archive() -> str:
     tables = {**datasets.COLUMNS, "stations": STATIONS}
     for name, columns in tables.items():
         rows_ = [
-            f"| `{c}` | {kind} | {data_dictionary.doc(c)} |"
+            f"| `{c}` | {kind} | {data_dictionary.doc(c, 'parquet')} |"
             for c, kind in columns.items()
         ]
         head = "| column | type | |\n|---|---|---|"

@@ -60,6 +60,8 @@ SECONDS = frozenset(
     }
 )
 """Columns that are times: ISO 8601 in CSV and JSON, epoch seconds in Parquet."""
+TIMES = {"parquet": "epoch seconds", "xlsx": "local time of the system"}
+"""What times are in other formats than CSV and JSON."""
 DOCS: Mapping[str, str] = {
     **VEHICLE_COLUMNS,
     **INFORMATION_COLUMNS,
@@ -97,8 +99,9 @@ DOCS: Mapping[str, str] = {
     "slots": "slots in which the station has a row; of a gap: missing slots",
     "expected": "slots that the day should have",
     "collected": "slots of the day that have a block",
-    "first_slot": "first slot",
-    "last_slot": "last slot",
+    "first_slot": "start of the first slot; of a gap: of the first missing one",
+    "last_slot": "start of the last slot; of a gap: of the last missing one, which "
+    "ends an interval later",
     "gaps": "number of gaps: sequences of slots without the station",
     "longest_gap_s": "length of the longest gap",
     "known": "rows with a number of vehicles",
@@ -144,13 +147,16 @@ MEDIA = {
 }
 
 
-def doc(column: str) -> str:
-    """Return the description of *column*.
+def doc(column: str, form: str = "csv") -> str:
+    """Return the description of *column* in a file of the format *form*.
 
-    >>> doc("num_docks_available")
-    'docks that accept a vehicle'
+    >>> doc("num_docks_available"), doc("fetched_at", "parquet")
+    ('docks that accept a vehicle', 'when the response was complete; epoch seconds')
     """
-    return DOCS.get(column, "a column defined by the user")
+    text = DOCS.get(column, "a column defined by the user")
+    if column in SECONDS and form in TIMES:
+        return f"{text.partition('; ISO 8601')[0]}; {TIMES[form]}"
+    return text
 
 
 def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
@@ -175,7 +181,7 @@ def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
             field |= {"trueValues": ["true"], "falseValues": ["false"]}
         if name in UNITS:
             field["unit"] = UNITS[name]
-        field["description"] = doc(name)
+        field["description"] = doc(name, form)
         described.append(field)
     return described
 

@@ -33,6 +33,8 @@ def read(code: str, folder: Path) -> list[str]:
     exec(code, names)
     frame = names["frame"]
     frame = frame.df() if hasattr(frame, "df") else frame
+    slots = [*(frame["slot_time"] if "slot_time" in frame else frame["slot"])]
+    assert {slot.year for slot in slots} == {2026}
     return sorted(frame["station_id"])
 
 
