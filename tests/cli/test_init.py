@@ -1,6 +1,7 @@
 """``bikecollect init``: a valid file, with and without questions."""
 
 import os
+import re
 import smtpd
 import stat
 import time
@@ -100,7 +101,7 @@ def test_a_failed_try_may_be_overridden() -> None:
 def test_a_few_questions_are_enough() -> None:
     """City, mail, server, login, password, folder: the password is in its own file."""
     answers = [
-        *("atlantis", "bike taipei", "youbike-taipei", "Göteborg", ""),
+        *("y", "atlantis", "Tapei", "a", "youbike-taipei", "Göteborg", ""),
         *("me@example.org", "smtp.example.org", "", "", "me", 's"e\\cret', "data"),
     ]
     process = bikecollect(
@@ -110,8 +111,12 @@ def test_a_few_questions_are_enough() -> None:
     secret = FILE.with_name("smtp-password")
 
     assert process.returncode == 0
-    assert '"atlantis" is not in the catalogue' in process.stdout
-    assert "youbike-newtaipei" in process.stdout
+    assert process.stdout.count("Enter a city, a name, or a feed's address.") == 1
+    said = " ".join(process.stdout.split())
+    assert '"atlantis" is not in the catalogue. Enter the address of its feed' in said
+    assert "feeds update (in another terminal)" in said
+    assert '"Tapei" is not in the catalogue. Did you mean: youbike-taipei ' in said
+    assert re.search(r"  and \d+ more: enter another word, too", process.stdout)
     assert list(settings.systems) == ["youbike-taipei", "styrstall-goteborg"]
     assert settings.mail.user == "me"
     assert settings.mail.password_file == str(secret.absolute())
@@ -387,7 +392,8 @@ def test_an_unwritable_folder_is_reported() -> None:
     [
         ((*QUIET, "--system", "atlantis"), 78, "bikecollect feeds"),
         ((*QUIET, "--system", "taipei"), 78, "did you mean youbike-taipei, "),
-        ((*QUIET, "--system", "https://x.org/gbfs.json"), 78, "--timezone"),
+        ((*QUIET, "--system", "Tapei"), 78, "did you mean youbike-taipei, "),
+        ((*QUIET, "--system", "x=https://x.org/gbfs.json"), 78, "time zone of x: "),
         ((*QUIET, "--mail", "me@example.org"), 64, "--mail-host"),
         ((*QUIET, "--mail-host", "smtp.example.org"), 64, "--mail"),
         (("init",), 64, "--yes"),
@@ -418,6 +424,8 @@ def test_the_cron_line_is_installed_on_request(tmp_path: Path) -> None:
     process = bikecollect(*QUIET, "--cron", PATH=f"{tmp_path}:{os.environ['PATH']}")
 
     assert "Installed in your crontab." in process.stdout
+    next_commands = process.stdout.partition("Next:\n")[2].splitlines()
+    assert [line.split()[-1] for line in next_commands] == ["fetch", "doctor"]
     text = kept.read_text(encoding="utf-8")
     assert f"--config {FILE.absolute()} fetch\n" in text
 

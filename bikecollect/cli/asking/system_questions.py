@@ -1,6 +1,6 @@
 """The questions of `init` about systems: which, their names, their time zones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +14,7 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
 from bikecollect.setup import feed_access, first_run
 from bikecollect.setup.catalogue import lookup
-from bikecollect.setup.catalogue.entry import CLIENT, access_text
+from bikecollect.setup.catalogue.entry import CLIENT, Entry, access_text
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.time_zones import is_zone
 
@@ -61,7 +61,7 @@ class SystemQuestions:
             if new is None:
                 say(f"{query} skipped.\n")
                 continue
-            new = self._with_timezone(new, ask=ask)
+            new = self._with_timezone(new, name, ask=ask)
             if not name and self._has(new):
                 complain(f"{query} is given twice; it is collected once")
                 continue
@@ -92,7 +92,7 @@ class SystemQuestions:
         if self._has(new):
             say(f"{answer} was already added.\n")
             return True
-        new = self._with_timezone(new, ask=True)
+        new = self._with_timezone(new, "", ask=True)
         name = first_run.free_name(new.system_id, self._names)
         if new.system.feed:
             check = partial(first_run.name_error, taken=self._names)
@@ -131,17 +131,20 @@ class SystemQuestions:
             say("\n".join(wrapped(line, "", "  ")) + "\n")
         return new
 
-    def _with_timezone(self, new: NewSystem, *, ask: bool) -> NewSystem:
-        """Return *new* with a time zone; ask for it if the catalogue has none."""
+    def _with_timezone(self, new: NewSystem, name: str, *, ask: bool) -> NewSystem:
+        """Return *new* with a time zone; ask for it if the catalogue has none.
+
+        The user has called it *name*, unless that is empty.
+        """
         if not new.system.feed or new.system.timezone:
             return new
         zone = self.timezone
         if ask and not is_zone(zone):
-            text = f"Time zone of {new.system_id}, such as Europe/Paris"
+            text = f"Time zone of {name or new.system_id}, such as Europe/Paris"
             zone = questions.ask(text, "", _zone_error)
         if not is_zone(zone):
             raise SettingsError(
-                f"unknown time zone of {new.system_id}: give it with "
+                f"unknown time zone of {name or new.system_id}: give it with "
                 "--timezone, such as Europe/Paris"
             )
         return new._replace(system=replace(new.system, timezone=zone))
@@ -155,14 +158,30 @@ def _question(text: str, default: str) -> str:
             return answer
         if not default and answer.lower() in {"n", "no"}:
             return ""
+        if answer.lower() in questions.YES_OR_NO:
+            say("Enter a city, a name, or a feed's address.\n")
+            continue
         entries = lookup.search(answer)
         if len(entries) == 1:
             say(f"{entries[0].name}, {entries[0].city}\n")
             return entries[0].system_id
-        for entry in entries[:MANY]:
-            say(f"  {entry.system_id:<21} {entry.name}, {entry.city}\n")
+        say("".join(f"{line}\n" for line in _choice(answer, entries)))
+
+
+def _choice(answer: str, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield lines with what to enter after an *answer* that *entries* have, or none."""
+    if not entries:
+        entries = lookup.similar(answer)
         if not entries:
-            say(f'"{answer}" is not in the catalogue; see: bikecollect feeds\n')
+            text = f'"{answer}" is not in the catalogue. Enter the address of its feed'
+            more = f" (https://...), or {lookup.hint(answer)} (in another terminal)"
+            yield from wrapped(f"{text}{more}", "", "  ")
+            return
+        yield f'"{answer}" is not in the catalogue. Did you mean:'
+    for entry in entries[:MANY]:
+        yield f"  {entry.system_id:<21} {entry.name}, {entry.city}"
+    if len(entries) > MANY:
+        yield f"  and {len(entries) - MANY} more: enter another word, too"
 
 
 def _only_match(query: str) -> str:

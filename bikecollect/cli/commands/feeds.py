@@ -127,8 +127,7 @@ def show(system_id: str, *, form: str) -> None:
     """Show the catalogue's entry of the system ID, and its settings."""
     entry = lookup.find(system_id)
     if entry is None:
-        close = ", ".join(e.system_id for e in lookup.search(system_id)[:5])
-        hint = f"did you mean {close}?" if close else "see: bikecollect feeds"
+        hint = lookup.hint(system_id)
         raise SettingsError(f'"{system_id}" is not in the catalogue; {hint}')
     as_json = form == "json"
     say_figures(catalogue.json_lines([entry]) if as_json else description(entry))

@@ -178,14 +178,13 @@ def _absolute(path: str) -> str:
 
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
-    """Install the cron lines if requested; otherwise print the next commands."""
+    """Install the cron lines if requested; print the next commands."""
     if cron is None and ask and sys.stdin.isatty():
         with suppress(Back):  # the settings are written: nothing to go back to
             cron = confirm("Install the cron lines, to fetch every five minutes?")
     if cron:
         choice = install_in_cron(load(str(path)), path).choice
         say("Installed in your crontab.\n" + jobs.describe(choice))
-        return
-    command = called(path)
-    say(f"Next:\n  {command} fetch\n  {command} schedule install\n")
-    say(f"  {command} doctor\n")
+    commands = ["fetch", *([] if cron else ["schedule install"]), "doctor"]
+    lines = [f"  {called(path)} {command}\n" for command in commands]
+    say("".join(["Next:\n", *lines]))

@@ -9,6 +9,8 @@ from bikecollect.setup.catalogue.text import fold
 
 MAX_EXAMPLES = 5
 """Maximum examples in a message."""
+CLOSE = 0.8
+"""How similar a misspelled word is at least: of seven letters, one or two differ."""
 
 
 def entries() -> tuple[Entry, ...]:
@@ -51,16 +53,43 @@ def search(words: str, *, country: str = "") -> list[Entry]:
     ]
 
 
-def unknown(words: str) -> SettingsError:
-    """Return the error for *words* that are no id, with the entries that have them.
+def similar(words: str) -> list[Entry]:
+    """Return the entries whose id, name or place is spelled most like *words*.
 
-    >>> str(unknown("velib")).rpartition("; ")[2]
-    'did you mean velib-paris?'
+    >>> [entry.system_id for entry in similar("Oslo Bysykel")], similar("amsterdam")
+    (['oslo-bysykkel'], [])
     """
-    close = [entry.system_id for entry in search(words)[:MAX_EXAMPLES]]
-    hint = f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
+    from difflib import get_close_matches  # only needed after a mistake
+
+    by_text: dict[str, dict[str, Entry]] = {}
+    for entry in entries():
+        city = fold(entry.city)
+        for text in (entry.system_id, fold(entry.name), city, *city.split()):
+            by_text.setdefault(text, {})[entry.system_id] = entry
+    near = get_close_matches(fold(words).strip(), by_text, 1, CLOSE)
+    return [*by_text[near[0]].values()] if near else []
+
+
+def hint(words: str) -> str:
+    """Return what to do about *words* that are no id.
+
+    >>> hint("velib"), hint("amsterdam")[:31]
+    ('did you mean velib-paris?', 'get the list of all systems: bi')
+    """
+    close = search(words) or similar(words)
+    if close:
+        ids = ", ".join(entry.system_id for entry in close[:MAX_EXAMPLES])
+        return f"did you mean {ids}?"
+    if world.load() is None:
+        return "get the list of all systems: bikecollect feeds update"
+    return "see: bikecollect feeds"
+
+
+def unknown(words: str) -> SettingsError:
+    """Return the error for *words* that are no id, with a hint."""
     return SettingsError(
-        f'"{words}" is neither an address (https://...) nor in the catalogue; {hint}'
+        f'"{words}" is neither an address (https://...) nor in the catalogue; '
+        f"{hint(words)}"
     )
 
 
