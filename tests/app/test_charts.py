@@ -14,7 +14,7 @@ pytest.importorskip("altair")
 import altair as alt
 
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import bars, encodings, timelines
+from bikecollect.app.charts import bars, encodings, heatmaps, timelines
 from bikecollect.core.timeline.zones import SystemZone
 from bikecollect.reports.runner import Answer
 
@@ -183,3 +183,15 @@ def test_hours_have_no_slots_that_could_repeat() -> None:
     table = frames.frame(Answer(["time"], [("2026-10-25 02:00",)]), ZoneInfo("UTC"))
 
     assert widgets.no_data(table) == "Grey: no data."
+
+
+def test_percentage_points_of_an_unknown_difference_are_unknown() -> None:
+    """In JavaScript 100 times null is 0, which would be "no change"."""
+    (step,) = heatmaps.week(
+        *("points", "points"), form="+.1f", tips={}, domain=(-5, 5), points="difference"
+    )["transform"]
+
+    assert step == {
+        "calculate": "isValid(datum.difference) ? 100 * datum.difference : null",
+        "as": "points",
+    }

@@ -1,6 +1,7 @@
 """The data app's pages, run by Streamlit's own AppTest on a small world."""
 
 import importlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -309,6 +310,35 @@ def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> N
     assert "First: Basis: 36 of" in said(app)
 
 
+@pytest.mark.parametrize(
+    ("measure", "is_reversed", "title"),
+    [
+        ("slots with a bike", True, "difference, percentage points"),
+        ("free docks at a station", False, "difference"),
+    ],
+)
+def test_a_comparison_has_the_colours_of_the_maps(
+    show: Show, measure: str, title: str, *, is_reversed: bool
+) -> None:
+    """Orange is emptier; a difference of shares is in percentage points."""
+    (chart,) = show("city", view="Compare", measure=measure).get("vega_lite_chart")
+
+    colour = json.loads(chart.proto.spec)["encoding"]["color"]
+    assert (colour["scale"]["scheme"], colour["scale"]["reverse"]) == (
+        *("blueorange", is_reversed),
+    )
+    assert colour["legend"]["title"] == title
+
+
+def test_a_week_of_one_value_has_a_scale_with_ends(show: Show) -> None:
+    """A legend of one value would be a scale with that value in the middle."""
+    (chart,) = show("city", measure="bikes at a station").get("vega_lite_chart")
+
+    colour = json.loads(chart.proto.spec)["encoding"]["color"]
+    low, high = colour["scale"]["domain"]
+    assert high - low == pytest.approx(1)
+
+
 def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:
     """East has two of the three."""
     assert "Basis: 24 of" in said(show("city", area="East"))
@@ -319,6 +349,7 @@ def test_the_emptiest_stations_come_first(show: Show) -> None:
     app = show("city", view="Rankings")
 
     (table,) = app.dataframe
+    assert list(table.value["number"]) == [1, 2, 3]
     assert list(table.value["name"]) == ["New Mill", "Quay", "Old Mill"]
     assert list(table.value["share_with_vehicle"]) == [
         pytest.approx(5 / 12, abs=0.001),

@@ -31,8 +31,14 @@ def week(
     tips: Tips,
     domain: Sequence[float] | None = None,
     scheme: Literal["viridis", "blueorange"] = "viridis",
+    reverse: bool = False,
+    points: str = "",
 ) -> alt.Chart:
-    """Return a heat map of a week, from the columns ``hour`` and ``weekday``."""
+    """Return a heat map of a week, from the columns ``hour`` and ``weekday``.
+
+    The scale ends at *domain*. With *reverse* its colours are exchanged. With *points*
+    the *measure* is that column, which is a share, in percentage points.
+    """
     legend = alt.Legend(
         title=title, orient="bottom", format=form, gradientLength=220, titleLimit=300
     )
@@ -42,7 +48,7 @@ def week(
         colour = colour.scale(scheme=scheme)
     else:
         legend.values = [domain[0], sum(domain) / 2, domain[1]]
-        colour = colour.scale(scheme=scheme, domain=list(domain))
+        colour = colour.scale(scheme=scheme, domain=list(domain), reverse=reverse)
     hours = alt.Axis(labelAngle=0, labelOverlap=True, values=list(range(0, 24, 3)))
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
@@ -57,6 +63,10 @@ def week(
             tooltip=tooltips(tips),
         )
     )
+    if points:
+        value = f"datum.{points}"
+        value = f"isValid({value}) ? 100 * {value} : null"
+        chart = chart.transform_calculate(**{measure: value})
     return chart
 
 

@@ -28,6 +28,7 @@ MEASURES = {
     "bikes at a station": ("mean_vehicles", ".1f"),
     "free docks at a station": ("mean_docks", ".1f"),
 }
+OF_BIKES = frozenset({"share_with_vehicle", "mean_vehicles"})
 MIN_DIFFERENCE = {".0%": 0.05, ".1f": 1.0}
 """By the number format of a measure, the difference below which colours are pale."""
 WHOLE = "the whole city"
@@ -71,12 +72,23 @@ def _week(name: str) -> None:
             measure,
             form=form,
             tips=widgets.HOUR_TIPS | {column: (measure, form)},
+            domain=_narrow(table[column].dropna(), MIN_DIFFERENCE[form]),
         ),
         table,
         f"{name}-week",
         widgets.summed(table, widgets.STATION_SLOTS),
         f"{measure} by weekday and hour",
     )
+
+
+def _narrow(known: "pd.Series[float]", least: float) -> tuple[float, float] | None:
+    """Return the ends of a scale for values that are closer than *least*, else None.
+
+    A single value would be a scale without ends.
+    """
+    if known.empty or known.max() - known.min() >= least:
+        return None
+    return small_weeks.scale_of(known.min(), known.max(), least)
 
 
 def _day(name: str) -> None:
@@ -218,27 +230,34 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
         st.info("No hour of the week was seen in both periods.")
         st.caption(caption)
         return
-    form = MEASURES[measure][1]
-    signed = "+.1%" if form.endswith("%") else f"+{form}"
+    column, form = MEASURES[measure]
+    is_share = form.endswith("%")
+    signed = "+.1f" if is_share else f"+{form}"
+    shown = "points" if is_share else "difference"
+    title = "difference, percentage points" if is_share else "difference"
+    low, high = chart_rows.reach(answer, "difference", MIN_DIFFERENCE[form])
     tips = {
         "weekday": ("day", ""),
         "hour": ("hour", "d"),
         "first": ("first", form),
         "second": ("second", form),
-        "difference": ("difference", signed),
+        shown: (title, signed),
     }
     widgets.figure(
         heatmaps.week(
-            "difference",
-            "difference",
+            shown,
+            title,
             form=signed,
             tips=tips,
-            domain=chart_rows.reach(answer, "difference", MIN_DIFFERENCE[form]),
+            domain=(100 * low, 100 * high) if is_share else (low, high),
             scheme="blueorange",
+            # Fewer bikes are orange, fewer docks are blue, as on the maps.
+            reverse=column in OF_BIKES,
+            points="difference" if is_share else "",
         ),
         table,
         f"{name}-compared",
-        caption,
+        f"Orange: emptier in the second period, blue: fuller. {caption}",
         f"Difference of {measure} between the periods, by weekday and hour",
     )
 

@@ -19,6 +19,7 @@ MAP_WIDTH = 300
 OFTEN_UNCHANGED = 0.05
 """The share of unchanged slots from which an explanation is shown."""
 RANKED = {
+    "number": st.column_config.NumberColumn("#", width=40, help="As on the map"),
     "name": st.column_config.TextColumn("station", width="medium"),
     "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
     "share_with_dock": widgets.share_column("with a dock", "Of the slots seen"),
@@ -51,7 +52,7 @@ def view(name: str) -> None:
     st.header(f"Stations, {order.lower()} first", anchor=False)
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
-        ranked[list(RANKED)].round(3),
+        ranked.assign(number=range(1, len(ranked) + 1))[list(RANKED)].round(3),
         hide_index=True,
         height=520,
         column_config=RANKED,
