@@ -93,8 +93,16 @@ release: .venv/release  ## build and test sdist, wheel, SBOM and checksums in di
 clean:  ## remove everything that make has created
 	@rm -rf .venv build dist *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
 
-.venv/bin/python:
+.venv/bin/python: | in-place
 	@$(PYTHON) -m venv .venv
+
+# The programs of .venv name the folder in which it was made.
+in-place:
+	@home=$$(sed -n '1,2s|^[^/]*\(/.*\)/bin/python.*|\1|p' .venv/bin/pip 2>/dev/null); \
+	if [ "$$home" ] && ! [ "$$home" -ef .venv ]; then \
+		echo "this folder was $${home%/*} when .venv was made; run: rm -rf .venv" >&2; \
+		exit 1; \
+	fi
 
 .venv/user: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e . && touch $@
@@ -121,5 +129,5 @@ clean:  ## remove everything that make has created
 .venv/release: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[release]' && touch $@ .venv/user
 
-.PHONY: constraints constraints-check fuzz release help demo app test test-fast check check-static format format-check lint types layers docs \
+.PHONY: in-place constraints constraints-check fuzz release help demo app test test-fast check check-static format format-check lint types layers docs \
 	docs-check docs-site pictures benchmark benchmark-history benchmark-app clean

@@ -195,3 +195,34 @@ def test_bytecode_that_a_limit_would_cut_is_not_written(tmp_path: Path) -> None:
 
     compiled = {path.stem.split(".")[0] for path in tmp_path.rglob("*.pyc")}
     assert {"main", "status", "options"} <= compiled
+
+
+@pytest.mark.parametrize(
+    ("line", "is_moved"),
+    [
+        ("#!{here}/.venv/bin/python", False),
+        ("#!/bin/sh\n'''exec' \"{here}/.venv/bin/python3\" \"$0\"", False),
+        ("#!/old place/.venv/bin/python3", True),
+        ("#!/bin/sh\n'''exec' \"/old place/.venv/bin/python3\" \"$0\"", True),
+    ],
+)
+@pytest.mark.skipif(shutil.which("make") is None, reason="requires make")
+def test_make_names_a_folder_that_was_moved(
+    tmp_path: Path, line: str, *, is_moved: bool
+) -> None:
+    """The programs of its environment would not be found, or be those of a copy."""
+    pip = tmp_path / ".venv/bin/pip"
+    pip.parent.mkdir(parents=True)
+    pip.write_text(line.format(here=tmp_path) + "\n", encoding="utf-8")
+
+    process = subprocess.run(
+        ["make", "-f", Path(__file__).parents[2] / "Makefile", "in-place"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = "this folder was /old place when .venv was made; run: rm -rf .venv\n"
+    assert process.stderr.startswith(said * is_moved)
+    assert process.returncode == (2 if is_moved else 0)
