@@ -233,9 +233,12 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
     outcome = run.outcome.value if run.outcome else "?"
     duration = f"{sum(run.seconds.values()):.2f} s"
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
+    what = f"{run.rows} rows of {run.stations} stations"
+    if run.outcome is Outcome.DUPLICATE and not run.rows:
+        what = "the slot was collected before"
     return (
-        f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {run.rows} rows of "
-        f"{run.stations} stations{flags} in {duration}; {_requests(run)}, "
+        f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {what}{flags} in "
+        f"{duration}; {_requests(run)}, "
         f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
     )
 

@@ -233,6 +233,15 @@ def test_low_coverage_ends_with_1(world: World, least: float, code: int) -> None
     report(world, "--min-coverage", least, code=code)
 
 
+def test_a_coverage_in_percent_is_named(world: World) -> None:
+    """A share is expected; the error has it."""
+    arguments = ("--config", config(world), "backfill-report", "--min-coverage", 99)
+    process = bikecollect(*arguments)
+
+    assert process.returncode == 64
+    assert "99 is not a share from 0 to 1; 99 % is 0.99" in process.stderr
+
+
 def test_stations_with_missing_rows_are_listed(world: World) -> None:
     """Of five slots, "b" has rows in three."""
     text = report(world, "--stations", "--format", "csv")

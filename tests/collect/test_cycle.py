@@ -22,7 +22,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.incidents import Signal
-from bikecollect.core.run import Result
+from bikecollect.core.run import Result, run_line
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
 
@@ -91,6 +91,7 @@ def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
 
     assert run.outcome is Outcome.DUPLICATE
     assert run.exit_code == 0
+    assert ": duplicate, the slot was collected before in " in run_line(run)
     assert len(world.lines()) == 1
 
 

@@ -42,6 +42,16 @@ if TYPE_CHECKING:
 # Most reports need neither network libraries nor the archive: the functions that need
 # them import them.
 FORMS = ("text", "csv", "json", "html")
+PERCENT = 100
+
+
+def _share(
+    _ctx: click.Context, _option: click.Parameter, value: float | None
+) -> float | None:
+    if value is None or 0 <= value <= 1:
+        return value
+    hint = f"; {value:g} % is {value / 100:g}" if 1 < value <= PERCENT else ""
+    raise click.BadParameter(f"{value:g} is not a share from 0 to 1{hint}")
 
 
 @click.command("backfill-report")
@@ -66,7 +76,8 @@ FORMS = ("text", "csv", "json", "html")
 @click.option("--stations", is_flag=True, help="Report the coverage of each station.")
 @click.option(
     "--min-coverage",
-    type=click.FloatRange(0, 1),
+    type=float,
+    callback=_share,
     help="Exit with 1 if a system has less, for instance 0.99.",
 )
 @click.option("--mail", is_flag=True, help="Also send the report to mail.to.")
