@@ -66,7 +66,10 @@ def read_text(path: Path, text: str) -> Settings:
     try:
         values = tomllib.loads(text)
     except ValueError as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+        from bikecollect.setup.tables import toml_errors  # only after a mistake
+
+        reason = toml_errors.explained(str(error), text)
+        raise SettingsError(f"{path} is not TOML: {reason}") from error
     try:
         settings = parse(values, folder=path.parent.absolute())
     except SettingsError as error:

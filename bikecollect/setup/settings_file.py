@@ -71,6 +71,10 @@ def _check_exists(path: Path) -> None:
         raise SettingsError(
             f"{path} does not exist; to write a settings file: bikecollect init"
         ) from None
+    if path.is_dir():
+        inside = path / FILE
+        hint = f"; give the file in it: {inside}" if inside.is_file() else ""
+        raise SettingsError(f"{path} is a folder, not a settings file{hint}")
 
 
 def read_trusted(path: Path) -> bytes:

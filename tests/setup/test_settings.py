@@ -95,13 +95,29 @@ def test_a_wrong_value_is_named(text: str, message: str) -> None:
         loader.parse(tomllib.loads(text))
 
 
-def test_a_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
-    """A syntax error has its position."""
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = [", "Invalid value (at end of document)"),
+        ('url = "https://x.org?key=1234\n', "is a quote missing at its end?"),
+        ("feed = youbike\n", "is it a text without quotes?"),
+        ("interval = 5min\n", "is it a text without quotes?"),
+        ("[systems.a]\n[b]\n[systems.a]\n", "table [systems.a] is there twice"),
+        ('url = "1234"\nurl = "1234"\n', "the key is there twice in this table"),
+    ],
+)
+def test_a_file_that_is_no_toml_names_the_line(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    """A syntax error has its position, and what is probably wrong; no value."""
     path = tmp_path / "b.toml"
-    path.write_text("a = [", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
 
-    with pytest.raises(SettingsError, match="is not TOML"):
+    with pytest.raises(SettingsError, match=r"is not TOML.*at ") as caught:
         loader.load(str(path))
+    assert words in str(caught.value)
+    assert "1234" not in str(caught.value)
 
 
 def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:

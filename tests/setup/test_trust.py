@@ -266,7 +266,7 @@ def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
         messages.append(str(caught.value))
 
     assert "not a regular file" in messages[0]
-    assert len(messages) == 3
+    assert messages[2] == f"{tmp_path} is a folder, not a settings file"
 
 
 @pytest.mark.parametrize("value", ["etc", "./etc", ".", ""])

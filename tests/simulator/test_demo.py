@@ -11,6 +11,7 @@ import pytest
 
 from bikecollect.cli.commands.demo import reading, steps
 from bikecollect.setup.program import extra_command
+from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import state_home
@@ -80,8 +81,13 @@ def test_a_demo_without_a_terminal_says_how_far_it_is(
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    """Neither half a city, which the app would show, nor a traceback."""
+    """Neither half a city, which the app would show, nor a traceback.
+
+    An earlier demo is replaced, which is said.
+    """
     folder = tmp_path / "demo-data"
+    (folder / DEMO_MARKER).parent.mkdir(parents=True)
+    (folder / DEMO_MARKER).touch()
     command = [sys.executable, "-m", "bikecollect", "demo", "--folder", str(folder)]
     process = subprocess.Popen(
         [*command, "--days", "30"],
@@ -90,12 +96,13 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         start_new_session=True,
     )
     assert process.stderr
-    printed = [process.stderr.readline(), process.stderr.readline()]
+    replaced, *printed = [process.stderr.readline() for _ in range(3)]
 
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
 
     printed += process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 130
+    assert f"replacing the demo in {folder}, and all that" in replaced
     assert "  10 %\n" in printed
     assert not any("Traceback" in line for line in printed)
     assert not folder.exists()

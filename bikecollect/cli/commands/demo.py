@@ -16,7 +16,7 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.commands.simulate import city_options
-from bikecollect.cli.options import Screen, called, is_on_terminal, say
+from bikecollect.cli.options import Screen, called, complain, is_on_terminal, say
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
@@ -144,6 +144,8 @@ def _empty(folder: Path) -> None:
         raise SettingsError(
             f"{folder} has files that are not of a demo; choose another --folder"
         )
+    if mine.exists():
+        complain(f"replacing the demo in {folder}, and all that was added to it")
     shutil.rmtree(folder)
 
 
