@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -186,14 +186,16 @@ def format_of(output: Path | None, default: str) -> str:
     raise _unknown(output, ending)
 
 
-def refuse_misnamed(output: Path | None, form: str = "") -> None:
+def refuse_misnamed(
+    output: Path | None, form: str = "", known: Iterable[str] = ENDINGS
+) -> None:
     """Raise UsageError if *output* has the extension of a workbook or an archive.
 
-    *form* is the format that is written.
+    *form* is the format that is written, *known* are the extensions to name.
     """
     ending = _ending(output)
     if ending in SHEETS | PACKED and ENDINGS.get(ending) != (form or "csv"):
-        raise _unknown(output, ending)
+        raise _unknown(output, ending, known)
     if form == "xlsx" and (output is None or is_stream(output) or ending != form):
         raise UsageError("a workbook goes to a file; give --output FILE.xlsx")
 
@@ -204,7 +206,11 @@ def _ending(output: Path | None) -> str:
     return output.suffix.lower().removeprefix(".")
 
 
-def _unknown(output: Path | None, ending: str) -> UsageError:
-    known = ", ".join(f".{name}" for name in ENDINGS if name != ending)
-    hint = "; spreadsheets open .xlsx best" if ending in SHEETS - {"xlsx"} else ""
-    return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")
+def _unknown(
+    output: Path | None, ending: str, known: Iterable[str] = ENDINGS
+) -> UsageError:
+    others = [name for name in known if name != ending]
+    is_sheet = ending in SHEETS and "xlsx" in others
+    hint = "; spreadsheets open .xlsx best" if is_sheet else ""
+    listed = ", ".join(f".{name}" for name in others)
+    return UsageError(f"-o {output}: cannot write .{ending}, but {listed}{hint}")

@@ -369,6 +369,13 @@ def test_only_the_result_of_a_report_goes_to_a_file(config: Path, line: str) -> 
     assert not list(Path().glob("rows*"))
 
 
+def test_the_gap_report_names_its_own_formats(config: Path) -> None:
+    """It writes neither Parquet nor workbooks."""
+    process = answer(config, "backfill-report -o rows.ods")
+
+    assert process.stderr.endswith("write .ods, but .txt, .csv, .json, .html\n")
+
+
 def test_the_format_of_a_query_follows_the_file_name(
     config: Path, tmp_path: Path
 ) -> None:

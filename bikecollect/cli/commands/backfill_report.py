@@ -101,7 +101,7 @@ def backfill_report(
     Lists the expected, collected, stale, partial and missing slots of each day, and
     the gaps with their cause and the number of slots that `backfill` can still fill.
     """
-    refuse_misnamed(output)
+    refuse_misnamed(output, known=("txt", *FORMS[1:]))
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     attempts, accounts = Attempts(names), list[Account]()
