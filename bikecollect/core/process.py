@@ -36,16 +36,22 @@ class Stop:
 
     def __init__(self) -> None:
         self.signum = 0
-        self._event = threading.Event()
+        # A signal can come amid any of its calls: an Event would wait for itself then.
+        self._requests: SimpleQueue[None] = SimpleQueue()
 
     def set(self, signum: int) -> None:
         """Request a stop because of the signal *signum*."""
         self.signum = signum
-        self._event.set()
+        self._requests.put(None)
 
     def wait(self, seconds: float) -> bool:
         """Wait *seconds*, or until a stop is requested; return whether it was."""
-        return self._event.wait(seconds)
+        try:
+            self._requests.get(timeout=max(0.0, seconds))
+        except Empty:
+            return False
+        self._requests.put(None)  # for others who wait
+        return True
 
     def sleep(self, seconds: float) -> None:
         """Wait *seconds*; raises Interrupted if a stop is requested."""
@@ -54,7 +60,7 @@ class Stop:
 
     def raise_if_set(self) -> None:
         """Raise Interrupted if a stop was requested."""
-        if self._event.is_set():
+        if self.signum:
             raise Interrupted(self.signum)
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,30 @@ def test_a_signal_that_is_ignored_stays_so(start: str, signum: int) -> None:
     child = subprocess.run(shell, check=True, capture_output=True, text=True)
 
     assert child.stdout == f"{signum}\n"
+
+
+def test_a_signal_amid_a_wait_ends_it() -> None:
+    """Also between two lines of Python's own modules, and twice, as `timeout` does."""
+    stop = process.Stop()
+
+    def trace(frame: FrameType, _event: str, _value: object) -> Any:
+        sys.settrace(None)
+        frame.f_trace = None
+        stop.set(signal.SIGTERM)
+        sys.settrace(trace)
+        return trace
+
+    def wait() -> None:
+        sys.settrace(trace)
+        stop.wait(0)
+        stop.set(signal.SIGTERM)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(10)
+
+    assert not waiting.is_alive()
+    assert stop.wait(0)
 
 
 def test_a_closed_standard_input_is_empty() -> None:
