@@ -7,13 +7,14 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from keeping import archived_past_days, two_past_days
 from mirrored import CERTIFICATE, City, mirrored_city, pushed_city, renewed
 from s3server import BUCKET, Fault, Proxy, S3Server
-from world import World
+from world import TAIPEI, World
 
 from bikecollect.archive.mirror.live import LiveDownload
 from bikecollect.collect.sources import foreign_ledger
@@ -109,6 +110,22 @@ def test_archived_days_whose_csv_is_kept_are_not_called_unreadable(
     assert (process.returncode, len(before)) == (0, 3)
     assert "unreadable" not in process.stdout
     assert rows(city) == before
+
+
+def test_late_slots_of_an_archived_day_are_restored(city: City, world: World) -> None:
+    """They are in a daily file only: backfill wrote them after the day was archived."""
+    archived = json.loads((city.data / CERTIFICATE).read_text("utf-8"))["slots"]
+    world.clock.now = datetime(2024, 6, 5, 20, tzinfo=TAIPEI).timestamp()
+    world.fetch({"0001": 9, "0002": 1})
+    city.run("push", "--live")
+    before = rows(city)
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert (process.returncode, archived, len(before)) == (0, 1, 9)
+    assert rows(city) == before
+    assert city.run("push", "--live").returncode == 0
 
 
 def test_two_calls_at_once_leave_each_other_their_files(city: City) -> None:

@@ -26,6 +26,7 @@ from bikecollect.archive.mirror.record import (
     live_address,
     replaced_path,
 )
+from bikecollect.archive.query.open_days import open_days
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import (
@@ -99,7 +100,7 @@ class LivePush:
         objects = {stored.path: stored for stored in listed}
         self._check_other_machine(folder, objects, record)
         size = 0
-        copied = {part: self._copied_days(layout) for part, _, layout in PARTS}
+        copied = {part: self._copied_days(part, layout) for part, _, layout in PARTS}
         ledgers = [name for name in self._ledgers() if self._back_up(name, folder)]
         for name in (*self._files(copied), *ledgers):
             copy = folder / name
@@ -126,15 +127,20 @@ class LivePush:
         yield INFORMATION
         yield FACTS
 
-    def _copied_days(self, layout: DatasetLayout) -> set[str]:
-        """Return the days whose archive, as it is here, is in the mirror."""
+    def _copied_days(self, subfolder: str, layout: DatasetLayout) -> set[str]:
+        """Return the days whose archive, as it is here, is in the mirror.
+
+        Days with slots that the archive lacks, such as late ones, are not among them.
+        """
         folder = certificates_of(layout, self.system_id)
         archived = MirrorRecord(self.data, self.system_id, str(self.store.address))
-        return {
+        days = {
             path.stem
             for path in (self.data / folder).glob("*.json")
             if archived.copied_sha256(f"{folder}/{path.name}") == sha256_of(path)
         }
+        history = History(self.system_id, self.data / self.system_id / subfolder)
+        return days - open_days(history, (), {}, ()).days.keys()
 
     def _back_up(self, name: str, folder: Path) -> bool:
         """Write a consistent copy of the ledger *name*; return whether there is one."""
