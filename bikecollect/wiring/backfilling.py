@@ -19,6 +19,7 @@ from bikecollect.collect.filling.shortened import shortened
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.table_rows import files
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
@@ -28,8 +29,9 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
+from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS, VEHICLES
 from bikecollect.storage.facts import facts_file
+from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather
@@ -153,6 +155,7 @@ def source(
         ):
             if folder.resolve() == (settings.data / name).resolve():
                 raise UsageError(f"--from {path} is the folder to be filled")
+            _check_ledgers(folder, vehicles=settings.systems[name].vehicles)
             grid = with_facts_of(folder, system, now).grid
             return FolderSource(folder, grid, now)
     paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
@@ -163,6 +166,14 @@ def source(
     return TableSource(
         paths, system.zone, system.grid, now, maps, layout, times_zone=times_zone
     )
+
+
+def _check_ledgers(folder: Path, *, vehicles: bool) -> None:
+    """Raise an error, before anything is written, if a ledger there cannot be read."""
+    for place in (folder, folder / VEHICLES) if vehicles else (folder,):
+        if has_ledger(place):
+            with scratch() as scratch_folder:
+                next(blocks(place, scratch_folder), None)
 
 
 def _has_days(folder: Path) -> bool:

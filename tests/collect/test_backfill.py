@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -397,6 +399,25 @@ def test_a_list_holds_in_the_slots_of_its_payloads(
     assert found == {n: [StationInformation("a", name)] for n, name in new.items()}
     merged = listed({**ours, **new})
     assert missing_versions(merged, listed(theirs), list(map(Slot, own))) == {}
+
+
+def test_a_ledger_of_a_newer_version_is_refused_before_anything_is_written(
+    world: World, other: World
+) -> None:
+    """What the other program stores there is unknown; all folders stay unchanged."""
+    other.fetch({"a": 1})
+    with closing(sqlite3.connect(other.folder / "ledger.sqlite3")) as db:
+        db.execute("PRAGMA user_version = 99")
+    config = toml(world.folder.parent)
+    before = files(world)
+
+    process = bikecollect(
+        "--config", config, "backfill", "city", "--from", other.folder
+    )
+
+    assert process.returncode == 78
+    assert f"the ledger {other.folder}/ledger.sqlite3 was written by" in process.stderr
+    assert files(world) == before
 
 
 def test_another_city_is_refused(world: World, other: World) -> None:
