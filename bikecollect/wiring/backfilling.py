@@ -6,7 +6,6 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
-from glob import glob
 from pathlib import Path
 
 from bikecollect.archive.archived_days import ArchivedDays
@@ -20,7 +19,6 @@ from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
-from bikecollect.collect.sources.table_rows import files
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import UsageError
@@ -28,8 +26,8 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS, VEHICLES
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
@@ -40,6 +38,7 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
+from bikecollect.wiring.source_files import is_system, tables_at
 
 log = logging.getLogger(__name__)
 
@@ -148,21 +147,13 @@ def source(
     """
     system = settings.system_folder(name)
     for folder in (path, path / name):
-        if (
-            (folder / MARKER).exists()
-            or (folder / LEDGER).exists()
-            or _has_days(folder)
-        ):
+        if is_system(folder):
             if folder.resolve() == (settings.data / name).resolve():
                 raise UsageError(f"--from {path} is the folder to be filled")
             _check_ledgers(folder, vehicles=settings.systems[name].vehicles)
             grid = with_facts_of(folder, system, now).grid
             return FolderSource(folder, grid, now)
-    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
-    if not paths:
-        raise UsageError(f"--from {path}: no such file or folder")
-    for table_path in paths:
-        _refuse_other_system(table_path, name)
+    paths = tables_at(path, name)
     return TableSource(
         paths, system.zone, system.grid, now, maps, layout, times_zone=times_zone
     )
@@ -174,18 +165,3 @@ def _check_ledgers(folder: Path, *, vehicles: bool) -> None:
         if has_ledger(place):
             with scratch() as scratch_folder:
                 next(blocks(place, scratch_folder), None)
-
-
-def _has_days(folder: Path) -> bool:
-    return any(is_segment(f"{STATUS}/{p.name}") for p in (folder / STATUS).glob("*"))
-
-
-def _refuse_other_system(path: Path, name: str) -> None:
-    """Raise UsageError if a folder of *path* names another system."""
-    for part in path.parts:
-        key, equals, system_id = part.partition("=")
-        if key == "system_id" and equals and system_id != name:
-            raise UsageError(
-                f"--from {path} belongs to the system {system_id}, not to {name}: "
-                "give the folder of one system"
-            )

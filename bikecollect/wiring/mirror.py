@@ -114,6 +114,7 @@ def mirror_source(
     What is new there is downloaded: closed days, and the open ones that `push --live`
     copied; vehicles if the system collects them. Snapshots after *now* are skipped.
     """
+    from bikecollect.archive.mirror.contents import systems_of
     from bikecollect.archive.mirror.download import MirrorDownload, OtherLists
     from bikecollect.archive.mirror.live import LiveDownload
     from bikecollect.archive.mirror.record import live_address
@@ -127,7 +128,11 @@ def mirror_source(
     days = MirrorDownload(store, folder, name, skips_damaged=True).run(datasets)
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
-        raise UsageError(f"--from {address} has no archived day of `{name}`")
+        others = ", ".join(f"`{other.system_id}`" for other in systems_of(store))
+        raise UsageError(
+            f"--from {address} has no archived day of `{name}`"
+            + (f", only of {others}" if others else "")
+        )
     OtherLists(store, folder / name / LISTS, name).run()
     _leave_out_damaged_ledgers(folder / name, store.address)
     own = with_facts_of(folder / name, settings.system_folder(name), now)

@@ -253,6 +253,19 @@ def test_the_folder_of_a_mirror_may_be_given_without_its_kind(
     assert "  bikecollect file:///" in process.stdout
 
 
+def test_a_mirror_names_the_systems_that_it_has(nas: Path, config: Path) -> None:
+    """The one to be filled may have another name there."""
+    renamed = config.read_text().replace("[systems.city]", "[systems.town]")
+    config.write_text(renamed)
+
+    process = bikecollect("--config", config, "backfill", "town", "--from", nas)
+
+    assert process.returncode == 64
+    assert "no archived day of `town`, only of `city`" in " ".join(
+        process.stderr.split()
+    )
+
+
 def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(
     nas: Path, config: Path, world: World
 ) -> None:

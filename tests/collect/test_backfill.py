@@ -501,6 +501,8 @@ def test_another_table_is_mapped(world: World) -> None:
         (["--from", "odd.csv", "--map", "station_id=zzz"], 'unknown column "zzz"'),
         (["--from", "odd.csv", "--map", "station_id=a"], "--map time=... is missing"),
         (["--from", "bikes"], "the folder to be filled"),
+        (["--from", "theirs"], "with town, not with city; if one of them is the same"),
+        (["--from", "theirs"], "--from theirs/town"),
     ],
 )
 def test_a_wrong_source_is_named(
@@ -510,6 +512,9 @@ def test_a_wrong_source_is_named(
     world.fetch({"x": 1})
     monkeypatch.chdir(world.folder.parents[1])
     Path("odd.csv").write_text("a,b\n1,2\n")
+    Path("theirs/archive/certificates").mkdir(parents=True)
+    Path("theirs/town").mkdir()
+    Path("theirs/town/.bikecollect").touch()
 
     process = bikecollect("--config", toml(Path.cwd()), "backfill", *arguments)
 

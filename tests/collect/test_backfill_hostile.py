@@ -803,7 +803,7 @@ def test_skipped_rows_blocks_and_values_are_reported(
 
     text = fill(world, "--from", other.folder, "--force")
 
-    assert "impossible value of the other archive" in text
+    assert "1 impossible value of the other archive" in text
 
 
 LISTED = "2026-11-22T12:00:00+08:00,{},A,,25,121,9,,,,,,,,true"

@@ -387,6 +387,74 @@ def test_an_export_is_recognised_and_imported_unchanged(
     assert len(before) == 2 * len(counts(0))
 
 
+def sources(world: World) -> set[str]:
+    """Return the sources of the blocks, without the world's folder."""
+    base = str(world.folder.parents[1])
+    return {block.source.replace(base, "...") for block in world.committed()}
+
+
+def test_of_a_published_dataset_only_the_rows_of_stations_are_read(
+    world: World, tmp_path: Path
+) -> None:
+    """They are the source; the other tables are not unreadable rows."""
+    pytest.importorskip("duckdb")
+    world.fetch(counts(0))
+    world.fetch(counts(1), after=300)
+    before = [line.split(",")[2:] for line in world.lines()]
+    run(world, "publish", "--format", "both", "-o", tmp_path / "set")
+    shutil.rmtree(world.folder)
+    code, stdout, stderr = run(world, "backfill", "--from", tmp_path / "set")
+
+    assert (code, stderr) == (0, "")
+    assert "unreadable" not in stdout
+    assert [line.split(",")[2:] for line in world.lines()] == before
+    assert sources(world) == {"backfill bikecollect .../set/data/station_status.csv"}
+
+
+def test_a_table_of_another_kind_is_left_out_and_named(
+    world: World, tmp_path: Path
+) -> None:
+    """A list of stations beside the polls; of several files, the folder is the source.
+
+    Of another's datapackage.json nothing is concluded.
+    """
+    folder = tmp_path / "polls"
+    folder.mkdir()
+    write(folder / "list.csv", ("id", "name"), [(f"{n:04}", "x") for n in range(30)])
+    table(folder / "a.csv", [0])
+    table(folder / "b.csv", [1])
+    described = [{"path": "a.csv", "title": "bikes"}]
+    package = {"name": "city-bikes", "resources": described}
+    (folder / "datapackage.json").write_text(json.dumps(package))
+
+    code, stdout, stderr = fill(world, folder)
+
+    assert (code, "2 slots filled (60 rows)" in stdout) == (0, True)
+    assert "unreadable" not in stdout
+    assert "1 file of" in stderr
+    assert "left out, without the columns at, id, bikes: list.csv" in stderr
+    assert sources(world) == {"backfill mapped .../polls"}
+
+
+def test_parquet_files_of_another_kind_are_left_out(
+    world: World, tmp_path: Path
+) -> None:
+    """As in the folder of an archive, which has slots and runs, too."""
+    duckdb = pytest.importorskip("duckdb")
+    folder = tmp_path / "polls [1]"
+    folder.mkdir()
+    polls = table(tmp_path / "a.csv", [0])
+    rows = f"FROM read_csv('{polls}', all_varchar = true)"
+    duckdb.sql(rows).write_parquet(str(folder / "a.parquet"))
+    duckdb.sql("SELECT 'x' AS id").write_parquet(str(folder / "b.parquet"))
+
+    code, stdout, stderr = fill(world, folder)
+
+    assert (code, "1 slot filled (30 rows)" in stdout) == (0, True)
+    assert "unreadable" not in stdout
+    assert "at, id, bikes: b.parquet" in stderr
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t", "|"])
 def test_each_delimiter_is_found(world: World, tmp_path: Path, delimiter: str) -> None:
     """A name may contain another one, in quotes."""

@@ -1,6 +1,7 @@
 """A mirror in a folder: not the data folder, and not the mount point of no disk."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,11 +43,24 @@ def is_missing(address: MirrorAddress) -> bool:
 
 
 def is_mirror(folder: Path, system_id: str) -> bool:
-    """Return whether *folder* is that of a mirror, not one with data of *system_id*."""
-    names = [LIVE, *(f"{ARCHIVE}/{layout.certificates}" for layout in LAYOUTS)]
-    has_copies = any((folder / name).is_dir() for name in names)
-    own = (folder / system_id / name for name in (MARKER, LEDGER, STATUS))
-    return has_copies and not any(path.exists() for path in own)
+    """Return whether *folder* is that of a mirror, not a bikecollect's data folder.
+
+    A folder that is both is a mirror if only that part has data of *system_id*.
+    """
+    copies = {LIVE: system_id} | {
+        f"{ARCHIVE}/{layout.certificates}": f"system_id={system_id}"
+        for layout in LAYOUTS
+    }
+    own = (MARKER, LEDGER, STATUS)
+    if _has_any(folder / system_id, own) or not _has_any(folder, copies):
+        return False
+    if _has_any(folder, (f"{place}/{name}" for place, name in copies.items())):
+        return True
+    return not any(_has_any(child, (MARKER, LEDGER)) for child in folder.glob("*"))
+
+
+def _has_any(folder: Path, names: Iterable[str]) -> bool:
+    return any((folder / name).exists() for name in names)
 
 
 def _is_empty(folder: Path) -> bool:

@@ -69,6 +69,10 @@ class Table(Protocol):
         """Return the columns of all files."""
         ...
 
+    def headers(self) -> dict[Path, set[str]]:
+        """Return the columns of each file."""
+        ...
+
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """Yield *columns* of each row, in the files' order; None for an unreadable row.
 
@@ -85,17 +89,22 @@ class CsvTable:
 
     def header(self) -> list[str]:
         """See `Table`."""
-        names: dict[str, None] = {}
-        for path in self._paths:
-            with closing(_lines_of(path)) as source:
-                names |= dict.fromkeys(_CsvFile(source, path).header)
-        return list(names)
+        return list(dict.fromkeys(chain(*map(_header, self._paths))))
+
+    def headers(self) -> dict[Path, set[str]]:
+        """See `Table`."""
+        return {path: set(_header(path)) for path in self._paths}
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """See `Table`."""
         for path in self._paths:
             with closing(_lines_of(path)) as source:
                 yield from _rows(source, path, columns)
+
+
+def _header(path: Path) -> list[str]:
+    with closing(_lines_of(path)) as source:
+        return _CsvFile(source, path).header
 
 
 def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | None]:
@@ -256,15 +265,24 @@ class ParquetTable:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        files = ", ".join(duckdb_engine.path(path) for path in paths)
+        self._files = ", ".join(duckdb_engine.path(path) for path in paths)
         self._source = (
-            f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+            f"read_parquet([{self._files}], union_by_name = true, "
+            "hive_partitioning = false)"
         )
 
     def header(self) -> list[str]:
         """See `Table`."""
         described = list(self._query(f"DESCRIBE FROM {self._source}"))
         return [str(name) for name, *_ in described]
+
+    def headers(self) -> dict[Path, set[str]]:
+        """See `Table`."""
+        sql = f"SELECT file_name, name FROM parquet_schema([{self._files}])"
+        names: dict[Path, set[str]] = {path: set() for path in self._paths}
+        for file, name in self._query(sql):
+            names[Path(str(file))].add(str(name))
+        return names
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """See `Table`."""
@@ -300,27 +318,3 @@ def _stream(cursor: "DuckDBPyConnection") -> Iterator[Row]:
 def table(paths: Sequence[Path]) -> Table:
     """Return the table in *paths*, files of one kind."""
     return (ParquetTable if paths[0].suffix in PARQUET else CsvTable)(paths)
-
-
-def files(path: Path) -> list[Path]:
-    """Return the tables at *path*: a file, or the regular files of a folder.
-
-    Raises StorageError if there is none, or both CSV and Parquet.
-    """
-    if path.is_file():
-        return [path.resolve() if path.is_symlink() else path]  # as the user named it
-    if not path.is_dir():
-        raise StorageError(f"{path} is neither a file nor a folder")
-    tables = [
-        file
-        for pattern in ("*.parquet", "*.csv", "*.csv.gz")
-        for file in sorted(path.rglob(pattern))
-        if file.is_file() and not file.is_symlink()
-    ]
-    if not tables:
-        raise StorageError(f"{path} has no CSV and no Parquet files")
-    if len({file.suffix in PARQUET for file in tables}) > 1:
-        raise StorageError(
-            f"{path} has both CSV and Parquet files; give --from files of one kind"
-        )
-    return tables

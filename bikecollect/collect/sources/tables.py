@@ -1,8 +1,9 @@
 """Read other programs' CSV and Parquet files, snapshot by snapshot."""
 
 import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -24,13 +25,15 @@ from bikecollect.collect.sources.table_survey import (
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
-from bikecollect.core.text import visible
+from bikecollect.core.text import count_of, visible
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files.scratch import scratch
 
 log = logging.getLogger(__name__)
 WHOLE = 0.9
 """Share of a slot's stations that a complete poll must have."""
+SHOWN = 6
+"""Maximum files that are named as left out."""
 MAX_IN_A_SLOT = 300_000
 """Maximum rows of one slot; more cannot be polls of one system."""
 Poll = dict[str, tuple[float, StationStatus]]
@@ -65,7 +68,14 @@ class TableSource:
     def label(self) -> str:
         """Kind and path of the table."""
         kind = self.layout.name if self.layout else "table"
-        return f"{kind} {visible(str(self.paths[0]))}"
+        return f"{kind} {visible(str(self._place))}"
+
+    @property
+    def _place(self) -> Path:
+        """The file, or the folder of all files."""
+        if len(self.paths) == 1:
+            return self.paths[0]
+        return Path(os.path.commonpath([path.absolute().parent for path in self.paths]))
 
     @property
     def has_flags(self) -> bool:
@@ -88,8 +98,8 @@ class TableSource:
         Raises SettingsError before the first if the table has too many bad rows.
         """
         self.judge = Plausible(self.now)
+        layout = self.layout = self.layout or self._layout(table(self.paths))
         rows = table(self.paths)
-        layout = self.layout = self.layout or self._layout(rows.header())
         survey = self._surveyed = self._surveyed or self._survey(rows, layout)
         columns = [layout.time, *layout.columns.values()]
         columns += [layout.updated] if layout.updated in rows.header() else []
@@ -103,13 +113,39 @@ class TableSource:
         """Yield nothing: tables have stations only."""
         return iter(())
 
-    def _layout(self, header: Sequence[str]) -> Layout:
+    def _layout(self, rows: Table) -> Layout:
+        """Return the layout; from now on only the files that have it are read."""
+        header = rows.header()
         if self.maps:
-            return mapped(self.maps, header)
-        layout = recognised(header, self.name)
-        if layout.network in header:
+            layout = mapped(self.maps, header)
+        else:
+            layout = recognised(header, self.name)
+        self._leave_out_others(layout, rows.headers())
+        if layout.network in table(self.paths).header():
             self._check_one_network(layout.network)
         return layout
+
+    def _leave_out_others(
+        self, layout: Layout, headers: Mapping[Path, set[str]]
+    ) -> None:
+        """Leave out the files without rows of stations, such as a list of stations."""
+        needed = [layout.time, *(layout.columns[name] for name in FIELDS[:2])]
+        others = [path for path in self.paths if not headers[path].issuperset(needed)]
+        if len(others) == len(self.paths):
+            raise UsageError(
+                f"no file of {self._place} has all of the columns {', '.join(needed)}"
+            )
+        if others:
+            names = ", ".join(visible(path.name) for path in others[:SHOWN])
+            log.warning(
+                "%s of %s left out, without the columns %s: %s%s",
+                count_of(len(others), "file"),
+                self._place,
+                ", ".join(needed),
+                names,
+                " ..." if others[SHOWN:] else "",
+            )
+            self.paths = [path for path in self.paths if path not in others]
 
     def _check_one_network(self, tag: str) -> None:
         tags: dict[str | None, None] = {}
@@ -119,7 +155,7 @@ class TableSource:
             if len(tags) > 1:
                 listed = ", ".join(map(str, tags))
                 raise UsageError(
-                    f"{self.paths[0]} has rows of several systems ({listed}, ...): "
+                    f"{self._place} has rows of several systems ({listed}, ...): "
                     "extract the rows of one system"
                 )
 
@@ -128,7 +164,7 @@ class TableSource:
         surveyor = Surveyor(
             rows,
             layout,
-            str(self.paths[0]),
+            str(self._place),
             self.zone,
             self.grid,
             self.judge,
@@ -139,20 +175,20 @@ class TableSource:
         if self.times_zone is None and survey.zone != default:
             log.warning(
                 "%s: times are taken as %s, by the reports in the same rows",
-                self.paths[0],
+                self._place,
                 survey.zone,
             )
         if survey.assumed:
             log.warning(
                 "%s: times have no offset and are read as %s, but nothing in the file "
                 "confirms that; if they are UTC, give --time-zone UTC",
-                self.paths[0],
+                self._place,
                 survey.zone,
             )
         if survey.change_only:
             log.warning(
                 "%s has a row only where a station has changed: its slots are partial",
-                self.paths[0],
+                self._place,
             )
         return survey
 
@@ -190,7 +226,7 @@ class TableSource:
             for count, (moment, row) in enumerate(slot_rows):
                 if count >= MAX_IN_A_SLOT:
                     raise SettingsError(
-                        f"{self.paths[0]} has more than {MAX_IN_A_SLOT} rows within "
+                        f"{self._place} has more than {MAX_IN_A_SLOT} rows within "
                         f"{self.grid.interval} s; check the time column, see --map"
                     )
                 status = self._status(cells_of(row, numbers), stamps)
