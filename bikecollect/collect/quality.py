@@ -1,8 +1,9 @@
 """The quality of a snapshot: flags for anomalies, and implausible numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from bikecollect.collect.fetching.clock import clock_is_off
 from bikecollect.collect.reading import staleness
@@ -219,12 +220,14 @@ def renumbering_findings(
 
 
 def ahead_findings(
-    statuses: Sequence[StationStatus | VehicleStatus], payload: Payload
+    statuses: Sequence[StationStatus | VehicleStatus],
+    payload: Payload,
+    zone: ZoneInfo | None = None,
 ) -> dict[str, str]:
     """Return a finding if many of *statuses* have reported after *payload* was fetched.
 
-    Local times that are published as UTC, for example. A wrong clock of this machine is
-    reported as such.
+    Local times that are published as UTC, for example; those without an offset were
+    read in *zone*. A wrong clock of this machine is reported as such.
     """
     latest = payload.fetched_at + STALE_AGE
     stamps = [s.last_reported for s in statuses if s.last_reported is not None]
@@ -235,6 +238,31 @@ def ahead_findings(
         "ahead": (
             f"last_reported is in the future at {len(ahead)} of {len(statuses)} rows, "
             f"such as {iso(ahead[0], UTC)}, fetched at {iso(payload.fetched_at, UTC)}: "
-            "it is stored unchanged"
+            + (f"it is read in {zone}" if zone else "it is stored unchanged")
         )
     }
+
+
+def zone_findings(
+    payload: Payload,
+    zone: ZoneInfo | None,
+    note: str,
+    information: Iterable[StationInformation],
+) -> dict[str, str]:
+    """Return a finding if stamps without an offset were read in a wrong *zone*.
+
+    *note* is that of the reports; *information* has the places of the stations. The
+    finding about stamps in the future is replaced.
+    """
+    reports = staleness.Calibration.from_note(note)
+    if zone is None or reports is None or abs(reports.last) <= staleness.OLD:
+        return {}
+    if reports.content or reports.slot != payload.slot or clock_is_off(payload):
+        return {}
+    from bikecollect.collect.reading.zone_doubt import doubt_of_reports  # rarely needed
+
+    longitudes = [station.lon for station in information if station.lon is not None]
+    found = doubt_of_reports(zone, reports, longitudes)
+    if found is None:
+        return {}
+    return {"time zone" if found.age > 0 else "ahead": str(found)}

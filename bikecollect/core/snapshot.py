@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 REPORTED_SHARE = 0.05
 """Share of affected stations or vehicles from which a finding is reported."""
@@ -108,6 +109,7 @@ class Snapshot:
     *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed; if the
     feed has no stamp, *is_stamped* is False and *last_updated* that of a station. If
     the stamp has no zone, *other_stamp* is what it is in the zone that is less likely.
+    *zone* is the one of the settings, if stamps without an offset were read in it.
     *shape* maps each field of the station objects to its JSON types
     (``{"sno": "str", "lat": "float|null"}``), to detect drift.
     *dropped* is the number of stations that could not be read, *duplicates* that of
@@ -137,6 +139,7 @@ class Snapshot:
     is_stamped: bool = True
     is_listed_apart: bool = False
     other_stamp: int | None = None
+    zone: ZoneInfo | None = None
 
 
 class VehicleStatus(NamedTuple):

@@ -144,4 +144,6 @@ def _facts(name: str, settings: Settings) -> Checks:
     for old, new in pairwise(settings.system_folder(name, now).facts):
         if new.since > now - RECENT_DAYS * DAY:
             remedy = "earlier days keep their values"
+            if old.timezone != new.timezone:
+                remedy += f"; if the zone was wrong: {page('how-to/schedule-it.md')}"
             yield note(f"{name}: changed", describe_change(old, new), remedy)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from itertools import chain
 
+from bikecollect.collect.reading.staleness import read_reports
+from bikecollect.collect.reading.zone_doubt import ZoneDoubt, doubt
 from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import (
     Snapshot,
@@ -81,6 +83,26 @@ class Trial:
         return f"{stations}, {vehicles}" if self.has_stations else vehicles
 
     @property
+    def zone_doubt(self) -> ZoneDoubt | None:
+        """Why the time zone is in doubt, if the feed's stamps have no offset."""
+        zone, skew = self.snapshot.zone, abs(self.clock_offset or 0.0)
+        if not (zone and self.target.timezone) or skew > MAX_AGE:
+            return None
+        reports = read_reports(self.snapshot.statuses, self.fetched_at)
+        age = self.age if reports is None else reports.age
+        longitudes = [lon for _, lon in self.places]
+        return doubt(zone, age or 0.0, self.fetched_at, longitudes)
+
+    @property
+    def places(self) -> list[tuple[float, float]]:
+        """The places of the stations: latitude, longitude."""
+        return [
+            (station.lat, station.lon)
+            for station in self.snapshot.information
+            if station.lat is not None and station.lon is not None
+        ]
+
+    @property
     def age(self) -> float | None:
         """The age of the feed's own stamp at the fetch, in seconds."""
         stamp = self.snapshot.last_updated
@@ -132,9 +154,11 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     if snapshot.duplicates:
         repeated = count_of(snapshot.duplicates, "station")
         texts.append(f"{repeated} with an id of another: the first is used")
-    if trial.age is not None and trial.age > MAX_AGE:
+    if (doubted := trial.zone_doubt) is not None:
+        texts.insert(0, str(doubted))
+    elif trial.age is not None and trial.age > MAX_AGE:
         texts.append(f"the feed's own stamp is {trial.age / 60:.0f} min old")
-    if trial.age is not None and trial.age < -MAX_AGE:
+    elif trial.age is not None and trial.age < -MAX_AGE:
         texts.append(f"the feed's own stamp is {-trial.age / 60:.0f} min ahead")
     if not any(station.num_vehicles_available for station in stations):
         texts.append("no station has a vehicle")

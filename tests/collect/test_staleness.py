@@ -615,3 +615,81 @@ def test_a_damaged_note_is_replaced(city: Publisher) -> None:
         ((note,),) = db.execute(sql)
     db.close()
     assert json.loads(note)["newest"] == NOW
+
+
+def placed(moment: float, longitude: float, form: str = "") -> list[dict[str, object]]:
+    """Return 25 stations at *longitude*; they report within four minutes *moment*."""
+    stations = []
+    for number in range(25):
+        reported = int(moment) - number * 10
+        station = youbike(reported, "", "")[0] | {"sno": f"5001010{number:02}"}
+        place = {"latitude": 25.0, "longitude": longitude}
+        stamp = {"infoTime": reported} if form == "epoch" else {}
+        stations.append(station | place | stamp)
+    return stations
+
+
+@pytest.mark.parametrize(
+    ("zone", "longitude", "late", "expected"),
+    [
+        ("Europe/Oslo", 121.5, 60, ["UTC+8"]),  # to the west: 7 h ahead
+        ("Australia/Sydney", 121.5, 60, ["UTC+8"]),  # to the east: 3 h old
+        ("Asia/Kathmandu", 121.5, 60, ["UTC+8"]),  # 2 h 15 min ahead
+        ("Asia/Taipei", 77.2, 9_060, ["UTC+5:30"]),
+        ("Asia/Taipei", 121.5, 60, []),
+        ("Australia/Sydney", -123.4, 60, ["zone"]),  # fits neither: it may lag
+        ("Asia/Taipei", 121.5, 3 * HOUR + 60, []),  # lags by whole hours
+        ("Asia/Taipei", 0.0, 3 * HOUR + 1_260, []),  # lags
+        ("Asia/Taipei", 106.0, HOUR + 60, []),  # far west in its zone
+    ],
+)
+def test_a_wrong_time_zone_is_named(
+    zone: str, longitude: float, late: int, expected: list[str], tmp_path: Path
+) -> None:
+    """Stamps without an offset would be new in the zone in which the stations are.
+
+    It is reported once. A feed that lags has no wrong time zone.
+    """
+    notices: list[str] = []
+    with publishing(tmp_path, feed="youbike", path="/list", timezone=zone) as city:
+        for _ in range(15):
+            moment = city.clock.now + 302 - late
+            city.documents["/list"] = placed(moment, longitude)
+            notices += [notice.text for notice in city.fetch().notices]
+
+    named = [text for text in notices if "zone" in text]
+    assert [text.rpartition(" ")[2] for text in named] == expected
+    assert not any("future" in text for text in notices)
+
+
+def test_stamps_that_need_no_time_zone_prove_none(tmp_path: Path) -> None:
+    """They are 7 hours ahead as numbers: the publisher's clock is wrong."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        city.documents["/list"] = placed(city.clock.now + 7 * HOUR, 0.0, "epoch")
+        (notice,) = city.fetch().notices
+
+    assert "in the future at 25 of 25 rows" in notice.text
+    assert notice.text.endswith("it is stored unchanged")
+
+
+def test_a_feed_that_has_stopped_has_no_wrong_time_zone(tmp_path: Path) -> None:
+    """Even if the stations are far from where the zone is used."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        notices: list[str] = []
+        for slot in range(50):
+            moment = BEGIN + 300 * min(slot, 15) + 240
+            city.documents["/list"] = placed(moment, 77.2)
+            notices += [notice.text for notice in city.fetch().notices]
+
+    assert [text for text in notices if "zone" in text] == []
+
+
+def test_stamps_of_another_zone_do_not_put_the_setting_in_doubt(tmp_path: Path) -> None:
+    """The stations are where the zone is used: the feed writes UTC."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        city.documents["/list"] = placed(city.clock.now + 4 * HOUR + 240, 121.5)
+        (notice,) = city.fetch().notices
+
+    assert "the feed writes them in UTC+12, so that last_reported is wrong" in (
+        notice.text
+    )

@@ -168,7 +168,8 @@ def test_a_new_zone_takes_effect_at_its_next_midnight() -> None:
     assert zone.key == "America/New_York"
     assert datetime.fromtimestamp(NOON, zone).isoformat() == "2026-11-24T12:00:00+01:00"
     assert describe_change(*facts) == (
-        "time zone Europe/Oslo -> America/New_York from 2026-11-25T00:00:00-05:00 on"
+        "time zone Europe/Oslo -> America/New_York from 2026-11-25T00:00:00-05:00 on; "
+        "rows until now keep their times, also if they were read in a wrong zone"
     )
 
 

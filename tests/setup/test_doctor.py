@@ -312,3 +312,26 @@ def test_a_demo_that_is_over_is_no_problem(tmp_path: Path) -> None:
         assert "simport-gbfs: the demo is over" in refused.stderr
         assert "bikecollect --config FILE init" in refused.stderr
     assert sorted(tmp_path.rglob("*")) == before, "no trace of a run or an incident"
+
+
+def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
+    feed: LiveFeed, tmp_path: Path
+) -> None:
+    """`feeds try` says so, too; the simulated stations are in the Pacific."""
+    zone, what = "Europe/Oslo", "7 h 0 min ahead in"
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[systems.city]\nfeed = "youbike"\n'
+        f'url = "{feed.youbike_url}"\ntimezone = "{zone}"\n',
+        encoding="utf-8",
+    )
+
+    checked = bikecollect("--config", config, "doctor", "--format", "json").stdout
+    tried = bikecollect("--config", config, "feeds", "try", "city").stdout
+
+    checks = [json.loads(line) for line in checked.splitlines()]
+    (bad,) = [check for check in checks if what in (check["text"] or "")]
+    assert (bad["check"], bad["verdict"]) == ("city: feed", "bad")
+    assert "probably UTC+8" in bad["remedy"]
+    text = f'{what} timezone = "{zone}": the feed\'s clock is wrong, or UTC+8 is'
+    assert text in " ".join(tried.split())

@@ -79,10 +79,14 @@ class PayloadReader:
             store=self.store,
         )
         flags = _with(snapshot.flags, "stale" if is_stale else "")
+        places = stations.values()
+        of_zone = quality.zone_findings(payload, snapshot.zone, reports, places)
+        findings = {**snapshot.findings, **of_zone}
         silent = station_list.silent_note(
             snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
         )
-        snapshot = self.only.filter(replace(snapshot, flags=flags), stations)
+        snapshot = replace(snapshot, flags=flags, findings=findings)
+        snapshot = self.only.filter(snapshot, stations)
         block = self.format.block(
             payload.slot,
             payload.fetched_at,
@@ -121,7 +125,7 @@ class PayloadReader:
                 **merged.findings,
                 **quality.implausible_findings(odd, len(statuses)),
                 **quality.renumbering_findings(statuses, known),
-                **quality.ahead_findings(statuses, payload),
+                **quality.ahead_findings(statuses, payload, snapshot.zone),
                 **positions.swapped_findings(merged.information, known),
             },
         )

@@ -165,4 +165,9 @@ def describe_change(before: SystemFact, after: SystemFact) -> str:
     if before.columns != after.columns:
         changes.append(f"columns {list(before.columns)} -> {list(after.columns)}")
     moment = iso(after.since, ZoneInfo(after.timezone))
-    return f"{', '.join(changes)} from {moment} on"
+    kept = ""
+    if before.timezone != after.timezone:
+        kept = (
+            "; rows until now keep their times, also if they were read in a wrong zone"
+        )
+    return f"{', '.join(changes)} from {moment} on{kept}"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bikecollect.feeds.reading.values import number
 
@@ -63,8 +64,15 @@ class Stamps:
         self._zone = zone
         self._form = form
         self._latest = fetched_at + AHEAD
+        self._is_used = False
         # Keyed by text: hashes of text are random, those of numbers can be chosen.
         self._known: dict[str, int | None] = {}
+
+    @property
+    def used_zone(self) -> ZoneInfo | None:
+        """The time zone, if a stamp without an offset was read in it."""
+        zone = self._zone
+        return zone if self._is_used and isinstance(zone, ZoneInfo) else None
 
     def __call__(self, value: Any) -> int | None:
         """Return *value* in epoch seconds, None if it is not a plausible stamp."""
@@ -207,6 +215,7 @@ class Stamps:
     def _epoch_seconds(self, moment: datetime) -> float:
         if moment.tzinfo is not None:
             return moment.timestamp()
+        self._is_used = True
         first = moment.replace(tzinfo=self._zone).timestamp()
         second = moment.replace(tzinfo=self._zone, fold=1).timestamp()
         return second if first < second <= self._latest else first

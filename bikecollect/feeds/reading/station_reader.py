@@ -111,6 +111,7 @@ class StationReader:
             flags=self._flags(),
             findings=self._findings(),
             kinds=self._kinds,
+            zone=self._stamp.used_zone,
         )
 
     def _ids(self) -> Sequence[str | None]:

@@ -11,6 +11,7 @@ from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.folder import check_folder, is_missing
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
+from bikecollect.collect.reading.zone_doubt import utc_text
 from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
@@ -18,6 +19,7 @@ from bikecollect.setup.probe import try_system
 from bikecollect.setup.program import page
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import Mail
+from bikecollect.setup.time_zones import zone_of_places
 from bikecollect.setup.trial import Trial
 
 SKEW = 60.0
@@ -34,7 +36,13 @@ def check_feed(name: str, system: System) -> Checks:
     except BikecollectError as error:
         yield bad(check_name, str(error), f"bikecollect feeds try {name}")
         return
-    if trial.oddities:
+    doubted = trial.zone_doubt
+    if doubted is not None and (doubted.is_evident or doubted.is_ahead):
+        guess = doubted.is_evident and zone_of_places(trial.places)
+        guess = guess or utc_text(doubted.offset)
+        remedy = f"set timezone in [systems.{name}] of the settings; probably {guess}"
+        yield bad(check_name, str(doubted), remedy)
+    elif trial.oddities:
         text = f"{trial.counts}; {trial.oddities[0]}"
         yield note(check_name, text, f"bikecollect feeds try {name}")
     else:
