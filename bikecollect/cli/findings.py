@@ -19,6 +19,7 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
 )
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair import missing_files
 
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
@@ -66,7 +67,8 @@ class PrintedFindings:
         if vehicles:
             own, dataset = system.vehicles, VEHICLE_STATUS
         day = finding.where.rpartition("/")[2][:10]
-        archived = History(name, own.path).select(ARCHIVED_DAY, day)
+        history = History(name, own.path)
+        archived = history.select(ARCHIVED_DAY, day)
         # Files of slots that came after a day's files had been removed are not its CSV.
         has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
         is_present = part(self._settings.data, dataset, name, day).exists()
@@ -76,6 +78,7 @@ class PrintedFindings:
             is_archived=bool(archived) and is_present,
             lost_day=day if archived and not is_present else "",
             kept=partial(_kept, system, "" if vehicles else day),
+            missing=lambda: missing_files.remedy(own, finding.where, history),
         )
 
 

@@ -119,7 +119,7 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Schedule", tuple(_schedule(standing))),
         Fact("Next slot", (Part("none" if health.is_over else following),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
-        Fact("Coverage", (Part(_coverage(health)),)),
+        Fact("Coverage", tuple(_coverage(health))),
         Fact("Waiting", (Part(_waiting(standing)),)),
         Fact("Disk", (Part(_disk(standing)),)),
         *mirror,
@@ -186,14 +186,18 @@ def _runs(health: Health) -> str:
     return f"{health.good} of {health.runs} good, {percent(health.good / health.runs)}"
 
 
-def _coverage(health: Health) -> str:
+def _coverage(health: Health) -> Iterator[Part]:
     labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
     if health.is_over:
         labels["today"] = "last day"
-    return ", ".join(
-        f"{labels[window]} {percent(coverage.ratio)}"
-        for window, coverage in health.coverage.items()
+    yield Part(
+        ", ".join(
+            f"{labels[window]} {percent(coverage.ratio)}"
+            for window, coverage in health.coverage.items()
+        )
     )
+    if health.damage:
+        yield Part("; in doubt: files are missing or damaged", Tone.BAD)
 
 
 def _waiting(standing: Standing) -> str:

@@ -17,9 +17,9 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.payload_store import slot_of
-from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair import SLOTS, Repair, remedy_of_missing
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
@@ -213,8 +213,17 @@ class Recovery:
         ]
         for file in vanished:
             self.ledger.mark_damaged(file)
-        text = "is missing: new rows go to a new file; see: bikecollect verify"
-        return [Notice("damage", f"{file} {text}") for file in vanished]
+        return [self._missing(file) for file in vanished]
+
+    def _missing(self, file: str) -> Notice:
+        """Return a notice about the missing *file*, with the remedy."""
+        folder = self.ledger.folder
+        name = (folder.parent if folder.name == VEHICLES else folder).name
+        slots = {slot for (slot,) in self.ledger.all(SLOTS, file)}
+        kept = slots & set(map(slot_of, self.payloads.kept()))
+        remedy = remedy_of_missing(name, file, len(kept), len(slots))
+        text = f"{file} is missing: new rows go to a new file; {remedy}"
+        return Notice("damage", text)
 
     def _adopt_information(self, tail: Tail) -> None:
         if not tail.groups:

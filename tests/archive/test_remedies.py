@@ -133,8 +133,7 @@ def test_lost_slots_or_runs_of_a_day_are_rebuilt_by_the_remedy(
             "station_status/2026-11-22.csv",
             "is missing",
             False,
-            "restore station_status/2026-11-22.csv from a backup, or: "
-            "bikecollect forget city station_status/2026-11-22.csv",
+            "restore station_status/2026-11-22.csv from a backup",
         ),
         (
             "2026-11-22",

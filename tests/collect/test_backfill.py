@@ -810,3 +810,47 @@ def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
     (snapshot,) = FolderSource(tmp_path, Grid.of(300), NOON + DAY).snapshots()
 
     assert [station.station_id for station in snapshot.statuses] == ["a b"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "remedies"),
+    [
+        (2, "fill it from the kept payloads of 2 of 2 slots: bikecollect backfill"),
+        (1, "--repair, or fill it from the kept payloads of 1 of 2 slots: bikecollect"),
+        (0, "--repair, or accept the loss: bikecollect forget city station_status/"),
+    ],
+)
+def test_a_removed_file_has_the_same_remedy_everywhere(
+    world: World, kept: int, remedies: str
+) -> None:
+    """In `status` before and after the next run, in that run, and in `verify`.
+
+    Coverage is in doubt until the rows are back.
+    """
+    config = toml(world.folder.parents[1])
+    world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
+    for bikes in (1, 2):
+        world.feed.answer = youbike({"a": bikes})
+        world.fetch(after=300)
+    (world.folder / CSV).unlink()
+    for path in sorted(world.folder.glob("payloads/kept/*/*.zip"))[kept:]:
+        path.unlink()
+
+    def told(command: str) -> str:
+        text = bikecollect("--config", config, command).stdout
+        return " ".join(text.replace(program, "bikecollect").split())
+
+    program = f"{Path(sys.executable).parent}/bikecollect --config {config}"
+    before, checked = told("status"), told("verify")
+    world.feed.answer = youbike({"a": 9})
+    (notice,) = world.fetch(after=300).notices
+    after = told("status")
+    fill(world)
+
+    assert remedies in before
+    assert remedies in checked
+    assert remedies in notice.text
+    assert remedies in after
+    assert "in doubt: files are missing" in before
+    assert ("in doubt" in told("status")) == (kept < 2)
+    assert ("all agree" in told("verify")) == (kept == 2)

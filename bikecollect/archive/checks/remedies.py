@@ -1,6 +1,7 @@
 """The remedies for findings of `verify`."""
 
 from collections.abc import Callable
+from functools import partial
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.parts import is_day
@@ -19,12 +20,14 @@ def remedy(
     is_archived: bool = False,
     lost_day: str = "",
     kept: Callable[[], str] = str,
+    missing: Callable[[], str] = str,
 ) -> str:
     """Return the command that fixes *finding*, or other advice, as one line.
 
     *has_csv* is set if the CSV of the finding's day still exists, *is_archived* if the
     day of its file is in the archive, *lost_day* is that day if it should be there. If
     payloads of that day are kept, *kept* returns for how many of its slots: "3 of 4".
+    *missing* is the remedy for a daily file that is missing.
 
     >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
     'bikecollect rebuild stations city'
@@ -40,20 +43,13 @@ def remedy(
         return _of_day(system, where, what, has_csv=has_csv, kept=kept)
     if what == MISSING and is_archived:
         return f"bikecollect compact {system}"
-    return _of_file(system, where, what, lost_day, kept)
+    lost = partial(_of_lost_day, system, lost_day, kept) if lost_day else missing
+    return _of_file(system, where, what, lost)
 
 
-def _of_file(
-    system: str, file: str, what: str, lost_day: str, kept: Callable[[], str]
-) -> str:
-    if what == MISSING and lost_day:
-        return _of_lost_day(system, lost_day, kept())
+def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> str:
     if what == MISSING:
-        restore = f"restore {file} from a backup, or"
-        if slots := kept():
-            fill = f"fill it from the kept payloads of {slots} slots"
-            return f"{restore} {fill}: bikecollect backfill {system}"
-        return f"{restore}: bikecollect forget {system} {file}"
+        return missing() or f"restore {file} from a backup"
     if what.startswith(UNREADABLE):
         return f"check the disk: dmesg; restore {file} from a backup"
     return f"bikecollect verify --repair {system}"
@@ -93,15 +89,15 @@ def _of_day(
     restore = f"restore the archive's {day} from a backup"
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
     is_unread = what.startswith(("cannot read", UNREADABLE))
-    return look if is_unread else _of_lost_day(system, day, kept())
+    return look if is_unread else _of_lost_day(system, day, kept)
 
 
-def _of_lost_day(system: str, day: str, kept: str) -> str:
+def _of_lost_day(system: str, day: str, kept: Callable[[], str]) -> str:
     restore = f"restore the archive's {day} from a backup, or"
     forget = f"bikecollect forget {system} {day}"
-    if not kept:
+    if not (slots := kept()):
         return f"{restore}: {forget}"
-    fill = f"fill it from the kept payloads of {kept} slots"
+    fill = f"fill it from the kept payloads of {slots} slots"
     return f"{restore} {fill}: {forget}; then: bikecollect backfill {system}"
 
 

@@ -21,6 +21,7 @@ from bikecollect.storage.files.durable import make_folder, sync_folder, write_fi
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
+from bikecollect.storage.repair import SLOTS, missing_files
 
 DAMAGED = (
     "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
@@ -106,6 +107,9 @@ def _missing_ledger(system: SystemFolder) -> Iterator[str]:
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
+    for file in missing_files.find(system, history):
+        slots = history.select(SLOTS, file)
+        rows += [(file, len(slots), 0)] if slots else []
     for file, blocks, is_archived in rows[:MAX_NAMED]:
         if (system.path / file).exists():
             what = "is damaged: another program changed it"
@@ -115,10 +119,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
             remedy = f"its day is archived; run: bikecollect compact {system.system_id}"
         else:
             what = "is missing: it was removed"
-            remedy = (
-                "restore it from a backup and run bikecollect verify --repair, or "
-                f"{ACCEPT}: bikecollect forget {system.system_id} {file}"
-            )
+            remedy = missing_files.remedy(system, file, history)
         yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
     if more := rows[MAX_NAMED:]:
         files = count_of(len(more), "more file")

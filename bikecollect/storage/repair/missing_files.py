@@ -1,0 +1,39 @@
+"""Daily files that other programs removed: which they are, and the remedy."""
+
+from bikecollect.core.slots import stamp
+from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.data_folder import KEPT, PAYLOADS, VEHICLES, SystemFolder
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair import SLOTS, remedy_of_missing
+
+PRESENT = (
+    "SELECT file FROM files WHERE damaged = 0"
+    " AND substr(file, 16, 10) NOT IN (SELECT day FROM archives)"
+)
+"""The files that are needed: the rows of the others are in the archive."""
+
+
+def find(system: SystemFolder, history: History) -> list[str]:
+    """Return the missing files that the ledger does not know to be damaged yet."""
+    if not _absent(system, history):
+        return []
+    # Meanwhile `compact` may have removed files, after it had recorded that.
+    return _absent(system, History(system.system_id, system.path))
+
+
+def _absent(system: SystemFolder, history: History) -> list[str]:
+    files = (file for (file,) in history.select(PRESENT) if is_segment(file))
+    return sorted(file for file in files if not (system.path / file).exists())
+
+
+def remedy(system: SystemFolder, file: str, history: History) -> str:
+    """Return how to get back the missing *file* of *system*, or of its vehicles.
+
+    *history* is that of the ledger that has its slots.
+    """
+    is_of_vehicles = system.path.name == VEHICLES
+    folder = system.path.parent if is_of_vehicles else system.path
+    slots = {stamp(slot) for (slot,) in history.select(SLOTS, file)}
+    kept = (folder / PAYLOADS / KEPT).glob("*/*.zip")
+    count = len(slots & {path.name.partition(".")[0] for path in kept})
+    return remedy_of_missing(system.system_id, file, count, len(slots))
