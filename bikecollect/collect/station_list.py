@@ -302,13 +302,8 @@ def _departed(
     as having left, from the first slot without it that is after its last version. Those
     that are *changed* in this slot stay for another one.
     """
-    absent: dict[str, int] = {}
-    gone: dict[str, int] = {}
-    for station_id, first in since.items():
-        if slot - first < DAY or station_id in changed:
-            absent[station_id] = first
-        elif _is_listed(station_id, known):
-            gone[station_id] = first
+    absent = {i: t for i, t in since.items() if slot - t < DAY or i in changed}
+    gone = {i: t for i, t in since.items() if i not in absent and _is_listed(i, known)}
     oldest = min(gone.values(), default=slot)
     newest = dict(ledger.versions_since(Slot(oldest - 1))) if gone else {}
     left: dict[Slot, list[StationInformation]] = {}

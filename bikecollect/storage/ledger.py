@@ -308,11 +308,9 @@ class Ledger(LedgerFile):
 
     def record(self, runs: Iterable[Run]) -> None:
         """Write or replace *runs*."""
+        sql = f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * 22)})"
         with self.transaction() as db:
-            for run in runs:
-                marks = ", ".join("?" * 22)
-                row = to_row(run)
-                db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)
+            db.executemany(sql, map(to_row, runs))
 
     def _identify(self, db: sqlite3.Connection | None) -> None:
         """Determine the schema of *db* (None: empty); raises DatabaseError."""
