@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bikecollect.archive.mirror.contents import MirroredSystem
     from bikecollect.archive.mirror.object_store import ObjectStore
     from bikecollect.archive.mirror.push import MirrorStep
+    from bikecollect.archive.verify import VerifiedCounts
 
 log = logging.getLogger(__name__)
 FAILED = "failed"
@@ -176,13 +177,16 @@ def _is_damage(error: StorageError) -> bool:
 
 
 def check_mirror(
-    settings: Settings, name: str, since: str, until: str
+    settings: Settings, name: str, since: str, until: str, counts: "VerifiedCounts"
 ) -> Iterator[Finding | Certificate]:
-    """Yield the certificates of the days of *name* in the mirror, and findings."""
+    """Yield the certificates of the days of *name* in the mirror, and findings.
+
+    *counts* are increased by the numbers of what was read.
+    """
     from bikecollect.archive.mirror.check import MirrorCheck
 
     store = mirror_store(settings)
-    yield from MirrorCheck(store, settings.data, name, since, until).run()
+    yield from MirrorCheck(store, settings.data, name, since, until, counts).run()
 
 
 class MirrorCopying:

@@ -63,6 +63,9 @@ def test_verify_reads_every_file_of_the_mirror(reader: City) -> None:
     expected = here.stdout.replace('"where": "archive"', '"where": "mirror"')
     assert (there.returncode, there.stdout) == (0, expected)
     assert there.stdout.count("mirror") == 2
+    # of each day: its five datasets and the certificate
+    last = reader.run("verify", "--mirror").stdout.splitlines()[-1]
+    assert last == "days 2, files 12, blocks 2, payloads 0: all agree"
 
 
 def test_verify_finds_a_changed_object(city: City, s3_server: S3Server) -> None:

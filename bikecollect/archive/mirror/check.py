@@ -7,7 +7,7 @@ it, sends it again.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bikecollect.archive.certificates import Certificate, Finding
@@ -24,6 +24,7 @@ from bikecollect.archive.mirror.live import live_path
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, live_address
 from bikecollect.archive.parts import is_day
+from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -41,7 +42,8 @@ class MirrorCheck:
     """Compares the days of a system in *store* with those in the folder *data*.
 
     Days from *since* to before *until* are read; all of them must be in the mirror.
-    Without a range, the list of stations and the live copy are read, too.
+    Without a range, the list of stations and the live copy are read, too. *counts* are
+    the numbers of what was read.
     """
 
     store: ObjectStore
@@ -49,6 +51,7 @@ class MirrorCheck:
     system_id: str
     since: str = ""
     until: str = "9"
+    counts: VerifiedCounts = field(default_factory=VerifiedCounts)
 
     def run(self) -> Iterator[Finding | Certificate]:
         """Yield a certificate per good day in the mirror, and findings for others."""
@@ -97,8 +100,11 @@ class MirrorCheck:
             what = "the mirror has another state of the day than this machine"
             yield self._finding(day, what)
         wrong = list(self._wrong_parts(theirs))
+        self.counts.files += 1 + len(theirs.parts)
         yield from (self._finding(day, what) for what in wrong)
         if not wrong:
+            self.counts.days += 1
+            self.counts.blocks += theirs.summary.slots
             yield Certificate(self.system_id, day, theirs.summary, "mirror")
 
     def _wrong_parts(self, day: CertifiedDay) -> Iterator[str]:
@@ -133,7 +139,10 @@ class MirrorCheck:
     def _is_changed(self, stored: StoredObject, record: MirrorRecord) -> bool:
         """Return whether *stored* has another content than when it was sent."""
         sha256 = record.copied_sha256(stored.path)
-        if not record.has(stored, sha256) or self.store.digest(stored.path) == sha256:
+        if not record.has(stored, sha256):
+            return False
+        self.counts.files += 1
+        if self.store.digest(stored.path) == sha256:
             return False
         return self.store.find(stored.path) == stored
 

@@ -245,11 +245,8 @@ def _verify_mirror(
             first, end = days(since, until, history.zone(settings, name), time.time())
             checked = VerifiedCounts()
             counts.append(checked)
-            for result in check_mirror(
-                settings, name, first if since else "", end if until else "9"
-            ):
-                checked.days += isinstance(result, Certificate)
-                yield result
+            begin, end = first if since else "", end if until else "9"
+            yield from check_mirror(settings, name, begin, end, checked)
 
 
 def _is_asked(
