@@ -247,12 +247,13 @@ def zone_findings(
     payload: Payload,
     zone: ZoneInfo | None,
     note: str,
+    interval: int,
     information: Iterable[StationInformation],
 ) -> dict[str, str]:
     """Return a finding if stamps without an offset were read in a wrong *zone*.
 
     *note* is that of the reports; *information* has the places of the stations. The
-    finding about stamps in the future is replaced.
+    finding about stamps in the future is replaced. *interval* is in seconds.
     """
     reports = staleness.Calibration.from_note(note)
     if zone is None or reports is None or abs(reports.last) <= staleness.OLD:
@@ -262,7 +263,7 @@ def zone_findings(
     from bikecollect.collect.reading.zone_doubt import doubt_of_reports  # rarely needed
 
     longitudes = [station.lon for station in information if station.lon is not None]
-    found = doubt_of_reports(zone, reports, longitudes)
+    found = doubt_of_reports(zone, reports, interval, longitudes)
     if found is None:
         return {}
     return {"time zone" if found.age > 0 else "ahead": str(found)}

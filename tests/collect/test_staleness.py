@@ -19,6 +19,7 @@ from bikecollect.collect.reading.staleness import (
     judge_content,
     read_reports,
 )
+from bikecollect.collect.reading.zone_doubt import doubt_of_reports
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus, VehicleStatus
@@ -693,3 +694,16 @@ def test_stamps_of_another_zone_do_not_put_the_setting_in_doubt(tmp_path: Path) 
     assert "the feed writes them in UTC+12, so that last_reported is wrong" in (
         notice.text
     )
+
+
+@pytest.mark.parametrize(("beats", "is_named"), [(13, True), (3, False)])
+def test_a_quiet_system_has_no_wrong_time_zone(beats: int, *, is_named: bool) -> None:
+    """Of three reports in an hour the newest is as old as a zone is off by chance."""
+    slot = Slot(int(BEGIN))
+    reports = Calibration(
+        slot, slot - 7_260, 0, slot - HOUR, beats, last=7_260.0, age=7_260.0
+    )
+
+    found = doubt_of_reports(TAIPEI, reports, 300, [])
+
+    assert (found is not None) == is_named

@@ -80,7 +80,9 @@ class PayloadReader:
         )
         flags = _with(snapshot.flags, "stale" if is_stale else "")
         places = stations.values()
-        of_zone = quality.zone_findings(payload, snapshot.zone, reports, places)
+        of_zone = quality.zone_findings(
+            payload, snapshot.zone, reports, self.interval, places
+        )
         findings = {**snapshot.findings, **of_zone}
         silent = station_list.silent_note(
             snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot

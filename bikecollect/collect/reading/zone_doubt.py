@@ -20,6 +20,8 @@ EVIDENT, MISFIT = 90.0, 180.0
 it may differ from the time by the sun."""
 PER_DEGREE = 4.0
 """Minutes that the sun takes for a degree."""
+MISSED = 1.2
+"""The factor by which slots with new reports may be farther apart than an interval."""
 STEADY = 600.0
 """Maximum seconds between the age of the newest report and its usual age."""
 
@@ -119,18 +121,19 @@ def doubt(
 
 
 def doubt_of_reports(
-    zone: ZoneInfo, reports: Calibration, longitudes: Iterable[float]
+    zone: ZoneInfo, reports: Calibration, interval: int, longitudes: Iterable[float]
 ) -> ZoneDoubt | None:
     """Return why *zone* is in doubt, by *reports* up to the current slot.
 
-    A feed may lag, or have stopped: old stamps are evidence only if stations have
-    reported regularly for an hour, always as late, and are not where *zone* is used,
-    as far as their places are known.
+    A feed may lag, have stopped, or be quiet: old stamps are evidence only if stations
+    have reported in each slot of *interval* seconds for an hour, always as late, and
+    are not where *zone* is used, as far as their places are known.
     """
     found = doubt(zone, reports.last, reports.slot, longitudes)
     if found is None or found.age < 0:
         return found
-    is_regular = reports.beats > 1 and reports.slot - reports.regular >= HOUR
+    lasted = reports.slot - reports.regular
+    is_regular = HOUR <= lasted <= MISSED * interval * (reports.beats - 1)
     is_steady = abs(reports.last - reports.age) <= STEADY
     is_possible = found.is_evident or found.is_unplaced
     return found if is_regular and is_steady and is_possible else None
