@@ -18,7 +18,7 @@ from bikecollect.archive.checks.harmed import (
     strange_files,
     try_archive,
 )
-from bikecollect.archive.checks.restore import restore
+from bikecollect.archive.checks.restore import report_lost_list, restore
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.parts import needs_summaries
@@ -102,6 +102,8 @@ class Compactor:
             known = archived_days.archived()
             failed = restore(self.archive, archived_days, self.store)
             restored = archived_days.other_than(known)
+            if any(archived.day not in known for archived in restored):
+                report_lost_list(self.archive)
             sizes = self.store.sizes()
             for day in days_of_lost_files(archived_days, sizes):
                 try_archive(self.archive, archived_days, self.store, day, sizes)

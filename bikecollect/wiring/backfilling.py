@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bikecollect.archive.archived_days import ArchivedDays
-from bikecollect.archive.checks.restore import restore
+from bikecollect.archive.checks.restore import report_lost_list, restore
 from bikecollect.archive.day_archive import Archive
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
@@ -114,7 +114,7 @@ def backfiller(
         new_id=process.run_id,
         since=span[0],
         until=span[1],
-        restore=partial(_restore, days, ArchivedDays(ledger), store)
+        restore=partial(_restore, days, ArchivedDays(ledger), store, origin)
         if is_lost
         else None,
         dry=dry,
@@ -124,10 +124,17 @@ def backfiller(
     )
 
 
-def _restore(archive: Archive, archived_days: ArchivedDays, store: Store) -> None:
-    """Copy archived days into the ledger; log those that cannot be restored."""
+def _restore(
+    archive: Archive, archived_days: ArchivedDays, store: Store, origin: Path | None
+) -> None:
+    """Copy archived days into the ledger; log what cannot be restored.
+
+    The folder *origin* may have the list of stations.
+    """
     for day, why in restore(archive, archived_days, store).items():
         log.warning("%s: %s", day, why)
+    if origin is None:
+        report_lost_list(archive)
 
 
 def source(

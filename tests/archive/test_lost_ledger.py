@@ -1,10 +1,12 @@
 """The ledger is lost while closed days are in the archive only."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command import bikecollect
 from keeping import compacted, findings, viewed
 from templates import copied
 from world import NOON, World
@@ -14,6 +16,7 @@ from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.parts import move_part
 from bikecollect.cli import cli
 from bikecollect.core.slots import DAY
+from bikecollect.storage.data_folder import INFORMATION
 
 pytest.importorskip("duckdb")
 
@@ -121,6 +124,22 @@ def test_a_day_that_is_half_replaced_is_not_lost(
     assert "forget" not in verified + status
     assert counted(world) == [(8, 4)]
     assert findings(world) == []
+
+
+@pytest.mark.parametrize("command", ["compact", "backfill"])
+def test_a_lost_list_of_stations_is_named(
+    world: World, config: Path, command: str
+) -> None:
+    """Of a data folder only the archive is left, which has no names and places."""
+    shutil.rmtree(world.folder)
+
+    first, again = (
+        bikecollect("--config", config, command, "city").stderr for _ in range(2)
+    )
+
+    assert f"{INFORMATION} is missing, and the archive has none" in first
+    assert "backfill city --from MIRROR" in first
+    assert not again
 
 
 @pytest.fixture

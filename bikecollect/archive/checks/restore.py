@@ -1,5 +1,6 @@
 """Copy archived days into a ledger that was lost, or is older than they are."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,15 +17,17 @@ from bikecollect.archive.checks.recertify import (
     shorter,
     uncertified,
 )
-from bikecollect.archive.datasets import RUNS, SLOTS
+from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import damaged_parts
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, SlotState, bounds
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.recovery import ADOPTED
 
+log = logging.getLogger(__name__)
 NO_BLOCK = frozenset({"", SlotState.MISSING.value})
 """States of slots without rows that have no block; others list nothing, as vehicles."""
 
@@ -55,6 +58,18 @@ def restore(
         with suppress(StorageError):  # `verify` reports it
             archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
     return failed
+
+
+def report_lost_list(archive: Archive) -> None:
+    """Log that the list of stations is lost, with the remedy, if there is none."""
+    system = archive.system
+    if archive.layout is STATION_LAYOUT and not (system.path / INFORMATION).exists():
+        log.warning(
+            "%s: names and places of stations are unknown: %s is missing, and the "
+            "archive has none; the next fetch writes today's; if a mirror or a copy of "
+            "the folder has it, run: bikecollect backfill %s --from MIRROR",
+            *(system.system_id, INFORMATION, system.system_id),
+        )
 
 
 def _agree(
