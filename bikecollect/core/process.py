@@ -102,9 +102,15 @@ def _allow_open_files() -> None:
 
 
 class Ending:
-    """The exit *code* of this process if SIGTERM or SIGHUP ends it, else 0."""
+    """The signal that ends this process, and the exit *code* of that; 0 if none."""
 
-    code = 0
+    signum, code = 0, 0
+
+
+def raise_if_ending() -> None:
+    """Raise Interrupted if a signal ends this process: for threads that wait."""
+    if Ending.signum:
+        raise Interrupted(Ending.signum)
 
 
 def end_in_order() -> None:
@@ -116,18 +122,21 @@ def end_in_order() -> None:
     signals = (signal.SIGTERM, signal.SIGHUP)
 
     def end(signum: int, _frame: FrameType | None) -> None:
-        Ending.code = Interrupted(signum).exit_code
-        for other in signals:
-            signal.signal(other, signal.SIG_IGN)
+        Ending.signum = signum
+        if signum in signals:
+            Ending.code = Interrupted(signum).exit_code
+            for other in signals:
+                signal.signal(other, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    _handle(signals, end)
+    _handle((*signals, signal.SIGINT), end)
 
 
 def listen(stop: Stop) -> None:
     """Let SIGTERM, SIGHUP and SIGINT set *stop* instead of ending the process."""
 
     def request_stop(signum: int, _frame: FrameType | None) -> None:
+        Ending.signum = signum
         stop.set(signum)
 
     _handle((signal.SIGTERM, signal.SIGHUP, signal.SIGINT), request_stop)

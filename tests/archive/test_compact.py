@@ -1,15 +1,17 @@
 """Closed days are archived and verified; later their CSV is removed, verified again."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from itertools import count as counting
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import forking
 import pytest
 from children import run_in_child
-from command import bikecollect
+from command import bikecollect, forked
 from keeping import (
     archived_past_days,
     compacted,
@@ -461,3 +463,35 @@ def test_a_day_that_is_forgotten_meanwhile_ends_no_compaction(folder: Path) -> N
 
     assert first.what == "summed up"
     assert rest == [("not summed up", "it was forgotten meanwhile")]
+
+
+AMID_A_QUERY = """
+import os, signal, threading
+from bikecollect.__main__ import main
+from bikecollect.archive import parquet
+
+def endless(db, *_):
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    db.execute("SELECT sum(a.range % 7) FROM range(1000000000) a, range(1000) b")
+
+parquet.copy_smallest = endless
+main()
+"""
+
+
+def test_sigterm_ends_a_query_at_once(
+    folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of a large day takes a minute and more; nothing is left of it."""
+    monkeypatch.setattr(forking, "TIMEOUT", 40.0)
+    shutil.rmtree(folder)
+    two_past_days(folder)
+    program = tmp_path / "amid_a_query.py"
+    program.write_text(AMID_A_QUERY, encoding="utf-8")
+    command = ["--config", str(config), "compact"]
+
+    ended = forked(command, "", os.environ, program=str(program))
+
+    assert (ended.returncode, ended.stderr.strip()) == (143, "")
+    assert not [path for path in folder.parent.rglob("archive/*/*") if path.is_file()]
+    assert bikecollect(*command).returncode == 0

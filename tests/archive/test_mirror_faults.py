@@ -1,10 +1,12 @@
 """Copying to the mirror survives kills and server failures, and reports them."""
 
 import json
+import os
 import signal
 import threading
 from pathlib import Path
 
+import forking
 import pytest
 from command import begun
 from keeping import archived_past_days, two_past_days
@@ -35,6 +37,43 @@ def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> Cit
 def pushed(archived: City) -> City:
     """Return the world with its days archived, in a mirror."""
     return after_push(archived)
+
+
+@pytest.mark.parametrize(
+    ("command", "signum"),
+    [
+        ("push", signal.SIGTERM),
+        ("compact", signal.SIGINT),
+        ("verify --mirror", signal.SIGINT),
+    ],
+)
+def test_a_signal_ends_the_wait_for_a_silent_store(
+    pushed: City, command: str, signum: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its requests, of which four are sent at a time, end only after a minute."""
+    monkeypatch.setattr(forking, "TIMEOUT", 40.0)
+    method = "GET" if command == "verify --mirror" else "PUT"
+    if method == "PUT":
+        without_mirror(pushed)
+    reached, released = threading.Event(), threading.Event()
+
+    def fault(sent: str, path: str) -> Fault | None:
+        if sent != method or not path.endswith(".parquet"):
+            return None
+        reached.set()
+        return Fault(hold=released)
+
+    pushed.proxy.fault = fault
+    env = environment(pushed.proxy.url)
+    process = begun("--config", pushed.config, *command.split(), **env)
+    try:
+        wait_until(reached.is_set, "a file is sent or requested")
+        os.kill(process.pid, signum)
+        ended, _, _ = process.communicate()
+    finally:
+        released.set()
+
+    assert ended == {signal.SIGINT: 130, signal.SIGTERM: 143}[signum]
 
 
 def killed_at(city: City, number: int) -> None:

@@ -7,11 +7,12 @@ are used in messages.
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from bikecollect.archive.mirror import credentials
 from bikecollect.archive.mirror.address import MirrorAddress
@@ -22,6 +23,7 @@ from bikecollect.core.errors import (
     NotInstalled,
     StorageError,
 )
+from bikecollect.core.process import DeadlineError, deadline, raise_if_ending
 from bikecollect.core.secrets.redact import redactor
 from bikecollect.storage.files.durable import remove_abandoned
 
@@ -29,9 +31,14 @@ if TYPE_CHECKING:
     from obstore import Bytes, GetOptions
     from obstore.store import ObjectStore as Client
 
+Value = TypeVar("Value")
+Options = ParamSpec("Options")
+
 REQUEST, CONNECT, RETRY = "60s", "5s", 40
 """Maximum time of a request, of connecting, and of all retries (in seconds)."""
 RETRIES = 6
+LONGEST = 86_400.0
+"""Maximum seconds of a call of the library, which may send many pieces."""
 PIECE = 5 << 20
 """Bytes of a piece: larger files are sent and received in pieces, one at a time.
 
@@ -98,7 +105,8 @@ class ObjectStore:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose path begins with *prefix*, a folder."""
         with self._translated(f"cannot list {self._shown(prefix)}"):
-            for batch in self._obstore.list(self._client, prefix):
+            batches = self._obstore.list(self._client, prefix)
+            while batch := self._awaited(next, batches, ()):
                 for item in batch:
                     tag = str(item["e_tag"] or item["last_modified"].isoformat())
                     yield StoredObject(item["path"], item["size"], tag)
@@ -107,7 +115,7 @@ class ObjectStore:
         """Return the object at *path*, None if there is none."""
         with self._translated(f"cannot read {self._shown(path)}"):
             try:
-                item = self._obstore.head(self._client, path)
+                item = self._awaited(self._obstore.head, self._client, path)
             except FileNotFoundError:
                 return None
             tag = str(item["e_tag"] or item["last_modified"].isoformat())
@@ -117,12 +125,12 @@ class ObjectStore:
         """Return the content of a small object, None if there is none."""
         with self._translated(f"cannot read {self._shown(path)}"):
             try:
-                result = self._obstore.get(self._client, path)
+                result = self._awaited(self._obstore.get, self._client, path)
             except FileNotFoundError:
                 return None
             if result.meta["size"] > MAX_WHOLE:
                 raise MirrorError(f"{self._shown(path)} is too large")
-            return bytes(result.bytes())
+            return bytes(self._awaited(result.bytes))
 
     def digest(self, path: str) -> str:
         """Return the sha256 of the object at *path*, empty if there is none."""
@@ -160,16 +168,18 @@ class ObjectStore:
 
     def _pieces(self, path: str) -> "Iterator[Bytes]":
         """Yield the content of the object at *path*, with a request for each piece."""
-        result = self._obstore.get(self._client, path)
+        result = self._awaited(self._obstore.get, self._client, path)
         size, tag = result.meta["size"], result.meta["e_tag"]
         if size <= PIECE:
-            yield from result.stream(min_chunk_size=1 << 20)
+            yield self._awaited(result.bytes)
             return
         del result
         for start in range(0, size, PIECE):
             end = min(start + PIECE, size)
             options: GetOptions = {"range": (start, end), "if_match": tag}
-            yield self._obstore.get(self._client, path, options=options).bytes()
+            get = self._obstore.get
+            piece = self._awaited(get, self._client, path, options=options)
+            yield self._awaited(piece.bytes)
 
     def write(self, path: str, data: bytes | Path, sha256: str) -> StoredObject:
         """Write *data* to *path* and read it back; raises MirrorError if it differs.
@@ -179,7 +189,8 @@ class ObjectStore:
         for _ in range(TRIES):
             with self._translated(f"cannot write {self._shown(path)}"):
                 size = len(data) if isinstance(data, bytes) else data.stat().st_size
-                result = self._obstore.put(
+                result = self._awaited(
+                    self._obstore.put,
                     self._client,
                     path,
                     data,
@@ -205,11 +216,27 @@ class ObjectStore:
 
     def _copy(self, path: str, target: str) -> None:
         if self.address.scheme != "file":
-            self._obstore.copy(self._client, path, target)
+            self._awaited(self._obstore.copy, self._client, path, target)
             return
         # The library would make a hard link, which FAT and some network disks lack.
         content = Path(f"/{self.address.prefix}", path)
         self._obstore.put(self._client, target, content, chunk_size=PIECE)
+
+    def _awaited(
+        self,
+        call: Callable[Options, Value],
+        *args: Options.args,
+        **options: Options.kwargs,
+    ) -> Value:
+        """Return the result of a *call* of the library, unless a signal ends the wait.
+
+        In the main thread the library would keep Python from handling the signal. A
+        call that is abandoned changes nothing, or a whole object; not so in a folder.
+        """
+        if self.address.scheme == "file":
+            return call(*args, **options)
+        work = partial(call, *args, **options)
+        return deadline(work, LONGEST, check=raise_if_ending)
 
     def _shown(self, path: str) -> str:
         return f"{self.address}/{path}"
@@ -221,7 +248,7 @@ class ObjectStore:
 
         try:
             yield
-        except (BaseError, OSError, ValueError) as error:
+        except (BaseError, OSError, ValueError, DeadlineError) as error:
             raise self._error(what, error) from None
 
     def _error(self, what: str, error: Exception) -> MirrorError:

@@ -63,9 +63,7 @@ def compact(
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
-    stop = process.Stop()
-    process.listen(stop)
-    times = Times(time.time, time.monotonic, stop)
+    times = Times(time.time, time.monotonic, process.Stop())
     code, did_something = ExitCode.OK, False
     errors: dict[str, str] = {}
     for name in settings.chosen(system_ids):
@@ -81,11 +79,11 @@ def compact(
                     errors[name] = errors[name] or f"{step.day}: {step.why}"
                 did_something = True
                 _print_step(step, form, quiet=quiet)
-                stop.raise_if_set()
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
             errors[name] = str(error)
             complain(f"{name}: {error}")
+    process.listen(times.stop)
     report_compact(settings, errors, times)
     if settings.archive.mirror:
         copied = copy_to_mirror(settings, list(errors), times, form=form, quiet=quiet)
