@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import resource
+import sys
 import tarfile
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -271,10 +272,15 @@ def _no_cycles_collected() -> Iterator[None]:
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """Let every write after the first 5,000 bytes of a file fail."""
+    """Let every write after the first 5,000 bytes of a file fail.
+
+    No module is compiled meanwhile: Python would keep a part of it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+    sys.dont_write_bytecode = True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = False
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
