@@ -466,12 +466,12 @@ def test_a_day_that_is_forgotten_meanwhile_ends_no_compaction(folder: Path) -> N
 
 
 AMID_A_QUERY = """
-import os, signal, threading
+import signal
 from bikecollect.__main__ import main
 from bikecollect.archive import parquet
 
 def endless(db, *_):
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    signal.raise_signal(signal.SIGTERM)
     db.execute("SELECT sum(a.range % 7) FROM range(1000000000) a, range(1000) b")
 
 parquet.copy_smallest = endless

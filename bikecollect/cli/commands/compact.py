@@ -79,6 +79,7 @@ def compact(
                     errors[name] = errors[name] or f"{step.day}: {step.why}"
                 did_something = True
                 _print_step(step, form, quiet=quiet)
+                process.raise_if_ending()  # a library may have lost the exception
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
             errors[name] = str(error)
