@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from bikecollect.core import process
+from bikecollect.storage.ledger import Ledger
 
 READ = """
 import sys
@@ -105,15 +107,18 @@ def test_a_closed_standard_input_is_empty() -> None:
 def test_the_mask_is_never_wider_than_it_was(
     tmp_path: Path, inherited: int, mode: int
 ) -> None:
-    """An umask that excludes the group is kept."""
+    """An umask that excludes the group is kept, also for a ledger."""
     before = os.umask(inherited)
     try:
         process.prepare()
         (tmp_path / "new").touch()
+        with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
+            ledger.open()
     finally:
         os.umask(before)
 
-    assert (tmp_path / "new").stat().st_mode & 0o777 == mode
+    for name in ("new", "ledger.sqlite3"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
 
 
 def test_new_files_are_not_readable_by_others(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class LedgerFile:
         self._db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         if not existed:
             with suppress(PermissionError):  # where permissions are fixed
-                self._path.chmod(0o640)
+                self._path.chmod(self._path.stat().st_mode & 0o640)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
