@@ -27,6 +27,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 Clock = Callable[[], float]
 Value = TypeVar("Value")
 
+TWICE = 5.0
+"""Seconds after a signal in which another one is the same request."""
 SLICE = 0.1
 """Seconds between two checks while waiting for a deadline."""
 
@@ -102,9 +104,12 @@ def _allow_open_files() -> None:
 
 
 class Ending:
-    """The signal that ends this process, and the exit *code* of that; 0 if none."""
+    """The signal that ends this process, and the exit *code* of that; 0 if none.
 
-    signum, code = 0, 0
+    The last one came *at* that time of the monotonic clock.
+    """
+
+    signum, code, at = 0, 0, 0.0
 
 
 def raise_if_ending() -> None:
@@ -116,17 +121,19 @@ def raise_if_ending() -> None:
 def end_in_order() -> None:
     """Let SIGTERM and SIGHUP end this process as Ctrl-C does.
 
-    What a command has begun is removed then, and not left half-written. Further ones do
-    not disturb that: `timeout` and a shell that ends send them twice.
+    What a command has begun is removed then, and not left half-written. Others that
+    come within `TWICE` do not disturb that: `timeout` and a shell that ends send them
+    twice. A later one ends a command whose library has lost the first.
     """
     signals = (signal.SIGTERM, signal.SIGHUP)
 
     def end(signum: int, _frame: FrameType | None) -> None:
-        Ending.signum = signum
         if signum in signals:
-            Ending.code = Interrupted(signum).exit_code
-            for other in signals:
-                signal.signal(other, signal.SIG_IGN)
+            now = time.monotonic()
+            if Ending.code and now < Ending.at + TWICE:
+                return
+            Ending.code, Ending.at = Interrupted(signum).exit_code, now
+        Ending.signum = signum
         raise KeyboardInterrupt
 
     _handle((*signals, signal.SIGINT), end)

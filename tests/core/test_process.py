@@ -69,6 +69,29 @@ def test_a_signal_that_is_ignored_stays_so(start: str, signum: int) -> None:
     assert child.stdout == f"{signum}\n"
 
 
+ENDING = """
+import signal, time
+from bikecollect.core import process
+process.end_in_order()
+for now in (1000, 1004, 1006):
+    time.monotonic = lambda: now
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        print("goes on")
+    except KeyboardInterrupt:
+        print("ends")
+"""
+
+
+def test_a_second_signal_is_the_same_request_for_seconds_only() -> None:
+    """`timeout` sends two; who sends another later sees that the first was lost."""
+    child = subprocess.run(
+        [sys.executable, "-c", ENDING], check=True, capture_output=True, text=True
+    )
+
+    assert child.stdout.split("\n")[:3] == ["ends", "goes on", "ends"]
+
+
 def test_a_signal_amid_a_wait_ends_it() -> None:
     """Also between two lines of Python's own modules, and twice, as `timeout` does."""
     stop = process.Stop()
@@ -87,7 +110,7 @@ def test_a_signal_amid_a_wait_ends_it() -> None:
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
-    waiting.join(10)
+    waiting.join(60)
 
     assert not waiting.is_alive()
     assert stop.wait(0)
