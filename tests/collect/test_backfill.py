@@ -408,7 +408,7 @@ def test_a_ledger_of_a_newer_version_is_refused_before_anything_is_written(
     other.fetch({"a": 1})
     with closing(sqlite3.connect(other.folder / "ledger.sqlite3")) as db:
         db.execute("PRAGMA user_version = 99")
-    config = toml(world.folder.parent)
+    config = toml(world.folder.parents[1])
     before = files(world)
 
     process = bikecollect(
