@@ -24,10 +24,12 @@ from bikecollect.feeds.reading.list_queries import USUAL
 from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, stamp_of
 from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import (
+    MAX_ID,
     english,
     identifier,
     localised,
     number,
+    plain_texts,
     text,
 )
 from bikecollect.feeds.reading.vehicle_types import VehicleTypes
@@ -105,7 +107,10 @@ def _station_list(value: Any) -> list[Any]:
 
 def ids(body: bytes) -> set[str]:
     """Return the station ids in a document, none if it cannot be read."""
-    station_ids = map(_id, _stations_or_nothing(body))
+    listed = _stations_or_nothing(body)
+    values = [s.get("station_id") for s in listed if isinstance(s, dict)]
+    plain = plain_texts(values, MAX_ID)
+    station_ids = map(_not_null, map(identifier, values) if plain is None else plain)
     return {station_id for station_id in station_ids if station_id is not None}
 
 
@@ -190,7 +195,10 @@ def _status(
     return replace(
         parsed,
         flags=tuple(dict.fromkeys(flags)),
-        statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
+        statuses=tuple(
+            status if status.capacity is None else status._replace(capacity=None)
+            for status in parsed.statuses
+        ),
         information=information,
         lists_all=bool(information),
         secondary=True,
@@ -295,12 +303,11 @@ def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:
     }
 
 
-def _id(station: Any) -> str | None:
-    return _station_id(station.get("station_id")) if isinstance(station, dict) else None
-
-
 def _station_id(value: Any) -> str | None:
-    station_id = identifier(value)
+    return _not_null(identifier(value))
+
+
+def _not_null(station_id: str | None) -> str | None:
     is_null = station_id is None or station_id.endswith(":null")
     return None if is_null else station_id
 

@@ -9,6 +9,7 @@ import pytest
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
@@ -491,6 +492,30 @@ def test_a_status_of_a_usual_page_size_is_compared_with_the_list() -> None:
     assert "exactly 100 of" in cut.incomplete
     assert cut.incomplete.startswith("exactly 100 of 173 stations")
     assert [full.incomplete, other.incomplete, small.incomplete] == [""] * 3
+
+
+@pytest.mark.parametrize("values", [(1, 0), (True, False), ("1", "0"), (True, 0)])
+@pytest.mark.parametrize("other", [True, 1, 1.0, "yes", "In_Service", 2, None, []])
+def test_a_flag_is_read_alike_whatever_the_other_stations_have(
+    values: tuple[object, ...], other: object
+) -> None:
+    """A flag of another kind, or none at all, changes no other one."""
+    flags = [*values, other]
+    read = gbfs(*(station(str(n), is_renting=flag) for n, flag in enumerate(flags)))
+
+    expected = None if other in (2, None, []) else True
+    assert [s.is_renting for s in read.statuses] == [True, False, expected]
+
+
+@pytest.mark.parametrize("other", ["b", 12, None, "b\ufffd"])
+def test_what_is_no_id_is_none_whatever_the_other_stations_have(other: object) -> None:
+    """Too long, empty, damaged and null ones are none; a number is one."""
+    ids = [" a ", "a:null", "x" * 256, "", "y" * 255, other]
+    listed = [{"station_id": station_id} for station_id in ids]
+    body = json.dumps({"data": {"stations": listed}}).encode()
+
+    known = {str(other)} & {"b", "12"}
+    assert gbfs_reader.ids(body) == {"a", "y" * 255} | known
 
 
 @pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])

@@ -31,9 +31,11 @@ from bikecollect.feeds.reading.values import (
     SENTINELS,
     Counts,
     distinct,
+    flag,
     identifier,
     is_cut,
     place,
+    plain_flags,
     plain_texts,
     text,
 )
@@ -134,10 +136,7 @@ class StationReader:
         # Some dialects have one field for several flags.
         fields = {name: self._aliases.fields(name) for name in FLAGS}
         columns = {fields[name]: column(name) for name in FLAGS}
-        flags = {
-            paths: self._parse(self._dialect.flag, values)
-            for paths, values in columns.items()
-        }
+        flags = {paths: self._flag_column(values) for paths, values in columns.items()}
         installed, renting, returning, virtual = (flags[fields[name]] for name in FLAGS)
         vehicles, ebikes, *others = (
             self._count.column(name, column(name)) for name in COUNTS
@@ -175,6 +174,12 @@ class StationReader:
         for part in self._pace(values):
             parsed += [None if value is None else parse(value) for value in part]
         return parsed
+
+    def _flag_column(self, values: Sequence[Any]) -> Sequence[bool | None]:
+        """Return *values* as flags."""
+        parse = self._dialect.flag
+        plain = plain_flags(values) if parse is flag else None
+        return self._parse(parse, values) if plain is None else plain
 
     def _texts(self, name: str, values: Sequence[Any]) -> Sequence[str | None]:
         """Return *values* as texts of the column *name*; count cut and damaged ones."""
@@ -242,7 +247,7 @@ class StationReader:
             "contradictory": bool(self._contradictory),
             "cut": bool(self._cut),
         }
-        return tuple(flag for flag, is_set in flags.items() if is_set)
+        return tuple(name for name, is_set in flags.items() if is_set)
 
     def _findings(self) -> dict[str, str]:
         """Return sentences to report once, by a key that is stable."""

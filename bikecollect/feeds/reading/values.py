@@ -48,8 +48,10 @@ def text(value: Any) -> str | None:
     return data[: MAX_TEXT - len(CUT.encode())].decode("utf-8", "ignore") + CUT
 
 
-def plain_texts(values: Sequence[Any]) -> list[str | None] | None:
+def plain_texts(values: Sequence[Any], longest: int = SHORT) -> list[str | None] | None:
     """Return `text` of each of *values* if none is long, damaged or not a text.
+
+    With `MAX_ID` as *longest*, `identifier` of each of them.
 
     None for any other values. Several times as fast as a call for each of them.
 
@@ -61,8 +63,8 @@ def plain_texts(values: Sequence[Any]) -> list[str | None] | None:
         joined = "".join(texts)
     except TypeError:
         return None
-    longest = max(map(len, texts), default=0)
-    if longest > SHORT or not joined.isprintable() or DAMAGED in joined:
+    is_short = max(map(len, texts), default=0) <= longest
+    if not is_short or not joined.isprintable() or DAMAGED in joined:
         return None
     return [None if value is None else value.strip() or None for value in values]
 
@@ -177,6 +179,25 @@ def flag(value: Any) -> bool | None:
         return None
     word = str(value).strip().lower()
     return _FLAGS.get(word.replace("_", " ").replace("-", " "))
+
+
+def plain_flags(values: Sequence[Any]) -> list[bool | None] | None:
+    """Return `flag` of each of *values* if all are booleans, 0 or 1, or known texts.
+
+    None for any other values. Several times as fast as a call for each of them.
+
+    >>> plain_flags([1, False]), plain_flags(["yes", "0"])
+    ([True, False], [True, False])
+    >>> [plain_flags(values) for values in ([1, 2], ["Yes"], [1.0], [1, None])]
+    [None, None, None, None]
+    """
+    kinds = set(map(type, values))
+    if kinds <= {int, bool}:
+        is_plain = values.count(0) + values.count(1) == len(values)
+        return list(map(bool, values)) if is_plain else None
+    if kinds == {str} and _FLAGS.keys() >= set(values):
+        return list(map(_FLAGS.__getitem__, values))
+    return None
 
 
 _TRUE = """1|1.0|true|yes|y|t|on|open|opened|online|active|aktiv|in service|operative

@@ -78,7 +78,7 @@ class VehicleTypes:
             if (number is None and electric) or (number != 0 and electric is None):
                 return None
             total += (number or 0) if electric else 0
-        all_zero = not any(_type_count(item)[1] for item in counts)
+        all_zero = not any(map(_number, counts))
         return None if all_zero and raw["num_vehicles_available"] else total
 
     def kinds(self, raw: RawCounts, _: int | None) -> dict[str, int]:
@@ -148,11 +148,13 @@ def entries(detail: Any) -> list[Any]:
 
 def _type_count(item: Any) -> tuple[str, int | None]:
     """Return the type id and the count of *item*, an entry of the counts by type."""
-    number = count(at(item, "count"))
-    return (
-        text(at(item, "vehicle_type_id")) or "",
-        None if number in SENTINELS else number,
-    )
+    return text(at(item, "vehicle_type_id")) or "", _number(item)
+
+
+def _number(item: Any) -> int | None:
+    """Return the count of *item*, an entry of the counts by type."""
+    number = count(item.get("count") if type(item) is dict else None)
+    return None if number in SENTINELS else number
 
 
 def vehicles(raw: RawCounts) -> int | None:
@@ -160,8 +162,7 @@ def vehicles(raw: RawCounts) -> int | None:
     types = raw["by_type"]
     if not isinstance(types, list | Mapping):
         return None
-    counts = (_type_count(item)[1] for item in entries(types))
-    return sum(number for number in counts if number is not None)
+    return sum(filter(None, map(_number, entries(types))))
 
 
 def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
