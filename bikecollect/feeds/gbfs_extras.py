@@ -287,7 +287,7 @@ class ExtrasFetcher:
         # Unchanged except for its stamp: the payload need not contain it again.
         if digest != known.get("digest") or renamed or not self._memory.station_ids:
             extras.documents.append(document)
-        still = sorted(unknown - gbfs_reader.ids(body))[:MAX_UNKNOWN]
+        still = sorted(unknown and unknown - gbfs_reader.ids(body))[:MAX_UNKNOWN]
         first = by_id and not set(still) <= set(known.get("unknown", []))
         extras.notes[NOTE] = json.dumps(
             {
