@@ -45,14 +45,14 @@ class Collectors:
 def rows_of(slot: int, body: bytes) -> Iterator[str]:
     """Return the expected rows of a daily file for the payload *body*."""
     begin = datetime.fromtimestamp(slot, TAIPEI)
-    fetched_at = begin + timedelta(seconds=2)
+    moments = f"{begin.isoformat()},{(begin + timedelta(seconds=2)).isoformat()}"
     for station in json.loads(body):
         bikes, docks = station["available_rent_bikes"], station["Quantity"]
         is_open = "true" if station["act"] == "1" else "false"
         reported = station["infoTime"].replace(" ", "T")
         occupancy = round(bikes / docks, 4) if docks else ""
         yield (
-            f"{begin.isoformat()},{fetched_at.isoformat()},{station['sno']},{bikes},,"
+            f"{moments},{station['sno']},{bikes},,"
             f"{station['available_return_bikes']},,,{docks},,{is_open},{is_open},"
             f"{reported}+08:00,{occupancy}"
         )
