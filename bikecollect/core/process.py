@@ -104,12 +104,9 @@ def _allow_open_files() -> None:
 
 
 class Ending:
-    """The signal that ends this process, and the exit *code* of that; 0 if none.
+    """The signal that ends this process, its exit *code*, and its time; 0 if none."""
 
-    The last one came *at* that time of the monotonic clock.
-    """
-
-    signum, code, at = 0, 0, 0.0
+    signum, code, at = 0, 0, 0.0  # the time is of the monotonic clock
 
 
 def raise_if_ending() -> None:

@@ -80,7 +80,7 @@ def test_a_disk_without_hard_links_keeps_what_is_replaced(
     assert (process.returncode, process.stderr) == (0, "")
     assert kept.read_bytes() == b"not Parquet"
     assert found.returncode == 0
-    assert found.stdout.endswith("\ndays 2: all agree\n")
+    assert found.stdout.endswith(", blocks 2, payloads 0: all agree\n")
 
 
 def flip(path: Path) -> None:

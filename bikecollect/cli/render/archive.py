@@ -226,10 +226,10 @@ def verdict(
     days = sum(count.days for count in counts)
     payloads = sum(count.payloads for count in counts)
     agree = "all agree" if days or files or payloads else "no data to verify yet"
-    text = f"days {days}"
-    if files or blocks or payloads:  # of a mirror only the days are counted
-        text += f", files {files}, blocks {blocks:,}, payloads {payloads}"
-    text += f": {count_of(findings, 'finding') if findings else agree}"
+    result = count_of(findings, "finding") if findings else agree
+    text = (
+        f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: {result}"
+    )
     if skipped:
         text += f"; not verified: {', '.join(skipped)}"
     return "".join(f"{line}\n" for line in wrapped(text, rest="  "))
