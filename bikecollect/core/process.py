@@ -269,10 +269,8 @@ def memory_left() -> float:
 
 def _memory_left(sizes: Sequence[int]) -> float:
     left = [MEMORY_SHARE * limit - sizes[1] for limit in _memory_limits()]
-    for kind, used in (
-        (resource.RLIMIT_AS, sizes[0]),
-        (resource.RLIMIT_DATA, sizes[5]),
-    ):
+    sizes_by_kind = {resource.RLIMIT_AS: sizes[0], resource.RLIMIT_DATA: sizes[5]}
+    for kind, used in sizes_by_kind.items():
         soft, _ = resource.getrlimit(kind)
         if soft != resource.RLIM_INFINITY:
             left.append(MEMORY_SHARE * (soft - used))
@@ -317,11 +315,9 @@ def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
 
 def boot_id() -> str:
     """Return the kernel's id of this boot, empty if unknown."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:
-        return ""
-    return text.strip()
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return ""
 
 
 def uptime() -> float:
