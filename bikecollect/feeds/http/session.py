@@ -149,8 +149,10 @@ def _reason(text: str) -> str:
 
     >>> _reason("NewConnectionError('...: [Errno 111] Connection refused')")
     ': connection refused'
+    >>> _reason("BadStatusLine('[Errno 99999999999]')")  # a proxy may send that
+    ''
     """
-    match = re.search(r"\[Errno (\d+)\]", text)
+    match = re.search(r"\[Errno (\d{1,3})\]", text)
     return f": {os.strerror(int(match[1])).lower()}" if match else ""
 
 
