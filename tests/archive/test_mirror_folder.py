@@ -80,7 +80,8 @@ def test_a_disk_without_hard_links_keeps_what_is_replaced(
     assert (process.returncode, process.stderr) == (0, "")
     assert kept.read_bytes() == b"not Parquet"
     assert found.returncode == 0
-    assert found.stdout.endswith(", blocks 2, payloads 0: all agree\n")
+    last = found.stdout.splitlines()[-1]  # of each day six files, and the stations
+    assert last == "days 2, files 13, blocks 2, payloads 0: all agree"
 
 
 def flip(path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_signal_amid_a_wait_ends_it() -> None:
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
-    waiting.join(60)
+    waiting.join(60)  # it ends at once, or never
 
     assert not waiting.is_alive()
     assert stop.wait(0)

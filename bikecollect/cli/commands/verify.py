@@ -45,9 +45,7 @@ from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.data_folder import (
-    LEDGER,
-)
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror

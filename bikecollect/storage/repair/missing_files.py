@@ -4,11 +4,12 @@ from bikecollect.core.slots import stamp
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import KEPT, PAYLOADS, VEHICLES, SystemFolder
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, remedy_of_missing
 
 PRESENT = (
     "SELECT file FROM files WHERE damaged = 0"
-    " AND substr(file, 16, 10) NOT IN (SELECT day FROM archives)"
+    f" AND {file_day()} NOT IN (SELECT day FROM archives)"
 )
 """The files that are needed: the rows of the others are in the archive."""
 
