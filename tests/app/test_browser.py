@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,25 @@ def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Vi
     visit.end(request.node.name)
 
 
+NOTED_LATE = """async (source) => {
+  const script = new Blob([source], { type: 'text/javascript' });
+  const { default: note } = await import(URL.createObjectURL(script));
+  const before = location.href;
+  const pages = ['now', 'city'];
+  note({ data: { key: 'system', before: '', value: 'harbour', page: 'city', pages } });
+  history.replaceState(history.state, '', '/city');
+  await new Promise((done, fail) => {
+    const look = () => (location.search ? done() : setTimeout(look, 20));
+    look();
+    setTimeout(() => fail(new Error('not noted')), 60000);
+  });
+  const noted = location.href;
+  history.replaceState(history.state, '', before);
+  return noted;
+}"""
+"""The address after the path of a page came later than the page."""
+
+
 def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
     """Beside the table; the basis of the least seen station is stated."""
     visit.go("/city?view=Rankings&order=Most+reliable")
@@ -90,6 +110,17 @@ def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
     outline = "getComputedStyle(document.activeElement).outline"
     assert "solid 2px" in visit.page.evaluate(outline)
     follow(visit.page, "On the live map", "**picked=990000012*")
+
+
+def test_a_page_notes_its_system_as_soon_as_the_browser_has_its_path(
+    visit: Visit,
+) -> None:
+    """Streamlit draws the page before that."""
+    charts = resources.files("bikecollect.app.charts")
+    source = charts.joinpath("address.js").read_text("utf-8")
+    visit.go("/")
+
+    assert visit.page.evaluate(NOTED_LATE, source).endswith("/city?system=harbour")
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
