@@ -38,9 +38,12 @@ def check_feed(name: str, system: System) -> Checks:
         return
     doubted = trial.zone_doubt
     if doubted is not None and (doubted.is_evident or doubted.is_ahead):
-        guess = doubted.is_evident and zone_of_places(trial.places)
-        guess = guess or utc_text(doubted.offset)
-        remedy = f"set timezone in [systems.{name}] of the settings; probably {guess}"
+        remedy = f"correct timezone in [systems.{name}] of the settings"
+        utc = utc_text(doubted.offset)
+        if doubted.is_evident:
+            remedy += f"; probably {zone_of_places(trial.places) or utc}"
+        else:  # the publisher's clock may be wrong
+            remedy += f" if it is wrong; the stamps fit {utc}"
         yield bad(check_name, str(doubted), remedy)
     elif trial.oddities:
         text = f"{trial.counts}; {trial.oddities[0]}"
