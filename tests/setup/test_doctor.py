@@ -318,7 +318,8 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
     feed: LiveFeed, tmp_path: Path
 ) -> None:
     """`feeds try` says so, too; the simulated stations are in the Pacific."""
-    zone, what = "Europe/Oslo", "7 h 0 min ahead in"
+    zone = "Africa/Lagos"
+    what = f'min ahead in timezone = "{zone}"'
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         'data_dir = "data"\n[systems.city]\nfeed = "youbike"\n'
@@ -333,5 +334,5 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
     (bad,) = [check for check in checks if what in (check["text"] or "")]
     assert (bad["check"], bad["verdict"]) == ("city: feed", "bad")
     assert bad["remedy"].endswith("if it is wrong; the stamps fit UTC+8")
-    text = f'{what} timezone = "{zone}": the feed\'s clock is wrong, or UTC+8 is'
+    text = f"{what}: the feed's clock is wrong, or UTC+8 is"
     assert text in " ".join(tried.split())
