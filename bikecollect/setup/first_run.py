@@ -215,7 +215,8 @@ def settings_path(config: str | None, *, here: bool) -> Path:
 
 
 def refuse_to_overwrite(path: Path, *, force: bool) -> None:
-    """Raise SettingsError if *path* exists, unless *force*."""
+    """Raise SettingsError if *path* is a folder, or exists, unless *force*."""
+    settings_file.refuse_folder(path)
     if path.exists() and not force:
         raise SettingsError(f"{path} already exists; --force overwrites it")
 

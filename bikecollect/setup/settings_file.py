@@ -71,6 +71,11 @@ def _check_exists(path: Path) -> None:
         raise SettingsError(
             f"{path} does not exist; to write a settings file: bikecollect init"
         ) from None
+    refuse_folder(path)
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise SettingsError if *path*, of the settings file, is a folder."""
     if path.is_dir():
         inside = path / FILE
         hint = f"; give the file in it: {inside}" if inside.is_file() else ""

@@ -28,7 +28,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import LEDGER, VEHICLES
+from bikecollect.storage.data_folder import LEDGER, VEHICLES, is_marked
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.wiring.inherited_facts import with_facts_of
 
@@ -129,15 +129,24 @@ def mirror_source(
     days = MirrorDownload(store, folder, name, skips_damaged=True).run(datasets)
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
-        others = ", ".join(f"`{other.system_id}`" for other in systems_of(store))
-        raise UsageError(
-            f"--from {address} has no archived day of `{name}`"
-            + (f", only of {others}" if others else "")
-        )
+        others = [other.system_id for other in systems_of(store)]
+        text = f"--from {address} has no archived day of `{name}`"
+        if others:
+            text += f", only of {', '.join(f'`{other}`' for other in others)}; if it "
+            text += "is one of these, fill it under that name, and rename it back "
+            text += f"afterwards; {_renaming(settings, name, others[0])}"
+        raise UsageError(text)
     OtherLists(store, folder / name / LISTS, name).run()
     _leave_out_damaged_ledgers(folder / name, store.address)
     own = with_facts_of(folder / name, settings.system_folder(name), now)
     return FolderSource(folder / name, own.grid, now, str(store.address))
+
+
+def _renaming(settings: Settings, old: str, new: str) -> str:
+    """Return how the system *old* becomes *new*, also if it has no data yet."""
+    if is_marked(settings.system_folder(old).path):
+        return f"run: bikecollect rename {old} {new}"
+    return f"write [systems.{new}] in place of [systems.{old}] in the settings"
 
 
 def _foreign_slots(folder: Path) -> set[int]:

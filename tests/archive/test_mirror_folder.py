@@ -254,17 +254,33 @@ def test_the_folder_of_a_mirror_may_be_given_without_its_kind(
     assert "  bikecollect file:///" in process.stdout
 
 
-def test_a_mirror_names_the_systems_that_it_has(nas: Path, config: Path) -> None:
-    """The one to be filled may have another name there."""
-    renamed = config.read_text().replace("[systems.city]", "[systems.town]")
-    config.write_text(renamed)
+@pytest.mark.parametrize("has_data", [True, False])
+def test_a_mirror_names_the_systems_that_it_has(
+    nas: Path, config: Path, world: World, *, has_data: bool
+) -> None:
+    """The one to be filled has another name there, which it gets for the time being."""
+    shutil.rmtree(world.folder.parent)
+    settings = config.read_text("utf-8")
+    config.write_text(settings.replace("[systems.city]", "[systems.town]"), "utf-8")
+    if has_data:
+        town = World(world.folder.parent / "town", clock=world.clock)
+        town.fetch({"0001": 9, "0002": 1})
+        (town.folder / ".bikecollect").touch()
 
     process = bikecollect("--config", config, "backfill", "town", "--from", nas)
+    text = " ".join(process.stderr.split())
+    if has_data:
+        bikecollect("--config", config, "rename", "town", "city")
+    else:
+        config.write_text(settings, encoding="utf-8")
+    steps = ("backfill", "city", "--from", nas), ("rename", "city", "town")
+    codes = [bikecollect("--config", config, *step).returncode for step in steps]
 
     assert process.returncode == 64
-    assert "no archived day of `town`, only of `city`" in " ".join(
-        process.stderr.split()
-    )
+    assert "no archived day of `town`, only of `city`; if it is one" in text
+    how = "rename town city", "write [systems.city] in place of"
+    assert how[not has_data] in text
+    assert codes == [0, 0]
 
 
 def test_a_copied_archive_keeps_the_causes_of_a_lost_machine(

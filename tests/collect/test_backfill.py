@@ -825,7 +825,7 @@ def test_a_removed_file_has_the_same_remedy_everywhere(
 ) -> None:
     """In `status` before and after the next run, in that run, and in `verify`.
 
-    Coverage is in doubt until the rows are back.
+    Coverage is in doubt until the rows are back, also in `backfill-report`.
     """
     config = toml(world.folder.parents[1])
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
@@ -837,11 +837,13 @@ def test_a_removed_file_has_the_same_remedy_everywhere(
         path.unlink()
 
     def told(command: str) -> str:
-        text = bikecollect("--config", config, command).stdout
+        process = bikecollect("--config", config, command)
+        text = process.stdout + process.stderr
         return " ".join(text.replace(program, "bikecollect").split())
 
     program = f"{Path(sys.executable).parent}/bikecollect --config {config}"
     before, checked = told("status"), told("verify")
+    report = told("backfill-report")
     world.feed.answer = youbike({"a": 9})
     (notice,) = world.fetch(after=300).notices
     after = told("status")
@@ -849,6 +851,8 @@ def test_a_removed_file_has_the_same_remedy_everywhere(
 
     assert remedies in before
     assert remedies in checked
+    assert f"coverage is in doubt: {CSV} is missing" in report
+    assert remedies in report
     assert remedies in notice.text
     assert remedies in after
     assert "in doubt: files are missing" in before

@@ -12,7 +12,7 @@ from command import bikecollect
 
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import loader
+from bikecollect.setup import first_run, loader
 from bikecollect.storage.files import trusted_files
 
 MALLORY = 54_321
@@ -267,6 +267,8 @@ def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
 
     assert "not a regular file" in messages[0]
     assert messages[2] == f"{tmp_path} is a folder, not a settings file"
+    with pytest.raises(SettingsError, match="is a folder, not a settings file"):
+        first_run.refuse_to_overwrite(tmp_path, force=True)
 
 
 @pytest.mark.parametrize("value", ["etc", "./etc", ".", ""])
