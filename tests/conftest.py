@@ -142,11 +142,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin to collect at another folder.
 
     Pytest compiles a test module where no worker has done so: all of them would
-    compile all modules of a fresh checkout, side by side.
+    compile all modules of a fresh checkout, side by side. A folder that is named is
+    collected even if it is to be ignored: then all begin at the same one.
     """
     worker = getattr(config, "workerinput", None)
     is_whole = config.args == config.getini("testpaths")
-    if worker and is_whole and not config.getoption("fast"):
+    is_rotated = not any(map(config.getoption, ("fast", "ignore", "ignore_glob")))
+    if worker and is_whole and is_rotated:
         tests, *others = config.args
         files = sorted(Path(tests).rglob("test_*.py"))
         places = [*dict.fromkeys(Path(*file.parts[:2]) for file in files)]
