@@ -94,7 +94,7 @@ def survey(
             last_run=next(iter(history.runs(until=soon, limit=1)), None),
             newest=newest,
             incidents=_open_incidents(history, noted),
-            damage=_damage(system, history),
+            damage=damage_of(system, history),
             is_known=is_known(folder),
             configured=configured,
             mirror=_mirror(system, mirror),
@@ -140,7 +140,8 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
     return [*(incident for incident in noted if incident.is_open), *in_ledger]
 
 
-def _damage(system: SystemFolder, history: History) -> list[str]:
+def damage_of(system: SystemFolder, history: History) -> list[str]:
+    """Return a message for everything of *system* damaged, missing or unreadable."""
     try:
         damage = find_damage(system, history)
         is_gone = not damage and is_known(system.path) and not system.path.exists()

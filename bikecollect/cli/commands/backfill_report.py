@@ -32,10 +32,11 @@ from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import percent
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
+from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import check_present, find_damage
+from bikecollect.storage.repair.damage import check_present
 
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
@@ -145,7 +146,7 @@ def account(
     check_present(system, ledger=True)
     begin, end = slots(since, until, system.zone, now)
     can_read = partial(_can_read, cache(partial(_trial, settings, name)))
-    for text in find_damage(system, History(name, system.path)):
+    for text in damage_of(system, History(name, system.path)):
         complain(f"{name}: coverage is in doubt: {text}")
     with progress(f"{name}: reading the ledger and kept payloads ..."):
         return evidence.read_account(system, begin, end, now=now, can_read=can_read)
