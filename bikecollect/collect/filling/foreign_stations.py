@@ -12,6 +12,7 @@ from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.feeds.reading import values
+from bikecollect.feeds.reading.station_reader import TEXTS
 from bikecollect.storage.csv_format import INFORMATION_COLUMNS, read_cells
 from bikecollect.storage.files.regular_file import open_below
 
@@ -21,16 +22,6 @@ MAX_VERSIONS = 500_000
 """Most versions that are read; a city has some thousand in ten years."""
 TIME, KEY = tuple(INFORMATION_COLUMNS)[:2]
 LISTED = {"true": True, "false": False}
-TEXTS = (
-    "name",
-    "short_name",
-    "address",
-    "region",
-    "post_code",
-    "name_en",
-    "address_en",
-    "region_en",
-)
 Versions = Mapping[str, Mapping[Slot, StationInformation]]
 """The versions of each station, by its id and by the slot they are valid from."""
 log = logging.getLogger(__name__)
