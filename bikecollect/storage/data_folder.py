@@ -35,6 +35,8 @@ LEDGER = "ledger.sqlite3"
 PAYLOADS = "payloads"
 INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
 """The folders inside `PAYLOADS`, the folder of payloads in a system's folder."""
+BACKFILLED = tuple(f"backfill {folder}" for folder in (INBOX, KEPT, REJECTED))
+"""The sources of blocks that `backfill` committed from these payloads."""
 WAITING = f"{PAYLOADS}/{INBOX}"
 PAYLOAD_FOLDERS = (WAITING, f"{PAYLOADS}/{REJECTED}", f"{PAYLOADS}/{KEPT}/*")
 """The folders of payload files in a system's folder, as patterns."""

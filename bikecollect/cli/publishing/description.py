@@ -14,7 +14,7 @@ from bikecollect.core.text import lengths, markdown, percent
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher
-from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
+from bikecollect.storage.data_folder import BACKFILLED
 
 CFF_LICENSES = frozenset(
     {
@@ -261,10 +261,7 @@ SOURCES = {
     "fetch": "collected in its slot",
     "recovery": "accepted in its slot, committed by a later run",
     "adopted": "found complete in the daily file, and added to the ledger",
-    **dict.fromkeys(
-        (f"backfill {folder}" for folder in (INBOX, KEPT, REJECTED)),
-        "committed later from a payload that was kept",
-    ),
+    **dict.fromkeys(BACKFILLED, "committed later from a payload that was kept"),
 }
 COLUMNS = (
     "Each column is described in `datapackage.json`. Times are ISO 8601 with the "

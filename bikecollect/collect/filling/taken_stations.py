@@ -13,7 +13,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.station_list import MAX_LISTED
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
+from bikecollect.storage.data_folder import BACKFILLED
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
@@ -24,7 +24,6 @@ OWN = (
     " OR source IN (?, ?, ?) ORDER BY slot"
 )
 """The slots of our own payloads: a block from another archive has no list."""
-PAYLOADS = tuple(f"backfill {origin}" for origin in (INBOX, REJECTED, KEPT))
 
 
 @dataclass(eq=False, repr=False)
@@ -45,7 +44,7 @@ class TakenStations:
             ours = _ours(ledger)
             if len(theirs.keys() | ours.keys()) > MAX_LISTED:
                 theirs = _limited(theirs, ours)
-            own = [slot for (slot,) in ledger.all(OWN, *PAYLOADS)]
+            own = [slot for (slot,) in ledger.all(OWN, *BACKFILLED)]
             new = missing_versions(ours, theirs, own)
             ledger.adopt_stations(None, new)
             self.count += sum(map(len, new.values()))
