@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bikecollect.core.blocks import Span
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, has_flag_sql
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -16,9 +16,9 @@ SPANS = (
     " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
 )
 STALE = "stale"
-FLAGGED_BLOCKS = (
-    f"SELECT slot, flags, {file_day()} IN (SELECT day FROM archives) FROM blocks"
-    " WHERE flags <> ''"
+STALE_BLOCKS = (
+    f"SELECT slot, {file_day()} IN (SELECT day FROM archives) FROM blocks"
+    f" WHERE {has_flag_sql('flags', STALE)}"
 )
 
 
@@ -52,11 +52,8 @@ class CommittedBlocks:
 
     def stale(self) -> dict[Slot, bool]:
         """Return the slots whose block is stale; True if their day is archived."""
-        return {
-            slot: bool(is_archived)
-            for slot, flags, is_archived in self.history.select(FLAGGED_BLOCKS)
-            if STALE in flags.split()
-        }
+        rows = self.history.select(STALE_BLOCKS)
+        return {slot: bool(is_archived) for slot, is_archived in rows}
 
     def release_stale(self, slot: Slot) -> None:
         """Release a stale block so that a fresh one replaces it in the ledger.
