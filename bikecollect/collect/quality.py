@@ -255,8 +255,10 @@ def zone_findings(
     *note* is that of the reports; *information* has the places of the stations. The
     finding about stamps in the future is replaced. *interval* is in seconds.
     """
+    if zone is None:
+        return {}
     reports = staleness.Calibration.from_note(note)
-    if zone is None or reports is None or abs(reports.last) <= staleness.OLD:
+    if reports is None or abs(reports.last) <= staleness.OLD:
         return {}
     if reports.content or reports.slot != payload.slot or clock_is_off(payload):
         return {}
