@@ -125,3 +125,19 @@ def test_prefer_fresh_alone_is_a_usage_error(config: Path) -> None:
 
     assert run.returncode == 64
     assert "--prefer-fresh requires --from" in run.stderr
+
+
+@pytest.mark.parametrize("csv_days", [0, 7])
+def test_stale_blocks_of_an_archived_day_stay(
+    world: World, other: World, config: Path, csv_days: int
+) -> None:
+    """They are only named, whether or not the day's file is still there."""
+    world.clock.now += DAY
+    compacted(world, csv_days=csv_days)
+    run = ("--config", config, "backfill", "city", "--from", other.folder)
+    text = bikecollect(*run, "--prefer-fresh").stdout
+
+    assert "nothing to fill" in text
+    assert "2 slots stale only here" in " ".join(text.split())
+    assert vehicles(config) == ["0", "1", "1", "1", "4", "5", "1", "7"]
+    assert findings(world) == []
