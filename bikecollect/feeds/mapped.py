@@ -10,6 +10,7 @@ from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.core.text import suggestion
 from bikecollect.feeds.paging import PagedList
+from bikecollect.feeds.reading.aliases import top_names
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, Dialect, check_form
 from bikecollect.feeds.reading.json_payload import at, check_weight, decode, objects
 from bikecollect.feeds.reading.list_queries import total
@@ -36,8 +37,7 @@ class Mapped:
         validate(mapping)
         self._url, self._zone, self._mapping = url, zone, mapping
         paths = {name: (mapping[name],) for name in COLUMNS if name in mapping}
-        known_fields = frozenset(path.partition(".")[0] for (path,) in paths.values())
-        self._dialect = Dialect(paths, NEEDED, known_fields)
+        self._dialect = Dialect(paths, NEEDED, top_names(paths))
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the list, with all pages if it is paged."""

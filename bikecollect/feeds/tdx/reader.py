@@ -6,7 +6,7 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.aliases import electric, top_names
 from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.json_payload import (
     check_weight,
@@ -45,12 +45,7 @@ STATIONS: Mapping[str, tuple[str, ...]] = {
     "address": ("StationAddress.Zh_tw", "StationAddress"),
     "address_en": ("StationAddress.En",),
 }
-KNOWN_FIELDS = frozenset(
-    name.partition(".")[0]
-    for table in (AVAILABILITY, STATIONS)
-    for names in table.values()
-    for name in names
-)
+KNOWN_FIELDS = top_names(AVAILABILITY) | top_names(STATIONS)
 KNOWN_FIELDS |= {"StationID", "AuthorityID", "ServiceType"}
 
 
