@@ -74,18 +74,9 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
     system_id, country = target.system_id, entry.country if entry else ""
     if entry is None:
         system_id = _slug(trial.about.system_id) or system_id
-    zone = trial.about.timezone or target.timezone or _zone(trial, country)
+    zone = trial.about.timezone or target.timezone
+    zone = zone or zone_of_places(trial.places) or zone_of_country(country)
     return replace(trial, target=replace(target, system_id=system_id, timezone=zone))
-
-
-def _zone(trial: Trial, country: str) -> str:
-    """Return the time zone of the stations of *trial*, or of *country*."""
-    places = [
-        (station.lat, station.lon)
-        for station in trial.snapshot.information
-        if station.lat is not None and station.lon is not None
-    ]
-    return zone_of_places(places) or zone_of_country(country)
 
 
 def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
