@@ -9,7 +9,6 @@ from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.cli.options import say, say_json
 from bikecollect.cli.render.archive import finding_json, finding_line, remedies_text
-from bikecollect.core.slots import stamp
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     KEPT,
@@ -19,7 +18,7 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
 )
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair import missing_files
+from bikecollect.storage.repair import count_kept, missing_files
 
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
@@ -86,6 +85,5 @@ def _kept(system: SystemFolder, day: str) -> str:
     """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
     slots = History(system.system_id, system.path).slots_of(day)
     files = (system.payloads / KEPT / day).glob("*.zip")
-    kept = {path.name.partition(".")[0] for path in files}
-    count = sum(stamp(slot) in kept for slot in slots)
+    count = count_kept((path.name for path in files), slots)
     return f"{count} of {len(slots)}" if count else ""

@@ -219,9 +219,8 @@ class Recovery:
         """Return a notice about the missing *file*, with the remedy."""
         folder = self.ledger.folder
         name = (folder.parent if folder.name == VEHICLES else folder).name
-        slots = {slot for (slot,) in self.ledger.all(SLOTS, file)}
-        kept = slots & set(map(slot_of, self.payloads.kept()))
-        remedy = remedy_of_missing(name, file, len(kept), len(slots))
+        slots = [slot for (slot,) in self.ledger.all(SLOTS, file)]
+        remedy = remedy_of_missing(name, file, self.payloads.kept(), slots)
         text = f"{file} is missing: new rows go to a new file; {remedy}"
         return Notice("damage", text)
 

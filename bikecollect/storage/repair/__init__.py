@@ -1,9 +1,9 @@
 """Repair of files that were changed by other programs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, stamp
 
 
 class Repair(NamedTuple):
@@ -22,17 +22,26 @@ SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 """The slots with rows in a daily file."""
 
 
-def remedy_of_missing(system_id: str, file: str, kept: int, slots: int) -> str:
-    """Return how to get back *file*, which is missing, with its number of *slots*.
+def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:
+    """Return how many of *slots* have one of the kept *payloads*, given by name."""
+    kept = {name.partition(".")[0] for name in payloads}
+    return sum(stamp(slot) in kept for slot in slots)
 
-    *kept* of them have a kept payload, with all that the rows had; nothing else is
-    needed if each has one.
+
+def remedy_of_missing(
+    system_id: str, file: str, payloads: Iterable[str], slots: Collection[Slot]
+) -> str:
+    """Return how to get back *file*, which is missing, with its *slots*.
+
+    The kept *payloads* have all that the rows had; nothing else is needed if each slot
+    has one.
     """
+    kept = count_kept(payloads, slots)
     fill = (
-        f"fill it from the kept payloads of {kept} of {slots} slots: "
+        f"fill it from the kept payloads of {kept} of {len(slots)} slots: "
         f"bikecollect backfill {system_id}"
     )
     restore = "restore it from a backup and run bikecollect verify --repair, or"
     if not kept:
         return f"{restore} accept the loss: bikecollect forget {system_id} {file}"
-    return fill if kept == slots else f"{restore} {fill}"
+    return fill if kept == len(slots) else f"{restore} {fill}"

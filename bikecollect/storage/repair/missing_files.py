@@ -1,6 +1,5 @@
 """Daily files that other programs removed: which they are, and the remedy."""
 
-from bikecollect.core.slots import stamp
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import KEPT, PAYLOADS, VEHICLES, SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -34,7 +33,6 @@ def remedy(system: SystemFolder, file: str, history: History) -> str:
     """
     is_of_vehicles = system.path.name == VEHICLES
     folder = system.path.parent if is_of_vehicles else system.path
-    slots = {stamp(slot) for (slot,) in history.select(SLOTS, file)}
-    kept = (folder / PAYLOADS / KEPT).glob("*/*.zip")
-    count = len(slots & {path.name.partition(".")[0] for path in kept})
-    return remedy_of_missing(system.system_id, file, count, len(slots))
+    slots = [slot for (slot,) in history.select(SLOTS, file)]
+    kept = (path.name for path in (folder / PAYLOADS / KEPT).glob("*/*.zip"))
+    return remedy_of_missing(system.system_id, file, kept, slots)
