@@ -5,7 +5,6 @@ Its length never changes: writing in place requires no free block.
 
 import json
 import os
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -95,13 +94,10 @@ def stored_state(path: Path) -> AlertState | None:
 class AlertStateFile:
     """The state file *path*, which one process at a time can hold."""
 
-    def __init__(
-        self, path: Path, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
         self._used = 0  # the bytes that are not blank, 0 if unknown
-        self._sleep = sleep
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -111,7 +107,7 @@ class AlertStateFile:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(self._path, flags, 0o640)
             _give_to_owner_of(self._path.parent, fd)
-            if self._locked(fd) and _long_enough(fd):
+            if flock.lock_within(fd, PATIENCE) and _long_enough(fd):
                 self._fd, self._used = fd, 0
             else:
                 os.close(fd)
@@ -155,15 +151,6 @@ class AlertStateFile:
             return os.pwrite(self._fd, data, 0) == len(data)
         except OSError:
             return False
-
-    def _locked(self, fd: int) -> bool:
-        tries = int(PATIENCE / 0.1)
-        for left in range(tries, -1, -1):
-            if flock.try_lock(fd):
-                return True
-            if left:
-                self._sleep(0.1)
-        return False
 
 
 def _read(data: bytes) -> AlertState | None:
