@@ -11,7 +11,7 @@ import pytest
 from world import World
 
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
-from bikecollect.core.run import failure_line, payload_name
+from bikecollect.core.run import Run, failure_line, payload_name
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
@@ -390,6 +390,27 @@ def test_an_error_beside_an_open_ledger_names_its_own_path(tmp_path: Path) -> No
         raise OSError(errno.ENOTCONN, text, str(inbox))
 
 
+def fetch_while_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch, part: type, step: str
+) -> Run:
+    """Fetch, with the folder moved away just before *step* of *part*.
+
+    It is moved back afterwards.
+    """
+    do, moved = getattr(part, step), world.folder.with_name("moved")
+
+    def move_first(*arguments: object) -> object:
+        world.folder.rename(moved)
+        return do(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(part, step, move_first)
+        run = world.fetch({"a": 2}, after=300)
+    assert not world.folder.exists()
+    moved.rename(world.folder)
+    return run
+
+
 @pytest.mark.parametrize(("part", "step"), [(Store, "append"), (Payloads, "keep")])
 def test_a_folder_that_is_moved_during_a_run_is_not_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, step: str
@@ -397,19 +418,10 @@ def test_a_folder_that_is_moved_during_a_run_is_not_begun_anew(
     """Its ledger would have the block of a file that is in another place."""
     world = World(tmp_path / "city")
     world.fetch({"a": 1})
-    do = getattr(part, step)
 
-    def move_first(*arguments: object) -> object:
-        world.folder.rename(tmp_path / "moved")
-        return do(*arguments)
-
-    monkeypatch.setattr(part, step, move_first)
-    run = world.fetch({"a": 2}, after=300)
-    monkeypatch.undo()
+    run = fetch_while_moved(world, monkeypatch, part, step)
 
     assert run.exit_code == ExitCode.IO
-    assert not world.folder.exists()
-    (tmp_path / "moved").rename(world.folder)
     world.fetch({"a": 3}, after=300)
     assert [row.split(",")[3] for row in world.lines()] == ["1", "2", "3"]
     assert world.agrees()
@@ -421,19 +433,11 @@ def test_a_payload_whose_folder_is_moved_away_waits(
     """It was called rejected, without a text; the next fetch committed it."""
     world = World(tmp_path / "city")
     world.fetch({"a": 1})
-    waiting = Payloads.waiting
 
-    def move_first(payloads: Payloads) -> list[str]:
-        world.folder.rename(tmp_path / "moved")
-        return waiting(payloads)
-
-    monkeypatch.setattr(Payloads, "waiting", move_first)
-    run = world.fetch({"a": 2}, after=300)
-    monkeypatch.undo()
+    run = fetch_while_moved(world, monkeypatch, Payloads, "waiting")
 
     assert (run.outcome, run.exit_code) == (Outcome.DEFERRED, ExitCode.TEMPORARY)
     assert f"{payload_name(run)} is gone" in failure_line(run)
-    (tmp_path / "moved").rename(world.folder)
     world.fetch({"a": 3}, after=300)
     assert [row.split(",")[3] for row in world.lines()] == ["1", "2", "3"]
     assert world.agrees()
