@@ -370,20 +370,31 @@ def test_semicolons_and_decimal_commas_are_read(world: World, tmp_path: Path) ->
     assert text.splitlines()[1].startswith("2026-11-22T12:00:00+08:00,")
 
 
+def values(world: World) -> list[list[str]]:
+    """Return the values of each row, without its slot and its time."""
+    return [line.split(",")[2:] for line in world.lines()]
+
+
+def leave_only(world: World, *command: object) -> list[list[str]]:
+    """Collect two slots, write them by *command*, and lose them; return the values."""
+    pytest.importorskip("duckdb")
+    world.fetch(counts(0))
+    world.fetch(counts(1), after=300)
+    before = values(world)
+    run(world, *command)
+    shutil.rmtree(world.folder)
+    return before
+
+
 def test_an_export_is_recognised_and_imported_unchanged(
     world: World, tmp_path: Path
 ) -> None:
     """Of days whose files are lost, the export may be the only copy."""
-    pytest.importorskip("duckdb")
-    world.fetch(counts(0))
-    world.fetch(counts(1), after=300)
-    before = [line.split(",")[2:] for line in world.lines()]
-    run(world, "export", "city", "-o", tmp_path / "export.csv")
-    shutil.rmtree(world.folder)
+    before = leave_only(world, "export", "city", "-o", tmp_path / "export.csv")
     code, _, stderr = run(world, "backfill", "city", "--from", tmp_path / "export.csv")
 
     assert (code, stderr) == (0, "")
-    assert [line.split(",")[2:] for line in world.lines()] == before
+    assert values(world) == before
     assert len(before) == 2 * len(counts(0))
 
 
@@ -397,17 +408,12 @@ def test_of_a_published_dataset_only_the_rows_of_stations_are_read(
     world: World, tmp_path: Path
 ) -> None:
     """They are the source; the other tables are not unreadable rows."""
-    pytest.importorskip("duckdb")
-    world.fetch(counts(0))
-    world.fetch(counts(1), after=300)
-    before = [line.split(",")[2:] for line in world.lines()]
-    run(world, "publish", "--format", "both", "-o", tmp_path / "set")
-    shutil.rmtree(world.folder)
+    before = leave_only(world, "publish", "--format", "both", "-o", tmp_path / "set")
     code, stdout, stderr = run(world, "backfill", "--from", tmp_path / "set")
 
     assert (code, stderr) == (0, "")
     assert "unreadable" not in stdout
-    assert [line.split(",")[2:] for line in world.lines()] == before
+    assert values(world) == before
     assert sources(world) == {"backfill bikecollect .../set/data/station_status.csv"}
 
 
