@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from publisher import MISSING, Publisher, publishing
+
+from bikecollect.storage.ledger_reader import History
 
 DAY = 86_400.0
 
@@ -34,13 +35,6 @@ def departed(city: Publisher) -> list[tuple[str, str]]:
         for version in city.stations()
         if version["is_listed"] == "false"
     ]
-
-
-def in_ledger(city: Publisher) -> int:
-    """Return the number of versions of stations in the ledger."""
-    with closing(sqlite3.connect(city.folder / "city/ledger.sqlite3")) as db:
-        ((number,),) = db.execute("SELECT count(*) FROM stations")
-    return int(number)
 
 
 @pytest.fixture
@@ -114,7 +108,8 @@ def test_a_station_that_had_no_row_when_it_was_listed_is_removed_after_that(
     city.fetch(after=DAY)
 
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
-    assert in_ledger(city) == len(city.stations())
+    versions = History("city", city.folder / "city").select("SELECT * FROM stations")
+    assert len(versions) == len(city.stations())
 
 
 def test_a_station_that_is_renamed_after_its_rows_ended_is_removed_after_that(
