@@ -26,7 +26,6 @@ from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import is_half_replaced
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
-from bikecollect.wiring.backfilling import backfiller
 from bikecollect.wiring.history import compactor, system_lock, vehicle_compactor
 
 ARCHIVED = "SELECT day FROM archives"
@@ -75,6 +74,8 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
     """
     repairs = _repair_files(settings, name, times)
     if any(repair.damaged for repair in repairs):
+        from bikecollect.wiring.backfilling import backfiller  # heavy
+
         span = (BEGINNING, END)
         for _ in backfiller(
             settings, name, times, span=span, dry=False
