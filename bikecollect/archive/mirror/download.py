@@ -69,7 +69,7 @@ class MirrorDownload:
 
         Raises MirrorError if a file does not match its certificate.
         """
-        try:
+        with writing_to(self.folder):
             make_folder(self.folder)
             self.folder.chmod(0o700)
             record = MirrorRecord(self.folder, self.system_id, str(self.store.address))
@@ -79,9 +79,6 @@ class MirrorDownload:
                 self._stations(record)
             finally:
                 record.save()
-        except OSError as error:
-            what = f"cannot write {error.filename or self.folder}"
-            raise StorageError(f"{what}: {error.strerror}") from error
         return days
 
     def _layout(
@@ -187,16 +184,12 @@ class MirrorDownload:
                 "collects: bikecollect push"
             )
         make_folder(local.parent)
-        new = local.with_name(f"{local.name}.{os.getpid()}{NEW}")
-        try:
+        with replacing(local) as new:
             if not self._is_received(path, part.sha256, new):
                 raise MirrorError(
                     f"{self.store.address}/{path}: sha256 mismatch; run on the machine "
                     "that collects: bikecollect verify --mirror"
                 )
-            new.rename(local)
-        finally:
-            new.unlink(missing_ok=True)
         record.add(stored, part.sha256)
 
     def _is_received(self, path: str, sha256: str, target: Path) -> bool:
@@ -252,15 +245,12 @@ class OtherLists:
 
     def run(self) -> None:
         """Bring the files up to date; raises StorageError."""
-        try:
+        with writing_to(self.folder):
             make_folder(self.folder)
             wanted = {self._download(stored) for stored in self._objects()}
             for path in self.folder.iterdir():
                 if path.name not in wanted and not is_being_written(path):
                     path.unlink(missing_ok=True)
-        except OSError as error:
-            what = f"cannot write {error.filename or self.folder}"
-            raise StorageError(f"{what}: {error.strerror}") from error
 
     def _objects(self) -> Iterator[StoredObject]:
         live = f"{LIVE}/{self.system_id}/{INFORMATION}"
@@ -277,13 +267,30 @@ class OtherLists:
         name = f"{kind}-{zlib.crc32(f'{stored.path} {stored.tag}'.encode()):08x}.csv"
         path = self.folder / name
         if not path.is_file():
-            new = path.with_name(f"{name}.{os.getpid()}{NEW}")
-            try:
+            with replacing(path) as new:
                 self.store.download(stored.path, new)
-                new.rename(path)
-            finally:
-                new.unlink(missing_ok=True)
         return name
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path for the new content of *path*; move it there if all is well."""
+    new = path.with_name(f"{path.name}.{os.getpid()}{NEW}")
+    try:
+        yield new
+        new.rename(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Raise StorageError for an OSError that names a file in *folder*, or none."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot write {error.filename or folder}"
+        raise StorageError(f"{what}: {error.strerror}") from error
 
 
 def is_being_written(path: Path) -> bool:

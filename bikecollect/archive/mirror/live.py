@@ -7,7 +7,6 @@ of the mirror, its daily file is emptied there, because nothing is deleted.
 
 import hashlib
 import logging
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,7 +16,12 @@ from pathlib import Path
 
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import certificates_of
-from bikecollect.archive.mirror.download import NEW, is_being_written
+from bikecollect.archive.mirror.download import (
+    NEW,
+    is_being_written,
+    replacing,
+    writing_to,
+)
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.push import OTHER_HOST, MirrorStep
 from bikecollect.archive.mirror.record import (
@@ -295,22 +299,15 @@ class LiveDownload:
         }
         own = self.folder / self.system_id
         wanted: list[str] = []
-        try:
+        with writing_to(own):
             for subfolder, daily, _ in PARTS if self.vehicles else PARTS[:1]:
                 part = self._names(names, subfolder)
                 self._remove_others(own / subfolder, daily, part)
                 wanted += part
             # The ledger first: the daily files can only grow meanwhile.
             for name in reversed(wanted):
-                new = own / f"{name}.{os.getpid()}{NEW}"
-                try:
+                with replacing(own / name) as new:
                     self.store.download(f"{place}{name}", new)
-                    new.rename(own / name)
-                finally:
-                    new.unlink(missing_ok=True)
-        except OSError as error:
-            what = f"cannot write {error.filename or own}"
-            raise StorageError(f"{what}: {error.strerror}") from error
         return len(wanted)
 
     @staticmethod
