@@ -191,13 +191,16 @@ def refuse_misnamed(
 ) -> None:
     """Raise UsageError if *output* has the extension of a workbook or an archive.
 
-    *form* is the format that is written, *known* are the extensions to name.
+    *form* is the format that is written, *known* are the extensions to name. An
+    *output* must be given for a form that only a file can have.
     """
     ending = _ending(output)
     if ending in SHEETS | PACKED and ENDINGS.get(ending) != (form or "csv"):
         raise _unknown(output, ending, known)
     if form == "xlsx" and (output is None or is_stream(output) or ending != form):
         raise UsageError("a workbook goes to a file; give --output FILE.xlsx")
+    if form == "parquet" and output is None:
+        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
 
 
 def _ending(output: Path | None) -> str:

@@ -88,6 +88,17 @@ def test_parquet_that_does_not_fit_on_the_disk_is_the_same_error(
     )
 
 
+@pytest.mark.parametrize(
+    "command", ["export", "query 'SELECT 1 AS one'", "report availability"]
+)
+def test_parquet_is_not_printed(config: Path, command: str) -> None:
+    """It is binary: whoever gives no file reads which option does."""
+    process = answer(config, f"{command} --format parquet")
+
+    assert (process.returncode, process.stdout) == (64, "")
+    assert "goes to a file; give --output FILE.parquet" in process.stderr
+
+
 @pytest.mark.parametrize("line", RESULTS)
 def test_a_closed_pipe_is_no_error(config: Path, line: str) -> None:
     """As in a pipe to `head`: exit code 0, and no message."""

@@ -204,8 +204,6 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
     form = form or format_of(output, "csv")
     refuse_misnamed(output, form)
-    if form == "parquet" and output is None:
-        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if excel_safe and form != "csv":
         raise UsageError("--excel-safe is for --format csv")
     return form

@@ -99,8 +99,6 @@ def query(
     """
     form = form or format_of(output, "table" if output is None else "csv")
     refuse_misnamed(output, form)
-    if form == "parquet" and output is None:
-        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
         raise UsageError(f'--memory "{memory}": give a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql

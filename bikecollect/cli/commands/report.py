@@ -247,12 +247,9 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
 def _form(form: str | None, output: Path | None, *, has_result: bool) -> str:
     if output is not None and not has_result:
         raise UsageError("-o writes the result of a report; for other output: > FILE")
-    form = form or {"jsonl": "json"}.get(
-        default := format_of(output, "text" if output is None else "csv"), default
-    )
+    form = form or format_of(output, "text" if output is None else "csv")
+    form = "json" if form == "jsonl" else form
     refuse_misnamed(output, form)
-    if form == "parquet" and output is None:
-        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     return form
 
 
