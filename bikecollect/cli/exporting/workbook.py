@@ -189,4 +189,4 @@ def _write_cell(
             f"({CELL_CHARACTERS:,}); use --format csv"
         )
     sheet.write_string(*place, text)
-    return len(text) if text.isascii() else width(text)
+    return width(text)

@@ -188,6 +188,8 @@ def width(text: str) -> int:
     >>> width("站a")
     3
     """
+    if text.isascii():
+        return len(text)
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
