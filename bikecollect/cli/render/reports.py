@@ -33,8 +33,6 @@ from bikecollect.reports.runner import BatchedAnswer
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
 SHOWN = 60
-NUMBERED = ("weekday", "hour_of_week")
-"""Columns with numbers for what people name."""
 ORDINARY = frozenset({0, None})
 """Ordinary values: columns with no other value are not shown in text."""
 SEVERAL = 2

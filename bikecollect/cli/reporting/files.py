@@ -1,6 +1,6 @@
 """Write the result of a report to a file, such as Parquet or a workbook."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import chain, islice
@@ -9,10 +9,13 @@ from typing import Any
 
 from bikecollect.cli.exporting import workbook
 from bikecollect.cli.output_file import text_file
-from bikecollect.cli.render.reports import NUMBERED, WORDS, answer, machine_rows
+from bikecollect.cli.render.reports import WORDS, answer, machine_rows
 from bikecollect.reports.engines import parquet_file
 from bikecollect.reports.registry import Report
 from bikecollect.reports.runner import BatchedAnswer
+
+NUMBERED = ("weekday", "hour_of_week")
+"""Columns with numbers for what people name."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def write(
 def _rows(
     result: BatchedAnswer,
     zones: Mapping[str, tzinfo],
-    time_of: Any,
+    time_of: Callable[[float, tzinfo], object],
     limit: int | None,
 ) -> Iterator[list[Any]]:
     batches = (
