@@ -227,12 +227,10 @@ class Exporter:
             parts.append(f"({sql})")
             values += parameters
         union = " UNION ALL ".join(parts)
-        options = f"({parquet.OPTIONS}, {duckdb_engine.IN_PLACE})"
-        target = f"TO '{duckdb_engine.descriptor(fd)}' {options}"
-        failed = duckdb_engine.translated("cannot write the export")
-        with failed, duckdb_engine.into_descriptor():
-            copied = self._db.execute(f"COPY ({union}) {target}", values).fetchone()
-        self.rows = copied[0] if copied else 0
+        with duckdb_engine.translated("cannot write the export"):
+            self.rows = duckdb_engine.copy_into(
+                fd, self._db, union, parquet.OPTIONS, values
+            )
 
     def _all_days(self) -> Mapping[str, Sequence[str]]:
         """Return the days of each system.

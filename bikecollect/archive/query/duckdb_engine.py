@@ -310,28 +310,33 @@ def confine(db: "DuckDBPyConnection", paths: Iterable[str]) -> None:
 
 
 def descriptor(fd: int) -> str:
-    """Return the path by which DuckDB can write to the open file *fd* (`IN_PLACE`)."""
+    """Return the path by which DuckDB can write to the open file *fd*."""
     return f"/proc/self/fd/{fd}"
 
 
-@contextmanager
-def into_descriptor() -> Iterator[None]:
-    """Raise OSError, which names no file, if DuckDB cannot write to a `descriptor`."""
+def copy_into(
+    fd: int, db: "DuckDBPyConnection", sql: str, options: str, values: object = None
+) -> int:
+    """Write the rows of *sql* to the open file *fd* itself; return their number.
+
+    Raises OSError, which names no file, if DuckDB cannot write to its `descriptor`.
+    """
     import duckdb  # an extra, and heavy
 
+    target = f"'{descriptor(fd)}' ({options}, USE_TMP_FILE false)"
     try:
-        yield
+        copied = db.execute(f"COPY (\n{sql}\n) TO {target}", values).fetchone()
     except duckdb.IOException as error:
         if match := UNWRITTEN.search(str(error)):
             codes = {os.strerror(code): code for code in errno.errorcode}
             raise OSError(codes.get(match[1], errno.EIO), match[1]) from error
         raise
+    return copied[0] if copied else 0
 
 
 UNWRITTEN = re.compile(rf'{descriptor(0)[:-1]}\d+\\?": ([^"\n]+)')
 """The reason, in DuckDB's error for a descriptor that cannot be written to."""
-IN_PLACE = "USE_TMP_FILE false"
-"""The option of COPY that writes to the target itself, not to a temporary file."""
+PARQUET = "FORMAT parquet, COMPRESSION zstd"
 BATCH, MAX_INT = 20_000, 1 << 63
 CASTS = {
     "BIGINT": "BIGINT",

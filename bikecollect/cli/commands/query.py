@@ -156,10 +156,7 @@ def _answer(
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
         if form == "parquet" and fd is not None:
-            target = f"TO '{duckdb_engine.descriptor(fd)}'"
-            options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.IN_PLACE}"
-            with duckdb_engine.into_descriptor():
-                db.execute(f"COPY (\n{sql}\n) {target} ({options})")
+            duckdb_engine.copy_into(fd, db, sql, duckdb_engine.PARQUET)
             return
         with progress("running the query ..."):
             cursor = db.execute(sql)

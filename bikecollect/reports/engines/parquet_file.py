@@ -37,10 +37,7 @@ def write(fd: int, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Non
             for column, known in zip(columns, types, strict=True)
         )
         sql = f"SELECT {casts} FROM {TABLE} ORDER BY {duckdb_engine.name(ORDER)}"
-        target = f"TO '{duckdb_engine.descriptor(fd)}'"
-        options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.IN_PLACE}"
-        with duckdb_engine.into_descriptor():
-            db.execute(f"COPY ({sql}) {target} ({options})")
+        duckdb_engine.copy_into(fd, db, sql, duckdb_engine.PARQUET)
 
 
 def _kind(types: set[type]) -> str:
