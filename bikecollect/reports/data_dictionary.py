@@ -1,12 +1,18 @@
 """Descriptions and units of all columns, and the Frictionless data package."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.csv_format import COLUMNS, DERIVED, INFORMATION_COLUMNS
+from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.vehicles.rows import COLUMNS as VEHICLE_COLUMNS
 
+PACKAGE = "datapackage.json"
+MAX_BYTES = 16 << 20
+"""Maximum bytes of a data package, more than thousands of files need."""
 KINDS = {
     "BIGINT": "integer",
     "INTEGER": "integer",
@@ -225,3 +231,16 @@ def package(
         "created_with": f"bikecollect {version}",
         "resources": list(resources),
     }
+
+
+def read_package(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Return the name and the resources of the data package *path*, which is untrusted.
+
+    Raises OSError if it cannot be read, ValueError if it is none.
+    """
+    try:
+        document = json.loads(read_file(path, MAX_BYTES))
+        resources = [dict(resource) for resource in document["resources"]]
+        return str(document["name"]), resources
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is no data package") from error

@@ -1,20 +1,17 @@
 """Find the tables at the path of `backfill --from`, and what a folder there is."""
 
-import json
 from glob import glob
 from pathlib import Path
 
 from bikecollect.collect.sources.table_rows import PARQUET
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.text import visible
+from bikecollect.reports.data_dictionary import PACKAGE, read_package
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
-from bikecollect.storage.files.regular_file import read_file
 
-PACKAGE = "datapackage.json"
 OURS = "bikecollect-"
 """Begins the names of our data packages."""
-MAX_BYTES = 16 << 20
 PATTERNS = ("*.parquet", "*.csv", "*.csv.gz")
 SHOWN = 6
 
@@ -110,10 +107,8 @@ def _described_otherwise(folder: Path) -> set[Path]:
 def _titles(package: Path) -> dict[Path, str]:
     """Return the title of each file that *package*, of a bikecollect, describes."""
     try:
-        document = json.loads(read_file(package, MAX_BYTES))
-        if not str(document["name"]).startswith(OURS):
-            return {}
-        described = document["resources"]
-        return {package.parent / str(r["path"]): str(r["title"]) for r in described}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        name, resources = read_package(package)
+        titles = {package.parent / str(r["path"]): str(r["title"]) for r in resources}
+    except (OSError, ValueError, KeyError):
         return {}
+    return titles if name.startswith(OURS) else {}

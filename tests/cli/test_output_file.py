@@ -17,8 +17,9 @@ from templates import copied
 from world import World, noon_of_last_month
 
 from bikecollect.cli.output_file import is_stream, placed
-from bikecollect.cli.publishing.dataset_folder import PACKAGE, SUMS, placed_folder
+from bikecollect.cli.publishing.dataset_folder import SUMS, placed_folder
 from bikecollect.cli.sharing.folder import prepare
+from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.storage.files import flock
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from bikecollect.cli.output_file import (
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of
-from bikecollect.reports.data_dictionary import resource
+from bikecollect.reports.data_dictionary import PACKAGE, resource
 from bikecollect.reports.export import WHATS, Exporter, ExportRequest
 
 TABLES = (
@@ -221,7 +221,7 @@ def _describe(
         systems=2 if request.has_system_id else 1,
     )
     place = data_package.describe(path, mine)
-    if place != path.with_name(data_package.NAME):
-        what = f"{data_package.NAME} belongs to another program and is not overwritten"
+    if place != path.with_name(PACKAGE):
+        what = f"{PACKAGE} belongs to another program and is not overwritten"
         complain(f"{what}; see {place}")
     return place

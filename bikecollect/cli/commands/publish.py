@@ -37,6 +37,7 @@ from bikecollect.core.slots import bounds, local_days
 from bikecollect.core.text import count_of, size
 from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
+from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
@@ -240,7 +241,7 @@ def _write_csv(
 def _document(folder: Path, dataset: Dataset) -> None:
     """Write the documents of *dataset* to *folder*, the checksums last."""
     for name, text in (
-        (dataset_folder.PACKAGE, dataset.data_package()),
+        (PACKAGE, dataset.data_package()),
         (dataset_folder.CITATION, dataset.citation()),
         (dataset_folder.ZENODO, dataset.zenodo()),
         (dataset_folder.README, dataset.readme()),

@@ -7,13 +7,9 @@ from typing import Any
 
 from bikecollect import __version__
 from bikecollect.cli.output_file import written
-from bikecollect.reports.data_dictionary import package
-from bikecollect.storage.files.regular_file import read_file
+from bikecollect.reports.data_dictionary import PACKAGE, package, read_package
 
-NAME = "datapackage.json"
 OURS = "bikecollect-export"
-MAX_BYTES = 16 << 20
-"""Maximum bytes of a description, more than thousands of files need."""
 
 
 def describe(path: Path, resource: Mapping[str, Any]) -> Path:
@@ -22,7 +18,7 @@ def describe(path: Path, resource: Mapping[str, Any]) -> Path:
     Other exports to the same folder are kept in its datapackage.json. If another
     program wrote that, it is unchanged and the description is named after the file.
     """
-    for place in (path.with_name(NAME), path.with_name(f"{path.name}.{NAME}")):
+    for place in (path.with_name(PACKAGE), path.with_name(f"{path.name}.{PACKAGE}")):
         others = _resources(place)
         if others is not None:
             break
@@ -36,10 +32,9 @@ def describe(path: Path, resource: Mapping[str, Any]) -> Path:
 def _resources(place: Path) -> list[dict[str, Any]] | None:
     """Return the resources listed in *place*: [] for a new file, None for another's."""
     try:
-        document = json.loads(read_file(place, MAX_BYTES))
-        resources = [dict(resource) for resource in document["resources"]]
-        return resources if document["name"] == OURS else None
+        name, resources = read_package(place)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError):
         return None
+    return resources if name == OURS else None

@@ -12,12 +12,9 @@ from typing import Any
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.datasets import STATUS
-from bikecollect.cli.publishing.dataset_folder import (
-    CERTIFICATES,
-    PACKAGE,
-    SUMS,
-)
+from bikecollect.cli.publishing.dataset_folder import CERTIFICATES, SUMS
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.files.regular_file import sha256_of

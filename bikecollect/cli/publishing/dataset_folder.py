@@ -15,10 +15,11 @@ from bikecollect.archive.certificates import Certificate
 from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.publishing.tables import READABLE, WrittenTable
 from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.regular_file import sha256_of
 
-PACKAGE, CITATION, ZENODO = "datapackage.json", "CITATION.cff", ".zenodo.json"
+CITATION, ZENODO = "CITATION.cff", ".zenodo.json"
 README, SUMS, CERTIFICATES = "README.md", "SHA256SUMS", "certificates.jsonl"
 LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.(part|old)")
 NEW = 60.0
