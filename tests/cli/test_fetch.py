@@ -84,6 +84,20 @@ def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
     }
 
 
+def test_commands_on_stored_data_do_not_import_the_collector() -> None:
+    """It would nearly double their start; only some repairs need it."""
+    names = ("compact", "forget", "push", "query", "rebuild", "report", "verify")
+    modules = ", ".join(f"bikecollect.cli.commands.{name}" for name in names)
+    code = (
+        f"import sys, {modules}\nprint('bikecollect.wiring.collection' in sys.modules)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert process.stdout == "False\n"
+
+
 def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
     """With the same settings, by their shards; an empty shard is no error."""
     with serving(lambda _: GOOD) as url:
