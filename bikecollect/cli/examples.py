@@ -24,7 +24,7 @@ EXAMPLES = {
     ),
     "backfill-report": (
         "bikecollect backfill-report --since 7d",
-        "bikecollect backfill-report --format html -o gaps.html",
+        "bikecollect backfill-report -o gaps.html",
     ),
     "backfill": (
         "bikecollect backfill --dry-run",

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -23,6 +23,7 @@ ENDINGS = {
     "csv": "csv",
     "jsonl": "jsonl",
     "ndjson": "jsonl",
+    "json": "jsonl",
     "parquet": "parquet",
     "pq": "parquet",
     "xlsx": "xlsx",
@@ -30,7 +31,8 @@ ENDINGS = {
 """Formats of tables by the extension of a file's name."""
 PLAIN = frozenset({"txt", "text", "dat", "out"})
 SHEETS = frozenset({"xlsx", "xls", "xlsm", "xlsb", "ods", "fods", "numbers"})
-PACKED = frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
+FOREIGN = SHEETS | frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
+"""Extensions of workbooks and archives: other programs expect these there."""
 PART = re.compile(r"\.[0-9a-f]{8}\.part")
 NEW = 60.0
 """Seconds for which an empty temporary file may be new and not locked yet."""
@@ -169,38 +171,33 @@ def is_stream(path: Path) -> bool:
     return named or path.is_char_device()
 
 
-def format_of(output: Path | None, default: str) -> str:
-    """Return the format given by the extension of *output*, *default* if it has none.
+def format_of(
+    form: str | None,
+    output: Path | None,
+    default: str,
+    known: Mapping[str, str] = ENDINGS,
+) -> str:
+    """Return the format to write to *output*, which is *form* if given.
 
-    Raises UsageError for the extension of another format, which the file would not
-    have.
+    Otherwise the extension of its name says it, as in *known*: *default* is for the
+    screen, and for names that say nothing. Raises UsageError for the extension of
+    another format, which the file would not have.
 
-    >>> format_of(Path("out.pq"), "csv"), format_of(Path("out"), "csv")
+    >>> format_of(None, Path("out.pq"), "csv"), format_of(None, Path("out"), "csv")
     ('parquet', 'csv')
     """
     ending = _ending(output)
-    if not ending or ending in PLAIN:
-        return default
-    if ending in ENDINGS:
-        return ENDINGS[ending]
-    raise _unknown(output, ending)
-
-
-def refuse_misnamed(
-    output: Path | None, form: str = "", known: Iterable[str] = ENDINGS
-) -> None:
-    """Raise UsageError if *output* has the extension of a workbook or an archive.
-
-    *form* is the format that is written, *known* are the extensions to name. An
-    *output* must be given for a form that only a file can have.
-    """
-    ending = _ending(output)
-    if ending in SHEETS | PACKED and ENDINGS.get(ending) != (form or "csv"):
-        raise _unknown(output, ending, known)
+    named = known.get(ending, form or default)
+    is_told = ending in known or ending in PLAIN or not ending
+    if named != (form or named) or not (is_told or (form and ending not in FOREIGN)):
+        plain = {"txt": default} if default == "text" else {}
+        raise _misnamed(output, ending, form, {**plain, **known})
+    form = form or named
     if form == "xlsx" and (output is None or is_stream(output) or ending != form):
         raise UsageError("a workbook goes to a file; give --output FILE.xlsx")
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
+    return form
 
 
 def _ending(output: Path | None) -> str:
@@ -209,11 +206,16 @@ def _ending(output: Path | None) -> str:
     return output.suffix.lower().removeprefix(".")
 
 
-def _unknown(
-    output: Path | None, ending: str, known: Iterable[str] = ENDINGS
+def _misnamed(
+    output: Path | None, ending: str, form: str | None, known: Mapping[str, str]
 ) -> UsageError:
-    others = [name for name in known if name != ending]
-    is_sheet = ending in SHEETS and "xlsx" in others
-    hint = "; spreadsheets open .xlsx best" if is_sheet else ""
-    listed = ", ".join(f".{name}" for name in others)
-    return UsageError(f"-o {output}: cannot write .{ending}, but {listed}{hint}")
+    names = [name for name in known if known[name] == form] or ["txt"]
+    hint = "; or leave out --format" * (ending in known)
+    if form is None:
+        names = [*known]
+        hint = "; spreadsheets open .xlsx best" * (ending in SHEETS and "xlsx" in known)
+    option = f"--format {form} " * bool(form)
+    listed = ", ".join(f".{name}" for name in names)
+    return UsageError(
+        f"-o {output}: {option}cannot write .{ending}, but {listed}{hint}"
+    )

@@ -349,11 +349,11 @@ def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
         "export -o rows.xls",
         "export -o rows.ods",
         "export -o rows.csv.gz",
-        "export -o rows.json",
+        "export --format csv -o rows.json",
         "export --format csv -o rows.XLSX",
         "query 'SELECT 1' -o rows.ods",
         "query 'SELECT 1' --format csv -o rows.xlsx",
-        "report hours -o rows.json",
+        "report hours --format csv -o rows.jsonl",
         "report hours --format json -o rows.xlsx",
         "backfill-report --format csv -o rows.xlsx",
     ],
@@ -363,21 +363,28 @@ def test_a_file_name_of_another_format_is_refused(config: Path, line: str) -> No
     process = answer(config, line)
 
     assert process.returncode == 64
-    assert ".csv" in process.stderr
+    assert ".csv" in process.stderr or "or leave out --format" in process.stderr
     listed = process.stderr.partition(", but ")[2].partition(";")[0]
     assert Path(line).suffix.lower() not in listed.split(", ")
     assert not list(Path().glob("rows*"))
 
 
 @pytest.mark.parametrize(
-    "line", ["report -o rows.csv", "report hours --sql -o rows.csv"]
+    ("line", "words"),
+    [
+        ("report -o rows.csv", "-o requires the NAME of a report"),
+        ("report hours --sql -o rows.csv", "-o writes the result of a report"),
+        ("query 'SELECT 1' --format table -o rows.csv", "a table is for the screen"),
+    ],
 )
-def test_only_the_result_of_a_report_goes_to_a_file(config: Path, line: str) -> None:
-    """The list of reports and the SQL are no tables."""
+def test_only_the_result_of_a_report_goes_to_a_file(
+    config: Path, line: str, words: str
+) -> None:
+    """The list of reports and the SQL are no tables; a table is cut for the screen."""
     process = answer(config, line)
 
     assert process.returncode == 64
-    assert "-o writes the result of a report" in process.stderr
+    assert words in process.stderr
     assert not list(Path().glob("rows*"))
 
 
@@ -385,7 +392,27 @@ def test_the_gap_report_names_its_own_formats(config: Path) -> None:
     """It writes neither Parquet nor workbooks."""
     process = answer(config, "backfill-report -o rows.ods")
 
-    assert process.stderr.endswith("write .ods, but .txt, .csv, .json, .html\n")
+    assert "write .ods, but .txt, .csv, .json, .jsonl, .html" in process.stderr
+
+
+@pytest.mark.parametrize(
+    "line", ["export", "report hours", "query 'SELECT 1'", "backfill-report"]
+)
+def test_json_is_an_object_per_line_in_each_command(config: Path, line: str) -> None:
+    """Whether the name of the file says it, or the option."""
+    answer(config, f"{line} -o rows.json")
+    answer(config, f"{line} --format json -o rows.jsonl")
+
+    first, *_ = text = Path("rows.json").read_text("utf-8").splitlines()
+    assert json.loads(first)
+    assert text == Path("rows.jsonl").read_text("utf-8").splitlines()
+
+
+def test_a_page_is_named_like_one(config: Path) -> None:
+    """The format of the gap report follows the name of its file, too."""
+    answer(config, "backfill-report -o page.html")
+
+    assert Path("page.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_the_format_of_a_query_follows_the_file_name(

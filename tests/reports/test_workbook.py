@@ -226,7 +226,8 @@ def test_a_text_too_long_for_a_cell_is_an_error(tmp_path: Path) -> None:
     [
         (("--format", "xlsx"), "a workbook goes to a file"),
         (("--format", "xlsx", "-o", "/dev/stdout"), "a workbook goes to a file"),
-        (("--format", "xlsx", "-o", "rows.csv"), "a workbook goes to a file"),
+        (("--format", "xlsx", "-o", "rows.csv"), "cannot write .csv, but .xlsx"),
+        (("--format", "xlsx", "-o", "rows"), "a workbook goes to a file"),
         (("--format", "csv", "-o", "rows.xlsx"), "cannot write .xlsx"),
         (("--excel-safe", "-o", "rows.xlsx"), "--excel-safe is for --format csv"),
         (("--since", "3000-01-01", "-o", "rows.xlsx"), "no rows after 2199;"),

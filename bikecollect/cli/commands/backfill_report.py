@@ -22,7 +22,7 @@ from bikecollect.cli.options import (
     output_option,
     say_figures,
 )
-from bikecollect.cli.output_file import refuse_misnamed, written
+from bikecollect.cli.output_file import format_of, written
 from bikecollect.cli.render import coverage
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
@@ -44,6 +44,14 @@ if TYPE_CHECKING:
 # Most reports need neither network libraries nor the archive: the functions that need
 # them import them.
 FORMS = ("text", "csv", "json", "html")
+NAMED = {
+    "csv": "csv",
+    "json": "json",
+    "jsonl": "json",
+    "html": "html",
+    "htm": "html",
+}
+"""Formats by the extension of a file's name."""
 PERCENT = 100
 
 
@@ -64,9 +72,7 @@ def _share(
     "--format",
     "form",
     type=Forms(FORMS),
-    default="text",
-    show_default=True,
-    help="json: one object per line.",
+    help="Default: by the name of the output, else text; json: one object per line.",
 )
 @click.option(
     "--what",
@@ -91,7 +97,7 @@ def backfill_report(
     system_ids: tuple[str, ...],
     since: str | None,
     until: str | None,
-    form: str,
+    form: str | None,
     what: str,
     stations: bool,
     min_coverage: float | None,
@@ -103,7 +109,7 @@ def backfill_report(
     Lists the expected, collected, stale, partial and missing slots of each day, and
     the gaps with their cause and the number of slots that `backfill` can still fill.
     """
-    refuse_misnamed(output, known=("txt", *FORMS[1:]))
+    form = format_of(form, output, "text", NAMED)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     attempts, accounts = Attempts(names), list[Account]()

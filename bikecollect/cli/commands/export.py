@@ -19,13 +19,7 @@ from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, mirror_option, output_option
 from bikecollect.cli.options import output as standard
-from bikecollect.cli.output_file import (
-    format_of,
-    is_stream,
-    placed,
-    refuse_misnamed,
-    text_file,
-)
+from bikecollect.cli.output_file import format_of, is_stream, placed, text_file
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of
@@ -80,7 +74,7 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
     "--format",
     "form",
     type=Forms(FORMS),
-    help="Default: by the name of the output, else csv.",
+    help="Default: by the name of the output, else csv; json is jsonl.",
 )
 @mirror_option
 @output_option
@@ -202,8 +196,7 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
-    form = form or format_of(output, "csv")
-    refuse_misnamed(output, form)
+    form = format_of(form, output, "csv")
     if excel_safe and form != "csv":
         raise UsageError("--excel-safe is for --format csv")
     return form

@@ -21,12 +21,7 @@ from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
 from bikecollect.cli.options import output as standard
-from bikecollect.cli.output_file import (
-    format_of,
-    placed,
-    refuse_misnamed,
-    text_file,
-)
+from bikecollect.cli.output_file import format_of, placed, text_file
 from bikecollect.cli.render.table import fitted
 from bikecollect.cli.render.terminal import terminal_columns, wrapped
 from bikecollect.core.errors import (
@@ -59,7 +54,8 @@ NO_FILES = "No files found"
     "--format",
     "form",
     type=Forms(["table", "csv", "jsonl", "parquet", "xlsx"]),
-    help="Default: by the name of the output, else table; json is jsonl.",
+    help="Default: by the name of the output, else csv; without output table; json is "
+    "jsonl.",
 )
 @output_option
 @click.option(
@@ -97,8 +93,9 @@ def query(
     zone; minute_of_day and hour_of_week are local. Open days have only committed rows.
     The SQL must be one SELECT, which can read only these tables.
     """
-    form = form or format_of(output, "table" if output is None else "csv")
-    refuse_misnamed(output, form)
+    if form == "table" and output is not None:
+        raise UsageError("a table is for the screen; for a file: --format csv")
+    form = format_of(form, output, "table" if output is None else "csv")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
         raise UsageError(f'--memory "{memory}": give a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql
@@ -168,7 +165,7 @@ def _answer(
             workbook.write(fd, "query", names, _typed(cursor))
             return
         with text_file(fd) as out:
-            out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
+            out.writelines(_parts(cursor, names, form))
     except duckdb.Error as error:
         raise _failure(error) from error
     except AttributeError as error:

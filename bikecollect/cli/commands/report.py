@@ -24,7 +24,7 @@ from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, output_option, say_figures
-from bikecollect.cli.output_file import format_of, placed, refuse_misnamed
+from bikecollect.cli.output_file import ENDINGS, format_of, placed
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.reporting import files
 from bikecollect.cli.reporting.files import Output
@@ -53,6 +53,11 @@ from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
 
 log = logging.getLogger(__name__)
+
+NAMED = {ending: form.replace("jsonl", "json") for ending, form in ENDINGS.items()}
+"""Formats by the extension of a file's name; that of JSON has its name here."""
+NO_NAME = "-o requires the NAME of a report; see: bikecollect report"
+NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
 
 
 @click.command()
@@ -164,7 +169,8 @@ def report(
     slots are excluded. Stale slots, whose content had not changed for too long, are
     included; their number is shown if there are any.
     """
-    form = _form(form, output, has_result=name is not None and not sql)
+    without = NO_NAME if name is None else NO_FILE if sql else ""
+    form = _form(form, output, without)
     if name is None:
         say_figures(listing())
         return ExitCode.OK
@@ -244,13 +250,11 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
     )
 
 
-def _form(form: str | None, output: Path | None, *, has_result: bool) -> str:
-    if output is not None and not has_result:
-        raise UsageError("-o writes the result of a report; for other output: > FILE")
-    form = form or format_of(output, "text" if output is None else "csv")
-    form = "json" if form == "jsonl" else form
-    refuse_misnamed(output, form)
-    return form
+def _form(form: str | None, output: Path | None, without: str) -> str:
+    """Return the format; raises UsageError for an output *without* a result."""
+    if output is not None and without:
+        raise UsageError(without)
+    return format_of(form, output, "text" if output is None else "csv", NAMED)
 
 
 def _has_names(form: str, output: Path | None) -> bool:
