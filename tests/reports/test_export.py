@@ -86,13 +86,13 @@ def test_an_export_of_nothing_is_an_error(
     config: Path, world: World, kind: str, arguments: list[str], problem: str
 ) -> None:
     """Never an empty file with exit code 0: the range or the station is wrong."""
-    target = config.with_name("out.csv") if kind == "file" else "-"
+    target = config.with_name("out") if kind == "file" else "-"
 
     process = bikecollect("--config", config, "export", *arguments, "-o", target)
 
     assert process.returncode == 64
     assert problem in process.stderr
-    assert not config.with_name("out.csv").exists()
+    assert not config.with_name("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from traceback import clear_frames
 from typing import Any
 from unittest.mock import Mock
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
@@ -60,7 +61,8 @@ def written(path: Path, rows: Sequence[Sequence[Any]]) -> list[list[str]]:
     header = "abcdef"[: len(rows[0])]
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        workbook.write(fd, "table", tuple(header), rows)
+        zones, formats = {"city": ZoneInfo("Asia/Taipei")}, {"b": workbook.PERCENT}
+        workbook.write(fd, "table", tuple(header), rows, zones=zones, formats=formats)
     finally:
         os.close(fd)
     return list(cells(path))
@@ -140,6 +142,52 @@ def test_values_keep_their_types(tmp_path: Path) -> None:
     assert strings == [f"inlineStr:{text}" for text in texts]
 
 
+def test_what_is_no_number_is_an_empty_cell(tmp_path: Path) -> None:
+    """Not a formula with an error, which each sum above it would show."""
+    _, numbers = written(tmp_path / "t.xlsx", [(float("nan"), float("-inf"), 1)])
+
+    assert numbers == ["n:1"]
+
+
+def test_fractions_are_shown_as_such(tmp_path: Path) -> None:
+    """The cell has all digits; whole numbers in the column have no format."""
+    written(tmp_path / "t.xlsx", [(0.25, 0.995, 1), (1, 1, 0.1)])
+
+    styles = [c.get("s", "") for c in parsed(tmp_path / "t.xlsx").iter(f"{MAIN}c")]
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as archive:
+        assert b'formatCode="0.0%"' in archive.read("xl/styles.xml")
+    assert [bool(style) for style in styles[3:]] == [False, True, *[False] * 4]
+
+
+def test_local_times_have_their_zones_on_the_last_sheet(tmp_path: Path) -> None:
+    """A workbook knows no offsets, and systems can have several zones."""
+    written(tmp_path / "t.xlsx", [(datetime(2026, 11, 22, 12, tzinfo=UTC),)])
+    written(tmp_path / "none.xlsx", [(1,)])
+
+    sheets = [list(cells(tmp_path / "t.xlsx", 2))]
+    with zipfile.ZipFile(tmp_path / "none.xlsx") as archive:
+        assert "xl/worksheets/sheet2.xml" not in archive.namelist()
+    assert sheets == [
+        [
+            ["inlineStr:system_id", "inlineStr:time_zone"],
+            ["inlineStr:city", "inlineStr:Asia/Taipei"],
+        ]
+    ]
+
+
+@pytest.mark.usefixtures("world")
+def test_columns_of_equal_names_are_both_written(config: Path) -> None:
+    """An object of JSON would have lost the first; no NaN is in it."""
+    sql = "SELECT 1 AS a, 2 AS A, 'nan'::DOUBLE AS b"
+    for form in ("jsonl", "csv", "xlsx"):
+        process = bikecollect("--config", config, "query", sql, "-o", f"t.{form}")
+        assert (process.returncode, process.stderr) == (0, "")
+
+    texts = [Path(f"t.{form}").read_text("utf-8") for form in ("jsonl", "csv")]
+    assert texts == ['{"a": 1, "A_1": 2, "b": null}\n', "a,A_1,b\n1,2,nan\n"]
+    assert next(cells(Path("t.xlsx"))) == [f"inlineStr:{n}" for n in ("a", "A_1", "b")]
+
+
 def test_a_column_is_as_wide_as_its_cells(tmp_path: Path) -> None:
     """A time that does not fit is shown as ######; no column fills the screen."""
     at = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -207,7 +255,7 @@ def test_a_full_disk_of_the_temporary_files_is_named(
 ) -> None:
     """It is not the disk of the workbook."""
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    monkeypatch.setattr(workbook, "_fill", Mock(side_effect=error))
+    monkeypatch.setattr(f"{workbook.__name__}._Book.fill", Mock(side_effect=error))
 
     with pytest.raises(OSError, match="No space left on device") as caught:
         written(tmp_path / "t.xlsx", [("x", 1)])

@@ -38,6 +38,13 @@ TABLES = (
 )
 FAR = "2199-12-31"
 """Later days count as this one west of Greenwich, see `timeparse.moment`."""
+FRACTIONS = {
+    "occupancy": workbook.PERCENT,
+    "current_fuel_percent": workbook.PERCENT,
+    "uptime": workbook.TENTHS,
+    "awake": workbook.TENTHS,
+}
+"""Formats of a workbook's columns with fractions; own columns have none."""
 FORMS = ("csv", "jsonl", "parquet", "xlsx")
 
 
@@ -155,8 +162,10 @@ def _write(
             exporter.parquet(fd)
         elif fd is not None and form == "xlsx":
             batches = exporter.records(datetime.fromtimestamp)
+            rows, zones = chain.from_iterable(batches), request.systems
+            header = exporter.header()
             workbook.write(
-                fd, request.what, exporter.header(), chain.from_iterable(batches)
+                fd, request.what, header, rows, zones=zones, formats=FRACTIONS
             )
         else:
             parts = exporter.csv() if form == "csv" else exporter.jsonl()

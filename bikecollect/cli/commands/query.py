@@ -2,12 +2,15 @@
 
 import re
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
+from itertools import chain, count
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -40,6 +43,14 @@ BATCH = 10_000
 TOO_WIDE = "too wide for a table: select fewer columns, or see --format csv"
 NO_FILES = "No files found"
 """Part of DuckDB's message for a file that a query names and that does not exist."""
+
+
+class Answer(NamedTuple):
+    """The format of the result, its open file or None, and the zones of its times."""
+
+    form: str
+    fd: int | None
+    zones: Mapping[str, tzinfo]
 
 
 @click.command()
@@ -124,7 +135,8 @@ def query(
             skipped.losses and _touches_lost(data, shown, text, tables)
         ):
             skipped.warn()
-        _answer(connection, text, form, fd, restricted=not unrestricted)
+        answer = Answer(form, fd, dict.fromkeys(names, ZoneInfo(zone)))
+        _answer(connection, text, answer, restricted=not unrestricted)
     return code or skipped.code
 
 
@@ -146,9 +158,11 @@ def _touches_lost(
 
 
 def _answer(
-    db: "DuckDBPyConnection", sql: str, form: str, fd: int | None, *, restricted: bool
+    db: "DuckDBPyConnection", sql: str, answer: Answer, *, restricted: bool
 ) -> None:
     import duckdb
+
+    form, fd, zones = answer
 
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
@@ -157,12 +171,12 @@ def _answer(
             return
         with progress("running the query ..."):
             cursor = db.execute(sql)
-        names = [column[0] for column in cursor.description or ()]
+        names = _distinct([column[0] for column in cursor.description or ()])
         if fd is None:
             _print(cursor, names, form)
             return
         if form == "xlsx":
-            workbook.write(fd, "query", names, _typed(cursor))
+            workbook.write(fd, "query", names, _typed(cursor), zones=zones, formats={})
             return
         with text_file(fd) as out:
             out.writelines(_parts(cursor, names, form))
@@ -170,6 +184,22 @@ def _answer(
         raise _failure(error) from error
     except AttributeError as error:
         raise UsageError("the query gives no rows to write") from error
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Return *names* with a number after those that came before, as DuckDB does.
+
+    An object of JSON would have only the last of them.
+
+    >>> _distinct(["date", "vehicles", "Date", "date_1"])
+    ['date', 'vehicles', 'Date_1', 'date_1_1']
+    """
+    known = dict[str, str]()
+    for name in names:
+        numbered = chain([name], (f"{name}_{n}" for n in count(1)))
+        new = next(text for text in numbered if text.casefold() not in known)
+        known[new.casefold()] = new
+    return [*known.values()]
 
 
 def _failure(error: "duckdb.Error") -> BikecollectError:
@@ -210,7 +240,7 @@ def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
         if form == "csv":
             yield csv_text([_flag_text(value) for value in row] for row in rows)
         else:
-            records = (dict(zip(names, row, strict=True)) for row in rows)
+            records = (dict(zip(names, map(_json, row), strict=True)) for row in rows)
             yield "".join(visible_json(r, default=str) + "\n" for r in records)
 
 
@@ -227,6 +257,11 @@ def _fetch(cursor: Any, count: int) -> list[Sequence[object]]:
 
 def _time_text(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _json(value: object) -> object:
+    """Return *value*, None for a number that JSON does not have."""
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _flag_text(value: object) -> object:

@@ -1,16 +1,18 @@
 """Write a table as a workbook (.xlsx), row by row in constant memory."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.cli.render.table import width
 from bikecollect.core.errors import NotInstalled, StorageError, UsageError
+from bikecollect.core.timeline.zones import named
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
@@ -26,6 +28,9 @@ TIME_WIDTH = 20
 """Of a column with times: a narrower one shows them as ######."""
 EXACT = 10**15
 """Spreadsheets round numbers of more digits, such as ids: these are texts."""
+TIME, DAY = "yyyy-mm-dd hh:mm:ss", "yyyy-mm-dd"
+PERCENT, TENTHS = "0.0%", "0.0"
+"""Formats of shares, and of means."""
 FILTER = 4
 """Characters that the button of the filter covers in a header."""
 OPTIONS = {
@@ -33,18 +38,25 @@ OPTIONS = {
     "strings_to_numbers": False,
     "strings_to_formulas": False,
     "strings_to_urls": False,
-    "nan_inf_to_errors": True,
 }
 
 
 def write(
-    fd: int, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
+    fd: int,
+    name: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    zones: Mapping[str, tzinfo],
+    formats: Mapping[str, str],
 ) -> None:
     """Write *rows* under *header* to the open file *fd*, on sheets called *name*.
 
-    A datetime is written as its local time, because workbooks have no UTC offsets.
-    Texts remain texts, even if they look like a formula. Raises NotInstalled if
-    XlsxWriter is missing, OSError, which names no file, if *fd* cannot be written.
+    A datetime is written as its local time, because workbooks have no UTC offsets: if
+    there are any, a last sheet has the time zone of each system, of *zones*. *formats*
+    are those of columns with fractions. Texts remain texts, even if they look like a
+    formula. Raises NotInstalled if XlsxWriter is missing, OSError, which names no file,
+    if *fd* cannot be written.
     """
     try:
         import xlsxwriter  # an extra
@@ -61,7 +73,11 @@ def write(
             workbook = xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder})
             try:
                 with _named(folder):
-                    _fill(workbook, name, header, rows)
+                    book = _Book(workbook, formats)
+                    book.fill(name, header, rows)
+                    if book.has_times:
+                        names = [(system, named(z)) for system, z in zones.items()]
+                        book.fill("time zones", ("system_id", "time_zone"), names)
             finally:
                 workbook.close()  # on an error it closes the temporary files
         except BaseException as error:  # also a signal
@@ -116,77 +132,88 @@ class _Sheet:
     """
 
     def __init__(self, workbook: "Workbook", name: str, header: Sequence[str]) -> None:
-        self._sheet = workbook.add_worksheet(name)
+        self.sheet = workbook.add_worksheet(name)
         self._header = header
         self._widths = [max(MIN_WIDTH, len(title) + FILTER) for title in header]
         self.lines = 1
-        self._sheet.freeze_panes(1, 0)
+        self.sheet.freeze_panes(1, 0)
         bold = workbook.add_format({"bold": True})
         for column, title in enumerate(header):
-            self._sheet.write_string(0, column, title, bold)
+            self.sheet.write_string(0, column, title, bold)
 
-    def add(self, row: Sequence[Any], formats: Mapping[type, "Format"]) -> None:
-        """Write *row* below the others."""
-        for column, value in enumerate(row):
-            place = (self.lines, column)
-            size = _write_cell(self._sheet, place, value, formats, self._header[column])
+    def add(self, sizes: Iterable[int]) -> None:
+        """Count a row whose cells need the widths *sizes*."""
+        for column, size in enumerate(sizes):
             self._widths[column] = max(self._widths[column], size)
         self.lines += 1
 
     def finish(self) -> None:
         """Set what needs to know all rows."""
         for column, size in enumerate(self._widths):
-            self._sheet.set_column(column, column, min(size, MAX_WIDTH))
-        self._sheet.autofilter(0, 0, self.lines - 1, len(self._header) - 1)
+            self.sheet.set_column(column, column, min(size, MAX_WIDTH))
+        self.sheet.autofilter(0, 0, self.lines - 1, len(self._header) - 1)
 
 
-def _fill(
-    workbook: "Workbook",
-    name: str,
-    header: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-) -> None:
-    formats: dict[type, Format] = {
-        datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
-        date: workbook.add_format({"num_format": "yyyy-mm-dd"}),
-    }
-    sheet, sheets = _Sheet(workbook, name, header), 1
-    for row in rows:
-        if sheet.lines == SHEET_ROWS:
-            sheet.finish()
-            sheets += 1
-            sheet = _Sheet(workbook, f"{name} {sheets}", header)
-        sheet.add(row, formats)
-    sheet.finish()
+class _Book:
+    """The sheets of *workbook*, whose columns with fractions have *formats* by title.
 
+    *has_times* says whether any cell is a local time.
+    """
 
-def _write_cell(
-    sheet: "Worksheet",
-    place: tuple[int, int],
-    value: Any,
-    formats: Mapping[type, "Format"],
-    title: str,
-) -> int:
-    """Write *value* as its type; return the width that it needs, 0 for a usual one."""
-    if value is None:
-        return 0
-    if isinstance(value, bool):
-        sheet.write_boolean(*place, value)
-        return 0
-    is_id = isinstance(value, int) and abs(value) >= EXACT
-    if isinstance(value, int | float | Decimal) and not is_id:
-        sheet.write_number(*place, value)
-        return 0
-    if isinstance(value, datetime):
-        sheet.write_datetime(*place, value.replace(tzinfo=None), formats[datetime])
-        return TIME_WIDTH
-    if isinstance(value, date):
-        sheet.write_datetime(*place, value, formats[date])
-        return 0
-    if len(text := str(value)) > CELL_CHARACTERS:
-        raise UsageError(
-            f"{title}: a text of {len(text):,} characters does not fit into a cell "
-            f"({CELL_CHARACTERS:,}); use --format csv"
-        )
-    sheet.write_string(*place, text)
-    return width(text)
+    def __init__(self, workbook: "Workbook", formats: Mapping[str, str]) -> None:
+        self._workbook = workbook
+        self._formats: dict[str, Format] = {
+            form: workbook.add_format({"num_format": form})
+            for form in {TIME, DAY, *formats.values()}
+        }
+        self._fractions = formats
+        self.has_times = False
+
+    def fill(
+        self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Write *rows* under *header*, on as many sheets as they need."""
+        sheet, sheets = _Sheet(self._workbook, name, header), 1
+        for row in rows:
+            if sheet.lines == SHEET_ROWS:
+                sheet.finish()
+                sheets += 1
+                sheet = _Sheet(self._workbook, f"{name} {sheets}", header)
+            line, sizes = sheet.lines, list[int]()
+            for column, value in enumerate(row):
+                place, title = (line, column), header[column]
+                sizes.append(self._write_cell(sheet.sheet, place, value, title))
+            sheet.add(sizes)
+        sheet.finish()
+
+    def _write_cell(
+        self, sheet: "Worksheet", place: tuple[int, int], value: Any, title: str
+    ) -> int:
+        """Write *value* as its type; return the width it needs, 0 for a usual one."""
+        if value is None:
+            return 0
+        if isinstance(value, bool):
+            sheet.write_boolean(*place, value)
+            return 0
+        is_id = isinstance(value, int) and abs(value) >= EXACT
+        if isinstance(value, int | float | Decimal) and not is_id:
+            if math.isfinite(value):  # a workbook has no other numbers
+                is_whole = isinstance(value, int)
+                form = "" if is_whole else self._fractions.get(title, "")
+                sheet.write_number(*place, value, self._formats.get(form))
+            return 0
+        if isinstance(value, datetime):
+            self.has_times = True
+            local = value.replace(tzinfo=None)
+            sheet.write_datetime(*place, local, self._formats[TIME])
+            return TIME_WIDTH
+        if isinstance(value, date):
+            sheet.write_datetime(*place, value, self._formats[DAY])
+            return 0
+        if len(text := str(value)) > CELL_CHARACTERS:
+            raise UsageError(
+                f"{title}: a text of {len(text):,} characters does not fit into a cell "
+                f"({CELL_CHARACTERS:,}); use --format csv"
+            )
+        sheet.write_string(*place, text)
+        return width(text)

@@ -14,6 +14,9 @@ from bikecollect.reports.engines import parquet_file
 from bikecollect.reports.registry import Report
 from bikecollect.reports.runner import BatchedAnswer
 
+SHARES = ("low", "high", "current_fuel_percent")
+MEANS = ("mean_", "low_", "mid_", "high_")
+TENTHS = ("longest_hours", "metres")
 NUMBERED = ("weekday", "hour_of_week")
 """Columns with numbers for what people name."""
 
@@ -47,7 +50,8 @@ def write(
         columns = result.columns
         rows = _rows(result, zones, datetime.fromtimestamp, limit)
         cells = (list(_cells(columns, row)) for row in rows)
-        workbook.write(fd, report.name, _header(columns), cells)
+        header, formats = _header(columns), _formats(columns)
+        workbook.write(fd, report.name, header, cells, zones=zones, formats=formats)
     else:
         with text_file(fd) as out:
             out.writelines(answer(report, result, zones, form, limit))
@@ -76,6 +80,20 @@ def _header(columns: Sequence[str]) -> list[str]:
         for column in columns
         for label in [column, f"{column}_name"][: 1 + (column in NUMBERED)]
     ]
+
+
+def _formats(columns: Sequence[str]) -> dict[str, str]:
+    """Return the formats of those of *columns* that have fractions.
+
+    >>> _formats(["lat", "share_seen", "mean_docks", "low", "low_docks"])
+    {'share_seen': '0.0%', 'low': '0.0%', 'mean_docks': '0.0', 'low_docks': '0.0'}
+    """
+    shares = [name for name in columns if name.startswith("share") or name in SHARES]
+    tenths = [name for name in columns if name.startswith(MEANS) or name in TENTHS]
+    return {
+        **dict.fromkeys(shares, workbook.PERCENT),
+        **dict.fromkeys(tenths, workbook.TENTHS),
+    }
 
 
 def _cells(columns: Sequence[str], row: Sequence[Any]) -> Iterator[Any]:
