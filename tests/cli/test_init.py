@@ -1,20 +1,25 @@
 """``bikecollect init``: a valid file, with and without questions."""
 
+import io
 import os
 import re
 import smtpd
 import stat
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from command import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 
+from bikecollect.cli.asking.system_questions import SystemQuestions
 from bikecollect.setup import loader
+from bikecollect.setup.catalogue import world
 from bikecollect.setup.first_run import NewSystem, settings_text
 from bikecollect.setup.settings import System
 from bikecollect.setup.tables.sections import Mail
@@ -116,6 +121,7 @@ def test_a_few_questions_are_enough() -> None:
     assert '"atlantis" is not in the catalogue. Enter the address of its feed' in said
     assert "feeds update (in another terminal)" in said
     assert '"Tapei" is not in the catalogue. Did you mean: youbike-taipei ' in said
+    assert 'Several systems match "a"; enter the id of one: youbike-taipei ' in said
     assert re.search(r"  and \d+ more: enter another word, too", process.stdout)
     assert list(settings.systems) == ["youbike-taipei", "styrstall-goteborg"]
     assert settings.mail.user == "me"
@@ -261,6 +267,37 @@ def test_no_to_a_failed_try_repeats_the_question(answer: str) -> None:
     assert process.returncode == 0
     assert "answered HTTP 404" in process.stdout
     assert list(loader.load(str(FILE)).systems) == ["tiny"]
+
+
+def test_another_system_may_be_named_in_place_of_no() -> None:
+    """As the question says; it is not asked for again."""
+    with serving(lambda path: GOOD if "tiny" in path else Answer(b"", 404)) as url:
+        answers = [f"{url}/x.json", f"{url}/tiny.json", "", "", "", ""]
+        process = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
+
+    assert process.returncode == 0
+    assert list(loader.load(str(FILE)).systems) == ["tiny"]
+
+
+def test_the_world_list_is_offered_for_an_unknown_city(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """And the city is looked for in it; no other terminal is needed."""
+    listed = tmp_path / "systems.csv"
+    columns = "Country Code,Name,Location,System ID,URL,Auto-Discovery URL"
+    row = "BE,Villo,Brussels,villo,https://villo.be,https://villo.be/gbfs.json"
+    listed.write_text(f"{columns}\n{row}\n", encoding="utf-8")
+    monkeypatch.setattr(world, "OFFICIAL", str(listed))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Brxelles\nn\nBrxelles\ny\n"))
+
+    with pytest.raises(click.UsageError, match="no terminal to answer"):
+        SystemQuestions("", {}, attempt=True).ask(())
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 system " in said
+    assert '"Brxelles" is not in the catalogue. Did you mean: villo Villo, ' in said
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The questions of `init` about systems: which, their names, their time zones."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,15 @@ from bikecollect.cli.asking import questions
 from bikecollect.cli.asking.questions import Back, confirm
 from bikecollect.cli.options import complain, say
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.core.errors import FeedError, PayloadError, SettingsError
+from bikecollect.core.errors import (
+    BikecollectError,
+    FeedError,
+    PayloadError,
+    SettingsError,
+)
+from bikecollect.core.text import count_of
 from bikecollect.setup import feed_access, first_run
-from bikecollect.setup.catalogue import lookup
+from bikecollect.setup.catalogue import lookup, world
 from bikecollect.setup.catalogue.entry import CLIENT, Entry, access_text
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.time_zones import is_zone
@@ -36,12 +43,14 @@ class SystemQuestions:
     client: dict[str, str]
     attempt: bool
     systems: list[NewSystem] = field(default_factory=list)
+    given: str = ""
+    """What the user has named before it was asked for."""
 
     def ask(self, queries: Sequence[str]) -> None:
         """Ask for the systems, unless *queries* names some."""
         if queries:
             self.add(queries, ask=True)
-        more = not (queries and self.systems)
+        more = bool(self.given) or not (queries and self.systems)
         while more:
             try:
                 more = self._ask_one()
@@ -80,10 +89,10 @@ class SystemQuestions:
     def _ask_one(self) -> bool:
         """Ask for one more system and add it; return False for no more."""
         if self.systems:
-            answer = _question("Another one? (empty for no)", default="")
+            answer = self._question("Another one? (empty for no)", default="")
         else:
             text = "Which system? A city, a name, or a feed's address"
-            answer = _question(text, FIRST)
+            answer = self._question(text, FIRST)
         if not answer:
             return False
         new = self._try_system(answer, ask=True)
@@ -123,13 +132,22 @@ class SystemQuestions:
                 error.add_note("use --no-try to write it anyway")
                 raise
             say("\n".join((str(error), *getattr(error, "__notes__", ()), "")))
-            with suppress(Back):  # name another
-                if confirm("Use it anyway? (No: name another.)", default=False):
-                    return first_run.guess_system(query, client)
+            if self._is_used_anyway():
+                return first_run.guess_system(query, client)
             return None
         for line in f"{name or new.system_id}: {result}".splitlines():
             say("\n".join(wrapped(line, "", "  ")) + "\n")
         return new
+
+    def _is_used_anyway(self) -> bool:
+        """Ask; an answer that is neither yes nor no names another system."""
+        with suppress(Back):
+            text = "Use it anyway? (No: name another.) [y/N]"
+            answer = questions.ask(text, "")
+            if answer.lower() not in questions.YES_OR_NO:
+                self.given = answer
+            return questions.YES_OR_NO.get(answer.lower(), False)
+        return False
 
     def _with_timezone(self, new: NewSystem, name: str, *, ask: bool) -> NewSystem:
         """Return *new* with a time zone; ask for it if the catalogue has none.
@@ -149,39 +167,63 @@ class SystemQuestions:
             )
         return new._replace(system=replace(new.system, timezone=zone))
 
+    def _question(self, text: str, default: str) -> str:
+        """Ask for a system until the answer is an id or an address; empty for no."""
+        while True:
+            answer = self.given or questions.ask(text, default)
+            self.given = ""
+            if not answer or first_run.is_address(answer):
+                return answer
+            if not default and answer.lower() in {"n", "no"}:
+                return ""
+            if answer.lower() in questions.YES_OR_NO:
+                say("Enter a city, a name, or a feed's address.\n")
+                continue
+            entries = lookup.search(answer)
+            if len(entries) == 1:
+                say(f"{entries[0].name}, {entries[0].city}\n")
+                return entries[0].system_id
+            near = entries or lookup.similar(answer)
+            offers_list = not near and self.attempt and world.load() is None
+            lines = _choice(answer, entries, near, offers_list=offers_list)
+            say("".join(f"{line}\n" for line in lines))
+            if offers_list and _updates():
+                self.given = answer  # look for it once more
 
-def _question(text: str, default: str) -> str:
-    """Ask for a system until the answer is an id or an address; empty for no."""
-    while True:
-        answer = questions.ask(text, default)
-        if not answer or first_run.is_address(answer):
-            return answer
-        if not default and answer.lower() in {"n", "no"}:
-            return ""
-        if answer.lower() in questions.YES_OR_NO:
-            say("Enter a city, a name, or a feed's address.\n")
-            continue
-        entries = lookup.search(answer)
-        if len(entries) == 1:
-            say(f"{entries[0].name}, {entries[0].city}\n")
-            return entries[0].system_id
-        say("".join(f"{line}\n" for line in _choice(answer, entries)))
 
+def _choice(
+    answer: str, entries: Sequence[Entry], near: Sequence[Entry], *, offers_list: bool
+) -> Iterator[str]:
+    """Yield lines with what to enter after an *answer* that *entries* have, or none.
 
-def _choice(answer: str, entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield lines with what to enter after an *answer* that *entries* have, or none."""
-    if not entries:
-        entries = lookup.similar(answer)
-        if not entries:
-            text = f'"{answer}" is not in the catalogue. Enter the address of its feed'
-            more = f" (https://...), or {lookup.hint(answer)} (in another terminal)"
-            yield from wrapped(f"{text}{more}", "", "  ")
-            return
+    *near* are spelled like it; if *offers_list*, the world list is offered then.
+    """
+    if not near:
+        text = f'"{answer}" is not in the catalogue. Enter the address of its feed'
+        more = f", or {lookup.hint(answer)} (in another terminal)" * (not offers_list)
+        yield from wrapped(f"{text} (https://...){more}", "", "  ")
+    elif entries:
+        yield f'Several systems match "{answer}"; enter the id of one:'
+    else:
         yield f'"{answer}" is not in the catalogue. Did you mean:'
-    for entry in entries[:MANY]:
+    for entry in near[:MANY]:
         yield f"  {entry.system_id:<21} {entry.name}, {entry.city}"
-    if len(entries) > MANY:
-        yield f"  and {len(entries) - MANY} more: enter another word, too"
+    if len(near) > MANY:
+        yield f"  and {len(near) - MANY} more: enter another word, too"
+
+
+def _updates() -> bool:
+    """Get the list of the world's systems, if wanted; return whether it is there."""
+    with suppress(Back):
+        if confirm("Or get the list of the world's systems now, from GitHub?"):
+            try:
+                update = world.update(world.OFFICIAL, now=time.time())
+            except BikecollectError as error:
+                say(f"{error}\n")
+                return False
+            say(f"{count_of(len(update.world.entries), 'system')}\n")
+            return True
+    return False
 
 
 def _only_match(query: str) -> str:

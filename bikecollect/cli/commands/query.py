@@ -45,7 +45,7 @@ NO_FILES = "No files found"
 """Part of DuckDB's message for a file that a query names and that does not exist."""
 
 
-class Answer(NamedTuple):
+class QueryForm(NamedTuple):
     """The format of the result, its open file or None, and the zones of its times."""
 
     form: str
@@ -135,8 +135,8 @@ def query(
             skipped.losses and _touches_lost(data, shown, text, tables)
         ):
             skipped.warn()
-        answer = Answer(form, fd, dict.fromkeys(names, ZoneInfo(zone)))
-        _answer(connection, text, answer, restricted=not unrestricted)
+        shape = QueryForm(form, fd, dict.fromkeys(names, ZoneInfo(zone)))
+        _answer(connection, text, shape, restricted=not unrestricted)
     return code or skipped.code
 
 
@@ -158,11 +158,11 @@ def _touches_lost(
 
 
 def _answer(
-    db: "DuckDBPyConnection", sql: str, answer: Answer, *, restricted: bool
+    db: "DuckDBPyConnection", sql: str, shape: QueryForm, *, restricted: bool
 ) -> None:
     import duckdb
 
-    form, fd, zones = answer
+    form, fd, zones = shape
 
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.catalogue import builtin, world
 from bikecollect.setup.catalogue.entry import Entry
+from bikecollect.setup.catalogue.place_names import other_names
 from bikecollect.setup.catalogue.text import fold
 
 MAX_EXAMPLES = 5
@@ -39,8 +40,8 @@ def search(words: str, *, country: str = "") -> list[Entry]:
     If *words* is an id, only that entry. Case, accents and width are ignored;
     *country* is a code such as FR.
 
-    >>> [entry.system_id for entry in search("montreal")]
-    ['bixi-montreal']
+    >>> [entry.system_id for entry in (*search("montreal"), *search("臺中"))]
+    ['bixi-montreal', 'tdx-taichung']
     """
     exact = find(words.strip())
     if exact is not None:
@@ -64,7 +65,8 @@ def similar(words: str) -> list[Entry]:
     by_text: dict[str, dict[str, Entry]] = {}
     for entry in entries():
         city = fold(entry.city)
-        for text in (entry.system_id, fold(entry.name), city, *city.split()):
+        names = (city, *city.split(), *other_names(entry.city).split())
+        for text in (entry.system_id, fold(entry.name), *names):
             by_text.setdefault(text, {})[entry.system_id] = entry
     near = get_close_matches(fold(words).strip(), by_text, 1, CLOSE)
     return [*by_text[near[0]].values()] if near else []
@@ -95,7 +97,7 @@ def unknown(words: str) -> SettingsError:
 
 def _matches(entry: Entry, wanted: Sequence[str]) -> bool:
     fields = (entry.system_id, entry.name, entry.city, entry.operator, entry.website)
-    words = fold(" ".join(fields)).split()
+    words = [*fold(" ".join(fields)).split(), *other_names(entry.city).split()]
     return all(
         any(part in word for word in words) or part == entry.country.lower()
         for part in wanted

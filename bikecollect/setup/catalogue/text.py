@@ -12,9 +12,10 @@ _LETTERS = str.maketrans(
         "æ": "ae",
         "œ": "oe",
         "þ": "th",
+        "臺": "台",
     }
 )
-"""Letters that Unicode does not decompose."""
+"""Letters that Unicode does not decompose, and one with two forms in Taiwan."""
 
 
 def fold(text: str) -> str:
