@@ -1,13 +1,15 @@
 """Say what to do about a settings file that is not TOML."""
 
 import re
+from collections.abc import Sequence
 
-PLACE = re.compile(r"at line (\d+)")
+PLACE = re.compile(r"at line (\d+), column (\d+)")
 TABLE_TWICE = re.compile(r"Cannot declare \((.+)\) twice")
 KEY = re.compile(r"""\s*([\w."'-]+)\s*=""")
-
-UNQUOTED = ("Invalid value", "Expected newline")
-"""Beginnings of tomllib's messages about a text without quotes."""
+TEXT = re.compile(r"""\"(?:[^"\\]|\\.)*"|'[^']*'""")
+"""A complete text in quotes."""
+CURLY = re.compile("[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
+MULTI_LINE = ('"""', "'''")
 
 
 def explained(message: str, text: str) -> str:
@@ -20,20 +22,49 @@ def explained(message: str, text: str) -> str:
     """
     place = PLACE.search(message)
     lines = text.splitlines()
-    line = lines[int(place[1]) - 1] if place and int(place[1]) <= len(lines) else ""
+    if place is None:
+        return message + _hint_at_end(lines)
+    number, column = int(place[1]), int(place[2])
+    line = lines[number - 1] if number <= len(lines) else ""
     key = KEY.match(line)
     about = f"`{key[1]}`: " if key else ""
-    return f"{about}{message}{_hint(message, line)}"
+    return f"{about}{message}{_hint(message, line, line[column - 1 : column])}"
 
 
-def _hint(message: str, line: str) -> str:
+def _hint(message: str, line: str, wrong: str) -> str:
+    """Return a hint for *line*, in which *wrong* is the character of the error."""
     if table := TABLE_TWICE.match(message):
         name = ".".join(re.findall(r"'([^']*)'", table[1]))
         return f": the table [{name}] is there twice; merge the two"
     if message.startswith("Cannot overwrite a value"):
         return ": the key is there twice in this table; remove one"
-    if "Illegal character" in message and line.count('"') + line.count("'") == 1:
-        return ": is a quote missing at its end?"
-    if line and message.startswith(UNQUOTED) and not re.search("[\"'\\[{]", line):
+    rest = _outside_of_texts(line)
+    if CURLY.search(rest):
+        return ': write straight quotes (") in place of curly ones'
+    if _lacks_quote(line):
+        return ": is a quote missing?"
+    is_value = message.startswith("Invalid value") and wrong.isalpha()
+    if is_value or (message.startswith("Expected newline") and rest == line):
         return ": is it a text without quotes?"
     return ""
+
+
+def _hint_at_end(lines: Sequence[str]) -> str:
+    """Return a hint for an error that was noticed at the end only."""
+    if any(mark in line for line in lines for mark in MULTI_LINE):
+        return ""
+    number = next((n for n, line in enumerate(lines, 1) if _lacks_quote(line)), 0)
+    return f": is a quote missing in line {number}?" if number else ""
+
+
+def _lacks_quote(line: str) -> bool:
+    return any(quote in _outside_of_texts(line) for quote in "\"'")
+
+
+def _outside_of_texts(line: str) -> str:
+    """Return *line* without its texts in quotes, and without a comment.
+
+    >>> _outside_of_texts('a = ["b, "c"] # d'), _outside_of_texts('a = "#b')
+    ('a = [c"] ', 'a = "')
+    """
+    return TEXT.sub("", line).partition("#")[0]
