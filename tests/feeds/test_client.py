@@ -180,7 +180,12 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "words"),
-    [(b"", "closed the connection without"), (b"SSH-2.0-OpenSSH\r\n", "is not HTTP")],
+    [
+        (b"", "closed the connection without"),
+        (b"SSH-2.0-OpenSSH\r\n", "is not HTTP"),
+        (b"HTTP/2 200\r\n\r\n", "is not HTTP"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "contradict"),
+    ],
 )
 def test_an_answer_that_is_none_is_not_called_a_failed_connection(
     sent: bytes, words: str
@@ -191,6 +196,17 @@ def test_an_answer_that_is_none_is_not_called_a_failed_connection(
         pytest.raises(FeedUnavailable, match=words),
     ):
         client()("feed", url, tries=ONCE)
+
+
+def test_a_response_that_is_not_http_is_not_requested_twice() -> None:
+    """Only a connection that was closed is replaced at once, in the same attempt."""
+    get = client(Budget())
+    with misbehaving(answers(BODY), sends(b"HTTP/9 200\r\n\r\n")) as (url, arrivals):
+        get("status", url)
+        with pytest.raises(FeedUnavailable):
+            get("information", url, tries=ONCE)
+
+    assert len(arrivals) == len(get.attempts) == 2
 
 
 def test_the_last_wrong_body_is_kept_as_evidence() -> None:
@@ -244,6 +260,8 @@ def test_a_rate_limit_within_the_budget_is_waited_for() -> None:
         b"Retry-After: 3600",
         b"Retry-After: 3600.0 seconds",
         b"RateLimit-Reset: 3600",
+        b'RateLimit: "hour";r=0;t=3600, "day";r=900;t=80000',
+        b"RateLimit: limit=60, remaining=0, reset=3600",
         b"Retry-After: never\r\nX-RateLimit-Reset: 3600",
     ],
 )

@@ -169,6 +169,17 @@ def test_a_redirect_to_an_invalid_address_is_an_error(
     assert failed.value.cause == "redirect"
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("301 Moved", "without saying where to"), ("300 Choose", "not with a document")],
+)
+def test_a_redirect_without_a_target_is_called_so(status: str, words: str) -> None:
+    """A body was received with both: it is not missing."""
+    deed = answers(BODY, status)
+    with misbehaving(deed) as (url, _), pytest.raises(ProtocolError, match=words):
+        client()("feed", url)
+
+
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
 @pytest.mark.parametrize("follow", [False, True])
 def test_the_body_of_a_redirect_is_not_read(*, status: int, follow: bool) -> None:

@@ -36,8 +36,11 @@ def target(url: Url, location: str, status: int, *, policy: bool | str) -> Url:
 
     The message says what to set.
     """
-    if status not in FOLLOWED or not location:
-        raise _refused(f"{url.plain} answered {status} without a body", status)
+    if status not in FOLLOWED:
+        raise _refused(f"{url.plain} answered {status}, not with a document", status)
+    if not location:
+        text = f"{url.plain} redirects (HTTP {status}) without saying where to"
+        raise _refused(text, status)
     try:
         new = parse(joined(url.text, location))
     except ValueError as error:

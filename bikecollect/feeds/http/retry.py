@@ -11,6 +11,8 @@ TOO_MANY = 429
 POLITE = 60.0
 """Seconds between further tries if a server limits the rate and names no pause."""
 _SECONDS = r"(\d{1,13}(?:\.\d{1,9})?)\d*\s*(?:s|secs?|seconds?)?(?:,\s*[\d.]+)*"
+_USED_UP = r"(?:^|[;,\s])(?:r|remaining)\s*=\s*0(?!\d)"
+_RESET = r"(?:^|[;,\s])(?:t|reset)\s*=\s*(\d{1,9})(?!\d)"
 _MOMENT = 1_000_000_000
 """Larger numbers are a moment, not a duration; 100 times larger ones milliseconds."""
 MAX_BODY = 32 * 1024 * 1024
@@ -146,9 +148,17 @@ def reset_after(headers: Mapping[str, str], now: float) -> float | None:
     (30.0, None)
     >>> reset_after({"X-RateLimit-Reset": "1800000060"}, 1_800_000_000)
     60.0
+    >>> reset_after({"RateLimit": '"day";r=0;t=700, "hour";r=9;t=30'}, 0)
+    700.0
     """
     names = ("RateLimit-Reset", "X-RateLimit-Reset", "X-Rate-Limit-Reset")
-    return retry_after(next(filter(None, map(headers.get, names)), None), now)
+    for name in filter(headers.get, names):
+        return retry_after(headers[name], now)
+    # The drafts of the IETF for this header: of several limits, that which is used up.
+    parts = re.split(r",(?=\s*[\"'])", headers.get("RateLimit", ""))
+    used = [part for part in parts if re.search(_USED_UP, part)]
+    resets = (re.search(_RESET, part) for part in used)
+    return max((float(match[1]) for match in resets if match), default=None)
 
 
 def status_error(

@@ -28,6 +28,7 @@ http = requests.exceptions
 THROUGH = " through the proxy "
 ABORTED = "Connection aborted"
 """In the errors of requests: there was a connection, but no response."""
+_CLOSED = rf"{ABORTED}.*(?:Disconnected|ConnectionReset|BrokenPipe)"
 PROXY_CREDENTIALS = requests.codes.proxy_authentication_required
 _TIMEOUTS = (http.ConnectTimeout, http.ReadTimeout, wire.TimeoutError, TimeoutError)
 _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
@@ -83,6 +84,7 @@ def translated(error: BaseException, place: str) -> BaseException:
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
         (_CUTS, "truncated", f"the response of {place} was truncated"),
+        (http.InvalidHeader, "protocol", f"two headers of {place} contradict"),
         (_BREAKS, "connect", f"cannot connect to {place}{_reason(text)}"),
         (_NOISE, "protocol", f"the response of {place} is not HTTP"),
     ):
@@ -131,9 +133,9 @@ def _by_text(text: str, place: str) -> FeedUnavailable | None:
     if "LineTooLong" in text or "more than 100 headers" in text:
         large = f"the response of {place} has too many or too long headers"
         return FeedUnavailable(large, cause="connect")
-    if "BadStatusLine" in text:
-        hint = ", but TLS: use https://" if _ALERT.search(text) else ""
-        not_http = f"the response of {place} is not HTTP{hint}"
+    if re.search("BadStatusLine|UnknownProtocol", text):
+        not_http = f"the response of {place} is not HTTP"
+        not_http += ", but TLS: use https://" if _ALERT.search(text) else ""
         return FeedUnavailable(not_http, cause="connect")
     # A server with TLS often only closes; port 80, the usual one, never has it.
     parts = urlsplit(place)
@@ -210,7 +212,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
             response = super().send(request, *args, **kwargs)
         except http.ConnectionError as error:
             is_old = place in self._answered and request.method == "GET"
-            if not is_old or ABORTED not in repr(error):
+            if not is_old or not re.search(_CLOSED, repr(error)):
                 raise
             self.close()
             response = super().send(request, *args, **kwargs)
