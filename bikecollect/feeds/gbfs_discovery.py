@@ -21,6 +21,9 @@ from bikecollect.feeds.reading.values import in_language, text
 TRIES = 2
 """Maximum tries for documents other than the status, and for untested addresses."""
 
+OTHERS = frozenset({"stations", "bikes", "vehicles"})
+"""The lists of the documents that a gbfs.json lists; no language is called so."""
+
 
 def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
     """Return the addresses in a gbfs.json by document name; raises PayloadError.
@@ -32,6 +35,9 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         data = value
     if not isinstance(data, Mapping | list):
         raise PayloadError("the response has no data: url must be that of a gbfs.json")
+    if isinstance(data, Mapping) and (other := OTHERS.intersection(data)):
+        text = f"the response has no feeds but {min(other)}"
+        raise PayloadError(f"{text}: url must be that of a gbfs.json")
     feeds = _feeds(data)
     if feeds is None and isinstance(data, Mapping):
         feeds = _by_language(data, language)

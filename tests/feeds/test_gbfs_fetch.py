@@ -207,9 +207,10 @@ def test_a_clock_that_was_ahead_postpones_no_request(missing: str | None) -> Non
     assert fetched.incomplete == ""
 
 
-def test_an_address_that_is_no_gbfs_json_is_reported() -> None:
+@pytest.mark.parametrize("found", [{"stations": []}, STATUS], ids=["list", "status"])
+def test_an_address_that_is_no_gbfs_json_is_reported(found: object) -> None:
     """The error names the expected address."""
-    get = Feeds({"stations": []})
+    get = Feeds(found)
 
     with pytest.raises(Exception, match=r"url must be that of a gbfs\.json"):
         GBFS.fetch(get, Memory())

@@ -249,6 +249,13 @@ def test_two_spellings_of_a_count_that_differ_are_reported() -> None:
     assert gbfs(*alike).findings == gbfs(*alike[:39], both[39]).findings == {}
 
 
+def test_an_implausible_count_is_not_called_stored_beside_another_spelling() -> None:
+    """It is left empty, and that is what is said."""
+    odd = [station(f"s{n}", num_vehicles_available=9_999) for n in range(40)]
+
+    assert list(gbfs(*odd).findings) == ["implausible num_vehicles_available"]
+
+
 def test_a_column_that_cannot_be_read_at_any_station_is_reported() -> None:
     """The key exists and the column is empty: the notice names both, and a value."""
     snapshot = gbfs(station(last_reported="half past nine", capacity=None))

@@ -10,7 +10,7 @@ from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import EMPTY
 from bikecollect.feeds.reading.json_payload import at, excerpt
 from bikecollect.feeds.reading.stamps import is_zero
-from bikecollect.feeds.reading.values import count, degrees, is_nothing
+from bikecollect.feeds.reading.values import SENTINELS, count, degrees, is_nothing
 
 MAX_CHANGES = 12
 BEGINNING = 4_096
@@ -151,7 +151,7 @@ def rivals(
 
 def _differ(one: Any, other: Any) -> bool:
     counts = count(one), count(other)
-    return None not in counts and counts[0] != counts[1]
+    return counts[0] != counts[1] and SENTINELS.union({None}).isdisjoint(counts)
 
 
 def _bad_values(column: Column) -> list[Any]:
