@@ -530,9 +530,11 @@ def test_a_ca_bundle_precedes_that_of_the_environment(
 def test_missing_certificates_are_reported(tmp_path: Path) -> None:
     """A missing file, and one without certificates, are no network error."""
     (tmp_path / "empty.pem").write_text("nothing\n", encoding="utf-8")
+    ends = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
+    (tmp_path / "torn.pem").write_text(ends % "MIIB", encoding="utf-8")
     errors = []
     with tls_server("127.0.0.1") as (url, _):
-        for name in ("none.pem", "empty.pem"):
+        for name in ("none.pem", "empty.pem", "torn.pem"):
             get = client(Budget(), access=Access(ca_bundle=str(tmp_path / name)))
             with pytest.raises(ProtocolError) as failed:
                 get("feed", url)
@@ -540,6 +542,18 @@ def test_missing_certificates_are_reported(tmp_path: Path) -> None:
 
     assert errors[0] == f"ca_bundle {tmp_path}/none.pem does not exist"
     assert "there is no certificate in ca_bundle" in errors[1]
+    assert "a certificate in ca_bundle is damaged" in errors[2]
+
+
+def test_missing_certificates_of_the_environment_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was "cannot connect", without a reason; ca_bundle is used where it is set."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with tls_server("127.0.0.1") as (url, _), pytest.raises(ProtocolError) as failed:
+        client(Budget(), access=Access(trust_env=True))("feed", url)
+
+    assert str(failed.value) == "REQUESTS_CA_BUNDLE /nowhere/ca.pem does not exist"
 
 
 def test_plain_http_at_an_https_address_is_reported() -> None:

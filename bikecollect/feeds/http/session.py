@@ -35,9 +35,7 @@ _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
 _CUTS = (wire.IncompleteRead, wire.ProtocolError, http.ChunkedEncodingError)
 _BREAKS = (OSError, http.RequestException)
 _NOISE = (wire.HTTPError, ValueError)
-_SOCKS = (
-    r"SOCKSConnection\(.*establish a new connection: (?:0x\w+: )?([\w\[\] -]{1,80})"
-)
+_SOCKS = r"SOCKSConnection\(.*a new connection: (?:0x\w+: )?([\w\[\] -]{1,80})"
 """The error of a socks proxy, with PySocks' words for it."""
 _ALERT = re.compile(r"x15\\+x03")
 """The first bytes of an alert of TLS, in the repr of an error."""
@@ -47,6 +45,7 @@ _HANDSHAKE = {
     "handshake failure": "it shares no cipher, or requires a client certificate",
     "wrong version number": "what answers there is not TLS",
     "no certificate or crl found": "there is no certificate in ca_bundle",
+    "PEM lib": "a certificate in ca_bundle is damaged",
 }
 """What some errors of TLS mean, by a part of their text."""
 

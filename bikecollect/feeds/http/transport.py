@@ -1,10 +1,11 @@
 """One attempt at one address, with redirects, credentials and limits."""
 
+import operator
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 from bikecollect.core.errors import (
     CredentialsError,
@@ -38,6 +39,8 @@ _LINK = r'<([^<>]*)>((?:[^<>",]|"[^"]*")*)'
 _REL = r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))'
 _CHARSET = r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})"
 _WHOLE = r"\s*bytes\s+0-(\d{1,12})/(\d{1,12})\s*"
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables of requests for a file of certificates."""
 MAX_REDIRECTS = 5
 """Maximum consecutive redirects."""
 
@@ -60,7 +63,6 @@ class Transport:
     ) -> None:
         self.scope = Scope(access)
         self._policy, self._budget = access.redirects, budget
-        self._bundle = access.ca_bundle
         self._clock, self._left = clock, left
         self.spare = budget.run_bytes
         home = self.scope.home.host
@@ -145,8 +147,8 @@ class Transport:
     def _hop(self, name: str, url: Url, token: str) -> Document | Url:
         """Return the document at *url*, or the target of a redirect."""
         self._guard.check_name(url.host)
-        if url.scheme == "https" and self._bundle and not Path(self._bundle).exists():
-            raise ProtocolError(f"ca_bundle {self._bundle} does not exist")
+        if url.scheme == "https":
+            _check_bundle(self._access)
         headers = self.scope.headers(url)
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
@@ -233,6 +235,17 @@ def target(name: str, url: str) -> Url:
             f"the address of {name} is malformed: {shown(url)!r} ({error})",
             cause="address",
         ) from error
+
+
+def _check_bundle(access: Access) -> None:
+    """Raise ProtocolError if the certificates that *access* trusts cannot be read."""
+    found = {"ca_bundle": access.ca_bundle}
+    if access.trust_env:
+        found |= {name: os.environ.get(name, "") for name in BUNDLES}
+    name, path = next(filter(operator.itemgetter(1), found.items()), ("", ""))
+    if name and not os.access(path, os.R_OK):
+        reason = "cannot be read" if os.path.lexists(path) else "does not exist"
+        raise ProtocolError(f"{name} {path} {reason}")
 
 
 def _as_utf8(text: str) -> str:
