@@ -22,6 +22,7 @@ from bikecollect.core.errors import (
     PayloadError,
     ProtocolError,
 )
+from bikecollect.core.payload import ONCE
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.http.session import translated
@@ -295,7 +296,10 @@ def test_a_proxy_is_not_asked_for_our_network(
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     ("status", "text", "few"),
-    [("407 Login", "HTTP 407: credentials rejected", True), ("502 X", "", False)],
+    [
+        ("407 Login", "HTTP 407: it requires other credentials", True),
+        ("502 X", "", False),
+    ],
 )
 def test_an_error_of_a_proxy_names_the_proxy(
     scheme: str, status: str, text: str, *, few: bool
@@ -331,6 +335,14 @@ def test_a_missing_proxy_is_not_a_missing_feed(
         get("feed", f"{scheme}://feed.example.org/x")
 
     assert failed.value.cause == "proxy"
+
+
+def test_a_proxy_that_closes_is_not_called_unreachable() -> None:
+    """It was connected to, so its address is right."""
+    with misbehaving(sends(b"")) as (url, _):
+        get = client(Budget(), access=Access(proxy=url))
+        with pytest.raises(FeedUnavailable, match="it closed the connection"):
+            get("feed", "http://feed.example.org/x", tries=ONCE)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ _HANDSHAKE = {
     "PEM lib": "a certificate in ca_bundle is damaged",
 }
 """What some errors of TLS mean, by a part of their text."""
+_PROXY = dict.fromkeys(("NameResolution", "gaierror"), "its name does not resolve")
+_PROXY |= {"timed out": "it timed out", "Disconnected": "it closed the connection"}
 
 
 def without_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -162,11 +164,8 @@ def _of_proxy(text: str, place: str) -> FeedUnavailable:
     answer = re.search(r"Tunnel connection failed: (\d{3})", text)
     if answer:
         return proxy_answered(place, int(answer[1]))
-    reason = f"it cannot be connected to{_reason(text)}"
-    if "NameResolution" in text or "gaierror" in text:
-        reason = "its name does not resolve"
-    if "timed out" in text:
-        reason = "it timed out"
+    reasons = (words for part, words in _PROXY.items() if part in text)
+    reason = next(reasons, f"it cannot be connected to{_reason(text)}")
     if "SSLError" in text or "SSLCert" in text:
         reason = f"no TLS connection to it: {_of_tls(text)}"
     return FeedUnavailable(f"cannot request {place}: {reason}", cause="proxy")
@@ -185,7 +184,7 @@ def _proxy_unusable(text: str, place: str) -> ProtocolError:
 
 def proxy_answered(place: str, status: int) -> FeedUnavailable:
     """Return the error of a proxy that answered the HTTP *status* itself."""
-    hint = ": credentials rejected" if status == PROXY_CREDENTIALS else ""
+    hint = ": it requires other credentials" if status == PROXY_CREDENTIALS else ""
     return FeedUnavailable(
         f"cannot request {place}: it answered HTTP {status}{hint}",
         cause="proxy",
