@@ -48,7 +48,9 @@ _HANDSHAKE = {
     "PEM lib": "a certificate in ca_bundle is damaged",
 }
 """What some errors of TLS mean, by a part of their text."""
-_PROXY = dict.fromkeys(("NameResolution", "gaierror"), "its name does not resolve")
+_UNRESOLVED = ("NameResolution", "gaierror")
+"""The error of a host name that does not resolve, of urllib3 or of the system."""
+_PROXY = dict.fromkeys(_UNRESOLVED, "its name does not resolve")
 _PROXY |= {"timed out": "it timed out", "Disconnected": "it closed the connection"}
 
 
@@ -125,7 +127,7 @@ def _of_tls(text: str) -> str:
 
 def _by_text(text: str, place: str) -> FeedUnavailable | None:
     """Return the error for an exception that only its *text* distinguishes."""
-    if "NameResolution" in text or "gaierror" in text:
+    if any(part in text for part in _UNRESOLVED):
         return FeedUnavailable(
             f"the host name of {place} does not resolve", cause="dns"
         )
