@@ -12,7 +12,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
-from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect, RawCounts
+from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     at,
@@ -25,6 +25,7 @@ from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, sta
 from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import (
     MAX_ID,
+    RawCounts,
     english,
     identifier,
     localised,

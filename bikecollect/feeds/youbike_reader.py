@@ -6,10 +6,10 @@ from typing import Any
 
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import electric, top_names
-from bikecollect.feeds.reading.fields import Dialect, RawCounts
+from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import StationReader
-from bikecollect.feeds.reading.values import flag
+from bikecollect.feeds.reading.values import RawCounts, flag
 
 ACTIVE = ("act", "status", "ServiceStatus")
 SPELLINGS: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.snapshot import StationInformation, StationStatus
 from bikecollect.core.text import suggestion
 from bikecollect.feeds.reading.aliases import Table
-from bikecollect.feeds.reading.values import flag
+from bikecollect.feeds.reading.values import RawCounts, flag
 
 STAMP_FORMAT = "stamp_format"
 COLUMNS = tuple(
@@ -22,9 +22,6 @@ SAMPLE, SAME_DAYS = datetime(2026, 11, 22, 22, 5, tzinfo=UTC), 2015
 """A moment, and a year whose days have the same weekdays and numbers."""
 MAX_FORM = 100
 """Characters of a stamp's format; strftime may take a kilobyte for each of them."""
-
-RawCounts = Mapping[str, Any]
-"""One station's unparsed counts of vehicles: the total, and those by type."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -15,7 +15,7 @@ from bikecollect.core.snapshot import (
 )
 from bikecollect.feeds.reading import drift
 from bikecollect.feeds.reading.aliases import Aliases
-from bikecollect.feeds.reading.fields import Dialect, RawCounts
+from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     Pace,
@@ -30,6 +30,7 @@ from bikecollect.feeds.reading.values import (
     MAX_TEXT,
     SENTINELS,
     Counts,
+    RawCounts,
     distinct,
     flag,
     identifier,

@@ -10,6 +10,8 @@ from bikecollect.core.text import clean
 from bikecollect.feeds.reading.json_payload import excerpt
 
 Value = TypeVar("Value")
+RawCounts = Mapping[str, Any]
+"""One station's unparsed counts of vehicles: the total, and those by type."""
 MAX_TEXT, MAX_ID = 1_024, 255
 """Longest text in bytes, and longest id in characters."""
 SHORT = MAX_TEXT // 4

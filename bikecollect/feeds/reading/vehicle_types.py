@@ -9,9 +9,8 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import Aliases, Table, plain
 from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.feeds.reading.values import SENTINELS, Counts, count, text
+from bikecollect.feeds.reading.values import SENTINELS, Counts, RawCounts, count, text
 
-RawCounts = Mapping[str, Any]
 UNTYPED = "num_untyped_vehicles_available"
 ELECTRIC = {"electric": True, "electric_assist": True}
 ELECTRIC |= {"human": False, "combustion": False, "combustion_diesel": False}
