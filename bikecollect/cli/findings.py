@@ -11,14 +11,13 @@ from bikecollect.cli.options import say, say_json
 from bikecollect.cli.render.archive import finding_json, finding_line, remedies_text
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
-    KEPT,
     STATUS,
     VEHICLE_STATUS,
     VEHICLES,
     SystemFolder,
 )
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair import count_kept, missing_files
+from bikecollect.storage.repair import count_kept, kept_payloads, missing_files
 
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
@@ -76,7 +75,7 @@ class PrintedFindings:
             has_csv=has_csv,
             is_archived=bool(archived) and is_present,
             lost_day=day if archived and not is_present else "",
-            kept=partial(_kept, system, "" if vehicles else day),
+            kept=str if vehicles else partial(_kept, system, day),
             missing=lambda: missing_files.remedy(own, finding.where, history),
         )
 
@@ -84,6 +83,5 @@ class PrintedFindings:
 def _kept(system: SystemFolder, day: str) -> str:
     """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
     slots = History(system.system_id, system.path).slots_of(day)
-    files = (system.payloads / KEPT / day).glob("*.zip")
-    count = count_kept((path.name for path in files), slots)
+    count = count_kept(kept_payloads(system.payloads, day), slots)
     return f"{count} of {len(slots)}" if count else ""

@@ -1,9 +1,11 @@
 """Repair of files that were changed by other programs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.slots import Slot, stamp
+from bikecollect.storage.data_folder import KEPT
 
 
 class Repair(NamedTuple):
@@ -20,6 +22,11 @@ class Repair(NamedTuple):
 
 SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 """The slots with rows in a daily file."""
+
+
+def kept_payloads(folder: Path, day: str = "*") -> Iterator[str]:
+    """Yield the names of the kept payloads in *folder*: of one *day*, or all."""
+    return (path.name for path in (folder / KEPT).glob(f"{day}/*.zip"))
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

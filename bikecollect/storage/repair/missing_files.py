@@ -1,10 +1,10 @@
 """Daily files that other programs removed: which they are, and the remedy."""
 
 from bikecollect.storage.csv_store import is_segment
-from bikecollect.storage.data_folder import KEPT, PAYLOADS, VEHICLES, SystemFolder
+from bikecollect.storage.data_folder import PAYLOADS, VEHICLES, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
-from bikecollect.storage.repair import SLOTS, remedy_of_missing
+from bikecollect.storage.repair import SLOTS, kept_payloads, remedy_of_missing
 
 PRESENT = (
     "SELECT file FROM files WHERE damaged = 0"
@@ -34,5 +34,5 @@ def remedy(system: SystemFolder, file: str, history: History) -> str:
     is_of_vehicles = system.path.name == VEHICLES
     folder = system.path.parent if is_of_vehicles else system.path
     slots = [slot for (slot,) in history.select(SLOTS, file)]
-    kept = (path.name for path in (folder / PAYLOADS / KEPT).glob("*/*.zip"))
+    kept = kept_payloads(folder / PAYLOADS)
     return remedy_of_missing(system.system_id, file, kept, slots)
