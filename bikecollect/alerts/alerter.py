@@ -54,8 +54,8 @@ class Alerter:
 
     *mail_settings* is their fingerprint, empty without mails; *mail_errors* says by
     system why they cannot be used. *digests* and *has_channel* are set if there are
-    some. CSVs are kept for *csv_days*. *after* lost slots, the first report follows.
-    *left* returns outboxes with mails of systems that are not in the settings.
+    some. CSVs are kept for *csv_days*. The first report follows after *after* lost
+    slots. *left* returns outboxes with mails of systems that are not in the settings.
     """
 
     systems: Mapping[str, AlertPaths]

@@ -44,7 +44,7 @@ UNMAILABLE = frozenset(
 )
 """Events that cannot be mailed while the mail server accepts no mail."""
 SHORT = 0.5
-"""Seconds that are too few for another call of a hook."""
+"""A hook is not called again if fewer seconds than these are left of its time."""
 Hook = Callable[[str, Mapping[str, str], float], str]
 
 
@@ -97,9 +97,9 @@ class Dispatcher:
     ) -> None:
         """Send the waiting mails, and store the outcome in the first system's state.
 
-        *failing* are the systems whose state says that mails cannot be sent. Others
-        than the first were the first of another call, or of other settings. *left* are
-        the outboxes of systems that are not in the settings.
+        *failing* are the systems whose state says that mails cannot be sent: the first
+        one, and those that were the first of another call, or of other settings. *left*
+        are the outboxes of systems that are not in the settings.
         """
         if self.mailer is None:
             return
@@ -168,7 +168,7 @@ class Dispatcher:
         return not all(errors.values())
 
     def _called(self, name: str, text: str, variables: Mapping[str, str]) -> str:
-        """Call the hook *name* with what is left of its time; return the error."""
+        """Call the hook *name* with the rest of its time; return the error."""
         left = self.hook_seconds - self.spent.get(name, 0.0)
         if left < min(SHORT, self.hook_seconds):
             return "not called: earlier calls took all of its time"

@@ -14,7 +14,7 @@ from bikecollect.core.text import message
 LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
 """The ages of an open incident at which people are reminded; then once a day."""
 RESTLESS_LADDER = LADDER[1:]
-"""The same after a relapse, counted from the first of the latest row of bad slots."""
+"""The same after a relapse, counted from the first of the latest bad slots in a row."""
 ESCALATE_AFTER = HOUR
 CALM = 2 * HOUR
 """Seconds without a bad slot that close an incident after a relapse."""

@@ -24,7 +24,7 @@ NAME = "alerts.state"
 class AlertPaths(NamedTuple):
     """A system's folder, and the files of its alerts outside that folder.
 
-    *spare_outbox* is used while the folder cannot be.
+    *spare_outbox* is used while the folder cannot be used.
     """
 
     system: SystemFolder

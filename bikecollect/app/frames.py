@@ -83,7 +83,7 @@ def without_offsets(table: pd.DataFrame) -> pd.DataFrame:
 def _local(seconds: Any, zone: ZoneInfo) -> tuple[Any, Any]:
     """Return a column of epoch seconds as local times in *zone*, and their offsets.
 
-    Of a zone that was changed, pandas would use the last one throughout.
+    If the zone was changed, pandas would use the last one for all times.
     """
     moments = {at: datetime.fromtimestamp(at, zone) for at in seconds.dropna().unique()}
     times = {at: moment.replace(tzinfo=None) for at, moment in moments.items()}

@@ -1,4 +1,4 @@
-"""The head of a page: its title, the system, and the age of the newest data."""
+"""The header of a page: its title, the system, and the age of the newest data."""
 
 import os
 from contextlib import suppress
@@ -39,7 +39,7 @@ MAX_NAME = 60
 
 
 def head(name: str) -> str:
-    """Show the head of the page *name*; return the chosen system."""
+    """Show the header of the page *name*; return the chosen system."""
     st.session_state.setdefault("kept", {})
     if mode.is_embedded():
         st.html(EMBEDDED)

@@ -67,7 +67,7 @@ HOUR_TIPS = {
 
 
 def run(page: Callable[[], None]) -> bool:
-    """Show *page*; a BikecollectError is shown as a message. Return whether it went."""
+    """Show *page*; a BikecollectError is shown as a message. Return success."""
     try:
         page()
     except BikecollectError as error:

@@ -20,7 +20,7 @@ from bikecollect.wiring.mirror import mirrored_views
 class SkippedDays:
     """Notes each skipped day from *since* to before *until*, for `warn`.
 
-    *code* is 0 if only removed files were skipped that a run has reported.
+    *code* is 0 if each skipped day lacks only files whose removal a run has reported.
     """
 
     since: str = FIRST_DAY

@@ -1,4 +1,4 @@
-"""The findings of `verify` as they are printed: a few of each remedy, then that."""
+"""The findings of `verify` as they are printed: a few of each kind, then remedies."""
 
 from collections import Counter
 from functools import partial

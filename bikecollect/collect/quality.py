@@ -27,9 +27,9 @@ GROWTH = "bikecollect.growth"
 """The note about a sudden growth of a system."""
 STALE_AGE = 900.0
 LATE = 150.0
-FEW, MAX_GROWTH, BELIEVED = 5_000, 10, 3_600
+FEW, MAX_GROWTH, PROBATION = 5_000, 10, 3_600
 """More than FEW stations that are MAX_GROWTH times the usual number are rejected for
-BELIEVED seconds."""
+PROBATION seconds."""
 MAX_OF_CAPACITY, FEW_VEHICLES = 10, 50
 """The factor by which a count may exceed the capacity, and a number that is possible at
 any station: a public rack has a capacity of one or two."""
@@ -84,8 +84,8 @@ def check_growth(
     if not usual or rows <= max(FEW, MAX_GROWTH * usual):
         return "", False
     first, last = map(int, note.split()) if note else (slot, slot)
-    first = slot if slot - last > BELIEVED else first
-    return f"{first} {slot}", slot - first < BELIEVED
+    first = slot if slot - last > PROBATION else first
+    return f"{first} {slot}", slot - first < PROBATION
 
 
 def reject_growth(

@@ -175,7 +175,7 @@ class VehicleCommitter:
         snapshot, reports = self._judged(payload, snapshot)
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         if self.is_alone(payload) and not is_imported(payload):
-            flags = (*flags, ALONE)  # imported vehicles have it if they need it
+            flags = (*flags, ALONE)  # imported vehicles bring the flag with them
         span = self.store.append(file, end, HEADER, rows.text)
         self.ledger.commit(
             block_of(

@@ -187,9 +187,9 @@ class Gbfs:
         return state
 
     def _stands_still(self, state: Fetch, now: float) -> bool:
-        """Return whether an adopted version did an hour after it worked last.
+        """Return whether an adopted version stands still an hour after it last worked.
 
-        With the version of the settings, gbfs.json is due then: it may have moved.
+        If the version of the settings does, gbfs.json is requested: it may have moved.
         """
         places = state.places
         if 0 <= now - places.worked < HOUR:
@@ -205,8 +205,8 @@ class Gbfs:
     def _better(self, get: Getter, memory: Memory, state: Fetch) -> Fetch:
         """Return *state*, of an adopted version, or a fetch by that of the settings.
 
-        An adopted version may lose its counts or stand still. If the other one is of
-        no use, it is tried again in hours.
+        An adopted version may lose its counts or stand still. If the version of the
+        settings is no better, it is tried again hours later.
         """
         state.places.worked = memory.now
         try:

@@ -186,8 +186,8 @@ def account(
 def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
     """Return the end of the slots that count at *now*, wherever coverage is shown.
 
-    These are the slots that have ended, and the current one once it is *filled*. A
-    block that lies off the grid, and what is before it, counts too.
+    These are the slots that have ended, and the current one once it is *filled*. Blocks
+    that lie off the grid count too, with all slots before them.
     """
     for slot in (grid.at(now), grid.floor(now)):
         if slot in filled:
@@ -199,8 +199,8 @@ def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
 def last_of(ends: tuple[Slot, Slot] | None, *, is_over: bool) -> frozenset[Slot]:
     """Return the last slot if no more data are expected (*is_over*), as of a demo.
 
-    It is the second of *ends*, of what is known, and counts, collected or not; coverage
-    ends with it wherever it is shown.
+    It is the second of *ends*, the first and last known slot. It counts, collected or
+    not; coverage ends with it wherever it is shown.
     """
     return frozenset(ends[1:]) if ends and is_over else frozenset()
 

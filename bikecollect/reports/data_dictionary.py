@@ -236,11 +236,11 @@ def package(
 def read_package(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """Return the name and the resources of the data package *path*, which is untrusted.
 
-    Raises OSError if it cannot be read, ValueError if it is none.
+    Raises OSError if it cannot be read, ValueError if it is not one.
     """
     try:
         document = json.loads(read_file(path, MAX_BYTES))
         resources = [dict(resource) for resource in document["resources"]]
         return str(document["name"]), resources
     except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is no data package") from error
+        raise ValueError(f"{path} is not a data package") from error

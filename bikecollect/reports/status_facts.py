@@ -71,7 +71,7 @@ def verdict(health: Health) -> Part:
 
 
 def headline(standing: Standing) -> Part:
-    """Return the verdict; if all is well, but not the disk for another day, that."""
+    """Return the verdict, or that the disk is full in a day if all else is well."""
     summary, disk = verdict(standing.health), standing.disk
     if summary.tone is Tone.GOOD and disk.days_left is not None and disk.days_left < 1:
         text = f"collects, but the disk will be full in {disk.time_left}"

@@ -224,7 +224,7 @@ def _alerter(
 
 
 def _without_subject(settings: Settings) -> frozenset[str]:
-    """Return the kinds of incidents about what *settings* do not have, or no longer."""
+    """Return the kinds of incidents about parts that *settings* do not configure."""
     has = {"mail": settings.mail.host, "mirror": settings.archive.mirror}
     return frozenset(kind for kind, setting in has.items() if not setting)
 

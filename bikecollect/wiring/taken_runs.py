@@ -1,4 +1,4 @@
-"""Take over from another bikecollect why slots are missing."""
+"""Take over the runs of another bikecollect: the causes of missing slots."""
 
 from collections.abc import Mapping
 from contextlib import closing

@@ -191,7 +191,7 @@ def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
     assert process.returncode == 74
     assert (
         "city 2024-06-05: not copied to the mirror: the mirror has 288 slots of that "
-        "day, and here are only 1" in process.stderr
+        "day, this machine only 1" in process.stderr
     )
     assert store.read(CERTIFICATE) == text
 

@@ -236,7 +236,7 @@ def test_a_reader_creates_no_folder(config: Path, world: World, tmp_path: Path) 
     process = bikecollect("--config", config, "backfill", "city", "--from", address)
 
     assert process.returncode == 69
-    assert f"{address} is no folder: is its disk mounted?" in process.stderr
+    assert f"{address} is not a folder: is its disk mounted?" in process.stderr
     assert not (tmp_path / "typo").exists()
 
 
@@ -325,7 +325,7 @@ def test_runs_of_the_open_day_are_taken_over_beside_a_copied_archive(
 
     sql = "SELECT cause FROM slots WHERE cause LIKE 'network%'"
     shown = bikecollect("--config", config, "query", sql, "--format", "csv")
-    assert "  2 runs taken over: why slots are missing" in process.stdout
+    assert "  2 runs taken over: causes of missing slots" in process.stdout
     assert "taken over" not in again.stdout
     assert shown.stdout == "cause\nnetwork: dns\n"
 
@@ -414,7 +414,7 @@ def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(
     assert "city 2024-06-06: not copied to the mirror: the mirror h" in poorer.stderr
     assert f" backfill city --from file://{outage}, then: " in poorer.stderr
     assert "copies to the same address, give each its own prefix" in poorer.stderr
-    assert "  4 runs taken over: why slots are missing" in taken.stdout
+    assert "  4 runs taken over: causes of missing slots" in taken.stdout
     assert "city 2024-06-06: replaced in the mirror" in richer.stdout
     assert (richer.returncode, richer.stderr) == (0, "")
     assert bikecollect(*query).stdout == before

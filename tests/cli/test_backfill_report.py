@@ -69,7 +69,7 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
     assert re.search(r"2026-11-22 12:10  12:20 +2  not-started", text)
     assert re.search(r"12:30  12:35 +1  rejected: shape +kept, unreadable", text)
     *lines, command = text.splitlines()
-    why = "  kept, 1 payload that this version cannot read; the reasons:"
+    why = "  kept: 1 payload that this version cannot read; for the reasons:"
     assert lines[-1] == why
     assert re.fullmatch(r"    \S*bikecollect --config \S+ backfill --dry-run", command)
     assert all(len(line) <= 80 for line in lines)
@@ -114,9 +114,7 @@ def test_a_long_outage_is_reported_without_reading_all_its_payloads(
     assert account.gaps[-2].untried == 1
     shown = click.unstyle(coverage.text(account))
     assert "1  rejected: shape  kept, not tried" in shown
-    assert (
-        "  kept, the payloads of 3 older slots were not tried; to try all:\n" in shown
-    )
+    assert "  the kept payloads of 3 older slots were not tried; to try all:\n" in shown
     assert "1 can be filled from kept payloads" in shown
     # The app and shared pages try none: a rejected one is not said to be fillable.
     untried = read_account(folder, now=NOON + 300 * 12)

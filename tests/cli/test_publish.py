@@ -205,7 +205,7 @@ def test_another_folder_is_no_unknown_system(config: Path, folder: Path) -> None
     assert f"{folder}/: not a published dataset" in process.stderr
     named = bikecollect("--config", config, "verify", "november")
     assert named.returncode == 78
-    assert "nor is there a folder of that name" in named.stderr
+    assert "there is no folder of that name" in named.stderr
 
 
 def test_the_certificates_are_those_of_the_collector(

@@ -293,7 +293,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
 
     assert f"city, slot {at.isoformat()}\n" in process.stdout
     assert listed.stdout == "No runs.\n"
-    last = f"the last was that of {at.isoformat()}; to list it: --since {at.date()}"
+    last = f"the last such run was in {at.isoformat()}; to list it: --since {at.date()}"
     assert listed.stderr == f"bikecollect: {last}\n"
 
 

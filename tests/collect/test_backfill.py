@@ -179,7 +179,7 @@ def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
     assert tried.returncode == 65
     assert "1 slot would be filled, 1 slot not understood" in tried.stdout
     assert "1 can be filled from kept payloads" in report.stdout
-    assert "kept, 1 payload that this version" in report.stdout
+    assert "kept: 1 payload that this version" in report.stdout
     assert files(world) == before
 
 
@@ -781,7 +781,7 @@ def test_a_payload_of_a_wrong_clock_stays_rejected(world: World) -> None:
 
     text = fill(world)
 
-    assert "1 rejected for a wrong clock" in text
+    assert "1 rejected because of a wrong clock" in text
     assert world.committed() == []
 
 

@@ -560,7 +560,9 @@ def test_plain_http_at_an_https_address_is_reported() -> None:
     """A server without TLS."""
     with misbehaving(answers(BODY)) as (url, _):
         get = client(Budget())
-        with pytest.raises(ProtocolError, match=r"there is not TLS \(.*wrong version"):
+        with pytest.raises(
+            ProtocolError, match=r"response is not TLS \(.*wrong version"
+        ):
             get("feed", url.replace("http://", "https://"))
 
 
@@ -578,7 +580,7 @@ def test_tls_at_an_http_address_is_reported() -> None:
     ("alert", "words"),
     [
         (70, "it has only versions of TLS before 1.2"),
-        (40, "or requires a client certificate"),
+        (40, "or it requires a client certificate"),
         (112, "unrecognized name"),
     ],
 )

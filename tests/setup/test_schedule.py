@@ -691,8 +691,8 @@ def test_a_schedule_in_both_cron_and_systemd_is_named(
     again = scheduled(spool, "schedule", "remove")
     after = scheduled(spool, "doctor", "--offline", "--format", "json")
 
-    assert gone.stdout.startswith("Removed.\nInstalled, too: the systemd timer ")
-    assert again.stdout.startswith("Nothing to remove.\nInstalled, too: ")
+    assert gone.stdout.startswith("Removed.\nAlso installed: the systemd timer ")
+    assert again.stdout.startswith("Nothing to remove.\nAlso installed: ")
     assert again.stdout.endswith("bikecollect schedule remove --systemd\n")
     assert shown.stdout.endswith("bikecollect schedule show --systemd\n")
     assert "each twice" not in first.stdout

@@ -88,8 +88,8 @@ def readdressed(data: bytes, audience: Audience) -> bytes:
     """Return the mail *data*, addressed by the current settings.
 
     It is unchanged if it was addressed by the same settings. Recipients that have
-    received it do not get it again. Raises ValueError if the mail is damaged: without
-    the list of those who have not, it would be taken for received by all.
+    received it do not get it again. Raises ValueError if the mail has lost its list of
+    remaining recipients: it would count as received by all.
     """
     message = read(data)
     if message[RECIPIENTS] is None:

@@ -78,7 +78,7 @@ def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     for header in ("From", "To"):
         listed = getattr(mail[header], "addresses", ())
         for domain in {a.domain for a in listed if not a.domain.isascii()}:
-            # Else it is written as an encoded word, which no address may have.
+            # Otherwise it would become an encoded word, which addresses must not have.
             text = str(mail[header]).replace(f"@{domain}", wired(f"@{domain}"))
             mail.replace_header(header, text)
     return sender, to, mail.as_bytes()

@@ -27,8 +27,8 @@ class MailOutcome:
 
     *error* is why mails could not be sent, empty if they were. *rejected* maps rejected
     recipients to the server's reply, if others received the mails; *accepted* are those
-    that received one. *put_off* are recipients that may get a mail later which others
-    received; after an hour they count as rejected.
+    that received one. *put_off* are recipients that may still get a mail that others
+    have received; after an hour they count as rejected.
     """
 
     error: str = ""
@@ -85,8 +85,8 @@ class Mailer:
     ) -> MailOutcome | None:
         """Send the mails in *outboxes*; None if there was nothing to send.
 
-        Of those that were *left* by systems that are not in the settings any more, only
-        mails by the same mail settings: there may be others of other settings.
+        From those *left*, of systems that are not in the settings any more, only mails
+        with the same mail settings are sent: others may belong to other settings.
         Outboxes from which another process is sending are skipped.
         """
         if self.is_quiet(self.clock()):

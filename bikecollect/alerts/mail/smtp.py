@@ -85,7 +85,7 @@ class _Batch:
         self.envelopes = envelopes
         self.deliveries = [Delivery(to, "not tried") for _, to, _ in envelopes]
         self.avoided: dict[str, str] = {}
-        self._silent: set[str] = set()  # those of them at which it did not reply
+        self._silent: set[str] = set()  # avoided ones to which it did not reply
         self._number = 0
         self._left: Exception | None = None  # why the server ended a connection
 
@@ -108,12 +108,12 @@ class _Batch:
                 except OSError as error:
                     if self._number == first:
                         raise
-                    self._left = error  # after a mail: it may take more by another one
+                    self._left = error  # after a mail: a new connection may work
         if self._left and self._has_next():
             raise self._left
 
     def _has_next(self) -> bool:
-        """Return whether a mail is left; pass over those that nobody else shall get."""
+        """Return whether a mail is left; skip mails to avoided recipients only."""
         while self._number < len(self.envelopes):
             _, to, _ = self.envelopes[self._number]
             if not self.avoided.keys() >= set(to):

@@ -31,7 +31,7 @@ class Delivery:
     or all if it refused all. *is_final* is set if the whole mail was
     rejected permanently: a retry with the same settings is useless. *is_unconfirmed* is
     set if the server received the whole mail, and perhaps delivered it, *is_silent* if
-    it did not reply at those *left*: each attempt takes its time.
+    it did not reply to those *left*: each further attempt would time out, too.
     """
 
     left: tuple[str, ...] = ()

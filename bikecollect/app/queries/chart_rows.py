@@ -69,9 +69,9 @@ def slots(answer: Answer, seconds: int, seen: str) -> Answer:
 def _lengths(begins: Sequence[int], seconds: int) -> list[int]:
     """Return the length of each slot: the distance to the next one.
 
-    If that is more than the one from the slot before, and than the next distance, slots
-    between imported ones are not listed: they lengthen none. A single slot has
-    *seconds*.
+    A distance that is longer than the one before, and not equal to the next, is a span
+    between imported slots in which none is listed: that slot has the length of the one
+    before. A single slot has *seconds*.
 
     >>> _lengths([0, 300, 900, 1_500, 90_000], 300)
     [300, 600, 600, 600, 88500]

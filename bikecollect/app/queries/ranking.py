@@ -21,8 +21,8 @@ def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Return, for each of *rows* of the report ``reliability``, if it can be ranked.
 
     Stations that were closed for half of the time, or that never had a bike (depots),
-    would be first in a ranking although that is not the riders' experience. How often
-    others are seen is said by the middle one: a station that is new after an outage,
+    would be first in a ranking although that is not the riders' experience. Others are
+    compared by their median share of slots seen: a station that is new after an outage,
     and always seen since, does not exclude all others.
 
     >>> row = {"share_inactive": 0, "share_with_vehicle": 0.5}
@@ -57,7 +57,7 @@ def ranked(
 ) -> list[Mapping[str, Any]]:
     """Return the rankable *rows* that have *column*, sorted by it.
 
-    If *rising*, those that never lacked it, with the value 1, are left out.
+    If *rising*, rows with the value 1, whose station never lacked it, are left out.
 
     >>> one = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
     >>> row = one | {"station_id": "7"}

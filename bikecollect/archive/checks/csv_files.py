@@ -31,7 +31,7 @@ def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator
     """Yield what is wrong with *file*; its blocks are read only if *reads_blocks*.
 
     A missing file without blocks is no loss: its slots are in another file, or were
-    forgotten. Nor is an empty one, of which recovery has moved all bytes away.
+    forgotten. Neither is an empty file, whose bytes recovery has moved away.
     """
     if file.size is None:
         if file.spans:

@@ -71,7 +71,7 @@ def try_archive(
 ) -> int:
     """Return the number of blocks taken by `use_archive`, 0 after an error.
 
-    What reads the day next reports it.
+    The next reader of the day reports the error.
     """
     with suppress(StorageError):
         return use_archive(archive, archived_days, store, day, sizes).number

@@ -51,7 +51,7 @@ def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
 def is_rebuildable(archive: "Archive", archived: "Archived") -> bool:
     """Return whether files of a day without CSV are damaged, but not its rows.
 
-    The ledger has what is in the others. Summaries do not count: they are renewed.
+    The other files are rebuilt from the ledger. Summaries are renewed in any case.
     """
     rows = archive.layout.rows
     others = summaries.without(archived.parts)

@@ -29,7 +29,7 @@ from bikecollect.storage.recovery import ADOPTED
 
 log = logging.getLogger(__name__)
 NO_BLOCK = frozenset({"", SlotState.MISSING.value})
-"""States of slots without rows that have no block; others list nothing, as vehicles."""
+"""The states of slots without a block; a block without rows lists no vehicle."""
 
 
 def restore(
@@ -98,9 +98,9 @@ def _adopt(
 ) -> None:
     """Copy a day into a ledger that has another state of it: *known*.
 
-    An older ledger was restored from a backup. Unless the archive has all slots whose
-    CSV was removed, or if it was made before the state that the ledger knows of them,
-    it is the archive that is older: nothing is done.
+    The ledger is older: it was restored from a backup. Nothing is done if the archive
+    is the older one: it lacks slots whose CSV was removed, or it was made before the
+    state that the ledger knows.
     """
     removed = set(archived_days.removed_files())
     day = known.day

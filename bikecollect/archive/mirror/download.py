@@ -235,8 +235,8 @@ class MirrorDownload:
 class OtherLists:
     """Downloads further lists of the stations of a system from *store* to *folder*.
 
-    These are the live one, and those that were replaced: another machine may have begun
-    a new list before the history of a lost one was restored.
+    These are the live list and replaced lists: another machine may have begun a new
+    list before the history of a lost machine was restored.
     """
 
     store: ObjectStore
@@ -274,7 +274,7 @@ class OtherLists:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path for the new content of *path*; move it there if all is well."""
+    """Yield a path for the new content of *path*; move it there at the end."""
     new = path.with_name(f"{path.name}.{os.getpid()}{NEW}")
     try:
         yield new

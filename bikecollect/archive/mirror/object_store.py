@@ -97,7 +97,7 @@ class ObjectStore:
         self.address = address
         folder = Path(f"/{address.prefix}")
         if address.scheme == "file" and not creates and not folder.is_dir():
-            raise MirrorUnavailable(f"{address} is no folder: is its disk mounted?")
+            raise MirrorUnavailable(f"{address} is not a folder: is its disk mounted?")
         self._redact = redactor(credentials.secrets())
         with self._translated(f"cannot use {address}"):
             self._client = _client(address, creates=creates)
@@ -283,8 +283,8 @@ class ObjectStore:
 def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left beside the file *path*: ``NAME#1``.
 
-    The library writes there before it renames; who reads the folder as a dataset, such
-    as Spark, would read its rows too.
+    The library writes there before it renames. A program that reads the folder as a
+    dataset, such as Spark, would read these rows too.
     """
     with suppress(OSError):
         for entry in path.parent.iterdir():

@@ -198,8 +198,8 @@ class MirrorPush:
             return ""  # the same rows, with summaries of another version
         if theirs.summary.slots > ours.summary.slots:
             return (
-                f"the mirror has {theirs.summary.slots} slots of that day, and here "
-                f"are only {ours.summary.slots}; {self._remedy()}"
+                f"the mirror has {theirs.summary.slots} slots of that day, this "
+                f"machine only {ours.summary.slots}; {self._remedy()}"
             )
         if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
             return (
@@ -211,10 +211,11 @@ class MirrorPush:
     def _poorer(
         self, layout: DatasetLayout, ours: CertifiedDay, theirs: CertifiedDay
     ) -> str:
-        """Return why *theirs* stays although no slot is missing here, or "".
+        """Return why *theirs* is kept although it has no more slots than *ours*, or "".
 
-        It is what a ledger of an earlier machine knew of slots that nobody can fill.
-        Raises StorageError if they cannot be compared: then the day stays, too.
+        It may have causes of missing slots and runs that an earlier machine recorded
+        and this one does not know. Raises StorageError if they cannot be compared: then
+        the day is kept, too.
         """
         if layout is VEHICLE_LAYOUT or ours.summary.slots > theirs.summary.slots:
             return ""
@@ -236,13 +237,13 @@ class MirrorPush:
             return ""
         slots = count_of(known.causes, "missing slot")
         return (
-            f"the mirror has the causes of {slots} of that day and "
-            f"{count_of(known.runs, 'run')}, and here are only {own.causes} and "
-            f"{own.runs}: its day stays; {self._remedy()}"
+            f"the mirror has the causes of {slots} and {count_of(known.runs, 'run')} "
+            f"of that day, this machine only {own.causes} and {own.runs}: the mirror's "
+            f"day is kept; {self._remedy()}"
         )
 
     def _remedy(self) -> str:
-        """Return what makes a day here as rich as that of the mirror."""
+        """Return how to get what only the mirror's day has."""
         return (
             f"run: bikecollect backfill {self.system_id} --from {self.store.address}, "
             f"then: bikecollect compact; {OTHER_HOST}"

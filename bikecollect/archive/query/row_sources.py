@@ -341,9 +341,8 @@ def _shown(dataset: str, names: Sequence[str]) -> str:
 def _order(dataset: str) -> Callable[[Key], tuple[int, Key]]:
     """Return the order in which the files of days are read.
 
-    Of the hours of the week, those of the same weekday: a week's rows are all of
-    different hours, from which DuckDB concludes that grouping them would not pay, and
-    keeps them all.
+    Files with hours of the week are read by weekday: in the rows of a week every hour
+    is different, so that DuckDB would not group them early and keep them all in memory.
     """
     if dataset == "profile":
         return lambda key: (date.fromisoformat(key[1]).weekday(), key)

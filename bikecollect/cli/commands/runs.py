@@ -146,7 +146,7 @@ def _refuse_empty_range(
 def _name_last_run(
     settings: Settings, names: Sequence[str], outcomes: Sequence[str]
 ) -> None:
-    """Print on stderr when the last of the wanted runs was, if there is one."""
+    """Print the slot of the last of the wanted runs on stderr, if there is one."""
     last = [
         (run.slot, settings.system_folder(name).zone)
         for name in names
@@ -154,7 +154,7 @@ def _name_last_run(
     ]
     if last:
         slot = iso(*max(last, key=itemgetter(0)))
-        complain(f"the last was that of {slot}; to list it: --since {slot[:10]}")
+        complain(f"the last such run was in {slot}; to list it: --since {slot[:10]}")
 
 
 def _chosen(

@@ -263,7 +263,7 @@ def _option(*, systemd: bool, system_wide: bool) -> str:
 def _elsewhere_text(path: Path | None, used: str, verb: str) -> str:
     """Return what else runs the settings at *path*, and the command *verb* for it."""
     return "".join(
-        f"Installed, too: {what}; for that:\n"
+        f"Also installed: {what}; to {verb} that, too:\n"
         f"  {f'bikecollect schedule {verb} {option}'.rstrip()}\n"
         for option, what in installed(path).items()
         if option != used

@@ -160,7 +160,7 @@ def _show(
 ) -> tuple[int, bool]:
     """Print the status of the systems once; return the exit code.
 
-    Also returns whether it was printed: nobody may read it any more.
+    Also returns whether it was printed: the reader may have closed the pipe.
     """
     # Only the screen has a line about the schedule, and `crontab -l` takes time.
     scheduled = _is_scheduled(settings) if mode == "text" else None

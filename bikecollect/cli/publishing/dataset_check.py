@@ -30,7 +30,7 @@ def is_dataset(folder: Path) -> bool:
 
 
 def systems_or_why(settings: Settings, system_ids: Sequence[str]) -> list[str]:
-    """Return `Settings.chosen`; its error says that a name is no dataset, either."""
+    """Return `Settings.chosen`; its error says why a name is not a dataset."""
     try:
         return settings.chosen(system_ids)
     except SettingsError as error:
@@ -40,10 +40,10 @@ def systems_or_why(settings: Settings, system_ids: Sequence[str]) -> list[str]:
 
 
 def _why_no_dataset(folder: Path) -> str:
-    """Return why *folder*, which is no dataset, is none."""
+    """Return why *folder* is not a dataset."""
     if not folder.is_dir():
-        return "nor is there a folder of that name with a published dataset"
-    return f"the folder of that name is no dataset: {PACKAGE} or {SUMS} is missing"
+        return "and there is no folder of that name with a published dataset"
+    return f"the folder of that name is not a dataset: {PACKAGE} or {SUMS} is missing"
 
 
 @dataclass

@@ -53,7 +53,7 @@ def summary(
             f"  {count_of(present, 'payload')} with a block already: unchanged"
         )
     if rejected:
-        lines.append(f"  {rejected} rejected for a wrong clock: unchanged")
+        lines.append(f"  {rejected} rejected because of a wrong clock: unchanged")
     if unreadable:
         lines.append(
             f"  {unreadable:,} rows or blocks of the other archive are unreadable"
@@ -62,7 +62,7 @@ def summary(
         values = count_of(impossible, "impossible value")
         lines.append(f"  {values} of the other archive: empty here")
     if runs:
-        lines.append(f"  {count_of(runs, 'run')} taken over: why slots are missing")
+        lines.append(f"  {count_of(runs, 'run')} taken over: causes of missing slots")
     if versions:
         what = f"{count_of(versions, 'version')} of stations taken over"
         lines.append(f"  {what}: their names and places")

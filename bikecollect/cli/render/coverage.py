@@ -268,12 +268,12 @@ def _gaps(account: Account) -> list[str]:
     unreadable = sum(gap.unreadable for gap in account.gaps)
     if unreadable:
         payloads = count_of(unreadable, "payload")
-        text = f"kept, {payloads} that this version cannot read; the reasons:"
+        text = f"kept: {payloads} that this version cannot read; for the reasons:"
         lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
     untried = sum(gap.untried for gap in account.gaps)
     if untried:
         slots = count_of(untried, "older slot")
-        text = f"kept, the payloads of {slots} were not tried; to try all:"
+        text = f"the kept payloads of {slots} were not tried; to try all:"
         lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
     return lines
 

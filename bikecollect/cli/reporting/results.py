@@ -99,8 +99,8 @@ def _connected(
 ) -> Iterator[tuple[runner.Duck, Question]]:
     """Yield DuckDB with the views for *question*, and the question to ask it.
 
-    That is of the same report from summaries if there is one, and the history has what
-    it reads.
+    The report's variant from summaries is asked instead if there is one, and the
+    history has what it reads.
     """
     if (faster := by_day.variant(question.report, question.values)) is not None:
         tables = by_day.tables(faster, question.values)

@@ -119,7 +119,7 @@ def clock_is_off(payload: Payload) -> bool:
 def clock_offset(documents: Iterable[Document]) -> float | None:
     """Return the seconds by which the server's clock is ahead, None if it is unknown.
 
-    The least that a document's Date states: that of a cached document may be old.
+    It is the smallest difference of any document: a cached one may have an old Date.
     """
     offsets = (d.date - d.fetched_at for d in documents if d.date is not None)
     return min(offsets, key=abs, default=None)

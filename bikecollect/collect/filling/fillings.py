@@ -15,11 +15,12 @@ WHAT: Mapping[Outcome | None, str] = {
 
 
 class Filling(NamedTuple):
-    """The result for a slot: filled, there (already), or not understood, and why.
+    """The result for a slot: *what* was done, and *why* it was not filled.
 
-    Or left: its payload was fetched while the clock was wrong. Or stale here, or there:
-    only one of both archives has a fresh block. *is_vehicles* if only the vehicles of
-    the slot were filled.
+    *what* is filled, there (it had a block already), not understood, left (its payload
+    was fetched while the clock was wrong), or stale here or there: only one of the two
+    archives has a fresh block. *is_vehicles* is set if only the vehicles of the slot
+    were filled.
     """
 
     slot: Slot

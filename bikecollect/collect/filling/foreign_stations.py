@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def versions_of(source: FolderSource) -> Versions:
-    """Return the versions in the lists of *source*; a list that is none is reported.
+    """Return the versions in the lists of *source*; invalid lists are reported.
 
     A replaced list that has half of its versions in common with the others is a damaged
     copy of one of them, or an earlier state: nothing is taken from it.

@@ -47,8 +47,8 @@ def has_jumped(
 def is_usual_time(before: int, slot: Slot) -> bool:
     """Return whether *slot* is at the time of day of *before*, an earlier slot.
 
-    So end closures after which vehicles have been redistributed; clocks may have been
-    put forward or back.
+    A closure usually ends at the same time of day, with vehicles redistributed; the
+    clocks may have been put forward or back meanwhile.
 
     >>> is_usual_time(36_000, Slot(36_000 + DAY - HOUR))
     True

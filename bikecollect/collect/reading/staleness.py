@@ -7,8 +7,8 @@ A republisher's stamp may advance although the source has stopped: the newest
 differs between systems and is learned from the past. Stations that report only changes
 are silent at night without being stale.
 
-Without any `last_reported`, the content is compared: what stands still for far longer
-than it ever did is stale.
+Without any `last_reported`, the content is compared: it is stale if it has not changed
+for far longer than ever before.
 """
 
 import json

@@ -166,7 +166,7 @@ def status_error(
 ) -> HttpStatusError | RateLimited:
     """Return the error for the HTTP *status* of *place*.
 
-    With *left* seconds for the run, a longer wait for 429 is left to a later one.
+    If a 429 asks for a longer wait than the *left* seconds, a later run continues.
     """
     wait = retry_after(headers.get("Retry-After"), now)
     if status == TOO_MANY and wait is None:

@@ -42,8 +42,8 @@ _ALERT = re.compile(r"x15\\+x03")
 _HANDSHAKE = {
     "protocol version": "it has only versions of TLS before 1.2",
     "certificate required": "it requires a client certificate",
-    "handshake failure": "it shares no cipher, or requires a client certificate",
-    "wrong version number": "what answers there is not TLS",
+    "handshake failure": "no common cipher, or it requires a client certificate",
+    "wrong version number": "the response is not TLS",
     "no certificate or crl found": "there is no certificate in ca_bundle",
     "PEM lib": "a certificate in ca_bundle is damaged",
 }

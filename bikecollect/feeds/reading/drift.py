@@ -166,7 +166,7 @@ def _bad_values(column: Column) -> list[Any]:
 def _is_absent(name: str, raw: Any) -> bool:
     """Return whether *raw* says that there is no value for the column *name*.
 
-    Stamps that are too early do, 0, 0 as a place, and empty lists and objects.
+    For example a stamp that is too early, the place 0, 0, an empty list or object.
     """
     if name == "lat":
         return all(_is_empty(value) or degrees(value) == 0 for value in raw)

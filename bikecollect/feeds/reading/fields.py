@@ -80,7 +80,7 @@ def validate(fields: Mapping[str, str], place: str) -> None:
 def check_form(form: str, key: str) -> None:
     """Raise SettingsError if strptime cannot read what strftime writes with *form*.
 
-    Neither may the year be lost, nor the half of the day.
+    *form* must have the year, and with hours of 12 also AM or PM.
     """
     if len(form) > MAX_FORM:
         text = f"{len(form)} characters, more than {MAX_FORM}"

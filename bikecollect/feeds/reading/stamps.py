@@ -194,7 +194,7 @@ class Stamps:
         return self._epoch_seconds(moment)
 
     def _at(self, seconds: float, name: str) -> float:
-        """Return *seconds*, or an hour before or after if that is the same in *name*.
+        """Return *seconds*, or the same local time an hour earlier or later, by *name*.
 
         The hour before winter time occurs twice.
         """
@@ -246,8 +246,8 @@ def is_zero(value: Any) -> bool:
 def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> Stamps:
     """Return the stamps of a feed that should be in UTC, and was *updated* then.
 
-    Those without a zone are in *zone* if that of the feed would else be in the future,
-    or if only so it is of the time at which it was fetched; *form* is as in `Stamps`.
+    Stamps without a zone are read in *zone* if the feed's stamp would be in the future
+    in UTC, or is near the time of the fetch only in *zone*; *form* is as in `Stamps`.
 
     >>> zone = timezone(timedelta(hours=-5))
     >>> [of_feed(text, zone, 1.8e9)(text) for text in ("2027-01-15T03:00", "1.8e9")]
@@ -266,7 +266,7 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
 
 
 def other_reading(updated: Any, stamp: Any, zone: tzinfo, form: str = "") -> int | None:
-    """Return *updated* in the zone by which `of_feed` did not read it as *stamp*.
+    """Return *updated* in the other of both zones than `of_feed`, which read *stamp*.
 
     None if it has a zone itself: both are the same.
 

@@ -53,9 +53,8 @@ def text(value: Any) -> str | None:
 def plain_texts(values: Sequence[Any], longest: int = SHORT) -> list[str | None] | None:
     """Return `text` of each of *values* if none is long, damaged or not a text.
 
-    With `MAX_ID` as *longest*, `identifier` of each of them.
-
-    None for any other values. Several times as fast as a call for each of them.
+    With `MAX_ID` as *longest*, it returns `identifier` of each of them. None for any
+    other values. It is several times as fast as a call for each of them.
 
     >>> plain_texts([" a ", "", None]), plain_texts(["a", 12]), plain_texts([DAMAGED])
     (['a', None, None], None, None)

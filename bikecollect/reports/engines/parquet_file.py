@@ -10,7 +10,7 @@ TABLE, ORDER = "result", "number of the row"
 KINDS: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE"}
 """The types of columns; those of others are texts."""
 EMPTY = "INTEGER"
-"""The type of a column without any value: all engines unite it with any other."""
+"""The type of a column without any value: every engine can unite it with any other."""
 
 
 def write(fd: int, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -11,7 +11,7 @@ from bikecollect.setup.catalogue.text import fold
 MAX_EXAMPLES = 5
 """Maximum examples in a message."""
 CLOSE = 0.8
-"""How similar a misspelled word is at least: of seven letters, one or two differ."""
+"""Minimum similarity of a misspelled word: of seven letters, one or two differ."""
 
 
 def entries() -> tuple[Entry, ...]:

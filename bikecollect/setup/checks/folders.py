@@ -72,7 +72,7 @@ def check_archive(data: Path) -> Checks:
 
 def check_scratch() -> Check:
     """Check the folder for temporary data, which reports and queries need."""
-    remedy = "set TMPDIR to a folder on a disk with room"
+    remedy = "set TMPDIR to a folder on a disk with free space"
     try:
         place = scratch.place()
     except OSError as error:

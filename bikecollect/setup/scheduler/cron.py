@@ -251,7 +251,7 @@ def read_crontab() -> bytes:
     if process.returncode == 0:
         return process.stdout
     lines = _error_lines(process)
-    # Only the last one: a warning of the system before it may lack some other file.
+    # Only the last line: a warning above it may be about another missing file.
     if any(text in lines[-1].lower() for text in NO_CRONTAB_MESSAGES):
         return b""
     raise StorageError(f"cannot read your crontab: {', '.join(lines)}")

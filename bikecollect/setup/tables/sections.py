@@ -32,9 +32,7 @@ class Mail:
         "more recipients for incidents that last an hour", [], kind=list
     )
     after: int = key("slots lost before the first mail about them", 1, kind=int)
-    quiet: str = key(
-        'times of the day without mails, such as "23:00-07:00"; they are sent after', ""
-    )
+    quiet: str = key('times of the day at which mails wait, such as "23:00-07:00"', "")
     timezone: str = key(
         "IANA time zone of the times in mails; default: this machine's", ""
     )

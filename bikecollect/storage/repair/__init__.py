@@ -11,7 +11,7 @@ from bikecollect.storage.data_folder import KEPT
 class Repair(NamedTuple):
     """The repair of *file*: its blocks, and the slots of those that stay damaged.
 
-    *why* is what kept it from a repair, empty if nothing else did than the damage.
+    *why* is an obstacle to the repair other than the damage, empty if there is none.
     """
 
     file: str
