@@ -11,7 +11,7 @@ from bikecollect.archive.archived_days import (
     OpenedDays,
     forget_damaged,
 )
-from bikecollect.archive.checks.harmed import (
+from bikecollect.archive.checks.lost_blocks import (
     days_of_lost_files,
     loss_of,
     lost_files,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import Archived, archived_days
 from bikecollect.archive.certificates import Certificate, Finding
+from bikecollect.archive.checks.confirmation import confirmed
 from bikecollect.archive.checks.csv_files import (
     DailyFile,
     check_file,
@@ -17,7 +18,6 @@ from bikecollect.archive.checks.csv_files import (
 )
 from bikecollect.archive.checks.payload_files import check_payload
 from bikecollect.archive.checks.remedies import UNREADABLE
-from bikecollect.archive.checks.second_look import confirmed
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block

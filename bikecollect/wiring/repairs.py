@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
-from bikecollect.archive.checks.harmed import Taken, use_archive
+from bikecollect.archive.checks.lost_blocks import Taken, use_archive
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import (
     NotInstalled,
@@ -94,7 +94,7 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
 
 
 def _reasons(settings: Settings, name: str, times: Times) -> Mapping[str, str]:
-    """Take harmed blocks from the archive; return why there are none, by file's day."""
+    """Take lost blocks from the archive; return why there are none, by file's day."""
     try:
         return {day: taken.why for day, taken in _use_archive(settings, name, times)}
     except (NotInstalled, SettingsError, StorageError) as error:
@@ -105,7 +105,7 @@ def _reasons(settings: Settings, name: str, times: Times) -> Mapping[str, str]:
 def _use_archive(
     settings: Settings, name: str, times: Times, only: str = ""
 ) -> Iterator[tuple[str, Taken]]:
-    """Let the ledger read harmed blocks of archived days from the archive.
+    """Let the ledger read lost blocks of archived days from the archive.
 
     First a killed `compact` is completed: its rows are not lost. Yield the result of
     each day, which is called like its file. If *only* is given,

@@ -12,7 +12,7 @@ from templates import copied
 from world import World
 
 from bikecollect.archive.archived_days import Archived
-from bikecollect.archive.checks import harmed
+from bikecollect.archive.checks import lost_blocks
 from bikecollect.archive.day_archive import Archive
 from bikecollect.cli import cli
 from bikecollect.core.blocks import Block
@@ -81,14 +81,14 @@ def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
     compacted(world)
     for csv in (world.folder / "station_status").iterdir():
         damage(csv)
-    saved = harmed._saved
+    saved = lost_blocks._saved
 
     def cannot(archive: Archive, day: Archived, blocks: Iterable[Block]) -> list[Slot]:
         if day.day == "2026-11-22":
             raise StorageError("out of memory")
         return saved(archive, day, blocks)
 
-    monkeypatch.setattr(harmed, "_saved", cannot)
+    monkeypatch.setattr(lost_blocks, "_saved", cannot)
     arguments = ["--config", str(config), "verify", "--repair", "city"]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
 

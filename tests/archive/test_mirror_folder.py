@@ -15,7 +15,7 @@ from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART
 from world import World
 
-from bikecollect.archive.checks.knowledge import Knowledge
+from bikecollect.archive.checks.known_causes import KnownCauses
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
@@ -378,10 +378,10 @@ def test_a_day_that_cannot_be_compared_does_not_replace_the_one_in_the_mirror(
     shutil.rmtree(copy / "archive/runs")
     bikecollect("--config", config, "backfill", "city", "--from", f"file://{copy}")
 
-    def fails(*_: object) -> Knowledge:
+    def fails(*_: object) -> KnownCauses:
         raise StorageError("no memory left")
 
-    monkeypatch.setattr(push, "knowledge_of", fails)
+    monkeypatch.setattr(push, "known_causes", fails)
     words = ["--config", str(config), "compact"]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
 

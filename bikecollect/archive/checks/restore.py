@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
-from bikecollect.archive.checks.harmed import ROWS
+from bikecollect.archive.checks.lost_blocks import ROWS
 from bikecollect.archive.checks.recertify import (
     DIFFER,
     has_all_rows,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.archive.checks.knowledge import knowledge_of
+from bikecollect.archive.checks.known_causes import known_causes
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
@@ -231,8 +231,8 @@ class MirrorPush:
                 if self.store.download(path, copies[name]) != theirs.parts[path].sha256:
                     return ""  # damaged there
             here = {name: self.data / path for name, path in paths.items()}
-            own = knowledge_of(here, folder / "spill")
-            known = knowledge_of(copies, folder / "spill")
+            own = known_causes(here, folder / "spill")
+            known = known_causes(copies, folder / "spill")
         if own >= known:
             return ""
         slots = count_of(known.causes, "missing slot")

@@ -4,21 +4,21 @@ from collections.abc import Callable, Collection, Iterator
 
 from bikecollect.archive.certificates import Certificate, Finding
 
-LOOKS = 3
+VERIFICATIONS = 3
 """Number of times a disagreement must be found to be reported."""
-Look = Callable[[Collection[str] | None], Iterator[Finding | Certificate]]
+Verification = Callable[[Collection[str] | None], Iterator[Finding | Certificate]]
 """Verifies the files and days of some names, or everything if that is None."""
 
 
-def confirmed(look: Look) -> Iterator[Finding | Certificate]:
-    """Yield the certificates of *look*, and the findings that recur in each repetition.
+def confirmed(verify: Verification) -> Iterator[Finding | Certificate]:
+    """Yield the certificates of *verify*, and the findings that recur each time.
 
     A `compact` or `fetch` that is active meanwhile replaces files and rows of the
-    ledger. The order of results is kept; certificates of later looks come last.
+    ledger. The order of results is kept; new certificates of repetitions come last.
     """
     certified: set[str] = set()
     results: list[Finding | Certificate] = []
-    for result in look(None):
+    for result in verify(None):
         if isinstance(result, Certificate):
             certified.add(result.date)
         if results or isinstance(result, Finding):
@@ -27,9 +27,9 @@ def confirmed(look: Look) -> Iterator[Finding | Certificate]:
             yield result
     findings = [result for result in results if isinstance(result, Finding)]
     later: list[Finding | Certificate] = []
-    for _ in range(LOOKS - 1):
+    for _ in range(VERIFICATIONS - 1):
         if findings:
-            again = list(look({finding.where for finding in findings}))
+            again = list(verify({finding.where for finding in findings}))
             findings = [result for result in again if isinstance(result, Finding)]
             certificates = [r for r in again if isinstance(r, Certificate)]
             later += [c for c in certificates if c.date not in certified]

@@ -34,7 +34,7 @@ def use_archive(
     day: str,
     sizes: Mapping[str, int],
 ) -> Taken:
-    """Let the ledger read harmed blocks of *day* from the archive.
+    """Let the ledger read lost blocks of *day* from the archive.
 
     Those are damaged or missing in the CSV; *sizes* are those of the *store*. They are
     recorded as blocks of a removed file, if the archive has their rows, undamaged.
@@ -46,16 +46,16 @@ def use_archive(
     removed = set(archived_days.removed_files())
     blocks = archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
     live = [block for block in blocks if block.span.file not in removed]
-    harmed = [
+    lost = [
         block
         for block in live
         if block.span.file not in sizes or store.crc(block.span) != block.span.crc
     ]
-    if not harmed:
+    if not lost:
         return Taken()
     if damage := archive.damage(archived.only(archive.layout.rows)):
         return Taken(why="; ".join(damage))
-    saved = _saved(archive, archived, harmed)
+    saved = _saved(archive, archived, lost)
     if saved:
         file = f"{archive.layout.rows}/{day}.0.csv"
         archived_days.use_archive(day, file, saved)

@@ -1,4 +1,4 @@
-"""How much the files of an archived day know of its missing slots."""
+"""The causes of missing slots that the files of an archived day state."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -16,8 +16,8 @@ CAUSES = (
 )
 
 
-class Knowledge(NamedTuple):
-    """What a day knows, the most important first: the greater one is richer.
+class KnownCauses(NamedTuple):
+    """The facts of a day, the most important first: a greater value has more.
 
     *causes* is the number of missing slots whose cause is known, *unknown* that of
     slots that were expected, but nobody knows why they are missing. Of all others the
@@ -29,7 +29,7 @@ class Knowledge(NamedTuple):
     runs: int
 
 
-def knowledge_of(files: Mapping[str, Path], spill: Path) -> Knowledge:
+def known_causes(files: Mapping[str, Path], spill: Path) -> KnownCauses:
     """Return what *files*, the datasets `slots` and `runs` of a day, know.
 
     They are untrusted; raises StorageError if they cannot be read.
@@ -44,4 +44,4 @@ def knowledge_of(files: Mapping[str, Path], spill: Path) -> Knowledge:
         ((causes, unknown),) = db.execute(sql).fetchall()
         sql = f"SELECT count(*) FROM {duckdb_engine.parquet(runs)}"
         ((count,),) = db.execute(sql).fetchall()
-    return Knowledge(causes, unknown, count)
+    return KnownCauses(causes, unknown, count)
