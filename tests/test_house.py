@@ -45,6 +45,22 @@ def test_nothing_is_beside_the_packages() -> None:
     assert sorted(files) == ["__init__.py", "__main__.py", "py.typed"]
 
 
+def test_the_contracts_of_imports_have_no_exceptions() -> None:
+    """Layers name every package, and each dialect is pure, apart from HTTP."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    contracts = {n: setup[n] for n in setup.sections() if n.startswith("importlinter")}
+    layers = contracts["importlinter:contract:layers"]
+    pure = contracts["importlinter:contract:pure"]["source_modules"].split()
+    feeds = {path.stem for path in (ROOT / "bikecollect/feeds").glob("[!_]*")}
+
+    assert not [
+        key for contract in contracts.values() for key in contract if "ignore" in key
+    ]
+    assert layers["exhaustive"] == "true"
+    assert {f"bikecollect.feeds.{name}" for name in feeds - {"http"}} <= set(pure)
+
+
 def test_class_names_are_unique() -> None:
     """A name has one meaning in the whole package."""
     text = "".join(path.read_text(encoding="utf-8") for path in MODULES)
