@@ -15,7 +15,7 @@ from mailserver import MailServer
 
 from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup import loader
-from bikecollect.setup.checks import machine
+from bikecollect.setup.checks import machine, remedies
 from bikecollect.setup.checks.check import Verdict
 from bikecollect.setup.checks.folders import check_scratch
 from bikecollect.setup.doctor import examine
@@ -241,6 +241,36 @@ def test_a_disk_that_is_mounted_read_only_is_bad(
 
     named = [c.name for c in checks if "is mounted read-only" in c.text]
     assert named == ["youbike-taipei: folder", "archive: folder"]
+
+
+@pytest.mark.parametrize(
+    ("programs", "systemd", "user", "remedy"),
+    [
+        ("crond sudo", True, 1000, "sudo systemctl enable --now crond"),
+        ("cron sudo", False, 1000, "sudo {}/cron   # and again after each start"),
+        ("cron", False, 1000, "run as root: {}/cron   # and again after each start"),
+        ("cron", True, 0, "systemctl enable --now cron"),
+        ("", True, 0, "install a cron daemon, such as the package cron or cronie"),
+    ],
+)
+def test_a_cron_daemon_is_started_by_what_is_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    programs: str,
+    systemd: bool,
+    user: int,
+    remedy: str,
+) -> None:
+    """A container has neither systemd nor sudo."""
+    for name in programs.split():
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(remedies, "SYSTEM_PLACES", str(tmp_path))
+    monkeypatch.setattr(remedies, "has_systemd", lambda: systemd)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    assert remedies.start_cron().startswith(remedy.format(tmp_path))
 
 
 def test_a_cron_daemon_is_not_missing_where_processes_are_hidden(

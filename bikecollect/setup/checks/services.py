@@ -14,6 +14,7 @@ from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.collect.reading.zone_doubt import utc_text
 from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length
+from bikecollect.setup.checks import remedies
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.program import page
@@ -60,7 +61,7 @@ def _clock(name: str, trial: Trial) -> Checks:
         return
     if abs(skew) > SKEW:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
-        yield bad(name, text, "sudo timedatectl set-ntp true")
+        yield bad(name, text, remedies.set_clock())
     else:
         text = f"its clock and this machine's agree within {abs(skew):.0f} s"
         yield good(name, text)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import BikecollectError
+from bikecollect.setup.checks import remedies
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.checks.machine import cron_daemon
 from bikecollect.setup.scheduler import cron, crontab, service_user, systemd, timers
@@ -48,11 +49,9 @@ def daemon_check() -> Check:
     daemon = cron_daemon()
     if daemon is None:
         text = "unknown: the processes of other users are hidden"
-        return note("cron: daemon", text, "sudo systemctl status cron")
+        return note("cron: daemon", text, remedies.as_root("pgrep -a cron"))
     if not daemon:
-        return bad(
-            "cron: daemon", "none is running", "sudo systemctl enable --now cron"
-        )
+        return bad("cron: daemon", "none is running", remedies.start_cron())
     return good("cron: daemon", daemon)
 
 
