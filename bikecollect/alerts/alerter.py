@@ -18,7 +18,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import oldest_csv
-from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.entries import may_have_entries
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher
@@ -252,7 +252,7 @@ class Alerter:
         if self.digests and keeps_digest and state.digested != today:
             return True
         outboxes = (system.outbox, alerts.paths.spare_outbox)
-        return bool(state.mail) or any(map(has_entries, outboxes))
+        return bool(state.mail) or any(map(may_have_entries, outboxes))
 
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger

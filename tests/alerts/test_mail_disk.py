@@ -1,5 +1,8 @@
 """Waiting mails on a disk that is full, read-only or damaged."""
 
+import errno
+import fcntl
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +18,9 @@ from bikecollect.alerts.mail import envelope, headers
 from bikecollect.alerts.mail.envelope import Audience
 from bikecollect.alerts.mail.mailer import MANY, Mailer
 from bikecollect.alerts.mail.outbox import Outbox
+from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.messages import Letter
+from bikecollect.storage.files.entries import may_have_entries
 
 
 @pytest.fixture
@@ -60,6 +65,30 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     for outcome in (first, second):
         assert outcome is not None
         assert "cannot read a mail in" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("call", "number"), [("scandir", errno.EIO), ("flock", errno.ENOLCK)]
+)
+def test_mails_in_a_folder_that_cannot_be_used_are_not_silent(
+    tmp_path: Path, call: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they wait for ever, and nobody knows: it is not "no mails"."""
+    outbox = Outbox(tmp_path / "outbox")
+    audience = Audience("bikes@example.org", [ME])
+    mailer = Mailer(Server("localhost", 9), audience)
+    mailer.spool(outbox, letter("a"))
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl if call == "flock" else os, call, fail)
+    monkeypatch.setattr(os, "listdir", fail if call == "scandir" else os.listdir)
+    outcome = mailer.drain([outbox])
+
+    assert outcome is not None
+    assert os.strerror(number) in outcome.error
+    assert call == "flock" or may_have_entries(outbox.folder)
 
 
 def test_corrected_settings_take_effect_on_a_full_disk(

@@ -93,8 +93,8 @@ class Mailer:
             return None
         with ExitStack() as stack:
             usable = [box for box in (*outboxes, *left) if self._may_send_from(box)]
-            held = [box for box in usable if stack.enter_context(box.held())]
             unreadable: list[StorageError] = []
+            held = list(_held(usable, stack, unreadable))
             waiting = [
                 (box, name, data)
                 for box in held
@@ -242,6 +242,24 @@ class Mailer:
         now = self.clock()
         pause = min(PAUSE, max(0.0, box.age(name, now)))
         return envelope.paused(data, now + pause)
+
+
+def _held(
+    outboxes: Iterable[Outbox], stack: ExitStack, unreadable: list[StorageError]
+) -> Iterator[Outbox]:
+    """Yield those of *outboxes* that are free, locked until the end of *stack*.
+
+    Errors of those that cannot be listed or locked are added to *unreadable*.
+    """
+    for box in outboxes:
+        try:
+            box.listed()
+            is_held = stack.enter_context(box.held())
+        except StorageError as error:
+            unreadable.append(error)
+        else:
+            if is_held:
+                yield box
 
 
 def _about(letter: Letter, outboxes: Iterable[Outbox]) -> Iterator[tuple[Outbox, str]]:

@@ -59,7 +59,7 @@ class Outbox:
                 os.close(fd)
             sync_folder(self.folder)
         except OSError as error:
-            raise self._failure("keep", error) from error
+            raise self._failure("keep a mail", error) from error
 
     def replace(self, name: str, data: bytes) -> None:
         """Replace the content of the mail *name* by *data*; its age is kept.
@@ -78,7 +78,7 @@ class Outbox:
                 _overwrite(path, _padded(data, times.st_size))
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         except OSError as error:
-            raise self._failure("keep", error) from error
+            raise self._failure("keep a mail", error) from error
 
     def is_writable(self) -> bool:
         """Return whether mails can be removed, which a read-only disk prevents."""
@@ -92,11 +92,19 @@ class Outbox:
                     _remove_unless_locked(path)
 
     def waiting(self) -> list[str]:
+        """Return the names of the mails, the oldest first; none if they are unknown."""
+        with suppress(StorageError):
+            return self.listed()
+        return []
+
+    def listed(self) -> list[str]:
         """Return the names of the mails, the oldest first."""
         try:
             names = [path.name for path in self.folder.iterdir()]
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._failure("list the mails", error) from error
         return sorted(n.removesuffix(SUFFIX) for n in names if n.endswith(SUFFIX))
 
     def read(self, name: str) -> bytes:
@@ -104,14 +112,14 @@ class Outbox:
         try:
             return (self.folder / f"{name}{SUFFIX}").read_bytes()
         except OSError as error:
-            raise self._failure("read", error) from error
+            raise self._failure("read a mail", error) from error
 
     def remove(self, name: str) -> None:
         """Delete the mail *name*, if it exists."""
         try:
             (self.folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
         except OSError as error:
-            raise self._failure("remove", error) from error
+            raise self._failure("remove a mail", error) from error
 
     def age(self, name: str, now: float) -> float:
         """Return how many seconds before *now* the mail *name* was written."""
@@ -122,16 +130,19 @@ class Outbox:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Lock the outbox, so that no mail is sent twice; yield whether it worked."""
+        """Lock the outbox, so that no mail is sent twice.
+
+        Yields False if another process holds it, or if there is none.
+        """
         with flock.open_folder(self.folder) as fd:
             try:
                 is_held = fd is not None and flock.try_lock(fd)
-            except OSError:
-                is_held = False
+            except OSError as error:
+                raise self._failure("lock the mails", error) from error
             yield is_held
 
     def _failure(self, action: str, error: OSError) -> StorageError:
-        return StorageError(f"cannot {action} a mail in {self.folder}: {error}")
+        return StorageError(f"cannot {action} in {self.folder}: {error}")
 
 
 def _padded(data: bytes, size: int) -> bytes:

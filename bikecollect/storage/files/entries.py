@@ -14,6 +14,17 @@ def has_entries(folder: Path) -> bool:
     return False
 
 
+def may_have_entries(folder: Path) -> bool:
+    """Return whether *folder* exists and is not empty; True if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def paths_in(folder: Path) -> list[Path]:
     """Return the paths of the entries of *folder*; none if it cannot be read."""
     with suppress(OSError), os.scandir(folder) as entries:
