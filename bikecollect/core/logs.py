@@ -138,10 +138,9 @@ class RunLogs(logging.Handler):
             fcntl.flock(fd, fcntl.LOCK_EX)
             if _size(path) < self._max_bytes:
                 return  # another process has started the new file, or is about to
-            names = [
-                path,
-                *(path.with_name(f"{NAME}.{n + 1}") for n in range(self._files)),
-            ]
+            names = [path]  # to the first free one: there may be a million
+            while len(names) <= self._files and names[-1].exists():
+                names.append(path.with_name(f"{NAME}.{len(names)}"))
             for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
                 with suppress(FileNotFoundError):
                     newer.rename(older)
