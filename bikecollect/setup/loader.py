@@ -159,10 +159,27 @@ def check_files(settings: Settings, *, only_untrusted: bool = False) -> None:
         except SettingsError as error:
             if isinstance(error, UntrustedFile) or not only_untrusted:
                 raise SettingsError(f"{place}{error}") from error
+    for section, bundle in _bundles(settings).items():
+        trusted_files.check_bundle(f"{section}.ca_bundle", Path(bundle))
+
+
+def check_certificates(settings: Settings) -> None:
+    """Raise SettingsError if a file of certificates has none."""
+    from bikecollect.alerts.mail.smtp_connection import verifying  # not for a fetch
+
+    for section, bundle in _bundles(settings).items():
+        try:
+            verifying(bundle)
+        except OSError as error:
+            words = f"{settings.source}: {section}.{error.strerror}"
+            raise SettingsError(words) from error
+
+
+def _bundles(settings: Settings) -> dict[str, str]:
+    """Return the files of certificates by the tables that name them."""
     bundles = {f"systems.{n}": s.ca_bundle for n, s in settings.systems.items()}
-    for section, bundle in {**bundles, "mail": settings.mail.ca_bundle}.items():
-        if bundle:
-            trusted_files.check_bundle(f"{section}.ca_bundle", Path(bundle))
+    bundles["mail"] = settings.mail.ca_bundle
+    return {section: bundle for section, bundle in bundles.items() if bundle}
 
 
 def _system(name: str, values: object, problems: Problems) -> System:

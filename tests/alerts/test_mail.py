@@ -141,6 +141,30 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
     assert mailserver.mails() == []
 
 
+def test_certificates_are_those_of_a_file_or_a_folder(
+    mailserver: MailServer, tmp_path: Path
+) -> None:
+    """As for feeds; one that cannot be used is named, and not in Python's words."""
+    empty, gone, text = (tmp_path / name for name in ("empty", "gone", "text"))
+    empty.mkdir()
+    text.write_text("no certificate", encoding="utf-8")
+
+    with mailserver.up():
+        found = {
+            path: smtp.check(mailserver.server(ca_bundle=str(path)))
+            for path in (empty, gone, text)
+        }
+    assert "CERTIFICATE_VERIFY_FAILED" in found[empty]
+    assert found[gone] == f"ca_bundle {gone}: No such file or directory"
+    assert found[text] == f"ca_bundle {text}: no valid certificate in it"
+
+
+def test_a_host_name_that_none_can_be_is_named() -> None:
+    """Python has an error of text for it, not one of a connection."""
+    error = smtp.check(Server("smtp..example.org", 25, "none"))
+    assert error == "cannot connect to smtp..example.org:25: not a valid host name"
+
+
 def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
     """A stripped STARTTLS must not lead to a login in clear text (fault 101)."""
     received: list[bytes] = []

@@ -354,6 +354,29 @@ def test_an_unknown_column_is_named_by_fetch_and_doctor(tmp_path: Path) -> None:
     assert found[-1]["check"] == "mail"
 
 
+@pytest.mark.parametrize("table", ["mail", "systems.bergen"])
+def test_certificates_that_cannot_be_used_are_not_valid(
+    tmp_path: Path, table: str
+) -> None:
+    """Neither the mail server nor the feed could be trusted by them."""
+    file, bundle = tmp_path / "b.toml", tmp_path / "ca.pem"
+    file.write_text(
+        f'{BERGEN}[{table}]\nca_bundle = "ca.pem"\n'.replace(
+            "[systems.bergen]\nca_", "ca_"
+        ),
+        encoding="utf-8",
+    )
+
+    missing = bikecollect("--config", file, "config", "check")
+    bundle.touch(0o600)
+    empty = bikecollect("--config", file, "config", "check")
+
+    named = f"bikecollect: {file}: {table}.ca_bundle {bundle}: "
+    assert missing.stderr == f"{named}No such file or directory\n"
+    assert empty.stderr == f"{named}no valid certificate in it\n"
+    assert missing.returncode == empty.returncode == 78
+
+
 def test_the_default_system_of_an_empty_file_is_marked(tmp_path: Path) -> None:
     """A file without systems is valid, but the user did not choose this one."""
     file = tmp_path / "b.toml"

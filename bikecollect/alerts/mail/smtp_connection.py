@@ -8,6 +8,7 @@ import ssl
 import stringprep
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 REPLY_LINES, REPLY_BYTES = 100, 32 * 1024
@@ -127,7 +128,7 @@ def connect(
 
     Raises SMTPException and OSError.
     """
-    context = None if security == "none" else _context(ca_bundle)
+    context = None if security == "none" else verifying(ca_bundle)
     try:
         if security == "tls":
             return _BoundedTls(host, port, timeout=timeout, context=context)
@@ -138,6 +139,9 @@ def connect(
         reason = error.strerror or str(error)
         text = f"cannot connect to {host}:{port}: {reason.lower()}"
         raise ConnectionError(error.errno or errno.ETIMEDOUT, text) from error
+    except UnicodeError as error:  # such as "smtp..example.org"
+        text = f"cannot connect to {host}:{port}: not a valid host name"
+        raise ConnectionError(errno.EINVAL, text) from error
     try:
         if security == "starttls":
             connection.starttls(context=context)
@@ -147,9 +151,21 @@ def connect(
     return connection
 
 
-def _context(ca_bundle: str) -> ssl.SSLContext:
-    """Return a TLS context; it takes some 20 ms to read the machine's certificates."""
-    return ssl.create_default_context(cafile=ca_bundle or None)
+def verifying(ca_bundle: str = "") -> ssl.SSLContext:
+    """Return a TLS context with the certificates of *ca_bundle*, a file or a folder.
+
+    Without it with the machine's, which take some 20 ms to read. Raises ConnectionError
+    naming a *ca_bundle* that cannot be used.
+    """
+    folder = ca_bundle if ca_bundle and Path(ca_bundle).is_dir() else None
+    file = None if folder else ca_bundle or None
+    try:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        is_content = isinstance(error, ssl.SSLError)
+        why = "no valid certificate in it" if is_content else error.strerror
+        code = error.errno or errno.EINVAL
+        raise ConnectionError(code, f"ca_bundle {ca_bundle}: {why}") from error
 
 
 def prepared(text: str) -> str:

@@ -71,6 +71,7 @@ def check(ctx: click.Context) -> None:
     """
     settings = ctx.ensure_object(Shared).settings()
     loader.check_files(settings)
+    loader.check_certificates(settings)
     for name, system in settings.systems.items():
         place = f"{settings.source}: systems.{name}"
         if system.feed == "mapped":
