@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
+from bikecollect.core.errors import FeedError
 from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 
 DEADLINE = 10.0
@@ -95,6 +96,8 @@ def _error_of(request: Callable[[], str], seconds: float) -> str:
         return str(error)
     except DeadlineError:
         return f"timed out after {seconds:.0f} s"
+    except FeedError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - reported, never raised
         return type(error).__name__
 
@@ -102,21 +105,34 @@ def _error_of(request: Callable[[], str], seconds: float) -> str:
 def _request(
     method: str, url: str, seconds: float, body: Mapping[str, str] | None = None
 ) -> str:
-    from bikecollect.feeds.http.session import session  # takes 60 ms to import
+    from bikecollect.feeds.http.session import session, translated  # takes 60 ms
 
-    # The address is a secret, and exceptions of requests contain it: only their class
-    # is reported. The body is not read.
-    with (
-        session() as http,
-        http.request(
-            method,
-            url,
-            json=body,
-            timeout=seconds,
-            headers=AGENT,
-            allow_redirects=False,
-            stream=True,
-        ) as response,
-    ):
-        is_ok = response.status_code < HTTPStatus.MULTIPLE_CHOICES
-        return "" if is_ok else f"HTTP {response.status_code}"
+    # The body is not read.
+    try:
+        with (
+            session() as http,
+            http.request(
+                method,
+                url,
+                json=body,
+                timeout=seconds,
+                headers=AGENT,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            is_ok = response.status_code < HTTPStatus.MULTIPLE_CHOICES
+            return "" if is_ok else f"HTTP {response.status_code}"
+    except Exception as error:
+        # The address is a secret, and exceptions of requests contain it.
+        raise translated(error, _server(url)) from error
+
+
+def _server(url: str) -> str:
+    """Return the part of *url* that is no secret.
+
+    >>> _server("https://me:pw@hooks.example.org:8443/services/T0/B1234")
+    'https://hooks.example.org:8443'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
