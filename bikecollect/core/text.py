@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, TypeVar
 from unicodedata import category
@@ -26,6 +27,8 @@ LATIN_1, BMP = 0xFF, 0xFFFF
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
+MAIL_ADDRESS = re.compile(r"""("[^"]+"|[^\s<>,;:@"]+)@[^\s<>,;@"]+""")
+"""As people write them in lists: everything else is judged by the mail server."""
 TINY = 0.0005
 """The least ratio that is not rounded to 0.0 %."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -270,10 +273,25 @@ def markdown(text: str) -> str:
 
 
 def mail_address_error(text: str) -> str:
-    """Return why *text* is not a mail address, empty if it is."""
-    if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
+    """Return why *text* is not a mail address and what to write, empty if it is one.
+
+    >>> mail_address_error("Me <me@example.org>")
+    '"Me <me@example.org>" is not a mail address; write "me@example.org"'
+    >>> mail_address_error("me@bücher.example")
+    '"me@bücher.example" is not in ASCII; write "me@xn--bcher-kva.example"'
+    """
+    if not MAIL_ADDRESS.fullmatch(text):
+        plain = [f'"{match[0]}"' for match in MAIL_ADDRESS.finditer(text)]
+        hint = f"; write {', '.join(plain)}" if plain else ""
+        return f'"{text}" is not a mail address{hint}'
+    local, _, domain = text.rpartition("@")
+    if text.isascii():
         return ""
-    return f'"{text}" is not a mail address'
+    hint = ""
+    with suppress(UnicodeError):
+        ascii_name = domain.encode("idna").decode("ascii")
+        hint = f'; write "{local}@{ascii_name}"' if local.isascii() else ""
+    return f'"{text}" is not in ASCII{hint}'
 
 
 def suggestion(name: str, known: Iterable[str], before: str = ", ") -> str:

@@ -317,9 +317,10 @@ def _check_mail(mail: Mail) -> None:
     for key in ("sender", "to"):
         if not getattr(mail, key):
             raise SettingsError(f"mail.{key} is missing: it is required with mail.host")
-    for address in (mail.sender, *mail.to, *mail.escalate_to):
-        if error := mail_address_error(address):
-            raise SettingsError(f"mail: {error}")
+    lists = {"sender": [mail.sender], "to": mail.to, "escalate_to": mail.escalate_to}
+    for key, addresses in lists.items():
+        for error in filter(None, map(mail_address_error, addresses)):
+            raise SettingsError(f"mail.{key}: {error}")
     if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
         raise SettingsError(
             'mail.security = "none" would send the password unencrypted; '

@@ -16,7 +16,13 @@ from bikecollect.core.incidents import Signal
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Notice, Result, Run, from_json
 from bikecollect.core.slots import Slot
-from bikecollect.core.text import clean, message, visible, visible_json
+from bikecollect.core.text import (
+    clean,
+    mail_address_error,
+    message,
+    visible,
+    visible_json,
+)
 
 HOSTILE = "a\x1b]0;t\x07\r\nb\x7f\x85\x9b2J\u2028\u2029\u202ec\u2066\u200b\ufeff\udc80"
 SHOWN = (
@@ -117,3 +123,28 @@ def test_a_long_message_cuts_no_word() -> None:
     left = message(" ".join(words)).split(" ")
 
     assert {word for word in left if word.startswith("s")} <= set(words)
+
+
+@pytest.mark.parametrize(
+    "text", ["o'brien@b.c", "a+b@[IPv6:::1]", '"a b;c"@b.c', "a@b"]
+)
+def test_unusual_mail_addresses_are_left_to_the_server(text: str) -> None:
+    """It knows best; `localhost` may have mailboxes."""
+    assert mail_address_error(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("Me <me@b.c>", '; write "me@b.c"'),
+        ("me@b.c, you@b.c", '; write "me@b.c", "you@b.c"'),
+        ("me@b.c;you@b.c", '; write "me@b.c", "you@b.c"'),
+        ("mailto:me@b.c", '; write "me@b.c"'),
+        ("me@b.c ", '; write "me@b.c"'),
+        ("jürgen@b.c", "is not in ASCII"),
+        ("root", "is not a mail address"),
+    ],
+)
+def test_what_is_no_mail_address_has_a_remedy(text: str, remedy: str) -> None:
+    """As it is copied from a mail program; a server would reject it each time."""
+    assert mail_address_error(text).endswith(remedy)

@@ -18,8 +18,11 @@ from bikecollect.setup import loader
 from bikecollect.setup.checks import machine, remedies
 from bikecollect.setup.checks.check import Verdict
 from bikecollect.setup.checks.folders import check_scratch
+from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
+from bikecollect.setup.settings import Settings
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
@@ -366,3 +369,11 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
     assert bad["remedy"].endswith("if it is wrong; the stamps fit UTC+8")
     text = f"{what}: the feed's clock is wrong, or UTC+8 is"
     assert text in " ".join(tried.split())
+
+
+def test_recipients_without_a_mail_server_are_noticed() -> None:
+    """Nobody is told anything, although [mail] is there."""
+    settings = Settings(mail=Mail(to=["me@example.org"]))
+    (check,) = check_mail(settings, network=False, send=False)
+    assert check.text == "no mails are sent, because [mail] has no host"
+    assert check.remedy == "set mail.host in the settings"

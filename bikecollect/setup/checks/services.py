@@ -110,7 +110,11 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     """Check the mail server; *send* sends a test mail."""
     mail = settings.mail
     if not mail.host:
-        yield note("mail", "no recipient for alerts", "add [mail] to the settings")
+        if mail.to:
+            text = "no mails are sent, because [mail] has no host"
+            yield note("mail", text, "set mail.host in the settings")
+        else:
+            yield note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
     address = f"{mail.host}:{mail.port}, {SECURITIES[mail.security]}"
     host = settings.mail_server()
