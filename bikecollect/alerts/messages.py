@@ -18,6 +18,10 @@ NEXT_STEPS = {
         "bikecollect backfill {system}   # after an upgrade or new settings",
     ),
     "drift": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
+    "zone": (
+        "bikecollect feeds try {system}   # names a time zone that fits",
+        "then correct timezone in [systems.{system}] of the settings",
+    ),
     "disk": ("df -h {folder}", "bikecollect doctor"),
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
@@ -38,6 +42,7 @@ NEXT_STEPS = {
 KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
+    "zone": "all slots and counts; last_reported is wrong, but can be read anew",
     "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",

@@ -27,6 +27,7 @@ OF_NOTICE = {
     "ledger": "ledger",
     "damage": "damage",
     "drift": "drift",
+    "zone": "zone",
     "clock": "clock",
     "partial": "partial",
     "bug": "bug",
@@ -125,6 +126,8 @@ def _observed_kinds(run: Run) -> Iterable[str]:
         yield from ("payload", "drift", "clock")
     if run.outcome is Outcome.COLLECTED:
         yield from ("stale", "thin", "partial")
+        if "clock" not in run.flags:
+            yield "zone"
 
 
 def _ended_by(run: Run) -> str:
@@ -165,7 +168,8 @@ def _remedy(run: Run) -> str:
 
 def _of_flags(run: Run) -> dict[str, Signal]:
     signals = {}
-    if "stale" in run.flags:
+    is_misread = any(notice.kind == "zone" for notice in run.notices)
+    if "stale" in run.flags and not is_misread:
         text = "the feed responds, but its data are old"
         signals["stale"] = Signal("stale", text)
     if "short" in run.flags:

@@ -187,11 +187,14 @@ class Committer:
             self._ledger.commit(committed, stations, new_notes)
         self._move_on(name, payload)
         lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
+        zone = [text for key, text in reported.items() if key == quality.ZONE]
+        others = [text for text in drifts if text not in zone]
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
-            *_noticed("drift", drifts),
-            *(self._remedy(name, payload) if drifts else ()),
+            *_noticed("zone", zone),
+            *_noticed("drift", others),
+            *(self._remedy(name, payload) if others else ()),
             *((damage,) if damage else ()),
             *_noticed("partial", filter(None, (*lacking, changes.trouble))),
         )

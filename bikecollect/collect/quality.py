@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
     from bikecollect.storage.ledger import Ledger
 
+AHEAD, ZONE = "ahead", "time zone"
+"""The keys of findings about stamps: of the future, and read in a wrong zone."""
+ZONE_NOTE = "bikecollect.zone"
+"""The note about a doubt of the zone."""
 GROWTH = "bikecollect.growth"
 """The note about a sudden growth of a system."""
 STALE_AGE = 900.0
@@ -235,7 +239,7 @@ def ahead_findings(
     if not ahead or len(ahead) < len(stamps) * REPORTED_SHARE or clock_is_off(payload):
         return {}
     return {
-        "ahead": (
+        AHEAD: (
             f"last_reported is in the future at {len(ahead)} of {len(statuses)} rows, "
             f"such as {iso(ahead[0], UTC)}, fetched at {iso(payload.fetched_at, UTC)}: "
             + (f"it is read in {zone}" if zone else "it is stored unchanged")
@@ -246,26 +250,29 @@ def ahead_findings(
 def zone_findings(
     payload: Payload,
     zone: ZoneInfo | None,
-    note: str,
+    notes: Mapping[str, str],
     interval: int,
     information: Iterable[StationInformation],
-) -> dict[str, str]:
+) -> tuple[dict[str, str], str]:
     """Return a finding if stamps without an offset were read in a wrong *zone*.
 
-    *note* is that of the reports; *information* has the places of the stations. The
-    finding about stamps in the future is replaced. *interval* is in seconds.
+    The second result is the note to store. *notes* are those of the reports and of the
+    zone; *information* has the places of the stations. *interval* is in seconds. If
+    the publisher writes the stamps in another zone, the finding about stamps in the
+    future is replaced.
     """
-    if zone is None:
-        return {}
-    reports = staleness.Calibration.from_note(note)
-    if reports is None or abs(reports.last) <= staleness.OLD:
-        return {}
+    reports = staleness.Calibration.from_note(notes[staleness.NOTE])
+    if zone is None or reports is None or abs(reports.last) <= staleness.OLD:
+        return {}, ""
+    note = notes.get(ZONE_NOTE, "")
     if reports.content or reports.slot != payload.slot or clock_is_off(payload):
-        return {}
-    from bikecollect.collect.reading.zone_doubt import doubt_of_reports  # rarely needed
+        return {}, note
+    from bikecollect.collect.reading import zone_doubt  # rarely needed
 
     longitudes = [station.lon for station in information if station.lon is not None]
-    found = doubt_of_reports(zone, reports, interval, longitudes)
+    found = zone_doubt.doubt_of_reports(zone, reports, interval, longitudes, note)
     if found is None:
-        return {}
-    return {"time zone" if found.age > 0 else "ahead": str(found)}
+        return {}, ""
+    if found.is_publishers:
+        return {AHEAD: str(found)}, ""
+    return {ZONE: str(found)}, zone_doubt.note_of(zone, found.offset)

@@ -48,6 +48,11 @@ KINDS: Mapping[str, IncidentKind] = {
         "the feed's payload is not understood", "payload not understood"
     ),
     "drift": IncidentKind("the feed has changed its shape", "feed changed its shape"),
+    "zone": IncidentKind(
+        "the feed's stamps do not fit the time zone of the settings",
+        "time zone in doubt",
+        daily=True,
+    ),
     "disk": IncidentKind("the disk cannot be used", "disk unusable"),
     "space": IncidentKind("the disk will soon be full", "disk soon full", daily=True),
     "ledger": IncidentKind(

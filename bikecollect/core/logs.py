@@ -181,7 +181,9 @@ def end_lines(run: Run, zone: tzinfo) -> Iterator[EndLine]:
     yield EndLine(run, logging.INFO, run_line(run, zone), values)
     for notice in run.notices:
         if notice.text != run.error:
-            level = logging.WARNING if notice.kind in ONCE else logging.INFO
+            is_first = notice.kind == "zone" and "drift" in run.flags
+            is_new = notice.kind in ONCE or is_first
+            level = logging.WARNING if is_new else logging.INFO
             yield EndLine(run, level, f"{run.system_id}: {notice.kind}: {notice.text}")
     if run.exit_code:
         yield EndLine(run, logging.ERROR, failure_line(run))

@@ -94,6 +94,13 @@ class Health:
         return self.last_run is None and self.behind is None
 
     @property
+    def stale_slots(self) -> int:
+        """The number of the last slots in a row that have data, but old ones."""
+        states = [state for _, state in self.strip if state is not SlotState.DUE]
+        fresh = (n for n, s in enumerate(reversed(states)) if s is not SlotState.STALE)
+        return next(fresh, len(states))
+
+    @property
     def in_trouble(self) -> bool:
         """Whether data are late, damaged or not mirrored, or an incident is open."""
         is_bad = self.late or self.is_mirror_behind

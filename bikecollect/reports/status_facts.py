@@ -21,6 +21,9 @@ FROM_LEDGER = frozenset(
 )
 """Titles of facts that only the ledger has."""
 
+FEW = 3
+"""Stale slots in a row that are named."""
+
 
 class Tone(Enum):
     """Whether a text is good news, bad news or neither."""
@@ -53,12 +56,17 @@ class Fact(NamedTuple):
 
 
 def verdict(health: Health) -> Part:
-    """Return a summary in a few words: all is well, late, or open incidents."""
+    """Return a summary in a few words: all is well, late, or open incidents.
+
+    Stale slots are an incident after an hour only: until then they are named here.
+    """
     if not health.in_trouble:
         if health.is_over:
             return Part("a demo, which is over")
         if health.is_new:
             return Part("waiting for its first slot")
+        if health.stale_slots >= FEW:
+            return Part("collects, but old data", Tone.BAD)
         return Part("all is well", Tone.GOOD)
     count = len(health.incidents)
     late = "late" if health.late else ""
@@ -115,7 +123,7 @@ def facts(standing: Standing) -> list[Fact]:
     following = local_minute(health.next_slot, standing.zone)
     known = [
         Fact("Last run", tuple(_last_run(standing))),
-        Fact("Newest data", (behind(health),)),
+        Fact("Newest data", (behind(health), *_stale(standing))),
         Fact("Schedule", tuple(_schedule(standing))),
         Fact("Next slot", (Part("none" if health.is_over else following),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
@@ -137,6 +145,14 @@ def behind(health: Health) -> Part:
         return Part("no data")
     text = f"the newest slot with data began {ago(health.behind)}"
     return Part(text, Tone.BAD if health.late else Tone.PLAIN)
+
+
+def _stale(standing: Standing) -> Iterator[Part]:
+    """Yield how many of the last slots are stale, if these are more than a few."""
+    count = standing.health.stale_slots
+    if count >= FEW:
+        text = f"; the last {count} slots have old data, see: "
+        yield Part(f"{text}bikecollect feeds try {standing.system_id}", Tone.BAD)
 
 
 def _newest(health: Health) -> str:

@@ -14,6 +14,7 @@ from bikecollect.core.snapshot import (
 )
 from bikecollect.core.text import count_of
 from bikecollect.feeds import gbfs_reader, youbike_reader
+from bikecollect.setup.time_zones import zone_of_places
 
 MAX_AGE = 900.0
 EXPECTED_COLUMNS = (
@@ -92,6 +93,19 @@ class Trial:
         age = self.age if reports is None else reports.age
         longitudes = [lon for _, lon in self.places]
         return doubt(zone, age or 0.0, self.fetched_at, longitudes)
+
+    @property
+    def fitting_zone(self) -> str:
+        """The time zone in which the stamps are new if the given one is in doubt.
+
+        That of the stations' places if the stamps fit it, else one of its offset; the
+        given one if that is not in doubt, or the feed may lag.
+        """
+        doubted = self.zone_doubt
+        if doubted is None or not doubted.is_wrong:
+            return self.target.timezone
+        local = zone_of_places(self.places) if doubted.is_evident else ""
+        return local or doubted.name
 
     @property
     def places(self) -> list[tuple[float, float]]:

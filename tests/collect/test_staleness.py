@@ -23,6 +23,9 @@ from bikecollect.collect.reading.zone_doubt import doubt_of_reports
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus, VehicleStatus
+from bikecollect.reports.health import Health
+from bikecollect.reports.status import survey
+from bikecollect.storage.data_folder import SystemFolder
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 TAIPEI = ZoneInfo("Asia/Taipei")
@@ -621,9 +624,10 @@ def test_a_damaged_note_is_replaced(city: Publisher) -> None:
 def placed(moment: float, longitude: float, form: str = "") -> list[dict[str, object]]:
     """Return 25 stations at *longitude*; they report within four minutes *moment*."""
     stations = []
+    source = "" if form else local(moment)
     for number in range(25):
         reported = int(moment) - number * 10
-        station = youbike(reported, "", "")[0] | {"sno": f"5001010{number:02}"}
+        station = youbike(reported, source, "")[0] | {"sno": f"5001010{number:02}"}
         place = {"latitude": 25.0, "longitude": longitude}
         stamp = {"infoTime": reported} if form == "epoch" else {}
         stations.append(station | place | stamp)
@@ -633,34 +637,65 @@ def placed(moment: float, longitude: float, form: str = "") -> list[dict[str, ob
 @pytest.mark.parametrize(
     ("zone", "longitude", "late", "expected"),
     [
-        ("Europe/Oslo", 121.5, 60, ["UTC+8"]),  # to the west: 7 h ahead
-        ("Australia/Sydney", 121.5, 60, ["UTC+8"]),  # to the east: 3 h old
-        ("Asia/Kathmandu", 121.5, 60, ["UTC+8"]),  # 2 h 15 min ahead
-        ("Asia/Taipei", 77.2, 9_060, ["UTC+5:30"]),
-        ("Asia/Taipei", 121.5, 60, []),
-        ("Australia/Sydney", -123.4, 60, ["zone"]),  # fits neither: it may lag
-        ("Asia/Taipei", 121.5, 3 * HOUR + 60, []),  # lags by whole hours
-        ("Asia/Taipei", 0.0, 3 * HOUR + 1_260, []),  # lags
-        ("Asia/Taipei", 106.0, HOUR + 60, []),  # far west in its zone
+        ("Europe/Oslo", 121.5, 60, ("Etc/GMT-8", 14)),  # to the west: 7 h ahead
+        ("Australia/Sydney", 121.5, 60, ("Etc/GMT-8", 11)),  # to the east: 3 h old
+        ("Asia/Kathmandu", 121.5, 60, ("Etc/GMT-8", 14)),  # 2 h 15 min ahead
+        ("Asia/Taipei", 77.2, 9_060, ("Asia/Kolkata", 11)),
+        ("Asia/Taipei", 121.5, 60, ("", 0)),
+        ("Australia/Sydney", -123.4, 60, ("Etc/GMT-8", 2)),  # fits neither: it may lag
+        ("Asia/Taipei", 121.5, 3 * HOUR + 60, ("", 0)),  # lags by whole hours
+        ("Asia/Taipei", 0.0, 3 * HOUR + 1_260, ("", 0)),  # lags
+        ("Asia/Taipei", 106.0, HOUR + 60, ("", 0)),  # far west in its zone
     ],
 )
 def test_a_wrong_time_zone_is_named(
-    zone: str, longitude: float, late: int, expected: list[str], tmp_path: Path
+    zone: str, longitude: float, late: int, expected: tuple[str, int], tmp_path: Path
 ) -> None:
     """Stamps without an offset would be new in the zone in which the stations are.
 
-    It is reported once. A feed that lags has no wrong time zone.
+    It lasts, and is reported once. A feed that lags has no wrong time zone.
     """
-    notices: list[str] = []
+    name, slots = expected
     with publishing(tmp_path, feed="youbike", path="/list", timezone=zone) as city:
-        for _ in range(15):
+        runs = []
+        for _ in range(14):
             moment = city.clock.now + 302 - late
             city.documents["/list"] = placed(moment, longitude)
-            notices += [notice.text for notice in city.fetch().notices]
+            runs.append(city.fetch())
 
-    named = [text for text in notices if "zone" in text]
-    assert [text.rpartition(" ")[2] for text in named] == expected
-    assert not any("future" in text for text in notices)
+    named = [[n.text for n in run.notices if n.kind == "zone"] for run in runs]
+    assert [bool(texts) for texts in named] == [False] * (14 - slots) + [True] * slots
+    assert all(f'(timezone = "{name}"' in text for texts in named for text in texts)
+    assert ["drift" in run.flags for run in runs].count(True) == bool(slots)
+    assert not any(n.kind == "drift" for run in runs for n in run.notices)
+    incidents = {i.kind: i.slots for i in stood(city).incidents}
+    assert incidents.get("zone", 0) == slots
+    assert len(incidents) <= 1, "stamps that are old because of it are no other problem"
+
+
+def stood(city: Publisher) -> Health:
+    """Return the health of the system at the end of its last slot."""
+    folder = SystemFolder("city", city.folder / "city", TAIPEI, 300)
+    return survey(folder, now=city.clock.now).health
+
+
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "Australia/Sydney"])
+def test_a_wrong_time_zone_is_in_doubt_until_the_stamps_are_new(
+    zone: str, tmp_path: Path
+) -> None:
+    """A quiet hour, and slots that were not collected, prove nothing."""
+    with publishing(tmp_path, feed="youbike", path="/list", timezone=zone) as city:
+        for slot in [*range(5), *[5] * 5, 39, 40]:
+            city.documents["/list"] = placed(BEGIN + 300 * slot + 240, 121.5)
+            run = city.fetch(after=30 * 300 if slot == 39 else 300)
+        assert [n.kind for n in run.notices] == ["zone"]
+        assert [i.kind for i in stood(city).incidents] == ["zone"]
+        city.more = {**city.more, "timezone": "Asia/Taipei"}
+        for slot in (41, 42):
+            city.documents["/list"] = placed(BEGIN + 300 * slot + 240, 121.5)
+            assert city.fetch().notices == ()
+
+    assert [i.kind for i in stood(city).incidents] == []
 
 
 def test_stamps_that_need_no_time_zone_prove_none(tmp_path: Path) -> None:

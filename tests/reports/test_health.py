@@ -1,9 +1,11 @@
 """The health of a system, derived from its history."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from world import World
 
 from bikecollect.core.errors import Outcome
@@ -15,6 +17,7 @@ from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.health import Past, judge
 from bikecollect.reports.status import survey
+from bikecollect.reports.status_facts import verdict
 from bikecollect.storage.data_folder import SystemFolder
 
 GRID = Grid.of(300)
@@ -109,6 +112,21 @@ def test_stale_and_partial_slots_are_distinguished() -> None:
     assert state_of("late short") is SlotState.PARTIAL
     assert state_of("partial stale") is SlotState.PARTIAL
     assert state_of("late") is SlotState.COLLECTED
+
+
+@pytest.mark.parametrize(
+    ("stale", "words"), [(2, "all is well"), (3, "collects, but old data")]
+)
+def test_a_few_stale_slots_are_no_more_well(stale: int, words: str) -> None:
+    """The incident about them opens after an hour; a slot to come says nothing."""
+    known = past(NOON - 86_400, NOON)
+    states = dict(known.blocks)
+    states |= dict.fromkeys(sorted(states)[-stale:], SlotState.STALE)
+
+    health = judge(replace(known, blocks=states), NOON + 5, GRID, TAIPEI)
+
+    assert health.strip[-1] == (NOON, SlotState.DUE)
+    assert verdict(health).text == words
 
 
 def test_one_lost_slot_is_not_late_and_two_are() -> None:

@@ -352,7 +352,7 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
 ) -> None:
     """`feeds try` says so, too; the simulated stations are in the Pacific."""
     zone = "Africa/Lagos"
-    what = f'min ahead in timezone = "{zone}"'
+    what = f'about 7 h ahead in timezone = "{zone}"'
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         'data_dir = "data"\n[systems.city]\nfeed = "youbike"\n'
@@ -366,9 +366,10 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
     checks = [json.loads(line) for line in checked.splitlines()]
     (bad,) = [check for check in checks if what in (check["text"] or "")]
     assert (bad["check"], bad["verdict"]) == ("city: feed", "bad")
-    assert bad["remedy"].endswith("if it is wrong; the stamps fit UTC+8")
-    text = f"{what}: the feed's clock is wrong, or UTC+8 is"
+    assert bad["remedy"].endswith("if it is wrong; the stamps fit Etc/GMT-8")
+    text = f"{what}: the feed's clock is wrong, or the right time zone is UTC+8"
     assert text in " ".join(tried.split())
+    assert tried.endswith('\ntimezone = "Etc/GMT-8"\n')
 
 
 def test_recipients_without_a_mail_server_are_noticed() -> None:

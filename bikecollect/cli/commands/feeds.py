@@ -32,7 +32,6 @@ from bikecollect.setup.catalogue.entry import Entry
 from bikecollect.setup.catalogue.stations import with_stations
 from bikecollect.setup.first_run import NewSystem, system_table
 from bikecollect.setup.settings import System
-from bikecollect.setup.time_zones import zone_of_places
 from bikecollect.setup.trial import Trial
 
 NOTHING = 1
@@ -241,9 +240,7 @@ def _settings(trial: Trial) -> str:
     vehicles = not trial.has_stations
     system = System(headers=headers, oauth2=trial.oauth2, vehicles=vehicles)
     if not target.in_catalogue:
-        doubted, zone = trial.zone_doubt, target.timezone
-        if doubted is not None and doubted.is_evident:
-            zone = zone_of_places(trial.places) or zone
+        zone = trial.fitting_zone
         system = replace(system, feed=target.feed, url=target.url, timezone=zone)
     return system_table(NewSystem(target.system_id, system))
 

@@ -80,10 +80,13 @@ class PayloadReader:
         )
         flags = _with(snapshot.flags, "stale" if is_stale else "")
         places = stations.values()
-        of_zone = quality.zone_findings(
-            payload, snapshot.zone, reports, self.interval, places
+        known_notes = {**notes, staleness.NOTE: reports}
+        of_zone, zone_note = quality.zone_findings(
+            payload, snapshot.zone, known_notes, self.interval, places
         )
         findings = {**snapshot.findings, **of_zone}
+        if quality.ZONE in of_zone:
+            findings.pop(quality.AHEAD, None)
         silent = station_list.silent_note(
             snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
         )
@@ -102,6 +105,7 @@ class PayloadReader:
             only.NOTE: note,
             station_list.SILENT: silent,
             staleness.NOTE: reports,
+            quality.ZONE_NOTE: zone_note,
         }
         return Understood(snapshot, known, block, new_notes)
 

@@ -1,6 +1,6 @@
 """Recognise stamps that were read in a wrong time zone, because they have no offset."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
@@ -11,8 +11,22 @@ from bikecollect.core.slots import HOUR
 from bikecollect.core.text import length
 
 HOURS = tuple(range(-720, 841, 60))
-PARTS = (-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
-"""The offsets from UTC in use, in minutes: whole hours, and the others."""
+PARTS = {
+    -570: "Pacific/Marquesas",
+    -210: "America/St_Johns",
+    -150: "America/St_Johns",
+    210: "Asia/Tehran",
+    270: "Asia/Kabul",
+    330: "Asia/Kolkata",
+    345: "Asia/Kathmandu",
+    390: "Asia/Yangon",
+    525: "Australia/Eucla",
+    570: "Australia/Darwin",
+    630: "Australia/Adelaide",
+    765: "Pacific/Chatham",
+    825: "Pacific/Chatham",
+}
+"""The offsets from UTC in use, in minutes: whole hours, and the others with a zone."""
 EARLIEST, LATEST = -2.0, 10.0
 """The age of the newest report in the right time zone is between these, in minutes."""
 EVIDENT, MISFIT = 90.0, 180.0
@@ -27,15 +41,16 @@ STEADY = 600.0
 
 
 class ZoneDoubt(NamedTuple):
-    """Stamps are *age* seconds old in *zone*, and new in one of *offset* minutes.
+    """Stamps are *shift* minutes ahead in *zone*, and new in one of *offset* minutes.
 
-    *used* and *fitting* are by how many minutes *zone* and *offset* differ from the
-    time by the sun at the stations, endless if their places are unknown.
+    They are old if *shift* is negative. *used* and *fitting* are by how many minutes
+    *zone* and *offset* differ from the time by the sun at the stations, endless if
+    their places are unknown.
     """
 
     zone: ZoneInfo
-    age: float
     offset: int
+    shift: int
     used: float = inf
     fitting: float = inf
 
@@ -50,32 +65,64 @@ class ZoneDoubt(NamedTuple):
         return self.used <= min(MISFIT, self.fitting - EVIDENT)
 
     @property
-    def is_ahead(self) -> bool:
-        """Whether the stamps are in the future, and not for being of *offset*."""
-        return self.age < 0 and not self.is_publishers
+    def is_wrong(self) -> bool:
+        """Whether it is evident, or stamps are in the future and not of *offset*."""
+        return self.is_evident or (self.shift > 0 and not self.is_publishers)
 
     @property
     def is_unplaced(self) -> bool:
         """Whether the places of the stations are unknown, or fit neither of both."""
         return min(self.used, self.fitting) > MISFIT
 
+    @property
+    def name(self) -> str:
+        """A name of a time zone of *offset*, of no certain city."""
+        return PARTS.get(self.offset) or f"Etc/GMT{-self.offset // 60:+}"
+
+    @property
+    def suggestion(self) -> str:
+        """A time zone that fits, as text.
+
+        >>> ZoneDoubt(ZoneInfo("Europe/Oslo"), 480, 420).suggestion
+        'UTC+8 (timezone = "Etc/GMT-8", or better that of the city)'
+        """
+        utc = utc_text(self.offset)
+        return f'{utc} (timezone = "{self.name}", or better that of the city)'
+
     def __str__(self) -> str:
-        name, utc = f'timezone = "{self.zone}"', utc_text(self.offset)
-        apart = f"{length(abs(self.age))} {'old' if self.age > 0 else 'ahead'}"
+        name = f'timezone = "{self.zone}"'
+        apart = f"about {span(abs(self.shift))} {'ahead' if self.shift > 0 else 'old'}"
         stamps = f"the feed's stamps have no offset from UTC and are {apart}"
         if self.is_evident:
             return (
                 f"{name} is probably wrong: {stamps} in it; the stations' places and "
-                f"stamps fit a time zone of {utc}"
+                f"stamps fit {self.suggestion}"
             )
         if self.is_publishers:
+            utc = utc_text(self.offset)
             guess = f"the feed writes them in {utc}, so that last_reported is wrong"
-        elif self.age > 0:
-            guess = f"{utc} is the right time zone"
         else:
-            guess = f"the feed's clock is wrong, or {utc} is the right time zone"
-        lags = "it lags, or " if self.age > 0 else ""
-        return f"{stamps} in {name}: {lags}{guess}"
+            cause = "the feed's clock is wrong" if self.shift > 0 else "it lags"
+            guess = f"{cause}, or the right time zone is {self.suggestion}"
+        return f"{stamps} in {name}: {guess}"
+
+
+def span(minutes: int) -> str:
+    """Return a number of minutes as text.
+
+    >>> span(420), span(135)
+    ('7 h', '2 h 15 min')
+    """
+    return length(minutes * 60).removesuffix(" 0 min")
+
+
+def note_of(zone: ZoneInfo, offset: int) -> str:
+    """Return the note to store while *zone* is in doubt, because *offset* fits.
+
+    >>> note_of(ZoneInfo("Europe/Oslo"), 480)
+    'Europe/Oslo 480'
+    """
+    return f"{zone} {offset}"
 
 
 def utc_text(minutes: int) -> str:
@@ -102,41 +149,61 @@ def doubt(
     """
     if abs(age) <= OLD:
         return None
-    local = datetime.fromtimestamp(at, zone)
-    used, summer = (_minutes(shift) for shift in (local.utcoffset(), local.dst()))
+    used = _minutes(datetime.fromtimestamp(at, zone).utcoffset())
     offsets = (
         offset
         for offset in (*HOURS, *PARTS)
         if EARLIEST <= offset - used + age / 60 <= LATEST
     )
     offset = next(offsets, used)
-    if offset == used:
-        return None
+    return None if offset == used else _doubt(zone, offset, at, longitudes)
+
+
+def _doubt(
+    zone: ZoneInfo, offset: int, at: float, longitudes: Iterable[float]
+) -> ZoneDoubt:
+    local = datetime.fromtimestamp(at, zone)
+    used, summer = (_minutes(shift) for shift in (local.utcoffset(), local.dst()))
     middle = sorted(longitudes)
     if not middle:
-        return ZoneDoubt(zone, age, offset)
+        return ZoneDoubt(zone, offset, offset - used)
     solar = middle[len(middle) // 2] * PER_DEGREE
     fitting = min(abs(offset - solar), abs(offset - summer - solar))
-    return ZoneDoubt(zone, age, offset, abs(used - summer - solar), fitting)
+    return ZoneDoubt(zone, offset, offset - used, abs(used - summer - solar), fitting)
 
 
 def doubt_of_reports(
-    zone: ZoneInfo, reports: Calibration, interval: int, longitudes: Iterable[float]
+    zone: ZoneInfo,
+    reports: Calibration,
+    interval: int,
+    longitudes: Sequence[float],
+    note: str = "",
 ) -> ZoneDoubt | None:
     """Return why *zone* is in doubt, by *reports* up to the current slot.
 
     A feed may lag, have stopped, or be quiet: old stamps are evidence only if stations
     have reported in each slot of *interval* seconds for an hour, always as late, and
-    are not where *zone* is used, as far as their places are known.
+    are not where *zone* is used, as far as their places are known. If they are where
+    another zone is used, a quarter of an hour is enough. A doubt that was noted in
+    *note* lasts until the stamps are new.
     """
     found = doubt(zone, reports.last, reports.slot, longitudes)
-    if found is None or found.age < 0:
+    if found is not None and (found.shift > 0 or _is_proven(found, reports, interval)):
         return found
+    noted = (offset for offset in (*HOURS, *PARTS) if note == note_of(zone, offset))
+    offset = next(noted, None)
+    if offset is None or abs(reports.last) <= OLD:
+        return None
+    return _doubt(zone, offset, reports.slot, longitudes)
+
+
+def _is_proven(found: ZoneDoubt, reports: Calibration, interval: int) -> bool:
+    """Return whether the *reports* are always as late, and not of *zone*."""
     lasted = reports.slot - reports.regular
-    is_regular = HOUR <= lasted <= MISSED * interval * (reports.beats - 1)
+    enough = OLD if found.is_evident else HOUR
+    is_regular = enough <= lasted <= MISSED * interval * (reports.beats - 1)
     is_steady = abs(reports.last - reports.age) <= STEADY
-    is_possible = found.is_evident or found.is_unplaced
-    return found if is_regular and is_steady and is_possible else None
+    return is_regular and is_steady and (found.is_evident or found.is_unplaced)
 
 
 def _minutes(shift: timedelta | None) -> int:

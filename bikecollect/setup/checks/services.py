@@ -11,7 +11,6 @@ from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.folder import check_folder, is_missing
 from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
-from bikecollect.collect.reading.zone_doubt import utc_text
 from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length
 from bikecollect.setup.checks import remedies
@@ -20,7 +19,6 @@ from bikecollect.setup.probe import try_system
 from bikecollect.setup.program import page
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import Mail
-from bikecollect.setup.time_zones import zone_of_places
 from bikecollect.setup.trial import Trial
 
 SKEW = 60.0
@@ -38,13 +36,12 @@ def check_feed(name: str, system: System) -> Checks:
         yield bad(check_name, str(error), f"bikecollect feeds try {name}")
         return
     doubted = trial.zone_doubt
-    if doubted is not None and (doubted.is_evident or doubted.is_ahead):
+    if doubted is not None and doubted.is_wrong:
         remedy = f"correct timezone in [systems.{name}] of the settings"
-        utc = utc_text(doubted.offset)
         if doubted.is_evident:
-            remedy += f"; probably {zone_of_places(trial.places) or utc}"
+            remedy += f"; probably {trial.fitting_zone}"
         else:  # the publisher's clock may be wrong
-            remedy += f" if it is wrong; the stamps fit {utc}"
+            remedy += f" if it is wrong; the stamps fit {trial.fitting_zone}"
         yield bad(check_name, str(doubted), remedy)
     elif trial.oddities:
         text = f"{trial.counts}; {trial.oddities[0]}"
