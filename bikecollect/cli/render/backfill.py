@@ -8,6 +8,7 @@ from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.collect.filling.fillings import STALE_HERE, STALE_THERE, Filling
 from bikecollect.collect.sources.agreement import Agreement
+from bikecollect.core.errors import ExitCode
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of, local_minute, percent, visible, visible_json
 
@@ -47,7 +48,7 @@ def summary(
     counts = Counter((f.day, _origin(f), f.what) for f in tried)
     present = sum(filling.what == "there" for filling in fillings)
     rejected = sum(filling.what == "left" for filling in fillings)
-    lines = [f"{system_id}: {_total(fillings)}"]
+    lines = [f"{system_id}: {_total(fillings)}", *_unread(fillings)]
     if present:
         lines.append(
             f"  {count_of(present, 'payload')} with a block already: unchanged"
@@ -136,6 +137,13 @@ def _total(fillings: Sequence[Filling]) -> str:
     rows = sum(filling.rows for filling in fillings if filling.what == "filled")
     total = f" ({count_of(rows, 'row')})" if rows else ""
     return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
+
+
+def _unread(fillings: Sequence[Filling]) -> Iterator[str]:
+    """Yield why the exit code is not 0 if payloads were not understood."""
+    if unread := len({f.slot for f in fillings if f.what == "not understood"}):
+        text = f"{count_of(unread, 'payload')} kept, but not understood"
+        yield f"  {text}: exit code {ExitCode.DATA:d}, but nothing else failed"
 
 
 def _agreement(agreement: Agreement) -> list[str]:
