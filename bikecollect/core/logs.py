@@ -153,6 +153,7 @@ class RunLogs(logging.Handler):
 class EndLine(NamedTuple):
     """A line about the end of a *run*; *values* are those of its log record.
 
+    Its time is that at which the run ended, although other runs may have lasted longer.
     It is written to the log file before people are alerted, since mails have its last
     lines, and to stderr afterwards, since that does not repeat what was mailed.
     """
@@ -171,6 +172,7 @@ class EndLine(NamedTuple):
         values = {**self.values, **extra}
         place = (logger.name, self.level, __file__, 0)
         record = logger.makeRecord(*place, self.text, (), None, extra=values)
+        record.created = self.run.finished or record.created
         with of_run(self.run.system_id, self.run.run_id):
             (only or logger).handle(record)
 

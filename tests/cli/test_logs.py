@@ -4,6 +4,7 @@ import json
 import logging
 import smtpd
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from command import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 
-from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
+from bikecollect.core.errors import Outcome
+from bikecollect.core.logs import NAME, Json, RunLogs, Text, end_lines, of_run
+from bikecollect.core.run import Run
 from bikecollect.core.secrets.redact import redactor
+from bikecollect.core.slots import Slot
 from bikecollect.setup.tables.sections import Log
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -120,6 +124,22 @@ def test_lines_without_a_run_are_in_no_file(tmp_path: Path) -> None:
     with of_run("city", "0123abcd"):
         handler.emit(record)
     assert not (tmp_path / "gone").exists()
+
+
+def test_the_end_of_a_run_has_its_own_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call ends with its slowest system; the others were collected before."""
+    ended = datetime(2026, 11, 22, 12, 0, 4, tzinfo=UTC)
+    run = Run("0123abcd", "city", Slot(0), 0.0, finished=ended.timestamp())
+    files = RunLogs({"city": tmp_path}, max_bytes=1_000, files=0)
+    files.setFormatter(Text())
+    caplog.set_level(logging.INFO, "bikecollect")
+    for line in end_lines(run.ended(Outcome.DISK, "disk", "no space"), UTC):
+        line.log(logging.getLogger("bikecollect"), files)
+
+    lines = (tmp_path / NAME).read_text(encoding="utf-8").splitlines()
+    assert [datetime.fromisoformat(line.split()[0]) for line in lines] == [ended] * 2
 
 
 @pytest.mark.parametrize("formatter", [Text, Json])
