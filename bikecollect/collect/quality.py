@@ -11,6 +11,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import HOUR, Slot, iso
 from bikecollect.core.snapshot import (
+    CAPACITY,
     REPORTED_SHARE,
     Snapshot,
     StationInformation,
@@ -181,7 +182,8 @@ def drop_implausible(
 
 
 def _largest(status: StationStatus) -> int:
-    return max(filter(None, status[1:6]), default=0)
+    counts: tuple[Any, ...] = status[1:CAPACITY]
+    return max(filter(None, counts), default=0)
 
 
 def _within(status: StationStatus, most: int) -> StationStatus:

@@ -31,6 +31,8 @@ class StationStatus(NamedTuple):
     last_reported: int | None
 
 
+CAPACITY = StationStatus._fields.index("capacity")
+"""The position of the capacity: the other counts precede it, and flags follow it."""
 CLOSED = (
     "CASE WHEN {row}is_installed = FALSE"
     " OR ({row}is_renting = FALSE AND {row}is_returning = FALSE) THEN 1 ELSE 0 END"

@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import IsoTexts, Slot, iso
-from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, StationStatus
+from bikecollect.core.snapshot import (
+    CAPACITY,
+    VEHICLE_KINDS,
+    StationInformation,
+    StationStatus,
+)
 from bikecollect.core.text import clean, csv_text, suggestion
 from bikecollect.storage.rows.plain_rows import Cell, plain_rows
 
@@ -254,7 +259,7 @@ def _with_capacity(
     """Return *status* with the capacity of its station, if that is *known*."""
     station = known.get(status.station_id)
     capacity = station.capacity if station else None
-    return StationStatus(*status[:6], capacity, *status[7:])
+    return StationStatus._make((*status[:CAPACITY], capacity, *status[CAPACITY + 1 :]))
 
 
 def _encode(rows: Iterable[Sequence[Value]]) -> bytes:

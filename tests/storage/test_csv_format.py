@@ -78,6 +78,21 @@ def test_station_information_is_read_back(version: StationInformation) -> None:
     assert read_information(cells) == same
 
 
+def test_a_capacity_of_the_station_list_moves_no_other_value() -> None:
+    """It fills its own column, whichever columns are beside it."""
+    status = StationStatus("a", *[None] * (len(StationStatus._fields) - 1))
+    status = status._replace(num_docks_disabled=3, is_installed=True)
+    known = {"a": StationInformation("a", capacity=28)}
+    occupancy = (DERIVED["occupancy"],)
+    block = Format(TAIPEI, occupancy).block(SLOT, SLOT, [status], known)
+
+    header = Format(TAIPEI, occupancy).header
+    (row,) = csv.DictReader(io.StringIO((header + block.text).decode()))
+    filled = {name: cell for name, cell in row.items() if cell}
+    assert list(filled)[3:] == ["num_docks_disabled", "capacity", "is_installed"]
+    assert list(filled.values())[3:] == ["3", "28", "true"]
+
+
 def test_missing_is_empty_and_never_zero() -> None:
     """A station without values has empty cells."""
     silent = StationStatus("a", *[None] * 10)

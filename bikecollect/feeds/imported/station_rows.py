@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Any, TypeVar
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.snapshot import Snapshot, StationStatus
+from bikecollect.core.snapshot import CAPACITY, Snapshot, StationStatus
 from bikecollect.feeds.reading.json_payload import decode
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import count, identifier
@@ -95,7 +95,14 @@ def _row(row: StationStatus, stamp: Stamps) -> StationStatus | None:
     station_id = identifier(value) if isinstance(value, str) else None
     if station_id is None:
         return None
-    flags = (flag if isinstance(flag, bool) else None for flag in row[7:10])
+    flags = (
+        flag if isinstance(flag, bool) else None for flag in row[CAPACITY + 1 : -1]
+    )
     return StationStatus._make(
-        [station_id, *map(count, row[1:7]), *flags, stamp(row.last_reported)]
+        [
+            station_id,
+            *map(count, row[1 : CAPACITY + 1]),
+            *flags,
+            stamp(row.last_reported),
+        ]
     )
