@@ -306,7 +306,8 @@ def test_every_test_of_the_guide_exists(path: str, name: str) -> None:
         *(
             (path, names)
             for names, path in re.findall(
-                r"((?:`\w+`(?:, | or )?)+) in `(bikecollect/[\w/]+\.py)`", GUIDE
+                r"((?:`\w+`(?:, | or | and )?)+) (?:in|of) `(bikecollect/[\w/]+\.py)`",
+                GUIDE,
             )
         ),
     ],
