@@ -370,6 +370,21 @@ def outage(world: World, nas: Path, config: Path) -> Path:
     return nas
 
 
+def test_runs_that_cannot_be_read_are_reported_once(
+    outage: Path, config: Path, tmp_path: Path
+) -> None:
+    """They are read twice if there are runs here already."""
+    fill = ("--config", config, "backfill", "city", "--from")
+    bikecollect(*fill, f"file://{outage}")
+    copy = shutil.copytree(outage, tmp_path / "copy")
+    shutil.rmtree(copy / "archive/runs")
+
+    process = bikecollect(*fill, f"file://{copy}")
+
+    assert process.stderr.count("not all runs of ") == 1
+    assert "  1 row or block of the other archive is unreadable" in process.stdout
+
+
 def test_a_day_that_cannot_be_compared_does_not_replace_the_one_in_the_mirror(
     outage: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,7 +234,7 @@ def test_a_byte_that_changes_on_the_way_costs_nothing(
 
     assert damaged.returncode == 0
     assert "vehicles of 3 slots filled" in damaged.stdout
-    assert "1 rows or blocks of the other archive are unreadable" in damaged.stdout
+    assert "1 row or block of the other archive is unreadable" in damaged.stdout
     assert len(partly) == len(before) - 3
     assert "city: vehicles of 1 slot filled (3 rows)" in process.stdout
     assert exported(city) == before

@@ -56,9 +56,9 @@ def summary(
     if rejected:
         lines.append(f"  {rejected} rejected because of a wrong clock: unchanged")
     if unreadable:
-        lines.append(
-            f"  {unreadable:,} rows or blocks of the other archive are unreadable"
-        )
+        what = f"{unreadable:,} rows or blocks of the other archive are"
+        what = "1 row or block of the other archive is" if unreadable == 1 else what
+        lines.append(f"  {what} unreadable")
     if impossible:
         values = count_of(impossible, "impossible value")
         lines.append(f"  {values} of the other archive: empty here")

@@ -64,6 +64,7 @@ class FolderSource:
     address: str = ""
     judge: Plausible = field(init=False)
     listed: Plausible = field(init=False)
+    are_runs_cut: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Start with zero skipped rows and values, also of lists of stations."""
@@ -82,7 +83,7 @@ class FolderSource:
     @property
     def bad(self) -> int:
         """Number of rows, blocks, days or lists that could not be read."""
-        return self.judge.bad + self.listed.bad
+        return self.judge.bad + self.listed.bad + self.are_runs_cut
 
     @property
     def odd(self) -> int:
@@ -122,9 +123,10 @@ class FolderSource:
                 for day in sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]:
                     yield archived_runs(self.folder, scratch_folder, day)
             except READ_ERRORS as error:
-                where = self.address or self.folder
-                log.warning("not all runs of %s can be read: %s", where, error)
-                self.judge.bad += 1
+                if not self.are_runs_cut:  # they may be read twice
+                    where = self.address or self.folder
+                    log.warning("not all runs of %s can be read: %s", where, error)
+                self.are_runs_cut = True
 
     def _merged(
         self, place: Path, rows: RowReader[Status]
