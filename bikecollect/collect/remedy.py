@@ -78,15 +78,23 @@ def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list
         )
         texts += _table(system_id, merged)
     elif renames.unexplained and renames.unknown:
-        merged = {**fields, **dict.fromkeys(renames.unexplained, BLANK)}
+        only = _only_candidate(renames)
+        merged = {**fields, **dict.fromkeys(renames.unexplained, only or BLANK)}
+        condition = f"{only} is its new name" if only else "one of them is the new name"
+        where = "" if only else f", with it in place of {BLANK},"
         texts.append(
-            "if one of them is the new name, put these lines, with it in place of "
-            f"{BLANK}, at the end of the settings file"
+            f"if {condition}, put these lines{where} at the end of the settings file"
             f"{' in place of that table' if fields else ''}, then run: bikecollect "
             f"backfill {system_id}"
         )
         texts += _table(system_id, merged)
     return texts
+
+
+def _only_candidate(renames: "Renames") -> str:
+    """Return the only unread field if a single one is lost, else an empty text."""
+    is_clear = len(renames.unexplained) == len(renames.unknown) == 1
+    return next(iter(renames.unknown)) if is_clear else ""
 
 
 def _table(system_id: str, fields: Mapping[str, str]) -> list[str]:

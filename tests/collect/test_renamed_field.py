@@ -160,26 +160,46 @@ def test_an_optional_renamed_field_is_reported_with_its_new_name(
     ]
 
 
-def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None:
-    """If the values differ, the fields are listed without a suggestion."""
+@pytest.mark.parametrize(
+    ("more", "unread", "condition", "place", "new"),
+    [
+        ({}, "zz", "zz is its", "", "zz"),
+        (
+            {"yy": "1"},
+            "zz, yy",
+            "one of them is the",
+            ", with it in place of NEW_NAME,",
+            "NEW_NAME",
+        ),
+    ],
+)
+def test_a_new_name_that_nothing_supports_is_for_the_user_to_judge(
+    tmp_path: Path,
+    *,
+    more: dict[str, str],
+    unread: str,
+    condition: str,
+    place: str,
+    new: str,
+) -> None:
+    """If the values differ, the fields are listed; the only one is in the lines."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city)
         city.fetch()
         youbike(city, available_rent_bikes="zz")
         stations: Any = city.documents["/list"]
         for station in stations:
-            station["zz"] = "unknown"
+            station.update(more, zz="unknown")
         run = city.fetch()
 
     texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
     assert texts == [
-        "no new field matches num_vehicles_available; unread fields: zz",
-        "if one of them is the new name, put these lines, with it in place of "
-        "NEW_NAME, at the end of the settings file, then run: "
-        "bikecollect backfill city",
+        f"no new field matches num_vehicles_available; unread fields: {unread}",
+        f"if {condition} new name, put these lines{place} at the end of the settings "
+        "file, then run: bikecollect backfill city",
         "[systems.city.fields]",
-        'num_vehicles_available = "NEW_NAME"',
+        f'num_vehicles_available = "{new}"',
     ]
 
 
