@@ -13,8 +13,6 @@ from bikecollect.core.text import message, visible
 
 DUCKDB_ERROR = "OutOfMemoryException"
 """The name of DuckDB's error; the module is an extra, and heavy."""
-STOPPED = "Query interrupted"
-"""What DuckDB raises, as a RuntimeError, for Ctrl-C during a query."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -79,9 +77,12 @@ def _no_memory(error: Exception) -> int:
 
 
 def _bug(error: Exception) -> int:
-    if isinstance(error, RuntimeError) and str(error) == STOPPED:
-        return ExitCode.SIGINT
     import logging  # only needed for an error
+
+    from bikecollect.cli.output_file import is_stopped
+
+    if is_stopped(error):
+        return ExitCode.SIGINT
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)
     complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from bikecollect.cli.options import check_parent
+from bikecollect.cli.options import check_parent, complain
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
 
@@ -36,6 +36,8 @@ FOREIGN = SHEETS | frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
 PART = re.compile(r"\.[0-9a-f]{8}\.part")
 NEW = 60.0
 """Seconds for which an empty temporary file may be new and not locked yet."""
+STOPPED = "Query interrupted"
+"""What DuckDB raises, as a RuntimeError, for Ctrl-C during a query."""
 FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -75,11 +77,28 @@ def placed(path: Path, mode: int = 0) -> Iterator[int]:
     except BaseException as error:
         with suppress(OSError):
             aside.unlink()
+        complain_if_stopped(error, path)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # errors of a descriptor name no file
         raise
     finally:
         os.close(fd)
+
+
+def is_stopped(error: BaseException) -> bool:
+    """Return whether *error* means a signal, such as Ctrl-C."""
+    is_query = isinstance(error, RuntimeError) and str(error) == STOPPED
+    return is_query or isinstance(error, KeyboardInterrupt)
+
+
+def complain_if_stopped(error: BaseException, output: Path) -> None:
+    """Print what became of *output*, if *error*, which ended its writing, is a signal.
+
+    Parts of a larger result are not named.
+    """
+    if is_stopped(error) and not PART.search(str(output.parent)):
+        state = "is unchanged" if output.exists() else "was not written"
+        complain(f"interrupted: {output} {state}")
 
 
 def _stream(path: Path) -> int | None:

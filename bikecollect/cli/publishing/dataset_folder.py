@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.archive.certificates import Certificate
-from bikecollect.cli.output_file import make_listable, written
+from bikecollect.cli.output_file import complain_if_stopped, make_listable, written
 from bikecollect.cli.publishing.tables import READABLE, WrittenTable
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.reports.data_dictionary import PACKAGE
@@ -50,6 +50,9 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
             _put_in_place(aside, folder.absolute())
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror}") from error
+    except BaseException as error:
+        complain_if_stopped(error, folder)
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
