@@ -106,7 +106,7 @@ class _Walk:
         self.documents = [first]
         self.asked = 0.0
         self.why = ""
-        self.ended = self.ignored = False
+        self.ended = self.ignored = self.is_empty = False
         # Before the rows, so that only one decoded copy of a large list is in memory.
         self.stated = self.last = stated(first)
         rows = self._rows(first)
@@ -174,6 +174,7 @@ class _Walk:
             self.why = f"page {len(self.documents)} failed: {error}"
             return
         ids = self._ids(rows)
+        self.is_empty = self.is_empty or not rows
         if not ids - self.ids:
             first = len(self.documents) == 1
             self.ignored = first and bool(rows) and ids == self.ids
@@ -269,7 +270,7 @@ class _Walk:
         twice = self.seen - self.listed
         if len(self.documents) > 1 and twice and self.total is None:
             return f"{twice} stations are on two pages: as many may be missing"
-        if self.is_cut(known):
+        if self.is_cut(known) and not self._is_whole(known):
             return (
                 f"exactly {self.first} stations were received, a usual page size, and "
                 "requests for more gave none: the list may be truncated"
@@ -287,6 +288,8 @@ class _Walk:
         note: dict[str, Any] = {"rows": len(self.ids), "url": self.paged.place}
         if self._moves(known):
             note["moves"] = True
+        if self._is_whole(known):
+            note["whole"] = len(self.ids)
         if self.query:
             note["query"] = self.query
         requested = self.asked or known.get("asked", 0.0)
@@ -298,6 +301,10 @@ class _Walk:
         if before == len(self.ids):
             return bool(known.get("moves"))
         return before > 0 and abs(before - len(self.ids)) <= max(FEW, before * SHARE)
+
+    def _is_whole(self, known: Mapping[str, Any]) -> bool:
+        """Return whether the page after these stations was empty when last asked."""
+        return self.is_empty if self.asked else known.get("whole") == len(self.ids)
 
     def _next(self) -> str:
         """Return the address of the next page, empty if none is known."""

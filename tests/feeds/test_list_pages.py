@@ -95,6 +95,21 @@ def test_a_server_that_gives_no_more_is_flagged(city: Publisher) -> None:
     assert len(city.asked) > 3
 
 
+def test_a_list_after_which_a_page_is_empty_is_complete(city: Publisher) -> None:
+    """The server pages, and there is no more: remembered, and asked each day."""
+    first = ALL[:20]
+    city.documents["/f"] = lambda query: first[int(query.get("offset", 0)) :]
+    runs = [city.fetch(), city.fetch(), city.fetch(after=86_400), city.fetch()]
+
+    assert [partial(run) for run in runs] == [""] * 4
+    assert len(city.asked) == 1
+
+    city.documents["/f"] = first
+    later = [city.fetch(after=86_400), city.fetch()]
+
+    assert all("exactly 20 stations were received" in partial(run) for run in later)
+
+
 @pytest.mark.parametrize("rows", [10, 20, 30, 50, 100, 200, 500, 1000, 2000])
 def test_usual_page_sizes_are_recognised(city: Publisher, rows: int) -> None:
     """The default differs from city to city."""

@@ -83,6 +83,26 @@ def test_a_token_that_is_refused_early_is_renewed_once(own: Platform) -> None:
     assert own.issued == ["token-number-0", "token-number-1"]
 
 
+@pytest.mark.parametrize("failures", [1, 99])
+def test_a_renewal_that_fails_is_tried_again(own: Platform, failures: int) -> None:
+    """The slot was lost, and the client's credentials were blamed."""
+    own.fetch()
+    own.valid.clear()
+    left = failures
+
+    def fail() -> tuple[int, dict[str, str], bytes]:
+        nonlocal left
+        left -= 1
+        own.token_reply = fail if left else None
+        return 503, {}, b""
+
+    own.token_reply = fail
+    run = own.fetch()
+
+    expected = (12, "") if failures == 1 else (0, "http-503")
+    assert (run.rows, run.cause) == expected
+
+
 def test_a_feed_that_refuses_every_token_is_a_credentials_error(own: Platform) -> None:
     """One new token is tried, no more."""
     own.replies[AVAILABILITY] = lambda: (401, {}, b"{}")

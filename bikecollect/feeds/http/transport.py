@@ -122,8 +122,9 @@ class Transport:
         except CredentialsError as error:
             if not token or self._has_renewed or error.http_status != UNAUTHORIZED:
                 raise
+        token = self._token(url, rejected=token)
         self._has_renewed = True
-        return self._hop(name, url, self._token(url, rejected=token))
+        return self._hop(name, url, token)
 
     def _token(self, url: Url, *, rejected: str = "") -> str:
         """Return the bearer token for *url*, empty if it may not receive one."""
