@@ -136,7 +136,7 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
         with mailserver.up(*words):
             sender = post(wrong)
             sender.spool(outbox, letter())
-            assert "CERTIFICATE_VERIFY_FAILED" in (drain(sender, outbox) or "")
+            assert "cannot be verified: unable to get" in (drain(sender, outbox) or "")
     assert outbox.waiting() == ["a.city.fetch-1.1"]
     assert mailserver.mails() == []
 
@@ -154,9 +154,28 @@ def test_certificates_are_those_of_a_file_or_a_folder(
             path: smtp.check(mailserver.server(ca_bundle=str(path)))
             for path in (empty, gone, text)
         }
-    assert "CERTIFICATE_VERIFY_FAILED" in found[empty]
+    assert "cannot be verified: unable to get local issuer" in found[empty]
     assert found[gone] == f"ca_bundle {gone}: No such file or directory"
     assert found[text] == f"ca_bundle {text}: no valid certificate in it"
+
+
+@pytest.mark.parametrize(
+    ("security", "words", "hint"),
+    [("tls", [], "starttls"), ("starttls", ["tls"], "tls")],
+)
+def test_the_other_security_is_suggested(
+    mailserver: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
+    security: str,
+    words: list[str],
+    hint: str,
+) -> None:
+    """The usual mistake: port 465 with starttls, or port 587 with tls."""
+    monkeypatch.setattr(smtp, "IDLE", 0.5)
+    with mailserver.up(*words):
+        error = smtp.check(mailserver.server(security=security))
+    assert f"localhost:{mailserver.port}" in error
+    assert error.endswith(f'; does this port require security = "{hint}"?')
 
 
 def test_a_host_name_that_none_can_be_is_named() -> None:

@@ -128,7 +128,7 @@ def test_a_server_that_leaves_at_a_recipient_gets_the_mail_for_the_others(
         outcome = mailer(port).drain([outbox])
         assert len(post.bodies) == 2
     assert outcome is not None
-    assert (reply or "unexpectedly closed") in outcome.put_off[YOU]
+    assert (reply or "closed the connection") in outcome.put_off[YOU]
     assert outcome.error == ""
     assert outcome.accepted == {ME}
     assert [headers.recipients(outbox.read(name)) for name in "ab"] == [(YOU,)] * 2
@@ -338,6 +338,52 @@ def test_the_others_are_told_of_a_recipient_that_is_always_put_off(
             for _ in range(4):
                 world.slot(settings)
     assert b"a: resolved: mails not sent" in post.bodies[-1]
+
+
+def test_any_reply_of_success_is_one(outbox: Outbox) -> None:
+    """Its first digit decides (RFC 5321, 4.3.2), or the mail would be sent forever."""
+    with posting({"RCPT": "252 will try", "MAIL": "251 ok", DOT: "220 ok"}) as (
+        post,
+        port,
+    ):
+        post.is_bad = lambda _: True
+        outcome = mailer(port).drain([outbox])
+    assert outcome is not None
+    assert outcome.error == ""
+    assert outcome.accepted == {ME, YOU}
+    assert outbox.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("replies", "error"),
+    [
+        (
+            {"EHLO": "250-here\r\n250 AUTH XOAUTH2 NTLM"},
+            "a password, only XOAUTH2, NTLM",
+        ),
+        ({"EHLO": "250 here"}, "the mail server offers no login"),
+        (
+            {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": "oops"},
+            "there is not a mail server",
+        ),
+        (
+            {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": None},
+            "server closed the connection",
+        ),
+        ({"EHLO": None}, "server closed the connection"),
+        (
+            {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": "235 ok", "MAIL": "oops"},
+            "a mail server",
+        ),
+    ],
+)
+def test_an_error_is_in_the_words_of_an_operator(
+    replies: Mapping[str, str | None], error: str
+) -> None:
+    """Not in those of Python's library."""
+    with posting(replies) as (_, port):
+        server = Server("127.0.0.1", port, "none", "me", "secret-password")
+        assert smtp.check(server, "bikes@example.org", [ME]).endswith(error)
 
 
 def test_a_server_that_is_down_is_told_in_the_words_of_the_system() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bikecollect.alerts.mail.headers import parsed
 from bikecollect.alerts.mail.smtp_dialogue import (
     PERMANENT,
+    TEMPORARY,
     Delivery,
     LeftError,
     begin,
@@ -187,7 +188,8 @@ def _rejection(connection: "BoundedSmtp", sender: str, to: tuple[str, ...]) -> s
     try:
         outcome = partial_delivery(to, begin(connection, sender, to))
     except smtplib.SMTPResponseException as error:
-        return error_text(error) if error.smtp_code >= PERMANENT else ""
+        is_temporary = TEMPORARY <= error.smtp_code < PERMANENT
+        return "" if is_temporary else error_text(error)
     except LeftError as left:
         is_reply = isinstance(left.error, smtplib.SMTPResponseException)
         return "" if is_reply else error_text(left.error)
@@ -219,8 +221,7 @@ def _connected(server: Server) -> "BoundedSmtp":
     try:
         connection.ehlo_or_helo_if_needed()
         if server.user:
-            prepared = smtp_connection.prepared
-            connection.login(prepared(server.user), prepared(server.password))
+            smtp_connection.log_in(connection, server.user, server.password)
     except BaseException:
         connection.close()
         raise

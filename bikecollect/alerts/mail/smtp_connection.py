@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bikecollect.alerts.mail.smtp_dialogue import silence
+
 REPLY_LINES, REPLY_BYTES = 100, 32 * 1024
 """Maximum lines and bytes of one reply; usual ones (to EHLO) have up to 30 lines."""
 DIALOGUE_BYTES = 1024 * 1024
@@ -132,23 +134,62 @@ def connect(
     try:
         if security == "tls":
             return _BoundedTls(host, port, timeout=timeout, context=context)
-        connection = BoundedSmtp(host, port, timeout=timeout)
-    except (smtplib.SMTPException, ssl.SSLError):
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        text = f"cannot connect to {host}:{port}: {reason.lower()}"
-        raise ConnectionError(error.errno or errno.ETIMEDOUT, text) from error
-    except UnicodeError as error:  # such as "smtp..example.org"
-        text = f"cannot connect to {host}:{port}: not a valid host name"
-        raise ConnectionError(errno.EINVAL, text) from error
+        return _begun(BoundedSmtp(host, port, timeout=timeout), context)
+    except smtplib.SMTPResponseException:
+        raise  # the reply of the server speaks for itself
+    except (smtplib.SMTPException, OSError, UnicodeError) as error:
+        code = getattr(error, "errno", None) or errno.EPROTO
+        reason = _reason(error, f"{host}:{port}", security)
+        raise ConnectionError(code, reason) from error
+
+
+def _begun(connection: BoundedSmtp, context: ssl.SSLContext | None) -> BoundedSmtp:
+    """Return *connection*, with TLS if there is a *context*."""
     try:
-        if security == "starttls":
+        if context:
             connection.starttls(context=context)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _reason(error: Exception, place: str, security: str) -> str:
+    """Return why there is no connection to *place*, in an operator's words.
+
+    The usual mistake is a port with TLS from the start and another *security*, or one
+    without and ``tls``.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS of {place} cannot be verified: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError):
+        why = (error.reason or str(error)).replace("_", " ").lower()
+        is_plain = security == "tls" and why == "wrong version number"
+        hint = '; does this port require security = "starttls"?' if is_plain else ""
+        return f"no TLS connection to {place}: {why}{hint}"
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return f"{place} does not offer STARTTLS"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        is_plain = security != "tls"
+        hint = '; does this port require security = "tls"?' if is_plain else ""
+        return f"{place} {silence(error)}{hint}"
+    if isinstance(error, UnicodeError):  # such as "smtp..example.org"
+        return f"cannot connect to {place}: not a valid host name"
+    why = getattr(error, "strerror", None) or str(error)
+    return f"cannot connect to {place}: {why.lower()}"
+
+
+def log_in(connection: BoundedSmtp, user: str, password: str) -> None:
+    """Log in; raises SMTPException, and OSError if the server has no usable way."""
+    try:
+        connection.login(prepared(user), prepared(password))
+    except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected):
+        raise
+    except smtplib.SMTPException as error:
+        ways = connection.esmtp_features.get("auth", "").split()
+        offer = f" with a password, only {', '.join(ways)}" if ways else ""
+        reason = f"the mail server offers no login{offer}"
+        raise ConnectionError(errno.EPROTO, reason) from error
 
 
 def verifying(ca_bundle: str = "") -> ssl.SSLContext:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OK, FORWARDED, CLOSING = 250, 251, 421
-PERMANENT = 500
-"""The first reply code of permanent errors (RFC 5321, 4.2.1)."""
+OK, CLOSING = 250, 421
+POSITIVE = range(200, 300)
+"""The reply codes of success: the first digit tells (RFC 5321, 4.3.2)."""
+TEMPORARY, PERMANENT = 400, 500
+"""The first reply codes of temporary and permanent errors (RFC 5321, 4.2.1)."""
 NOT_ASCII = "the mail server supports ASCII addresses only (no SMTPUTF8)"
 SPECIAL = frozenset("ßς\u200c\u200d")
 """Characters whose domains have another name in IDNA 2008 than in Python's IDNA 2003.
@@ -137,7 +139,7 @@ def begin(
             raise LeftError(error, address) from error
         if code == CLOSING:
             raise LeftError(smtplib.SMTPResponseException(code, reply), address)
-        if code not in {OK, FORWARDED}:
+        if code not in POSITIVE:
             refused[address] = _reply((code, reply))
     return refused
 
@@ -147,7 +149,7 @@ def _accepted(reply: tuple[int, bytes]) -> None:
     import smtplib  # only if there is a mail
 
     code, text = reply
-    if code != OK:
+    if code not in POSITIVE:
         raise smtplib.SMTPResponseException(code, text)
 
 
@@ -193,8 +195,11 @@ def text_of(replies: Mapping[str, str]) -> str:
 
 
 def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:
-    code, text = reply
-    return code, message(f"{code} {text.decode('utf-8', 'replace')}".replace("\n", " "))
+    code, words = reply
+    if code < 0:  # smtplib's, for a line that does not begin with three digits
+        return code, "what answers there is not a mail server"
+    text = words.decode("utf-8", "replace").replace("\n", " ")
+    return code, message(f"{code} {text}")
 
 
 def error_text(error: Exception) -> str:
@@ -203,6 +208,18 @@ def error_text(error: Exception) -> str:
     if code is not None:
         return _reply((code, reply if isinstance(reply, bytes) else reply.encode()))[1]
     name = f"{type(error).__name__}: {error}"
+    if name.startswith("SMTPServerDisconnected"):
+        return f"the mail server {silence(error)}"
     if isinstance(error, ConnectionError | TimeoutError):
         name = error.strerror or name  # "Connection refused"
     return message(name.replace("\n", " "))
+
+
+def silence(error: Exception) -> str:
+    """Return what the server did instead of a reply; smtplib has one error for it."""
+    cause = error.__context__
+    if isinstance(cause, TimeoutError):
+        return "did not reply in time"
+    if isinstance(cause, OSError) and cause.errno is None:
+        return f"sent {cause}"  # a reply beyond the limits
+    return "closed the connection"
