@@ -65,7 +65,7 @@ def read_text(path: Path, text: str) -> Settings:
 
     try:
         values = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         from bikecollect.setup.tables import toml_errors  # only after a mistake
 
         reason = toml_errors.explained(str(error), text)
@@ -90,12 +90,13 @@ def read_alert_settings(path: str | None) -> Settings | None:
     try:
         # Text that is not UTF-8 occurs in names and comments, not in addresses.
         data = settings_file.read_trusted(file).removeprefix(codecs.BOM_UTF8)
-        values = tomllib.loads(data.decode("utf-8", "replace"))
+        encoding = settings_file.wide_encoding(data) or "utf-8"
+        values = tomllib.loads(data.decode(encoding, "replace"))
         sections: dict[str, Any] = {
             name: values[name] for name in ("mail", "ping", "tell") if name in values
         }
         settings = parse(sections, folder=file.parent.absolute())
-    except (ValueError, SettingsError):
+    except (ValueError, RecursionError, SettingsError):
         return None
     try:
         check_files(settings)

@@ -96,9 +96,15 @@ def read_trusted(path: Path) -> bytes:
 
 def _decode(path: Path, data: bytes) -> str:
     """Return *data* as text; raises SettingsError naming the probable encoding."""
+    if wide := wide_encoding(data):
+        raise _encoding_error(wide, path, _EVIDENCE[len(wide)])
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise SettingsError(
+            f"{path} is damaged: line {line} has zero bytes, which are no text; repair "
+            "it, or restore it from a copy"
+        )
     try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _encoding_error("UTF-16", path, "it begins with its byte order mark")
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -106,15 +112,39 @@ def _decode(path: Path, data: bytes) -> str:
         raise _encoding_error("ISO-8859-1", path, evidence) from error
 
 
-_NAMES = {"ISO-8859-1": "Latin-1", "UTF-16": "UTF-16"}
-"""Common names of the encodings, by their names for iconv."""
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # it begins with that of UTF-16
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_EVIDENCE = {
+    len("UTF-16"): "it begins with its byte order mark",
+    len("UTF-16LE"): "every second byte is zero",
+}
+
+
+def wide_encoding(data: bytes) -> str:
+    """Return the encoding of *data* with two or four bytes for a letter, "" for none.
+
+    >>> wide_encoding("a = 1".encode("utf-16-be")), wide_encoding(b"a = 1")
+    ('UTF-16BE', '')
+    """
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return encoding
+    first, second = data[::2].count(0), data[1::2].count(0)
+    if first > 9 * second and 3 * first > len(data):
+        return "UTF-16BE"
+    return "UTF-16LE" if second > 9 * first and 3 * second > len(data) else ""
 
 
 def _encoding_error(encoding: str, path: Path, evidence: str) -> SettingsError:
+    name = "Latin-1" if encoding == "ISO-8859-1" else encoding
     old = trusted_files.quoted(path)
     new = trusted_files.quoted(Path(f"{path}.utf-8"))
     return SettingsError(
-        f"{path} is not UTF-8 but looks like {_NAMES[encoding]} ({evidence}); "
+        f"{path} is not UTF-8 but looks like {name} ({evidence}); "
         f"run: (umask 077; iconv -f {encoding} -t UTF-8 {old} > {new} "
         f"&& mv {new} {old})"
     )

@@ -253,6 +253,9 @@ def test_other_editors_files_are_read(path: Path, data: bytes) -> None:
     [
         ("latin-1", "line 2 has the byte 0xe9"),
         ("utf-16", "it begins with its byte order mark"),
+        ("utf-32", "looks like UTF-32 (it begins with its byte order mark)"),
+        ("utf-16-le", "looks like UTF-16LE (every second byte is zero)"),
+        ("utf-16-be", "looks like UTF-16BE (every second byte is zero)"),
     ],
 )
 def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> None:
@@ -272,9 +275,21 @@ def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_another_encoding_is_reported_by_mail(path: Path) -> None:
-    """The mail address has letters that are the same in both."""
-    path.write_bytes(TEXT.replace("# mine", "# Métropole").encode("latin-1"))
+def test_zero_bytes_of_a_power_failure_are_named(path: Path) -> None:
+    """They are no other encoding (fault 62)."""
+    path.write_bytes(TEXT.encode() + bytes(2_000))
+
+    process = bikecollect("--config", path, "config", "check")
+
+    line = TEXT.count("\n") + 1
+    assert f"{path} is damaged: line {line} has zero bytes" in process.stderr
+    assert process.returncode == 78
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "utf-32"])
+def test_another_encoding_is_reported_by_mail(path: Path, encoding: str) -> None:
+    """The mail address is readable in each."""
+    path.write_bytes(TEXT.replace("# mine", "# Métropole").encode(encoding))
 
     ways = config.read_alert_settings(str(path))
 

@@ -110,6 +110,13 @@ def test_a_wrong_value_is_named(text: str, message: str) -> None:
         ("interval = 5min\n", "is it a text without quotes?"),
         ("[systems.a]\n[b]\n[systems.a]\n", "table [systems.a] is there twice"),
         ('url = "1234"\nurl = "1234"\n', "the key is there twice in this table"),
+        ("feed = \u201cgbfs\u201d\n", 'write straight quotes (")'),
+        ("feed = \u2018gbfs\u2019\n", 'write straight quotes (")'),
+        ('feed =\u00a0"gbfs"\n', "it has a no-break space (U+00A0)"),
+        ('\ufeff\ufefffeed = "gbfs"\n', "it has a zero width no-break space (U+FEFF)"),
+        ("[systems.z\u00fcrich]\n", "it has a latin small letter u with diaeresis"),
+        ("; mine\n", "a comment begins with #"),
+        ("feed: gbfs\n", 'write it as key = "value"'),
     ],
 )
 def test_a_file_that_is_no_toml_names_the_line(
@@ -124,6 +131,16 @@ def test_a_file_that_is_no_toml_names_the_line(
         loader.load(str(path))
     assert words in str(caught.value)
     assert "1234" not in str(caught.value)
+
+
+def test_brackets_without_end_are_no_bug(tmp_path: Path) -> None:
+    """Python's parser recurses (fault 39); without a place, as it does not say one."""
+    path = tmp_path / "b.toml"
+    path.write_text(f"a = {'[' * 9_000}", encoding="utf-8")
+
+    with pytest.raises(SettingsError, match="too many brackets inside each other"):
+        loader.load(str(path))
+    assert loader.read_alert_settings(str(path)) is None
 
 
 def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Say what to do about a settings file that is not TOML."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 PLACE = re.compile(r"at line (\d+), column (\d+)")
@@ -9,6 +10,9 @@ KEY = re.compile(r"""\s*([\w."'-]+)\s*=""")
 TEXT = re.compile(r"""\"(?:[^"\\]|\\.)*"|'[^']*'""")
 """A complete text in quotes."""
 CURLY = re.compile("[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
+YAML = re.compile(r"\s*[\w-]+:(\s|$)", re.ASCII)
+COMMENTS = (";", "//", "--")
+"""What begins a comment in other formats."""
 MULTI_LINE = ('"""', "'''")
 
 
@@ -20,8 +24,10 @@ def explained(message: str, text: str) -> str:
     >>> explained("Invalid value (at line 1, column 8)", "feed = gbfs")
     '`feed`: Invalid value (at line 1, column 8): is it a text without quotes?'
     """
+    if message.startswith("maximum recursion"):
+        return "it has too many brackets inside each other"
     place = PLACE.search(message)
-    lines = text.splitlines()
+    lines = text.split("\n")
     if place is None:
         return message + _hint_at_end(lines)
     number, column = int(place[1]), int(place[2])
@@ -41,12 +47,30 @@ def _hint(message: str, line: str, wrong: str) -> str:
     rest = _outside_of_texts(line)
     if CURLY.search(rest):
         return ': write straight quotes (") in place of curly ones'
+    if not wrong.isascii():
+        return _foreign(wrong)
+    if line.lstrip().startswith(COMMENTS):
+        return ": a comment begins with #"
     if _lacks_quote(line):
         return ": is a quote missing?"
+    if YAML.match(line):
+        return ': write it as key = "value"'
     is_value = message.startswith("Invalid value") and wrong.isalpha()
     if is_value or (message.startswith("Expected newline") and rest == line):
         return ": is it a text without quotes?"
     return ""
+
+
+def _foreign(character: str) -> str:
+    r"""Return that a *character* is there which only texts in quotes may have.
+
+    Word processors and web pages replace spaces by others.
+
+    >>> _foreign("\u00a0")
+    ': it has a no-break space (U+00A0)'
+    """
+    name = unicodedata.name(character, "hidden character").lower()
+    return f": it has a {name} (U+{ord(character):04X})"
 
 
 def _hint_at_end(lines: Sequence[str]) -> str:
