@@ -297,13 +297,14 @@ def mail_address_error(text: str) -> str:
 def suggestion(name: str, known: Iterable[str], before: str = ", ") -> str:
     """Return *before* and a question for the most similar *known* name, "" for none.
 
-    >>> suggestion("fetsch", ["fetch", "status"])
-    ', did you mean "fetch"?'
+    >>> suggestion("fetsch", ["fetch", "status"]), suggestion("URL", ["url"])
+    (', did you mean "fetch"?', ', did you mean "url"?')
     """
     from difflib import get_close_matches  # only needed for an error
 
-    near = get_close_matches(name, known, 1)
-    return f'{before}did you mean "{near[0]}"?' if near else ""
+    names = {text.lower(): text for text in known}
+    near = get_close_matches(name.lower(), names, 1)
+    return f'{before}did you mean "{names[near[0]]}"?' if near else ""
 
 
 def quote_hint(value: object) -> str:

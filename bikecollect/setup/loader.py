@@ -190,7 +190,8 @@ def _system(name: str, values: object, problems: Problems) -> System:
     """
     place = f"systems.{name}"
     if not isinstance(values, dict):
-        words = f"must be a table, not {shown(name, values)}; begin it with [{place}]"
+        header = "[systems.NAME]" if hasattr(System, name) else f"[{place}]"
+        words = f"must be a table, not {shown(name, values)}; begin it with {header}"
         raise SettingsError(f"{place} {words}")
     if error := name_error(name):
         raise SettingsError(f"{place}: {error}")

@@ -94,7 +94,11 @@ def _check(
 ) -> None:
     """Raise SettingsError if *name* is not *known*, or its *value* has another type."""
     if name not in known:
-        hint = _elsewhere(name) or suggestion(name, known, "; ")
+        hint = (
+            _of_table(name, value, place)
+            or _elsewhere(name)
+            or suggestion(name, known, "; ")
+        )
         hint = hint or f"; known: {', '.join(known)}"
         if name in TOP_LEVEL:
             hint = f"; {name} belongs at the top of the file, above the first [table]"
@@ -107,6 +111,17 @@ def _check(
         raise SettingsError(f"{place}{name} {words}{remedy}")
     if place:
         _check_items(name, value, items, place)
+
+
+def _of_table(name: str, value: object, place: str) -> str:
+    """Return what the unknown table *name* was probably meant to be, empty for none."""
+    if not isinstance(value, dict):
+        return ""
+    if not place and {"feed", "url", "timezone"} & value.keys():
+        return f"; did you mean [systems.{name}]?"
+    if place.startswith("systems."):
+        return f'; if the name has a dot, write [systems."{place[8:]}{name}"]'
+    return ""
 
 
 def _elsewhere(name: str) -> str:
@@ -123,7 +138,9 @@ def shown(name: str, value: object) -> str:
     """Return *value* for a message, or only its type if it may be secret."""
     if name in MAYBE_SECRET or is_secret_name(name) or isinstance(value, dict | list):
         return next((w for kind, w in WORDS.items() if type(value) is kind), "that")
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, str):
+        return repr(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is(value: object, kind: Kind) -> bool:
