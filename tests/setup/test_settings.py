@@ -81,6 +81,8 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[systems.a.b]\nfeed = 'gbfs'", r'a dot, write \[systems."a.b"\]'),
         ("[systems.x]\nURL = 'https://x'", 'did you mean "url"'),
         ("interval = 00:05:00", "interval must be a text, not 00:05:00"),
+        (r'data_dir = "a\u0000"', "data_dir must not have a zero byte"),
+        ('[tell]\ncommand = ["a\\u0000"]', "tell.command must not have a zero byte"),
         ("mail = 7", r"mail must be a table, not 7; begin it with \[mail\]"),
         ("[[systems]]\nfeed = 'gbfs'", r"begin it with \[systems.NAME\]"),
         ("[systems.'../up']\nfeed = 'gbfs'", "letters, digits"),

@@ -109,6 +109,10 @@ def _check(
         words = f"must be {WORDS[kind]}, not {shown(name, value)}"
         remedy = _remedy(name, value, kind, items, place)
         raise SettingsError(f"{place}{name} {words}{remedy}")
+    if not place and kind is dict:
+        return  # a table has its own checks
+    if any("\0" in str(item) for _, item in (("", value), *_items(value))):
+        raise SettingsError(rf"{place}{name} must not have a zero byte (\u0000)")
     if place:
         _check_items(name, value, items, place)
 
