@@ -135,9 +135,12 @@ class Values:
         text = Template(text).substitute(days, **more, **numbers, **bounds)
         if not self.rows and not self.without_stale:
             return text
-        interval = int(self.interval)
         return from_rows(
-            text, **days, interval=interval, without_stale=self.without_stale
+            text,
+            since=more["eve"],
+            until=days["until"],
+            interval=int(self.interval),
+            without_stale=self.without_stale,
         )
 
     def _of_system(self, usual: int, place: int) -> str:

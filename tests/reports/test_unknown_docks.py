@@ -123,3 +123,21 @@ def test_a_station_that_is_full_since_midnight_stays_full(
 
     assert last["full_stations"] == 1
     assert snapshot == {"known": [0], "unknown": [None]}
+
+
+def test_the_day_before_is_the_same_in_every_range(world: World) -> None:
+    """It is read for a range that begins later, and from rows; a gap is not skipped."""
+    for after, docks in ((43_200, 0), (86_400, 5), (2 * 86_400, 0)):
+        world.fetch({"known": 9}, after=after, docks={"known": docks})
+
+    for since, fresh in ((0, False), (1, True)):
+        values = replace(
+            ONE_DAY,
+            since=DAY + timedelta(days=since),
+            until=DAY + timedelta(days=5),
+            without_stale=fresh,
+        )
+        rows = answered(world, "history", values)
+        seen = [row for row in rows if row["state"] == "collected"]
+        docks_told = by_station(seen, "num_docks_available")["known"]
+        assert docks_told[-3:] == [0, 5, None], (since, fresh)

@@ -9,8 +9,13 @@ dock_slots AS (
             AS seconds,
         CASE WHEN COUNT(*) > 1 THEN COUNT(*) - 1 ELSE 1 END AS slots
     FROM slots AS s
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    WHERE s.date >= DATE '$eve' AND s.date < DATE '$until'
     GROUP BY s.system_id, s.date
+), dock_dates AS (
+    SELECT l.system_id AS system_id, l.date AS date, l.seconds AS seconds,
+        l.slots AS slots,
+        LAG(l.date) OVER (PARTITION BY l.system_id ORDER BY l.date) AS eve
+    FROM dock_slots AS l
 ), dock_days AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         SUM(p.sum_docks) AS docks, SUM(p.docks_known) AS docks_known
@@ -22,13 +27,16 @@ dock_slots AS (
         d.docks AS docks, d.docks_known AS docks_known,
         LAG(d.docks) OVER (
             PARTITION BY d.system_id, d.station_id ORDER BY d.date
-        ) AS docks_before
+        ) AS docks_before,
+        LAG(d.date) OVER (
+            PARTITION BY d.system_id, d.station_id ORDER BY d.date
+        ) AS date_before
     FROM dock_days AS d
 ), dockless AS (
     SELECT e.system_id AS system_id, e.station_id AS station_id, e.date AS date
     FROM dock_eves AS e
-    JOIN dock_slots AS l ON l.system_id = e.system_id AND l.date = e.date
+    JOIN dock_dates AS l ON l.system_id = e.system_id AND l.date = e.date
     WHERE e.docks = 0
         AND (e.docks_known * l.seconds >= 43200 * l.slots
-            OR COALESCE(e.docks_before, 0) = 0)
+            OR COALESCE(e.docks_before, 0) = 0 OR e.date_before < l.eve)
 )
