@@ -853,6 +853,8 @@ def test_a_removed_file_has_the_same_remedy_everywhere(
 
     assert remedies in before
     assert remedies in checked
+    for text in (before, after, checked, report):
+        assert "is missing: it was removed, with 2 slots" in text
     assert f"coverage is in doubt: {CSV} is missing" in report
     assert remedies in report
     assert remedies in notice.text

@@ -8,6 +8,7 @@ from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.repair import removed_text
 
 FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
 
@@ -35,7 +36,7 @@ def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator
     """
     if file.size is None:
         if file.spans:
-            yield "is missing"
+            yield removed_text(len(file.spans))
         return
     if not (file.size or file.spans or file.is_damaged):
         return

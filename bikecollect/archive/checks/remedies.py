@@ -41,14 +41,14 @@ def remedy(
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
         return _of_day(system, where, what, has_csv=has_csv, kept=kept)
-    if what == MISSING and is_archived:
+    if what.startswith(MISSING) and is_archived:
         return f"bikecollect compact {system}"
     lost = partial(_of_lost_day, system, lost_day, kept) if lost_day else missing
     return _of_file(system, where, what, lost)
 
 
 def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> str:
-    if what == MISSING:
+    if what.startswith(MISSING):
         return missing() or f"restore {file} from a backup"
     if what.startswith(UNREADABLE):
         return f"check the disk: dmesg; restore {file} from a backup"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import KEPT
 
 
@@ -27,6 +28,15 @@ SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 def kept_payloads(folder: Path, day: str = "*") -> Iterator[str]:
     """Yield the names of the kept payloads in *folder*: of one *day*, or all."""
     return (path.name for path in (folder / KEPT).glob(f"{day}/*.zip"))
+
+
+def removed_text(slots: int) -> str:
+    """Return what is said of a daily file that is missing, with its *slots*.
+
+    >>> removed_text(269)
+    'is missing: it was removed, with 269 slots'
+    """
+    return f"is missing: it was removed, with {count_of(slots, 'slot')}"
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

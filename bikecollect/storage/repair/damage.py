@@ -21,7 +21,7 @@ from bikecollect.storage.files.durable import make_folder, sync_folder, write_fi
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
-from bikecollect.storage.repair import SLOTS, missing_files
+from bikecollect.storage.repair import SLOTS, missing_files, removed_text
 
 DAMAGED = (
     "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
@@ -112,15 +112,16 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
         rows += [(file, len(slots), 0)] if slots else []
     for file, blocks, is_archived in rows[:MAX_NAMED]:
         if (system.path / file).exists():
-            what = "is damaged: another program changed it"
+            counted = count_of(blocks, "slot")
+            what = f"is damaged: another program changed it, with {counted}"
             remedy = "run: bikecollect verify --repair"
         elif is_archived:
-            what = "is missing: it was removed"
+            what = removed_text(blocks)
             remedy = f"its day is archived; run: bikecollect compact {system.system_id}"
         else:
-            what = "is missing: it was removed"
+            what = removed_text(blocks)
             remedy = missing_files.remedy(system, file, history)
-        yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
+        yield f"{file} {what}; {remedy}"
     if more := rows[MAX_NAMED:]:
         files = count_of(len(more), "more file")
         yield f"{files} damaged; run: bikecollect verify --repair"
