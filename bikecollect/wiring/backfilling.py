@@ -38,7 +38,7 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
-from bikecollect.wiring.source_files import is_system, tables_at
+from bikecollect.wiring.source_files import is_system, station_lists, tables_at
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,15 @@ def source(
             return FolderSource(folder, grid, now)
     paths = tables_at(path, name)
     return TableSource(
-        paths, system.zone, system.grid, now, maps, layout, times_zone=times_zone
+        paths,
+        system.zone,
+        system.grid,
+        now,
+        maps,
+        layout,
+        times_zone=times_zone,
+        folder=path,
+        list_names=station_lists(path),
     )
 
 

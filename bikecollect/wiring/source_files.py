@@ -14,6 +14,9 @@ OURS = "bikecollect-"
 """Begins the names of our data packages."""
 PATTERNS = ("*.parquet", "*.csv", "*.csv.gz")
 SHOWN = 6
+LIST = b"valid_from,valid_to,station_id,"
+"""Begins the list of stations that `export` and `publish` write."""
+MAX_LINE = 1 << 12
 
 
 def is_system(folder: Path) -> bool:
@@ -38,6 +41,23 @@ def tables_at(path: Path, name: str) -> list[Path]:
     for table_path in paths:
         _refuse_other_system(table_path, name)
     return paths
+
+
+def station_lists(path: Path) -> list[str]:
+    """Return the lists of stations in the folder *path* that `export` wrote as CSV."""
+    files = sorted(path.rglob("*.csv")) if path.is_dir() else []
+    return [str(file.relative_to(path)) for file in files if _is_list(file)]
+
+
+def _is_list(file: Path) -> bool:
+    """Return whether *file* is a list of stations, of one system."""
+    if file.suffix != ".csv" or not file.is_file() or file.is_symlink():
+        return False
+    try:
+        with file.open("rb") as lines:
+            return lines.readline(MAX_LINE).startswith(LIST)
+    except OSError:
+        return False  # the error is reported when its rows are read
 
 
 def _refuse_data_folder(folder: Path, name: str) -> None:
@@ -78,6 +98,7 @@ def _files(path: Path) -> list[Path]:
         for pattern in PATTERNS
         for file in sorted(path.rglob(pattern))
         if file.is_file() and not file.is_symlink() and file not in others
+        if not _is_list(file)
     ]
     if not tables:
         raise StorageError(f"{path} has no CSV and no Parquet files of stations' rows")

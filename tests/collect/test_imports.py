@@ -15,6 +15,8 @@ import pytest
 from command import bikecollect
 from world import NOON, TAIPEI, World
 
+from bikecollect.storage.data_folder import INFORMATION
+
 MAPS = ("time=at", "station_id=id", "num_vehicles_available=bikes")
 CSV = "station_status/2026-11-22.csv"
 BEGIN = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI)
@@ -412,9 +414,34 @@ def test_of_a_published_dataset_only_the_rows_of_stations_are_read(
     code, stdout, stderr = run(world, "backfill", "--from", tmp_path / "set")
 
     assert (code, stderr) == (0, "")
+    assert "not taken over: why slots are missing there" in stdout
     assert "unreadable" not in stdout
     assert values(world) == before
     assert sources(world) == {"backfill bikecollect .../set/data/station_status.csv"}
+
+
+def test_the_versions_of_stations_of_an_export_are_taken_over(
+    world: World, tmp_path: Path
+) -> None:
+    """From a list beside the rows; of rows alone it is said that they have no names."""
+    folder, listed = tmp_path / "set", world.folder / INFORMATION
+    rows, names = folder / "rows.csv", folder / "st.csv"
+    folder.mkdir()
+    before = leave_only(world, "export", "city", "-o", rows)
+    header = "valid_from,valid_to,station_id,name,short_name,lat,lon,is_listed\n"
+    line = "2026-11-22T12:05:00+08:00,,0007,Old Hall,,25.02,121.5,true\n"
+
+    alone = run(world, "backfill", "--from", rows, "--dry-run")
+    names.write_text(header + line, encoding="utf-8")
+    code, stdout, stderr = run(world, "backfill", "--from", folder)
+
+    assert "not taken over: names of new stations and why slots are" in alone[1]
+    assert (code, stderr) == (0, "")
+    assert "1 version of stations taken over: their names and places" in stdout
+    assert values(world) == before
+    assert listed.read_text(encoding="utf-8").splitlines()[1:] == [
+        "2026-11-22T12:05:00+08:00,0007,Old Hall,,25.02,121.5,,,,,,,,,true"
+    ]
 
 
 def test_a_table_of_another_kind_is_left_out_and_named(

@@ -22,6 +22,7 @@ from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.filling.fillings import Filling
 from bikecollect.collect.remedy import for_rejected
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
@@ -164,6 +165,9 @@ def _summary(
 ) -> str:
     """Return the text about *fillings*, and about *taken* runs of the *source*."""
     skipped = (source.bad, source.odd) if source else (0, 0)
+    is_export = isinstance(source, TableSource) and source.is_ours
+    has_names = isinstance(source, TableSource) and bool(source.lists())
+    lacking = ("" if has_names else "names of new stations and ") + "why slots are"
     return summary(
         filler.system.system_id,
         fillings,
@@ -171,6 +175,7 @@ def _summary(
         filler.system.zone,
         skipped=skipped,
         taken=(taken, filler.stations.count),
+        lacking=f"{lacking} missing there" if is_export else "",
     )
 
 

@@ -35,15 +35,15 @@ def summary(
     *,
     skipped: tuple[int, int] = (0, 0),
     taken: tuple[int, int] = (0, 0),
+    lacking: str = "",
 ) -> str:
     """Return the results for a system, by day and origin.
 
     *skipped* has the numbers of unreadable rows or blocks and of impossible values in
     the other archive, *taken* those of its runs and of its versions of stations that
-    were taken over.
+    were taken over, *lacking* is what an export has not.
     """
     unreadable, impossible = skipped
-    runs, versions = taken
     tried = [filling for filling in fillings if filling.what not in UNTRIED]
     counts = Counter((f.day, _origin(f), f.what) for f in tried)
     present = sum(filling.what == "there" for filling in fillings)
@@ -62,11 +62,7 @@ def summary(
     if impossible:
         values = count_of(impossible, "impossible value")
         lines.append(f"  {values} of the other archive: empty here")
-    if runs:
-        lines.append(f"  {count_of(runs, 'run')} taken over: causes of missing slots")
-    if versions:
-        what = f"{count_of(versions, 'version')} of stations taken over"
-        lines.append(f"  {what}: their names and places")
+    lines += _taken(*taken, lacking)
     lines += _agreement(agreement)
     lines += _stale(fillings, zone)
     if counts:
@@ -144,6 +140,18 @@ def _unread(fillings: Sequence[Filling]) -> Iterator[str]:
     if unread := len({f.slot for f in fillings if f.what == "not understood"}):
         text = f"{count_of(unread, 'payload')} kept, but not understood"
         yield f"  {text}: exit code {ExitCode.DATA:d}, but nothing else failed"
+
+
+def _taken(runs: int, versions: int, lacking: str) -> Iterator[str]:
+    """Yield what was taken over beside rows, and what was *lacking*."""
+    if runs:
+        yield f"  {count_of(runs, 'run')} taken over: causes of missing slots"
+    if versions:
+        what = f"{count_of(versions, 'version')} of stations taken over"
+        yield f"  {what}: their names and places"
+    if lacking:
+        text = f"not taken over: {lacking}; a data folder or a mirror has that"
+        yield from wrapped(text, "  ", "    ")
 
 
 def _agreement(agreement: Agreement) -> list[str]:

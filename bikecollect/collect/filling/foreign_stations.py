@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from bikecollect.collect.sources.bikecollect_folder import REPLACED, FolderSource
 from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.feeds.reading import values
@@ -27,7 +28,7 @@ Versions = Mapping[str, Mapping[Slot, StationInformation]]
 log = logging.getLogger(__name__)
 
 
-def versions_of(source: FolderSource) -> Versions:
+def versions_of(source: FolderSource | TableSource) -> Versions:
     """Return the versions in the lists of *source*; invalid lists are reported.
 
     A replaced list that has half of its versions in common with the others is a damaged
@@ -82,7 +83,7 @@ def read_versions(
 def _rows(file: BinaryIO, name: str, judge: Plausible) -> Iterator[dict[str, str]]:
     """Yield the cells of each line by column; columns that are missing are empty."""
     header = _cells(file.readline(MAX_LINE)) or []
-    if header[:2] != [TIME, KEY] or len(set(header)) != len(header):
+    if not {TIME, KEY} <= set(header[:3]) or len(set(header)) != len(header):
         raise OSError(f"{name} does not begin with the header of a list of stations")
     columns = dict.fromkeys(INFORMATION_COLUMNS, "")
     while line := file.readline(MAX_LINE):

@@ -10,6 +10,7 @@ from bikecollect.collect.filling.foreign_stations import Versions, versions_of
 from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.tables import TableSource
 from bikecollect.collect.station_list import MAX_LISTED
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
@@ -37,7 +38,9 @@ class TakenStations:
 
         A kill between both is healed by the next call.
         """
-        if not isinstance(source, FolderSource):
+        if not isinstance(source, FolderSource | TableSource):
+            return
+        if isinstance(source, TableSource) and not source.lists():
             return
         theirs = versions_of(source)
         with files.opened() as ledger:

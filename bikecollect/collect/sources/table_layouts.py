@@ -49,9 +49,10 @@ YOUBIKE_CSV = Layout(
     updated="srcUpdateTime",
     published="updateTime",
 )
+OURS = "bikecollect"
 KNOWN = (
     # What `export` and `publish` write, and the files of the archive.
-    Layout("bikecollect", "slot", {name: name for name in FIELDS}, network="system_id"),
+    Layout(OURS, "slot", {name: name for name in FIELDS}, network="system_id"),
     Layout(
         "taipei-archive",
         "infoTime",

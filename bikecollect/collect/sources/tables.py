@@ -13,7 +13,13 @@ from pathlib import Path
 from bikecollect.collect.sources import ForeignSnapshot, ForeignVehicles
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.table_dialect import restored_id
-from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
+from bikecollect.collect.sources.table_layouts import (
+    FIELDS,
+    OURS,
+    Layout,
+    mapped,
+    recognised,
+)
 from bikecollect.collect.sources.table_rows import Row, Table, table
 from bikecollect.collect.sources.table_survey import (
     Survey,
@@ -47,6 +53,7 @@ class TableSource:
     Times without an offset are in *times_zone*; if that is None, in the zone proven by
     the reports in the same rows, or in *zone*, that of the system. If a slot of *grid*
     has several polls, the first is used. Rows after *now* (epoch seconds) are bad.
+    *list_names* are the lists of stations below *folder*.
     """
 
     paths: Sequence[Path]
@@ -58,11 +65,23 @@ class TableSource:
     layout: Layout | None = field(default=None, init=False)
     judge: Plausible = field(init=False)
     times_zone: tzinfo | None = None
+    folder: Path = Path()
+    list_names: Sequence[str] = ()
+    listed: Plausible = field(init=False)
     _surveyed: Survey | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Start with zero skipped rows and values."""
-        self.judge = Plausible(self.now)
+        self.judge, self.listed = Plausible(self.now), Plausible(self.now)
+
+    def lists(self) -> Sequence[str]:
+        """Return the names of its lists of stations."""
+        return self.list_names
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a bikecollect wrote it, as an export."""
+        return self.layout is not None and self.layout.name == OURS
 
     @property
     def label(self) -> str:
@@ -85,12 +104,12 @@ class TableSource:
     @property
     def bad(self) -> int:
         """Number of rows that could not be read."""
-        return self.judge.bad
+        return self.judge.bad + self.listed.bad
 
     @property
     def odd(self) -> int:
         """Number of implausible values that were left empty."""
-        return self.judge.odd
+        return self.judge.odd + self.listed.odd
 
     def snapshots(self) -> Iterator[ForeignSnapshot]:
         """Yield the snapshots, oldest first.
