@@ -14,8 +14,8 @@ OURS = "bikecollect-"
 """Begins the names of our data packages."""
 PATTERNS = ("*.parquet", "*.csv", "*.csv.gz")
 SHOWN = 6
-LIST = b"valid_from,valid_to,station_id,"
-"""Begins the list of stations that `export` and `publish` write."""
+LISTS = (b"valid_from,valid_to,station_id,", b"valid_from,station_id,")
+"""They begin the lists of stations that `export` and `publish` write, and `fetch`."""
 MAX_LINE = 1 << 12
 
 
@@ -44,7 +44,7 @@ def tables_at(path: Path, name: str) -> list[Path]:
 
 
 def station_lists(path: Path) -> list[str]:
-    """Return the lists of stations in the folder *path* that `export` wrote as CSV."""
+    """Return the names of the lists of stations, as CSV, in the folder *path*."""
     files = sorted(path.rglob("*.csv")) if path.is_dir() else []
     return [str(file.relative_to(path)) for file in files if _is_list(file)]
 
@@ -55,7 +55,7 @@ def _is_list(file: Path) -> bool:
         return False
     try:
         with file.open("rb") as lines:
-            return lines.readline(MAX_LINE).startswith(LIST)
+            return lines.readline(MAX_LINE).startswith(LISTS)
     except OSError:
         return False  # the error is reported when its rows are read
 
@@ -88,6 +88,11 @@ def _files(path: Path) -> list[Path]:
 
     Raises StorageError if there is none, or both CSV and Parquet.
     """
+    if _is_list(path):
+        raise UsageError(
+            f"--from {path} is a list of stations, without rows of slots: give the "
+            "folder that has both"
+        )
     if path.is_file():
         return [path.resolve() if path.is_symlink() else path]  # as the user named it
     if not path.is_dir():

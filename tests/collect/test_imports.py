@@ -439,6 +439,11 @@ def test_the_versions_of_stations_of_an_export_are_taken_over(
     assert (code, stderr) == (0, "")
     assert "1 version of stations taken over: their names and places" in stdout
     assert values(world) == before
+    refused = run(world, "backfill", "--from", names)
+    assert (refused[0], "is a list of stations, without rows" in refused[2]) == (
+        64,
+        True,
+    )
     assert listed.read_text(encoding="utf-8").splitlines()[1:] == [
         "2026-11-22T12:05:00+08:00,0007,Old Hall,,25.02,121.5,,,,,,,,,true"
     ]
