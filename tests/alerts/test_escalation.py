@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
+from bikecollect.alerts.messages import NEXT_STEPS
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Event, EventType, Incident, Signal
+from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 
@@ -210,6 +212,16 @@ def test_a_feed_that_is_stale_for_an_hour_is_reported() -> None:
     assert words(play([True] * (HOUR + 1), "stale", Signal("stale", ""))) == [
         (60, "OPENED")
     ]
+
+
+def test_each_kind_is_explained_and_has_next_steps() -> None:
+    """On the page about alerts, where people look up what to mute."""
+    page = Path(__file__).parents[2] / "docs/how-to/be-told.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[1] for line in lines if line.startswith("| ")]
+
+    assert set(KINDS) <= set(" ".join(rows).replace(",", " ").split())
+    assert set(NEXT_STEPS) == set(KINDS)
 
 
 def test_ids_are_stable_and_name_the_first_slot() -> None:
