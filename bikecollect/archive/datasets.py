@@ -127,6 +127,7 @@ STATIONS = {
     "is_listed": "BOOLEAN",
 }
 """The columns of the view `stations`, without its two times."""
+SPAN = ("first_slot", "last_slot")
 COVERAGE = {
     "station_id": "VARCHAR",
     "slots": "INTEGER",
@@ -185,6 +186,11 @@ COLUMNS = {
 
 STATION_DAYS = "station_days"
 """A view for reports on DuckDB: the columns that only the files of coverage have."""
+PRESENCE = "presence"
+"""A view for reports on DuckDB: the first and the last slot of each day of coverage.
+
+An open day takes about an eighth of the time that its coverage takes.
+"""
 EPISODES = (
     "STRUCT(what VARCHAR, first_slot BIGINT, last_slot BIGINT, slots INTEGER,"
     " begin_seen BOOLEAN, end_seen BOOLEAN)[]"
@@ -195,6 +201,11 @@ STATION_DAY = {
     "docks_known": "INTEGER",
     "episodes": EPISODES,
 }
+EXTRACTS = {
+    STATION_DAYS: STATION_DAY,
+    PRESENCE: {name: COVERAGE[name] for name in ("station_id", *SPAN)},
+}
+"""The columns of views for reports, which the files of coverage have, too."""
 
 
 def part(data: Path, dataset: str, system_id: str, day: str) -> Path:

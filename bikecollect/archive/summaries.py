@@ -13,11 +13,10 @@ from bikecollect.core.snapshot import closed_sql
 FORMAT = 4
 """The version of these definitions.
 
-Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `NEWEST_COLUMN`; in
+Files of version 1 lack `NEW_COLUMN`; of version 2, coverage lacks `episodes`; in
 version 3, all slots of a day are as long as its shortest one.
 """
 NEW_COLUMN = {"coverage": "first_vehicles", "profile": "closed"}
-NEWEST_COLUMN = "episodes"
 EVEN = 3
 """The first version that is right if all slots of a day have the same length."""
 COMPLETE = 2
@@ -122,6 +121,14 @@ ON s.system_id = r.system_id AND s.date = r.date AND s.slot = r.slot
 GROUP BY r.system_id, r.date, r.station_id, r.hour_of_week
 """
 
+PRESENCE = """
+SELECT r.system_id, r.date, r.station_id,
+    MIN(r.slot) AS first_slot, MAX(r.slot) AS last_slot
+FROM {rows} AS r
+SEMI JOIN {slots} AS s
+ON s.system_id = r.system_id AND s.date = r.date AND s.slot = r.slot
+GROUP BY r.system_id, r.date, r.station_id
+"""
 STATION_DAYS = """
 WITH numbered AS (
     SELECT system_id, date, slot,
@@ -193,6 +200,11 @@ def profile(rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's hours of the week."""
     rules = {"closed": closed_sql("r"), "stale": stale_sql("s")}
     return PROFILE.format(rows=rows, slots=slots, **rules)
+
+
+def presence(rows: str = "rows", slots: str = "day_slots") -> str:
+    """Return the SQL for DuckDB of a station's first and last slot on each day."""
+    return PRESENCE.format(rows=rows, slots=slots)
 
 
 def station_days(rows: str = "rows", slots: str = "day_slots") -> str:

@@ -1,6 +1,6 @@
 """Run a report on a database engine that has the views, and return its rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import WEEKDAYS
+from bikecollect.reports.engines.stations_asked import (
+    COVERAGE,
+    ENDS,
+    NOWHERE,
+    presence,
+    seen_query,
+)
 from bikecollect.reports.registry import DISTRICT, STATION, Report, Rows, Values, wilson
 
 if TYPE_CHECKING:
@@ -30,25 +37,11 @@ NAMES = (
 )
 NAMED = {"station_id": "name", "neighbour": "neighbour_name"}
 """Columns with ids of stations, and the column for their names."""
-SEEN = (
-    "SELECT c.system_id AS system_id, c.station_id AS station_id,"
-    " MIN(c.first_slot) AS first_slot, MAX(c.last_slot) AS last_slot,"
-    " MAX(CASE WHEN c.date >= DATE '$since' AND c.date < DATE '$until'"
-    " THEN 1 ELSE 0 END) AS is_in_range"
-    " FROM coverage AS c GROUP BY c.system_id, c.station_id"
-)
 EVER = "SELECT s.slot AS slot FROM slots AS s LIMIT 1"
 WEEKDAYS_SEEN = (
     "SELECT DISTINCT CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) AS weekday"
     " FROM slots AS s WHERE s.date >= DATE '$since' AND s.date < DATE '$until'"
     " ORDER BY weekday"
-)
-TABLES = frozenset({"stations", "coverage", "slots"})
-"""The tables that every report reads, in addition to those in its SQL."""
-ENDS = (
-    "SELECT s.system_id AS system_id, MIN(s.slot) AS first_slot,"
-    " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"
-    " GROUP BY s.system_id"
 )
 COUNT = (
     "SELECT COUNT(*) AS slots FROM slots AS s"
@@ -66,11 +59,15 @@ NEVER = (1, 0)
 NO_DATA = "no data in that range"
 NO_DATA_YET = "no data yet"
 VEHICLES = "vehicles are collected only with `vehicles = true` in the settings"
-NOWHERE = "(no district)"
 
 
 class Engine(Protocol):
-    """A database engine that can run reports."""
+    """A database engine that can run reports.
+
+    *presence* is its table that tells when each station had rows.
+    """
+
+    presence: str
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
         """Create or replace *table* with *rows*; *columns* are names with SQL types."""
@@ -86,10 +83,13 @@ class Engine(Protocol):
 
 
 class Duck:
-    """DuckDB as an engine; *db* has the views."""
+    """DuckDB as an engine; *db* has the views of *tables*."""
 
-    def __init__(self, db: "DuckDBPyConnection") -> None:
+    def __init__(
+        self, db: "DuckDBPyConnection", tables: Container[str] = (COVERAGE,)
+    ) -> None:
         self._db = db
+        self.presence = presence(tables)
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
         """See `Engine`."""
@@ -291,7 +291,7 @@ def asked(
     are the slots between which a station is expected, see `_lives`.
     """
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
-    seen = engine.query(_in_range(SEEN, values))[1]
+    seen = engine.query(seen_query(values, engine.presence))[1]
     in_range = [(s, i) for s, i, _, _, is_in_range in seen if is_in_range]
     known = dict.fromkeys([*regions, *in_range])
     unknown = sorted(set(stations) - {station for _, station in known})

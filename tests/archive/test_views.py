@@ -151,6 +151,25 @@ def test_summaries_of_open_days_are_those_of_the_archive(
 SUMMARIES = ("coverage", "profile")
 
 
+@pytest.mark.parametrize("also", [(), ("profile",), (datasets.STATUS,)])
+def test_reports_see_when_a_station_had_rows_without_its_coverage(
+    tmp_path: Path, also: tuple[str, ...]
+) -> None:
+    """Of two archived days and an open one: the slots that coverage has."""
+    world = archived(tmp_path / "archived")
+    world.fetch({"0002": 3}, after=300)
+    world.fetch({"0002": 3})
+    sql = "SELECT system_id, date, station_id, first_slot, last_slot FROM "
+    with viewed(world, tables=["coverage"]) as db:
+        expected = db.execute(f"{sql} coverage ORDER BY ALL").fetchall()
+
+    with viewed(world, tables=[datasets.PRESENCE, *also]) as db:
+        seen = db.execute(f"{sql} presence ORDER BY ALL").fetchall()
+
+    assert len(expected) == 4
+    assert seen == expected
+
+
 @pytest.mark.parametrize("size", [0, 1 << 40])
 @pytest.mark.parametrize("also", [(), (datasets.STATUS,)])
 def test_open_days_are_summed_up_some_at_a_time(

@@ -16,9 +16,11 @@ from world import NOON, World
 
 from bikecollect.archive import summaries
 from bikecollect.archive.datasets import part
+from bikecollect.archive.query.views import tables_in
 from bikecollect.cli import main
 from bikecollect.core.slots import DAY
 from bikecollect.reports.engines import by_day
+from bikecollect.reports.engines.stations_asked import in_duckdb
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import ASKED, Duck, ask
 
@@ -67,6 +69,7 @@ def db() -> Iterator["DuckDBPyConnection"]:
             ("coverage", summaries.coverage(300, *sources)),
             ("profile", summaries.profile(*sources)),
             ("station_days", summaries.station_days(*sources)),
+            ("presence", summaries.presence(*sources)),
         ):
             connection.execute(f"CREATE VIEW {view} AS {sql}")
         members = [
@@ -154,6 +157,30 @@ def test_an_episode_over_two_midnights_is_one(db: "DuckDBPyConnection") -> None:
     (row,) = [dict(zip(columns, row, strict=True)) for row in rows]
     assert (row["what"], row["slots"], row["length_s"]) == ("empty", 13, 13 * 300)
     assert (row["begin_seen"], row["end_seen"]) == (1, 1)
+
+
+def test_rows_of_a_slot_that_is_not_known_do_not_count(
+    db: "DuckDBPyConnection",
+) -> None:
+    """They are of a block that is committed meanwhile: as in coverage."""
+    fill(db, [[("collected", 300, ((1, 3, True), None))] * SLOTS])
+    db.execute(f"DELETE FROM slots WHERE slot IN (300, {SLOTS * 300})")
+
+    ends = "SELECT first_slot, last_slot FROM"
+    (in_coverage,) = db.execute(f"{ends} coverage").fetchall()
+    (in_presence,) = db.execute(f"{ends} presence").fetchall()
+
+    assert in_presence == in_coverage == (600, (SLOTS - 1) * 300)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_coverage_is_summed_up_only_for_its_readers(name: str) -> None:
+    """The others read when each station had rows from a lighter view."""
+    sql = ALL.sql(REPORTS[name])
+    needed = in_duckdb(tables_in(sql))
+
+    assert ("coverage" in needed) == ("FROM coverage" in sql)
+    assert ("presence" in needed) != ("coverage" in needed)
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ from keeping import viewed
 from world import World
 
 from bikecollect.archive.query.views import tables_in
+from bikecollect.reports.engines.stations_asked import in_duckdb
 from bikecollect.reports.registry import Report, Values
-from bikecollect.reports.runner import TABLES, Duck, ask
+from bikecollect.reports.runner import Duck, ask
 
 
 @contextmanager
 def engine_for(world: World, report: Report, values: Values) -> Iterator[Duck]:
     """Yield DuckDB with the views of the tables that *report* reads, and no others."""
-    with viewed(world, tables=tables_in(values.sql(report)) | TABLES) as db:
-        yield Duck(db)
+    tables = in_duckdb(tables_in(values.sql(report)))
+    with viewed(world, tables=tables) as db:
+        yield Duck(db, tables)
 
 
 def read_reports(
@@ -26,9 +28,11 @@ def read_reports(
 
     All are asked of the same views.
     """
-    tables = {table for r, values, _ in questions for table in tables_in(values.sql(r))}
-    with viewed(world, tables=tables | TABLES) as db:
-        answers = [ask(Duck(db), r, values, by=by) for r, values, by in questions]
+    read = {table for r, values, _ in questions for table in tables_in(values.sql(r))}
+    tables = in_duckdb(frozenset(read))
+    with viewed(world, tables=tables) as db:
+        duck = Duck(db, tables)
+        answers = [ask(duck, r, values, by=by) for r, values, by in questions]
     return [
         [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         for answer in answers

@@ -23,6 +23,8 @@ SUMMED_COLUMNS = (
     "hour_of_week",
 )
 """The columns of rows from which summaries are computed."""
+PLACE = ("slot", "station_id")
+"""Those of them that tell when a station had rows."""
 
 
 class RowsFile(NamedTuple):
@@ -130,10 +132,16 @@ class BatchSummaries:
                     datasets.STATION_DAYS,
                     summaries.station_days("batch_rows", "batch_slots"),
                 ),
+                (
+                    datasets.PRESENCE,
+                    summaries.presence("batch_rows", "batch_slots"),
+                ),
             )
             if name in tables
         }
-        names = (*datasets.DATASETS, datasets.STATION_DAYS)
+        is_light = self._sql.keys() == {datasets.PRESENCE}
+        self._columns = PLACE if is_light else SUMMED_COLUMNS
+        names = (*datasets.DATASETS, *datasets.EXTRACTS)
         self.files: dict[str, list[Path]] = {name: [] for name in names}
 
     def sum_up(
@@ -174,7 +182,7 @@ class BatchSummaries:
         """Load the columns of *batch* that summaries need, as the view `batch_rows`."""
         columns = datasets.COLUMNS[datasets.STATUS]
         rows = union(queries(self._db, batch), columns)
-        names = ", ".join([*KEYS, *SUMMED_COLUMNS])
+        names = ", ".join([*KEYS, *self._columns])
         self._db.execute(f"CREATE TABLE batch_table AS SELECT {names} FROM ({rows})")
         self._db.execute("CREATE VIEW batch_rows AS FROM batch_table")
 

@@ -91,3 +91,13 @@ def columns_of_view(file_columns: Sequence[str]) -> str:
         for column in file_columns
         if column in names or column == datasets.OCCUPANCY_DERIVED
     )
+
+
+def shown_columns(dataset: str, names: Sequence[str]) -> str:
+    """Return the SQL of the columns that a file with *names* has for its view."""
+    hidden = [
+        name
+        for name in names
+        if name in datasets.STATION_DAY and name not in datasets.COLUMNS[dataset]
+    ]
+    return f"* EXCLUDE ({', '.join(hidden)})" if hidden else "*"

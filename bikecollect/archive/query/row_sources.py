@@ -41,7 +41,11 @@ from bikecollect.archive.query.open_rows import (
     settled,
     union,
 )
-from bikecollect.archive.query.own_columns import columns_of_view, has_own
+from bikecollect.archive.query.own_columns import (
+    columns_of_view,
+    has_own,
+    shown_columns,
+)
 from bikecollect.archive.query.view_source import (
     ARCHIVE,
     CSV,
@@ -96,7 +100,7 @@ class RowSources:
         self._schemas.read_ahead(
             (self._closed(dataset), dataset != layout.rows)
             for dataset in self._needed
-            if dataset in self._tables
+            if dataset == "coverage" or dataset in self._tables
         )
 
     def _read_system(self, system: ViewedSystem, *, again: bool = False) -> None:
@@ -193,34 +197,37 @@ class RowSources:
         self._create_with("summed_slots", slots, self._layout.slots, outdated)
         rows = self._closed(self._layout.rows)
         self._schemas.columns(outdated, rows)  # records the unreadable ones
-        closed = [RowsFile(*key, rows[key]) for key in sorted(outdated)]
+        sound = sorted(outdated - self._schemas.unreadable.keys())
+        closed = [RowsFile(*key, rows[key]) for key in sound]
         summing = BatchSummaries(self._db, self._aside, self._tables, interval)
         summing.sum_up(self._open_files(), "summed_slots", keep=self._tables)
-        summing.sum_up(
-            (file for file in closed if file[:2] not in self._schemas.unreadable),
-            "summed_slots",
-        )
+        summing.sum_up(closed, "summed_slots")
         for dataset in (self._layout.rows, *SUMMED):
             if dataset in self._tables:
                 parts = [*summing.query(dataset), *self._failing]
                 sql = union(parts, datasets.COLUMNS[dataset])
                 is_rows = dataset == self._layout.rows
                 self.create_view(dataset, sql, besides=() if is_rows else outdated)
-        if datasets.STATION_DAYS in self._tables:
-            self._create_station_days(summing.query(datasets.STATION_DAYS))
+        for name in datasets.EXTRACTS:
+            if name in self._tables:
+                self._create_extract(name, summing.query(name), outdated)
         self.files += [path for paths in summing.files.values() for path in paths]
 
-    def _create_station_days(self, opened: Sequence[str]) -> None:
-        """Create `station_days` of the days *opened* and the archive.
+    def _create_extract(
+        self, name: str, summed: Sequence[str], besides: Container[Key]
+    ) -> None:
+        """Create the view *name*: the queries *summed*, and columns of coverage.
 
-        There is no such view if the archive has days without its columns.
+        The archived days in *besides* are skipped. There is no such view if the archive
+        has days without its columns.
         """
-        closed = self._closed("coverage")
-        if self._schemas.lacking(closed, summaries.NEWEST_COLUMN):
+        columns, closed = datasets.EXTRACTS[name], self._closed("coverage")
+        if self._schemas.lacking(closed, [*columns][-1]):
             return
-        names = ", ".join([*KEYS, *datasets.STATION_DAY])
-        parts = [*opened, *self._archived("coverage", closed, names), *self._failing]
-        self._view(datasets.STATION_DAYS, parts, datasets.STATION_DAY)
+        kept = {key: path for key, path in closed.items() if key not in besides}
+        names = ", ".join([*KEYS, *columns])
+        parts = [*summed, *self._archived("coverage", kept, names), *self._failing]
+        self._view(name, parts, columns)
 
     def _outdated(self) -> set[Key]:
         """Return the archived days with summaries of an earlier definition."""
@@ -255,7 +262,7 @@ class RowSources:
             self.files += paths
             files = duckdb_engine.paths(paths)
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
-            shown = columns or _shown(dataset, names)
+            shown = columns or shown_columns(dataset, names)
             if is_rows:
                 shown = f"system_id, date, {columns_of_view(names)}"
             yield f"SELECT {shown} FROM {source}"
@@ -326,16 +333,6 @@ class RowSources:
                 f" DATE {duckdb_engine.text(day)} AS date"
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
-
-
-def _shown(dataset: str, names: Sequence[str]) -> str:
-    """Return the SQL of the columns that a file with *names* has for its view."""
-    hidden = [
-        name
-        for name in names
-        if name in datasets.STATION_DAY and name not in datasets.COLUMNS[dataset]
-    ]
-    return f"* EXCLUDE ({', '.join(hidden)})" if hidden else "*"
 
 
 def _order(dataset: str) -> Callable[[Key], tuple[int, Key]]:

@@ -21,6 +21,8 @@ ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 TABLES = frozenset({*datasets.COLUMNS, "stations"})
 SUMMED = frozenset({"profile", "coverage"})
 """Tables that are computed from rows for open days."""
+FROM_ROWS = SUMMED | {datasets.PRESENCE}
+"""The same with a view for reports that has a part of their columns."""
 OnSkip = Callable[[str, str, Loss], None]
 """Called with a system, a day that is skipped, and the reason."""
 
@@ -78,6 +80,6 @@ def needed(layout: DatasetLayout, tables: Container[str]) -> tuple[str, ...]:
 
     Summaries also need the rows and slots from which they are computed.
     """
-    is_summed = any(table in tables for table in SUMMED)
+    is_summed = any(table in tables for table in FROM_ROWS)
     sources = {*SUMMED, layout.rows, layout.slots} if is_summed else set()
     return tuple(n for n in layout.datasets if n in tables or n in sources)

@@ -19,7 +19,7 @@ from bikecollect.archive.query.row_sources import RowSources
 from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.archive.query.view_source import (
     ARCHIVED,
-    SUMMED,
+    FROM_ROWS,
     TABLES,
     OnSkip,
     ViewedSystem,
@@ -158,7 +158,7 @@ class _Views:
 
     def create(self) -> Sequence[Path]:
         """Create the views of the tables needed; return the files that they read."""
-        if any(table in self._tables for table in ("slots", *SUMMED)):
+        if any(table in self._tables for table in ("slots", *FROM_ROWS)):
             # Before the rows: a block that is committed meanwhile has rows but no slot
             # and is not shown, while the newest slot never lacks its rows.
             self._load_slots()
@@ -174,7 +174,7 @@ class _Views:
         if not stations.reads_rows:
             return
         interval = max((viewed.system.interval for viewed in self._systems), default=0)
-        is_summed = any(table in self._tables for table in SUMMED)
+        is_summed = any(table in self._tables for table in FROM_ROWS)
         if is_summed and not self._is_kept:
             stations.sum_up("day_slots", interval)
             return

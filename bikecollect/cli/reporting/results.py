@@ -13,6 +13,11 @@ from bikecollect.reports import runner
 from bikecollect.reports.engines import by_day, spark
 from bikecollect.reports.engines.merged_rows import merged
 from bikecollect.reports.engines.scripts import ArchivePlace
+from bikecollect.reports.engines.stations_asked import (
+    ALWAYS_READ,
+    COVERAGE,
+    in_duckdb,
+)
 from bikecollect.reports.registry import Report, Rows, Values
 from bikecollect.reports.runner import BatchedAnswer
 
@@ -34,8 +39,12 @@ class Question:
 
 
 def tables_of(question: Question) -> frozenset[str]:
-    """Return the tables that the report reads."""
-    return views.tables_in(question.values.sql(question.report)) | runner.TABLES
+    """Return the tables of the archive that the report reads on other engines."""
+    return _in_sql(question) | ALWAYS_READ | {COVERAGE}
+
+
+def _in_sql(question: Question) -> frozenset[str]:
+    return views.tables_in(question.values.sql(question.report))
 
 
 def results_of(
@@ -109,15 +118,15 @@ def _connected(
         ) as db:
             if by_day.is_possible(db):
                 skipped.warn()
-                yield runner.Duck(db), replace(question, report=faster)
+                yield runner.Duck(db, tables), replace(question, report=faster)
                 return
         skipped.losses.clear()
-    tables = tables_of(question)
+    tables = in_duckdb(_in_sql(question))
     with views.connected(
         data, group, fails_on=(), tables=tables, on_skip=skipped
     ) as db:
         skipped.warn()
-        yield runner.Duck(db), question
+        yield runner.Duck(db, tables), question
 
 
 def results_of_spark(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bikecollect.archive.datasets import STATION_DAYS
 from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.archive.query.views import tables_in
+from bikecollect.reports.engines.stations_asked import in_duckdb
 from bikecollect.reports.registry import REPORTS, Report, Values
-from bikecollect.reports.runner import TABLES as ALWAYS_READ
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -55,7 +55,7 @@ def variant(report: Report, values: Values) -> Report | None:
 
 def tables(report: Report, values: Values) -> frozenset[str]:
     """Return the tables that *report*, a variant, reads; see `views.connected`."""
-    return tables_in(values.sql(report)) | ALWAYS_READ | {STATION_DAYS}
+    return in_duckdb(tables_in(values.sql(report))) | {STATION_DAYS}
 
 
 def is_possible(db: "DuckDBPyConnection") -> bool:

@@ -26,6 +26,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import NotInstalled, StorageError
 from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, views
 from bikecollect.reports.engines.spark_listing import PATH_NOT_FOUND, SparkArchive
+from bikecollect.reports.engines.stations_asked import COVERAGE
 from bikecollect.reports.registry import Rows
 from bikecollect.reports.runner import BATCH, BatchedAnswer
 from bikecollect.storage.lock import shared_locks
@@ -78,6 +79,8 @@ MAX_ERROR = 300
 
 class Spark:
     """Spark as an `Engine`; *session* has the views."""
+
+    presence = COVERAGE
 
     def __init__(self, session: "SparkSession") -> None:
         self._session = session

@@ -1,18 +1,54 @@
-"""The stations to report on, as a query that works on every engine."""
+"""The stations to report on: what is read for them; a query for every engine."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
+from bikecollect.archive.datasets import PRESENCE
 from bikecollect.reports.engines.literals import quoted
 from bikecollect.reports.registry import DISTRICT, STATION, Values
-from bikecollect.reports.runner import ENDS, NOWHERE, SEEN
+
+SEEN = (
+    "SELECT c.system_id AS system_id, c.station_id AS station_id,"
+    " MIN(c.first_slot) AS first_slot, MAX(c.last_slot) AS last_slot,"
+    " MAX(CASE WHEN c.date >= DATE '$since' AND c.date < DATE '$until'"
+    " THEN 1 ELSE 0 END) AS is_in_range"
+    " FROM $presence AS c GROUP BY c.system_id, c.station_id"
+)
+ENDS = (
+    "SELECT s.system_id AS system_id, MIN(s.slot) AS first_slot,"
+    " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"
+    " GROUP BY s.system_id"
+)
+COVERAGE = "coverage"
+ALWAYS_READ = frozenset({"stations", "slots"})
+"""The tables that every report reads, besides those in its SQL and of `presence`."""
+NOWHERE = "(no district)"
+
+
+def presence(tables: Container[str]) -> str:
+    """Return the table in DuckDB that tells when each station had rows.
+
+    It is that of coverage if this is in *tables*, which a report reads.
+    """
+    return COVERAGE if COVERAGE in tables else PRESENCE
+
+
+def in_duckdb(tables: frozenset[str]) -> frozenset[str]:
+    """Return the tables that DuckDB needs for a report whose SQL reads *tables*."""
+    return tables | ALWAYS_READ | {presence(tables)}
+
+
+def seen_query(values: Values, presence: str) -> str:
+    """Return the query for when each station had rows, from the table *presence*."""
+    since, until = values.since.isoformat(), values.until.isoformat()
+    sql = SEEN.replace("$since", since).replace("$until", until)
+    return sql.replace("$presence", presence)
 
 
 def asked_query(
     values: Values, among: str, by: str, stations: Sequence[str] = ()
 ) -> str:
     """Return the query for the stations of the systems *among*; see `runner.asked`."""
-    since, until = values.since.isoformat(), values.until.isoformat()
-    seen = SEEN.replace("$since", since).replace("$until", until)
+    seen = seen_query(values, COVERAGE)
     places = {
         STATION: "k.station_id",
         DISTRICT: f"COALESCE(NULLIF(r.region, ''), {quoted(NOWHERE)})",
