@@ -2,12 +2,15 @@
 
 import sqlite3
 import zlib
+from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from keeping import compacted, findings, verifier, viewed
-from odd_history import FEW, SLOT, codes, two_days
+from odd_history import FEW, SLOT, closed_days, codes, two_days
+from templates import copied
 from test_query_bounds import files
 from world import World
 
@@ -18,25 +21,24 @@ from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 
-PAIRS = (
-    ((b",a,1,", b",a,99999999999999999999,"), (b",a,1,", b",a,-3,")),
-    ((b",a,1,", b",a,x,"), (b",a,1,", b",a,7.0,")),
-    ((b",a,1,", b",a,007,"), (b",true,", b",maybe,")),
-    (
-        (b"2026-11-22T12:10:02+08:00", b"9999-12-31T23:59:59-14:00"),
-        (b"2026-11-23T12:10:02+08:00", b"0001-01-01T00:00:00+14:00"),
-    ),
-    (
-        (b"2026-11-22T12:10:02+08:00", b"2026-11-22T04:10:02Z"),
-        (b"2026-11-23T12:10:02+08:00", b"yesterday"),
-    ),
-    (
-        (b",a,1,", b",a\x1b[2J\xe2\x80\xa8,1,"),
-        (b",a,1,", b"," + b"z" * 9_000 + b",1,"),
-    ),
-    ((b",a,1,", b',"a, ""quoted""",1,'),),
+STAMP = b"DAYT12:10:02+08:00"
+VALUES = (
+    (b",a,1,", b",a,99999999999999999999,"),
+    (b",a,1,", b",a,-3,"),
+    (b",a,1,", b",a,x,"),
+    (b",a,1,", b",a,7.0,"),
+    (b",a,1,", b",a,007,"),
+    (b",true,", b",maybe,"),
+    (STAMP, b"9999-12-31T23:59:59-14:00"),
+    (STAMP, b"0001-01-01T00:00:00+14:00"),
+    (STAMP, b"DAYT04:10:02Z"),
+    (STAMP, b"yesterday"),
+    (b",a,1,", b",a\x1b[2J\xe2\x80\xa8,1,"),
+    (b",a,1,", b"," + b"z" * 9_000 + b",1,"),
+    (b",a,1,", b',"a, ""quoted""",1,'),
 )
-"""Texts of the first day's file and of the second's, with what replaces them."""
+"""Texts of a day's file, with what replaces them: each has a day of its own."""
+DAYS = tuple(f"2026-11-{24 + n - len(VALUES)}" for n in range(len(VALUES)))
 
 
 @pytest.fixture
@@ -45,10 +47,11 @@ def world(folder: Path) -> World:
     return two_days(folder)
 
 
-def rewrite(world: World, day: int, old: bytes, new: bytes) -> None:
-    """Change rows of one block of *day*, 0 or 1, with a ledger that agrees."""
-    path = world.folder / f"station_status/2026-11-{22 + day}.csv"
-    slot = SLOT + day * DAY
+def rewrite(world: World, day: str, old: bytes, new: bytes) -> None:
+    """Change rows of one block of *day*, with a ledger that agrees."""
+    path = world.folder / f"station_status/{day}.csv"
+    slot = int(datetime.fromisoformat(f"{day}T12:10+08:00").timestamp())
+    old, new = (text.replace(b"DAY", day.encode()) for text in (old, new))
     db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
     sql = f'SELECT start, "end" FROM blocks WHERE slot = {slot}'
     ((start, end),) = db.execute(sql).fetchall()
@@ -84,37 +87,42 @@ class OddDays(NamedTuple):
     steps: list[Step]
 
 
-@pytest.fixture(scope="module", params=PAIRS)
-def odd_days(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> OddDays:
-    """Return a world with one of `PAIRS`; nothing changes its days."""
+@pytest.fixture(scope="module")
+def odd_days(tmp_path_factory: pytest.TempPathFactory) -> OddDays:
+    """Return worlds with a day for each of `VALUES`; nothing changes these days."""
     folder = tmp_path_factory.mktemp("odd")
-    before, after = two_days(folder / "before"), two_days(folder / "after")
+    before, after = (days_to_change(folder / name) for name in ("before", "after"))
     for world in (before, after):
-        for day, (old, new) in enumerate(request.param):
+        for day, (old, new) in zip(DAYS, VALUES, strict=True):
             rewrite(world, day, old, new)
     after.clock.now += DAY
     expected = certificates(before)
     return OddDays(before, after, expected, compacted(after, 0))
 
 
-def test_no_command_fails_on_an_odd_value_of_a_daily_file(
+@copied
+def days_to_change(folder: Path) -> World:
+    """Return a world with the `DAYS`."""
+    return closed_days(folder, len(DAYS))
+
+
+def test_no_command_fails_on_odd_values_of_daily_files(
     odd_days: OddDays, tmp_path: Path
 ) -> None:
-    """It is empty where it is typed; before and after the day is archived."""
+    """They are empty where they are typed; before and after the days are archived."""
     assert codes(odd_days.before, tmp_path, FEW) == {}
     assert codes(odd_days.after, tmp_path, FEW) == {}
     with viewed(odd_days.after, tables=["station_status"]) as db:
-        sql = "SELECT count(*), count(DISTINCT slot) FROM station_status"
-        assert db.execute(sql).fetchall() == [(12, 6)]
+        sql = "SELECT count(*), count(DISTINCT slot) FROM station_status GROUP BY date"
+        assert db.execute(sql).fetchall() == [(6, 3)] * len(DAYS)
 
 
-def test_an_odd_value_is_archived_unchanged(odd_days: OddDays) -> None:
+def test_odd_values_are_archived_unchanged(odd_days: OddDays) -> None:
     """Byte for byte: the certificate of the CSV is that of the archive."""
     world = odd_days.after
 
-    assert {step.what for step in odd_days.steps} == {"archived", "let go"}
+    done = {(step.day, step.what) for step in odd_days.steps}
+    assert done == {*product(DAYS, ("archived", "let go"))}
     assert not list((world.folder / "station_status").iterdir())
     assert certificates(world) == odd_days.certificates
     assert findings(world, deep=True) == []

@@ -45,9 +45,15 @@ FEW = (
 @copied
 def two_days(folder: Path) -> World:
     """Return a world of two closed days with three slots each."""
+    return closed_days(folder, 2)
+
+
+def closed_days(folder: Path, number: int) -> World:
+    """Return a world of *number* such days, the last one is 2026-11-23."""
     world = World(folder / "city")
     (world.folder / ".bikecollect").touch()
-    for _ in range(2):
+    world.clock.now -= (number - 2) * DAY
+    for _ in range(number):
         for bikes in (0, 1, 2):
             world.fetch({"a": bikes, "b": 5}, after=300)
         world.clock.now += DAY - 900
