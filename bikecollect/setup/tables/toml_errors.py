@@ -44,19 +44,26 @@ def _hint(message: str, line: str, wrong: str) -> str:
         return f": the table [{name}] is there twice; merge the two"
     if message.startswith("Cannot overwrite a value"):
         return ": the key is there twice in this table; remove one"
-    rest = _outside_of_texts(line)
-    if CURLY.search(rest):
+    return _hint_of_line(line, wrong) or _hint_of_value(message, line, wrong)
+
+
+def _hint_of_line(line: str, wrong: str) -> str:
+    """Return a hint for what no line of TOML has."""
+    if CURLY.search(_outside_of_texts(line)):
         return ': write straight quotes (") in place of curly ones'
     if not wrong.isascii():
         return _foreign(wrong)
     if line.lstrip().startswith(COMMENTS):
         return ": a comment begins with #"
+    return ': write it as key = "value"' if YAML.match(line) else ""
+
+
+def _hint_of_value(message: str, line: str, wrong: str) -> str:
     if _lacks_quote(line):
         return ": is a quote missing?"
-    if YAML.match(line):
-        return ': write it as key = "value"'
+    is_bare = _outside_of_texts(line) == line
     is_value = message.startswith("Invalid value") and wrong.isalpha()
-    if is_value or (message.startswith("Expected newline") and rest == line):
+    if is_value or (message.startswith("Expected newline") and is_bare):
         return ": is it a text without quotes?"
     return ""
 
