@@ -15,7 +15,8 @@ from bikecollect.app.frames import without_offsets
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.text import disarmed, percent, visible
+from bikecollect.core.text import count_of, disarmed, percent, visible
+from bikecollect.reports.coverage import HOURS
 
 if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
     from bikecollect.app.charts.encodings import Spec
@@ -45,11 +46,21 @@ p.source a {color: inherit}
 </style>"""
 UNREADABLE = "The data cannot be read at the moment."
 """The text that visitors of a public app see instead of an error."""
+PERCENT = "%.1f %%"
+"""The number format of a percentage in a table."""
 COUNT = ".1f"
 """The number format of a mean number of bikes."""
 REPEATED = (
     " The hour before the clocks were set back and the one after are in one place."
 )
+NUMBERS = {
+    "decimal": ".",
+    "thousands": ",",
+    "grouping": [3],
+    "currency": ["", ""],
+    "percent": "\N{NO-BREAK SPACE}%",
+}
+"""How charts write numbers: percentages as in texts."""
 STATION_SLOTS = "station slots"
 """What is counted by the basis of a figure about several stations."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
@@ -130,6 +141,12 @@ def no_data(table: pd.DataFrame) -> str:
     return f"Grey: no data.{REPEATED if is_repeated else ''}"
 
 
+def unseen(by_hour: "pd.Series[float]") -> str:
+    """Return the part of a caption about hours of the week without a value, if any."""
+    count = HOURS - int(by_hour.notna().sum())
+    return f" Blank: {count_of(count, 'hour')} of the week, not seen." if count else ""
+
+
 def figure(
     chart: "Spec", table: pd.DataFrame, name: str, caption: str, alt: str
 ) -> None:
@@ -140,7 +157,11 @@ def figure(
     data = without_offsets(table)
     # Data of another name are another chart: it does not move from one to the other.
     rows = f"{pd.util.hash_pandas_object(data).sum():x}"
-    drawn = chart | {"data": {"name": rows}, "datasets": {rows: data}}
+    drawn = chart | {
+        "data": {"name": rows},
+        "datasets": {rows: data},
+        "config": {"locale": {"number": NUMBERS}},
+    }
     st.vega_lite_chart(spec=drawn, width="stretch", alt=alt)
     foot(table, name, caption)
 
@@ -194,10 +215,30 @@ def clock(seconds: float, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
 
 
-def share_column(title: str, help_: str = "") -> ColumnConfig:
-    """Return the configuration of a column of shares."""
+def share_column(title: str, help_: str = "", width: int | None = None) -> ColumnConfig:
+    """Return the configuration of a column of `percents`, drawn as bars."""
     return st.column_config.ProgressColumn(
-        title, help=help_ or None, format="percent", min_value=0, max_value=1
+        title,
+        width=width,
+        help=help_ or None,
+        format=PERCENT,
+        min_value=0,
+        max_value=100,
+    )
+
+
+def percents(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return *table* with its shares in *columns* as percentages, as texts have them.
+
+    >>> percents(pd.DataFrame({"a": [1.0, 0.9999, 0.97, None]}), ["a"])["a"].to_list()
+    [100.0, 99.9, 97.0, nan]
+    """
+    shares = {column: table[column] for column in columns}
+    return table.assign(
+        **{
+            column: (100 * share).round(1).clip(upper=99.9).mask(share.eq(1), 100.0)
+            for column, share in shares.items()
+        }
     )
 
 

@@ -70,7 +70,7 @@ def test_missing_hours_are_labelled_in_decimals() -> None:
     """Not 500m, as by an SI prefix, which reads as minutes, nor 4e+2 for 400 hours."""
     chart = bars.ranked("hours", "cause", title="hours missing", tips={})
 
-    assert chart["encoding"]["x"]["axis"] == {"format": ",~r"}
+    assert chart["encoding"]["x"]["axis"] == {"format": ",~r", "tickCount": 8}
 
 
 def test_runs_that_take_far_longer_are_cut_and_marked() -> None:

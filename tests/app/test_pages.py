@@ -242,7 +242,7 @@ def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
         {
             "name": "Quay",
             "metres": pytest.approx(111, abs=1),
-            "share": 1,
+            "share": 100,
             "slots_seen": 7,
         }
     ]
@@ -290,7 +290,7 @@ def test_the_changes_of_a_station_are_a_time_line(show: Show, world: World) -> N
     ]
 
 
-@pytest.mark.parametrize("view", ["Week", "Day", "Areas", "Compare", "Rankings"])
+@pytest.mark.parametrize("view", ["Week", "Day", "Areas", "Rankings"])
 def test_each_view_of_the_city_has_its_basis(show: Show, view: str) -> None:
     """Slots of stations, or slots."""
     app = show("city", view=view)
@@ -300,7 +300,6 @@ def test_each_view_of_the_city_has_its_basis(show: Show, view: str) -> None:
 
 def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> None:
     """An empty chart would look like no difference."""
-    assert len(show("city", view="Compare").get("vega_lite_chart")) == 1
     world.fetch({"a": 1, "b": 1, "c": 1}, after=86_400, places=PLACES, names=NAMES)
 
     app = show("city", view="Compare")
@@ -311,16 +310,21 @@ def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> N
 
 
 @pytest.mark.parametrize(
-    ("measure", "is_reversed", "title"),
+    ("measure", "is_reversed", "title", "end"),
     [
-        ("slots with a bike", True, "difference, percentage points"),
-        ("free docks at a station", False, "difference"),
+        ("slots with a bike", True, "difference, percentage points", 100 / 3),
+        ("free docks at a station", False, "difference", 0.2),
     ],
 )
 def test_a_comparison_has_the_colours_of_the_maps(
-    show: Show, measure: str, title: str, *, is_reversed: bool
+    show: Show, world: World, measure: str, title: str, *, is_reversed: bool, end: float
 ) -> None:
-    """Orange is emptier; a difference of shares is in percentage points."""
+    """Orange is emptier; a difference of shares is in percentage points.
+
+    The scale ends at the largest difference, on both sides of 0, which has no sign.
+    """
+    week = 7 * 86_400
+    world.fetch({"a": 1, "b": 3, "c": 5}, after=week, places=PLACES, names=NAMES)
     (chart,) = show("city", view="Compare", measure=measure).get("vega_lite_chart")
 
     colour = json.loads(chart.proto.spec)["encoding"]["color"]
@@ -328,6 +332,21 @@ def test_a_comparison_has_the_colours_of_the_maps(
         *("blueorange", is_reversed),
     )
     assert colour["legend"]["title"] == title
+    assert colour["scale"]["domain"] == pytest.approx([-end, end])
+    assert colour["legend"]["labelExpr"].startswith("datum.label === '+0.0' ? '0'")
+
+
+def test_a_day_is_not_compared_with_itself(show: Show) -> None:
+    """On the first day there is nothing else; all would be 0."""
+    app = show("city", view="Compare")
+
+    assert app.info[0].value.startswith("Both periods are the same: there is only one")
+    assert len(app.get("vega_lite_chart")) == 0
+
+
+def test_hours_that_were_not_seen_are_named(show: Show) -> None:
+    """They have no square, and no place in the legend."""
+    assert "Blank: 166 hours of the week, not seen." in said(show("city"))
 
 
 def test_a_week_of_one_value_has_a_scale_with_ends(show: Show) -> None:
@@ -351,11 +370,7 @@ def test_the_emptiest_stations_come_first(show: Show) -> None:
     (table,) = app.dataframe
     assert list(table.value["number"]) == [1, 2, 3]
     assert list(table.value["name"]) == ["New Mill", "Quay", "Old Mill"]
-    assert list(table.value["share_with_vehicle"]) == [
-        pytest.approx(5 / 12, abs=0.001),
-        pytest.approx(7 / 12, abs=0.001),
-        1,
-    ]
+    assert list(table.value["share_with_vehicle"]) == [*(41.7, 58.3, 100.0)]
 
 
 def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> None:

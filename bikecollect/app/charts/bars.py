@@ -49,7 +49,7 @@ def over_time(
 def ranked(x: str, y: str, *, title: str, tips: Tips) -> alt.Chart:
     """Return horizontal bars, the longest first."""
     # Never an SI prefix or an exponent: not 500m for 0.5 hours, nor 4e+2 for 400.
-    axis = alt.Axis(format=",~r")
+    axis = alt.Axis(format=",~r", tickCount=8)
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
         .mark_bar(color=BLUE)

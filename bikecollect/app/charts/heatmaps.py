@@ -14,6 +14,7 @@ MONTH = (
     " ? timeFormat(toDate(datum.value + 'T12:00'), '%b') : ''"
 )
 """The expression for the label of a Monday: the month if it is the first one in it."""
+NO_SIGN_AT_ZERO = "datum.label === '+0.0' ? '0' : datum.label"
 CALENDAR_TIPS = {
     "day": ("day", ""),
     "share": ("coverage", ".1%"),
@@ -48,6 +49,7 @@ def week(
         colour = colour.scale(scheme=scheme)
     else:
         legend.values = [domain[0], sum(domain) / 2, domain[1]]
+        legend.labelExpr = NO_SIGN_AT_ZERO
         colour = colour.scale(scheme=scheme, domain=list(domain), reverse=reverse)
     hours = alt.Axis(labelAngle=0, labelOverlap=True, values=list(range(0, 24, 3)))
     chart: alt.Chart = (

@@ -46,7 +46,7 @@ function pathOf(values, low, high) {
 }
 
 function written(value, percent) {
-  return percent ? `${(100 * value).toFixed(0)} %` : value.toFixed(1);
+  return percent ? `${(100 * value).toFixed(1)} %` : value.toFixed(1);
 }
 
 function made(tag, text) {

@@ -23,14 +23,16 @@ from bikecollect.app.queries.stations import film_dot
 from bikecollect.reports.runner import Answer
 
 MEASURES = {
-    "slots with a bike": ("share_with_vehicle", ".0%"),
-    "slots with a dock": ("share_with_dock", ".0%"),
+    "slots with a bike": ("share_with_vehicle", ".1%"),
+    "slots with a dock": ("share_with_dock", ".1%"),
     "bikes at a station": ("mean_vehicles", ".1f"),
     "free docks at a station": ("mean_docks", ".1f"),
 }
 OF_BIKES = frozenset({"share_with_vehicle", "mean_vehicles"})
-MIN_DIFFERENCE = {".0%": 0.05, ".1f": 1.0}
+MIN_DIFFERENCE = {".1%": 0.05, ".1f": 1.0}
 """By the number format of a measure, the difference below which colours are pale."""
+MIN_CHANGE = {".1%": 0.01, ".1f": 0.2}
+"""The same for the difference of two periods: noise is no finding."""
 WHOLE = "the whole city"
 WEEK = 7
 
@@ -76,7 +78,7 @@ def _week(name: str) -> None:
         ),
         table,
         f"{name}-week",
-        widgets.summed(table, widgets.STATION_SLOTS),
+        widgets.summed(table, widgets.STATION_SLOTS) + widgets.unseen(table[column]),
         f"{measure} by weekday and hour",
     )
 
@@ -213,6 +215,12 @@ def _compare(name: str) -> None:
     with right.container(horizontal=True):
         other = inputs.ends(name, "b", later, "Second period")
     measure = _measure()
+    if one == other:
+        text = "Both periods are the same"
+        if first == newest:
+            text += ": there is only one day of data so far, to be compared later"
+        st.info(f"{text}.")
+        return
     column = MEASURES[measure][0]
     before, after = (frames.answer(name, "availability", span) for span in (one, other))
     st.header(f"Second period minus first: {measure}", anchor=False)
@@ -235,7 +243,7 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
     signed = "+.1f" if is_share else f"+{form}"
     shown = "points" if is_share else "difference"
     title = "difference, percentage points" if is_share else "difference"
-    low, high = chart_rows.reach(answer, "difference", MIN_DIFFERENCE[form])
+    low, high = chart_rows.reach(answer, "difference", MIN_CHANGE[form])
     tips = {
         "weekday": ("day", ""),
         "hour": ("hour", "d"),
@@ -257,7 +265,8 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
         ),
         table,
         f"{name}-compared",
-        f"Orange: emptier in the second period, blue: fuller. {caption}",
+        f"Orange: emptier in the second period, blue: fuller. {caption}"
+        f"{widgets.unseen(table['difference'])}",
         f"Difference of {measure} between the periods, by weekday and hour",
     )
 

@@ -12,6 +12,7 @@ from bikecollect.app import charts, frames, inputs, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
 from bikecollect.app.queries.ranking import ORDERS, RULE, least_basis, rankable
 from bikecollect.app.queries.stations import Known
+from bikecollect.core.text import percent
 
 MAPPED = 15
 """Maximum stations of a ranking on its map."""
@@ -20,21 +21,32 @@ OFTEN_UNCHANGED = 0.05
 """The share of unchanged slots from which an explanation is shown."""
 RANKED = {
     "number": st.column_config.NumberColumn("#", width=40, help="As on the map"),
-    "name": st.column_config.TextColumn("station", width="medium"),
-    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
-    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen"),
-    "share_seen": widgets.share_column("seen", "Slots seen of those expected"),
-    "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
+    "name": st.column_config.TextColumn("station", width=135),
+    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen", 110),
+    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen", 110),
+    "share_seen": st.column_config.NumberColumn(
+        "seen", width=70, help="Slots seen of those expected", format=widgets.PERCENT
+    ),
+    "share_inactive": st.column_config.NumberColumn(
+        "closed", width=70, format=widgets.PERCENT
+    ),
     "share_silent": st.column_config.NumberColumn(
         "unchanged",
+        width=90,
         help="Slots whose stamp of the station was more than an hour old",
-        format="percent",
+        format=widgets.PERCENT,
     ),
     "changes": st.column_config.NumberColumn(
-        "changes", help="Slots whose count differs from that of the slot before"
+        "changes",
+        width=75,
+        help="Slots whose count differs from that of the slot before",
     ),
-    "station_id": "id",
+    "station_id": st.column_config.TextColumn("id", width=95),
 }
+"""The widths have place beside the map in a window of 1300 pixels."""
+SHARES = [column for column in RANKED if column.startswith("share")]
+ROW = 35
+"""Pixels of a row of a table, and of its head."""
 
 
 def view(name: str) -> None:
@@ -50,11 +62,12 @@ def view(name: str) -> None:
     ranked = table[rankable(answer.records())].dropna(subset=[column])
     ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
+    shown = ranked.assign(number=range(1, len(ranked) + 1))
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
-        ranked.assign(number=range(1, len(ranked) + 1))[list(RANKED)].round(3),
+        widgets.percents(shown[list(RANKED)], SHARES),
         hide_index=True,
-        height=520,
+        height=ROW * (min(len(ranked), MAPPED) + 1) + 3,
         column_config=RANKED,
         width="stretch",
     )
@@ -66,8 +79,8 @@ def view(name: str) -> None:
     text = f"{summed} {least_basis(answer.records())} {RULE}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
-            f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "
-            "this feed a stamp may move only with a count."
+            f" Half of the stations are unchanged in {percent(float(usual))} of slots "
+            "or more: in this feed a stamp may move only with a count."
         )
     widgets.foot(ranked, f"{name}-rankings", text)
 

@@ -181,4 +181,9 @@ def _gaps(name: str) -> None:
         },
     )
     text = f"{count_of(len(table), 'gap')}, the newest first."
+    if any(gap.untried for gap in account.gaps) and not mode.is_public():
+        text += data_service().addressed(
+            ' "kept, not tried": `bikecollect backfill-report` tries these payloads; '
+            'those that it cannot read are "kept, unreadable" there.'
+        )
     widgets.foot(table, f"{name}-gaps", text)

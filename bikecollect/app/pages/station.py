@@ -198,18 +198,18 @@ def _chance(name: str, station: str, when: Span) -> None:
     )
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     column = "share_with_dock" if measure == "a dock" else "share_with_vehicle"
-    tips = widgets.HOUR_TIPS | {column: (f"chance of {measure}", ".0%")}
+    tips = widgets.HOUR_TIPS | {column: (f"chance of {measure}", ".1%")}
     widgets.figure(
         heatmaps.week(
             column,
             f"share of slots with {measure}",
-            form=".0%",
+            form=".1%",
             tips=tips,
             domain=(0, 1),
         ),
         table,
         f"{station}-chance",
-        widgets.summed(table),
+        widgets.summed(table) + widgets.unseen(table[column]),
         f"Chance of {measure} by weekday and hour",
     )
 
@@ -228,6 +228,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             "It was neither empty nor full in this range, or no station is near."
         )
         return
+    shown = ["name", "metres", "share", "slots_seen"]
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(4, "name", [known[id_].called for id_ in table["neighbour"]])
     for measure, words, title in (
@@ -239,7 +240,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             continue
         st.markdown(f"**When it has {words}** ({some['slots'].iloc[0]:,} slots)")
         st.dataframe(
-            some[["name", "metres", "share", "slots_seen"]].head(8),
+            widgets.percents(some[shown].head(8), ["share"]),
             hide_index=True,
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),

@@ -64,7 +64,7 @@ def page() -> None:
         }
     )
     event = st.dataframe(
-        table,
+        widgets.percents(table, ["week"]),
         hide_index=True,
         column_config=COLUMNS,
         on_select="rerun",

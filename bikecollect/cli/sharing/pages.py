@@ -107,7 +107,7 @@ class PageWriter:
             WEEK,
             "Week",
             range=_range(since, until),
-            top=f"{top:.0%}",
+            top=f"{100 * top:.0f} %",
             charts=[drawn for drawn in (bikes, docks) if drawn],
             has_docks=docks is not None,
             range_of=range,

@@ -61,7 +61,7 @@ def chart(
         )
         for number, weekday in enumerate(WEEKDAYS)
     ]
-    return WeekChart(title, colour, f"{top:.0%}", days)
+    return WeekChart(title, colour, f"{100 * top:.0f} %", days)
 
 
 def _cell(weekday: str, hour: int, value: float | None, top: float) -> HourCell:
