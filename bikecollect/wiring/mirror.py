@@ -34,8 +34,8 @@ from bikecollect.wiring.inherited_facts import with_facts_of
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.contents import MirroredSystem
-    from bikecollect.archive.mirror.object_store import ObjectStore
     from bikecollect.archive.mirror.push import MirrorStep
+    from bikecollect.archive.mirror.store.object_store import ObjectStore
     from bikecollect.archive.verify import VerifiedCounts
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def mirror_store(settings: Settings, *, creates: bool = False) -> "ObjectStore":
 
 
 def _store(address: str, *, creates: bool = False) -> "ObjectStore":
-    from bikecollect.archive.mirror.object_store import ObjectStore  # an extra
+    from bikecollect.archive.mirror.store.object_store import ObjectStore  # an extra
 
     return ObjectStore(MirrorAddress.parse(address), creates=creates)
 

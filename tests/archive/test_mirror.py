@@ -21,9 +21,9 @@ from mirrored import (
 from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, environment
 from world import World
 
-from bikecollect.archive.mirror import object_store
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.push import CONFLICT, MirrorPush
+from bikecollect.archive.mirror.store import object_store
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,

@@ -18,8 +18,8 @@ from world import World
 from bikecollect.archive.checks.known_causes import KnownCauses
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 from bikecollect.core.slots import DAY

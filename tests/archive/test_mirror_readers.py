@@ -14,8 +14,8 @@ from s3server import BUCKET, Proxy, S3Server, environment
 from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.archive.mirror.push import MirrorPush
+from bikecollect.archive.mirror.store.object_store import ObjectStore
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")

@@ -12,7 +12,7 @@ from s3server import BUCKET, Proxy, environment
 from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.store.object_store import ObjectStore
 
 PART = "archive/station_status/system_id=city/date=2024-06-05/part.parquet"
 CERTIFICATE = "archive/certificates/system_id=city/2024-06-05.json"

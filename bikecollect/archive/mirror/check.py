@@ -21,8 +21,8 @@ from bikecollect.archive.mirror.certified import (
     part_path,
 )
 from bikecollect.archive.mirror.live import live_path
-from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, live_address
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.parts import is_day
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.core.errors import (

@@ -23,8 +23,8 @@ from bikecollect.archive.mirror.certified import (
     certificates_of,
     parse,
 )
-from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import LIVE, MirrorRecord, replaced_path
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import (
     MirrorDenied,

@@ -22,7 +22,6 @@ from bikecollect.archive.mirror.download import (
     replacing,
     writing_to,
 )
-from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.push import OTHER_HOST, MirrorStep
 from bikecollect.archive.mirror.record import (
     LIVE,
@@ -30,6 +29,7 @@ from bikecollect.archive.mirror.record import (
     live_address,
     replaced_path,
 )
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.query.open_days import open_days
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment

@@ -25,8 +25,8 @@ from bikecollect.archive.mirror.certified import (
     parse,
     part_path,
 )
-from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorUnavailable,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bikecollect.archive.mirror.object_store import StoredObject
+from bikecollect.archive.mirror.store.object_store import StoredObject
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.durable import make_folder, temporary, write_file

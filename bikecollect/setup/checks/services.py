@@ -9,7 +9,7 @@ from bikecollect.alerts.mail import headers, smtp
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.folder import check_folder, is_missing
-from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.store.object_store import ObjectStore
 from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length

@@ -1,0 +1,1 @@
+"""The object store of a mirror: access, credentials, and its errors."""
