@@ -132,13 +132,13 @@ def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> No
 
 
 def documented_calls() -> list[str]:
-    """Return the calls of bikecollect in the code of the README and of docs/how-to."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
+    """Return the calls of bikecollect in the README and on all pages of docs."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     code = re.findall(r"```(?:sh|bash|cron)\n(.*?)```", text, re.DOTALL)
     lines = "\n".join(code).replace("\\\n", " ")
-    call = r'(?:^|/bin/)(bikecollect (?:[^"\n#|&>]|"[^"]*")+)'
-    inline = re.findall(r"`(bikecollect [a-z][^`]*)`", text)
+    call = r'(?:^|/bin/)(bikecollect (?:[^"\n#|&<>]|"[^"]*")+)'
+    inline = re.findall(r"`(bikecollect (?!help )[a-z][^`<]*)", text)
     calls = [*re.findall(call, lines, re.MULTILINE), *inline]
     return sorted({" ".join(found.split()) for found in calls})
 
@@ -348,6 +348,26 @@ def test_every_page_is_two_clicks_from_the_readme() -> None:
 def test_every_link_leads_to_a_page(page: Path) -> None:
     """Links to renamed pages are found."""
     assert [str(path) for path in linked(page) if not path.exists()] == []
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of the headings of *page*, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in titles)
+    return {title.replace(" ", "-") for title in plain}
+
+
+def test_every_link_to_a_heading_finds_it() -> None:
+    """A heading that gets other words gets another anchor."""
+    link = re.compile(r"\]\(([^)#\s:]*)#([^)\s]+)\)")
+    links = [
+        (page, (page.parent / name) if name else page, anchor)
+        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for name, anchor in link.findall(page.read_text(encoding="utf-8"))
+    ]
+
+    assert len(links) > 5
+    assert [link for link in links if link[2] not in headings(link[1])] == []
 
 
 def test_each_decision_has_its_own_number() -> None:
