@@ -13,7 +13,7 @@ UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
 )
 UNDERSTOOD = frozenset({Outcome.COLLECTED, Outcome.DUPLICATE})
-HEALED = frozenset({"damage", "drift", "ledger"})
+REPAIRED = frozenset({"damage", "drift", "ledger"})
 """Kinds of notices about problems that the run itself has repaired."""
 NOT_ARCHIVED = "not-archived"
 """The cause of an incident about CSV files that are older than `csv_days`."""
@@ -50,7 +50,7 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
         signals: dict[str, Signal | None] = {
             kind: signal._replace(over=True)
             for kind, signal in _of_notices(run).items()
-            if kind in HEALED
+            if kind in REPAIRED
         }
         return signals | {"missed": _killed(missed, run)}
     signals = dict.fromkeys(_observed_kinds(run))
@@ -150,7 +150,7 @@ def _of_notices(run: Run) -> dict[str, Signal]:
         if kind is None:
             continue
         if kind not in signals:
-            over = kind in HEALED and run.outcome in UNDERSTOOD
+            over = kind in REPAIRED and run.outcome in UNDERSTOOD
             signals[kind] = Signal(notice.kind, notice.text, over=over)
         elif kind == "drift" or notice.kind == "pruned":
             text = f"{signals[kind].text}\n{notice.text}"

@@ -36,7 +36,7 @@ class TakenStations:
     def take(self, source: Source, files: LockedFiles) -> None:
         """Write the versions of *source* that *files* lack into their ledger and list.
 
-        A kill between both is healed by the next call.
+        If the process is killed between both, the next call completes them.
         """
         if not isinstance(source, FolderSource | TableSource):
             return
