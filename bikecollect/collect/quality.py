@@ -272,9 +272,9 @@ def zone_findings(
     from bikecollect.collect.reading import zone_doubt  # rarely needed
 
     longitudes = [station.lon for station in information if station.lon is not None]
-    found = zone_doubt.doubt_of_reports(zone, reports, interval, longitudes, note)
-    if found is None:
+    doubted = zone_doubt.doubt_of_reports(zone, reports, interval, longitudes, note)
+    if doubted is None:
         return {}, ""
-    if found.is_publishers:
-        return {AHEAD: str(found)}, ""
-    return {ZONE: str(found)}, zone_doubt.note_of(zone, found.offset)
+    if doubted.is_publishers:
+        return {AHEAD: str(doubted)}, ""
+    return {ZONE: str(doubted)}, zone_doubt.note_of(zone, doubted.offset)

@@ -187,9 +187,10 @@ def doubt_of_reports(
     another zone is used, a quarter of an hour is enough. A doubt that was noted in
     *note* lasts until the stamps are new.
     """
-    found = doubt(zone, reports.last, reports.slot, longitudes)
-    if found is not None and (found.shift > 0 or _is_proven(found, reports, interval)):
-        return found
+    doubted = doubt(zone, reports.last, reports.slot, longitudes)
+    is_ahead = doubted is not None and doubted.shift > 0
+    if is_ahead or (doubted and _is_proven(doubted, reports, interval)):
+        return doubted
     noted = (offset for offset in (*HOURS, *PARTS) if note == note_of(zone, offset))
     offset = next(noted, None)
     if offset is None or abs(reports.last) <= OLD:
@@ -197,13 +198,13 @@ def doubt_of_reports(
     return _doubt(zone, offset, reports.slot, longitudes)
 
 
-def _is_proven(found: ZoneDoubt, reports: Calibration, interval: int) -> bool:
+def _is_proven(doubted: ZoneDoubt, reports: Calibration, interval: int) -> bool:
     """Return whether the *reports* are always as late, and not of *zone*."""
     lasted = reports.slot - reports.regular
-    enough = OLD if found.is_evident else HOUR
+    enough = OLD if doubted.is_evident else HOUR
     is_regular = enough <= lasted <= MISSED * interval * (reports.beats - 1)
     is_steady = abs(reports.last - reports.age) <= STEADY
-    return is_regular and is_steady and (found.is_evident or found.is_unplaced)
+    return is_regular and is_steady and (doubted.is_evident or doubted.is_unplaced)
 
 
 def _minutes(shift: timedelta | None) -> int:
