@@ -8,13 +8,7 @@
 -- share_survived: share of the system's ids that are in the next slot too, as in
 -- vehicle_ids. Where it is low, ids rotate while vehicles stand: stays are too short.
 -- reads: vehicle_status (rows), vehicle_slots, slots
-WITH $numbered, turns AS (
-    SELECT s.system_id AS system_id, s.slot AS slot,
-        ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS place,
-        COUNT(*) OVER (PARTITION BY s.system_id) AS places
-    FROM vehicle_slots AS s
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
-), placed AS (
+WITH $numbered, $turns, placed AS (
     SELECT v.system_id AS system_id, v.vehicle_id AS vehicle_id, v.slot AS slot,
         v.lat AS lat, v.lon AS lon, n.place AS place, n.places AS places,
         LAG(n.place) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)

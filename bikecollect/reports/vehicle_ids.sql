@@ -7,19 +7,13 @@
 -- "persistent"; "unknown" if less than 20 vanished.
 -- Rotated after a trip: stays can be measured, trips and single vehicles cannot.
 -- reads: vehicle_status (rows), vehicle_slots
-WITH numbered AS (
-    SELECT s.system_id AS system_id, s.slot AS slot,
-        ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS place,
-        COUNT(*) OVER (PARTITION BY s.system_id) AS places
-    FROM vehicle_slots AS s
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
-), placed AS (
+WITH $turns, placed AS (
     SELECT v.system_id AS system_id, v.vehicle_id AS vehicle_id, n.place AS place,
         n.places AS places,
         LEAD(n.place) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)
             AS place_after
     FROM vehicle_status AS v
-    JOIN numbered AS n ON n.system_id = v.system_id AND n.slot = v.slot
+    JOIN turns AS n ON n.system_id = v.system_id AND n.slot = v.slot
     WHERE v.date >= DATE '$since' AND v.date < DATE '$until'
 ), totals AS (
     SELECT p.system_id AS system_id, MAX(p.places) AS slots,

@@ -36,7 +36,7 @@ def parts() -> Mapping[str, str]:
     Parts that end with a table are the beginning of a WITH clause; their tables:
     ``dockless`` has station days without known docks (``dockless_of_asked``: of the
     stations in ``asked`` only; ``dockless_by_day``: the same from ``station_days``),
-    ``expected`` has numbers of expected slots.
+    ``expected`` has numbers of expected slots, ``turns`` those of vehicles, collected.
     """
     dockless = _read("dockless")
     of_asked = dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}")
@@ -62,6 +62,7 @@ def parts() -> Mapping[str, str]:
         "expected_by_date": _expected("date"),
         "expected_by_hour": _expected("hour_of_week"),
         "expected_by_date_and_hour": _expected("date", "hour_of_week"),
+        "turns": _read("turns"),
         "scarce": Template(_read("scarce")).safe_substitute(joins),
     }
 
