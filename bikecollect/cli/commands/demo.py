@@ -101,7 +101,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
     config = str(folder / settings_file.FILE)
     Screen.config = config  # for the commands in the text
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
-    say(f"\nLook at it:\n  {called(Path(config))} app\n")
+    say(f"\nOpen the data app:\n  {called(Path(config))} app\n")
 
 
 @contextmanager
