@@ -114,7 +114,8 @@ class FolderSource:
     def runs(self) -> Iterator[list[tuple[Any, ...]]]:
         """Yield its runs in batches, unchecked, newest first; some may come twice.
 
-        They end where the ledger or a day cannot be read.
+        They end where the ledger or a day cannot be read: between known runs, the slots
+        of unknown ones would get wrong causes.
         """
         with scratch() as scratch_folder:
             try:
