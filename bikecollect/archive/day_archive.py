@@ -19,6 +19,7 @@ from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived, certified
 from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.encoding.copying import copy
 from bikecollect.archive.parts import DAMAGED, describe, is_day, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
@@ -244,7 +245,7 @@ class Archive:
         if self.layout is VEHICLE_LAYOUT:
             sql = "SELECT * FROM day_slots_values ORDER BY slot"
             with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
-                self._copy(db, sql, aside / f"{self.layout.slots}.parquet")
+                copy(db, sql, aside / f"{self.layout.slots}.parquet", parquet.SMALL)
             return
         duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
         interval = self.system.interval_on(contents.day)
@@ -253,14 +254,10 @@ class Archive:
                 ("slots", "SELECT * FROM day_slots_values ORDER BY slot"),
                 ("runs", "SELECT * FROM runs_values ORDER BY slot, started"),
             ):
-                self._copy(db, sql, aside / f"{name}.parquet")
+                copy(db, sql, aside / f"{name}.parquet", parquet.SMALL)
             parquet.write_summaries(
                 db, status, aside / "slots.parquet", interval, aside
             )
-
-    def _copy(self, db: "DuckDBPyConnection", sql: str, target: Path) -> None:
-        path = duckdb_engine.text(str(target))
-        db.execute(f"COPY ({sql}) TO {path} ({parquet.SMALL})")
 
     def _compare(
         self,

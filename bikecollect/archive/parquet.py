@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bikecollect.archive import datasets, summaries
 from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.encoding import trial
+from bikecollect.archive.encoding.copying import copy
 from bikecollect.archive.query.duckdb_engine import (
     name,
     parquet,
@@ -125,7 +126,7 @@ def copy_smallest(
     *columns* are those of the daily file. Raises OSError and errors of DuckDB.
     """
     rows = target.with_suffix(".rows")
-    db.execute(f"COPY ({sql}) TO {text(str(rows))} ({grouped(QUICK, columns)})")
+    copy(db, sql, rows, grouped(QUICK, columns))
     options = grouped(BASE, columns)
     try:
         trial.write_smallest(
@@ -133,7 +134,7 @@ def copy_smallest(
         )
     except ValueError:  # a footer that another version of DuckDB writes
         sql, options = f"SELECT * FROM {parquet(rows)}", grouped(OPTIONS, columns)
-        db.execute(f"COPY ({sql}) TO {text(str(target))} ({options})")
+        copy(db, sql, target, options)
     rows.unlink()
 
 
@@ -161,7 +162,7 @@ def write_quick(
     """Write *sheet* to *target* fast, for short use; raises StorageError."""
     with translated(f"{sheet} cannot be read"):
         sql = _sorted_rows(sheet, columns)
-        db.execute(f"COPY ({sql}) TO {text(str(target))} ({QUICK})")
+        copy(db, sql, target, QUICK)
 
 
 def _sorted_rows(sheet: Path, columns: Sequence[str], derived: str = "") -> str:
@@ -186,11 +187,9 @@ def write_summaries(
         ("coverage", summaries.coverage_file(interval), "station_id", SMALL),
         ("profile", summaries.profile(), "station_id, hour_of_week", PROFILE),
     ):
-        part = text(str(target / f"{dataset}.parquet"))
-        db.execute(
-            f"COPY (SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
-            f" ORDER BY {order}) TO {part} ({options})"
-        )
+        rows_ = f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
+        part = target / f"{dataset}.parquet"
+        copy(db, f"{rows_} ORDER BY {order}", part, options)
 
 
 def pieces(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.datasets import KEY, VERBATIM
+from bikecollect.archive.encoding.copying import copy
 from bikecollect.archive.parquet import (
     OPTIONS,
     any_time,
@@ -18,7 +19,7 @@ from bikecollect.archive.parquet import (
     grouped,
     line_of,
 )
-from bikecollect.archive.query.duckdb_engine import load, text, translated
+from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError
 
@@ -63,7 +64,7 @@ def write_day(
         order = f"{columns[KEY]}, slot"
         rows_ = f"SELECT * EXCLUDE (verbatim_in_zone) FROM day_rows ORDER BY {order}"
         options = grouped(OPTIONS, columns)
-        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({options})")
+        copy(db, rows_, target, options)
         db.execute("DROP TABLE day_rows")
 
 

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bikecollect.archive.encoding.copying import copy
 from bikecollect.archive.query import duckdb_engine
 
 CONNECT = """
@@ -32,6 +34,17 @@ def test_a_limited_process_takes_half_of_what_is_left(
     monkeypatch.setattr(duckdb_engine, "memory_left", lambda: float(left))
 
     assert duckdb_engine.affordable() == limit
+
+
+def test_a_table_that_takes_more_memory_gets_what_is_affordable(tmp_path: Path) -> None:
+    """A day of 20,000 stations could not be archived: "out of memory"."""
+    target = tmp_path / "list.parquet"
+    sql = "SELECT list(i) AS i FROM range(3_000_000) AS t(i)"
+    with closing(duckdb_engine.connect(tmp_path / "spill", memory="16MB")) as db:
+        copy(db, sql, target, "FORMAT parquet")
+        found = db.execute(f"SELECT len(i) FROM '{target}'").fetchone()
+
+    assert found == (3_000_000,)
 
 
 @pytest.mark.parametrize("mib", [200, 272, 352, 560, 700])

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.encoding.combine import column_sizes, combine
-from bikecollect.archive.query.duckdb_engine import name, parquet, text
+from bikecollect.archive.encoding.copying import copy
+from bikecollect.archive.query.duckdb_engine import name, parquet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -174,4 +175,4 @@ def _copy(
 ) -> None:
     values = ", ".join(f"{sql} AS {name(column)}" for column, sql in columns.items())
     sql = f"SELECT {values} FROM {parquet(rows)}"
-    db.execute(f"COPY ({sql}) TO {text(str(target))} ({options})")
+    copy(db, sql, target, options)
