@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -210,6 +211,23 @@ def test_a_full_disk_here_is_not_an_error_of_the_mirror(nas: Path) -> None:
         store.download(PART, Path("/dev/full"))
 
     assert not isinstance(caught.value, MirrorError)
+
+
+def test_without_threads_for_the_library_it_is_not_used(
+    nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would panic, or wait for ever; a limit of processes is the usual reason."""
+    real, allowed = threading.Thread.start, iter([True] * 5)
+
+    def start(thread: threading.Thread) -> None:
+        if not next(allowed, False):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    with pytest.raises(MirrorError, match="limit of processes"):
+        ObjectStore(MirrorAddress("file", "", str(nas)[1:]))
 
 
 def test_what_a_killed_push_left_beside_a_file_is_removed(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -13,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.store import credentials
 from bikecollect.archive.mirror.store.store_errors import translated
+from bikecollect.core import process
 from bikecollect.core.errors import (
     MirrorError,
     MirrorUnavailable,
     NotInstalled,
     StorageError,
 )
-from bikecollect.core.process import DeadlineError, deadline, raise_if_ending
 from bikecollect.core.secrets.redact import redactor
 from bikecollect.storage.files.durable import remove_abandoned
 
@@ -40,6 +42,7 @@ PIECE = 5 << 20
 
 So a slow line (0.7 Mbit/s) needs less than `REQUEST` for each; it is S3's minimum.
 """
+THREADS = 12  # for eight requests, and some of the library
 TRIES = 2
 """Maximum uploads of an object whose copy differs."""
 MAX_WHOLE = 64 << 20
@@ -69,6 +72,8 @@ class ObjectStore:
             raise NotInstalled(
                 "an object store needs obstore; run: pip install 'bikecollect[cloud]'"
             ) from error
+        _require_threads()
+        os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # else one per processor
         self._obstore = obstore
         self.address = address
         folder = Path(f"/{address.prefix}")
@@ -212,7 +217,7 @@ class ObjectStore:
         if self.address.scheme == "file":
             return call(*args, **options)
         work = partial(call, *args, **options)
-        return deadline(work, LONGEST, check=raise_if_ending)
+        return process.deadline(work, LONGEST, check=process.raise_if_ending)
 
     def _shown(self, path: str) -> str:
         return f"{self.address}/{path}"
@@ -224,8 +229,25 @@ class ObjectStore:
 
         try:
             yield
-        except (BaseError, OSError, ValueError, DeadlineError) as error:
+        except (BaseError, OSError, ValueError, process.DeadlineError) as error:
             raise translated(what, error, self.address, self._redact) from None
+
+
+def _require_threads() -> None:
+    """Raise MirrorError if this machine does not allow `THREADS` more threads.
+
+    The library would panic, or wait for ever for one that could not be started.
+    """
+    end = threading.Event()
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            list(map(pool.submit, [end.wait] * THREADS))
+        except RuntimeError:
+            raise MirrorError(
+                f"cannot start threads: {process.NoThreadError()}"
+            ) from None
+        finally:
+            end.set()
 
 
 def _remove_leftovers(path: Path) -> None:
