@@ -23,7 +23,7 @@ from bikecollect.storage.files.durable import (
     sync_folder,
     write_all,
 )
-from bikecollect.storage.files.regular_file import open_plain
+from bikecollect.storage.files.regular_file import in_words, open_plain
 
 MAX_LINE = 1_048_576
 """Maximum bytes of a line; bikecollect writes no longer ones."""
@@ -90,6 +90,11 @@ class Store:
         line, newline, _ = data.partition(b"\n")
         return line + newline if newline else b""
 
+    def target(self, file: str) -> Path | None:
+        """Return where *file* leads if it is a link: nothing is written to it."""
+        path = self._folder / file
+        return path.resolve() if path.is_symlink() else None
+
     def segments(self, day: str) -> list[str]:
         """Return the names of the files of *day*, first segment first."""
         numbered = []
@@ -154,7 +159,7 @@ class Store:
                 os.close(fd)
         except OSError as error:
             raise StorageError(
-                f"cannot truncate {path} to {size} bytes: {error}"
+                f"cannot truncate {path} to {size} bytes: {in_words(error)}"
             ) from error
 
     def content(self, file: str) -> bytes | None:
@@ -214,7 +219,7 @@ class Store:
                 sync_folder(path.parent)
                 sync_folder(self._folder)
         except OSError as error:
-            raise StorageError(f"cannot append to {path}: {error}") from error
+            raise StorageError(f"cannot append to {path}: {in_words(error)}") from error
         start = end or len(header)
         return Span(file, start, start + len(text), zlib.crc32(text))
 

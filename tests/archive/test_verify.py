@@ -12,6 +12,7 @@ from world import World
 
 from bikecollect.archive import datasets
 from bikecollect.archive.certificates import Certificate, Finding, compare
+from bikecollect.archive.checks.remedies import remedy
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
@@ -128,6 +129,34 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
         f"{CSV}: its first line has changed",
         cut.format(90, "3 slots"),
     ]
+
+
+def test_a_link_to_a_daily_file_is_found(world: World) -> None:
+    """Nothing is written to it, so that each fetch fails (fault 111)."""
+    path = world.folder / CSV
+    elsewhere = path.rename(world.folder.parent / path.name)
+    path.symlink_to(elsewhere)
+
+    (found,) = findings(world)
+    where, _, what = found.partition(": ")
+
+    assert what == f"is a link to {elsewhere}; links are not followed"
+    todo = remedy(Finding("city", where, what), has_csv=True)
+    assert todo == "move that file to the place of the link, without a link"
+
+
+def test_a_longer_first_line_has_no_bytes_that_end_before_they_begin(
+    world: World,
+) -> None:
+    """A spreadsheet puts a byte order mark in front (fault 95)."""
+    path = world.folder / CSV
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    size = len(path.read_bytes().partition(b"\n")[0]) + 1
+
+    found = findings(world)
+
+    assert f"{CSV}: its first line has changed" in found
+    assert f"{CSV}: bytes {size - 3} to {size} do not belong to one block only" in found
 
 
 def test_a_missing_file_is_found(world: World) -> None:

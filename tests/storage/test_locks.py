@@ -118,6 +118,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     run = world.fetch({"a": 1})
 
     assert run.exit_code == 74
+    assert "is a link; links are not followed" in run.error
     assert target.read_bytes() == b""
 
 

@@ -11,6 +11,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.repair import removed_text
 
 FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
+LINK = "is a link to"
 
 
 class DailyFile(NamedTuple):
@@ -40,6 +41,8 @@ def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator
         return
     if not (file.size or file.spans or file.is_damaged):
         return
+    if target := store.target(file.name):
+        yield f"{LINK} {target}; links are not followed"
     if file.is_damaged:
         yield "is marked as damaged; run: bikecollect verify --repair"
     try:
@@ -72,8 +75,10 @@ def _of_bytes(file: DailyFile, size: int, position: int) -> Iterator[str]:
     The blocks in a missing end are one finding: there may be hundreds.
     """
     for span in file.spans:
-        if span.start != position and span.start <= size:
+        if position < span.start <= size:
             yield f"bytes {position} to {span.start} belong to no block"
+        elif span.start < position:  # the first line is longer, or the ledger is wrong
+            yield f"bytes {span.start} to {position} do not belong to one block only"
         position = span.end
     if position > size:
         slots = count_of(sum(span.end > size for span in file.spans), "slot")

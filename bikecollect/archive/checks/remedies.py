@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bikecollect.archive.certificates import Finding
+from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 
@@ -50,6 +51,8 @@ def remedy(
 def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> str:
     if what.startswith(MISSING):
         return missing() or f"restore {file} from a backup"
+    if what.startswith(LINK):
+        return "move that file to the place of the link, without a link"
     if what.startswith(UNREADABLE):
         return f"check the disk: dmesg; restore {file} from a backup"
     return f"bikecollect verify --repair {system}"

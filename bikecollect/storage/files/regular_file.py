@@ -22,7 +22,20 @@ def open_file(path: Path | str, *, dir_fd: int | None = None) -> int:
 
     The last part of *path* must not be a link.
     """
-    return _plain(os.open(path, FLAGS, dir_fd=dir_fd), path)
+    try:
+        return _plain(os.open(path, FLAGS, dir_fd=dir_fd), path)
+    except OSError as error:
+        raise in_words(error) from error
+
+
+def in_words(error: OSError) -> OSError:
+    """Return *error* with plain words if it is that of a link that is not followed.
+
+    The words of the system are "Too many levels of symbolic links".
+    """
+    if error.errno != errno.ELOOP:
+        return error
+    return OSError(error.errno, "is a link; links are not followed", error.filename)
 
 
 def open_plain(path: Path) -> BinaryIO:
