@@ -1,8 +1,10 @@
 """Alert channels other than mail: ping, webhook and command, each with a deadline."""
 
+import errno
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from bikecollect.core.errors import FeedError
@@ -75,7 +77,7 @@ def command(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return f"cannot run {argv[0]}: {error}"
+        return f"cannot run {argv[0]}: {_why_not_run(argv[0], error)}"
     try:
         process.communicate(text.encode("utf-8", "backslashreplace"), timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -86,7 +88,20 @@ def command(
         process.wait()
         return f"{argv[0]} timed out after {seconds:.0f} s and was killed"
     code = process.returncode
+    if code < 0:
+        return f"{argv[0]} was killed by signal {-code}"
     return f"{argv[0]} exited with {code}" if code else ""
+
+
+def _why_not_run(program: str, error: Exception) -> str:
+    """Return the *error* of a *program* in the words of an operator."""
+    if isinstance(error, FileNotFoundError) and Path(program).exists():
+        return 'its first line ("#!...") names no program; has it CR LF line ends?'
+    if isinstance(error, FileNotFoundError) and " " in program:
+        return "there is no such program; give each word as a text of its own"
+    if getattr(error, "errno", None) == errno.ENOEXEC:
+        return 'its first line is not "#!" with a program, such as "#!/bin/sh"'
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _error_of(request: Callable[[], str], seconds: float) -> str:

@@ -1,5 +1,6 @@
 """`doctor`: all checks, in the order in which problems should be fixed."""
 
+import json
 import os
 import platform
 import shutil
@@ -114,11 +115,18 @@ def _settings(settings: Settings) -> Checks:
 
 def _command(settings: Settings) -> Checks:
     """Check the program that is run for alerts."""
-    program = shutil.which((settings.tell.command or [""])[0])
-    if program is None and settings.tell.command:
-        text = f"program `{settings.tell.command[0]}` not found"
-        yield bad("tell.command", text, "give its absolute path")
-    elif program is not None:
+    if not settings.tell.command:
+        return
+    name = settings.tell.command[0]
+    program = shutil.which(name)
+    if program is None and "/" in name and Path(name).is_file():
+        remedy = f"chmod +x {quoted(Path(name))}"
+        yield bad("tell.command", f"`{name}` is not executable", remedy)
+    elif program is None:
+        words = json.dumps(name.split(), ensure_ascii=False)
+        remedy = f"command = {words}" if " " in name else "give its absolute path"
+        yield bad("tell.command", f"program `{name}` not found", remedy)
+    else:
         try:
             trusted_files.check_file(Path(program))
         except UntrustedFile as error:

@@ -401,6 +401,26 @@ def test_the_webhook_gets_slack_json_and_the_command_its_variables(
     assert printed.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("echo told\n", 'its first line is not "#!" with a program'),
+        ("#!/bin/sh\r\necho told\r\n", "has it CR LF line ends?"),
+        ("#!/bin/sh\nkill -9 $$\n", "was killed by signal 9"),
+    ],
+)
+def test_a_command_that_cannot_run_is_explained(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    """The system says "No such file" of a program that is there."""
+    program = tmp_path / "tell"
+    program.write_bytes(text.encode())
+    program.chmod(0o700)
+
+    assert error in webhooks.command([str(program)], "text", {})
+    assert "each word as a text" in webhooks.command(["mail -s bikes me"], "text", {})
+
+
 def test_several_reports_share_the_time_of_a_channel_that_hangs(
     tmp_path: Path,
 ) -> None:

@@ -378,3 +378,26 @@ def test_recipients_without_a_mail_server_are_noticed() -> None:
     (check,) = check_mail(settings, network=False, send=False)
     assert check.text == "no mails are sent, because [mail] has no host"
     assert check.remedy == "set mail.host in the settings"
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "remedy"),
+    [
+        ("mail -s me", "program `mail -s me` not found", '["mail", "-s", "me"]'),
+        ("{}/tell", "`{}/tell` is not executable", "chmod +x {}/tell"),
+        ("no-such-tell", "program `no-such-tell` not found", "its absolute path"),
+    ],
+)
+def test_a_command_that_cannot_be_started_has_a_remedy(
+    tmp_path: Path, command: str, text: str, remedy: str
+) -> None:
+    """The usual mistakes: one text for all words, and a file without its x bit."""
+    (tmp_path / "tell").touch(0o600)
+    file = tmp_path / "b.toml"
+    words = json.dumps([command.format(tmp_path)])
+    file.write_text(f"[tell]\ncommand = {words}\n", encoding="utf-8")
+    found = examine(loader.load(str(file)), network=False, send=False)
+    (check,) = [check for check in found if check.name == "tell.command"]
+
+    assert check.text == text.format(tmp_path)
+    assert check.remedy.endswith(remedy.format(tmp_path))
