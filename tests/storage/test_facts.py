@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from bikecollect.storage.facts import facts_file
 from bikecollect.storage.facts.system import system_folder
 
 NAME_TOO_LONG = "a" * 300
@@ -21,3 +24,21 @@ def test_a_folder_that_cannot_be_read_has_the_facts_of_the_settings(
 
     assert folder.interval == 300
     assert str(folder.zone) == "Europe/Oslo"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("null", "it has no facts of a system"),
+        ('{"facts": [1]}', "it has no facts of a system"),
+        ("", "Expecting value"),
+    ],
+)
+def test_a_file_that_has_no_facts_is_named_in_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, words: str
+) -> None:
+    """Not as a `NoneType` that is not subscriptable."""
+    (tmp_path / "facts.json").write_text(text, encoding="utf-8")
+
+    assert facts_file.load(tmp_path) == []
+    assert f"cannot read {tmp_path}/facts.json: {words}" in caplog.text

@@ -37,7 +37,7 @@ def load(folder: Path) -> list[SystemFact]:
             continue  # the next use of the folder reports why it cannot be read
         except INVALID as error:
             # Only `fetch` and `backfill` rename it; others read perhaps a copy.
-            log.warning("cannot read %s: %s", folder / FILE, error)
+            log.warning("cannot read %s: %s", folder / FILE, _words(error))
             break
     return []
 
@@ -94,8 +94,14 @@ def _read_or_set_aside(folder: Path) -> list[SystemFact]:
         damage = error
     name = set_aside(folder / FILE, ("",))
     text = "%s is damaged (%s): set aside as %s, and inferred from the ledger"
-    log.warning(text, folder / FILE, damage, name)
+    log.warning(text, folder / FILE, _words(damage), name)
     return []
+
+
+def _words(error: Exception) -> str:
+    """Return *error* in words: of JSON that has no facts, Python says a type."""
+    is_json = isinstance(error, ValueError | OSError)
+    return str(error) if is_json else "it has no facts of a system"
 
 
 def _read(folder: Path) -> list[SystemFact]:
