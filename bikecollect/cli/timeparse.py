@@ -1,5 +1,6 @@
 """Parse times as people write them: a day, a time, or a duration before now."""
 
+import logging
 import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,13 +8,17 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot, bounds, day_of
 
+log = logging.getLogger(__name__)
 LATEST = 7_258_118_400.0
 """The beginning of the year 2200, later than any slot."""
 EPOCH_YEAR = 1970
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
 DAYS_AGO = {"today": 0, "yesterday": 1}
 DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?|today|yesterday")
-"""A day without a time, by its name or in the forms of ISO 8601."""
+"""A day without a time, by its name or in the forms of ISO 8601, or a week."""
+WEEK_ONLY = re.compile(r"\d{4}-?W\d\d")
+"""A week of ISO 8601, from Monday to Sunday."""
+DAYS_BEFORE = re.compile(r"\d{1,5}\s*[dw]")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -66,11 +71,18 @@ def days(
     ('1970-01-02', '1970-01-04')
     """
     first = _day(since, zone, now) if since else FIRST_DAY
-    last = _day(until, zone, now) if until else LAST_DAY
+    last = last_day(until, zone, now) if until else LAST_DAY
     if first > last:
         raise _reversed(since, until)
     end = date.fromisoformat(last) + timedelta(days=1) if until else LAST_DAY
     return first, str(end)
+
+
+def warn_of_times(since: str | None, until: str | None) -> None:
+    """Warn of a time where days are read: all of its day is in the figures."""
+    for option, text in (("since", since), ("until", until)):
+        if text and not (DAY_ONLY.fullmatch(text) or DAYS_BEFORE.fullmatch(text)):
+            log.warning('--%s "%s": whole days are read, that one too', option, text)
 
 
 def slots(
@@ -78,21 +90,35 @@ def slots(
 ) -> tuple[Slot | None, Slot | None]:
     """Return the first second of a range of slots, and the end of the range.
 
-    If *until* is a day, it is in the range; if it is a time, it is the end. Raises
-    UsageError if the range is empty.
+    If *until* is a day or a week, it is in the range; if it is a time, it is the end.
+    Raises UsageError if the range is empty.
 
     >>> slots("1970-01-01", "1970-01-02", ZoneInfo("UTC"), 0)
     (0, 172800)
     >>> slots("yesterday", "today", ZoneInfo("UTC"), 90_000)
     (0, 172800)
+    >>> slots("1970-W02", "1970-W02", ZoneInfo("UTC"), 0)
+    (345600, 950400)
     """
     begin = Slot(int(moment(since, zone, now))) if since else None
     end = Slot(int(moment(until, zone, now))) if until else None
     if until and end is not None and DAY_ONLY.fullmatch(until):
-        _, end = bounds(day_of(end, zone), zone)
+        _, end = bounds(last_day(until, zone, now), zone)
     if begin is not None and end is not None and begin >= end:
         raise _reversed(since, until)
     return begin, end
+
+
+def last_day(text: str, zone: ZoneInfo, now: float) -> str:
+    """Return the local day of *text*, of a week its Sunday.
+
+    >>> [last_day(t, ZoneInfo("UTC"), 0) for t in ("2026-W43", "2026-W43-2")]
+    ['2026-10-25', '2026-10-20']
+    """
+    day = _day(text, zone, now)
+    if not WEEK_ONLY.fullmatch(text):
+        return day
+    return str(date.fromisoformat(day) + timedelta(days=6))
 
 
 def _day(text: str, zone: ZoneInfo, now: float) -> str:

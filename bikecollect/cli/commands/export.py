@@ -20,7 +20,7 @@ from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, mirror_option, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import format_of, is_stream, placed, text_file
-from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
+from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days, warn_of_times
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of
 from bikecollect.reports.data_dictionary import PACKAGE, resource
@@ -116,6 +116,7 @@ def export(
     tables = {"slots" if what == "gaps" else what, "stations"}
     data, systems, code = viewed(settings, chosen, tables, mirror=mirror)
     zones = {shown.system_id: shown.system.zone for shown in systems}
+    warn_of_times(since, until)
     first, end = days(since, until, systems[0].system.zone, time.time())
     request = ExportRequest(
         what=what,

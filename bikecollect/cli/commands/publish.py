@@ -29,7 +29,7 @@ from bikecollect.cli.publishing.tables import (
     counted_days,
     parquet_path,
 )
-from bikecollect.cli.timeparse import days
+from bikecollect.cli.timeparse import days, warn_of_times
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
@@ -135,6 +135,7 @@ def _span(settings: Settings, name: str, since: str | None, until: str | None) -
         )
     first, newest = (datetime.fromtimestamp(slot, zone).date() for slot in ends)
     today = datetime.fromtimestamp(now, zone).date()
+    warn_of_times(since, until)
     asked = days(since, until, zone, now)
     begin = max(asked[0], first.isoformat())
     end = min(asked[1] if until else today.isoformat(), (newest + DAY).isoformat())

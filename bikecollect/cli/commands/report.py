@@ -35,7 +35,7 @@ from bikecollect.cli.reporting.results import (
     results_of_spark,
     tables_of,
 )
-from bikecollect.cli.timeparse import days, weekly
+from bikecollect.cli.timeparse import days, warn_of_times, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.core.text import suggestion
@@ -307,6 +307,7 @@ def _values(
     until: str | None,
     at: str | None,
 ) -> Values:
+    warn_of_times(since, until)
     first, end = days(since, until, zone, time.time())
     first = first if since else "2000-01-01"
     end = end if until else "2100-01-01"
