@@ -12,7 +12,7 @@ ORDERS = {
 """The column by which stations are ranked, and whether its lowest values are first."""
 MIN_SEEN = 0.5
 RULE = (
-    "A station is not ranked if it was seen half as often as others or less, was "
+    "A station is not ranked if it was seen less than half as often as others, was "
     "closed for half of the time or more, or never had a bike."
 )
 

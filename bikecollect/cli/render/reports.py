@@ -295,7 +295,14 @@ def _cell(column: str, row: Mapping[str, Any], zone: tzinfo) -> Any:
 
 
 def _percent(share: float) -> float:
-    return round(100 * share, 1)
+    """Return *share* in per cent; only an exact 1 becomes 100, only an exact 0 zero.
+
+    >>> [_percent(share) for share in (1, 0.99996, 0.1234, 0.0002, 0)]
+    [100, 99.9, 12.3, 0.02, 0.0]
+    """
+    rounded = round(100 * share, 1)
+    shown = min(rounded, 99.9) if share < 1 else rounded
+    return shown or float(f"{100 * share:.1g}")
 
 
 def _degrees(value: float) -> str:
