@@ -178,7 +178,7 @@ def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
 
     assert tried.returncode == 65
     assert "1 slot would be filled, 1 slot not understood" in tried.stdout
-    left = "1 payload kept, but not understood: exit code 65, but nothing else failed"
+    left = "1 payload not understood, kept: exit code 65; nothing else failed"
     assert left in tried.stdout
     assert "1 can be filled from kept payloads" in report.stdout
     assert "kept: 1 payload that this version" in report.stdout

@@ -138,8 +138,8 @@ def _total(fillings: Sequence[Filling]) -> str:
 def _unread(fillings: Sequence[Filling]) -> Iterator[str]:
     """Yield why the exit code is not 0 if payloads were not understood."""
     if unread := len({f.slot for f in fillings if f.what == "not understood"}):
-        text = f"{count_of(unread, 'payload')} kept, but not understood"
-        yield f"  {text}: exit code {ExitCode.DATA:d}, but nothing else failed"
+        text = f"{count_of(unread, 'payload')} not understood, kept"
+        yield f"  {text}: exit code {ExitCode.DATA:d}; nothing else failed"
 
 
 def _taken(runs: int, versions: int, lacking: str) -> Iterator[str]:
