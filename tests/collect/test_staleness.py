@@ -681,7 +681,7 @@ def stood(city: Publisher) -> Health:
 
 @pytest.mark.parametrize("zone", ["Europe/Oslo", "Australia/Sydney"])
 def test_a_wrong_time_zone_is_in_doubt_until_the_stamps_are_new(
-    zone: str, tmp_path: Path
+    zone: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A quiet hour, and slots that were not collected, prove nothing."""
     with publishing(tmp_path, feed="youbike", path="/list", timezone=zone) as city:
@@ -689,6 +689,7 @@ def test_a_wrong_time_zone_is_in_doubt_until_the_stamps_are_new(
             city.documents["/list"] = placed(BEGIN + 300 * slot + 240, 121.5)
             run = city.fetch(after=30 * 300 if slot == 39 else 300)
         assert [n.kind for n in run.notices] == ["zone"]
+        assert len(caplog.records) == 1, "people are warned in the first slot only"
         assert [i.kind for i in stood(city).incidents] == ["zone"]
         city.more = {**city.more, "timezone": "Asia/Taipei"}
         for slot in (41, 42):
