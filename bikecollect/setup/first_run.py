@@ -97,9 +97,10 @@ def try_feed(query: str, client: Mapping[str, str] = {}) -> tuple[NewSystem, str
         new = with_client(from_entry(entry), client)
         return _with_vehicles(new, trial), "\n".join(lines)
     if entry is not None and entry.url == target.url:
-        new = with_client(from_entry(entry, target.timezone), client)
+        new = with_client(from_entry(entry, trial.fitting_zone), client)
         return _with_vehicles(new, trial), "\n".join(lines)
-    system = System(target.feed, target.url, target.timezone, oauth2=dict(client))
+    zone = trial.fitting_zone
+    system = System(target.feed, target.url, zone, oauth2=dict(client))
     system_id = _unreserved_name(target.system_id)
     new = NewSystem(system_id, system, trial.about.name)
     return _with_vehicles(new, trial), "\n".join(lines)

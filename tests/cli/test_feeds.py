@@ -4,14 +4,16 @@ import json
 import time
 import tomllib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
 from served import Answer, serving
 
-from bikecollect.setup import loader
+from bikecollect.setup import first_run, loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -223,6 +225,24 @@ def test_a_youbike_list_is_recognised() -> None:
     assert (trial["feed"], trial["timezone"]) == ("youbike", "Asia/Taipei")
     assert (trial["system"], trial["stations"]) == ("youbike_immediate", 40)
     assert trial["oddities"] == ["fields that are not read: novelty"]
+
+
+def test_a_zone_that_does_not_fit_is_not_in_the_settings() -> None:
+    """Neither in those of `feeds try` nor of `init`: a list of Vancouver."""
+    pytest.importorskip("tzfpy")
+    now, place = time.time(), {"latitude": 49.3, "longitude": -123.1}
+    local = datetime.fromtimestamp(now, ZoneInfo("America/Vancouver"))
+    apart = timedelta(hours=8) - (local.utcoffset() or timedelta(0))
+    stations = json.loads(dialects.youbike(City(40), now - apart.total_seconds()))
+    body = json.dumps([{**station, **place} for station in stations]).encode()
+
+    _, trial, _ = tried(always(body), "/dotapp/youbike_immediate.json")
+    with serving(always(body)) as url:
+        new, notes = first_run.try_feed(f"{url}/dotapp/youbike_immediate.json")
+
+    assert 'timezone = "America/Vancouver"' in trial["settings"]
+    assert new.system.timezone == "America/Vancouver"
+    assert 'timezone = "Asia/Taipei" is probably wrong' in notes
 
 
 def test_a_citybikes_network_is_recognised() -> None:
