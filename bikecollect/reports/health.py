@@ -22,6 +22,8 @@ GRACE = 60.0
 WINDOWS: Mapping[str, int] = {"today": 0, "7d": 7, "30d": 30}
 """The days of each coverage; 0 is since the last midnight."""
 GOOD = frozenset({"collected", "duplicate"})
+FEW, OLD = 3, 900
+"""Minimum stale slots in a row, and their seconds, that are named."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,15 @@ class Health:
         states = [state for _, state in self.strip if state is not SlotState.DUE]
         fresh = (n for n, s in enumerate(reversed(states)) if s is not SlotState.STALE)
         return next(fresh, len(states))
+
+    @property
+    def has_old_data(self) -> bool:
+        """Whether the data have been old for some slots and a quarter of an hour.
+
+        A feed that is asked more often than it changes is stale for a slot or two.
+        """
+        count = self.stale_slots
+        return count >= FEW and count * self.interval >= OLD
 
     @property
     def in_trouble(self) -> bool:

@@ -21,9 +21,6 @@ FROM_LEDGER = frozenset(
 )
 """Titles of facts that only the ledger has."""
 
-FEW = 3
-"""Stale slots in a row that are named."""
-
 
 class Tone(Enum):
     """Whether a text is good news, bad news or neither."""
@@ -65,8 +62,8 @@ def verdict(health: Health) -> Part:
             return Part("a demo, which is over")
         if health.is_new:
             return Part("waiting for its first slot")
-        if health.stale_slots >= FEW:
-            return Part("collects, but old data", Tone.BAD)
+        if health.has_old_data:
+            return Part("collects, but old data")
         return Part("all is well", Tone.GOOD)
     count = len(health.incidents)
     late = "late" if health.late else ""
@@ -149,10 +146,10 @@ def behind(health: Health) -> Part:
 
 def _stale(standing: Standing) -> Iterator[Part]:
     """Yield how many of the last slots are stale, if these are more than a few."""
-    count = standing.health.stale_slots
-    if count >= FEW:
+    if standing.health.has_old_data:
+        count = standing.health.stale_slots
         text = f"; the last {count} slots have old data, see: "
-        yield Part(f"{text}bikecollect feeds try {standing.system_id}", Tone.BAD)
+        yield Part(f"{text}bikecollect feeds try {standing.system_id}")
 
 
 def _newest(health: Health) -> str:

@@ -129,6 +129,15 @@ def test_a_few_stale_slots_are_no_more_well(stale: int, words: str) -> None:
     assert verdict(health).text == words
 
 
+def test_a_feed_that_is_asked_more_often_than_it_changes_is_well() -> None:
+    """Each minute, where it has a new stamp every five."""
+    strip = [(Slot(NOON - 60 * n), SlotState.STALE) for n in (4, 3, 2, 1)]
+    health = judge(past(NOON - 86_400, NOON), NOON + 5, GRID, TAIPEI)
+
+    assert not replace(health, strip=strip, interval=60).has_old_data
+    assert replace(health, strip=strip, interval=300).has_old_data
+
+
 def test_one_lost_slot_is_not_late_and_two_are() -> None:
     """Runs start in time and fill nothing: late after two intervals and a minute."""
     newest = Slot(NOON - 300)
