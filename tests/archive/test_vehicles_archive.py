@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from command import bikecollect
 from publisher import BEGIN, Publisher, publishing
 from vehicles import publish, station, vehicle
 
+from bikecollect.archive import datasets
 from bikecollect.archive.query import views
 from bikecollect.cli import cli
 from bikecollect.core.process import Times
@@ -194,6 +196,24 @@ def test_views_join_open_and_archived_days(city: Publisher) -> None:
         ("2026-11-22", 69, 23, 25.123456, 167),
         ("2026-11-23", 6, 2, 25.123456, 1),
     ]
+
+
+def test_what_is_summed_up_of_stations_does_not_need_the_vehicles(
+    city: Publisher,
+) -> None:
+    """A damaged day of vehicles is reported by those who read it."""
+    sheet = city.folder / DAY
+    sheet.write_bytes(sheet.read_bytes().replace(b",h7,", b",h8,"))
+    shown = history.shown(city.settings, "city")
+    skipped = []
+    for table in ("coverage", "profile", datasets.PRESENCE, "vehicle_status"):
+        note = partial(lambda table, *_: skipped.append(table), table)
+        with views.connected(
+            city.folder, [shown], fails_on=(), tables=[table], on_skip=note
+        ):
+            pass
+
+    assert skipped == ["vehicle_status"]
 
 
 def test_a_system_without_vehicles_has_an_empty_view(tmp_path: Path) -> None:

@@ -78,8 +78,12 @@ class ViewSource:
 def needed(layout: DatasetLayout, tables: Container[str]) -> tuple[str, ...]:
     """Return the datasets of *layout* that *tables* need.
 
-    Summaries also need the rows and slots from which they are computed.
+    Summaries also need the rows and slots from which they are computed: of stations.
+
+    >>> needed(VEHICLE_LAYOUT, {"coverage"}), needed(VEHICLE_LAYOUT, TABLES)
+    ((), ('vehicle_status', 'vehicle_slots'))
     """
     is_summed = any(table in tables for table in FROM_ROWS)
-    sources = {*SUMMED, layout.rows, layout.slots} if is_summed else set()
+    stations = datasets.STATION_LAYOUT
+    sources = {*SUMMED, stations.rows, stations.slots} if is_summed else set()
     return tuple(n for n in layout.datasets if n in tables or n in sources)
