@@ -133,11 +133,14 @@ SCREENS = (
     ["backfill", "--dry-run"],
     ["verify"],
     ["doctor", "--offline"],
+)
+OF_STATIONS = (
     ["query", "SELECT * FROM stations"],
     ["query", "--format", "json", "SELECT * FROM stations"],
     ["report", "changes"],
     ["report", "changes", "--format", "json"],
 )
+"""Those that only show the list of stations."""
 
 
 Say = Callable[..., str]
@@ -161,7 +164,7 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
 
 
 def screens(
-    say: Say, path: Path, commands: Sequence[Sequence[str]] = SCREENS
+    say: Say, path: Path, commands: Sequence[Sequence[str]] = (*SCREENS, *OF_STATIONS)
 ) -> dict[str, str]:
     """Return the output of each of *commands*, by its words."""
     return {" ".join(words): say("--config", path, *words) for words in commands}
@@ -196,9 +199,14 @@ def test_control_characters_of_a_feed_are_escaped_everywhere(
     for eml in data.glob("outbox/*.eml"):
         mail = message_from_bytes(eml.read_bytes(), policy=policy.SMTP)
         read[eml.name] = str(mail["Subject"]) + mail.get_content().replace("\r\n", "\n")
-    read |= screens(say, path)
+    read |= screens(say, path, SCREENS)
+    is_listed = b"owned" in (data / "station_information.csv").read_bytes()
+    of_stations = screens(say, path, OF_STATIONS) if is_listed else {}
+    read |= of_stations
 
     assert {where: acts(text) for where, text in read.items() if acts(text)} == {}
+    assert all("owned" in text for text in of_stations.values())
+    assert is_listed == (source == "a station's name")
     assert received or source in {"a station's name", "a stamp", "a count"}
 
 
@@ -314,7 +322,8 @@ def test_control_characters_of_another_archive_are_escaped(
     outputs["absent"] = say("--config", path, *words[:3], f"/no/{EVIL}")
     outputs["filled"] = say("--config", path, *words, "--format", "json")
     sql = ["query", "SELECT station_id FROM station_status"]
-    outputs |= screens(say, path, [*SCREENS, sql, ["report", "reliability"]])
+    more = (*OF_STATIONS, sql, ["report", "reliability"])
+    outputs |= screens(say, path, (*SCREENS, *more))
 
     assert {key: acts(text) for key, text in outputs.items() if acts(text)} == {}
     assert json.loads(outputs["filled"])["what"] == "filled"
