@@ -32,11 +32,21 @@ def test_a_removed_block_leaves_no_trace(crontab: bytes) -> None:
 
 def test_an_older_block_is_replaced_in_place() -> None:
     """The lines around it keep their order; a second copy is removed."""
-    old = cron.block(["*/9 * * * * old"]).encode()
+    old = cron.block(["*/9 * * * * bikecollect old"]).encode()
 
     merged = cron.merged(b"a\n" + old + b"b\n" + old + b"c\n", BLOCK)
 
     assert merged == b"a\n" + BLOCK.encode() + b"b\nc\n"
+
+
+def test_a_user_s_lines_in_the_block_are_kept() -> None:
+    """Before it, so that its variables keep their effect; nobody else has a copy."""
+    theirs = b"PATH=/opt/bin\n0 2 * * * backup\n"
+    mark, rest = BLOCK.encode().split(b"\n", 1)
+    crontab = b"a\n" + mark + b"\n" + theirs + rest + b"b\n"
+
+    assert cron.merged(crontab, BLOCK) == b"a\n" + theirs + BLOCK.encode() + b"b\n"
+    assert cron.without(crontab) == b"a\n" + theirs + b"b\n"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +56,7 @@ def test_an_older_block_is_replaced_in_place() -> None:
         (b"a\n" + BLOCK.encode() + b"b\n", CronState.CURRENT),
         (cron.block(["* * * * * other"]).encode(), CronState.OUTDATED),
         (BLOCK.encode() * 2, CronState.OUTDATED),
+        (BLOCK.replace("fetch\n", "fetch\r\n").encode(), CronState.OUTDATED),
     ],
 )
 def test_the_state_of_the_block_is_recognised(crontab: bytes, state: CronState) -> None:

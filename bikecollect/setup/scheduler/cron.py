@@ -20,6 +20,8 @@ NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines.
 MAX_COMMAND = 998
 """Maximum characters of a command; cron silently truncates longer ones."""
 HOUR = 60
+OURS = b"bikecollect"
+"""In each command that we write."""
 Local = Callable[[float], datetime]
 
 TIMEOUT = 30.0
@@ -91,20 +93,25 @@ def merged(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> bytes:
     """Return *crontab* with the block of our settings set to *ours*.
 
     An existing block is replaced in place; otherwise *ours* is appended. *names* are
-    the paths that identify our settings; all other lines and blocks are unchanged.
+    the paths that identify our settings; all other lines and blocks are unchanged, and
+    a user's lines in the block are put before it.
     Raises SettingsError for a begin or end mark without its counterpart.
     """
     places = _places(crontab, names)
     kept = _without(crontab, places)
     if places:
-        start = places[0][0]
+        start, end = places[0]
+        start += len(_foreign(crontab[start:end]))
         return kept[:start] + os.fsencode(ours) + kept[start:]
     gap = b"\n" if kept and not kept.endswith(b"\n") else b""
     return kept + gap + os.fsencode(ours)
 
 
 def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:
-    """Return *crontab* without the block of our settings; raises like `merged`."""
+    """Return *crontab* without the block of our settings; raises like `merged`.
+
+    A user's lines in it stay.
+    """
     return _without(crontab, _places(crontab, names))
 
 
@@ -118,7 +125,7 @@ def state(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> CronStat
     if not blocks:
         return CronState.ABSENT
     mark, *ours_lines = ours.splitlines()
-    begin, *lines = blocks[0].splitlines()
+    begin, *lines = blocks[0].split("\n")  # cron passes on a CR: it is no line end
     commands, known = _commands(lines), _commands(ours_lines)
     is_current = (
         len(blocks) == 1
@@ -241,8 +248,22 @@ def _unpaired_mark(mark: str, other: str) -> SettingsError:
 
 def _without(crontab: bytes, places: Sequence[tuple[int, int]]) -> bytes:
     for start, end in reversed(places):
-        crontab = crontab[:start] + crontab[end:]
+        crontab = crontab[:start] + _foreign(crontab[start:end]) + crontab[end:]
     return crontab
+
+
+def _foreign(block: bytes) -> bytes:
+    r"""Return the lines of *block* that a user has put there: commands and variables.
+
+    >>> _foreign(b"# >>> bikecollect >>>\n0 1 * * * backup\n# <<< bikecollect <<<\n")
+    b'0 1 * * * backup\n'
+    """
+    rows = block.splitlines(keepends=True)
+    return b"".join(
+        row
+        for row in rows
+        if row.strip() and not row.lstrip().startswith(b"#") and OURS not in row
+    )
 
 
 def read_crontab() -> bytes:
