@@ -12,6 +12,7 @@ from bikecollect.storage.files.regular_file import read_file
 
 SECRET_BYTES = 4_096
 ROOT = 0
+PLAIN = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 LINKS = 40
 """The maximum number of links that Linux follows, see path_resolution(7)."""
 
@@ -84,6 +85,8 @@ def read_secret(path: Path) -> str:
     does not hold exactly one line (a private key, for example).
     """
     check_file(path)
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder, not a file with a secret")
     if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         raise UntrustedFile(
             f"others may read the secret in {path} (mode {mode:04o})",
@@ -195,6 +198,8 @@ def _link_targets(path: Path) -> Iterator[Path]:
 
 def _check(path: Path) -> None:
     info = path.lstat()
+    if stat.S_IFMT(info.st_mode) not in PLAIN:  # no chmod of a device is a remedy
+        raise SettingsError(f"{path} is not a regular file")
     if info.st_uid not in {ROOT, os.geteuid()}:
         raise UntrustedFile(
             f"{path} belongs to the user {user_name(info.st_uid)}, who may change it "
