@@ -89,9 +89,19 @@ def test_the_size_of_the_log_is_limited(tmp_path: Path) -> None:
     assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
 
 
-def test_a_huge_number_of_log_files_does_not_hang_a_run(tmp_path: Path) -> None:
+def test_a_huge_number_of_log_files_does_not_hang_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only files that exist are renamed; "keep all" is written as a huge number."""
-    handler = RunLogs({"city": tmp_path}, max_bytes=1, files=10**20)
+    renamed: list[Path] = []
+    rename = Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        renamed.append(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    handler = RunLogs({"city": tmp_path}, max_bytes=1, files=500)
     handler.setFormatter(Text())
     with of_run("city", "0123abcd"):
         for number in range(4):
@@ -99,6 +109,7 @@ def test_a_huge_number_of_log_files_does_not_hang_a_run(tmp_path: Path) -> None:
             handler.emit(logging.LogRecord("b", 20, "", 0, text, None, None))
     for number, name in enumerate((f"{NAME}.3", f"{NAME}.2", f"{NAME}.1", NAME)):
         assert f"line {number}" in (tmp_path / name).read_text(encoding="utf-8")
+    assert len(renamed) == 1 + 2 + 3
 
 
 def test_a_line_is_kept_while_another_process_starts_a_new_file(
