@@ -24,7 +24,7 @@ def explained(message: str, text: str) -> str:
     >>> explained("Invalid value (at line 1, column 8)", "feed = gbfs")
     '`feed`: Invalid value (at line 1, column 8): is it a text without quotes?'
     """
-    if message.startswith("maximum recursion"):
+    if re.search("recursion|nested more than", message):  # the words of two Pythons
         return "it has too many brackets inside each other"
     place = PLACE.search(message)
     lines = text.split("\n")
