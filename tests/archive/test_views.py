@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import bikecollect
 from keeping import compacted, compactor, findings, viewed
+from small_disk import fill, mounted
 from templates import copied
 from world import NOON, World
 
@@ -73,6 +75,22 @@ def test_a_day_with_a_damaged_slot_is_incomplete_and_its_other_slots_are_used(
     assert len(rows) == 6
     text = f"city: 2026-11-22 is incomplete: {sheet}: the rows of 1 of 3 slots are "
     assert f"{text}damaged; run: bikecollect verify --repair; its" in caplog.text
+
+
+def test_a_full_disk_of_temporary_files_is_no_damage_of_a_day(
+    world: World, config: Path, tmp_path: Path
+) -> None:
+    """The disk is named, and no result lacks the day as if its CSV were bad."""
+    with (world.folder / "station_status/2026-11-23.csv").open("ab") as sheet:
+        sheet.write(b"the beginning of a block")  # so the others are copied aside
+    with mounted(tmp_path / "disk") as disk:
+        fill(disk)
+        sql = "SELECT count(*) FROM station_status"
+        ended = bikecollect("--config", config, "query", sql, TMPDIR=str(disk))
+
+    assert (ended.returncode, ended.stdout) == (74, "")
+    assert f"cannot write {disk}/bikecollect-" in ended.stderr
+    assert "set TMPDIR" in ended.stderr
 
 
 def test_the_ledger_is_opened_as_often_for_six_open_days_as_for_three(

@@ -3,11 +3,11 @@
 import csv
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from bikecollect.archive.archived_days import FILLED
 from bikecollect.archive.datasets import part
@@ -17,6 +17,7 @@ from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.files.durable import write_all, writing
 from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import BEGINNING, History
 from bikecollect.storage.ledger_schema import GONE, file_day
@@ -47,6 +48,7 @@ DAYS_AT_ONCE = 32
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
 REMEDIES = "; for remedies, see: bikecollect verify"
+ROOM = "set TMPDIR to a folder on a disk with room"
 MAX_STATIONS_BYTES = 512 << 20
 """Maximum bytes of a list of stations, which grows by some kilobytes a year."""
 
@@ -220,15 +222,10 @@ def _segment(
                 return
         respelled = None if is_ours else RespelledFile(path, crc)
         header = respelled.header if respelled else header
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as out:
-            out.write(header)
-            left = _copy(source.fileno(), spans, out)
-            if left and header:
-                respelled = respelled or RespelledFile(path, crc)
-                for text in respelled.blocks(left):
-                    out.write(text)
-                    left -= {sum_of(text)}
+        left = set[Sum]()
+        fd = source.fileno()
+        texts = _texts(path, fd, blocks, respelled, header=header, left=left)
+        _write(target, texts)
     if left:
         why = f"{path}: the rows of {len(left)} of {len(spans)} slots are damaged"
         is_part = len(left) < len(spans)
@@ -263,16 +260,44 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _copy(source: int, spans: Sequence[Span], out: BinaryIO) -> set[Sum]:
-    """Copy the *spans* of the file *source* to *out*; return sums of damaged ones."""
-    damaged = set()
-    for span in spans:
+def _write(target: Path, texts: Iterable[bytes]) -> None:
+    """Write *texts* to *target*; raises StorageError if that fails."""
+    with writing(target, ROOM):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        for text in texts:
+            with writing(target, ROOM):
+                write_all(fd, text)
+    finally:
+        os.close(fd)
+
+
+def _texts(
+    path: Path,
+    source: int,
+    blocks: Sequence[CommittedBlock],
+    respelled: RespelledFile | None,
+    *,
+    header: bytes,
+    left: set[Sum],
+) -> Iterator[bytes]:
+    """Yield *header* and the texts of *blocks* in the file *path*, open as *source*.
+
+    The sums of damaged ones are added to *left*. Raises OSError if it cannot be read.
+    """
+    yield header
+    for span in (block.span for block in blocks):
         text = _read(source, span)
         if text is None:
-            damaged.add((span.crc, span.end - span.start))
+            left.add((span.crc, span.end - span.start))
         else:
-            out.write(text)
-    return damaged
+            yield text
+    if left and header:
+        found = respelled or RespelledFile(path, blocks[0].header_crc)
+        for text in found.blocks(left):
+            left -= {sum_of(text)}
+            yield text
 
 
 def _read(source: int, span: Span) -> bytes | None:

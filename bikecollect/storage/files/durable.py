@@ -128,6 +128,16 @@ def _written(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
+@contextmanager
+def writing(target: Path, remedy: str = "") -> Iterator[None]:
+    """Translate errors of writing to *target* into a StorageError that names it."""
+    try:
+        yield
+    except OSError as error:
+        hint = f"; {remedy}" if remedy else ""
+        raise StorageError(f"cannot write {target}: {error.strerror}{hint}") from error
+
+
 def sync_file(path: Path) -> None:
     """Make the content of the file *path* durable."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

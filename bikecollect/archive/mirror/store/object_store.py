@@ -20,10 +20,9 @@ from bikecollect.core.errors import (
     MirrorError,
     MirrorUnavailable,
     NotInstalled,
-    StorageError,
 )
 from bikecollect.core.secrets.redact import redactor
-from bikecollect.storage.files.durable import remove_abandoned
+from bikecollect.storage.files.durable import remove_abandoned, writing
 
 if TYPE_CHECKING:
     from obstore import Bytes, GetOptions
@@ -136,13 +135,13 @@ class ObjectStore:
 
     def _received_once(self, path: str, target: Path) -> str:
         digest = hashlib.sha256()
-        with _writing(target):
+        with writing(target):
             out = target.open("wb", buffering=0)
         with out:
             for piece in self._pieces(path):
                 digest.update(piece)
                 left = memoryview(piece)
-                with _writing(target):
+                with writing(target):
                     while left:
                         left = left[out.write(left) :]
         return digest.hexdigest()
@@ -260,15 +259,6 @@ def _remove_leftovers(path: Path) -> None:
         for entry in path.parent.iterdir():
             if re.fullmatch(f"{re.escape(path.name)}#[0-9]+", entry.name):
                 remove_abandoned(entry)
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Translate errors of writing to *target*: the mirror is not their cause."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _client(address: MirrorAddress, *, creates: bool) -> "Client":
