@@ -13,6 +13,8 @@ from command import bikecollect
 from templates import copied
 from world import NOON, World
 
+from bikecollect.cli.publishing.dataset_folder import placed_folder
+from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.files import flock
 
@@ -391,6 +393,28 @@ def test_a_dataset_that_cannot_be_published_is_an_error(
     assert problem in process.stderr
     assert (dataset / "SHA256SUMS").read_bytes() == before
     assert not list(dataset.parent.glob(".dataset*"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_put_into_place_meanwhile_is_not_replaced(
+    tmp_path: Path, *, force: bool
+) -> None:
+    """Another call may have written a dataset there, or a person files."""
+    folder = tmp_path / "set"
+    names = {"notes.txt"} if force else {"datapackage.json", "SHA256SUMS"}
+
+    def publish_beside_another() -> None:
+        with placed_folder(folder, force=force) as aside:
+            (aside / "SHA256SUMS").touch()
+            folder.mkdir()
+            for name in names:
+                (folder / name).touch()
+
+    with pytest.raises(UsageError, match="not of a" if force else "already exists"):
+        publish_beside_another()
+
+    assert {path.name for path in folder.iterdir()} == names
+    assert [*tmp_path.iterdir()] == [folder]
 
 
 def test_force_replaces_a_dataset_and_nothing_else(

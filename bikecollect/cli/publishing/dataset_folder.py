@@ -35,11 +35,7 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
     folder that has files, StorageError if it cannot be written.
     """
     _tidy(folder.absolute())
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / PACKAGE).is_file() or not (folder / SUMS).is_file():
-            raise UsageError(f"{folder} has files that are not of a dataset")
-        if not force:
-            raise UsageError(f"{folder} already exists (use --force to overwrite)")
+    _check(folder, force=force)
     name = folder.absolute().name
     aside = folder.absolute().with_name(f".{name}.{os.urandom(4).hex()}.part")
     try:
@@ -47,6 +43,7 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         with _locked(aside):
             yield aside
             make_listable(aside)
+            _check(folder, force=force)  # something may have been put there meanwhile
             _put_in_place(aside, folder.absolute())
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror}") from error
@@ -55,6 +52,15 @@ def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check(folder: Path, *, force: bool) -> None:
+    """Raise UsageError if *folder* has files that may not be replaced."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / PACKAGE).is_file() or not (folder / SUMS).is_file():
+            raise UsageError(f"{folder} has files that are not of a dataset")
+        if not force:
+            raise UsageError(f"{folder} already exists (use --force to overwrite)")
 
 
 def _put_in_place(aside: Path, folder: Path) -> None:
