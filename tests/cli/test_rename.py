@@ -9,6 +9,7 @@ import tomllib
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from templates import copied
 from world import World
 
 from bikecollect.cli import cli
-from bikecollect.core.errors import LockBusy, SettingsError
+from bikecollect.core.errors import LockBusy, SettingsError, StorageError
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import renamed
@@ -275,6 +276,19 @@ from bikecollect.__main__ import main
 main()
 """
 """``bikecollect``, killed before the move with a number."""
+
+
+def test_a_folder_that_cannot_be_renamed_keeps_its_name(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a mount point: no note of an interrupted rename is left in it."""
+    error = OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    monkeypatch.setattr(Path, "rename", Mock(side_effect=error))
+
+    with pytest.raises(StorageError, match=r"a mount point.+nothing was changed"):
+        SystemRename(world.folder.parent, "city", "town").run(bool)
+
+    assert not renamed.note(world.folder).exists()
 
 
 @pytest.mark.parametrize("number", range(1, 9))

@@ -1,5 +1,6 @@
 """Rename a system: its folder, its days in the archive, and its alert state."""
 
+import errno
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from bikecollect.storage.run_notes import RunNotes
 
 PATIENCE, POLL = 60.0, 0.2
 """Maximum seconds to wait for runs and for the lock, and between two looks."""
+FIXED = frozenset({errno.EBUSY, errno.EXDEV})
+"""Errors of a folder that no command can rename."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,7 @@ class SystemRename:
                 check()
                 source, target = self._folders()
                 if source.exists():
-                    # First, and with a note: from now on no command uses the old name.
-                    renamed.write_note(source)
-                    source.rename(target)
+                    _move(source, target)
                     sync_folder(self.data)
                     moves.append(f"{source} -> {target}")
                 for place, moved in self._archive_folders():
@@ -152,6 +153,23 @@ class SystemRename:
                     place.rename(moved)
             except OSError:
                 continue
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename the folder *source*; raises StorageError if nothing was changed.
+
+    It has a note then: from now on no command uses the old name.
+    """
+    renamed.write_note(source)
+    try:
+        source.rename(target)
+    except OSError as error:
+        renamed.note(source).unlink(missing_ok=True)
+        hint = ": it is a mount point, or in a layer of a container's image"
+        why = f"{error.strerror}{hint if error.errno in FIXED else ''}"
+        raise StorageError(
+            f"cannot rename {source}: {why}; nothing was changed"
+        ) from error
 
 
 def _has_run(folder: Path) -> bool:
