@@ -9,7 +9,7 @@ from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import top_names
 from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
-from bikecollect.feeds.reading.json_payload import at, decode, objects
+from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import StationReader
 
@@ -87,7 +87,6 @@ def _list_stations(body: bytes) -> list[Any]:
     value = decode(body)
     stations = at(value, "network.stations")
     if stations is None:
-        raise PayloadError(
-            "the response has no network.stations: is it a CityBikes network?"
-        )
+        text = "the response has no network.stations: is it a CityBikes network?"
+        raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
     return objects(stations, "network.stations")

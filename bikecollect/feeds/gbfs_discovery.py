@@ -34,7 +34,8 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
     if data is None and at(value, "feeds") is not None:
         data = value
     if not isinstance(data, Mapping | list):
-        raise PayloadError("the response has no data: url must be that of a gbfs.json")
+        text = "the response has no data: url must be that of a gbfs.json"
+        raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
     if isinstance(data, Mapping) and (other := OTHERS.intersection(data)):
         text = f"the response has no feeds but {min(other)}"
         raise PayloadError(f"{text}: url must be that of a gbfs.json")

@@ -12,7 +12,13 @@ from bikecollect.core.text import suggestion
 from bikecollect.feeds.paging import PagedList
 from bikecollect.feeds.reading.aliases import top_names
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, Dialect, check_form
-from bikecollect.feeds.reading.json_payload import at, check_weight, decode, objects
+from bikecollect.feeds.reading.json_payload import (
+    at,
+    check_weight,
+    decode,
+    first_keys,
+    objects,
+)
 from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import StationReader
@@ -88,11 +94,11 @@ class Mapped:
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")
-        stations = at(decode(body), path)
+        value = decode(body)
+        stations = at(value, path)
         if stations is None:
-            raise PayloadError(
-                f'mapping.stations = "{path}": the response has no such key'
-            )
+            text = f'mapping.stations = "{path}": the response has no such key'
+            raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
         return objects(stations, f"the mapping's stations ({path or 'the root'})")
 
     def _updated(self, body: bytes, stamp: Stamps) -> int | None:

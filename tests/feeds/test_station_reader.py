@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.payload import Document
+from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds import gbfs_reader
+from bikecollect.feeds import Feed, gbfs_reader
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
@@ -568,6 +568,33 @@ def test_a_field_that_occurs_twice_is_reported(more: str, told: str) -> None:
 
     texts = [text for text in read.findings.values() if "twice" in text]
     assert [text[: len(told)] for text in texts] == [told] * bool(told)
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        CityBikes("http://x/"),
+        Gbfs("http://x/", UTC),
+        Mapped(
+            "http://x/",
+            UTC,
+            {"stations": "data", "station_id": "id", "num_vehicles_available": "n"},
+        ),
+        YouBike("http://x/", UTC),
+    ],
+    ids=lambda feed: type(feed).__name__,
+)
+def test_a_message_in_place_of_a_list_is_shown(feed: Feed) -> None:
+    """Such as a rate limit that is answered with 200."""
+
+    def get(name: str, url: str, *, check: Check | None = None, tries: int = 0) -> Any:
+        document = Document(name, b'{"error": "rate limit"}', f"{url}?{tries}")
+        if check is not None:
+            check(document.body)
+        return document
+
+    with pytest.raises(PayloadError, match=r"it has: \{'error': 'rate limit'\}"):
+        feed.fetch(get, Memory())
 
 
 @pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])
