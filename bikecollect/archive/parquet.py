@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bikecollect.archive import datasets, summaries
 from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.encoding import trial
-from bikecollect.archive.encoding.copying import copy
+from bikecollect.archive.encoding.copying import copy, lines_by_slot
 from bikecollect.archive.query.duckdb_engine import (
     name,
     parquet,
@@ -32,9 +32,8 @@ WIDE = 10 * 366 * DAY
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: with one row group, a station's rows are together."""
-ROWS_AT_ONCE, AT_ONCE = 120_000, 10_000
-"""Approximate rows that are read back by one query, which decodes the whole file, and
-rows that are fetched at a time."""
+ROWS_AT_ONCE = 120_000
+"""Approximate rows that are read back by one query, which decodes the whole file."""
 DICTIONARY = 3_000
 """A column with more distinct values is stored as differences (last_reported)."""
 BASE = (
@@ -225,12 +224,8 @@ def pieces(
     slots = list(counts)
     step = max(1, ROWS_AT_ONCE * len(slots) // sum(counts.values()))
     for begin in range(0, len(slots), step):
-        by_slot: dict[int, list[str]] = {slot: [] for slot in slots[begin:][:step]}
         with translated(f"{part} cannot be read"):
-            db.execute(sql, [min(by_slot), max(by_slot)])
-            while rows := db.fetchmany(AT_ONCE):
-                for slot, line in rows:
-                    by_slot[slot].append(line)
+            by_slot = lines_by_slot(db, sql, slots[begin:][:step])
         for slot, lines in by_slot.items():
             text_ = "\n".join([*lines, ""])
             yield Piece(Slot(slot), tuple(csv_columns), text_.encode("utf-8"))

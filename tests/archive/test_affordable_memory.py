@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.archive.encoding.copying import copy
+from bikecollect.archive.encoding.copying import copy, lines_by_slot
 from bikecollect.archive.query import duckdb_engine
 
 CONNECT = """
@@ -39,12 +39,14 @@ def test_a_limited_process_takes_half_of_what_is_left(
 def test_a_table_that_takes_more_memory_gets_what_is_affordable(tmp_path: Path) -> None:
     """A day of 20,000 stations could not be archived: "out of memory"."""
     target = tmp_path / "list.parquet"
-    sql = "SELECT list(i) AS i FROM range(3_000_000) AS t(i)"
+    sql = "SELECT 5 AS slot, list(i) AS i FROM range(3_000_000) AS t(i)"
     with closing(duckdb_engine.connect(tmp_path / "spill", memory="16MB")) as db:
         copy(db, sql, target, "FORMAT parquet")
-        found = db.execute(f"SELECT len(i) FROM '{target}'").fetchone()
+    sql = f"SELECT slot, len(i)::text FROM '{target}' WHERE slot BETWEEN ? AND ?"
+    with closing(duckdb_engine.connect(tmp_path / "spill", memory="16MB")) as db:
+        found = lines_by_slot(db, sql, [5])
 
-    assert found == (3_000_000,)
+    assert found == {5: ["3000000"]}
 
 
 @pytest.mark.parametrize("mib", [200, 272, 352, 560, 700])
