@@ -7,6 +7,7 @@
 -- open and had at least one; share_closed: share of seen slots in which it was closed
 -- slots_stale: seen slots whose content had not changed for too long
 -- closed: not installed, or neither renting nor returning
+-- mean_docks, share_with_dock: over slots with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, profile (summaries), asked
 WITH $dockless_of_asked, spans AS (

@@ -7,6 +7,7 @@
 -- days_closed: days seen on which it was closed: not installed, or neither renting
 -- nor returning; days_stale: days seen in a stale slot
 -- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
+-- share_with_dock: over seen days with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, $numbered, moments AS (

@@ -1,7 +1,7 @@
 -- Vehicles (docks) at neighbours while a station is empty (full).
 -- what: empty (no vehicle) or full (no dock); slots: number of such slots
 -- neighbour: a listed station within 1,000 m; metres: straight-line distance
--- slots_seen: of these slots, those with a row of the neighbour
+-- slots_seen: of these slots, those with a count of the neighbour
 -- share: share of slots_seen in which the neighbour was open and had a vehicle (a dock)
 -- A closed station (not installed, or neither renting nor returning) is neither empty
 -- nor full. slots_stale: of slots, those that were stale

@@ -10,6 +10,7 @@
 -- changes: pairs of adjacent slots whose numbers of vehicles differ, also over
 -- midnight; a pair across a gap or with an unknown number is not counted
 -- slots_stale: slots with a row whose content had not changed for too long
+-- share_with_dock: over slots with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, coverage, profile (summaries), asked
 WITH $dockless, $expected, days AS (
