@@ -41,6 +41,15 @@ class Report:
         return with_parts(self.template)
 
     @property
+    def asks_stations(self) -> bool:
+        """Whether it reads the table of the stations to report on.
+
+        >>> REPORTS["stations"].asks_stations, REPORTS["coverage"].asks_stations
+        (True, False)
+        """
+        return " asked AS" in self.text
+
+    @property
     def order_of_systems(self) -> list[tuple[str, bool]]:
         """The columns by which rows are sorted before the system; True: descending.
 

@@ -172,7 +172,8 @@ def stream(
     if by not in report.places:
         known = ", ".join(report.places)
         raise UsageError(f"`{report.name}` cannot be grouped by {by}, only by {known}")
-    members = asked(engine, values, by, stations)
+    is_asked = report.asks_stations or stations
+    members = asked(engine, values, by, stations) if is_asked else ()
     names_by_id = _names(engine) if names else None
     answer = _run(engine, report, values, members)
     if report.name == "chance":

@@ -371,6 +371,23 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
     assert kinds == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "warns"), [("coverage", 0, False), ("hours", 74, True)]
+)
+def test_only_reports_on_stations_read_their_rows(
+    world: World, config: Path, name: str, *, code: int, warns: bool
+) -> None:
+    """The others do not take that time, and warn of no damaged rows."""
+    sheet = world.folder / "station_status/2026-11-22.csv"
+    sheet.write_bytes(sheet.read_bytes().replace(b",0001,", b",0002,", 1))
+
+    process = bikecollect("--config", config, "report", name, *DAYS)
+
+    assert process.returncode == code
+    assert ("is incomplete" in process.stderr) == warns
+    assert process.stdout.count("\n") > 3
+
+
 def test_coverage_counts_states_and_causes(world: World) -> None:
     """Missing slots by cause, and the collected ones."""
     rows = answered(world, "coverage")

@@ -121,7 +121,8 @@ def _connected(
                 yield runner.Duck(db, tables), replace(question, report=faster)
                 return
         skipped.losses.clear()
-    tables = in_duckdb(_in_sql(question))
+    is_asked = question.report.asks_stations or bool(question.stations)
+    tables = in_duckdb(_in_sql(question), asked=is_asked)
     with views.connected(
         data, group, fails_on=(), tables=tables, on_skip=skipped
     ) as db:

@@ -32,9 +32,12 @@ def presence(tables: Container[str]) -> str:
     return COVERAGE if COVERAGE in tables else PRESENCE
 
 
-def in_duckdb(tables: frozenset[str]) -> frozenset[str]:
-    """Return the tables that DuckDB needs for a report whose SQL reads *tables*."""
-    return tables | ALWAYS_READ | {presence(tables)}
+def in_duckdb(tables: frozenset[str], *, asked: bool = True) -> frozenset[str]:
+    """Return the tables that DuckDB needs for a report whose SQL reads *tables*.
+
+    *asked* tells whether the stations to report on must be known.
+    """
+    return tables | ALWAYS_READ | ({presence(tables)} if asked else frozenset())
 
 
 def seen_query(values: Values, presence: str) -> str:
