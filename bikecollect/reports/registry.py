@@ -21,7 +21,9 @@ class Report:
 
     *may_be_empty* is set if a result without rows is valid, such as "no changes". If
     *slots_per_value* is not 0, an engine holds one value per that number of slots of a
-    station in memory, and is given some stations at a time.
+    station in memory, and is given some stations at a time. *is_of_rows* is set if its
+    figures, which the ledger has, say that there are rows: these are looked at, too, so
+    that damaged ones are reported.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Report:
     needs_moment: bool = False
     may_be_empty: bool = False
     slots_per_value: int = 0
+    is_of_rows: bool = False
 
     @property
     def template(self) -> str:
@@ -80,7 +83,7 @@ REPORTS: Mapping[str, Report] = {
         Report("reliability"),
         Report("chance", needs_moment=True),
         Report("changes", may_be_empty=True),
-        Report("coverage", (SYSTEM,)),
+        Report("coverage", (SYSTEM,), is_of_rows=True),
         Report("snapshot"),
         Report("stations"),
         Report("history"),

@@ -372,12 +372,13 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "warns"), [("coverage", 0, False), ("hours", 74, True)]
+    ("name", "code", "warns"),
+    [("vehicles", 64, False), ("coverage", 74, True), ("hours", 74, True)],
 )
-def test_only_reports_on_stations_read_their_rows(
+def test_only_reports_on_vehicles_do_not_read_the_rows_of_stations(
     world: World, config: Path, name: str, *, code: int, warns: bool
 ) -> None:
-    """The others do not take that time, and warn of no damaged rows."""
+    """They do not take that time; the coverage of damaged rows is in doubt."""
     sheet = world.folder / "station_status/2026-11-22.csv"
     sheet.write_bytes(sheet.read_bytes().replace(b",0001,", b",0002,", 1))
 
@@ -385,7 +386,6 @@ def test_only_reports_on_stations_read_their_rows(
 
     assert process.returncode == code
     assert ("is incomplete" in process.stderr) == warns
-    assert process.stdout.count("\n") > 3
 
 
 def test_coverage_counts_states_and_causes(world: World) -> None:

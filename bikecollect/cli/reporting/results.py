@@ -121,8 +121,9 @@ def _connected(
                 yield runner.Duck(db, tables), replace(question, report=faster)
                 return
         skipped.losses.clear()
-    is_asked = question.report.asks_stations or bool(question.stations)
-    tables = in_duckdb(_in_sql(question), asked=is_asked)
+    report = question.report
+    reads_rows = report.is_of_rows or report.asks_stations or bool(question.stations)
+    tables = in_duckdb(_in_sql(question), asked=reads_rows)
     with views.connected(
         data, group, fails_on=(), tables=tables, on_skip=skipped
     ) as db:
