@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_renamed_keeps_its_name(
     monkeypatch.setattr(Path, "rename", Mock(side_effect=error))
 
     with pytest.raises(StorageError, match=r"a mount point.+nothing was changed"):
-        SystemRename(world.folder.parent, "city", "town").run(lambda: None)
+        SystemRename(world.folder.parent, "city", "town").run(Mock())
 
     assert not renamed.note(world.folder).exists()
 
