@@ -30,7 +30,7 @@ dock_slots AS (
         ) AS docks_before,
         LAG(d.date) OVER (
             PARTITION BY d.system_id, d.station_id ORDER BY d.date
-        ) AS date_before
+        ) AS day_before
     FROM dock_days AS d
 ), dockless AS (
     SELECT e.system_id AS system_id, e.station_id AS station_id, e.date AS date
@@ -38,5 +38,5 @@ dock_slots AS (
     JOIN dock_dates AS l ON l.system_id = e.system_id AND l.date = e.date
     WHERE e.docks = 0
         AND (e.docks_known * l.seconds >= 43200 * l.slots
-            OR COALESCE(e.docks_before, 0) = 0 OR e.date_before < l.eve)
+            OR COALESCE(e.docks_before, 0) = 0 OR e.day_before < l.eve)
 )
