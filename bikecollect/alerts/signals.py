@@ -28,6 +28,7 @@ OF_NOTICE = {
     "damage": "damage",
     "drift": "drift",
     "zone": "zone",
+    "stale": "stale",
     "clock": "clock",
     "partial": "partial",
     "bug": "bug",

@@ -189,10 +189,13 @@ class Committer:
         lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
         zone = [text for key, text in reported.items() if key == quality.ZONE]
         others = [text for text in drifts if text not in zone]
+        is_misread = zone and "stale" in flags
+        stopped = quality.stopped_findings(payload, snapshot, notes)
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
             *_noticed("zone", zone),
+            *_noticed("stale", stopped if is_misread else ()),
             *_noticed("drift", others),
             *(self._remedy(name, payload) if others else ()),
             *((damage,) if damage else ()),

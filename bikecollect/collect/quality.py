@@ -1,6 +1,6 @@
 """The quality of a snapshot: flags for anomalies, and implausible numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -278,3 +278,22 @@ def zone_findings(
     if doubted.is_publishers:
         return {AHEAD: str(doubted)}, ""
     return {ZONE: str(doubted)}, zone_doubt.note_of(zone, doubted.offset)
+
+
+def stopped_findings(
+    payload: Payload, snapshot: Snapshot, notes: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a text if the feed has stopped, while its time zone is in doubt.
+
+    It is stale then, and its stamps are old in the zone that fits according to *notes*,
+    too.
+    """
+    from bikecollect.collect.reading import zone_doubt  # rarely needed
+
+    reports = staleness.Calibration.from_note(notes[staleness.NOTE])
+    if snapshot.zone is None or reports is None:
+        return
+    stamp, ages = snapshot.last_updated, [reports.last]
+    ages += [] if stamp is None else [payload.fetched_at - stamp]
+    if not zone_doubt.is_new(snapshot.zone, notes[ZONE_NOTE], payload.slot, ages):
+        yield "the feed responds, but its data do not become newer"

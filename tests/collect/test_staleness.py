@@ -699,6 +699,35 @@ def test_a_wrong_time_zone_is_in_doubt_until_the_stamps_are_new(
     assert [i.kind for i in stood(city).incidents] == []
 
 
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "Australia/Sydney"])
+def test_a_feed_that_stops_is_stale_although_its_time_zone_is_wrong(
+    zone: str, tmp_path: Path
+) -> None:
+    """Its stamps become old in the zone that fits, and are new in others: no proof."""
+    with publishing(tmp_path, feed="youbike", path="/list", timezone=zone) as city:
+        for slot in [*range(6), *[6] * 18]:
+            city.documents["/list"] = placed(BEGIN + 300 * slot + 240, 121.5)
+            run = city.fetch()
+
+    assert [n.kind for n in run.notices] == ["zone", "stale"]
+    assert 'timezone = "Etc/GMT-8"' in run.notices[0].text
+    assert {i.kind for i in stood(city).incidents} == {"zone", "stale"}
+
+
+def test_a_quiet_night_in_a_wrong_time_zone_is_not_stale(tmp_path: Path) -> None:
+    """The stamp of the list is as old in that zone as before."""
+    with publishing(
+        tmp_path, feed="youbike", path="/list", timezone="Australia/Sydney"
+    ) as city:
+        for slot in range(24):
+            stations = placed(BEGIN + 300 * min(slot, 6) + 240, 121.5)
+            source = {"srcUpdateTime": local(BEGIN + 300 * slot + 240)}
+            city.documents["/list"] = [station | source for station in stations]
+            city.fetch()
+
+    assert {i.kind for i in stood(city).incidents} == {"zone"}
+
+
 def test_stamps_that_need_no_time_zone_prove_none(tmp_path: Path) -> None:
     """They are 7 hours ahead as numbers: the publisher's clock is wrong."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:

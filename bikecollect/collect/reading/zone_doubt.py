@@ -185,17 +185,45 @@ def doubt_of_reports(
     have reported in each slot of *interval* seconds for an hour, always as late, and
     are not where *zone* is used, as far as their places are known. If they are where
     another zone is used, a quarter of an hour is enough. A doubt that was noted in
-    *note* lasts until the stamps are new.
+    *note* lasts until the stamps are new. While they only become older, it is not
+    replaced: after hours, they would be new in any other zone.
     """
     doubted = doubt(zone, reports.last, reports.slot, longitudes)
+    offset = _noted_offset(zone, note)
     is_ahead = doubted is not None and doubted.shift > 0
-    if is_ahead or (doubted and _is_proven(doubted, reports, interval)):
+    is_clear = is_ahead and (offset is None or _is_steady(reports))
+    if is_clear or (doubted and _is_proven(doubted, reports, interval)):
         return doubted
-    noted = (offset for offset in (*HOURS, *PARTS) if note == note_of(zone, offset))
-    offset = next(noted, None)
     if offset is None or abs(reports.last) <= OLD:
         return None
     return _doubt(zone, offset, reports.slot, longitudes)
+
+
+def is_new(zone: ZoneInfo, note: str, at: float, ages: Iterable[float]) -> bool:
+    """Return whether any stamp is new in the offset that fits according to *note*.
+
+    *ages* are those in *zone*, in seconds.
+
+    >>> is_new(ZoneInfo("Europe/Oslo"), "Europe/Oslo 480", 1.8e9, [-25_080])
+    True
+    >>> is_new(ZoneInfo("Europe/Oslo"), "Europe/Oslo 480", 1.8e9, [-24_000])
+    False
+    """
+    offset = _noted_offset(zone, note)
+    if offset is None:
+        return False
+    shift = offset - _minutes(datetime.fromtimestamp(at, zone).utcoffset())
+    return any(abs(shift * 60 + age) <= OLD for age in ages)
+
+
+def _noted_offset(zone: ZoneInfo, note: str) -> int | None:
+    """Return the offset in *note*, None if it is not of *zone*."""
+    known = (offset for offset in (*HOURS, *PARTS) if note == note_of(zone, offset))
+    return next(known, None)
+
+
+def _is_steady(reports: Calibration) -> bool:
+    return abs(reports.last - reports.age) <= STEADY
 
 
 def _is_proven(doubted: ZoneDoubt, reports: Calibration, interval: int) -> bool:
@@ -203,8 +231,8 @@ def _is_proven(doubted: ZoneDoubt, reports: Calibration, interval: int) -> bool:
     lasted = reports.slot - reports.regular
     enough = OLD if doubted.is_evident else HOUR
     is_regular = enough <= lasted <= MISSED * interval * (reports.beats - 1)
-    is_steady = abs(reports.last - reports.age) <= STEADY
-    return is_regular and is_steady and (doubted.is_evident or doubted.is_unplaced)
+    is_possible = doubted.is_evident or doubted.is_unplaced
+    return is_regular and is_possible and _is_steady(reports)
 
 
 def _minutes(shift: timedelta | None) -> int:
