@@ -138,7 +138,7 @@ def documented_calls() -> list[str]:
     code = re.findall(r"```(?:sh|bash|cron)\n(.*?)```", text, re.DOTALL)
     lines = "\n".join(code).replace("\\\n", " ")
     call = r'(?:^|/bin/)(bikecollect (?:[^"\n#|&<>]|"[^"]*")+)'
-    inline = re.findall(r"`(bikecollect (?!help )[a-z][^`<]*)", text)
+    inline = re.findall(r"`(bikecollect (?!help )[a-z][^`<|]*)", text)
     calls = [*re.findall(call, lines, re.MULTILINE), *inline]
     return sorted({" ".join(found.split()) for found in calls})
 

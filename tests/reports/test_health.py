@@ -136,6 +136,7 @@ def test_a_feed_that_is_asked_more_often_than_it_changes_is_well() -> None:
 
     assert not replace(health, strip=strip, interval=60).has_old_data
     assert replace(health, strip=strip, interval=300).has_old_data
+    assert not replace(health, strip=strip[-2:], interval=3_600).has_old_data
 
 
 def test_one_lost_slot_is_not_late_and_two_are() -> None:
