@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from command import bikecollect
-from keeping import compacted, compactor, findings, viewed
+from keeping import compacted, compactor, findings, replace_summaries, viewed
 from small_disk import fill, mounted
 from templates import copied
 from world import NOON, World
 
 from bikecollect.archive import datasets
 from bikecollect.archive.query import open_rows
+from bikecollect.archive.summaries import NEW_COLUMN
 from bikecollect.core.slots import DAY
 
 duckdb = pytest.importorskip("duckdb")
@@ -173,7 +174,10 @@ SUMMARIES = ("coverage", "profile")
 def test_reports_see_when_a_station_had_rows_without_its_coverage(
     tmp_path: Path, also: tuple[str, ...]
 ) -> None:
-    """Of two archived days and an open one: the slots that coverage has."""
+    """Of two archived days and an open one: the slots that coverage has.
+
+    Archived days with summaries of an earlier version are there once, too.
+    """
     world = archived(tmp_path / "archived")
     world.fetch({"0002": 3}, after=300)
     world.fetch({"0002": 3})
@@ -183,9 +187,14 @@ def test_reports_see_when_a_station_had_rows_without_its_coverage(
 
     with viewed(world, tables=[datasets.PRESENCE, *also]) as db:
         seen = db.execute(f"{sql} presence ORDER BY ALL").fetchall()
+    lost = {name: f"* EXCLUDE ({column})" for name, column in NEW_COLUMN.items()}
+    replace_summaries(world, lost)
+    with viewed(world, tables=[datasets.PRESENCE, *also]) as db:
+        old = db.execute(f"{sql} presence ORDER BY ALL").fetchall()
 
     assert len(expected) == 4
     assert seen == expected
+    assert old == expected
 
 
 @pytest.mark.parametrize("size", [0, 1 << 40])
