@@ -199,16 +199,19 @@ def format_of(
     """Return the format to write to *output*, which is *form* if given.
 
     Otherwise the extension of its name says it, as in *known*: *default* is for the
-    screen, and for names that say nothing. Raises UsageError for the extension of
-    another format, which the file would not have.
+    screen, and for names that say nothing; texts may have any other extension. Raises
+    UsageError for the extension of another format, which the file would not have.
 
     >>> format_of(None, Path("out.pq"), "csv"), format_of(None, Path("out"), "csv")
     ('parquet', 'csv')
+    >>> format_of(None, Path("gaps.md"), "text", {"csv": "csv"})
+    'text'
     """
     ending = _ending(output)
     named = known.get(ending, form or default)
     is_told = ending in known or ending in PLAIN or not ending
-    if named != (form or named) or not (is_told or (form and ending not in FOREIGN)):
+    is_free = (form or default == "text") and ending not in FOREIGN | ENDINGS.keys()
+    if named != (form or named) or not (is_told or is_free):
         plain = {"txt": default} if default == "text" else {}
         raise _misnamed(output, ending, form, {**plain, **known})
     form = form or named

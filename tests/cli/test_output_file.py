@@ -392,7 +392,7 @@ def test_the_gap_report_names_its_own_formats(config: Path) -> None:
     """It writes neither Parquet nor workbooks."""
     process = answer(config, "backfill-report -o rows.ods")
 
-    assert "write .ods, but .txt, .csv, .json, .jsonl, .html" in process.stderr
+    assert "write .ods, but .txt, .csv, .json, .jsonl, .ndjson, .html" in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -409,10 +409,18 @@ def test_json_is_an_object_per_line_in_each_command(config: Path, line: str) -> 
 
 
 def test_a_page_is_named_like_one(config: Path) -> None:
-    """The format of the gap report follows the name of its file, too."""
+    """The format of the gap report follows the name of its file, too.
+
+    Its text may have any name that is not one of another format.
+    """
     answer(config, "backfill-report -o page.html")
+    answer(config, "backfill-report -o gaps.md")
+    refused = answer(config, "backfill-report -o gaps.parquet")
 
     assert Path("page.html").read_text("utf-8").startswith("<!doctype html>")
+    assert Path("gaps.md").read_text("utf-8").startswith("city: ")
+    assert refused.returncode == 64
+    assert "cannot write .parquet, but .txt, .csv" in refused.stderr
 
 
 def test_the_format_of_a_query_follows_the_file_name(

@@ -48,6 +48,7 @@ NAMED = {
     "csv": "csv",
     "json": "json",
     "jsonl": "json",
+    "ndjson": "json",
     "html": "html",
     "htm": "html",
 }
