@@ -230,6 +230,20 @@ def test_without_threads_for_the_library_it_is_not_used(
         ObjectStore(MirrorAddress("file", "", str(nas)[1:]))
 
 
+@pytest.mark.parametrize(("own", "used"), [("", "1"), ("3", "3")])
+def test_the_library_has_one_thread_unless_the_user_says_otherwise(
+    nas: Path, monkeypatch: pytest.MonkeyPatch, own: str, used: str
+) -> None:
+    """It would start one per processor, which a limit of processes may not allow."""
+    monkeypatch.setenv("TOKIO_WORKER_THREADS", own or "0")
+    if not own:
+        monkeypatch.delenv("TOKIO_WORKER_THREADS")
+
+    ObjectStore(MirrorAddress("file", "", str(nas)[1:]))
+
+    assert os.environ["TOKIO_WORKER_THREADS"] == used
+
+
 def test_what_a_killed_push_left_beside_a_file_is_removed(tmp_path: Path) -> None:
     """Spark reads every file of a dataset's folder: its rows would count twice."""
     store = ObjectStore(MirrorAddress.parse(f"file://{tmp_path}"))
