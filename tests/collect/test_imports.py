@@ -432,12 +432,14 @@ def test_the_versions_of_stations_of_an_export_are_taken_over(
     line = "2026-11-22T12:05:00+08:00,,0007,Old Hall,,25.02,121.5,true\n"
 
     alone = run(world, "backfill", "--from", rows, "--dry-run")
-    names.write_text(header + line, encoding="utf-8")
+    odd = "at noon,,0007,Odd Hall,,25.02,121.5,true\n"
+    names.write_text(header + line + odd, encoding="utf-8")
     code, stdout, stderr = run(world, "backfill", "--from", folder)
 
     assert "not taken over: names of new stations and why slots are" in alone[1]
     assert (code, stderr) == (0, "")
     assert "1 version of stations taken over: their names and places" in stdout
+    assert "1 row or block of the other archive is unreadable" in stdout
     assert values(world) == before
     refused = run(world, "backfill", "--from", names)
     assert (refused[0], "is a list of stations, without rows" in refused[2]) == (
