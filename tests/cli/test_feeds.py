@@ -14,6 +14,8 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.setup import first_run, loader
+from bikecollect.setup.catalogue import lookup
+from bikecollect.setup.catalogue.entry import WORLD, Entry
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -227,8 +229,13 @@ def test_a_youbike_list_is_recognised() -> None:
     assert trial["oddities"] == ["fields that are not read: novelty"]
 
 
-def test_a_zone_that_does_not_fit_is_not_in_the_settings() -> None:
-    """Neither in those of `feeds try` nor of `init`: a list of Vancouver."""
+def test_a_zone_that_does_not_fit_is_not_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither in those of `feeds try` nor of `init`: a list of Vancouver.
+
+    The world list has no better one.
+    """
     pytest.importorskip("tzfpy")
     now, place = time.time(), {"latitude": 49.3, "longitude": -123.1}
     local = datetime.fromtimestamp(now, ZoneInfo("America/Vancouver"))
@@ -238,10 +245,18 @@ def test_a_zone_that_does_not_fit_is_not_in_the_settings() -> None:
 
     _, trial, _ = tried(always(body), "/dotapp/youbike_immediate.json")
     with serving(always(body)) as url:
-        new, notes = first_run.try_feed(f"{url}/dotapp/youbike_immediate.json")
+        address = f"{url}/dotapp/youbike_immediate.json"
+        new, notes = first_run.try_feed(address)
+        zone = "Asia/Taipei"
+        known = Entry(
+            "own", "Own", "", "TW", "", zone, "youbike", address, source=WORLD
+        )
+        monkeypatch.setattr(lookup, "find", lambda _: known)
+        listed, _ = first_run.try_feed(address)
 
     assert 'timezone = "America/Vancouver"' in trial["settings"]
     assert new.system.timezone == "America/Vancouver"
+    assert (listed.system_id, listed.system.timezone) == ("own", "America/Vancouver")
     assert 'timezone = "Asia/Taipei" is probably wrong' in notes
 
 
