@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -237,6 +236,8 @@ def _require_threads() -> None:
 
     The library would panic, or wait for ever for one that could not be started.
     """
+    from concurrent.futures import ThreadPoolExecutor  # not for those that import this
+
     end = threading.Event()
     with ThreadPoolExecutor(THREADS) as pool:
         try:
