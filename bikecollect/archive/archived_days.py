@@ -29,6 +29,25 @@ FILLED = (
 )
 """Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""
 
+FOLLOWING = (
+    "SELECT started FROM (SELECT * FROM (SELECT started FROM runs"
+    f" WHERE {WITHIN} AND slot >= ? ORDER BY slot, started LIMIT 1)"
+    f" UNION ALL SELECT * FROM (SELECT slot FROM blocks WHERE {WITHIN}"
+    " AND source NOT GLOB 'backfill * *' AND slot >= ? ORDER BY slot LIMIT 1))"
+    " WHERE NOT EXISTS (SELECT * FROM packed_runs WHERE last >= ?)"
+    " ORDER BY started LIMIT 1"
+)
+"""When the first run after a day began, or the slot of a block whose run was lost."""
+
+AROUND = (
+    "SELECT (SELECT max(slot) FROM ("
+    f"SELECT max(slot) AS slot FROM runs WHERE {WITHIN} AND slot < ?"
+    " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)),"
+    " (SELECT min(slot) FROM ("
+    f"SELECT min(slot) AS slot FROM runs WHERE {WITHIN} AND slot > ?"
+    " UNION ALL SELECT min(first) FROM packed_runs WHERE first > ?))"
+)
+
 INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"
     f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
@@ -118,6 +137,15 @@ class ArchivedDays:
         ((first, last),) = self._ledger.all(STATION_ENDS)
         return None if first is None else (first, last)
 
+    def is_followed(self, archived: Archived, end: Slot, now: float) -> bool:
+        """Return whether the first run after a day's *end* began after it was archived.
+
+        The causes of missing slots are derived from the runs before and after them: as
+        long as none came after, the day's last ones were derived from the moment.
+        """
+        rows = self._ledger.all(FOLLOWING, end, end, end)
+        return any(archived.archived_at < started <= now for (started,) in rows)
+
     def headers(self) -> dict[str, int]:
         """Return the crc32 of each file's first line, if known."""
         sql = "SELECT file, header FROM files WHERE header IS NOT NULL"
@@ -149,19 +177,29 @@ class ArchivedDays:
     def add_runs(self, runs: Sequence[Sequence[Any]], zone: tzinfo) -> int:
         """Write *runs* that the ledger lacks; return their number.
 
-        Their days, which are archived without them, are due again.
+        Their days, which are archived without them, are due again. So are those to the
+        nearest runs before and after them: what is expected there, and the causes of
+        missing slots, are derived from both.
         """
         archived = self.archived()
-        days = {day_of(Slot(run[1]), zone) for run in runs} & archived.keys()
+        slots = [run[1] for run in runs]
+        first, last = self._around(min(slots), max(slots)) if slots else (0, 0)
+        begin, end = day_of(Slot(first), zone), day_of(Slot(last), zone)
+        days = [day for day in archived if begin <= day <= end]
         with self._ledger.transaction() as db:
             before = db.total_changes
             db.executemany(INSERT_RUN, runs)
             count = db.total_changes - before
-            for day in sorted(days) if count else ():
+            for day in days if count else ():
                 parts = dict(archived[day].parts)
                 parts.pop("runs", None)
                 _save(db, archived[day]._replace(parts=parts))
         return count
+
+    def _around(self, first: Slot, last: Slot) -> tuple[Slot, Slot]:
+        """Return the slots of the runs before *first* and after *last*, or these."""
+        ((before, after),) = self._ledger.all(AROUND, first, first, last, last)
+        return Slot(before or first), Slot(after or last)
 
     def forget(self, slots: Iterable[Slot]) -> None:
         """Remove the blocks of *slots*."""

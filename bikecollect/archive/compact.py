@@ -199,7 +199,8 @@ class Compactor:
 
         Days whose files are damaged or missing are included if their CSV exists. A day
         without blocks is archived too, to keep the causes of its gaps, but only after a
-        later run.
+        later run. A day that was archived before the first run after it is due again:
+        only that run shows whether the machine was off.
         """
         archived = archived_days.archived()
         counts = archived_days.counts()
@@ -217,11 +218,23 @@ class Compactor:
             known = (summary.slots, summary.rows) if summary else None
             if end > now or day in waiting:
                 continue
-            if known != counts.get(day, (0, 0)) or self.archive.is_replaceable(
-                archived[day]
+            if (
+                known != counts.get(day, (0, 0))
+                or self.archive.is_replaceable(archived[day])
+                or self._has_other_causes(archived_days, archived[day], end)
             ):
                 due.append(day)
         return due
+
+    def _has_other_causes(
+        self, archived_days: ArchivedDays, day: Archived, end: Slot
+    ) -> bool:
+        """Return whether runs after *day* may tell other causes of its last slots."""
+        return (
+            "runs" in self.archive.layout.datasets
+            and archived_days.is_followed(day, end, self.clock())
+            and not self.archive.damage(day)
+        )
 
     def _archive_day(self, archived_days: ArchivedDays, day: str) -> Step:
         begin, end = bounds(day, self.system.zone)

@@ -4,17 +4,22 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import data_service
+from keeping import compactor, data_service, viewed
 from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.alerts.delivery import Dispatcher
 from bikecollect.app.queries.coverage_days import days_of
+from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.core import process
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY, Slot, SlotState
 from bikecollect.reports.coverage import Coverage
@@ -181,3 +186,72 @@ def test_a_new_system_expects_nothing_of_the_week_before(
     assert reported(world, now) == Coverage(4, 3)
     process = bikecollect("--config", config, "export", "--what", "slots")
     assert process.stdout.splitlines()[1].startswith("2026-11-22T12:00:00+08:00")
+
+
+@pytest.fixture
+def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return *world*, on whose machine the reports run, too."""
+    monkeypatch.setattr(process, "boot_id", lambda: "boot")
+    monkeypatch.setattr(process, "uptime", lambda: world.uptime)
+    monkeypatch.setattr(process, "awake", lambda: 0.0)
+    return world
+
+
+def compacted(world: World) -> list[str]:
+    """Let `compact` archive the days that are due, without CSV; return them."""
+    rows = partial(slot_rows, system(world), clock=world.clock)
+    steps = replace(compactor(world, csv_days=0), slot_rows=rows).run()
+    return [step.day for step in steps if step.what == "archived"]
+
+
+def causes(world: World) -> tuple[list[tuple[Slot, str]], list[tuple[Slot, str]]]:
+    """Return the first day's missing slots: as archived, and as derived now."""
+    with viewed(world) as db:
+        archived = db.execute(
+            "SELECT slot, cause FROM slots WHERE date = DATE '2026-11-22'"
+            " AND state = 'missing' ORDER BY slot"
+        ).fetchall()
+    end = Slot(int(NOON) + DAY // 2)
+    account = read_account(system(world), until=end, now=world.clock())
+    derived = [(s.slot, s.cause) for s in account.judged if s.cause]
+    return archived, derived
+
+
+def test_a_cause_that_only_a_later_run_shows_is_archived(machine: World) -> None:
+    """At night the machine is on, without runs; it restarts before the next one."""
+    machine.clock.now = NOON + 15 * 3600
+    machine.uptime += 15 * 3600
+    assert compacted(machine) == ["2026-11-22"]
+    assert causes(machine)[0][-1][1] == "not-started"
+    assert compacted(machine) == []
+    machine.clock.now += 7 * 3600
+    machine.uptime = 600.0
+    machine.fetch({"a": 1})
+
+    assert compacted(machine) == ["2026-11-22"]
+
+    archived, derived = causes(machine)
+    assert archived == derived
+    assert archived[-1] == (NOON + DAY // 2 - 300, "host-off")
+    assert compacted(machine) == []
+
+
+def test_slots_that_only_earlier_runs_make_expected_are_archived(
+    machine: World,
+) -> None:
+    """Another machine collected until the evening before; its runs are taken over."""
+    machine.clock.now = NOON + 15 * 3600
+    machine.fetch({"a": 1})
+    assert compacted(machine) == ["2026-11-22"]
+    evening = int(NOON) - 15 * 3600
+    with closing(machine.ledger):
+        machine.ledger.open()
+        days = ArchivedDays(machine.ledger)
+        (run, *_) = days.runs(Slot(int(NOON)), Slot(int(NOON) + 300))
+        days.add_runs([("earlier", evening, evening, *run[3:])], TAIPEI)
+
+    assert "2026-11-22" in compacted(machine)
+
+    archived, derived = causes(machine)
+    assert archived == [item for item in derived if item[0] >= NOON - DAY // 2]
+    assert len(archived) > 144
