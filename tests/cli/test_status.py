@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -641,3 +642,22 @@ def test_a_clock_at_1970_is_reported(
     result = CliRunner().invoke(cli, ["--config", str(path), "status"])
 
     assert "the clock of this machine shows 1970-01-01T00:10:00+00:00" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "file", ["station_status/2026-11-22.csv", "station_information.csv"]
+)
+def test_a_linked_file_is_named_with_a_remedy_that_works(
+    world: World, file: str
+) -> None:
+    """Nothing is written to it, so that each fetch fails (fault 111)."""
+    path, elsewhere = world.folder / file, world.folder.parent / "else where.csv"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+    (line,) = stand(world).health.damage
+    told, _, remedy = line.partition("; run: ")
+
+    assert told == f"{file} is a link to {elsewhere}, and links are not followed"
+    subprocess.run(shlex.split(remedy), check=True)
+    assert not stand(world).health.damage

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.text import count_of
+from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import (
     ARCHIVE,
+    INFORMATION,
     MARK,
     MARKER,
     STATUS,
@@ -19,6 +21,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
@@ -44,6 +47,7 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
         return [str(error)]
     return [
         *_missing_ledger(system),
+        *_linked_files(system),
         *_damaged_files(system, history),
         *_missing_days(system, history, archive),
         *_of_vehicles(system, archive),
@@ -55,6 +59,7 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
     own = system.vehicles
     if own.ledger.exists():
         history = History(system.system_id, own.path)
+        yield from _linked_files(own, VEHICLE_STATUS)
         yield from _damaged_files(own, history)
         if (archive / MARKER).exists():  # else a message about the stations says so
             yield from _missing_days(own, history, archive, VEHICLE_STATUS)
@@ -103,6 +108,25 @@ def _missing_ledger(system: SystemFolder) -> Iterator[str]:
             f"{system.ledger.name} is missing; the next fetch rebuilds it from the "
             f"files: bikecollect fetch {system.system_id}"
         )
+
+
+def _linked_files(system: SystemFolder, dataset: str = STATUS) -> Iterator[str]:
+    """Yield a message for each daily file that is a link: nothing is written to it."""
+    files: list[str] = []
+    with suppress(FileNotFoundError), os.scandir(system.path / dataset) as entries:
+        files = [f"{dataset}/{entry.name}" for entry in entries if entry.is_symlink()]
+    files = sorted(file for file in files if is_segment(file))
+    if (system.path / INFORMATION).is_symlink():
+        files.append(INFORMATION)
+    for file in files[:MAX_NAMED]:
+        path = system.path / file
+        target = path.resolve()
+        move = f"mv {quoted(target)} {quoted(path)}"
+        remedy = move if target.exists() else f"rm {quoted(path)}"
+        yield f"{file} is a link to {target}, and links are not followed; run: {remedy}"
+    if more := files[MAX_NAMED:]:
+        count = count_of(len(more), "more file")
+        yield f"{count} linked; list them: find {quoted(system.path)} -type l"
 
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
