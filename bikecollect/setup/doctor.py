@@ -25,6 +25,7 @@ from bikecollect.setup.checks.folders import (
     check_scratch,
     guarded,
 )
+from bikecollect.setup.checks.idle_settings import idle_settings
 from bikecollect.setup.checks.services import (
     check_feed,
     check_mail,
@@ -110,6 +111,8 @@ def _settings(settings: Settings) -> Checks:
     if (place := trusted_files.weak_parent(path)) is not None:
         text = f"others can replace the folder {place}"
         yield note("settings", text, f"ls -ld {quoted(place.parent)}")
+    for idle in idle_settings(settings):
+        yield note("settings", idle.text, idle.remedy)
     yield from _command(settings)
 
 

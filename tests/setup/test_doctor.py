@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -18,6 +19,7 @@ from bikecollect.setup import loader
 from bikecollect.setup.checks import machine, remedies
 from bikecollect.setup.checks.check import Verdict
 from bikecollect.setup.checks.folders import check_scratch
+from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, timers
@@ -374,10 +376,70 @@ def test_a_time_zone_in_which_the_stamps_are_hours_ahead_is_bad(
 
 def test_recipients_without_a_mail_server_are_noticed() -> None:
     """Nobody is told anything, although [mail] is there."""
-    settings = Settings(mail=Mail(to=["me@example.org"]))
+    settings = Settings(mail=Mail(to=["me@example.org"], after=3))
     (check,) = check_mail(settings, network=False, send=False)
-    assert check.text == "no mails are sent, because [mail] has no host"
+    assert check.text == "no mails are sent, because [mail] has no host: mail.to"
     assert check.remedy == "set mail.host in the settings"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, []),
+        (
+            {"ping": {"start": True}},
+            ["ping.start has no effect without ping.url; set ping.url, or remove it"],
+        ),
+        (
+            {"app": {"attribution": "me"}},
+            ["app.attribution has no effect without app.tiles"],
+        ),
+        (
+            {
+                "systems": {
+                    "city": {
+                        "feed": "citybikes",
+                        "language": "en",
+                        "mapping": {"a": "b"},
+                    }
+                }
+            },
+            [
+                'systems.city.mapping has no effect with feed = "citybikes"',
+                'systems.city.language has no effect with feed = "citybikes"',
+            ],
+        ),
+        (
+            {"systems": {"city": {"feed": "gbfs", "language": "en", "version": "2.3"}}},
+            [],
+        ),
+        (
+            {"mail": {"password_file": "x", "security": "none", "ca_bundle": "y"}},
+            [
+                "mail.password_file has no effect without mail.user",
+                "mail.ca_bundle has",
+            ],
+        ),
+        ({"mail": {"user": "a", "password_file": "x", "ca_bundle": "y"}}, []),
+        ({"mail": {"host": "", "after": 2, "timezone": "UTC"}}, []),
+    ],
+)
+def test_settings_without_effect_are_named(
+    more: dict[str, dict[str, Any]], told: list[str]
+) -> None:
+    """Only those that certainly have none; what another channel heeds has one."""
+    if mail := more.get("mail"):
+        basics = {"host": "localhost", "sender": "a@b.c", "to": ["a@b.c"]}
+        more = {"mail": {**(basics if "host" not in mail else {}), **mail}}
+    for system in more.get("systems", {}).values():
+        system |= {"url": "https://example.org/a.json", "timezone": "UTC"}
+    settings = loader.parse(more)
+
+    idle = (*idle_settings(settings), *idle_mail(settings.mail))
+
+    texts = ["; ".join(each) for each in idle]
+    assert len(texts) == len(told)
+    assert all(text.startswith(each) for text, each in zip(texts, told, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.feeds import mapped
 from bikecollect.setup import loader, settings_file
+from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 
 NONE = 1
 EDITORS = ("VISUAL", "EDITOR")
@@ -83,6 +84,8 @@ def check(ctx: click.Context) -> None:
         names = ", ".join(settings.systems)
         default = " (default)" if settings.is_default_system else ""
         say(f"{settings.source} is valid; systems: {names}{default}\n")
+    for text, remedy in (*idle_settings(settings), *idle_mail(settings.mail)):
+        say(f"Note: {text}; {remedy}\n")
 
 
 def _check_mapping(place: str, mapping: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInst
 from bikecollect.core.text import length
 from bikecollect.setup.checks import remedies
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.idle_settings import idle_mail
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.program import page
 from bikecollect.setup.settings import Settings, System
@@ -106,11 +107,11 @@ def _reached(place: MirrorAddress, *, network: bool) -> Check:
 def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     """Check the mail server; *send* sends a test mail."""
     mail = settings.mail
+    idle = [*idle_mail(mail)]
+    for text, remedy in idle:
+        yield note("mail", text, remedy)
     if not mail.host:
-        if mail.to:
-            text = "no mails are sent, because [mail] has no host"
-            yield note("mail", text, "set mail.host in the settings")
-        else:
+        if not idle:
             yield note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
     address = f"{mail.host}:{mail.port}, {SECURITIES[mail.security]}"
