@@ -5,6 +5,7 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bikecollect.cli.options import is_on_terminal
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot, bounds, day_of
 
@@ -79,7 +80,12 @@ def days(
 
 
 def warn_of_times(since: str | None, until: str | None) -> None:
-    """Warn of a time where days are read: all of its day is in the figures."""
+    """Warn a person of a time where days are read: all of its day is in the figures.
+
+    Cron would mail it, from each call with ``--since 24h``.
+    """
+    if not is_on_terminal():
+        return
     for option, text in (("since", since), ("until", until)):
         if text and not (DAY_ONLY.fullmatch(text) or DAYS_BEFORE.fullmatch(text)):
             log.warning('--%s "%s": whole days are read, that one too', option, text)
