@@ -97,7 +97,10 @@ def read_trusted(path: Path) -> bytes:
 def _decode(path: Path, data: bytes) -> str:
     """Return *data* as text; raises SettingsError naming the probable encoding."""
     if wide := wide_encoding(data):
-        raise _encoding_error(wide, path, _EVIDENCE[len(wide)])
+        is_marked = wide in _MARKS.values()
+        mark = "it begins with its byte order mark"
+        evidence = mark if is_marked else "every second byte is zero"
+        raise _encoding_error(wide, path, evidence)
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise SettingsError(
@@ -117,10 +120,6 @@ _MARKS = {
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
-}
-_EVIDENCE = {
-    len("UTF-16"): "it begins with its byte order mark",
-    len("UTF-16LE"): "every second byte is zero",
 }
 
 
