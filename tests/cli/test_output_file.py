@@ -512,3 +512,18 @@ def test_a_signal_leaves_nothing_half_written(
         assert ended.stderr.startswith(said)
         assert ended.stderr.endswith("was not written\n\n")
         assert not list(folder.iterdir())
+
+
+def test_a_result_from_before_is_unchanged_after_an_interruption(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says so; nothing is left beside it."""
+    path = tmp_path / "rows.csv"
+    path.write_text("mine", encoding="utf-8")
+
+    with pytest.raises(KeyboardInterrupt), placed(path):
+        raise KeyboardInterrupt
+
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert [*tmp_path.iterdir()] == [path]
+    assert f"interrupted: {path} is unchanged\n" in capsys.readouterr().err

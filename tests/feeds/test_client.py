@@ -545,15 +545,20 @@ def test_missing_certificates_are_reported(tmp_path: Path) -> None:
     assert "a certificate in ca_bundle is damaged" in errors[2]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none.pem", "does not exist"), ("broken-link.pem", "cannot be read")],
+)
 def test_missing_certificates_of_the_environment_are_named(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, reason: str
 ) -> None:
     """It was "cannot connect", without a reason; ca_bundle is used where it is set."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    (tmp_path / "broken-link.pem").symlink_to("nowhere")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
     with tls_server("127.0.0.1") as (url, _), pytest.raises(ProtocolError) as failed:
         client(Budget(), access=Access(trust_env=True))("feed", url)
 
-    assert str(failed.value) == "REQUESTS_CA_BUNDLE /nowhere/ca.pem does not exist"
+    assert str(failed.value) == f"REQUESTS_CA_BUNDLE {tmp_path / name} {reason}"
 
 
 def test_plain_http_at_an_https_address_is_reported() -> None:
