@@ -28,7 +28,7 @@ from bikecollect.storage.ledger_schema import (
     upsert_file,
 )
 from bikecollect.storage.runs.rows import to_row
-from bikecollect.storage.sqlite.ledger_file import LedgerFile
+from bikecollect.storage.sqlite.ledger_file import LedgerFile, absence
 from bikecollect.storage.sqlite.ledger_log import SESSIONS, unused_state
 
 NOTES = "SELECT key, value FROM memory WHERE key <> ?"
@@ -45,7 +45,7 @@ class Ledger(LedgerFile):
         super().__init__(path)
         self.latest = Slot(LATEST)
         """The latest plausible slot; later ones were written with a wrong clock."""
-        self.was_missing = False
+        self.was_absent = ""
         self._released: set[Slot] = set()
         self._version: int | None = 0
         self._usual: dict[tuple[int, ...], int | None] = {}
@@ -58,7 +58,7 @@ class Ledger(LedgerFile):
         newer bikecollect wrote it.
         """
         with self.translated():
-            self.was_missing = not self._path.exists()
+            self.was_absent = absence(self._path)
         trouble = self.connect(self._identify, check=check)
         with self.translated():
             self._migrate()

@@ -49,9 +49,9 @@ class Recovery:
         """Adopt, truncate or abandon each file that does not end as in the ledger."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
-        if self.ledger.was_missing and any(sizes.values()):
+        if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
-            notices.append(Notice("ledger", f"{ledger} was missing: {REBUILT}"))
+            notices.append(Notice("ledger", f"{ledger} was {absence}: {REBUILT}"))
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(

@@ -71,6 +71,21 @@ LEDGER_READERS = [
 ]
 
 
+def test_an_empty_ledger_is_not_taken_for_no_data(config: Path) -> None:
+    """SQLite would read a file of 0 bytes as a ledger without tables."""
+    ledger = config.with_name("data") / "city" / "ledger.sqlite3"
+    for file in ledger.parent.glob(f"{ledger.name}*"):
+        file.write_bytes(b"")
+
+    process = bikecollect("--config", config, *LEDGER_READERS[-1])
+    verdict = bikecollect("--config", config, "verify", "city")
+
+    assert "city: skipped: ledger.sqlite3 is empty; the next fetch" in process.stderr
+    assert process.returncode == 74
+    assert "city ledger.sqlite3: is empty" in verdict.stdout
+    assert "bikecollect fetch city" in verdict.stdout.replace(f" --config {config}", "")
+
+
 @pytest.mark.parametrize("command", LEDGER_READERS, ids=" ".join)
 def test_a_lost_ledger_is_not_taken_for_no_runs(
     config: Path, command: tuple[str, ...]

@@ -322,19 +322,25 @@ def test_a_folder_that_has_lost_its_data_is_late(
     assert words in unmounted
 
 
-def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("absence", ["missing", "empty"])
+def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(
+    tmp_path: Path, absence: str
+) -> None:
     """It does not look like a new system; afterwards there is no problem."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
         for file in (tmp_path / "data/city").glob("ledger.sqlite3*"):
-            file.unlink()
+            file.write_bytes(b"") if absence == "empty" else file.unlink()
         lost = bikecollect("--config", path, "status", "--alert")
         screen = bikecollect("--config", path, "status")
-        bikecollect("--config", path, "fetch")
+        rebuilt = bikecollect("--config", path, "fetch")
     (tmp_path / "data/city/ledger.sqlite3").stat()
 
-    assert "city: ledger.sqlite3 is missing; the next fetch rebuilds it" in lost.stdout
+    assert f"city/ledger.sqlite3 was {absence}: it is rebuilt" in rebuilt.stderr
+    assert (
+        f"city: ledger.sqlite3 is {absence}; the next fetch rebuilds it" in lost.stdout
+    )
     assert "city: late: unknown without the ledger" in lost.stdout
     assert "  Newest data  unknown without the ledger\n" in screen.stdout
     assert "no data" not in screen.stdout

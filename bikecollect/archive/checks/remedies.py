@@ -9,7 +9,7 @@ from bikecollect.archive.parts import is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
-MISSING, UNREADABLE = "is missing", "cannot be read"
+MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
 OTHER_BYTES = ": sha256 mismatch"
 SUMMARIES = ("coverage", "profile")
 
@@ -61,7 +61,7 @@ def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> s
 def _of_ledger(system: str, what: str) -> str:
     if "packed runs" in what:
         return f"bikecollect compact {system}"
-    if what == MISSING:
+    if what in {MISSING, EMPTY}:
         return f"bikecollect fetch {system}"
     return f"move {LEDGER} away; the next fetch rebuilds it: bikecollect fetch {system}"
 

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
-from bikecollect.archive.checks.remedies import MISSING
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.findings import FEW, PrintedFindings
@@ -47,6 +46,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.repair.damage import lacks_ledger
+from bikecollect.storage.sqlite.ledger_file import absence
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
 
@@ -214,8 +214,9 @@ def _verify(
     for name in names:
         with attempts.on(name):
             data_folder.check_mounted(settings.data / name)
-            if lacks_ledger(settings.system_folder(name)):
-                yield Finding(name, LEDGER, MISSING)
+            folder = settings.system_folder(name)
+            if lacks_ledger(folder):
+                yield Finding(name, LEDGER, f"is {absence(folder.ledger)}")
                 continue
             stations = history.verifier(settings, name, times, deep=deep)
             vehicles = history.vehicle_verifier(settings, name, times, deep=deep)

@@ -25,6 +25,7 @@ from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
+from bikecollect.storage.sqlite.ledger_file import absence
 
 DAMAGED = (
     "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
@@ -66,9 +67,11 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
 
 
 def lacks_ledger(system: SystemFolder) -> bool:
-    """Return whether there are daily files but no ledger, nor a broken link to one."""
-    folder = system.path / STATUS
-    return not os.path.lexists(system.ledger) and any(folder.glob("*.csv"))
+    """Return whether there are daily files but no ledger, nor a broken link to one.
+
+    An empty file is none.
+    """
+    return bool(absence(system.ledger)) and any((system.path / STATUS).glob("*.csv"))
 
 
 def check_present(system: SystemFolder, *, ledger: bool) -> None:
@@ -105,8 +108,8 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
 def _missing_ledger(system: SystemFolder) -> Iterator[str]:
     if lacks_ledger(system):
         yield (
-            f"{system.ledger.name} is missing; the next fetch rebuilds it from the "
-            f"files: bikecollect fetch {system.system_id}"
+            f"{system.ledger.name} is {absence(system.ledger)}; the next fetch "
+            f"rebuilds it from the files: bikecollect fetch {system.system_id}"
         )
 
 

@@ -193,6 +193,17 @@ class LedgerFile:
         return StorageError(text, cause=cause)
 
 
+def absence(path: Path) -> str:
+    """Return "missing" or "empty" if *path* holds nothing, else an empty text.
+
+    SQLite would read a file of 0 bytes, which a power cut or a full disk can leave, as
+    a ledger without tables. A broken link is not missing.
+    """
+    if not os.path.lexists(path):
+        return "missing"
+    return "empty" if path.is_file() and not path.stat().st_size else ""
+
+
 def too_long(path: Path) -> str:
     """Return that SQLite cannot open *path* because of its length, empty if it can."""
     count = len(os.fsencode(os.path.realpath(path)))
