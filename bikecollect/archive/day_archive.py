@@ -30,6 +30,7 @@ from bikecollect.storage.files.durable import (
     sync_folder,
     write_file,
 )
+from bikecollect.storage.files.regular_file import read_plain
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -109,7 +110,7 @@ class Archive:
                 interval = self.system.interval_on(day)
                 with self.engine(aside) as db, duckdb_engine.translated(str(rows)):
                     parquet.write_summaries(db, rows, slots, interval, aside)
-                values = json.loads(final.read_text(encoding="utf-8"))
+                values = json.loads(read_plain(final))
                 new = {name: describe(aside, name) for name in summaries.NEW_COLUMN}
                 values |= {"parts": values["parts"] | new, "version": __version__}
                 self._make_ready(aside, day, values)
@@ -153,7 +154,7 @@ class Archive:
         """Return the archived *day* as described by its certificate."""
         path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(read_plain(path))
             return certified(day, values, self.layout.rows)
 
     def damage(self, archived: Archived) -> list[str]:
@@ -187,7 +188,7 @@ class Archive:
         """Return the columns that the CSV of *day* had."""
         path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
-            return tuple(json.loads(path.read_text(encoding="utf-8"))["columns"])
+            return tuple(json.loads(read_plain(path))["columns"])
 
     def rows(
         self, dataset: str, day: str, columns: Mapping[str, str]

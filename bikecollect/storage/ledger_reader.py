@@ -16,6 +16,7 @@ from bikecollect.core.slots import CLOCK_FLOOR, Slot, has_flag_sql, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
+from bikecollect.storage.files.regular_file import open_plain
 from bikecollect.storage.ledger_schema import (
     PACKED_RUNS,
     STEPS,
@@ -244,10 +245,10 @@ class History:
         """Return the runs whose note is in the inbox and not locked."""
         runs = []
         for path in self._place.glob(f"{data_folder.WAITING}/*.run"):
-            with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:
+            with suppress(OSError, ValueError), open_plain(path) as note:
                 if not flock.try_lock(note.fileno(), shared=True):
                     continue  # the run is still active
-                run = from_json(note.read())
+                run = from_json(note.read().decode())
                 if run.outcome is None:
                     run = run.ended(Outcome.KILLED, "killed", run.error)
                 runs.append(run)

@@ -175,7 +175,7 @@ class Payloads:
         """Return why the payload *name* was rejected, empty if unknown."""
         path = self._rejected / f"{name}{REASON}"
         with suppress(OSError):
-            return path.read_text(encoding="utf-8", errors="replace")
+            return regular_file.read_plain(path).decode(errors="replace")
         return ""
 
     def drop_reasons(self) -> None:

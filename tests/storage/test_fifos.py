@@ -8,6 +8,12 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
+from bikecollect.archive.checks.certified_files import LocalArchive
+from bikecollect.archive.datasets import STATION_LAYOUT
+from bikecollect.core import user_folders
+from bikecollect.storage.files import known_folders
+from bikecollect.storage.files.regular_file import sha256_of
+
 SETTINGS = """data_dir = "bikes"
 [systems.city]
 feed = "youbike"
@@ -50,3 +56,39 @@ def test_no_command_waits_for_a_fifo(tmp_path: Path, name: str) -> None:
 
             assert process.returncode in {0, 1, 65, 74}, process.stderr
             assert "Traceback" not in process.stderr
+
+
+def test_no_command_waits_for_a_stray_fifo(tmp_path: Path) -> None:
+    """Somebody or a backup tool left it in a folder whose files are all read."""
+    config, city = tmp_path / "bikecollect.toml", tmp_path / "bikes/city"
+    with serving(answer) as url:
+        config.write_text(SETTINGS.format(url=url), encoding="utf-8")
+        assert bikecollect("--config", config, "fetch").returncode == 0
+        os.mkfifo(city / "payloads/inbox/20261122T040000Z.0a1b2c3d.run")
+        codes = [
+            bikecollect("--config", config, command).returncode
+            for command in ("fetch", "status")
+        ]
+
+    assert codes == [74, 0]  # the payload waits in the inbox
+
+
+def test_no_file_that_bikecollect_wrote_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates, archived files and the list of folders are no FIFOs."""
+    monkeypatch.setattr(user_folders, "lasting_home", lambda: tmp_path)
+    folders, certificates = tmp_path / user_folders.OURS / "folders", tmp_path / "a"
+    known_folders.remember(tmp_path)
+    folders.unlink()
+    (certificates / "certificates/system_id=city").mkdir(parents=True)
+    certificate = certificates / "certificates/system_id=city/2026-11-22.json"
+    for path in (folders, certificate):
+        os.mkfifo(path)
+    known_folders.remember(tmp_path)
+    place = LocalArchive(str(certificates))
+
+    assert not known_folders.is_known(tmp_path)
+    assert not place.certificates(STATION_LAYOUT, "city")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256_of(certificate)

@@ -9,10 +9,13 @@ from pathlib import Path
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_all
+from bikecollect.storage.files.regular_file import FLAGS, read_file
 
 SUFFIX = ".eml"
 UNFINISHED = ".tmp"
 KEPT_DAYS = 7
+MAX_BYTES = 32 << 20
+"""Maximum bytes of a mail that is read; bikecollect's own have some kilobytes."""
 MACHINE = Path("/etc/machine-id")
 """A random number that identifies the machine (machine-id(5))."""
 
@@ -110,7 +113,7 @@ class Outbox:
     def read(self, name: str) -> bytes:
         """Return the mail *name*."""
         try:
-            return (self.folder / f"{name}{SUFFIX}").read_bytes()
+            return read_file(self.folder / f"{name}{SUFFIX}", MAX_BYTES)
         except OSError as error:
             raise self._failure("read a mail", error) from error
 
@@ -156,7 +159,7 @@ def _padded(data: bytes, size: int) -> bytes:
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, os.O_WRONLY | FLAGS)
     try:
         write_all(fd, data)
         os.fsync(fd)
@@ -166,7 +169,7 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 def _remove_unless_locked(path: Path) -> None:
     """Remove *path*, unless another process is writing it."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, FLAGS)
     try:
         if flock.try_lock(fd):
             path.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from bikecollect.archive.query.checked_parts import defect
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import OnSkip
 from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.files.regular_file import read_plain
 from bikecollect.storage.files.scratch import scratch
 
 OUTDATED = "its summaries are of an earlier version; run: bikecollect compact"
@@ -84,7 +85,7 @@ class LocalArchive:
         texts = {}
         for path in folder.glob("*.json"):
             with suppress(OSError):
-                texts[path.stem] = path.read_bytes()
+                texts[path.stem] = read_plain(path)
         return {day: text for day, text in texts.items() if is_day(day)}
 
     def sizes(self, system_id: str, datasets: Collection[str]) -> Sizes:

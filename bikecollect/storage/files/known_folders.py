@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bikecollect.core import user_folders
 from bikecollect.storage.files.durable import write_file
+from bikecollect.storage.files.regular_file import is_special, read_plain
 
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
 
@@ -16,7 +17,7 @@ GONE = "is gone, with all data until now: was it removed, or is its disk not mou
 def known_folders() -> frozenset[str]:
     """Return the folders that have held data of a system."""
     with suppress(OSError, RuntimeError, ValueError):
-        return frozenset(_list().read_text(encoding="utf-8").splitlines())
+        return frozenset(read_plain(_list()).decode().splitlines())
     return frozenset()
 
 
@@ -31,6 +32,8 @@ def remember(folder: Path) -> None:
         if is_known(folder):
             return
         path = _list()
+        if is_special(path):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{folder}\n")

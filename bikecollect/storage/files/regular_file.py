@@ -8,8 +8,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 PIECE = 1_048_576
 REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
@@ -38,7 +38,7 @@ def in_words(error: OSError) -> OSError:
     return OSError(error.errno, "is a link; links are not followed", error.filename)
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """Open the regular file *path* for reading; a link is followed.
 
     Raises OSError for anything else, without blocking.
@@ -46,9 +46,15 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(_plain(os.open(path, FLAGS & ~os.O_NOFOLLOW), path), "rb")
 
 
+def read_plain(path: Path) -> bytes:
+    """Return the bytes of the file *path*; see `open_plain`."""
+    with open_plain(path) as file:
+        return file.read()
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of the file at *path*, as hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

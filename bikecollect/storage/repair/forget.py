@@ -12,7 +12,7 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import STATUS, SystemFolder
-from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.repair.damage import PART, PREFIX
@@ -149,7 +149,7 @@ class Forgetter:
     def _certified_parts(self, day: str) -> str:
         """Return the files in the certificate of *day*, empty if it cannot be read."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            values = json.loads(self._certificate(day).read_bytes())
+            values = json.loads(read_plain(self._certificate(day)))
             return json.dumps(values["parts"])
         return ""
 
