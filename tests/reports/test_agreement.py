@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -11,21 +13,26 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trail
+from click.testing import CliRunner
 from command import bikecollect
 from keeping import compactor, data_service, viewed
+from quiet_settings import write_settings
 from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.alerts.delivery import Dispatcher
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.cli import cli
 from bikecollect.core import process
 from bikecollect.core.errors import FeedUnavailable
-from bikecollect.core.slots import DAY, Slot, SlotState
+from bikecollect.core.slots import DAY, Slot, SlotState, day_of
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.wiring import history
 
 pytest.importorskip("duckdb")
 MAPS = (
@@ -255,3 +262,25 @@ def test_slots_that_only_earlier_runs_make_expected_are_archived(
     archived, derived = causes(machine)
     assert archived == [item for item in derived if item[0] >= NOON - DAY // 2]
     assert len(archived) > 144
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_a_current_outage_counts_on_shared_pages(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_asked: bool
+) -> None:
+    """Three days without a run: coverage ends now, as in the app, unless asked."""
+    pytest.importorskip("numpy")
+    world = World(folder / "city")
+    world.clock.now = time.time() - 3 * DAY
+    world.fetch({"a": 1, "b": 0})
+    day = ("--day", day_of(Slot(int(world.clock.now)), TAIPEI)) if is_asked else ()
+
+    config = write_settings(tmp_path / "x.toml", folder, "city")
+    monkeypatch.setattr(history, "TRAIL_DAYS", trail.TRAIL_DAYS)
+    words = ["--config", config, "share", *day, "-o", tmp_path / "pages"]
+    shared = CliRunner().invoke(cli, [*map(str, words)])
+
+    assert shared.exit_code == 0, shared.output
+    coverage = (tmp_path / "pages/coverage.html").read_text("utf-8")
+    (missing,) = re.findall(r"; (\d+) missing", coverage)
+    assert (int(missing) > 288) == (not is_asked)

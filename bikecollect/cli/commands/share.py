@@ -82,8 +82,9 @@ def share(
                     paths += pages_folder.write_live(service, name, place, front=front)
                     continue
                 days = pages_folder.last_days(last) if week else [last]
+                end = None if day else service.last_day(name, last)
                 paths += pages_folder.write_days(
-                    service, name, place, days, front=front
+                    service, name, place, days, last=end, front=front
                 )
                 unlicensed += _without_license(name, service)
         if len(names) > 1 and paths:

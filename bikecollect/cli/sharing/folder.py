@@ -70,10 +70,12 @@ def write_days(
     folder: Path,
     days: Sequence[date],
     *,
+    last: date | None = None,
     front: str = "",
 ) -> list[Path]:
     """Write the pages with a map of each of *days*, the last as index; return them.
 
+    The other pages end with *last*, by default with the last of *days* that has a map.
     They link to *front*, the front page of several systems, if there is one.
     Days on which no station was seen are skipped; raises UsageError if all are.
     """
@@ -87,7 +89,7 @@ def write_days(
         _put(folder / link.file, writer.map(film, link.file, f"{day:%A}, {day}"))
         for (day, film), link in zip(films, listed, strict=True)
     ]
-    return [*paths, *_write_others(writer, folder, newest)]
+    return [*paths, *_write_others(writer, folder, last or newest)]
 
 
 def _films(
