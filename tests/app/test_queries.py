@@ -158,7 +158,7 @@ def test_a_demo_that_is_over_ends_everywhere_with_its_last_slot(
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
-    """Station by station; docks too, and no rows for what was not seen."""
+    """Station by station; docks too, also where the vehicles are unknown."""
     film = held.film("city", DAY)
 
     rows = [(slot - int(NOON), *more) for slot, *more in film.answer().rows]
@@ -168,6 +168,7 @@ def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
         (600, "a", 2, 2),
         (1200, "a", 1, 2),
         (300, "b", 3, 2),
+        (1200, "b", None, 2),
     ]
     assert film.collected == 3
 

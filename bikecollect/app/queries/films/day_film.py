@@ -90,13 +90,16 @@ class Film:
         return len(self.slots) - self.missing
 
     def answer(self) -> Answer:
-        """Return a row for each station in each slot that has it."""
-        vehicles, docks = unpacked(self.vehicles), unpacked(self.docks)
+        """Return a row for each station in each slot that has it.
+
+        One whose vehicles are unknown has a row, too.
+        """
+        counts = map(unpacked, (self.vehicles, self.docks, self.closed))
         pairs = product(self.stations, self.slots)
         rows = [
-            (slot, station[0], bikes, None if free == UNSEEN else free)
-            for (station, slot), bikes, free in zip(pairs, vehicles, docks, strict=True)
-            if bikes != UNSEEN
+            (slot, station[0], *(None if n == UNSEEN else n for n in numbers))
+            for (station, slot), *numbers, closed in zip(pairs, *counts, strict=True)
+            if closed != UNSEEN
         ]
         return Answer(["slot", "station_id", "vehicles", "docks"], rows)
 
