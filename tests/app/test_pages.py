@@ -15,6 +15,7 @@ from app_pages import page_script, run_lightly, said
 from keeping import data_service
 from world import FakeClock, World
 
+from bikecollect.app import environment
 from bikecollect.app.queries.service import DataService
 from bikecollect.wiring import history
 
@@ -29,7 +30,7 @@ PLACES = {
 NAMES = {"a": "New Mill", "b": "Quay", "c": "Old Mill"}
 MODULES = (
     *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
-    *("pages.collection", "pages.systems"),
+    *("pages.collection", "pages.systems", "charts.city_map"),
 )
 PAGES = ("now", "station", "city", "collection")
 Show = Callable[..., Any]
@@ -250,6 +251,20 @@ def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
     assert list(longest.value["hours"]) == [pytest.approx(7 / 12)]
     assert list(longest.value["sure"]) == [False]
     assert "1 time for half an hour or more. Basis: 12 of" in said(app)
+
+
+def test_a_basemap_that_is_not_drawn_is_named_below_the_map(
+    show: Show, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the remedy; visitors of a public app could do nothing about it."""
+    (world.folder / "basemap.json").symlink_to("nowhere")
+    own = said(show("now"))
+    monkeypatch.setenv(environment.PUBLIC, "1")
+    public = said(show("now"))
+
+    assert r"city\: the map is drawn without its basemap\:" in own
+    assert "basemap remove city" in own
+    assert "basemap" not in public
 
 
 def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:

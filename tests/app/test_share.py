@@ -259,10 +259,14 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     new = '\n[systems.a-new-one]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
     plain.write_text(text + new, encoding="utf-8")
     out = tmp_path / "out"
+    basemap = config.parent / "simport-youbike/basemap.json"
+    basemap.touch()
 
     process = bikecollect("--config", plain, "share", "--day", EVE, "-o", out)
 
+    basemap.unlink()
     assert process.returncode == 64
+    assert "simport-youbike: the map is drawn without its basemap" in process.stderr
     assert "a-new-one: skipped: nothing has been collected yet" in process.stderr
     assert "the pages say that the licence of the data is unknown" in process.stderr
     page = (out / "simport-youbike/index.html").read_text("utf-8")

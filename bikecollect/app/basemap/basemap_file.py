@@ -167,19 +167,30 @@ def _basemap(value: Mapping[str, Any]) -> Basemap:
 def packed_of(folder: Path) -> str:
     """Return the basemap of the system's *folder* for a map, "" if there is none.
 
-    A damaged one is not drawn; `load` reports it.
+    A damaged one is not drawn; see `problem_of`.
     """
+    return _kept(folder)[0]
+
+
+def problem_of(folder: Path) -> str:
+    """Return why the basemap of the system's *folder* is not drawn, "" if it is."""
+    problem = _kept(folder)[1]
+    return f"the map is drawn without its basemap: {problem}" if problem else ""
+
+
+def _kept(folder: Path) -> tuple[str, str]:
+    """Return the basemap of *folder* as a map takes it, and what is wrong with it."""
     try:
-        status = (folder / NAME).stat()
+        status = (folder / NAME).lstat()
     except OSError:
-        return ""
+        return "", ""
     return _packed(folder, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=16)
-def _packed(folder: Path, _changed: int, _size: int) -> str:
+def _packed(folder: Path, _changed: int, _size: int) -> tuple[str, str]:
     try:
         basemap = load(folder)
-    except StorageError:
-        return ""
-    return basemap.packed() if basemap else ""
+    except StorageError as error:
+        return "", str(error)
+    return (basemap.packed() if basemap else ""), ""

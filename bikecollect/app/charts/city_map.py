@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from bikecollect.app import mode, widgets
 from bikecollect.app.basemap import basemap_file
 from bikecollect.app.charts.city_scripts import (
     film_data,
@@ -58,7 +59,11 @@ def draw(
         **more,
     }
     data = {"stations": station_data(places), **film_data(film, labels), **more}
-    return _mounted(data, key)
+    picked = _mounted(data, key)
+    problem = basemap_file.problem_of(settings.data / name) if name else ""
+    if problem and not mode.is_public():
+        st.caption(widgets.plain(widgets.service().addressed(f"{name}: {problem}")))
+    return picked
 
 
 def _mounted(data: Mapping[str, Any], key: str) -> Picked:

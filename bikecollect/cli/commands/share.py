@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from bikecollect.app.basemap import basemap_file
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.options import (
@@ -87,6 +88,8 @@ def share(
                     service, name, place, days, last=end, front=front
                 )
                 unlicensed += _without_license(name, service)
+                if problem := basemap_file.problem_of(settings.data / name):
+                    complain(f"{name}: {problem}")
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             paths.append(pages_folder.write_systems(service, names, folder))
