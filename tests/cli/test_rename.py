@@ -291,6 +291,28 @@ def test_a_folder_that_cannot_be_renamed_keeps_its_name(
     assert not renamed.note(world.folder).exists()
 
 
+def test_an_archive_that_cannot_be_renamed_keeps_the_system_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One folder in it is a mount point: all that was moved before is moved back."""
+    move = Path.rename
+    data = world.folder.parent
+    before = sorted(data.rglob("*"))
+
+    def moved(place: Path, target: Path) -> Path:
+        if place.parent.name == "station_status":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
+        return move(place, target)
+
+    monkeypatch.setattr(Path, "rename", moved)
+    told = r"station_status/system_id=city: .+ a mount point.+nothing was changed"
+    with pytest.raises(StorageError, match=told):
+        SystemRename(data, "city", "town").run(Mock())
+
+    assert sorted(data.rglob("*")) == before
+    assert world.fetch({"a": 6, "b": 2}, after=300).exit_code == 0
+
+
 @pytest.mark.parametrize("number", range(1, 9))
 def test_an_interrupted_rename_is_completed(
     history: Path, exported: str, number: int

@@ -61,7 +61,7 @@ class SystemRename:
         *check* is called before both: once there is no run, and once all is moved.
         Raises StorageError, and LockBusy if a command is using the system.
         """
-        moves = []
+        moves: list[tuple[Path, Path]] = []
         try:
             with ExitStack() as stack:
                 self._lock(stack)
@@ -70,12 +70,8 @@ class SystemRename:
                 if source.exists():
                     _move(source, target)
                     sync_folder(self.data)
-                    moves.append(f"{source} -> {target}")
-                for place, moved in self._archive_folders():
-                    if place.exists():
-                        place.rename(moved)
-                        sync_folder(moved.parent)
-                        moves.append(f"{place} -> {moved}")
+                    moves.append((source, target))
+                self._move_archive(moves)
                 self._rename_certificates()
                 check()
                 replace_settings()
@@ -84,11 +80,33 @@ class SystemRename:
                 disregard(source)
         except OSError as error:
             raise StorageError(
-                f"cannot rename {error.filename or self.data}: {error.strerror}; "
+                f"cannot rename {error.filename or self.data}: {_why(error)}; "
                 "run the same command again to complete it"
             ) from error
         self._move_alert_state()
-        return moves
+        return [f"{place} -> {moved}" for place, moved in moves]
+
+    def _move_archive(self, moves: list[tuple[Path, Path]]) -> None:
+        """Rename the folders in the archive, and add them to the *moves* before.
+
+        Raises StorageError if one cannot be: all *moves* were undone, unless this call
+        completes an earlier one. Else no run could write until a person has helped.
+        """
+        is_begun_here = bool(moves)
+        try:
+            for place, moved in self._archive_folders():
+                if place.exists():
+                    place.rename(moved)
+                    moves.append((place, moved))
+                    sync_folder(moved.parent)
+        except OSError as error:
+            if not is_begun_here:
+                raise
+            for place, moved in reversed(moves):
+                moved.rename(place)
+                sync_folder(place.parent)
+            renamed.note(self.data / self.old).unlink(missing_ok=True)
+            raise _unchanged(error) from error
 
     def _lock(self, stack: ExitStack) -> None:
         """Hold the system's lock while no run is in progress; raises LockBusy.
@@ -165,11 +183,18 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
     except OSError as error:
         renamed.note(source).unlink(missing_ok=True)
-        hint = ": it is a mount point, or in a layer of a container's image"
-        why = f"{error.strerror}{hint if error.errno in FIXED else ''}"
-        raise StorageError(
-            f"cannot rename {source}: {why}; nothing was changed"
-        ) from error
+        raise _unchanged(error) from error
+
+
+def _unchanged(error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot rename {error.filename}: {_why(error)}; nothing was changed"
+    )
+
+
+def _why(error: OSError) -> str:
+    hint = ": it is a mount point, or in a layer of a container's image"
+    return f"{error.strerror}{hint if error.errno in FIXED else ''}"
 
 
 def _has_run(folder: Path) -> bool:
