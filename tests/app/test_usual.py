@@ -1,5 +1,8 @@
 """What is usual at an hour of the week: the mean of the days before."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -93,3 +96,16 @@ def test_without_earlier_weeks_nothing_is_usual(folder: Path) -> None:
 
     assert (vehicles, days) == ([UNSEEN], [UNSEEN])
     service.close()
+
+
+def test_numpy_starts_no_threads() -> None:
+    """Where a limit of processes did not allow them, `share` ended with 130."""
+    code = (
+        "import os; from bikecollect.app.queries.films.packing import unseen;"
+        "unseen((1, 1)); print(len(os.listdir('/proc/self/task')))"
+    )
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
+    words = [sys.executable, "-c", code]
+    process = subprocess.run(words, env=env, check=True, capture_output=True)
+
+    assert process.stdout == b"1\n"

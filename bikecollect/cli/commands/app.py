@@ -141,4 +141,5 @@ def _environment(settings: Settings, system_id: str | None) -> dict[str, str]:
         env[environment.SYSTEM] = system_id
     # Each page is drawn in another thread; with a heap per thread, memory only grows.
     env.setdefault("MALLOC_ARENA_MAX", "2")
+    env.setdefault("OPENBLAS_NUM_THREADS", "1")  # see `packing`; Streamlit needs numpy
     return env

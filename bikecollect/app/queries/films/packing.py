@@ -1,6 +1,7 @@
 """Pack counts for a browser: 16-bit numbers, compressed, as text."""
 
 import base64
+import os
 import sys
 import zlib
 from array import array
@@ -8,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Numpy's library for matrices, of which there are none here, would start a thread per
+# processor, and end this process by SIGINT if a limit of processes does not allow that.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 UNSEEN = 65_535
 """The value of a count that is unknown."""
