@@ -190,6 +190,19 @@ class SettingsError(BikecollectError):
     cause = "settings"
 
 
+AS_ROOT = "run as root: "
+"""Begins the remedies for root, where no program gives a user root's rights."""
+
+
+def to_run(command: str) -> str:
+    """Return the remedy *command* as a part of a message.
+
+    >>> to_run("chmod 600 a"), to_run(f"{AS_ROOT}chmod 600 a")
+    ('run: chmod 600 a', 'run as root: chmod 600 a')
+    """
+    return command if command.startswith(AS_ROOT) else f"run: {command}"
+
+
 class UntrustedFile(SettingsError):
     """Other users may change a file: *problem* says how, the command *remedy* fixes it.
 
@@ -197,7 +210,7 @@ class UntrustedFile(SettingsError):
     """
 
     def __init__(self, problem: str, remedy: str, *, first: str = "") -> None:
-        super().__init__(f"{problem}; {first}run: {remedy}")
+        super().__init__(f"{problem}; {first}{to_run(remedy)}")
         self.problem = problem
         self.remedy = remedy
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
+from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile, to_run
 from bikecollect.core.slots import bounds
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
@@ -251,7 +251,7 @@ def _remedy(folder: Path, error: OSError) -> str:
     with suppress(OSError):
         if folder.stat().st_uid == os.geteuid():
             return f"; run: chmod -R u+rwX {place}"
-    return f"; run: sudo chown -R {me} {place}"
+    return f"; {to_run(trusted_files.as_root(f'chown -R {me} {place}'))}"
 
 
 def _is_suspect(folder: Path) -> bool:

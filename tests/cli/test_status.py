@@ -623,7 +623,7 @@ def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> Non
     assert fetched.returncode == 0
     assert alert.returncode == 1
     assert alert.stdout.startswith("cannot use the state folder ")
-    assert "Not a directory; run: sudo chown -R" in alert.stdout
+    assert "Not a directory; run: chown -R" in alert.stdout
     assert "alert state" in doctor.stdout
 
 

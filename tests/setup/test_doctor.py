@@ -115,7 +115,7 @@ def test_the_folders_of_the_service_are_left_to_its_user(
         check.name: check for check in examine(settings, network=False, send=False)
     }
 
-    assert checks["folders"].remedy == "sudo -u 4321 bikecollect doctor"
+    assert checks["folders"].remedy == "run as 4321: bikecollect doctor"
     assert not any("chown" in check.remedy for check in checks.values())
 
 

@@ -11,7 +11,7 @@ import pytest
 from command import bikecollect
 
 from bikecollect.collect.derived_columns import chosen
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UntrustedFile
 from bikecollect.setup import first_run, loader
 from bikecollect.storage.files import trusted_files
 
@@ -216,7 +216,7 @@ def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
         f"(mode 0666); check its content, then run: chmod go-w '{path}'"
     )
     assert f"belongs to the user {MALLORY}" in str(owner.value)
-    assert str(owner.value).endswith(f"sudo chown root '{path}'")
+    assert str(owner.value).endswith(f", run: chown root '{path}'")
 
 
 @only_root
@@ -478,3 +478,24 @@ def test_a_missing_file_is_trusted(tmp_path: Path) -> None:
     """Other checks report that it is missing."""
     trusted_files.check_file(tmp_path / "absent")
     trusted_files.check_folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ("/usr/bin/sudo", "run: sudo chown me '/a b'"),
+        (None, "run as root: chown me '/a b'"),
+    ],
+)
+def test_a_remedy_for_root_names_sudo_only_where_it_is(
+    found: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root itself needs neither."""
+    command = "chown me '/a b'"
+    monkeypatch.setattr("shutil.which", lambda _: found)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    user = UntrustedFile("it is theirs", trusted_files.as_root(command))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert str(user) == f"it is theirs; {told}"
+    assert trusted_files.as_root(command) == command

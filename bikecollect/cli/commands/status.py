@@ -26,7 +26,7 @@ from bikecollect.cli.render.status import (
 )
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
-from bikecollect.core.errors import BikecollectError, StorageError, UsageError
+from bikecollect.core.errors import BikecollectError, StorageError, UsageError, to_run
 from bikecollect.core.process import Times
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
@@ -223,7 +223,10 @@ def _mode(form: str, *, nagios: bool, alert: bool, mail: bool) -> str:
 def _state_error() -> dict[str, BikecollectError]:
     """Return the error if the alert state cannot be kept, else empty."""
     problem = state_problem()
-    return {"": StorageError("; run: ".join(problem))} if problem else {}
+    if not problem:
+        return {}
+    text, remedy = problem
+    return {"": StorageError(f"{text}; {to_run(remedy)}")}
 
 
 def _is_mailed(

@@ -17,7 +17,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import scratch
 from bikecollect.storage.files.entries import has_entries
-from bikecollect.storage.files.trusted_files import quoted, user_name
+from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
 
 ENOUGH_DAYS = 30
@@ -103,7 +103,8 @@ def _ownership(
     owner = user_name(foreign[0].lstat().st_uid)
     others = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
     text = f"{foreign[0]} belongs to {owner}{others}"
-    return bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
+    remedy = as_root(f"chown -R {user_name(os.geteuid())} {quoted(place)}")
+    return bad(name, text, remedy)
 
 
 def check_disk(name: str, settings: Settings) -> Checks:

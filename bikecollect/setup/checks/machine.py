@@ -58,7 +58,8 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
         return text, "set data_dir to a folder on a disk"
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         text = f"the file system of {place} is mounted read-only, as after disk errors"
-        return text, f"see `dmesg`; then: sudo mount -o remount,rw {mount or place}"
+        remount = trusted_files.as_root(f"mount -o remount,rw {mount or place}")
+        return text, f"see `dmesg`; then: {remount}"
     if not flock.is_supported(place / "lock"):
         text = f"the file system of {place} has no file locks, so no run can commit"
         return text, "move the data to a local disk (ext4, xfs, btrfs)"
@@ -83,7 +84,8 @@ def not_creatable(place: Path) -> tuple[str, str] | None:
         return problem, f"mount its disk; to start a new history: {new}"
     except OSError as error:
         return str(error), "change data_dir"
-    remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
+    owner = user_name(os.geteuid())
+    remedy = trusted_files.as_root(f"install -d -o {owner} {quoted(place.parent)}")
     return f"no permission to write to {parent}", remedy
 
 
@@ -143,7 +145,8 @@ def state_problem() -> tuple[str, str] | None:
     A run as another user (`sudo -E`) may have left files that this user cannot change.
     """
     home = state_home()
-    remedy = f"sudo chown -R {trusted_files.user_name(os.geteuid())} {home}"
+    me = user_name(os.geteuid())
+    remedy = trusted_files.as_root(f"chown -R {me} {quoted(home)}")
     try:
         paths = [home, home / "incidents"]
         paths = [path for path in paths if path.exists()]

@@ -4,16 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
+from bikecollect.storage.files.trusted_files import as_root
+
 CRON_PROGRAMS = ("cron", "crond", "fcron")
 SYSTEM_PLACES = "/usr/sbin:/sbin"
 """Where daemons are, which the PATH of a user often lacks."""
-
-
-def as_root(command: str) -> str:
-    """Return *command* as this user can run it with root's rights."""
-    if os.geteuid() == 0:
-        return command
-    return f"sudo {command}" if shutil.which("sudo") else f"run as root: {command}"
 
 
 def has_systemd(running: Path = Path("/run/systemd/system")) -> bool:

@@ -14,7 +14,7 @@ from bikecollect.setup.checks.machine import cron_daemon
 from bikecollect.setup.scheduler import cron, crontab, service_user, systemd, timers
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.files.trusted_files import user_name
+from bikecollect.storage.files.trusted_files import as_root, user_name
 
 INSTALL = "bikecollect schedule install"
 
@@ -49,7 +49,7 @@ def daemon_check() -> Check:
     daemon = cron_daemon()
     if daemon is None:
         text = "unknown: the processes of other users are hidden"
-        return note("cron: daemon", text, remedies.as_root("pgrep -a cron"))
+        return note("cron: daemon", text, as_root("pgrep -a cron"))
     if not daemon:
         return bad("cron: daemon", "none is running", remedies.start_cron())
     return good("cron: daemon", daemon)
@@ -90,7 +90,7 @@ def other_user(settings: Settings) -> Check | None:
     if user == user_name(os.geteuid()):
         return None
     text = f"the service collects as {user}: only that user can check its folders"
-    return note("folders", text, f"sudo -u {user} bikecollect doctor")
+    return note("folders", text, f"run as {user}: bikecollect doctor")
 
 
 def timer_check(timer: Path, source: Path | None) -> Check:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bikecollect.core.errors import SettingsError, UntrustedFile
+from bikecollect.core.errors import AS_ROOT, SettingsError, UntrustedFile
 from bikecollect.storage.files.regular_file import read_file
 
 SECRET_BYTES = 4_096
@@ -49,7 +49,7 @@ def check_owner(path: Path, root: Path) -> None:
     raise UntrustedFile(
         f"{path} belongs to the user {owner}: run bikecollect as {owner}, or change "
         "the owner",
-        f"sudo chown -R {me} {quoted(root)}",
+        as_root(f"chown -R {me} {quoted(root)}"),
     )
 
 
@@ -59,7 +59,7 @@ def check_closed(path: Path) -> None:
     if _others_write(path):
         raise UntrustedFile(
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
-            f"{_sudo(info.st_uid)}chmod go-w {quoted(path)}",
+            _as(info.st_uid, f"chmod go-w {quoted(path)}"),
         )
 
 
@@ -204,20 +204,29 @@ def _check(path: Path) -> None:
         raise UntrustedFile(
             f"{path} belongs to the user {user_name(info.st_uid)}, who may change it "
             "at any time",
-            f"sudo chown {user_name(os.geteuid())} {quoted(path)}",
+            as_root(f"chown {user_name(os.geteuid())} {quoted(path)}"),
             first="if you trust its content, ",
         )
     is_sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
     if not stat.S_ISLNK(info.st_mode) and not is_sticky and _others_write(path):
         raise UntrustedFile(
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
-            f"{_sudo(info.st_uid)}chmod go-w {quoted(path)}",
+            _as(info.st_uid, f"chmod go-w {quoted(path)}"),
             first="check its content, then ",
         )
 
 
-def _sudo(owner: int) -> str:
-    return "" if owner == os.geteuid() else "sudo "
+def as_root(command: str) -> str:
+    """Return *command* as this user can run it with root's rights."""
+    from shutil import which  # only after a mistake
+
+    if os.geteuid() == ROOT:
+        return command
+    return f"sudo {command}" if which("sudo") else f"{AS_ROOT}{command}"
+
+
+def _as(owner: int, command: str) -> str:
+    return command if owner == os.geteuid() else as_root(command)
 
 
 def _others_write(path: Path) -> bool:
