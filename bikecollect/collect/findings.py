@@ -73,8 +73,8 @@ def unreported(
 ) -> tuple[tuple[str, ...], str]:
     """Return the sentences of *findings* that are not reported yet, and the new note.
 
-    *note* is the previous one. It maps the key of a finding to 0 while the finding
-    lasts, then to the first slot without it.
+    One without text is only noted. *note* is the previous one. It maps the key of a
+    finding to 0 while the finding lasts, then to the first slot without it.
 
     >>> unreported({"a": "A is odd"}, "", Slot(300))
     (('A is odd',), '{"a": 0}')
@@ -85,7 +85,7 @@ def unreported(
     fresh = [
         text
         for key, text in findings.items()
-        if key not in gone or (gone[key] and slot - gone[key] > FORGOTTEN)
+        if text and (key not in gone or (gone[key] and slot - gone[key] > FORGOTTEN))
     ]
     after = dict.fromkeys(findings, 0)
     for key, since in gone.items():

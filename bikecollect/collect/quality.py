@@ -208,21 +208,25 @@ def implausible_findings(odd: Sequence[str], total: int) -> dict[str, str]:
 
 
 def renumbering_findings(
-    statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
+    statuses: Sequence[StationStatus],
+    known: Mapping[str, StationInformation],
+    listed: Sequence[StationInformation],
 ) -> dict[str, str]:
     """Return a finding if hardly any station has an id that was *known* before.
 
-    A system that grows, with the stations that it had, has not changed its ids.
+    A system that grows, with the stations that it had, has not changed its ids. If
+    none is known yet, they are compared with those *listed* now: other ids from the
+    start are no change, and their finding has no text.
     """
-    same = sum(status.station_id in known for status in statuses)
-    if not known or same >= min(len(statuses), len(known)) * FEW_KNOWN:
+    before = set(known) or {station.station_id for station in listed}
+    same = sum(status.station_id in before for status in statuses)
+    if not before or same >= min(len(statuses), len(before)) * FEW_KNOWN:
         return {}
-    return {
-        "other ids": (
-            f"only {same} of {len(statuses)} stations have an id that was known "
-            "before: the publisher has changed its ids, or this is another feed"
-        )
-    }
+    text = (
+        f"only {same} of {len(statuses)} stations have an id that was known before: "
+        "the publisher has changed its ids, or this is another feed"
+    )
+    return {"other ids": text if known else ""}
 
 
 def ahead_findings(

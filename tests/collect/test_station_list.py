@@ -209,6 +209,25 @@ def test_a_complete_change_of_ids_is_reported(city: Publisher) -> None:
     assert second.notices == ()
 
 
+def test_a_list_with_other_ids_from_the_start_is_no_change(city: Publisher) -> None:
+    """It is reported as such, in the first slot; a list that fits then is no news."""
+    here = [{**STATUS, "station_id": f"00{n}"} for n in range(9)]
+    lists = [
+        [{**NAMES, "station_id": f"{zeros}{n}"} for n in range(9)]
+        for zeros in ("", "00")
+    ]
+    city.documents["/station_status"] = listed(*here)
+    city.documents["/station_information"] = listed(*lists[0], ttl=3600)
+    first, second = city.fetch(), city.fetch()
+    city.documents["/station_information"] = listed(*lists[1])
+    later = [city.fetch() for _ in range(13)]
+
+    (notice,) = first.notices
+    assert notice.text.startswith("station_information lacks 9 of 9 stations")
+    assert second.notices == ()
+    assert not any(run.notices for run in later)
+
+
 def test_a_small_system_that_grows_has_not_changed_its_ids(city: Publisher) -> None:
     """It keeps its first station, which is less than a tenth of the new ones."""
     city.fetch()
