@@ -7,7 +7,14 @@ report. All times are slots (epoch seconds).
 
 from collections.abc import Collection, Iterable, Mapping
 
-from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
+from bikecollect.core.incidents import (
+    KINDS,
+    STORED_TEXT,
+    Event,
+    EventType,
+    Incident,
+    Signal,
+)
 from bikecollect.core.slots import DAY, HOUR, MINUTE, Slot
 from bikecollect.core.text import message
 
@@ -25,6 +32,8 @@ MEMORY = DAY
 continues it."""
 FEW = 4
 """Reports of a flapping incident after which further relapses are not reported."""
+MANY = 8
+"""Reports of an incident after which problems with another text are not new ones."""
 FIRST = frozenset({EventType.OPENED, EventType.NOTED})
 BRIEF = 2
 """An incident with more reports is continued by any new problem within `CALM`."""
@@ -92,10 +101,15 @@ def _observed(
 def _after_bad(
     kind: str, before: Incident | None, slot: Slot, signal: Signal, interval: int
 ) -> tuple[Incident, EventType | None]:
-    if before is None or _is_another(before, slot):
+    other = before if before and _has_other_text(before, signal) else None
+    if before is None or other or _is_another(before, slot):
         since = slot if signal.since is None else signal.since
         second = before is not None and slot - (before.closed or slot) <= MEMORY
         new = Incident(f"{kind}-{since}", kind, since, since, second=second)
+        if other:
+            is_open = other.closed is None  # and open in the ledger by that id
+            incident_id = other.incident_id if is_open else new.incident_id
+            new = new._replace(incident_id=incident_id, told=other.told)
         new = _worse(new._replace(streak=since), slot, signal)
         if signal.over:
             return new._replace(closed=slot), EventType.NOTED
@@ -112,6 +126,13 @@ def _after_bad(
     if not after.told:
         return after, _opened(after, slot)
     return after, _due(after, slot, interval)
+
+
+def _has_other_text(before: Incident, signal: Signal) -> bool:
+    """Return whether *signal* is a problem that was not reported with *before*."""
+    is_many = not 0 < before.told < MANY
+    text = message(signal.text, lines=True)[:STORED_TEXT]
+    return KINDS[before.kind].each and not is_many and before.text[:STORED_TEXT] != text
 
 
 def _is_another(before: Incident, slot: Slot) -> bool:

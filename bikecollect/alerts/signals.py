@@ -144,7 +144,7 @@ def _ended_by(run: Run) -> str:
 
 
 def _of_notices(run: Run) -> dict[str, Signal]:
-    """Return the signals of the notices: the first of each kind, but all of a drift."""
+    """Return the signals of the notices: the first of each kind, but all of some."""
     signals: dict[str, Signal] = {}
     for notice in run.notices:
         kind = OF_NOTICE.get(notice.kind)
@@ -153,7 +153,7 @@ def _of_notices(run: Run) -> dict[str, Signal]:
         if kind not in signals:
             over = kind in REPAIRED and run.outcome in UNDERSTOOD
             signals[kind] = Signal(notice.kind, notice.text, over=over)
-        elif kind == "drift" or notice.kind == "pruned":
+        elif kind in {"damage", "drift"} or notice.kind == "pruned":
             text = f"{signals[kind].text}\n{notice.text}"
             signals[kind] = signals[kind]._replace(text=text)
     if "drift" in signals:

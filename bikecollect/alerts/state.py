@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.alerts.space import DailySpace
-from bikecollect.core.incidents import Incident
+from bikecollect.core.incidents import STORED_TEXT, Incident
 from bikecollect.core.slots import CLOCK_FLOOR, Slot
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.regular_file import read_file
 
 LENGTH = 65_536
-TEXT = 1_000
 PATIENCE = 5.0
 
 
@@ -136,7 +135,9 @@ class AlertStateFile:
 
     def save(self, state: AlertState) -> bool:
         """Write *state* in place; return whether that succeeded."""
-        short = tuple(i._replace(text=i.text[:TEXT])._asdict() for i in state.incidents)
+        short = tuple(
+            i._replace(text=i.text[:STORED_TEXT])._asdict() for i in state.incidents
+        )
         text = json.dumps(
             state._replace(incidents=())._asdict() | {"incidents": short}
         ).encode("ascii")

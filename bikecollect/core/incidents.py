@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
 
+STORED_TEXT = 1_000
+"""Characters of an incident's text that are kept between runs."""
+
 
 class EventType(Enum):
     """What happened to an incident, as named in mails and to hooks."""
@@ -24,7 +27,7 @@ class IncidentKind(NamedTuple):
     It opens after *open_after* bad slots in a row that span *open_for* seconds, and
     closes after *good_slots* good ones. If it is *daily*, reminders follow once a day
     only. *noted* are its title and state if it was over when it was observed, where
-    they differ.
+    they differ. If *each*, a problem with another text is another one, and reported.
     """
 
     title: str
@@ -34,6 +37,7 @@ class IncidentKind(NamedTuple):
     good_slots: int = 2
     daily: bool = False
     noted: tuple[str, str] = ("", "")
+    each: bool = False
 
     def words(self, event_type: EventType) -> tuple[str, str]:
         """Return its title and its state for an event."""
@@ -60,7 +64,7 @@ KINDS: Mapping[str, IncidentKind] = {
         "ledger unusable",
         noted=("the ledger was missing, damaged or incomplete", "ledger repaired"),
     ),
-    "damage": IncidentKind("a data file was damaged", "data file damaged"),
+    "damage": IncidentKind("a data file was damaged", "data file damaged", each=True),
     "clock": IncidentKind("the clock of this machine is wrong", "clock wrong"),
     "lock": IncidentKind(
         "runs wait for the lock", "runs waiting for the lock", open_after=3

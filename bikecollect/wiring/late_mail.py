@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bikecollect import __version__
@@ -28,9 +28,9 @@ def mail_problems(
 ) -> bool:
     """Mail *problems* (by system, texts by kind); return if people were informed.
 
-    A problem of the same kind is mailed once a day. A mail that cannot be sent waits in
-    the outbox for the next run of `fetch` or of this command. If that is because
-    the password is missing, people are not informed.
+    A problem of the same kind is mailed once a day, so is each damage. A mail that
+    cannot be sent waits in the outbox for the next run of `fetch` or of this command.
+    If that is because the password is missing, people are not informed.
     """
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter
@@ -38,7 +38,12 @@ def mail_problems(
     mailer = alerting.required_mailer(settings, times)
     now = times.clock()
     path = _state_path(settings)
-    keys = {f"{name} {kind}" for name, kinds in problems.items() for kind in kinds}
+    keys = {
+        key
+        for name, kinds in problems.items()
+        for kind, text in kinds.items()
+        for key in _keys(name, kind, text)
+    }
     mailed = {key: at for key, at in _read(path).items() if key in keys}
     new = {key for key in keys if not 0 <= now - mailed.get(key, 0.0) < DAY}
     # Not in the data folder, which may be unusable.
@@ -59,14 +64,27 @@ def mail_problems(
     return is_safe and not settings.mail_error
 
 
-def _lines(
-    problems: Mapping[str, Mapping[str, str]], new: Collection[str]
-) -> Iterator[str]:
+def _lines(problems: Mapping[str, Mapping[str, str]], new: set[str]) -> Iterator[str]:
     """Yield a line for each system of *problems* with *new* ones."""
     for name, kinds in problems.items():
-        texts = [text for kind, text in kinds.items() if f"{name} {kind}" in new]
+        texts = [
+            text.replace("\n", "; ")
+            for kind, text in kinds.items()
+            if not new.isdisjoint(_keys(name, kind, text))
+        ]
         if texts:
             yield f"{name or 'bikecollect'}: {'; '.join(texts)}"
+
+
+def _keys(name: str, kind: str, text: str) -> set[str]:
+    """Return what a problem is known by: its kind, but each damage by its own text.
+
+    Without the remedies, which change with what can be repaired.
+    """
+    if kind != "damage":
+        return {f"{name} {kind}"}
+    whats = (line.partition("; ")[0] for line in text.split("\n"))
+    return {f"{name} {kind} {zlib.crc32(what.encode()):08x}" for what in whats}
 
 
 def _subject(lines: Sequence[str]) -> str:

@@ -199,6 +199,26 @@ def test_trouble_that_is_over_when_detected_is_one_mail() -> None:
     assert (incident.lost, incident.opened) == (8, BEGIN - 2_400)
 
 
+def test_another_damage_is_another_mail_at_once() -> None:
+    """The same one, seen in every slot, is not; nor are more than a few in a day."""
+    lost = Signal("damage", "a.csv is missing", over=True)
+    same = play([True] * 8, "damage", lost)
+    incidents: tuple[Incident, ...] = ()
+    mails: list[Event] = []
+    for number, text in enumerate("aabbbcdefghijklmnopqrstuvwxyz"):
+        slot = Slot(BEGIN + number * INTERVAL)
+        sign = lost._replace(text=text)
+        incidents, events = step(incidents, slot, {"damage": sign}, INTERVAL)
+        mails += events
+
+    first = [event for event in mails if event.what is EventType.NOTED]
+    assert len(same) < 3
+    assert [event.incident.text for event in first] == list("abcdefgh")
+    assert [event.incident.opened - BEGIN for event in first[:3]] == [0, 600, 1500]
+    assert len({(e.incident.incident_id, e.incident.told) for e in mails}) == len(mails)
+    assert len(mails) < 11
+
+
 def test_some_kinds_are_reported_after_several_slots() -> None:
     """A busy lock is reported when it occurs three times in a row (fault 83)."""
     waits = Signal("lock", "held by 4711")

@@ -128,6 +128,22 @@ def test_another_problem_of_a_system_is_mailed_within_the_day(
     assert mail.subjects() == ["city: a.csv is missing", "city: no run for 20 min"]
 
 
+def test_another_damage_of_a_system_is_mailed_within_the_day(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """Not again when the first is repaired, or its remedy changes."""
+    settings = load(str(config(tmp_path, mail)))
+    clock = Time(1_795_276_800.0)
+    times = Times(clock, clock, Stop())
+    first, other = "a.csv is missing; run: a", "b.csv is damaged"
+    with mail.up():
+        for text in (first, f"{first}\n{other}", other, "b.csv is damaged; run: b"):
+            assert mail_problems(settings, {"city": {"damage": text}}, times)
+            clock.now += 3_600
+
+    assert mail.subjects() == [f"city: {first}", f"city: {first}; {other}"]
+
+
 def _failing(folder: Path, later: float) -> Standing:
     """Return the status *later* seconds after the feed of a system failed an hour."""
     world = World(folder)

@@ -147,7 +147,7 @@ def unattended(
         if health.silent is not None and awake > 2 * health.interval:
             texts["run"] = f"no run for {length(health.silent)}"
         if health.damage:
-            texts["damage"] = "; ".join(map(visible, health.damage))
+            texts["damage"] = "\n".join(map(visible, health.damage))
         if all(incident.kind != "mirror" for incident in health.incidents):
             texts |= zip(("mirror",), _mirror_problems(health), strict=False)
         if texts:
