@@ -87,16 +87,16 @@ class Backfiller:
         filled = self.blocks.read() | self._filled_by_vehicles()
         vehicles = self.vehicles.read() if self.vehicles else set()
         kept = self.payloads.kept()  # before others are committed and kept
-        names = self.payloads.waiting()
-        waiting = [(name, "") for name in names if slot_of(name) not in filled]
-        rejected = [(name, "") for name in self.payloads.rejected()]
-        yield from self._recommit(waiting, filled, vehicles, INBOX)
-        yield from self._recommit(rejected, filled, vehicles, REJECTED)
         missing = [
             (name, day)
             for name, day in kept.items()
             if slot_of(name) not in filled or self._lacks_vehicles(name, day, vehicles)
         ]
+        names = self.payloads.waiting()
+        waiting = [(name, "") for name in names if slot_of(name) not in filled]
+        rejected = [(name, "") for name in self.payloads.rejected()]
+        yield from self._recommit(waiting, filled, vehicles, INBOX)
+        yield from self._recommit(rejected, filled, vehicles, REJECTED)
         yield from self._recommit(missing, filled, vehicles, KEPT)
         if not self.dry:
             self.payloads.drop_reasons()
@@ -202,18 +202,37 @@ class Backfiller:
         for begin in range(0, len(candidates), BATCH):
             batch = candidates[begin : begin + BATCH]
             if self.dry:
-                yield from (self._try(name, day, origin) for name, day in batch)
+                for name, day in batch:
+                    yield self._try(name, day, origin, filled, vehicles)
                 continue
             yield from self.files.fillings(partial(self._commit, batch, origin))
 
-    def _try(self, name: str, day: str, origin: str) -> Filling:
-        """Read the payload *name* without writing anything."""
+    def _try(
+        self,
+        name: str,
+        day: str,
+        origin: str,
+        filled: set[Slot],
+        vehicles: set[Slot],
+    ) -> Filling:
+        """Read the payload *name* without writing anything.
+
+        Its slot is added to *filled*, and to *vehicles*, if it can be: another payload
+        of that slot would find a block.
+        """
         self.interrupted()
         slot = slot_of(name)
+        if slot in filled and not self._lacks_vehicles(name, day, vehicles):
+            return Filling(slot, self._day(slot), origin, "there")
         trial = PayloadTrial(self.committer.reader.feed, self.committer.vehicles)
         problem = trial.problem(self.payloads.path(name, day or origin))
-        what = "not understood" if problem else "would be filled"
-        return Filling(slot, self._day(slot), origin, what, why=problem)
+        if problem:
+            what = "not understood"
+            return Filling(slot, self._day(slot), origin, what, why=problem)
+        filled.add(slot)
+        if self._lacks_vehicles(name, day, vehicles):
+            vehicles.add(slot)
+        return Filling(slot, self._day(slot), origin, "would be filled")
 
     def _commit(self, names: list[tuple[str, str]], origin: str) -> Iterator[Filling]:
         for name, day in names:

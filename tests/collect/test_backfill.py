@@ -162,6 +162,22 @@ def test_a_dry_run_writes_nothing(world: World) -> None:
     assert files(world) == before
 
 
+def test_a_dry_run_counts_slots_not_payloads(world: World) -> None:
+    """Of two payloads of a slot, the second finds the block of the first."""
+    world.feed.answer = youbike({"a": 2})
+    refuse(world)
+    world.fetch()
+    world.fetch(after=60)
+    world.fetch(after=300)
+
+    texts = fill(world, "--dry-run"), fill(world)
+
+    assert "2 slots would be filled" in texts[0]
+    assert "2 slots filled" in texts[1]
+    for text in texts:
+        assert "1 payload with a block already" in text
+
+
 def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
     """One that a new version can read, and an error page that none can."""
     refuse(world)
