@@ -252,33 +252,39 @@ def test_a_page_of_another_program_is_not_overwritten(
 def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) -> None:
     """Nothing is invented; and a new system does not hold up the others.
 
-    The front page has a line for each system that has pages.
+    The front page has a line for each system, of which two have the same title.
     """
     plain = config.with_name("plain.toml")
     text = config.read_text("utf-8").replace(PUBLISHER, "")
     new = '\n[systems.a-new-one]\nfeed = "gbfs"\nurl = "http://h/g"\ntimezone = "UTC"\n'
-    plain.write_text(text + new, encoding="utf-8")
+    titled = 'publisher = {title = "simport-youbike"}\n'
+    plain.write_text(text + new + titled, encoding="utf-8")
     out = tmp_path / "out"
     basemap = config.parent / "simport-youbike/basemap.json"
     basemap.touch()
 
     process = bikecollect("--config", plain, "share", "--day", EVE, "-o", out)
-
     basemap.unlink()
-    assert process.returncode == 64
+    live = bikecollect("--config", plain, "share", "--live", "-o", out)
+
+    assert (live.returncode, live.stdout, live.stderr) == (0, "", "")  # cron: no mail
+    assert process.returncode == 0
     assert "simport-youbike: the map is drawn without its basemap" in process.stderr
-    assert "a-new-one: skipped: nothing has been collected yet" in process.stderr
+    assert "a-new-one: no stations yet: it has a line on the front" in process.stderr
     assert "the pages say that the licence of the data is unknown" in process.stderr
     page = (out / "simport-youbike/index.html").read_text("utf-8")
     assert "licence of the data is unknown" in page
     assert '<a href="../index.html">All systems</a>' in page
     front = (out / "index.html").read_text("utf-8")
-    cells = re.findall(r"<t[dh][^>]*>(?:<a [^>]*>)?([^<]+)", front)
-    assert cells[6:8] == ["simport-youbike", "Asia/Taipei"]
-    assert re.fullmatch(r"\d\d\.\d % ", cells[8])
-    assert cells[9:] == [f"{NEWEST} 12:00", "29", cells[-1]]
-    assert front.count("<rect") == 2
-    assert "a-new-one" not in front
+    rows = [re.sub("<[^>]+>", "|", row) for row in front.split("<tr>")[2:]]
+    cells = (filter(None, map(str.strip, row.split("|"))) for row in rows)
+    first, second = map(list, cells)
+    assert first[:3] == ["simport-youbike", "simport-youbike", "Asia/Taipei"]
+    assert re.fullmatch(r"\d\d\.\d %", first[3])
+    assert f"{NEWEST} 12:00 (+08:00)" in first
+    assert second[:3] == ["simport-youbike", "a-new-one", "UTC"]
+    assert "no data yet" in second
+    assert front.count("<a href") == 1
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(

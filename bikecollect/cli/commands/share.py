@@ -27,8 +27,11 @@ from bikecollect.core.errors import NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.text import size
 from bikecollect.setup.catalogue.publishers import publisher_in
+from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
+
+STATION = "SELECT 1 FROM stations LIMIT 1"
 
 
 @click.command()
@@ -71,12 +74,16 @@ def share(
     attempts, begun = Attempts(names, UsageError), time.monotonic()
     paths: list[Path] = []
     unlicensed: list[str] = []
+    unseen: list[str] = []
     front = f"../{INDEX}" if len(names) > 1 else ""
     with closing(service), pages_folder.complete(folder):
         for name in names:
             place = folder / name if len(names) > 1 else folder
             with attempts.on(name), pages_folder.complete(place):
                 check_present(settings.system_folder(name), ledger=True)
+                if len(names) > 1 and not _has_stations(service, name):
+                    unseen.append(name)
+                    continue
                 last = _last_day(service, name, day)
                 pages_folder.prepare(place, force=force)
                 if live:
@@ -92,23 +99,40 @@ def share(
                     complain(f"{name}: {problem}")
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
-            paths.append(pages_folder.write_systems(service, names, folder))
-    if paths and not live:  # of --live, cron would mail it
-        say(f"{_summary(folder, paths, time.monotonic() - begun)}\n")
-    elif paths and is_on_terminal():
-        complain(_summary(folder, paths, time.monotonic() - begun))
+            shown = {name: name in unseen for name in names}
+            paths.append(pages_folder.write_systems(service, shown, folder))
+    if unseen and not (paths or attempts.skipped):
+        raise UsageError("no system has stations yet: nothing has been collected")
+    summary = _summary(folder, paths, time.monotonic() - begun)
+    if not live:
+        say(f"{summary}\n" if paths else "")
+        _report(unseen, unlicensed)
+    elif is_on_terminal():  # else cron would mail it
+        _report(unseen, ())
+        complain(summary if paths else "nothing was written")
+    return attempts.code
+
+
+def _report(unseen: Sequence[str], unlicensed: Sequence[str]) -> None:
+    """Report on stderr the systems *unseen*, and those *unlicensed*."""
+    for name in unseen:
+        complain(f"{name}: no stations yet: it has a line on the front page, no pages")
     for name in unlicensed:
         complain(
             f"{name}: the pages say that the licence of the data is unknown; ask the "
             f"publisher, then set in the settings: [systems.{name}] publisher = "
             '{name = "...", license = "..."}'
         )
-    return attempts.code
 
 
 def _summary(folder: Path, paths: Sequence[Path], seconds: float) -> str:
     bytes_ = size(sum(path.stat().st_size for path in paths))
     return f"{folder / INDEX}: {len(paths)} files, {bytes_}, in {seconds:.1f} s"
+
+
+def _has_stations(service: DataService, name: str) -> bool:
+    """Return whether the system *name* has ever had a station that a map can show."""
+    return bool(History(name, service.settings.data / name).select(STATION))
 
 
 def _last_day(service: DataService, name: str, text: str | None) -> date:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -142,10 +142,16 @@ def last_days(last: date) -> list[date]:
     return [last - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
 
 
-def write_systems(service: DataService, names: Sequence[str], folder: Path) -> Path:
-    """Write the front page, with those of *names* that have pages; return it."""
-    there = [name for name in names if (folder / name / INDEX).exists()]
-    return _put(folder / INDEX, pages.systems(service, there))
+def write_systems(
+    service: DataService, names: Mapping[str, bool], folder: Path
+) -> Path:
+    """Write the front page: a line for each of *names* that has pages; return it.
+
+    A system whose value is True has a line without pages, too.
+    """
+    linked = {name for name in names if (folder / name / INDEX).exists()}
+    shown = [name for name, is_new in names.items() if is_new or name in linked]
+    return _put(folder / INDEX, pages.systems(service, shown, linked))
 
 
 def _writer(

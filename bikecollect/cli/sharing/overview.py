@@ -8,8 +8,7 @@ from datetime import timedelta
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.systems import NewestCounts, newest_counts
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.slots import iso
-from bikecollect.core.text import percent
+from bikecollect.core.text import local_minute, percent
 from bikecollect.reports.coverage import COLOURS, LEGEND, level_number
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
@@ -33,7 +32,8 @@ class DayMark:
 class SystemOverview:
     """The line of a system, whose pages are in the folder *name*.
 
-    *newest* is the local time of its newest slot, empty if it cannot be read.
+    *newest* is the local time of its newest slot with its offset, empty if there is
+    none or it cannot be read.
     """
 
     name: str
@@ -78,7 +78,7 @@ def overview(service: DataService, name: str) -> SystemOverview:
             name,
             publisher,
             line.where,
-            iso(newest, system.zone)[:16].replace("T", " "),
+            local_minute(newest, system.zone),
             percent(account.total.ratio),
             marks,
             newest_counts(system),

@@ -1,7 +1,7 @@
 """Render the shared pages, which are self-contained."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from importlib.resources import files
@@ -183,12 +183,18 @@ class PageWriter:
         return text + "\n"
 
 
-def systems(service: DataService, names: Sequence[str]) -> str:
-    """Return the front page of the systems *names*."""
+def systems(service: DataService, names: Sequence[str], linked: Container[str]) -> str:
+    """Return the front page of the systems *names*; those *linked* have pages.
+
+    Systems of the same title have their names beside it.
+    """
+    lines = [overview.overview(service, name) for name in names]
     text: str = _template("share_systems.html.jinja").render(
         generator=f"{GENERATOR} {__version__}",
         version=__version__,
-        systems=[overview.overview(service, name) for name in names],
+        systems=lines,
+        linked=linked,
+        titles=[line.publisher.title for line in lines],
         number_of_days=overview.DAYS,
         size=overview.SIZE,
         legend_colours=overview.legend(),
