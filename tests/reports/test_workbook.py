@@ -128,6 +128,31 @@ def test_a_query_is_a_workbook_with_times(config: Path, tmp_path: Path) -> None:
     assert list(cells(path))[1] == ["n:46348.5", "inlineStr:007"]
 
 
+@pytest.mark.usefixtures("world")
+def test_times_of_two_zones_are_in_the_first_one(config: Path, tmp_path: Path) -> None:
+    """A line says so, and the workbook calls it the zone of no system."""
+    two, path = config.with_name("two.toml"), tmp_path / "q.xlsx"
+    north = '\n[systems.north]\nfeed = "youbike"\ntimezone = "Europe/Oslo"\nurl = "http://h/"\n'
+    two.write_text(config.read_text("utf-8") + north, encoding="utf-8")
+    two.chmod(0o600)
+    sql = "SELECT slot_time, station_id FROM station_status"
+    lines = [
+        bikecollect("--config", two, "query", *arguments).stderr
+        for arguments in (
+            [sql, "-o", path],
+            ["SELECT count(*) FROM station_status"],
+            [sql, "--system", "city"],
+        )
+    ]
+
+    about = "time zone of city (Asia/Taipei), those of north (Europe/Oslo) too;"
+    assert about in lines[0]
+    assert lines[1:] == ["", ""]
+    assert list(cells(path, 2))[1:] == [
+        ["inlineStr:(times of all systems)", "inlineStr:Asia/Taipei"]
+    ]
+
+
 def test_values_keep_their_types(tmp_path: Path) -> None:
     """Text that looks like a number, an address or a formula remains text."""
     day = date(2026, 11, 22)

@@ -22,7 +22,13 @@ from bikecollect.cli.each_system import SkippedDays, viewed
 from bikecollect.cli.exporting import workbook
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
+from bikecollect.cli.options import (
+    Shared,
+    complain,
+    mirror_option,
+    output_option,
+    say_figures,
+)
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import format_of, placed, text_file
 from bikecollect.cli.render.table import fitted
@@ -33,6 +39,7 @@ from bikecollect.core.errors import (
     UsageError,
 )
 from bikecollect.core.text import csv_text, visible_json
+from bikecollect.setup.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,6 +48,11 @@ if TYPE_CHECKING:
 SHOWN = 100
 BATCH = 10_000
 TOO_WIDE = "too wide for a table: select fewer columns, or see --format csv"
+ZONED = re.compile(
+    r"slot_time|to_timestamp|timestamptz|timestamp with time|select (\w+\.)?\*",
+    re.IGNORECASE,
+)
+"""What in a query gives timestamps, which have one time zone."""
 NO_FILES = "No files found"
 """Part of DuckDB's message for a file that a query names and that does not exist."""
 
@@ -135,9 +147,29 @@ def query(
             skipped.losses and _touches_lost(data, shown, text, tables)
         ):
             skipped.warn()
-        shape = QueryForm(form, fd, dict.fromkeys(names, ZoneInfo(zone)))
+        shown_in = _check_zones(settings, names, text)
+        shape = QueryForm(form, fd, dict.fromkeys(shown_in, ZoneInfo(zone)))
         _answer(connection, text, shape, restricted=not unrestricted)
     return code or skipped.code
+
+
+def _check_zones(settings: Settings, names: Sequence[str], sql: str) -> Sequence[str]:
+    """Return the systems that the times of *sql* are local times of.
+
+    Warn if they are those of *names* in another zone, too.
+    """
+    zones = {name: settings.systems[name].timezone for name in names}
+    first = zones[names[0]]
+    other = next((name for name in names if zones[name] != first), None)
+    if other is None:
+        return names
+    if ZONED.search(sql):
+        complain(
+            f"timestamps are in the time zone of {names[0]} ({first}), those of {other}"
+            f" ({zones[other]}) too; choose systems of one zone with --system; date, "
+            "minute_of_day and hour_of_week are local to each system"
+        )
+    return ["(times of all systems)"]
 
 
 def _touches_lost(
