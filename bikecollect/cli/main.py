@@ -39,11 +39,26 @@ def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
     if isinstance(error, click.exceptions.Abort):
         return ExitCode.SIGINT
     text = io.StringIO()
-    error.show(text)
+    (_misplaced(error) or error).show(text)
     with suppress(OSError):
         shown = visible(text.getvalue().expandtabs(2), lines=True)
         click.echo(shown, nl=False, err=True)
     return ExitCode.USAGE
+
+
+def _misplaced(error: click.ClickException) -> click.ClickException | None:
+    """Return the error for an option of the group after the command, else None."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return None
+    option, ctx = error.option_name, error.ctx
+    param = next((param for param in cli.params if option in param.opts), None)
+    if param is None:
+        return None
+    is_flag = isinstance(param, click.Option) and (param.is_flag or param.count)
+    value = "" if is_flag else f" {param.metavar or 'VALUE'}"
+    command = " ".join(ctx.command_path.split()[1:])
+    where = f"Write it before the command: bikecollect {option}{value} {command}"
+    return click.NoSuchOption(option, f"{error.message} {where}", ctx=ctx)
 
 
 def _checked(code: int) -> int:

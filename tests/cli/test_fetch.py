@@ -228,6 +228,9 @@ def test_each_failure_has_its_code_and_one_line(
     [
         (["fetsch"], 64, 'did you mean "fetch"?'),
         (["fetch", "--formt"], 64, "No such option"),
+        (["fetch", "--config=x"], 64, "command: bikecollect --config FILE fetch\n"),
+        (["fetch", "-v"], 64, "before the command: bikecollect -v fetch\n"),
+        (["feeds", "try", "--shard", "1/2"], 64, "bikecollect --shard K/N feeds try\n"),
         (["--config", "nowhere.toml", "fetch"], 78, "nowhere.toml does not exist"),
         (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),
         (["fetch", "youbike-taipe"], 78, 'did you mean "youbike-taipei"?'),
