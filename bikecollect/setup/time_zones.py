@@ -1,6 +1,7 @@
 """Time zones: whether a name is one, and the zone of a place or a country."""
 
 import errno
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,9 @@ from bikecollect.core.errors import SettingsError
 
 NO_ZONE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Errors for a name that no file of a time zone has."""
+
+OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-][0-9]{1,2})(?::?00)?", re.IGNORECASE)
+"""An offset from UTC in whole hours, which is no name of a time zone."""
 
 
 def is_zone(name: str) -> bool:
@@ -26,9 +30,22 @@ def check_zone(key: str, zone: str, example: str = "Asia/Taipei") -> None:
         raise SettingsError(
             f'{key}: cannot read the time zone "{zone}": {error.strerror}'
         )
+    fixed = _fixed(zone)
+    hint = f', or "{fixed}" for {zone} all year (its sign is reversed)' if fixed else ""
     raise SettingsError(
-        f'{key}: unknown time zone "{zone}"; use an IANA name such as "{example}"'
+        f'{key}: unknown time zone "{zone}"; use an IANA name such as "{example}"{hint}'
     )
+
+
+def _fixed(text: str) -> str:
+    """Return the name of the zone with the offset *text*, empty if there is none.
+
+    >>> _fixed("UTC+1"), _fixed("-05:00"), _fixed("GMT+99"), _fixed("Oslo")
+    ('Etc/GMT-1', 'Etc/GMT+5', '', '')
+    """
+    match = OFFSET.fullmatch(text)
+    name = f"Etc/GMT{-int(match[1]):+d}" if match else ""
+    return name if is_zone(name) else ""
 
 
 def _error(name: str) -> Exception | None:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from bikecollect.setup.catalogue.text import fold
+
 PLACE = re.compile(r"at line (\d+), column (\d+)")
 TABLE_TWICE = re.compile(r"Cannot declare \((.+)\) twice")
 KEY = re.compile(r"""\s*([\w."'-]+)\s*=""")
@@ -11,6 +13,14 @@ TEXT = re.compile(r"""\"(?:[^"\\]|\\.)*"|'[^']*'""")
 """A complete text in quotes."""
 CURLY = re.compile("[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
 YAML = re.compile(r"\s*[\w-]+:(\s|$)", re.ASCII)
+HEADER = re.compile(r"\s*\[\s*systems\s*\.\s*([^\[\]\"'.]+)")
+"""The header of a table of a system, until the end of its name without quotes."""
+WORD = re.compile(r"\w+")
+FLAGS = dict.fromkeys(("yes", "on", "true"), "true") | dict.fromkeys(
+    ("no", "off", "false"), "false"
+)
+NO_TEXT = "\"'[]{},=# \t\r\n"
+"""The characters that no text without quotes begins with, and the empty one."""
 COMMENTS = (";", "//", "--")
 """What begins a comment in other formats."""
 MULTI_LINE = ('"""', "'''")
@@ -44,6 +54,9 @@ def _hint(message: str, line: str, wrong: str) -> str:
         return f": the table [{name}] is there twice; merge the two"
     if message.startswith("Cannot overwrite a value"):
         return ": the key is there twice in this table; remove one"
+    if message.startswith("Expected ']'") and (header := HEADER.match(line)):
+        foreign = "" if wrong.isascii() else _foreign(wrong)
+        return foreign + _named(header[1])
     return _hint_of_line(line, wrong) or _hint_of_value(message, line, wrong)
 
 
@@ -62,7 +75,11 @@ def _hint_of_value(message: str, line: str, wrong: str) -> str:
     if _lacks_quote(line):
         return ": is a quote missing?"
     is_bare = _outside_of_texts(line) == line
-    is_value = message.startswith("Invalid value") and wrong.isalpha()
+    is_value = message.startswith("Invalid value") and wrong not in NO_TEXT
+    place = PLACE.search(message)
+    word = WORD.match(line, int(place[2]) - 1) if place and is_value else None
+    if word and word[0].lower() in FLAGS:
+        return f": write {FLAGS[word[0].lower()]}"
     if is_value or (message.startswith("Expected newline") and is_bare):
         return ": is it a text without quotes?"
     return ""
@@ -78,6 +95,17 @@ def _foreign(character: str) -> str:
     """
     name = unicodedata.name(character, "hidden character").lower()
     return f": it has a {name} (U+{ord(character):04X})"
+
+
+def _named(name: str) -> str:
+    """Return which names a system may have, with one like *name*.
+
+    >>> _named("my city")
+    '; a name has letters (a to z), digits, dashes: write [systems.my-city]'
+    """
+    like = re.sub(r"[^a-z0-9._-]+", "-", fold(name.partition("#")[0])).strip("-._")
+    example = f": write [systems.{like}]" if like else ""
+    return f"; a name has letters (a to z), digits, dashes{example}"
 
 
 def _hint_at_end(lines: Sequence[str]) -> str:
