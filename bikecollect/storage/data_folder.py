@@ -163,7 +163,13 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         write_file(folder / MARKER, MARK)
         sync_folder(folder)
     except OSError as error:
-        raise unwritten(f"cannot create {folder}: {error}", error) from error
+        text = f"cannot create {folder}: {error}"
+        if error.errno == errno.EACCES:
+            ours = trusted_files.owned_by_us(
+                folder if folder.is_dir() else folder.parent
+            )
+            raise StorageError(f"{text}; run: {ours}") from error
+        raise unwritten(text, error) from error
     remember(folder)
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 
+from bikecollect.cli import cli
 from bikecollect.cli.asking.system_questions import SystemQuestions
 from bikecollect.setup import loader
 from bikecollect.setup.catalogue import world
@@ -148,6 +150,8 @@ def test_a_question_is_repeated_after_a_bad_answer() -> None:
             "me",
             "secret",
             "file/data",
+            "$HOME/bikes",
+            "/proc/bikes",
             "n",
             "data",
             "n",
@@ -163,7 +167,9 @@ def test_a_question_is_repeated_after_a_bad_answer() -> None:
         'unknown security "ssl"; known: starttls, tls, none',
         '"70000" is not a port',
         '"x" is not a port',
-        "/file is not a folder",
+        "/file is a file, not a folder",
+        "$HOME/bikes: $ is not replaced here: write ~, or the whole path",
+        "/proc/bikes is not on a disk",
         "enter a folder, such as ~/bikes, or nothing for the one in brackets",
     ):
         assert complaint in process.stdout
@@ -241,7 +247,7 @@ def test_a_name_can_be_chosen() -> None:
 
     assert process.returncode == 0
     assert (mine.feed, mine.timezone) == ("gbfs", "Europe/Paris")
-    assert "a name consists of letters" in prompted.stdout
+    assert "a name has letters (a to z)" in prompted.stdout
     assert "is the folder of the archive" in prompted.stdout
     assert list(loader.load(str(FILE)).systems) == ["small"]
 
@@ -411,6 +417,38 @@ def test_no_file_is_written_where_others_could_change_it() -> None:
     assert process.returncode == 78
     assert "others may write" in process.stderr
     assert not list(Path("open").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("$HOME/bikes", "$ is not replaced here: write ~, or the whole path"),
+        ("/proc/bikes", "is not on a disk but in a file system of the kernel"),
+    ],
+)
+def test_no_settings_are_written_for_an_impossible_folder(
+    folder: str, words: str
+) -> None:
+    """The first slots would be lost."""
+    process = bikecollect(*QUIET, "--data-dir", folder)
+
+    assert process.returncode == 64
+    assert words in process.stderr
+    assert not FILE.exists()
+
+
+def test_a_folder_that_others_must_create_is_named_with_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Below /srv only root may create it."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = CliRunner().invoke(cli, [*QUIET, "--data-dir", "data"], obj=None)
+    place = Path("data").absolute()
+
+    assert FILE.exists()
+    assert re.search(
+        rf"no permission .*; run: .*install .* {place}\n", result.output
+    )
 
 
 def test_an_unwritable_folder_is_reported() -> None:

@@ -34,7 +34,7 @@ def test_a_new_folder_is_created_and_marked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.EACCES, "make the folder writable for the user that collects"),
+        (errno.EACCES, r"run: .*install -d -o \S+ /.*[^y]$"),  # the city's parent
         (errno.EROFS, "mount the disk writable"),
     ],
 )

@@ -1,6 +1,5 @@
 """Questions at the terminal: repeated after an invalid answer, with a way back."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import say
+from bikecollect.setup.checks import machine
 
 BACK = "<"
 YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
@@ -87,17 +87,29 @@ def _no_answer() -> Exception:
 
 
 def folder_error(text: str) -> str:
-    """Return why *text* is not usable as the data folder, empty if it is."""
+    """Return why *text* is not usable as the data folder, empty if it is.
+
+    What others may still do, such as create it, is named with the command.
+    """
     if text.lower() in {"y", "yes", "n", "no"}:
         return "enter a folder, such as ~/bikes, or nothing for the one in brackets"
+    return impossible_folder(text) or unwritable_folder(text)
+
+
+def impossible_folder(text: str) -> str:
+    """Return why the folder *text* can have no data, empty if it can."""
     try:
         place = Path(text).expanduser().absolute()
-        while not place.exists():
-            place = place.parent
-        if not place.is_dir():
-            return f"{place} is not a folder"
-        if not os.access(place, os.W_OK | os.X_OK):
-            return f"no permission to write to {place}"
+        if "$" in text and not place.exists():
+            return f"{text}: $ is not replaced here: write ~, or the whole path"
+        problem = machine.unusable(place, machine.nearest_existing(place))
     except (OSError, RuntimeError, ValueError) as error:
         return f"{text}: {error}"
-    return ""
+    return problem[0] if problem else ""
+
+
+def unwritable_folder(text: str) -> str:
+    """Return why this user cannot write to the folder *text*, and a command."""
+    place = Path(text).expanduser().absolute()
+    problem = machine.not_creatable(place / "system")
+    return f"{problem[0]}; run: {problem[1]}" if problem else ""

@@ -19,6 +19,7 @@ from bikecollect.cli.options import (
     called,
     client_id_option,
     client_secret_option,
+    complain,
     say,
 )
 from bikecollect.core.text import mail_address_error
@@ -111,6 +112,8 @@ def init(
         sender=to[0] if to else "",
     )
     _check_mail(mail, ask=not yes)
+    if data_dir and (error := questions.impossible_folder(data_dir)):
+        raise click.UsageError(f"--data-dir: {error}")
     plan = _Plan(path, mail, _absolute(data_dir), attempt=not no_try)
     client = feed_access.client(client_id, client_secret_file)
     systems = SystemQuestions(timezone, client, attempt=not no_try)
@@ -132,6 +135,8 @@ def init(
         force=force,
     )
     say(f"\nWritten: {path}\n")
+    if error := questions.unwritable_folder(plan.data_dir or str(Settings().data)):
+        complain(error)
     _schedule(path, cron=cron, ask=not yes)
 
 

@@ -1,7 +1,7 @@
 """``bikecollect share``: static pages of a city, for any web space."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from importlib.util import find_spec
@@ -73,7 +73,7 @@ def share(
     service = DataService(settings)
     attempts, begun = Attempts(names, UsageError), time.monotonic()
     paths: list[Path] = []
-    unlicensed: list[str] = []
+    remarks: list[str] = []
     unseen: list[str] = []
     front = f"../{INDEX}" if len(names) > 1 else ""
     with closing(service), pages_folder.complete(folder):
@@ -94,9 +94,7 @@ def share(
                 paths += pages_folder.write_days(
                     service, name, place, days, last=end, front=front
                 )
-                unlicensed += _without_license(name, service)
-                if problem := basemap_file.problem_of(settings.data / name):
-                    complain(f"{name}: {problem}")
+                remarks += _remarks(service, name)
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             shown = {name: name in unseen for name in names}
@@ -106,23 +104,19 @@ def share(
     summary = _summary(folder, paths, time.monotonic() - begun)
     if not live:
         say(f"{summary}\n" if paths else "")
-        _report(unseen, unlicensed)
+        _report(unseen, remarks)
     elif is_on_terminal():  # else cron would mail it
         _report(unseen, ())
         complain(summary if paths else "nothing was written")
     return attempts.code
 
 
-def _report(unseen: Sequence[str], unlicensed: Sequence[str]) -> None:
-    """Report on stderr the systems *unseen*, and those *unlicensed*."""
+def _report(unseen: Sequence[str], remarks: Sequence[str]) -> None:
+    """Report on stderr the systems *unseen*, and *remarks* about the others."""
     for name in unseen:
         complain(f"{name}: no stations yet: it has a line on the front page, no pages")
-    for name in unlicensed:
-        complain(
-            f"{name}: the pages say that the licence of the data is unknown; ask the "
-            f"publisher, then set in the settings: [systems.{name}] publisher = "
-            '{name = "...", license = "..."}'
-        )
+    for remark in remarks:
+        complain(remark)
 
 
 def _summary(folder: Path, paths: Sequence[Path], seconds: float) -> str:
@@ -151,7 +145,14 @@ def _last_day(service: DataService, name: str, text: str | None) -> date:
     return asked
 
 
-def _without_license(name: str, service: DataService) -> list[str]:
-    """Return the system *name* if the licence of its data is unknown."""
+def _remarks(service: DataService, name: str) -> Iterator[str]:
+    """Yield what the pages of the system *name* lack: a basemap, a licence."""
+    if problem := basemap_file.problem_of(service.settings.data / name):
+        yield f"{name}: {problem}"
     publisher = publisher_in(service.settings, name)
-    return [] if publisher.license or publisher.license_url else [name]
+    if not (publisher.license or publisher.license_url):
+        yield (
+            f"{name}: the pages say that the licence of the data is unknown; ask the "
+            f"publisher, then set in the settings: [systems.{name}] publisher = "
+            '{name = "...", license = "..."}'
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from bikecollect.core.errors import SettingsError
 from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
-from bikecollect.storage.files.trusted_files import quoted, user_name
+from bikecollect.storage.files.trusted_files import owned_by_us, quoted, user_name
 
 BAD_FILE_SYSTEMS = {
     "nfs": "locks and syncs depend on the server",
@@ -84,9 +84,7 @@ def not_creatable(place: Path) -> tuple[str, str] | None:
         return problem, f"mount its disk; to start a new history: {new}"
     except OSError as error:
         return str(error), "change data_dir"
-    owner = user_name(os.geteuid())
-    remedy = trusted_files.as_root(f"install -d -o {owner} {quoted(place.parent)}")
-    return f"no permission to write to {parent}", remedy
+    return f"no permission to write to {parent}", owned_by_us(place.parent)
 
 
 def nearest_existing(place: Path) -> Path:

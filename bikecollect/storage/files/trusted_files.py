@@ -185,6 +185,11 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def owned_by_us(folder: Path) -> str:
+    """Return the command that creates *folder* for this user."""
+    return as_root(f"install -d -o {user_name(os.geteuid())} {quoted(folder)}")
+
+
 def _link_targets(path: Path) -> Iterator[Path]:
     """Yield *path* and the target of each link that it leads to, if they exist."""
     for _ in range(LINKS):
