@@ -17,7 +17,7 @@ EXAMPLES = {
         "bikecollect schedule install",
         "bikecollect schedule show --systemd",
     ),
-    "doctor": ("bikecollect doctor --send", "bikecollect doctor --as-cron"),
+    "doctor": ("bikecollect doctor --send", "bikecollect doctor youbike-taipei"),
     "feeds": (
         "bikecollect feeds search amsterdam",
         "bikecollect feeds try https://gbfs.velobixi.com/gbfs/2-2/gbfs.json",

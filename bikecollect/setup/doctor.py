@@ -42,26 +42,35 @@ RECENT_DAYS = 7
 """Days for which a change of the settings is noted."""
 
 
-def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
+def examine(
+    settings: Settings, *, network: bool, send: bool, only: Sequence[str] = ()
+) -> Checks:
     """Yield all checks, in the order in which problems should be fixed.
 
-    *network* allows connections to feeds and servers, *send* a test mail.
+    *network* allows connections to feeds and servers, *send* a test mail. With *only*,
+    what all systems share is not checked, except the settings.
     """
     yield _python()
     yield from _settings(settings)
     demos = [name for name in settings.systems if settings.is_demo(name)]
-    yield from _demos(demos)
+    yield from _demos([name for name in demos if not only or name in only])
     foreign = other_user(settings)
     yield from [foreign] if foreign else _user()
-    for name in settings.systems:
+    for name in only or settings.systems:
         contact = network and name not in demos
         yield from _system(name, settings, contact=contact, owned=not foreign)
-    if not foreign:
+    if not only:
+        yield from _shared(settings, network=network, send=send, owned=not foreign)
+
+
+def _shared(settings: Settings, *, network: bool, send: bool, owned: bool) -> Checks:
+    """Yield the checks of what all systems share."""
+    if owned:
         yield from guarded("archive: folder", check_archive(settings.data))
     yield check_scratch()
     if settings.archive.mirror:
         yield from guarded("mirror", check_mirror(settings, network=network))
-    if len(demos) < len(settings.systems):
+    if not all(map(settings.is_demo, settings.systems)):
         yield from schedule_checks(settings)
     if problem := machine.state_problem():
         yield bad("alert state", *problem)

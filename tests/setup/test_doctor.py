@@ -68,6 +68,12 @@ def test_the_doctor_reports_problems_with_remedies(
     shown = bikecollect("--config", config, "doctor", "--offline").stdout
     without_path = [line for line in shown.splitlines() if " /" not in line]
     assert max(map(len, without_path)) < 80
+    alone = bikecollect("--config", config, "doctor", "city", "--format", "json")
+    checks = [json.loads(line) for line in alone.stdout.splitlines()]
+    names = {check["check"] for check in checks}
+    assert {"settings", "city: folder", "city: disk", "city: feed"} <= names
+    assert not {"mail", "cron: line"} & names
+    assert alone.returncode == 0
 
 
 def test_the_doctor_names_foreign_files(feed: LiveFeed, tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ import os
 import pwd
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.checks.check import Check, Verdict
 from bikecollect.setup.doctor import examine
@@ -28,23 +30,34 @@ COMMAND = re.compile(
 
 
 @click.command()
+@systems_argument
 @click.option("--send", is_flag=True, help="Also send a test mail.")
 @click.option("--offline", is_flag=True, help="Do not contact feeds and mail server.")
 @click.option("--as-cron", is_flag=True, help="Run in the minimal environment of cron.")
 @lines_option
 @click.pass_context
 def doctor(
-    ctx: click.Context, *, send: bool, offline: bool, as_cron: bool, form: str
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    send: bool,
+    offline: bool,
+    as_cron: bool,
+    form: str,
 ) -> int:
     """Check everything that collecting needs; print remedies.
 
+    With SYSTEM, only what concerns these systems: settings, folder, disk and feed.
     Each check is one line, with its remedy. Exit code 1 if a check is BAD.
     """
     shared = ctx.ensure_object(Shared)
     if as_cron:
-        return _as_cron(shared, send=send, offline=offline, form=form)
-    bad = False
-    for result in examine(shared.settings(), network=not offline, send=send):
+        return _as_cron(shared, system_ids, send=send, offline=offline, form=form)
+    bad, settings = False, shared.settings()
+    if system_ids and send:
+        raise UsageError("--send needs no SYSTEM: all systems have the same mails")
+    only = settings.chosen(system_ids) if system_ids else ()
+    for result in examine(settings, network=not offline, send=send, only=only):
         bad = bad or result.verdict is Verdict.BAD
         # Redacted before lines are wrapped, which could split a secret at a blank.
         text, remedy = map(Screen.person, (result.text, result.remedy))
@@ -62,13 +75,21 @@ def doctor(
     return TROUBLE if bad else 0
 
 
-def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
+def _as_cron(
+    shared: Shared,
+    system_ids: Sequence[str],
+    *,
+    send: bool,
+    offline: bool,
+    form: str,
+) -> int:
     """Run `doctor` again in the environment of cron: home, user, short PATH, shell."""
     settings = shared.settings()
     path = Path(settings.source) if settings.source else None
     command = crontab.command(path, (), shard=settings.shard)
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
+    command += ["--", *system_ids]
     try:
         user = pwd.getpwuid(os.geteuid())
     except KeyError as error:
