@@ -194,7 +194,8 @@ class Alerter:
         room: space.Space | None,
     ) -> dict[str, Signal | None]:
         """Return the signals of *run* that are not muted, by kind."""
-        observed = signals.of_run(run, self._missed(before.seen, run, ledger))
+        missed = self._missed(before.seen, run, ledger)
+        observed = signals.of_run(run, missed, self.muted)
         if self.mail_settings:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)

@@ -1,6 +1,6 @@
 """Signals: the problems that a run observed, by kind of incident."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
@@ -38,8 +38,12 @@ OF_NOTICE = {
 """The kind of incident for each kind of notice."""
 
 
-def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
+def of_run(
+    run: Run, missed: Signal | None, muted: Collection[str] = ()
+) -> dict[str, Signal | None]:
     """Return what *run* observed, by kind: a problem, or None if there was none.
+
+    A problem that explains another one stands for both, unless its kind is *muted*.
 
     *missed* is the signal for earlier slots that no run has reported. Kinds that the
     run did not observe are absent: an interrupted run observes nothing, a killed one
@@ -57,7 +61,7 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     signals = dict.fromkeys(_observed_kinds(run))
     signals["missed"] = missed
     signals |= _of_notices(run)
-    signals |= _of_flags(run)
+    signals |= _of_flags(run, muted)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
         kind = "disk"  # a full disk is one problem, whatever fails because of it
@@ -167,9 +171,10 @@ def _remedy(run: Run) -> str:
     return "".join(f"\n{n.text}" for n in run.notices if n.kind == "fields")
 
 
-def _of_flags(run: Run) -> dict[str, Signal]:
+def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:
     signals = {}
     is_misread = any(notice.kind == "zone" for notice in run.notices)
+    is_misread = is_misread and "zone" not in muted
     if "stale" in run.flags and not is_misread:
         text = "the feed responds, but its data are old"
         signals["stale"] = Signal("stale", text)

@@ -22,7 +22,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.incidents import Signal
-from bikecollect.core.run import Result, run_line
+from bikecollect.core.run import Notice, Result, run_line
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
 
@@ -82,6 +82,17 @@ def test_a_system_without_a_turn_is_recorded_with_the_cause(world: World) -> Non
     signals = of_run(run, None)
     assert signals["overload"] == Signal("overload", "no time was left for it", lost=1)
     assert "fetch" not in signals
+
+
+def test_old_data_are_told_if_what_explains_them_is_muted(world: World) -> None:
+    """A wrong time zone makes stamps old; who mutes that is told of old data."""
+    run = world.fetch({"a": 1})
+    notice = Notice("zone", "the zone is probably wrong")
+    result = run.result._replace(flags=("stale",), notices=(notice,))
+    run = replace(run, result=result)
+
+    assert of_run(run, None)["stale"] is None
+    assert of_run(run, None, ("zone",))["stale"] is not None
 
 
 def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
