@@ -436,7 +436,10 @@ def test_the_versions_of_stations_of_an_export_are_taken_over(
     names.write_text(header + line + odd, encoding="utf-8")
     code, stdout, stderr = run(world, "backfill", "--from", folder)
 
-    assert "not taken over: names of new stations and why slots are" in alone[1]
+    assert (
+        "not taken over: names of new stations (a CSV of `export --what stations`, of "
+        "one system, has them) and why slots are missing there"
+    ) in " ".join(alone[1].split())
     assert (code, stderr) == (0, "")
     assert "1 version of stations taken over: their names and places" in stdout
     assert "1 row or block of the other archive is unreadable" in stdout

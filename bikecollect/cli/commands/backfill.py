@@ -45,6 +45,9 @@ LAYOUTS = ("bikecollect", "taipei-archive", "youbike-csv", "citybikes")
 MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22
 """Minimum and maximum columns of the progress bar, and columns of texts beside it."""
 
+OF_NAMES = "a CSV of `export --what stations`, of one system, has them"
+"""Which list of stations beside the rows of an export is read."""
+
 
 @click.command()
 @systems_argument
@@ -167,7 +170,8 @@ def _summary(
     skipped = (source.bad, source.odd) if source else (0, 0)
     is_export = isinstance(source, TableSource) and source.is_ours
     has_names = isinstance(source, TableSource) and bool(source.lists())
-    lacking = ("" if has_names else "names of new stations and ") + "why slots are"
+    names = f"names of new stations ({OF_NAMES}) and "
+    lacking = f"{'' if has_names else names}why slots are"
     return summary(
         filler.system.system_id,
         fillings,
