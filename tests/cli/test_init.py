@@ -446,9 +446,7 @@ def test_a_folder_that_others_must_create_is_named_with_the_command(
     place = Path("data").absolute()
 
     assert FILE.exists()
-    assert re.search(
-        rf"no permission .*; run: .*install .* {place}\n", result.output
-    )
+    assert re.search(rf"no permission .*; run: .*install .* {place}\n", result.output)
 
 
 def test_an_unwritable_folder_is_reported() -> None:
