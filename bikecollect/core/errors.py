@@ -31,7 +31,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Self
 
-from bikecollect.core.text import message
+from bikecollect.core.text import message, to_run
 
 FEW_FILES = 64
 """With a lower limit of open files SQLite and DuckDB fail without naming the cause."""
@@ -188,19 +188,6 @@ class SettingsError(BikecollectError):
 
     outcome = Outcome.SETTINGS
     cause = "settings"
-
-
-AS_ROOT = "run as root: "
-"""Begins the remedies for root, where no program gives a user root's rights."""
-
-
-def to_run(command: str) -> str:
-    """Return the remedy *command* as a part of a message.
-
-    >>> to_run("chmod 600 a"), to_run(f"{AS_ROOT}chmod 600 a")
-    ('run: chmod 600 a', 'run as root: chmod 600 a')
-    """
-    return command if command.startswith(AS_ROOT) else f"run: {command}"
 
 
 class UntrustedFile(SettingsError):

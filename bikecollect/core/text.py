@@ -315,3 +315,16 @@ def quote_hint(value: object) -> str:
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f'; write "{value}"' if is_number else ""
+
+
+AS_ROOT = "run as root: "
+"""Begins the remedies for root, where no program gives a user root's rights."""
+
+
+def to_run(command: str) -> str:
+    """Return the remedy *command* as a part of a message.
+
+    >>> to_run("chmod 600 a"), to_run(f"{AS_ROOT}chmod 600 a")
+    ('run: chmod 600 a', 'run as root: chmod 600 a')
+    """
+    return command if command.startswith(AS_ROOT) else f"run: {command}"

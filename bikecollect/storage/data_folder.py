@@ -12,8 +12,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile, to_run
+from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
 from bikecollect.core.slots import bounds
+from bikecollect.core.text import to_run
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import entries, renamed, trusted_files

@@ -26,8 +26,9 @@ from bikecollect.cli.render.status import (
 )
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
-from bikecollect.core.errors import BikecollectError, StorageError, UsageError, to_run
+from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.process import Times
+from bikecollect.core.text import to_run
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem

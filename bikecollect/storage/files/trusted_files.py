@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bikecollect.core.errors import AS_ROOT, SettingsError, UntrustedFile
+from bikecollect.core.errors import SettingsError, UntrustedFile
+from bikecollect.core.text import AS_ROOT
 from bikecollect.storage.files.regular_file import read_file
 
 SECRET_BYTES = 4_096
