@@ -33,7 +33,7 @@ from bikecollect.setup.tables.sections import (
     Tell,
     server,
 )
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import MARKER, SystemFolder, name_error
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
 
@@ -187,12 +187,23 @@ class Settings:
         """Return *system_ids*, or all; raises SettingsError for an unknown system."""
         for system_id in system_ids:
             if system_id not in self.systems:
-                hint = suggestion(system_id, self.systems)
-                known = ", ".join(self.systems)
                 raise SettingsError(
-                    f'unknown system "{system_id}"{hint}; known: {known}'
+                    f'unknown system "{system_id}"{self._hint_of(system_id)}'
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
+
+    def _hint_of(self, name: str) -> str:
+        """Return what to do about the system *name*, which is not in use."""
+        folder = self.data / name
+        is_there = not name_error(name) and (folder / MARKER).exists()
+        if is_there and name not in self.others:
+            from bikecollect.setup.program import page  # only for an error
+
+            return (
+                f": {folder} has its data, but the settings have no [systems.{name}]; "
+                f"to read them: {page('how-to/rename-move-restore.md')}"
+            )
+        return f"{suggestion(name, self.systems)}; known: {', '.join(self.systems)}"
 
     def collectable(self, system_ids: Sequence[str]) -> list[str]:
         """Return *system_ids*, or all that are not demos.

@@ -172,6 +172,22 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
         loader.load(str(path))
 
 
+def test_a_system_that_was_removed_from_the_settings_has_its_data(
+    tmp_path: Path,
+) -> None:
+    """Its folder is named; a name is no path."""
+    settings = loader.parse({"data_dir": str(tmp_path / "bikes")})
+    for name in ("bikes/gone", ""):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / ".bikecollect").touch()
+
+    with pytest.raises(SettingsError, match=r"bikes/gone has its data, but the sett"):
+        settings.chosen(["gone"])
+    for name in ("..", "never"):
+        with pytest.raises(SettingsError, match="; known: youbike-taipei"):
+            settings.chosen([name])
+
+
 def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
     """Cron's working directory must not decide where the data are (fault 93)."""
     path = tmp_path / "b.toml"
