@@ -43,6 +43,14 @@ def forget(world: World, *args: str) -> tuple[int, str]:
     return process.returncode, process.stdout + process.stderr
 
 
+def backfilled(world: World, copy: Path) -> str:
+    """Call `backfill --from` the data folder *copy*; return what it prints."""
+    config = str(world.folder.parents[1] / "bikecollect.toml")
+    words = ("--config", config, "backfill", "city", "--from", copy)
+    text = bikecollect(*words).stdout
+    return " ".join(text.split())
+
+
 def notes(world: World) -> list[dict[str, object]]:
     """Return the notes of losses in the ledger."""
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
@@ -81,16 +89,24 @@ def test_forget_keeps_the_good_blocks_of_a_damaged_file(world: World) -> None:
 
 
 def test_a_lost_day_of_the_archive_is_forgotten(world: World) -> None:
-    """Also one whose CSV was removed."""
+    """Also one whose CSV was removed. Until then a copy fills nothing, and says why."""
     compacted(world, csv_days=0)
+    copy = world.folder.parents[1] / "copy"
+    shutil.copytree(world.folder.parent, copy)
     for path in (world.folder.parent / "archive").glob("*/*/date=2026-11-22"):
         shutil.rmtree(path)
     for path in (world.folder.parent / "archive").rglob("2026-11-22.json"):
         path.unlink()
 
+    before = backfilled(world, copy)
     code, text = forget(world, "2026-11-22")
+    after = backfilled(world, copy)
 
     assert (code, "2 lost slots forgotten" in text) == (0, True)
+    assert "nothing to fill" in before
+    assert "station_status/system_id=city/date=2026-11-22 from a backup" in before
+    assert "2 slots filled" in after
+    assert "forget" not in after
     assert findings(world) == []
 
 

@@ -31,7 +31,7 @@ from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
-from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.repair.damage import check_present, find_lost_days
 from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
 from bikecollect.wiring.taken_runs import take_over_runs
@@ -149,6 +149,7 @@ def backfill(
                 empty += not _is_expected(filler, span, now)
             if is_text and empty < len(names):
                 say(_summary(filler, fillings, source or None, taken))
+                _report_lost_days(filler)
             if rejected := {f.slot for f in fillings if f.what == "not understood"}:
                 code = ExitCode.DATA
                 lines = for_rejected(filler.committer, rejected)
@@ -158,6 +159,12 @@ def backfill(
             "no slot is expected in that range; see: bikecollect backfill-report"
         )
     return attempts.code or code
+
+
+def _report_lost_days(filler: Backfiller) -> None:
+    """Print the archived days whose slots are not filled before `forget`."""
+    for text in find_lost_days(filler.system, filler.blocks.history):
+        say(remedy([f"not filled: {text}"]))
 
 
 def _summary(

@@ -34,7 +34,10 @@ DAMAGED = (
 )
 """CROSS JOIN makes SQLite start with the damaged files, of which there are few."""
 ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
-ACCEPT = "accept the loss (`backfill` then fills what kept payloads have)"
+ACCEPT = (
+    "accept the loss (`backfill` then fills what kept payloads have, `backfill --from` "
+    "what an intact copy has)"
+)
 MAX_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
 
@@ -53,6 +56,15 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
         *_missing_days(system, history, archive),
         *_of_vehicles(system, archive),
     ]
+
+
+def find_lost_days(system: SystemFolder, history: History) -> list[str]:
+    """Return a message, with the remedies, if archived days of stations are lost.
+
+    Their slots are no gaps until the loss is accepted.
+    """
+    found = _missing_days(system, history, system.path.parent / ARCHIVE)
+    return [message for message in found if ACCEPT in message]
 
 
 def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
@@ -198,9 +210,10 @@ def _lost_days(
 ) -> Iterator[str]:
     """Yield a message that the archived *days* are lost, with the remedies."""
     if days:
+        place = f"{dataset}/system_id={system.system_id}/{PREFIX}{days[0]}"
         yield (
             f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV is "
-            f"gone; restore from a backup, or {ACCEPT}: "
+            f"gone; restore {place} from a backup, or {ACCEPT}: "
             f"bikecollect forget {system.system_id} {days[0]}"
         )
 
