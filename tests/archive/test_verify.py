@@ -242,7 +242,7 @@ def test_deep_verification_continues_after_a_damaged_day(world: World) -> None:
 
     assert findings(world, deep=True) == [
         f"2026-11-22: {first}: sha256 mismatch",
-        f"2026-11-23: cannot read {second}: Is a directory",
+        f"2026-11-23: cannot read {second}: not a regular file",
     ]
     assert certificates(world) == []
 
