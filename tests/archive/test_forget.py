@@ -18,6 +18,7 @@ from world import World
 from bikecollect.cli import cli
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
+from bikecollect.storage.files import regular_file
 
 FILE = "station_status/2026-11-22.csv"
 
@@ -134,14 +135,14 @@ def test_a_day_that_this_user_may_not_read_is_not_forgotten(
     """The next `compact` would replace its rows by none. No note says otherwise."""
     compacted(world, csv_days=csv_days)
     (world.folder / FILE).unlink(missing_ok=True)
-    opened = Path.open
+    opened = regular_file.open_plain
 
-    def denied(path: Path, *args: Any, **options: Any) -> Any:
+    def denied(path: Path) -> Any:
         if path.name == "part.parquet":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return opened(path, *args, **options)
+        return opened(path)
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(regular_file, "open_plain", denied)
     config = str(world.folder.parents[1] / "bikecollect.toml")
     arguments = ["--config", config, "forget", "city", "2026-11-22"]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)

@@ -22,6 +22,7 @@ from bikecollect.archive import datasets
 from bikecollect.archive.query import views
 from bikecollect.cli import cli
 from bikecollect.core.process import Times
+from bikecollect.storage.files import regular_file
 from bikecollect.wiring import history
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
@@ -319,17 +320,20 @@ def test_the_loss_of_an_archived_day_is_accepted(
     """
     compact(city)
     stations = city.folder / "city/station_status/2026-11-22.csv"
-    aside, opened = stations.rename(stations.with_name("aside")), Path.open
+    aside, opened = (
+        stations.rename(stations.with_name("aside")),
+        regular_file.open_plain,
+    )
 
-    def denied(path: Path, *args: Any, **options: Any) -> Any:
+    def denied(path: Path) -> Any:
         if path == city.folder / PART:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return opened(path, *args, **options)
+        return opened(path)
 
     config = str(city.folder / "config.toml")
     arguments = ["--config", config, "forget", "city", "2026-11-22"]
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "open", denied)
+        patched.setattr(regular_file, "open_plain", denied)
         refused = CliRunner().invoke(cli, arguments, standalone_mode=False)
     aside.rename(stations)
     (city.folder / PART).unlink()

@@ -1,5 +1,6 @@
 """Remove lost blocks or a run from the ledger, and leave a note of it there."""
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -132,7 +133,7 @@ class Forgetter:
         try:
             digest = sha256_of(path)
         except OSError as error:
-            if isinstance(error, ABSENT) or error.errno in LOST:
+            if isinstance(error, ABSENT) or error.errno in (*LOST, errno.EINVAL):
                 return True
             text = f"cannot read {path}: {error.strerror}; nothing is forgotten"
             raise StorageError(text, cause="archive") from error
