@@ -66,9 +66,9 @@ WITH numbered AS (
         COUNT(last_reported) AS reported,
         SUM(CASE WHEN last_reported >= slot - 3600 THEN 0 ELSE 1 END) AS silent,
         SUM(closed) AS inactive, SUM(stale) AS stale,
-        MAX(CASE WHEN place_before IS NULL THEN num_vehicles_available END)
+        MAX(CASE WHEN COALESCE(place_before, 0) = 0 THEN num_vehicles_available END)
             AS first_vehicles,
-        MAX(CASE WHEN place_after IS NULL THEN num_vehicles_available END)
+        MAX(CASE WHEN COALESCE(place_after, 0) = 0 THEN num_vehicles_available END)
             AS last_vehicles
     FROM placed GROUP BY system_id, date, station_id
 ), told AS (

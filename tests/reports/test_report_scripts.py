@@ -44,6 +44,10 @@ for name, script in json.load(sys.stdin).items():
 session.close()
 print(json.dumps(answers))
 """
+ENDS_OF_DAYS = (
+    "SELECT c.station_id, CAST(c.date AS VARCHAR) AS day, c.first_vehicles,"
+    " c.last_vehicles FROM {} AS c ORDER BY station_id, day"
+)
 STATIONS_ONLY = {
     name: report for name, report in REPORTS.items() if "vehicle" not in name
 }
@@ -102,6 +106,9 @@ def of_clickhouse(world: World) -> dict[str, Any]:
         )
         for name, report in STATIONS_ONLY.items()
     }
+    counted = script(world, "reliability", "clickhouse", "--without-stale")
+    summaries, _, _ = counted.rpartition("SELECT a.system_id")
+    scripts["ends"] = summaries + ENDS_OF_DAYS.format("counted_coverage")
     process = subprocess.run(
         [sys.executable, "-c", RUN_IN_CHDB],
         input=json.dumps(scripts),
@@ -140,6 +147,17 @@ def test_clickhouse_gives_the_same(
     assert names == columns
     assert tidy(numbers(rows)) == tidy(numbers(plain(expected)))
     assert rows or report.name in WITHOUT_ROWS
+
+
+def test_clickhouse_counts_rows_as_summaries_do(
+    of_clickhouse: dict[str, Any], world: World
+) -> None:
+    """Without stale slots: also the first and last number of a day, for midnights."""
+    with viewed(world) as db:
+        expected = db.execute(ENDS_OF_DAYS.format("coverage")).fetchall()
+
+    assert of_clickhouse["ends"][1] == plain(expected)
+    assert len(expected) == 11
 
 
 @pytest.mark.parametrize("report", STATIONS_ONLY.values(), ids=lambda r: r.name)
