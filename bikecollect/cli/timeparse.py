@@ -2,6 +2,7 @@
 
 import logging
 import re
+from calendar import monthrange
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?|today|yesterday")
 """A day without a time, by its name or in the forms of ISO 8601, or a week."""
 WEEK_ONLY = re.compile(r"\d{4}-?W\d\d")
 """A week of ISO 8601, from Monday to Sunday."""
+DATE, DECEMBER = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"), 12
 DAYS_BEFORE = re.compile(r"\d{1,5}\s*[dw]")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -149,6 +151,12 @@ def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
 
 
 def _invalid(text: str) -> UsageError:
+    date_ = DATE.match(text)
+    if date_ and int(date_[1]) and 1 <= (month := int(date_[2])) <= DECEMBER:
+        last = monthrange(int(date_[1]), month)[1]
+        if int(date_[3]) > last:
+            name = f"{date(2000, month, 1):%B} {date_[1]}"
+            return UsageError(f'invalid day "{text}": {name} has {last} days')
     return UsageError(
         f'invalid time "{text}"; use a day (2026-11-22, yesterday), a time '
         "(2026-11-22T10:05, 10:05), or a duration before now (24h, 7d)"
@@ -161,10 +169,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def weekly(text: str) -> tuple[int, int]:
     """Return the weekday (0 = Monday) and the minute of the day of *text*.
 
-    >>> weekly("Mon 08:30"), weekly("sunday 7:05")
+    >>> weekly("Mon 08:30"), weekly("sunday 7.05")
     ((0, 510), (6, 425))
     """
-    match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2}):(\d\d)\s*", text.lower())
+    match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2})[:.](\d\d)\s*", text.lower())
     if match and match[1] in WEEKDAYS and int(match[2]) < 24 and int(match[3]) < 60:  # noqa: PLR2004 - clock
         return WEEKDAYS.index(match[1]), int(match[2]) * 60 + int(match[3])
     raise UsageError(f'invalid time of the week "{text}"; example: "Mon 08:30"')

@@ -233,12 +233,11 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
     outcome = run.outcome.value if run.outcome else "?"
     duration = f"{sum(run.seconds.values()):.2f} s"
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
-    what = f"{run.rows} rows of {run.stations} stations"
+    what = f"{run.rows} rows of {run.stations} stations{flags} in {duration}"
     if run.outcome is Outcome.DUPLICATE and not run.rows:
-        what = "the slot was collected before"
+        what = f"the slot was collected before{flags}; took {duration}"
     return (
-        f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {what}{flags} in "
-        f"{duration}; {_requests(run)}, "
+        f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {what}; {_requests(run)}, "
         f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
     )
 

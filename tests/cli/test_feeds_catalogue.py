@@ -106,6 +106,11 @@ def test_a_country_can_be_chosen() -> None:
 
 def test_a_search_without_a_result_ends_with_1() -> None:
     """With what to do; without any words it is a usage error."""
+    near = bikecollect("feeds", "search", "Pariss")
+    assert (near.returncode, near.stderr) == (
+        1,
+        "bikecollect: did you mean velib-paris?\n",
+    )
     assert bikecollect("feeds", "search", "atlantis").returncode == 1
     assert "feeds update" in bikecollect("feeds", "search", "atlantis").stdout
     assert bikecollect("feeds", "search").returncode == 64

@@ -102,7 +102,7 @@ def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
 
     assert run.outcome is Outcome.DUPLICATE
     assert run.exit_code == 0
-    assert ": duplicate, the slot was collected before in " in run_line(run)
+    assert ": duplicate, the slot was collected before; took " in run_line(run)
     assert len(world.lines()) == 1
 
 

@@ -74,7 +74,7 @@ def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> 
         ),
         (
             ["--since", "2025-01-01", "--until", "2025-01-31"],
-            "no rows from 2025-01-01 before 2025-02-01",
+            "no rows from 2025-01-01 to 2025-01-31",
         ),
         (["--station", "zzz"], "no rows of station zzz"),
         (["--station", "zzz", "--format", "jsonl"], "no rows of station zzz"),

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 
@@ -196,7 +196,8 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
         is_late = request.since >= FAR
         limits.append("after 2199" if is_late else f"from {request.since}")
     if request.until < LAST_DAY:
-        limits.append(f"before {request.until}")
+        last = date.fromisoformat(request.until) - timedelta(days=1)
+        limits.append(f"to {last}")
     if request.stations:
         limits.append(f"of station {', '.join(request.stations)}")
     if exporter.rows or (request.what == "gaps" and exporter.has_slots()):

@@ -94,6 +94,9 @@ def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -
             )
     _print(entries, form)
     if not entries:
+        text = "" if country or stations else " ".join(words)
+        if lookup.similar(text):
+            complain(lookup.hint(text))
         raise click.exceptions.Exit(NOTHING)
 
 
