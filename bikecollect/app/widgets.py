@@ -168,7 +168,7 @@ def figure(
 
 def data_table(table: pd.DataFrame, **more: Any) -> None:
     """Show *table*; *more* is for Streamlit."""
-    st.dataframe(without_offsets(table), hide_index=True, **more)
+    st.dataframe(without_offsets(table), hide_index=True, placeholder="-", **more)
 
 
 def foot(

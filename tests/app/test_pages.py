@@ -98,6 +98,8 @@ def show(service: DataService, monkeypatch: pytest.MonkeyPatch) -> Show:
             app.query_params[key] = value
         app.run()
         assert [error.value for error in app.exception] == []
+        empty_cells = {table.proto.placeholder for table in app.dataframe}
+        assert empty_cells <= {"-"}  # not "None"
         return app
 
     return shown

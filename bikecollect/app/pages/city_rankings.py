@@ -67,6 +67,7 @@ def view(name: str) -> None:
     with_map.dataframe(
         widgets.percents(shown[list(RANKED)], SHARES),
         hide_index=True,
+        placeholder="-",
         height=ROW * (min(len(ranked), MAPPED) + 1) + 3,
         column_config=RANKED,
         width="stretch",

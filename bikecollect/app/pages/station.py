@@ -242,6 +242,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
         st.dataframe(
             widgets.percents(some[shown].head(8), ["share"]),
             hide_index=True,
+            placeholder="-",
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
@@ -272,6 +273,7 @@ def _episodes(name: str, station: str, when: Span) -> None:
     st.dataframe(
         table[["what", "first_slot", "last_slot", "hours", "sure"]].head(10),
         hide_index=True,
+        placeholder="-",
         column_config={
             "what": "state",
             "first_slot": widgets.time_column("from"),

@@ -171,6 +171,7 @@ def _identity(name: str, station: str) -> None:
     st.dataframe(
         table.assign(metres=moved)[["since", "what", "old", "new", "metres"]],
         hide_index=True,
+        placeholder="-",
         column_config={
             "since": widgets.time_column("since"),
             "what": "change",

@@ -66,6 +66,7 @@ def page() -> None:
     event = st.dataframe(
         widgets.percents(table, ["week"]),
         hide_index=True,
+        placeholder="-",
         column_config=COLUMNS,
         on_select="rerun",
         selection_mode="single-row",
