@@ -82,6 +82,17 @@ def test_the_strip_marks_each_slot(
 
     assert re.search(r"^  12:00  ▇▇╳▄▒▇$", text, re.MULTILINE)
     assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text
+    assert "five minutes" not in text
+
+
+def test_a_mark_is_of_five_minutes_at_least(world: World) -> None:
+    """Of several slots it is the worst one; the legend says so."""
+    standing = stand(world)
+    health = replace(standing.health, interval=60)
+
+    text = plain(replace(standing, health=health))
+
+    assert "a mark is the worst slot of five minutes\n" in text
 
 
 def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> None:

@@ -254,6 +254,8 @@ def _strip(standing: Standing) -> list[str]:
     if not strip:
         return []
     marks = [f"{_mark(state)} {state.value}" for state in list(SlotState)[:5]]
+    if health.interval < CELL:
+        strip.append("         a mark is the worst slot of five minutes")
     if columns() == WIDTH:
         return [*strip, f"         {'  '.join(marks)}"]
     return [*strip, *(f"         {mark}" for mark in marks)]
