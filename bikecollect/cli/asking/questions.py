@@ -112,4 +112,7 @@ def unwritable_folder(text: str) -> str:
     """Return why this user cannot write to the folder *text*, and a command."""
     place = Path(text).expanduser().absolute()
     problem = machine.not_creatable(place / "system")
-    return f"{problem[0]}; run: {problem[1]}" if problem else ""
+    if problem is None:
+        return ""
+    run = "run: " if problem[1].startswith("sudo ") else ""
+    return f"{problem[0]}; {run}{problem[1]}"

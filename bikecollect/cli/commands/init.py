@@ -22,6 +22,7 @@ from bikecollect.cli.options import (
     complain,
     say,
 )
+from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, first_run
 from bikecollect.setup.loader import load
@@ -135,8 +136,10 @@ def init(
         force=force,
     )
     say(f"\nWritten: {path}\n")
-    if error := questions.unwritable_folder(plan.data_dir or str(Settings().data)):
-        complain(error)
+    with suppress(SettingsError):  # no home: `fetch` says so
+        folder = plan.data_dir or str(Settings().data)
+        if error := questions.unwritable_folder(folder):
+            complain(error)
     _schedule(path, cron=cron, ask=not yes)
 
 
