@@ -49,7 +49,8 @@ SHOWN = 100
 BATCH = 10_000
 TOO_WIDE = "too wide for a table: select fewer columns, or see --format csv"
 ZONED = re.compile(
-    r"slot_time|to_timestamp|timestamptz|timestamp with time|select (\w+\.)?\*",
+    r"slot_time|to_timestamp|timestamptz|timestamp with time"
+    r"|select\s+(distinct\s+)?(\w+\.)?\*|^\s*from\b",
     re.IGNORECASE,
 )
 """What in a query gives timestamps, which have one time zone."""
