@@ -17,7 +17,13 @@ from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import oldest_csv
+from bikecollect.storage.data_folder import (
+    MARKER,
+    SystemFolder,
+    is_marked,
+    oldest_csv,
+)
+from bikecollect.storage.files import begun_anew
 from bikecollect.storage.files.entries import may_have_entries
 
 if TYPE_CHECKING:
@@ -200,6 +206,8 @@ class Alerter:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)
         is_alive = run.outcome is not Outcome.KILLED
+        if is_alive:
+            observed |= _lost(self.systems[run.system_id].system, run.slot)
         if is_alive and not observed.get("disk"):  # a full disk is reported as such
             folder = self.systems[run.system_id].system.path
             observed |= space.of_space(folder, room, before.space)
@@ -278,6 +286,20 @@ def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
     if state.revision or state.seen is None:
         return False
     return state.seen < (ledger.last_run(run.slot) or state.seen)
+
+
+def _lost(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
+    """Return whether the earlier data of *system* are gone, as seen in *slot*.
+
+    Empty if that is unknown: its disk may not be mounted.
+    """
+    marker = system.path / MARKER
+    begun = begun_anew.since(marker)
+    if begun is None:
+        return {"lost": None} if is_marked(system.path) else {}
+    text = begun_anew.loss(system.system_id, marker, system.zone)
+    since = Slot(min(begun, slot))
+    return {"lost": Signal("earlier data", text, since=since, until=slot)}
 
 
 def _has_wrong_clock(run: Run) -> bool:

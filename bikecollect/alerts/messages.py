@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from bikecollect.core.incidents import KINDS, Event, EventType, Incident
+from bikecollect.core.incidents import EARLIER, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import count_of, length, visible
 
@@ -23,6 +23,12 @@ NEXT_STEPS = {
         "then correct timezone in [systems.{system}] of the settings",
     ),
     "disk": ("df -h {folder}", "bikecollect doctor"),
+    "lost": (
+        "df -h {folder}   # is a disk not mounted?",
+        "mv {folder} {folder}.new && mv THE_EARLIER_ONE {folder}   # from a backup",
+        "bikecollect backfill {system} --from {folder}.new",
+        f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
+    ),
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
     "damage": ("ls -l {folder}/station_status", "bikecollect runs show {slot}"),
@@ -43,6 +49,7 @@ KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
     "zone": "all slots and counts; last_reported is wrong, but can be read anew",
+    "lost": "nothing of the time before; new rows go into a new folder",
     "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
@@ -53,6 +60,8 @@ KEPT = {
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
 }
+LOST = {"lost": "all until then"}
+"""The lost slots of incidents that do not count them."""
 REMINDERS = (
     "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
     "and a mail when the problem is over."
@@ -172,7 +181,7 @@ def part(event: Event, facts: MessageFacts) -> str:
         ("What", f"{title} ({event.what.value})"),
         *_times(event, facts),
         *_own_time(incident.opened, facts),
-        ("Slots lost", _lost(incident)),
+        ("Slots lost", LOST.get(incident.kind, _lost(incident))),
         ("Causes", _causes(incident)),
         ("Last good", _last_good(facts)),
         ("Kept", kept),
@@ -190,7 +199,7 @@ def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         incident = event.incident
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
         lines.append(
-            f"{times}; slots lost: {_lost(incident)}; "
+            f"{times}; slots lost: {LOST.get(incident.kind, _lost(incident))}; "
             f"{visible(incident.text, lines=True)}"
         )
     return "\n".join(lines)

@@ -33,7 +33,7 @@ from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import WAITING
-from bikecollect.storage.files.known_folders import gone, known_folders
+from bikecollect.storage.files import begun_anew, known_folders
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Collector:
     def collect(self) -> list[Run]:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
-        known = known_folders()
-        self.begun_anew.update(gone(self.folders, known))
+        known = known_folders.known_folders()
+        self.begun_anew.update(begun_anew.gone(self.folders, known))
         troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)) as files:
@@ -169,7 +169,7 @@ class Collector:
         trouble = trouble or (turn.error if dry else None)
         if trouble is not None:
             return run.failed(trouble)
-        run = with_notice(run, "damage", self.begun_anew.get(name, ""))
+        run = with_notice(run, "lost", self.begun_anew.get(name, ""))
         with of_run(name, run.run_id):
             try:
                 with self._cycle(name, turn.seconds) as cycle:

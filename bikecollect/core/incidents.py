@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
 
+EARLIER = "earlier-data"
+"""The word by which `forget` accepts that the earlier data are gone."""
 STORED_TEXT = 1_000
 """Characters of an incident's text that are kept between runs."""
 
@@ -58,6 +60,9 @@ KINDS: Mapping[str, IncidentKind] = {
         daily=True,
     ),
     "disk": IncidentKind("the disk cannot be used", "disk unusable"),
+    "lost": IncidentKind(
+        "all earlier data are gone", "all data gone", good_slots=1, daily=True
+    ),
     "space": IncidentKind("the disk will soon be full", "disk soon full", daily=True),
     "ledger": IncidentKind(
         "the ledger cannot be used",

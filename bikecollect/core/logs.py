@@ -22,7 +22,7 @@ MAX_TEXT = 20_000
 """Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
 """The logger for the screen only: its numbers are in the ledger already."""
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "pruned"})
+ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "lost", "pruned"})
 """Kinds of notices about single events; other kinds repeat in every slot."""
 stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))

@@ -16,7 +16,7 @@ from bikecollect.reports.coverage import last_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
-from bikecollect.storage.files.known_folders import GONE, is_known
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage, lacks_ledger
 
@@ -143,9 +143,7 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
 def damage_of(system: SystemFolder, history: History) -> list[str]:
     """Return a message for everything of *system* damaged, missing or unreadable."""
     try:
-        damage = find_damage(system, history)
-        is_gone = not damage and is_known(system.path) and not system.path.exists()
-        return [f"{system.path} {GONE}"] if is_gone else damage
+        return find_damage(system, history)
     except OSError as error:
         return [f"cannot read {error.filename or system.path}: {error.strerror}"]
 

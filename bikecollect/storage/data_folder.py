@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import time
 import zlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from bikecollect.core.slots import bounds
 from bikecollect.core.text import to_run
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.files import entries, renamed, trusted_files
+from bikecollect.storage.files import begun_anew, entries, renamed, trusted_files
 from bikecollect.storage.files.durable import (
     make_folder,
     sync_folder,
@@ -142,18 +143,22 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
     should hold data and has no marker: most likely its disk is not mounted, and the
     mount point must not be filled.
     """
+    known = known_folders() if known is None else known
+    marker = MARK
     try:
         check(folder)
         entries.check_case(folder)
         if (folder / MARKER).exists():
             _check_writable(folder)
-            if str(folder) not in (known_folders() if known is None else known):
+            if str(folder) not in known:
                 # The first run was killed, or the state folder was lost since, or a
                 # rename was killed at its end.
                 remember(folder)
                 renamed.note(folder).unlink(missing_ok=True)
             return
         check_mounted(folder)
+        if str(folder) in known and not folder.exists():
+            marker += begun_anew.mark(time.time())
     except OSError as error:
         where = error.filename or folder
         raise StorageError(
@@ -161,7 +166,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         ) from error
     try:
         make_folder(folder)
-        write_file(folder / MARKER, MARK)
+        write_file(folder / MARKER, marker)
         sync_folder(folder)
     except OSError as error:
         text = f"cannot create {folder}: {error}"

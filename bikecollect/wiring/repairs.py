@@ -13,6 +13,7 @@ from bikecollect.core.errors import (
     StorageError,
     UsageError,
 )
+from bikecollect.core.incidents import EARLIER
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
@@ -151,6 +152,10 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     SettingsError if the archive's disk is most likely not mounted, and StorageError if
     it is unknown whether one of both is lost: nothing is forgotten then.
     """
+    if item == EARLIER:
+        stations = _all_files(settings, name)[0]
+        with stations.recovered(times):
+            return _forgetter(settings, stations, times).accept_gone(reason)
     for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
         pass
     messages = []

@@ -14,8 +14,10 @@ from mailserver import MailServer
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.incidents import Incident
+from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot, stamp
+from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     SystemFolder,
@@ -23,6 +25,8 @@ from bikecollect.storage.data_folder import (
     prepare,
     state_home,
 )
+from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring.repairs import forget
 
 
 @pytest.fixture
@@ -35,6 +39,12 @@ def open_kinds(settings: Settings) -> list[str]:
     """Return the kinds of the open incidents, as `status` and the app show them."""
     incidents = stored_incidents(settings.system_folder("a"))
     return [incident.kind for incident in incidents if incident.is_open]
+
+
+def damage(settings: Settings, name: str) -> list[str]:
+    """Return what `status` says of the damaged or missing data of a system."""
+    system = settings.system_folder(name)
+    return damage_of(system, History(name, system.path))
 
 
 @pytest.mark.parametrize("users", ["aaaaaaaaaaaa", "abababababab", "aabbbbbbbaaa"])
@@ -269,9 +279,49 @@ def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> No
 
     first, second = (settings.system_folder(name) for name in "ab")
     (incident,) = stored_incidents(first)
-    assert (incident.kind, incident.is_open) == ("damage", False)
-    assert f"{world.folder}/a is gone, with all data until now" in incident.text
+    assert (incident.kind, incident.is_open) == ("lost", True)
+    assert incident.text.startswith(f"{world.folder}/a was gone on ")
     assert [i.kind for i in stored_incidents(second)] == ["missed"]
+
+
+def test_a_loss_of_all_data_is_mailed_until_it_is_accepted_or_undone(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Although other damage was mailed just before; `status` and coverage say so."""
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    first, second = (world.folder / name for name in "ab")
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings)
+        for name in "ab":
+            (file,) = (world.folder / name / "station_status").iterdir()
+            file.write_bytes(file.read_bytes().replace(b"2026-", b"2027-"))
+        world.slot(settings)
+        for folder in (first, second):
+            folder.rename(folder.with_suffix(".away"))
+        world.slot(settings)
+        world.slot(settings)
+        (mail,) = (m for m in mailserver.mails() if "all data gone" in m["Subject"])
+        damaged = [damage(settings, name) for name in "ab"]
+        first.rename(tmp_path / "new")
+        first.with_suffix(".away").rename(first)
+        times = Times(world.clock, world.clock, Stop())
+        forget(settings, "b", times, "earlier-data", "")
+        world.slot(settings)
+
+    assert mailserver.subjects() == [
+        "a and 1 more: data file damaged 00:15 to 00:20",
+        "a and 1 more: all data gone since 00:20",
+        "a and 1 more: resolved: all data gone 00:20 to 00:30",
+    ]
+    assert "Slots lost  all until then" in mail.get_content()
+    assert f"{first} was gone on " in mail.get_content()
+    assert "bikecollect forget a earlier-data" in mail.get_content()
+    assert [len(texts) for texts in damaged] == [1, 1]
+    assert f"{first} was gone on " in damaged[0][0]
+    assert not [
+        text for name in "ab" for text in damage(settings, name) if "gone" in text
+    ]
 
 
 def test_a_mail_of_an_earlier_version_is_sent(

@@ -165,7 +165,7 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
 
     city, town, old = collect(settings)
 
-    (notice,) = (notice for notice in city.notices if notice.kind == "damage")
+    (notice,) = (notice for notice in city.notices if notice.kind == "lost")
     assert notice.text.startswith(f"{tmp_path}/bikes/city is gone, with all data")
     assert "bikecollect backfill city --from" in notice.text
     for run in (town, old, *collect(settings)):

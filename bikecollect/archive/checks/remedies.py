@@ -6,7 +6,8 @@ from functools import partial
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.parts import is_day
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
+from bikecollect.core.incidents import EARLIER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
@@ -34,8 +35,8 @@ def remedy(
     'bikecollect rebuild stations city'
     """
     system, where, what = finding
-    if where == LEDGER:
-        return _of_ledger(system, what)
+    if where in {LEDGER, MARKER}:
+        return _of_ledger(system, where, what)
     if where == INFORMATION:
         return f"bikecollect rebuild stations {system}"
     if where.startswith("payloads/"):
@@ -58,7 +59,10 @@ def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> s
     return f"bikecollect verify --repair {system}"
 
 
-def _of_ledger(system: str, what: str) -> str:
+def _of_ledger(system: str, where: str, what: str) -> str:
+    if where == MARKER:
+        restore = "put the earlier folder in its place (from a backup)"
+        return f"{restore}, or accept the loss: bikecollect forget {system} {EARLIER}"
     if "packed runs" in what:
         return f"bikecollect compact {system}"
     if what in {MISSING, EMPTY}:

@@ -29,6 +29,7 @@ from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
 from bikecollect.simulator.demo import GBFS, YOUBIKE, ZONE, DemoResult
+from bikecollect.storage.files.known_folders import disregard, known_folders
 
 SLOTS = 288
 DEPTH = 3
@@ -137,6 +138,9 @@ def _add_basemap(folder: Path, name: str) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove an earlier demo from *folder*; raises SettingsError for other files."""
+    for place in map(Path, known_folders()):
+        if place.parent == folder.absolute():
+            disregard(place)  # an earlier demo is no history that is missed
     if not folder.exists():
         return
     mine = folder / DEMO_MARKER

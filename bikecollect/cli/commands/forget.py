@@ -21,10 +21,11 @@ def forget(
 ) -> None:
     """Accept the loss of data of SYSTEM: its slots become gaps.
 
-    WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv) or the id
-    of a run. Only data that cannot be read any more is removed from the ledger, which
-    keeps a note of it; `status`, `verify` and `compact` then no longer report it. Try
-    `verify --repair` and `backfill` first.
+    WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv), the id of
+    a run, or earlier-data: all of a folder that was gone and begun anew. Only data that
+    cannot be read any more is removed from the ledger, which keeps a note of it;
+    `status`, `verify` and `compact` then no longer report it. Try `verify --repair` and
+    `backfill` first.
     """
     settings = ctx.ensure_object(Shared).settings()
     (name,) = settings.chosen((system_id,))

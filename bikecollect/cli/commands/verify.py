@@ -45,7 +45,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER
-from bikecollect.storage.repair.damage import lacks_ledger
+from bikecollect.storage.repair.damage import lacks_ledger, lost_data
 from bikecollect.storage.sqlite.ledger_file import absence
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
@@ -215,6 +215,8 @@ def _verify(
         with attempts.on(name):
             data_folder.check_mounted(settings.data / name)
             folder = settings.system_folder(name)
+            if why := lost_data(folder):
+                yield Finding(name, data_folder.MARKER, why)
             if lacks_ledger(folder):
                 yield Finding(name, LEDGER, f"is {absence(folder.ledger)}")
                 continue

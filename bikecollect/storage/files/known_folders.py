@@ -3,15 +3,12 @@
 A folder on it that is empty, or gone, has lost its disk or was removed.
 """
 
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core import user_folders
 from bikecollect.storage.files.durable import write_file
 from bikecollect.storage.files.regular_file import is_special, read_plain
-
-GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
 
 
 def known_folders() -> frozenset[str]:
@@ -46,24 +43,6 @@ def disregard(folder: Path) -> None:
         new = _list().with_suffix(".new")
         write_file(new, "".join(f"{name}\n" for name in left).encode())
         new.replace(_list())
-
-
-def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
-    """Return a text for each system of *folders* that is *known* and does not exist.
-
-    It is created again, because a slot is worth more than the place where it lies.
-    """
-    texts = {}
-    for name, folder in folders.items():
-        with suppress(OSError):  # reported by whoever creates it
-            if str(folder) in known and not folder.exists():
-                texts[name] = (
-                    f"{folder} {GONE} A new one was begun. To go on with the earlier "
-                    "one: move the new one aside, put the earlier one in its place "
-                    f"(from a backup), and run: bikecollect backfill {name} "
-                    "--from THE_NEW_ONE"
-                )
-    return texts
 
 
 def _list() -> Path:

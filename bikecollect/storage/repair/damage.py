@@ -19,8 +19,10 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
     check_mounted,
 )
+from bikecollect.storage.files import begun_anew
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
@@ -50,6 +52,7 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
     except SettingsError as error:
         return [str(error)]
     return [
+        *filter(None, (lost_data(system),)),
         *_missing_ledger(system),
         *_linked_files(system),
         *_damaged_files(system, history),
@@ -65,6 +68,14 @@ def find_lost_days(system: SystemFolder, history: History) -> list[str]:
     """
     found = _missing_days(system, history, system.path.parent / ARCHIVE)
     return [message for message in found if ACCEPT in message]
+
+
+def lost_data(system: SystemFolder) -> str:
+    """Return that all earlier data of *system* are gone, empty if not."""
+    folder = system.path
+    if not folder.exists() and is_known(folder):
+        return f"{folder} {begun_anew.GONE}"
+    return begun_anew.loss(system.system_id, folder / MARKER, system.zone)
 
 
 def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:

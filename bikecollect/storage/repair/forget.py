@@ -9,10 +9,13 @@ from pathlib import Path
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
-from bikecollect.storage.data_folder import STATUS, SystemFolder
+from bikecollect.storage.data_folder import MARK, MARKER, STATUS, SystemFolder
+from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files.durable import unwritten
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
@@ -43,6 +46,19 @@ class Forgetter:
     store: Store
     ledger: Ledger
     clock: Callable[[], float]
+
+    def accept_gone(self, reason: str) -> str:
+        """Accept that the earlier data are gone; raises UsageError if they are not."""
+        marker = self.system.path / MARKER
+        begun = begun_anew.since(marker)
+        if begun is None:
+            raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
+        self._note(EARLIER, reason, slots=0, rows=0)
+        try:
+            begun_anew.accept(marker, MARK)
+        except OSError as error:
+            raise unwritten(f"cannot write {marker}: {error}", error) from error
+        return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
 
     def check(self, item: str) -> None:
         """Raise UsageError if there is nothing called *item*, or if it is not lost."""
