@@ -31,7 +31,10 @@ NEXT_STEPS = {
     ),
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
-    "damage": ("ls -l {folder}/station_status", "bikecollect runs show {slot}"),
+    "damage": (
+        "bikecollect verify {system}   # what is damaged, and what to do",
+        "bikecollect verify --repair {system}",
+    ),
     "clock": ("timedatectl status", "bikecollect doctor"),
     "lock": ("fuser -v {folder}/lock", "bikecollect runs show {slot}"),
     "settings": ("bikecollect doctor",),

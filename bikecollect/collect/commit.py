@@ -157,8 +157,7 @@ class Committer:
     ) -> Result:
         snapshot, _, block, notes = understood
         header, day = self.reader.format.header, day_of(payload.slot, self.zone)
-        extents = self._ledger.extents(day)
-        file, end, damage = target(day, header, self._store, extents)
+        file, end, damage = target(day, header, self._store, self._ledger)
         since = int(notes[only.NOTE].partition(" ")[0] or 0)
         flags = quality.flags(
             payload, snapshot, self._ledger, self.reader.interval, since

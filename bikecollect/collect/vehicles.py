@@ -168,8 +168,7 @@ class VehicleCommitter:
         source: str,
     ) -> Result:
         day = day_of(payload.slot, self.zone)
-        extents = self.ledger.extents(day)
-        file, end, damage = target(day, HEADER, self.store, extents)
+        file, end, damage = target(day, HEADER, self.store, self.ledger)
         # That stations are missing says nothing about the vehicles.
         own = payload if self.is_alone(payload) else _without_trouble(payload)
         snapshot, reports = self._judged(payload, snapshot)

@@ -273,13 +273,15 @@ def _versions(group: Group) -> list[StationInformation]:
 
 
 def target(
-    day: str, header: bytes, store: "Store", extents: dict[str, Extent]
+    day: str, header: bytes, store: "Store", ledger: "Ledger"
 ) -> tuple[str, int, Notice | None]:
     """Return the file for the next block of *day*, its end in bytes, and a notice.
 
     It is the newest segment, or a new one if that is damaged or has other columns. The
-    notice is set if the checksum of a file's last block does not match.
+    notice is set if the checksum of a file's last block does not match: it is marked as
+    damaged.
     """
+    extents = ledger.extents(day)
     files = sorted(
         {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
     )
@@ -291,7 +293,11 @@ def target(
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:
-        text = f"the last block of {file} was changed; {after} is started"
+        ledger.mark_damaged(file)
+        text = (
+            f"{file} was changed by another program (its last block): new rows go to "
+            f"{after}; run: bikecollect verify --repair"
+        )
         return after, 0, Notice("damage", text)
     if extent.end and store.header(file) != header:
         return after, 0, None

@@ -19,8 +19,11 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, stamp
 from bikecollect.storage.csv_format import DERIVED
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.damage import find_damage
 from bikecollect.storage.repair.repairer import Repairer
 
 FILE = "station_status/2026-11-22.csv"
@@ -293,3 +296,24 @@ def test_a_slot_that_was_filled_after_such_an_edit_is_there_once(world: World) -
     assert len(slots) == len(blocks) + 1
     assert world.agrees()
     assert findings(world) == []
+
+
+def test_a_file_that_a_run_saw_changed_is_damaged_until_it_is_repaired(
+    tmp_path: Path,
+) -> None:
+    """`status` says so, without reading the file; the notice has the remedy."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 3})
+    path = world.folder / FILE
+    intact = path.read_bytes()
+    path.write_bytes(intact.replace(b",3,", b",4,"))
+    (notice,) = world.fetch({"a": 4}, after=300).notices
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    (damage,) = find_damage(system, History("city", world.folder))
+    path.write_bytes(intact)
+    (repaired,) = repair(world)
+
+    assert notice.text.endswith("run: bikecollect verify --repair")
+    assert damage.startswith(f"{FILE} is damaged: another program changed it")
+    assert not repaired.damaged
+    assert find_damage(system, History("city", world.folder)) == []
