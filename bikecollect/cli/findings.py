@@ -1,6 +1,7 @@
 """The findings of `verify` as they are printed: a few of each kind, then remedies."""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 
 from bikecollect.archive.certificates import Finding
@@ -8,7 +9,12 @@ from bikecollect.archive.checks.remedies import remedy
 from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.cli.options import say, say_json
-from bikecollect.cli.render.archive import finding_json, finding_line, remedies_text
+from bikecollect.cli.render.archive import (
+    finding_json,
+    finding_line,
+    remedies_text,
+    remedy_of_lost,
+)
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     STATUS,
@@ -19,15 +25,27 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import count_kept, kept_payloads, missing_files
 
+REPAIR = "verify --repair"
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
 ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
 
 
 class PrintedFindings:
-    """Prints findings; as text only a few of those with the same remedy."""
+    """Prints findings; as text only a few of those with the same remedy.
 
-    def __init__(self, settings: Settings, form: str, *, mirror: bool) -> None:
+    *lost* are the files that were not repaired, by system and by day of a dataset.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        form: str,
+        *,
+        mirror: bool,
+        lost: Mapping[tuple[str, str], str],
+    ) -> None:
+        self._lost = lost
         self._of_mirror = mirror
         self._settings = settings
         self._form = form
@@ -70,7 +88,7 @@ class PrintedFindings:
         # Files of slots that came after a day's files had been removed are not its CSV.
         has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
         is_present = part(self._settings.data, dataset, name, day).exists()
-        return remedy(
+        todo = remedy(
             named,
             has_csv=has_csv,
             is_archived=bool(archived) and is_present,
@@ -78,6 +96,8 @@ class PrintedFindings:
             kept=str if vehicles else partial(_kept, system, day),
             missing=lambda: missing_files.remedy(own, finding.where, history),
         )
+        file = self._lost.get((name, f"{dataset}/{day}"))
+        return remedy_of_lost(name, file) if file and REPAIR in todo else todo
 
 
 def _kept(system: SystemFolder, day: str) -> str:

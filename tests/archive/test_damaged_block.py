@@ -1,5 +1,6 @@
 """A damaged block without a kept payload does not block its day for ever."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -94,6 +95,34 @@ def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
 
     assert "and none is taken from the archive: out of memory;" in result.stdout
     assert not any("2026-11-23" in finding for finding in findings(world))
+
+
+def test_a_repair_that_failed_names_what_remains_to_be_done(
+    folder: Path, config: Path
+) -> None:
+    """Not itself; each command that it names works."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 3):
+        world.fetch({"a": bikes}, after=300)
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    damage(world.folder / CSV)
+
+    def run(*arguments: str) -> str:
+        words = ["--config", str(config), *arguments]
+        text = CliRunner().invoke(cli, words, standalone_mode=False).stdout
+        return re.sub(r"\S*bikecollect --config \S+", "bikecollect", text)
+
+    assert "\n  bikecollect verify --repair city " in run("verify")
+    repaired = run("verify", "--repair", "city")
+    (line, _), (_, todo) = (text.split("To do:") for text in (repaired, repaired))
+    assert "1 of 3 slots (2026-11-22 12:10 (+08:00)) have no checksum" in line
+    for text in (line, todo):
+        assert "backfill city --from THE_COPY && " in text
+        assert f"or accept the loss: bikecollect forget city {CSV}" in text
+    assert todo.count("verify --repair city") == 1
+    run("forget", "city", CSV)
+    assert "all agree" in run("verify")
 
 
 def test_a_lost_late_block_can_be_given_up(folder: Path, config: Path) -> None:

@@ -251,7 +251,7 @@ def test_rows_removed_before_the_ledger_was_lost_are_filled(
     assert "nothing to fill" in fill(world)
     assert [block.rows for block in world.committed()] == [1, 2, 2, 2]
     assert world.agrees()
-    assert "marked as damaged; run: bikecollect verify --repair" in findings(world)[0]
+    assert "is marked as damaged" in findings(world)[0]
 
 
 def test_kept_payloads_newer_than_a_restored_copy_are_filled(world: World) -> None:

@@ -44,7 +44,7 @@ def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator
     if target := store.target(file.name):
         yield f"{LINK} {target}; links are not followed"
     if file.is_damaged:
-        yield "is marked as damaged; run: bikecollect verify --repair"
+        yield "is marked as damaged"
     try:
         header = store.header(file.name)
         yield from _of_header(header, file.header_crc)

@@ -113,10 +113,9 @@ def verify(
     settings = ctx.ensure_object(Shared).settings()
     names = systems_or_why(settings, system_ids)
     attempts = Attempts(names)
-    if repair:
-        _repair(settings, names, form, attempts)
+    left = _repair(settings, names, form, attempts) if repair else {}
     counts: list[VerifiedCounts] = []
-    printed = PrintedFindings(settings, form, mirror=mirror)
+    printed = PrintedFindings(settings, form, mirror=mirror, lost=left)
     old = _read_certificates(against) if against else []
     old = [c for c in old if _is_asked(settings, c, system_ids and names, since, until)]
     results = (
@@ -188,16 +187,22 @@ def _verify_dataset(folder: Path, form: str) -> int:
 
 def _repair(
     settings: Settings, names: Sequence[str], form: str, attempts: Attempts
-) -> None:
+) -> dict[tuple[str, str], str]:
+    """Repair; return the files with lost slots, by system and by day of a dataset."""
+    lost = {}
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
+            zone = history.zone(settings, name)
             steps = repairs.repair(settings, name, times)
             for result in awaited(steps, f"{name}: repairing"):
                 if form == "json":
                     say_json(repair_json(name, result))
                 else:
-                    say(repair_line(name, result))
+                    say(repair_line(name, result, zone))
+                if result.damaged:
+                    lost[name, result.file[:25]] = result.file
+    return lost
 
 
 def _verify(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, RESTORED, Step
@@ -10,8 +11,7 @@ from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
-from bikecollect.core.slots import stamp
-from bikecollect.core.text import count_of, size, visible, visible_json
+from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.repair import Repair
 
@@ -167,21 +167,31 @@ def finding_json(finding: Finding, remedy: str) -> str:
     return visible_json(values) + "\n"
 
 
-def repair_line(system_id: str, repair: Repair) -> str:
-    """Return the repair of a file as a line."""
+def remedy_of_lost(system_id: str, file: str) -> str:
+    """Return the commands for slots of *file* that cannot be repaired here."""
+    return (
+        f"fill them from a copy: bikecollect backfill {system_id} --from THE_COPY && "
+        f"bikecollect verify --repair {system_id}; or accept the loss: "
+        f"bikecollect forget {system_id} {file}"
+    )
+
+
+def repair_line(system_id: str, repair: Repair, zone: tzinfo) -> str:
+    """Return the repair of a file as a line, with times in *zone*."""
     head = f"{system_id} {repair.file}"
     why = visible(repair.why)
     if why and not repair.damaged:
         return f"{head}: not repaired: {why}\n"
     if not repair.damaged:
         return f"{head}: {_repaired(repair)}\n"
-    first, last = stamp(min(repair.damaged)), stamp(max(repair.damaged))
+    first, last = (local_minute(f(repair.damaged), zone) for f in (min, max))
+    when = first if first == last else f"{first} to {last}"
     slots = count_of(repair.blocks, "slot")
     return (
         f"{head}: not repaired: {len(repair.damaged)} of {slots} "
-        f"({first} to {last}) have no checksum or payload that proves them"
-        f"{f', and none is taken from the archive: {why}' if why else ''}; fill them "
-        "with backfill --from, or accept the loss with forget\n"
+        f"({when}) have no checksum or payload that proves them"
+        f"{f', and none is taken from the archive: {why}' if why else ''}; "
+        f"{remedy_of_lost(system_id, repair.file)}\n"
     )
 
 
