@@ -63,6 +63,17 @@ KEPT = {
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
 }
+AFTERWARDS = {
+    "zone": (
+        "# If you corrected timezone: rows until then have a wrong last_reported, and",
+        "# days begin by the old zone until midnight. To read a day anew from its kept",
+        "# payloads, if it is not archived (between two runs; so each day after it):",
+        "mv {folder}/station_status/{day}*.csv /var/tmp/",
+        "bikecollect backfill {system}",
+        "bikecollect verify {system}",
+    ),
+}
+"""What is left to do when an incident is over, where that differs."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
 REMINDERS = (
@@ -158,7 +169,7 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """Return the text about *events*, which are all of one kind: a part per system."""
     parts = [part(event, facts) for event, facts in events]
     event, facts = events[0]
-    parts.append(_next_steps(event.incident, facts))
+    parts.append(_next_steps(event, facts))
     if event.what in {
         EventType.OPENED,
         EventType.REMINDED,
@@ -260,14 +271,19 @@ def _moment(slot: Slot, facts: MessageFacts) -> str:
     return f"{text[:10]} {text[11:16]} ({text[19:]})"
 
 
-def _next_steps(incident: Incident, facts: MessageFacts) -> str:
+def _next_steps(event: Event, facts: MessageFacts) -> str:
+    incident = event.incident
+    steps = NEXT_STEPS[incident.kind]
+    if event.what is EventType.RECOVERED:
+        steps = AFTERWARDS.get(incident.kind, steps)
     # With the offset: in the zone of the times above, and right for all systems.
     text = iso(incident.last, facts.reader_zone)
     slot = text[:16] + text[19:]
     folder = shlex.quote(visible(facts.folder))
-    values = {"slot": slot, "system": facts.system_id, "folder": folder}
-    steps = [step.format(**values) for step in NEXT_STEPS[incident.kind]]
-    return "Next steps:\n" + "\n".join(f"  {step}" for step in steps)
+    day = iso(incident.opened, facts.zone)[:10]
+    values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
+    lines = [step.format(**values) for step in steps]
+    return "Next steps:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def bounded(text: str) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
-from bikecollect.alerts.messages import NEXT_STEPS
+from bikecollect.alerts.messages import NEXT_STEPS, MessageFacts, body
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
@@ -242,6 +243,23 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
 
     assert set(KINDS) <= set(" ".join(rows).replace(",", " ").split())
     assert set(NEXT_STEPS) == set(KINDS)
+
+
+def test_a_zone_that_fits_again_leaves_old_rows_to_be_read_anew() -> None:
+    """The mail does not repeat how to correct the settings."""
+    zone = ZoneInfo("Asia/Taipei")
+    facts = MessageFacts("city", zone, zone, INTERVAL, Slot(BEGIN), "/srv/city")
+    incident = Incident("zone-1", "zone", Slot(BEGIN), Slot(BEGIN))
+    words = {
+        what: body([(Event(what, incident), facts)]).partition("Next steps:")[2]
+        for what in (EventType.OPENED, EventType.RECOVERED)
+    }
+
+    assert "then correct timezone in [systems.city]" in words[EventType.OPENED]
+    assert "correct timezone in" not in words[EventType.RECOVERED]
+    move, fill = "mv /srv/city/station_status/2026-11-22*.csv", "backfill city"
+    assert move in words[EventType.RECOVERED]
+    assert fill in words[EventType.RECOVERED]
 
 
 def test_ids_are_stable_and_name_the_first_slot() -> None:
