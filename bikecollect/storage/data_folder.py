@@ -174,7 +174,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
             ours = trusted_files.owned_by_us(
                 folder if folder.is_dir() else folder.parent
             )
-            raise StorageError(f"{text}; run: {ours}") from error
+            raise StorageError(f"{text}; {to_run(ours)}") from error
         raise unwritten(text, error) from error
     remember(folder)
 

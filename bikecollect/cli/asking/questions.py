@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import say
+from bikecollect.core.text import to_run
 from bikecollect.setup.checks import machine
+from bikecollect.storage.files.trusted_files import owned_by_us
 
 BACK = "<"
 YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
@@ -114,5 +116,6 @@ def unwritable_folder(text: str) -> str:
     problem = machine.not_creatable(place / "system")
     if problem is None:
         return ""
-    run = "run: " if problem[1].startswith("sudo ") else ""
-    return f"{problem[0]}; {run}{problem[1]}"
+    is_command = problem[1] == owned_by_us(place)
+    remedy = to_run(problem[1]) if is_command else problem[1]
+    return f"{problem[0]}; {remedy}"
