@@ -115,6 +115,10 @@ def _after_bad(
             return new._replace(closed=slot), EventType.NOTED
         return new, _opened(new, slot)
     after = _worse(before, slot, signal)
+    if before.closed is not None and signal.over and KINDS[kind].each:
+        # Repaired again: not open, and told only if it goes on for days.
+        is_due = slot - before.told_at >= DAY
+        return after._replace(closed=slot), EventType.NOTED if is_due else None
     if before.closed is not None:
         after = after._replace(closed=None, returns=before.returns + 1, streak=slot)
         few = before.told < FEW or before.long

@@ -201,9 +201,12 @@ def test_trouble_that_is_over_when_detected_is_one_mail() -> None:
 
 
 def test_another_damage_is_another_mail_at_once() -> None:
-    """The same one, seen in every slot, is not; nor are more than a few in a day."""
+    """The same one, seen in every slot, is not; nor are more than a few in a day.
+
+    What was repaired at once is never open.
+    """
     lost = Signal("damage", "a.csv is missing", over=True)
-    same = play([True] * 8, "damage", lost)
+    same = play([True] * (WHOLE_DAY + 8), "damage", lost)
     incidents: tuple[Incident, ...] = ()
     mails: list[Event] = []
     for number, text in enumerate("aabbbcdefghijklmnopqrstuvwxyz"):
@@ -211,9 +214,10 @@ def test_another_damage_is_another_mail_at_once() -> None:
         sign = lost._replace(text=text)
         incidents, events = step(incidents, slot, {"damage": sign}, INTERVAL)
         mails += events
+        assert not any(incident.is_open for incident in incidents)
 
     first = [event for event in mails if event.what is EventType.NOTED]
-    assert len(same) < 3
+    assert words(same) == [(0, "NOTED"), (1440, "NOTED")]
     assert [event.incident.text for event in first] == list("abcdefgh")
     assert [event.incident.opened - BEGIN for event in first[:3]] == [0, 600, 1500]
     assert len({(e.incident.incident_id, e.incident.told) for e in mails}) == len(mails)
