@@ -641,6 +641,7 @@ def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> Non
 def test_a_state_home_that_nobody_can_write_costs_no_slot(tmp_path: Path) -> None:
     """The state is then in the data folder."""
     env = {"XDG_STATE_HOME": f"/{'x' * 300}"}  # what also root cannot use
+    env["TMPDIR"] = str(tmp_path)  # not where a test before knows this folder
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         fetched = bikecollect("--config", path, "fetch", env=env)

@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
-from bikecollect.cli.commands.demo import reading, steps
+from bikecollect.cli.commands.demo import forget_earlier, reading, steps
 from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
-from bikecollect.storage.data_folder import state_home
+from bikecollect.storage.data_folder import MARKER, prepare, state_home
+from bikecollect.storage.files.begun_anew import since
+from bikecollect.storage.files.known_folders import is_known, remember
 from bikecollect.storage.sqlite import ledger_file
 
 
@@ -78,6 +81,18 @@ def test_a_demo_without_a_terminal_says_how_far_it_is(
 
     tenths = [f"  {percent} %" for percent in range(10, 101, 10)]
     assert capsys.readouterr().err.splitlines() == ["Collecting 30 days ...", *tenths]
+
+
+def test_a_demo_that_was_removed_is_no_lost_history(tmp_path: Path) -> None:
+    """The next one in its place is new."""
+    remember(tmp_path / "demo/city")
+    remember(tmp_path / "bikes")
+    with chdir(tmp_path):
+        forget_earlier(Path("demo"))
+    prepare(tmp_path / "demo/city")
+
+    assert since(tmp_path / "demo/city" / MARKER) is None
+    assert is_known(tmp_path / "bikes")
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """
     gc.enable()
     _empty(folder)
+    forget_earlier(folder)
     (folder / DEMO_MARKER).parent.mkdir(parents=True, exist_ok=True)
     (folder / DEMO_MARKER).touch()
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # summarised at the end
@@ -138,9 +139,6 @@ def _add_basemap(folder: Path, name: str) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove an earlier demo from *folder*; raises SettingsError for other files."""
-    for place in map(Path, known_folders()):
-        if place.parent == folder.absolute():
-            disregard(place)  # an earlier demo is no history that is missed
     if not folder.exists():
         return
     mine = folder / DEMO_MARKER
@@ -151,6 +149,13 @@ def _empty(folder: Path) -> None:
     if mine.exists():
         complain(f"replacing the demo in {folder}, and all that was added to it")
     shutil.rmtree(folder)
+
+
+def forget_earlier(folder: Path) -> None:
+    """Let the systems of an earlier demo in *folder* be no history that is missed."""
+    for place in map(Path, known_folders()):
+        if place.parent == folder.absolute():
+            disregard(place)
 
 
 def _account(result: DemoResult, folder: Path) -> str:

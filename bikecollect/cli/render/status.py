@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import click
 
+from bikecollect.alerts.messages import LOST
 from bikecollect.cli.render.terminal import (
     WIDTH,
     beside,
@@ -221,7 +222,8 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 def _incident(incident: Incident, zone: tzinfo) -> str:
     since = local_minute(incident.opened, zone)
     what = KINDS[incident.kind].title if incident.kind in KINDS else incident.kind
-    return f"{what}, since {since}; slots lost: {incident.lost}"
+    lost = LOST.get(incident.kind, incident.lost)
+    return f"{what}, since {since}; slots lost: {lost}"
 
 
 def _strip(standing: Standing) -> list[str]:
