@@ -19,6 +19,8 @@ from bikecollect.cli import cli
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.files import begun_anew
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -123,6 +125,26 @@ def test_a_repair_that_failed_names_what_remains_to_be_done(
     assert todo.count("verify --repair city") == 1
     run("forget", "city", CSV)
     assert "all agree" in run("verify")
+
+
+def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
+    folder: Path, config: Path
+) -> None:
+    """Its own files agree, but all the earlier ones are gone."""
+    world = World(folder / "city")
+    world.fetch({"a": 1})
+    with (world.folder / MARKER).open("ab") as marker:
+        marker.write(begun_anew.mark(world.clock.now))
+
+    def run(*arguments: str) -> str:
+        words = ["--config", str(config), *arguments]
+        return CliRunner().invoke(cli, words, standalone_mode=False).stdout
+
+    found = run("verify")
+    assert f"city {MARKER}: {world.folder} was gone on 2026-11-22 12:" in found
+    assert " forget city earlier-data   (1 finding)" in found
+    run("forget", "city", "earlier-data")
+    assert MARKER not in run("verify")
 
 
 def test_a_lost_late_block_can_be_given_up(folder: Path, config: Path) -> None:
