@@ -61,7 +61,11 @@ KINDS: Mapping[str, IncidentKind] = {
     ),
     "disk": IncidentKind("the disk cannot be used", "disk unusable"),
     "lost": IncidentKind(
-        "all earlier data are gone", "all data gone", good_slots=1, daily=True
+        "all earlier data are gone",
+        "all data gone",
+        good_slots=1,
+        daily=True,
+        each=True,
     ),
     "space": IncidentKind("the disk will soon be full", "disk soon full", daily=True),
     "ledger": IncidentKind(

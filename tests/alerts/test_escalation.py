@@ -224,6 +224,20 @@ def test_another_damage_is_another_mail_at_once() -> None:
     assert len(mails) < 11
 
 
+def test_a_second_loss_of_all_data_is_a_mail_although_the_first_is_just_over() -> None:
+    """It has another time; seen in each slot, it is the same one."""
+    incidents: tuple[Incident, ...] = ()
+    mails: list[tuple[str, str]] = []
+    for number, text in enumerate(("1", "1", "", "2", "2")):
+        sign = Signal("earlier data", f"gone on {text}") if text else None
+        slot = Slot(BEGIN + number * INTERVAL)
+        incidents, events = step(incidents, slot, {"lost": sign}, INTERVAL)
+        mails += ((e.what.name, e.incident.text) for e in events)
+
+    assert [what for what, _ in mails] == ["OPENED", "RECOVERED", "OPENED"]
+    assert mails[-1][1] == "gone on 2"
+
+
 def test_some_kinds_are_reported_after_several_slots() -> None:
     """A busy lock is reported when it occurs three times in a row (fault 83)."""
     waits = Signal("lock", "held by 4711")
