@@ -18,7 +18,7 @@ from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup import loader
 from bikecollect.setup.checks import machine, remedies
 from bikecollect.setup.checks.check import Verdict
-from bikecollect.setup.checks.folders import check_scratch
+from bikecollect.setup.checks.folders import check_folder, check_scratch
 from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
@@ -28,6 +28,7 @@ from bikecollect.setup.tables.sections import Mail
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
+from bikecollect.storage import data_folder
 from bikecollect.storage.files import scratch
 from bikecollect.storage.lock import Lock
 
@@ -202,6 +203,22 @@ def test_a_place_that_can_never_be_a_folder_is_named_once(
     place = [(c.name, c.verdict.value) for c in checks if c.text.endswith(problem)]
     assert place == [("youbike-taipei: folder", "BAD")]
     assert not [check for check in checks if check.name.endswith(": disk")]
+
+
+def test_a_folder_that_was_there_is_gone_and_not_to_be_created(tmp_path: Path) -> None:
+    """A new system's folder is created by the first fetch."""
+    for name in ("old", "other"):
+        data_folder.prepare(tmp_path / name)
+    (tmp_path / "old/.bikecollect").unlink()
+    (tmp_path / "old").rmdir()
+
+    checks = [
+        *check_folder("old", tmp_path / "old"),
+        *check_folder("a", tmp_path / "a"),
+    ]
+
+    assert [check.verdict.value for check in checks] == ["BAD", "note"]
+    assert "old is gone, with all data until now: was it removed" in checks[0].text
 
 
 def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import scratch
+from bikecollect.storage.files import begun_anew, scratch
 from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
 
@@ -47,6 +48,10 @@ def check_folder(name: str, place: Path) -> Checks:
     if not place.exists():
         if problem := machine.not_creatable(place):
             yield bad(check_name, *problem)
+            return
+        if is_known(place):
+            remedy = "mount its disk, or put it back: the next fetch begins a new one"
+            yield bad(check_name, f"{place} {begun_anew.GONE}", remedy)
             return
         text = f"{place} does not exist yet"
         yield note(check_name, text, "the first fetch creates it")
