@@ -1,7 +1,7 @@
 """Build the parts that fill the missing slots of a system."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import tzinfo
@@ -13,6 +13,7 @@ from bikecollect.archive.checks.restore import report_lost_list, restore
 from bikecollect.archive.day_archive import Archive
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.filling.fillings import FILLED, Filling
 from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.filling.shortened import shortened
 from bikecollect.collect.reading.trial import PayloadTrial
@@ -27,8 +28,10 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.data_folder import MARK, MARKER, VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
+from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files.durable import unwritten
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -172,6 +175,17 @@ def source(
         folder=path,
         list_names=station_lists(path),
     )
+
+
+def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
+    """Remove the mark of a loss if *fillings* of another archive are what was lost."""
+    marker = system.path / MARKER
+    if begun_anew.is_restored(marker, (f.slot for f in fillings if f.what == FILLED)):
+        try:
+            begun_anew.accept(marker, MARK)
+        except OSError as error:
+            raise unwritten(f"cannot write {marker}: {error}", error) from error
+        log.warning("%s: data of before the loss are here again", system.system_id)
 
 
 def _check_ledgers(folder: Path, *, vehicles: bool) -> None:

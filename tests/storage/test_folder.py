@@ -12,11 +12,12 @@ from world import World
 
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
 from bikecollect.core.run import Run, failure_line, payload_name
+from bikecollect.core.slots import Slot
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.files import entries, known_folders
+from bikecollect.storage.files import begun_anew, entries, known_folders
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import Payloads
@@ -172,6 +173,15 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
         assert {notice.kind for notice in run.notices} == {"fetch"}
     added = known_folders.known_folders() - remembered
     assert added == {f"{tmp_path}/bikes/old"}
+
+
+def test_only_slots_of_before_a_loss_end_it(tmp_path: Path) -> None:
+    """What is filled of the time since then says nothing about the earlier data."""
+    marker = tmp_path / "marker"
+    marker.write_bytes(data_folder.MARK + begun_anew.mark(1_000))
+
+    assert begun_anew.is_restored(marker, [Slot(1_200), Slot(900)])
+    assert not begun_anew.is_restored(marker, [Slot(1_000), Slot(1_200)])
 
 
 MALLORY = 54_321

@@ -147,6 +147,8 @@ def backfill(
                 taken = take_over_runs(settings, name, source, times, span)
             if (since or until) and not (source or fillings):
                 empty += not _is_expected(filler, span, now)
+            if source and not dry_run:
+                backfilling.end_loss(filler.system, fillings)
             if is_text and empty < len(names):
                 say(_summary(filler, fillings, source or None, taken))
                 _report_lost_days(filler)

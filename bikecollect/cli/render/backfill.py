@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.collect.filling.fillings import STALE_HERE, STALE_THERE, Filling
+from bikecollect.collect.filling.fillings import FILLED, STALE_HERE, STALE_THERE, Filling
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.slots import iso
@@ -130,7 +130,7 @@ def _total(fillings: Sequence[Filling]) -> str:
         for (is_vehicles, what), n in counts.items()
         if what not in UNTRIED
     ]
-    rows = sum(filling.rows for filling in fillings if filling.what == "filled")
+    rows = sum(filling.rows for filling in fillings if filling.what == FILLED)
     total = f" ({count_of(rows, 'row')})" if rows else ""
     return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 from bikecollect.core.errors import Outcome
 from bikecollect.core.slots import Slot
 
+FILLED = "filled"
 STALE_HERE, STALE_THERE = "stale here", "stale there"
 WHAT: Mapping[Outcome | None, str] = {
-    Outcome.COLLECTED: "filled",
+    Outcome.COLLECTED: FILLED,
     Outcome.DUPLICATE: "there",
 }
 """The result by the outcome of the commit; any other is "not understood"."""

@@ -5,7 +5,7 @@ place, with its own marker, or until the loss is accepted.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -65,6 +65,15 @@ def accept(marker: Path, text: bytes) -> None:
     write_file(new, text)
     new.replace(marker)
     sync_folder(marker.parent)
+
+
+def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
+    """Return whether *slots*, filled from another archive, are of the earlier data.
+
+    Then these are there again, and what they lack is accounted for as gaps.
+    """
+    begun = since(marker)
+    return begun is not None and any(slot < begun for slot in slots)
 
 
 def _remedy(name: str) -> str:
