@@ -1,5 +1,6 @@
 """An archive that is not mounted, or has lost days, is reported by all commands."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -87,6 +88,34 @@ def test_a_lost_archive_is_reported(
 
     assert process.returncode == code
     assert str(archive) in (process.stdout + process.stderr).replace("\n", "")
+
+
+def a_pipe(part: Path) -> None:
+    """Put a pipe in the place of *part*."""
+    part.unlink()
+    os.mkfifo(part)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Path.unlink, a_pipe, lambda part: part.write_bytes(b"half")],
+    ids=["deleted", "pipe", "other size"],
+)
+def test_compact_names_a_lost_day(
+    config: Path, damage: Callable[[Path], object]
+) -> None:
+    """Not "every closed day is in the archive"; one line has the day and the remedy."""
+    (part,) = config.with_name("data").glob(
+        "archive/station_status/system_id=city/date=2026-11-22/part.parquet"
+    )
+    damage(part)
+
+    process = bikecollect("--config", str(config), "compact", "city")
+
+    assert (process.returncode, process.stdout) == (74, "")
+    assert process.stderr.count("\n") == 1
+    assert "city: 1 archived day (2026-11-22) is missing or damaged" in process.stderr
+    assert process.stderr.endswith(" forget city 2026-11-22\n")
 
 
 @pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])

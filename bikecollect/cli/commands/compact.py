@@ -25,6 +25,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.payload_store import list_files
+from bikecollect.storage.repair.damage import find_all_lost_days
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
 
@@ -80,6 +81,9 @@ def compact(
                 did_something = True
                 _print_step(step, form, quiet=quiet)
                 process.raise_if_ending()  # a library may have lost the exception
+            for lost in find_all_lost_days(settings.system_folder(name)):
+                code = max(code, ExitCode.IO)
+                complain(f"{name}: {lost}")
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
             errors[name] = str(error)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,7 +67,28 @@ def find_lost_days(system: SystemFolder, history: History) -> list[str]:
     Their slots are no gaps until the loss is accepted.
     """
     found = _missing_days(system, history, system.path.parent / ARCHIVE)
-    return [message for message in found if ACCEPT in message]
+    return _lost(found)
+
+
+def find_all_lost_days(system: SystemFolder) -> list[str]:
+    """Return the messages of `find_lost_days`, and those about vehicles.
+
+    Raises StorageError.
+    """
+    archive, own = system.path.parent / ARCHIVE, system.vehicles
+    try:
+        lost = find_lost_days(system, History(system.system_id, system.path))
+        if own.ledger.exists():
+            history = History(system.system_id, own.path)
+            lost += _lost(_missing_days(own, history, archive, VEHICLE_STATUS))
+    except OSError as error:
+        text = f"cannot read {error.filename or archive}: {error.strerror}"
+        raise StorageError(text) from error
+    return lost
+
+
+def _lost(messages: Iterable[str]) -> list[str]:
+    return [message for message in messages if ACCEPT in message]
 
 
 def lost_data(system: SystemFolder) -> str:
