@@ -47,6 +47,28 @@ def nas(world: World, config: Path, tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_the_documented_copy_restores_the_archive(
+    nas: Path, config: Path, world: World, *, has_folder: bool
+) -> None:
+    """Also where an earlier `push` has made an archive folder: nothing is nested."""
+    data = world.folder.parent
+    shutil.rmtree(data / "archive")
+    if has_folder:
+        bikecollect("--config", config, "push")
+    page = Path(__file__).parents[2] / "docs/how-to/mirror-the-archive.md"
+    (line,) = [x for x in page.read_text().splitlines() if "cp -r" in x]
+    command = line.removeprefix("# or, from a folder: ")
+    command = command.replace("/mnt/nas/bikes", str(nas))
+
+    subprocess.run(
+        ["/bin/sh", "-c", command.replace("/srv/bikes", str(data))], check=True
+    )
+
+    assert (data / PART).read_bytes() == (nas / PART).read_bytes()
+    assert not (data / "archive/archive").exists()
+
+
 def test_the_doctor_does_not_create_the_folder(config: Path, tmp_path: Path) -> None:
     """It may be misspelt, or its disk not mounted."""
     place = tmp_path / "nass" / "bikes"
