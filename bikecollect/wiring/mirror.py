@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT
+from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
 from bikecollect.collect.sources.bikecollect_folder import LISTS, FolderSource
@@ -28,8 +28,9 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import LEDGER, VEHICLES, is_marked
+from bikecollect.storage.data_folder import LEDGER, VEHICLES, SystemFolder, is_marked
 from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.repair.damage import archived_days, find_archive_damage
 from bikecollect.wiring.inherited_facts import with_facts_of
 
 if TYPE_CHECKING:
@@ -198,6 +199,12 @@ def check_mirror(
     yield from MirrorCheck(store, settings.data, name, since, until, counts).run()
 
 
+def _remedy(system: SystemFolder) -> str:
+    """Return what can be done for archived days without a certificate."""
+    damage = find_archive_damage(system)
+    return "; ".join(damage) or f"run: bikecollect compact {system.system_id}"
+
+
 class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
@@ -265,9 +272,17 @@ class MirrorCopying:
     def _push_archive(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.push import MirrorPush
 
-        clock, stop = self._times.clock, self._times.stop
-        data = self._settings.data
-        yield from MirrorPush(store, data, name, clock, stop.raise_if_set).run()
+        system = self._settings.system_folder(name)
+        folders = {STATION_LAYOUT: system, VEHICLE_LAYOUT: system.vehicles}
+        yield from MirrorPush(
+            store,
+            self._settings.data,
+            name,
+            self._times.clock,
+            self._times.stop.raise_if_set,
+            archived=lambda layout: archived_days(folders[layout]),
+            remedy=lambda: _remedy(system),
+        ).run()
 
     def _push_live(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.live import LivePush

@@ -47,6 +47,30 @@ def nas(world: World, config: Path, tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.parametrize("is_all", [True, False])
+def test_a_day_that_is_neither_here_nor_in_the_mirror_is_named(
+    nas: Path, config: Path, world: World, *, is_all: bool
+) -> None:
+    """Not "the mirror has every archived day". A day that the mirror has is none."""
+    archive = world.folder.parent / "archive"
+    for path in archive.rglob("*2024-06-05*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    here = bikecollect("--config", config, "push")
+    if is_all:
+        shutil.rmtree(archive)
+    shutil.rmtree(nas / "archive")
+
+    process = bikecollect("--config", config, "push")
+
+    remedy = "is its disk mounted?" if is_all else " forget city 2024-06-05\n"
+    assert (here.returncode, here.stderr) == (0, "")
+    assert "Nothing to do" in here.stdout
+    assert (process.returncode, "Nothing" in process.stdout) == (74, False)
+    assert "city 2024-06-05: not copied to the mirror: " in process.stderr
+    assert "neither there nor here; " in process.stderr
+    assert remedy in process.stderr
+
+
 @pytest.mark.parametrize("has_folder", [True, False])
 def test_the_documented_copy_restores_the_archive(
     nas: Path, config: Path, world: World, *, has_folder: bool

@@ -7,7 +7,7 @@ continues.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
     CertifiedPart,
+    certificates_of,
     folders_of,
     local_certificates,
     local_day,
@@ -57,13 +58,19 @@ class MirrorStep(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MirrorPush:
-    """Copies the archived days of a system in *data* to *store*."""
+    """Copies the archived days of a system in *data* to *store*.
+
+    *archived* returns the days that the ledger has as archived, and *remedy* what can
+    be done for those that are lost here.
+    """
 
     store: ObjectStore
     data: Path
     system_id: str
     clock: Callable[[], float]
     interrupted: Callable[[], None] = lambda: None
+    archived: Callable[[DatasetLayout], Collection[str]] = lambda _: ()
+    remedy: Callable[[], str] = str
 
     def run(self) -> Iterator[MirrorStep]:
         """Copy new days; yield a step per day.
@@ -101,8 +108,10 @@ class MirrorPush:
         self, layout: DatasetLayout, record: MirrorRecord
     ) -> Iterator[MirrorStep]:
         """Copy the days of *layout*; yield a step for each, also for known ones."""
+        absent = set(self.archived(layout))
         paths = local_certificates(self.data, layout, self.system_id)
-        if not paths:
+        absent -= {Path(path).stem for path in paths}
+        if not paths and not absent:
             return
         objects = {
             stored.path: stored
@@ -125,6 +134,17 @@ class MirrorPush:
             count += 1
             if count % SAVE_EVERY == 0:
                 record.save()
+        folder = certificates_of(layout, self.system_id)
+        lost = sorted(day for day in absent if f"{folder}/{day}.json" not in objects)
+        if lost:
+            yield self._lost(lost)
+
+    def _lost(self, days: Sequence[str]) -> MirrorStep:
+        """Return the step for *days* that are neither here nor in the mirror."""
+        more = f"{len(days)} archived days to {days[-1]} are"
+        what = more if len(days) > 1 else "this archived day is"
+        why = f"{what} neither there nor here; {self.remedy()}"
+        return MirrorStep(self.system_id, days[0], FAILED, why=why)
 
     def _is_known(
         self, day: CertifiedDay, objects: dict[str, StoredObject], record: MirrorRecord

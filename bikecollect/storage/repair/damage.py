@@ -75,16 +75,36 @@ def find_all_lost_days(system: SystemFolder) -> list[str]:
 
     Raises StorageError.
     """
+    return _lost(find_archive_damage(system))
+
+
+def find_archive_damage(system: SystemFolder) -> list[str]:
+    """Return a message, with the remedies, for archived days that are damaged.
+
+    Days of vehicles are included. Raises StorageError.
+    """
     archive, own = system.path.parent / ARCHIVE, system.vehicles
     try:
-        lost = find_lost_days(system, History(system.system_id, system.path))
-        if own.ledger.exists():
+        history = History(system.system_id, system.path)
+        found = list(_missing_days(system, history, archive))
+        if own.ledger.exists() and (archive / MARKER).exists():
             history = History(system.system_id, own.path)
-            lost += _lost(_missing_days(own, history, archive, VEHICLE_STATUS))
+            found += _missing_days(own, history, archive, VEHICLE_STATUS)
     except OSError as error:
         text = f"cannot read {error.filename or archive}: {error.strerror}"
         raise StorageError(text) from error
-    return lost
+    return found
+
+
+def archived_days(system: SystemFolder) -> list[str]:
+    """Return the days that the ledger of *system* has as archived.
+
+    None if it cannot be read: `status` reports that.
+    """
+    with suppress(StorageError):
+        rows = History(system.system_id, system.path).select(ARCHIVED)
+        return [day for day, *_ in rows]
+    return []
 
 
 def _lost(messages: Iterable[str]) -> list[str]:
