@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class RunAlerts:
     """The alerts of one run: the *state* after it, and the *events* to report.
 
-    *is_held_back* is set if the events are not sent, to limit reports to one an hour.
+    *is_held_back* is set if the events are not sent, to limit reports to one an hour,
+    or if the run failed in a slot whose report said nothing of that.
     """
 
     run: Run
@@ -166,11 +167,16 @@ class Alerter:
         room = space.measure(paths.system.path)
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
+        is_held_back = False
+        if before.seen is not None and CLOCK_FLOOR <= run.slot <= before.seen:
+            is_held_back = self._is_untold(run, before)
+            # Of a killed run even these were reported.
+            has_over = run.outcome is not Outcome.KILLED
+            observed = {k: s for k, s in observed.items() if has_over and s and s.over}
         earlier = signals.filled(before.incidents, run)
         incidents, events = step(
             earlier, slot, observed, self.interval, self.after, muted=self.muted
         )
-        is_held_back = False
         if events and not state_file.save(before) and not ledger.usable():
             # Nothing can be remembered: report once an hour, instead of in each slot
             # this run and all earlier ones that could not be recorded.
@@ -211,13 +217,13 @@ class Alerter:
         if is_alive and not observed.get("disk"):  # a full disk is reported as such
             folder = self.systems[run.system_id].system.path
             observed |= space.of_space(folder, room, before.space)
-        observed = {kind: s for kind, s in observed.items() if kind not in self.muted}
-        is_new = before.seen is None or run.slot > before.seen
-        if is_new or run.slot < CLOCK_FLOOR:
-            return observed
-        if run.outcome is Outcome.KILLED:
-            return {}  # its slot was reported before
-        return {kind: s for kind, s in observed.items() if s and s.over}
+        return {kind: s for kind, s in observed.items() if kind not in self.muted}
+
+    def _is_untold(self, run: Run, before: AlertState) -> bool:
+        """Return whether *run*, of a slot reported before, failed by a new problem."""
+        kind = signals.ended_by(run)
+        known = {i.kind for i in before.incidents if i.closed is None}
+        return bool(kind) and kind not in known | self.muted
 
     def _with_ledger(
         self, state: AlertState, run: Run, ledger: AlertLedger

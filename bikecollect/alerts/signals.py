@@ -62,7 +62,7 @@ def of_run(
     signals["missed"] = missed
     signals |= _of_notices(run)
     signals |= _of_flags(run, muted)
-    kind = _ended_by(run)
+    kind = ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
         kind = "disk"  # a full disk is one problem, whatever fails because of it
         del signals["ledger"]
@@ -135,7 +135,7 @@ def _observed_kinds(run: Run) -> Iterable[str]:
             yield "zone"
 
 
-def _ended_by(run: Run) -> str:
+def ended_by(run: Run) -> str:
     """Return the kind of incident because of which *run* failed, empty if none."""
     if run.outcome in UNFETCHED:
         return "fetch"

@@ -82,6 +82,32 @@ def test_a_second_run_in_a_slot_changes_no_incident(
     assert "Slots lost  1" in lines
 
 
+def test_a_second_run_that_fails_by_itself_is_a_line(
+    tmp_path: Path, mailserver: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The mails are about its slot, which has data; once mailed, it is no line."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    told = []
+    with world.served(dated=True) as settings, mailserver.up():
+        for first in (True, False):
+            world.slot(settings, up=first)
+            for world.up in (True, False):
+                caplog.clear()
+                world.clock.now += 1
+                collect(
+                    settings,
+                    clock=world.clock,
+                    monotonic=world.clock,
+                    stop=world.clock,
+                    uptime=lambda: 1e6,
+                )
+                errors = [r for r in caplog.records if r.levelname == "ERROR"]
+                told.append([getattr(record, "is_reported", None) for record in errors])
+
+    assert told == [[], [False], [], [True]]
+    assert mailserver.subjects() == ["a: feed down since 00:10"]
+
+
 def test_a_slot_that_a_second_run_collects_is_not_lost(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
