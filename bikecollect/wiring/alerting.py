@@ -21,6 +21,7 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
+from bikecollect.core.secrets.redact import Redact
 from bikecollect.core.slots import Slot, slot_at
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
@@ -186,10 +187,6 @@ def _alerter(
 ) -> Alerter:
     def dispatcher() -> "Dispatcher":
         from bikecollect.alerts.delivery import Dispatcher
-        from bikecollect.setup import program
-
-        source = Path(settings.source) if settings.source else None
-        command = program.command_line(source, shard=settings.shard)
 
         return Dispatcher(
             systems=systems,
@@ -201,7 +198,7 @@ def _alerter(
             period=settings.mail.digest,
             unusable=unusable,
             zone=mail_zone(settings.mail),
-            redact=lambda text: program.expand_commands(settings.redact(text), command),
+            redact=wording(settings),
         )
 
     tell, error = settings.tell, settings.mail_error
@@ -253,6 +250,15 @@ def required_mailer(settings: Settings, times: Times) -> "Mailer":
     if sender is None:
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     return sender
+
+
+def wording(settings: Settings) -> Redact:
+    """Return what prepares a text for a mail: without secrets, its commands in full."""
+    from bikecollect.setup import program  # needed with mails only
+
+    source = Path(settings.source) if settings.source else None
+    command = program.command_line(source, shard=settings.shard)
+    return lambda text: program.expand_commands(settings.redact(text), command)
 
 
 def mail_zone(mail: Mail) -> ZoneInfo | None:

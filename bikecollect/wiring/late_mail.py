@@ -11,7 +11,7 @@ from bikecollect import __version__
 from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, stamp
-from bikecollect.core.text import visible
+from bikecollect.core.text import shortened, visible
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import spare_outbox_path, state_home
 from bikecollect.storage.files import durable
@@ -20,6 +20,8 @@ from bikecollect.wiring import alerting
 log = logging.getLogger(__name__)
 
 OTHER = "other"
+SUBJECT = 80
+"""Maximum letters of a problem in a subject."""
 NEXT_STEPS = "Next steps:\n  bikecollect schedule show\n  bikecollect doctor\n"
 
 
@@ -52,10 +54,11 @@ def mail_problems(
     is_safe = True
     if new:
         name = f"{stamp(Slot(int(now)))}.late.{first}"
-        lines = [visible(line) for line in _lines(problems, new)]
+        found = [(name, visible(text)) for name, text in _found(problems, new)]
+        lines = [f"{name}: {text}" for name, text in found]
         sender = f"bikecollect {__version__} on {os.uname().nodename}"
         text = "\n".join([*lines, "", NEXT_STEPS, "-- ", sender, ""])
-        letter = Letter(name, _subject(lines), settings.redact(text))
+        letter = Letter(name, _subject(found), alerting.wording(settings)(text))
         is_safe = mailer.spool(outbox, letter)
         mailed |= dict.fromkeys(new, now) if is_safe else {}
     _write(path, mailed)
@@ -64,16 +67,14 @@ def mail_problems(
     return is_safe and not settings.mail_error
 
 
-def _lines(problems: Mapping[str, Mapping[str, str]], new: set[str]) -> Iterator[str]:
-    """Yield a line for each system of *problems* with *new* ones."""
+def _found(
+    problems: Mapping[str, Mapping[str, str]], new: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the system and the text of each problem whose kind has *new* ones."""
     for name, kinds in problems.items():
-        texts = [
-            text.replace("\n", "; ")
-            for kind, text in kinds.items()
-            if not new.isdisjoint(_keys(name, kind, text))
-        ]
-        if texts:
-            yield f"{name or 'bikecollect'}: {'; '.join(texts)}"
+        for kind, text in kinds.items():
+            if not new.isdisjoint(_keys(name, kind, text)):
+                yield from ((name or "bikecollect", line) for line in text.split("\n"))
 
 
 def _keys(name: str, kind: str, text: str) -> set[str]:
@@ -87,11 +88,15 @@ def _keys(name: str, kind: str, text: str) -> set[str]:
     return {f"{name} {kind} {zlib.crc32(what.encode()):08x}" for what in whats}
 
 
-def _subject(lines: Sequence[str]) -> str:
-    first, *more = lines
-    if not more:
-        return f"[bikecollect] {first}"
-    return f"[bikecollect] {first.partition(':')[0]} and {len(more)} more: late"
+def _subject(found: Sequence[tuple[str, str]]) -> str:
+    """Return the subject: the first problem that was *found*, without its remedy."""
+    name, text = found[0]
+    systems = len({name for name, _ in found}) - 1
+    others = sum(name == found[0][0] for name, _ in found) - 1
+    more = f" and {systems} more" if systems else ""
+    rest = f", and {others} more" if others else ""
+    what = shortened(text.partition("; ")[0], SUBJECT)
+    return f"[bikecollect] {name}{more}: {what}{rest}"
 
 
 def _state_path(settings: Settings) -> Path:

@@ -281,7 +281,8 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     assert "coverage: city 62.5 %" in mail.subjects()
     text = str(mail.mails()[-1].get_content())
     assert "not-started" in text
-    assert "Cannot be read: town" in text
+    assert "Cannot be read: town; see `" in text
+    assert f"--config {path} status`" in text
 
 
 def test_a_system_without_a_run_has_no_expected_slots(tmp_path: Path) -> None:

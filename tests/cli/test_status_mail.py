@@ -47,7 +47,7 @@ def test_a_collector_that_stopped_is_one_mail_a_day(
     (subject,) = mail.subjects()
     assert subject.startswith("city: no run for ")
     assert ".late.city@" in mail.mails()[0]["Message-ID"]  # others may be as late
-    assert "schedule show" in mail.mails()[0].get_content()
+    assert f"--config {path} schedule show" in mail.mails()[0].get_content()
     assert [(p.returncode, p.stdout, p.stderr) for p in (first, second)] == [
         (1, "", ""),
         (1, "", ""),
@@ -141,7 +141,29 @@ def test_another_damage_of_a_system_is_mailed_within_the_day(
             assert mail_problems(settings, {"city": {"damage": text}}, times)
             clock.now += 3_600
 
-    assert mail.subjects() == [f"city: {first}", f"city: {first}; {other}"]
+    assert mail.subjects() == [
+        "city: a.csv is missing",
+        "city: a.csv is missing, and 1 more",
+    ]
+    lines = mail.mails()[1].get_content().splitlines()
+    assert lines[:2] == [f"city: {first}", f"city: {other}"]
+
+
+def test_a_subject_has_no_remedies_and_no_long_problem(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """It is read in a list; the body has all of it."""
+    settings = load(str(config(tmp_path, mail)))
+    clock = Time(1_795_276_800.0)
+    long = f"days are missing: {'2026-11-21, ' * 20}; restore them"
+    problems = {"a": {"damage": long}, "b": {"run": "no run for 20 min"}}
+    with mail.up():
+        mail_problems(settings, problems, Times(clock, clock, Stop()))
+
+    (subject,) = mail.subjects()
+    assert subject.startswith("a and 1 more: days are missing: 2026-11-21, ")
+    assert len(subject) < 120
+    assert long in mail.mails()[0].get_content().replace("=\n", "")
 
 
 def _failing(folder: Path, later: float) -> Standing:

@@ -228,10 +228,11 @@ def _send(
     body = click.unstyle(_text(accounts, "text", "days"))
     if skipped:
         body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
+    text = alerting.wording(settings)(body)
     folder = settings.system_folder(first)
     spare = data_folder.spare_outbox_path(first, str(folder.path))
     outbox = Outbox(folder.outbox if data_folder.is_marked(folder.path) else spare)
-    mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
+    mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", text))
     outcome = mailer.drain([outbox])
     if outcome is None:
         return
