@@ -200,7 +200,7 @@ class Recovery:
         text = (
             f"{file} {reason}: it is left unchanged, new rows go to a new file; run: "
         )
-        return [Notice("damage", f"{text}bikecollect verify --repair")]
+        return [Notice("damage", text + _repair(self.ledger))]
 
     def _vanished(
         self, extents: Mapping[str, Extent], sizes: Mapping[str, int]
@@ -217,10 +217,10 @@ class Recovery:
 
     def _missing(self, file: str) -> Notice:
         """Return a notice about the missing *file*, with the remedy."""
-        folder = self.ledger.folder
-        name = (folder.parent if folder.name == VEHICLES else folder).name
         slots = [slot for (slot,) in self.ledger.all(SLOTS, file)]
-        remedy = remedy_of_missing(name, file, self.payloads.kept(), slots)
+        remedy = remedy_of_missing(
+            _system(self.ledger), file, self.payloads.kept(), slots
+        )
         text = f"{file} is missing: new rows go to a new file; {remedy}"
         return Notice("damage", text)
 
@@ -272,6 +272,16 @@ def _versions(group: Group) -> list[StationInformation]:
     return versions
 
 
+def _system(ledger: "Ledger") -> str:
+    """Return the name of the system of *ledger*."""
+    folder = ledger.folder
+    return (folder.parent if folder.name == VEHICLES else folder).name
+
+
+def _repair(ledger: "Ledger") -> str:
+    return f"bikecollect verify --repair {_system(ledger)}"
+
+
 def target(
     day: str, header: bytes, store: "Store", ledger: "Ledger"
 ) -> tuple[str, int, Notice | None]:
@@ -296,7 +306,7 @@ def target(
         ledger.mark_damaged(file)
         text = (
             f"{file} was changed by another program (its last block): new rows go to "
-            f"{after}; run: bikecollect verify --repair"
+            f"{after}; run: {_repair(ledger)}"
         )
         return after, 0, Notice("damage", text)
     if extent.end and store.header(file) != header:

@@ -255,7 +255,7 @@ def test_a_shortened_file_is_kept_and_a_new_segment_begun(world: World) -> None:
 
     assert first.file == second.file == "station_status/2026-11-22.2.csv"
     (damage,) = [n.text for n in first.notices if n.kind == "damage"]
-    assert damage.endswith("; run: bikecollect verify --repair")
+    assert damage.endswith("; run: bikecollect verify --repair city")
     assert second.notices == ()
 
 

@@ -313,7 +313,8 @@ def test_a_file_that_a_run_saw_changed_is_damaged_until_it_is_repaired(
     path.write_bytes(intact)
     (repaired,) = repair(world)
 
-    assert notice.text.endswith("run: bikecollect verify --repair")
+    assert notice.text.endswith("run: bikecollect verify --repair city")
+    assert damage.endswith("run: bikecollect verify --repair city")
     assert damage.startswith(f"{FILE} is damaged: another program changed it")
     assert not repaired.damaged
     assert find_damage(system, History("city", world.folder)) == []

@@ -58,7 +58,8 @@ def remedy_of_missing(
         f"fill it from the kept payloads of {kept} of {len(slots)} slots: "
         f"bikecollect backfill {system_id}"
     )
-    restore = "restore it from a backup and run bikecollect verify --repair, or"
+    repair = f"bikecollect verify --repair {system_id}"
+    restore = f"restore it from a backup and run {repair}, or"
     if not kept:
         return f"{restore} accept the loss: bikecollect forget {system_id} {file}"
     return fill if kept == len(slots) else f"{restore} {fill}"

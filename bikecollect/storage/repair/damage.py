@@ -197,6 +197,7 @@ def _linked_files(system: SystemFolder, dataset: str = STATUS) -> Iterator[str]:
 
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
+    repair = f"bikecollect verify --repair {system.system_id}"
     rows = history.select(DAMAGED)
     for file in missing_files.find(system, history):
         slots = history.select(SLOTS, file)
@@ -205,7 +206,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
         if (system.path / file).exists():
             counted = count_of(blocks, "slot")
             what = f"is damaged: another program changed it, with {counted}"
-            remedy = "run: bikecollect verify --repair"
+            remedy = f"run: {repair}"
         elif is_archived:
             what = removed_text(blocks)
             remedy = f"its day is archived; run: bikecollect compact {system.system_id}"
@@ -215,7 +216,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
         yield f"{file} {what}; {remedy}"
     if more := rows[MAX_NAMED:]:
         files = count_of(len(more), "more file")
-        yield f"{files} damaged; run: bikecollect verify --repair"
+        yield f"{files} damaged; run: {repair}"
 
 
 def _missing_days(
