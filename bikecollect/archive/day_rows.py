@@ -55,19 +55,22 @@ class DayRows(NamedTuple):
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)
         if crc is not None and zlib.crc32(header) != crc:
-            what = f"{file}: its first line is damaged; run: {REPAIR}"
+            name = self.archive.system.system_id
+            what = f"{file}: its first line is damaged; run: {REPAIR} {name}"
             raise StorageError(what, cause="damage")
         return day_csv.columns_of(header)
 
     def _live_pieces(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
         columns: dict[str, tuple[str, ...]] = {}
+        name = self.archive.system.system_id
         for block in blocks:
             file, text = block.span.file, self.store.text(block.span)
             if zlib.crc32(text) != block.span.crc:
                 raise StorageError(
                     f"{file}: the block at byte {block.span.start} is damaged; run: "
-                    f"{REPAIR}, then bikecollect backfill; if neither has its rows, "
-                    "archive the day without it: bikecollect compact --skip-damaged",
+                    f"{REPAIR} {name}, then bikecollect backfill {name}; if neither "
+                    "has its rows, archive the day without it: bikecollect compact "
+                    f"--skip-damaged {name}",
                     cause="damage",
                 )
             if file not in columns:

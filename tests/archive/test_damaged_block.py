@@ -188,9 +188,9 @@ def test_the_message_names_the_remedies(world: World) -> None:
 
     assert step.what == "failed"
     assert step.why == (
-        f"{CSV}: the block at byte 344 is damaged; run: bikecollect verify --repair, "
-        "then bikecollect backfill; if neither has its rows, archive the day without "
-        "it: bikecollect compact --skip-damaged"
+        f"{CSV}: the block at byte 344 is damaged; run: bikecollect verify --repair "
+        "city, then bikecollect backfill city; if neither has its rows, archive the "
+        "day without it: bikecollect compact --skip-damaged city"
     )
 
 
