@@ -63,6 +63,8 @@ KEPT = {
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
 }
+UNTIL_OVER = frozenset({"disk", "archive", "mirror", "lock", "settings", "mail"})
+"""Kinds for which what is `KEPT` waits only until the incident is over."""
 AFTERWARDS = {
     "zone": (
         "# If you corrected timezone: rows until then have a wrong last_reported, and",
@@ -189,6 +191,7 @@ def part(event: Event, facts: MessageFacts) -> str:
     incident = event.incident
     folder = visible(facts.folder)
     title, _ = KINDS[incident.kind].words(event.what)
+    is_over = event.what is EventType.RECOVERED
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [
         ("System", facts.system_id),
@@ -198,12 +201,13 @@ def part(event: Event, facts: MessageFacts) -> str:
         ("Slots lost", LOST.get(incident.kind, _lost(incident))),
         ("Causes", _causes(incident)),
         ("Last good", _last_good(facts)),
-        ("Kept", kept),
+        *([] if is_over and incident.kind in UNTIL_OVER else [("Kept", kept)]),
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
     details = (f"  {visible(line)}" for line in incident.text.split("\n"))
-    return "\n".join([*lines, "", *details])
+    was = ["It was reported as:"] if is_over else []
+    return "\n".join([*lines, "", *was, *details])
 
 
 def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
@@ -212,9 +216,10 @@ def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     for event, facts in events:
         incident = event.incident
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
+        was = "it was: " if event.what is EventType.RECOVERED else ""
         lines.append(
             f"{times}; slots lost: {LOST.get(incident.kind, _lost(incident))}; "
-            f"{visible(incident.text, lines=True)}"
+            f"{was}{visible(incident.text, lines=True)}"
         )
     return "\n".join(lines)
 

@@ -760,7 +760,12 @@ def test_a_compact_that_fails_is_an_incident_of_its_own(
         "a: closed days not archived since 2026-11-22 00:05",
         "a: resolved: closed days not archived 2026-11-22 00:05 to 02:10",
     ]
-    assert "first line is damaged" in mailserver.mails()[0].get_content()
+    first, *_, last = [m.get_content().splitlines() for m in mailserver.mails()]
+    trouble = "  2026-11-20: first line is damaged"
+    assert trouble in first
+    assert last[last.index(trouble) - 1] == "It was reported as:"
+    kept = [any(line.startswith("Kept ") for line in text) for text in (first, last)]
+    assert kept == [True, False]  # the files of these days are in the archive now
     assert [i.kind for i in standing.health.incidents] == ["archive"]
 
 
