@@ -6,7 +6,12 @@ from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.collect.filling.fillings import FILLED, STALE_HERE, STALE_THERE, Filling
+from bikecollect.collect.filling.fillings import (
+    FILLED,
+    STALE_HERE,
+    STALE_THERE,
+    Filling,
+)
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.slots import iso
