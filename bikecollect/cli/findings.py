@@ -95,6 +95,7 @@ class PrintedFindings:
             lost_day=day if archived and not is_present else "",
             kept=str if vehicles else partial(_kept, system, day),
             missing=lambda: missing_files.remedy(own, finding.where, history),
+            mirror=system.mirror,
         )
         file = self._lost.get((name, f"{dataset}/{day}"))
         return remedy_of_lost(name, file) if file and REPAIR in todo else todo

@@ -267,7 +267,8 @@ class Settings:
             columns=system.columns,
             now=time.time() if now is None else now,
         )
-        return replace(folder, is_over=True) if self.is_demo(name) else folder
+        mirror = self.archive.mirror
+        return replace(folder, is_over=self.is_demo(name), mirror=mirror)
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError if its file is not safe.

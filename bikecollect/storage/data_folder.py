@@ -57,6 +57,7 @@ class SystemFolder:
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
     these values over time, *recorded* those in its file. *is_over* is set if no more
     data are expected, as of a demo: slots after that of its last run do not count.
+    *mirror* is the address of the archive's copy, empty if there is none.
     """
 
     system_id: str
@@ -66,6 +67,7 @@ class SystemFolder:
     facts: tuple[SystemFact, ...] = ()
     recorded: tuple[SystemFact, ...] = ()
     is_over: bool = False
+    mirror: str = ""
 
     @property
     def grid(self) -> Grid:

@@ -201,7 +201,7 @@ def check_mirror(
 
 def _remedy(system: SystemFolder) -> str:
     """Return what can be done for archived days without a certificate."""
-    damage = find_archive_damage(system)
+    damage = find_archive_damage(replace(system, mirror=""))  # it has none of them
     return "; ".join(damage) or f"run: bikecollect compact {system.system_id}"
 
 

@@ -47,6 +47,30 @@ def nas(world: World, config: Path, tmp_path: Path) -> Path:
     return place
 
 
+def test_the_first_remedy_for_a_lost_day_is_the_mirror(
+    nas: Path, config: Path, world: World
+) -> None:
+    """`verify`, `status` and `compact` name the same commands; they get all slots."""
+    data = world.folder.parent
+    before = bikecollect("--config", config, "export", "city").stdout.splitlines()
+    shutil.rmtree((data / PART).parent)
+    whats = [("verify",), ("status", "--alert"), ("compact",)]
+
+    runs = [bikecollect("--config", config, *words) for words in whats]
+    texts = [" ".join((run.stdout + run.stderr).split()) for run in runs]
+    for text in texts:
+        start, end = text.index("fill it from the mirror"), text.index("; else restore")
+        command = text[start:end].partition(": ")[2]
+        assert command.endswith(f" backfill city --from file://{nas}")
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+
+    after = bikecollect("--config", config, "export", "city").stdout.splitlines()
+    # The settings lack the world's own column.
+    assert [x.split(",")[:9] for x in after] == [x.split(",")[:9] for x in before]
+    assert bikecollect("--config", config, "compact").returncode == 0
+    assert "all agree" in bikecollect("--config", config, "verify").stdout
+
+
 @pytest.mark.parametrize("is_all", [True, False])
 def test_a_day_that_is_neither_here_nor_in_the_mirror_is_named(
     nas: Path, config: Path, world: World, *, is_all: bool

@@ -8,6 +8,7 @@ from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.parts import is_day
 from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
+from bikecollect.storage.repair import mirror_remedy
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
@@ -23,13 +24,15 @@ def remedy(
     lost_day: str = "",
     kept: Callable[[], str] = str,
     missing: Callable[[], str] = str,
+    mirror: str = "",
 ) -> str:
     """Return the command that fixes *finding*, or other advice, as one line.
 
     *has_csv* is set if the CSV of the finding's day still exists, *is_archived* if the
     day of its file is in the archive, *lost_day* is that day if it should be there. If
     payloads of that day are kept, *kept* returns for how many of its slots: "3 of 4".
-    *missing* is the remedy for a daily file that is missing.
+    *missing* is the remedy for a daily file that is missing, *mirror* the address of
+    the archive's copy.
 
     >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
     'bikecollect rebuild stations city'
@@ -42,11 +45,12 @@ def remedy(
     if where.startswith("payloads/"):
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
-        return _of_day(system, where, what, has_csv=has_csv, kept=kept)
+        lost = partial(_of_lost_day, system, where, kept, mirror)
+        return _of_day(system, where, what, has_csv=has_csv, lost=lost)
     if what.startswith(MISSING) and is_archived:
         return f"bikecollect compact {system}"
-    lost = partial(_of_lost_day, system, lost_day, kept) if lost_day else missing
-    return _of_file(system, where, what, lost)
+    lost = partial(_of_lost_day, system, lost_day, kept, mirror)
+    return _of_file(system, where, what, lost if lost_day else missing)
 
 
 def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> str:
@@ -71,7 +75,7 @@ def _of_ledger(system: str, where: str, what: str) -> str:
 
 
 def _of_day(
-    system: str, day: str, what: str, *, has_csv: bool, kept: Callable[[], str]
+    system: str, day: str, what: str, *, has_csv: bool, lost: Callable[[], str]
 ) -> str:
     if what == MISSING or "its certificate says" in what:
         return f"restore {day} from a backup"
@@ -96,11 +100,12 @@ def _of_day(
     restore = f"restore the archive's {day} from a backup"
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
     is_unread = what.startswith(("cannot read", UNREADABLE))
-    return look if is_unread else _of_lost_day(system, day, kept)
+    return look if is_unread else lost()
 
 
-def _of_lost_day(system: str, day: str, kept: Callable[[], str]) -> str:
-    restore = f"restore the archive's {day} from a backup, or"
+def _of_lost_day(system: str, day: str, kept: Callable[[], str], mirror: str) -> str:
+    first = mirror_remedy(system, day, mirror)
+    restore = f"{first}restore the archive's {day} from a backup, or"
     forget = f"bikecollect forget {system} {day}"
     if not (slots := kept()):
         return f"{restore}: {forget}"

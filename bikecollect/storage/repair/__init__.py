@@ -1,5 +1,6 @@
 """Repair of files that were changed by other programs."""
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +38,20 @@ def removed_text(slots: int) -> str:
     'is missing: it was removed, with 269 slots'
     """
     return f"is missing: it was removed, with {count_of(slots, 'slot')}"
+
+
+def mirror_remedy(system_id: str, day: str, mirror: str) -> str:
+    """Return how to get the lost archived *day* from the *mirror*, if there is one.
+
+    >>> mirror_remedy("city", "2026-11-22", "")
+    ''
+    """
+    if not mirror:
+        return ""
+    return (
+        f"fill it from the mirror, if that has it: bikecollect forget {system_id} "
+        f"{day} && bikecollect backfill {system_id} --from {shlex.quote(mirror)}; else "
+    )
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

@@ -26,7 +26,12 @@ from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
-from bikecollect.storage.repair import SLOTS, missing_files, removed_text
+from bikecollect.storage.repair import (
+    SLOTS,
+    mirror_remedy,
+    missing_files,
+    removed_text,
+)
 from bikecollect.storage.sqlite.ledger_file import absence
 
 DAMAGED = (
@@ -266,7 +271,8 @@ def _lost_days(
         place = f"{dataset}/system_id={system.system_id}/{PREFIX}{days[0]}"
         yield (
             f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV is "
-            f"gone; restore {place} from a backup, or {ACCEPT}: "
+            f"gone; {mirror_remedy(system.system_id, days[0], system.mirror)}"
+            f"restore {place} from a backup, or {ACCEPT}: "
             f"bikecollect forget {system.system_id} {days[0]}"
         )
 
