@@ -261,3 +261,23 @@ def test_a_killed_restoration_is_continued(city: City, publisher: Publisher) -> 
     assert restored.returncode == 0
     assert exported(city) == before
     assert city.run("verify").returncode == 0
+
+
+def test_a_lost_day_of_vehicles_is_filled_by_the_commands_that_compact_names(
+    city: City, publisher: Publisher
+) -> None:
+    """The mirror has it; the day of stations is there, and stays as it was."""
+    fetch(publisher)
+    city.run("compact", "--csv-days", "0")
+    before = exported(city)
+    (part,) = city.data.glob("archive/vehicle_status/*/*/part.parquet")
+    part.unlink()
+
+    process = city.run("compact")
+    command = process.stderr.partition("if that has it: ")[2].partition("; else ")[0]
+    for words in command.split(" && "):
+        city.run(*words.split(f"{city.config} ")[1].split())
+
+    assert process.returncode == 74
+    assert "1 archived day of vehicles (2024-06-05) is missing" in process.stderr
+    assert exported(city) == before
