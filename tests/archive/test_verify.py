@@ -105,6 +105,20 @@ def test_a_bit_flipped_in_a_kept_payload_is_found(world: World) -> None:
     assert path.name in finding
 
 
+def test_an_edit_that_no_run_sees_is_found(world: World) -> None:
+    """A run reads only the last block of a file, and goes on after it."""
+    first, second = world.fetch(after=300), world.fetch(after=300)
+    path = world.folder / first.file
+    assert findings(world) == []
+    path.write_bytes(path.read_bytes().replace(b"0002", b"0003", 1))
+    last = world.fetch(after=300)
+
+    assert (first.file, last.notices) == (second.file, ())
+    assert last.file == first.file
+    (finding,) = findings(world)
+    assert finding.startswith(f"{first.file}: the block in bytes ")
+
+
 def test_rows_that_nobody_committed_are_found(world: World) -> None:
     """A line added by hand belongs to no block."""
     with (world.folder / CSV).open("a", encoding="utf-8") as csv:

@@ -834,8 +834,8 @@ def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
     ("kept", "remedies"),
     [
         (2, "fill it from the kept payloads of 2 of 2 slots: bikecollect backfill"),
-        (1, "--repair, or fill it from the kept payloads of 1 of 2 slots: bikecollect"),
-        (0, "--repair, or accept the loss: bikecollect forget city station_status/"),
+        (1, "--repair city, or fill it from the kept payloads of 1 of 2 slots: "),
+        (0, "--repair city, or accept the loss: bikecollect forget city station_"),
     ],
 )
 def test_a_removed_file_has_the_same_remedy_everywhere(
