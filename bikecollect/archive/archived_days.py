@@ -11,7 +11,7 @@ from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import DAMAGED, is_day
 from bikecollect.core.blocks import Block
-from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
@@ -31,9 +31,11 @@ FILLED = (
 
 FOLLOWING = (
     "SELECT started FROM (SELECT * FROM (SELECT started FROM runs"
-    f" WHERE {WITHIN} AND slot >= ? ORDER BY slot, started LIMIT 1)"
-    f" UNION ALL SELECT * FROM (SELECT slot FROM blocks WHERE {WITHIN}"
-    " AND source NOT GLOB 'backfill * *' AND slot >= ? ORDER BY slot LIMIT 1))"
+    f" WHERE slot BETWEEN max(?, {EARLIEST}) AND {LATEST}"
+    " ORDER BY slot, started LIMIT 1)"
+    " UNION ALL SELECT * FROM (SELECT slot FROM blocks"
+    f" WHERE slot BETWEEN max(?, {EARLIEST}) AND {LATEST}"
+    " AND source NOT GLOB 'backfill * *' ORDER BY slot LIMIT 1))"
     " WHERE NOT EXISTS (SELECT * FROM packed_runs WHERE last >= ?)"
     " ORDER BY started LIMIT 1"
 )

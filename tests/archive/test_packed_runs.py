@@ -9,6 +9,7 @@ import pytest
 from keeping import compacted, findings, viewed
 from world import NOON, TAIPEI, World
 
+from bikecollect.archive.archived_days import FOLLOWING
 from bikecollect.core.errors import FeedUnavailable, StorageError
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import DAY, Slot
@@ -225,3 +226,22 @@ def test_the_ledger_shrinks_when_most_of_it_is_unused(
     assert kept >= size > 2_000_000
     assert (world.folder / "ledger.sqlite3").stat().st_size < 300_000
     assert findings(world, deep=True) == []
+
+
+def test_the_run_after_a_day_is_found_without_reading_earlier_ones() -> None:
+    """`compact` asks this for each archived day, while it holds the lock."""
+    run = (
+        "?1, ?1, ?1, 0, '', '', 0, 0, 0, 0, 0, '', '', '', 0, '', 0, '', '', '', '', 0"
+    )
+    block = "?1, '', 0, 0, 0, 1, '', 0, 0, '', 0, '', 'fetch', ''"
+    slots = [(SLOT + number * 300,) for number in range(5_000)]
+    end, pieces = slots[-10], list[None]()
+    with closing(sqlite3.connect(":memory:")) as db:
+        for step in STEPS:
+            db.executescript(step)
+        db.executemany(f"INSERT INTO runs VALUES ({run})", slots)
+        db.executemany(f"INSERT INTO blocks VALUES ({block})", slots)
+        db.set_progress_handler(lambda: pieces.append(None), 100)
+        found = db.execute(FOLLOWING, end * 3).fetchall()
+    assert found == [end]
+    assert len(pieces) < 10  # of 100 instructions each
