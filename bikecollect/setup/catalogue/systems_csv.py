@@ -13,7 +13,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.feeds.http.urls import parse as parse_url
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.catalogue.entry import WORLD, Entry
-from bikecollect.setup.catalogue.text import fold
+from bikecollect.setup.catalogue.text import slug
 from bikecollect.storage.data_folder import name_error
 
 COLUMNS = {
@@ -229,11 +229,11 @@ def _system_id(text: str) -> str:
     >>> _system_id("pony_liège"), _system_id("spin edmonton"), _system_id("archive")
     ('pony_liege', 'spin-edmonton', 'system-archive')
     """
-    slug = _slug(text)[:80]
-    return f"system-{slug}" if name_error(slug) else slug
+    name = _slug(text)[:80]
+    return f"system-{name}" if name_error(name) else name
 
 
 def _slug(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]+", text):
         return text.strip("-._")
-    return re.sub(r"[^a-z0-9._-]+", "-", fold(text)).strip("-._")
+    return slug(text)

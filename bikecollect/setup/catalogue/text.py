@@ -1,5 +1,6 @@
 """Normalise texts for comparison: without case, accents and compatibility forms."""
 
+import re
 import unicodedata
 
 _LETTERS = str.maketrans(
@@ -27,3 +28,12 @@ def fold(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
     parts = unicodedata.normalize("NFKD", text)
     return "".join(char for char in parts if not unicodedata.combining(char))
+
+
+def slug(text: str) -> str:
+    r"""Return *text* as the name of a system could be: only characters valid in one.
+
+    >>> slug("spin Malm\u00f6!"), slug("\u53f0")
+    ('spin-malmo', '')
+    """
+    return re.sub(r"[^a-z0-9._-]+", "-", fold(text)).strip("-._")

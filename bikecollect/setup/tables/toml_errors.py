@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from bikecollect.setup.catalogue.text import fold
+from bikecollect.setup.catalogue.text import slug
 
 PLACE = re.compile(r"at line (\d+), column (\d+)")
 TABLE_TWICE = re.compile(r"Cannot declare \((.+)\) twice")
@@ -103,7 +103,7 @@ def _named(name: str) -> str:
     >>> _named("my city")
     '; a name has letters (a to z), digits, dashes: write [systems.my-city]'
     """
-    like = re.sub(r"[^a-z0-9._-]+", "-", fold(name.partition("#")[0])).strip("-._")
+    like = slug(name.partition("#")[0])
     example = f": write [systems.{like}]" if like else ""
     return f"; a name has letters (a to z), digits, dashes{example}"
 
