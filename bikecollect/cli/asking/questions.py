@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import say
-from bikecollect.core.text import to_run
 from bikecollect.setup.checks import machine
-from bikecollect.storage.files.trusted_files import owned_by_us
 
 BACK = "<"
 YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
@@ -114,8 +112,4 @@ def unwritable_folder(text: str) -> str:
     """Return why this user cannot write to the folder *text*, and a command."""
     place = Path(text).expanduser().absolute()
     problem = machine.not_creatable(place / "system")
-    if problem is None:
-        return ""
-    is_command = problem[1] == owned_by_us(place)
-    remedy = to_run(problem[1]) if is_command else problem[1]
-    return f"{problem[0]}; {remedy}"
+    return "; ".join(problem) if problem else ""

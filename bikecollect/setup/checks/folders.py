@@ -47,7 +47,8 @@ def check_folder(name: str, place: Path) -> Checks:
         return
     if not place.exists():
         if problem := machine.not_creatable(place):
-            yield bad(check_name, *problem)
+            text, remedy = problem
+            yield bad(check_name, text, remedy.removeprefix("run: "))
             return
         if is_known(place):
             remedy = "mount its disk, or put it back: the next fetch begins a new one"

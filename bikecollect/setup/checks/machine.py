@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError
+from bikecollect.core.text import to_run
 from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
 from bikecollect.storage.files.trusted_files import owned_by_us, quoted, user_name
@@ -67,7 +68,10 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def not_creatable(place: Path) -> tuple[str, str] | None:
-    """Return why a fetch cannot create *place*, and a remedy; None if it can."""
+    """Return why a fetch cannot create *place*, and a remedy; None if it can.
+
+    The remedy is a part of a message: before a command it says that it is to be run.
+    """
     try:
         check_mounted(place)
         parent = nearest_existing(place)
@@ -76,7 +80,7 @@ def not_creatable(place: Path) -> tuple[str, str] | None:
     except SettingsError as error:
         if error.cause != "not-mounted":
             problem, _, remedy = str(error).rpartition("; ")
-            return problem, remedy.removeprefix("run: ")
+            return problem, remedy
         problem = str(error).partition(": is its disk mounted?")[0]
         if not problem.endswith(MARKER):
             return problem, "mount its disk, or correct the link"
@@ -84,7 +88,8 @@ def not_creatable(place: Path) -> tuple[str, str] | None:
         return problem, f"mount its disk; to start a new history: {new}"
     except OSError as error:
         return str(error), "change data_dir"
-    return f"no permission to write to {parent}", owned_by_us(place.parent)
+    remedy = to_run(owned_by_us(place.parent))
+    return f"no permission to write to {parent}", remedy
 
 
 def nearest_existing(place: Path) -> Path:
