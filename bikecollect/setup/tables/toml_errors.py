@@ -44,11 +44,12 @@ def explained(message: str, text: str) -> str:
     line = lines[number - 1] if number <= len(lines) else ""
     key = KEY.match(line)
     about = f"`{key[1]}`: " if key else ""
-    return f"{about}{message}{_hint(message, line, line[column - 1 : column])}"
+    return f"{about}{message}{_hint(message, line, line[column - 1 :])}"
 
 
-def _hint(message: str, line: str, wrong: str) -> str:
-    """Return a hint for *line*, in which *wrong* is the character of the error."""
+def _hint(message: str, line: str, rest: str) -> str:
+    """Return a hint for *line*, whose *rest* begins with the error."""
+    wrong = rest[:1]
     if table := TABLE_TWICE.match(message):
         name = ".".join(re.findall(r"'([^']*)'", table[1]))
         return f": the table [{name}] is there twice; merge the two"
@@ -57,7 +58,7 @@ def _hint(message: str, line: str, wrong: str) -> str:
     if message.startswith("Expected ']'") and (header := HEADER.match(line)):
         foreign = "" if wrong.isascii() else _foreign(wrong)
         return foreign + _named(header[1])
-    return _hint_of_line(line, wrong) or _hint_of_value(message, line, wrong)
+    return _hint_of_line(line, wrong) or _hint_of_value(message, line, rest)
 
 
 def _hint_of_line(line: str, wrong: str) -> str:
@@ -71,13 +72,12 @@ def _hint_of_line(line: str, wrong: str) -> str:
     return ': write it as key = "value"' if YAML.match(line) else ""
 
 
-def _hint_of_value(message: str, line: str, wrong: str) -> str:
+def _hint_of_value(message: str, line: str, rest: str) -> str:
     if _lacks_quote(line):
         return ": is a quote missing?"
     is_bare = _outside_of_texts(line) == line
-    is_value = message.startswith("Invalid value") and wrong not in NO_TEXT
-    place = PLACE.search(message)
-    word = WORD.match(line, int(place[2]) - 1) if place and is_value else None
+    is_value = message.startswith("Invalid value") and rest[:1] not in NO_TEXT
+    word = WORD.match(rest) if is_value else None
     if word and word[0].lower() in FLAGS:
         return f": write {FLAGS[word[0].lower()]}"
     if is_value or (message.startswith("Expected newline") and is_bare):
