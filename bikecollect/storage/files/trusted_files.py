@@ -169,8 +169,8 @@ def weak_parent(path: Path) -> Path | None:
     return None
 
 
-def quoted(path: Path) -> str:
-    """Return *path* quoted for a shell command."""
+def quoted(path: Path | str) -> str:
+    """Return *path* or another word quoted for a shell command."""
     import shlex  # only on the way to an error
 
     return shlex.quote(str(path))

@@ -1,6 +1,5 @@
 """Repair of files that were changed by other programs."""
 
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import KEPT
+from bikecollect.storage.files.trusted_files import quoted
 
 
 class Repair(NamedTuple):
@@ -50,7 +50,7 @@ def mirror_remedy(system_id: str, day: str, mirror: str) -> str:
         return ""
     return (
         f"fill it from the mirror, if that has it: bikecollect forget {system_id} "
-        f"{day} && bikecollect backfill {system_id} --from {shlex.quote(mirror)}; else "
+        f"{day} && bikecollect backfill {system_id} --from {quoted(mirror)}; else "
     )
 
 
