@@ -36,7 +36,6 @@ from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.archive_alerts import report_compact
-from bikecollect.wiring.collection import collect
 
 
 @pytest.fixture
@@ -69,9 +68,7 @@ def test_a_second_run_in_a_slot_changes_no_incident(
         now = BEGIN + 2 * INTERVAL
         for second in range(5):
             world.clock.now = now + second
-            collect(
-                settings, clock=world.clock, monotonic=world.clock, stop=world.clock
-            )
+            world.run(settings)
         world.slot(settings)
         world.slot(settings)
     assert mailserver.subjects() == [
@@ -94,13 +91,7 @@ def test_a_second_run_that_fails_by_itself_is_a_line(
             for world.up in (True, False):
                 caplog.clear()
                 world.clock.now += 1
-                collect(
-                    settings,
-                    clock=world.clock,
-                    monotonic=world.clock,
-                    stop=world.clock,
-                    uptime=lambda: 1e6,
-                )
+                world.run(settings)
                 errors = [r for r in caplog.records if r.levelname == "ERROR"]
                 told.append([getattr(record, "is_reported", None) for record in errors])
 
@@ -119,9 +110,7 @@ def test_a_slot_that_a_second_run_collects_is_not_lost(
         world.up = True
         for _ in range(2):
             world.clock.now += 1
-            collect(
-                settings, clock=world.clock, monotonic=world.clock, stop=world.clock
-            )
+            world.run(settings)
         (known,) = stored_incidents(settings.system_folder("a"))
         (shown,) = History("a", settings.system_folder("a").path).incidents()
         for _ in range(2):
@@ -142,13 +131,7 @@ def test_a_reboot_is_reported_as_missed_slots(
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         world.clock.now += 10 * INTERVAL
-        collect(
-            settings,
-            clock=world.clock,
-            monotonic=world.clock,
-            stop=world.clock,
-            uptime=lambda: 60.0,
-        )
+        world.run(settings, uptime=lambda: 60.0)
     assert mailserver.subjects() == [
         "a: slots not collected 00:10 to 00:55, 9 slots lost"
     ]
@@ -165,13 +148,10 @@ def test_the_mail_after_a_sleep_has_the_cause_of_the_report(
     with world.served() as settings, mailserver.up():
         for awake in (5_000.0, 5_300.0):
             world.clock.now += INTERVAL if awake == 5_000.0 else 10 * INTERVAL
-            collect(
+            world.run(
                 settings,
-                clock=world.clock,
-                monotonic=world.clock,
-                stop=world.clock,
                 uptime=lambda: world.clock.now - BEGIN + 5_000.0,
-                awake=lambda awake=awake: awake,  # type: ignore[misc]
+                awake=lambda awake=awake: awake,
             )
 
     now = world.clock.now + INTERVAL
