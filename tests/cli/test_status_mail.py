@@ -116,14 +116,10 @@ def test_another_problem_of_a_system_is_mailed_within_the_day(
     tmp_path: Path, mail: MailServer
 ) -> None:
     """A damaged file does not keep a stopped collector from being reported."""
-    settings = load(str(config(tmp_path, mail)))
-    clock = Time(1_795_276_800.0)
-    times = Times(clock, clock, Stop())
     damage = {"damage": "a.csv is missing"}
-    with mail.up():
-        for problems in (damage, damage, {"run": "no run for 20 min", **damage}):
-            assert mail_problems(settings, {"city": problems}, times)
-            clock.now += 3_600
+    late = {"run": "no run for 20 min", **damage}
+
+    _mail_hourly(tmp_path, mail, damage, damage, late)
 
     assert mail.subjects() == ["city: a.csv is missing", "city: no run for 20 min"]
 
@@ -132,14 +128,10 @@ def test_another_damage_of_a_system_is_mailed_within_the_day(
     tmp_path: Path, mail: MailServer
 ) -> None:
     """Not again when the first is repaired, or its remedy changes."""
-    settings = load(str(config(tmp_path, mail)))
-    clock = Time(1_795_276_800.0)
-    times = Times(clock, clock, Stop())
     first, other = "a.csv is missing; run: a", "b.csv is damaged"
-    with mail.up():
-        for text in (first, f"{first}\n{other}", other, "b.csv is damaged; run: b"):
-            assert mail_problems(settings, {"city": {"damage": text}}, times)
-            clock.now += 3_600
+    texts = (first, f"{first}\n{other}", other, "b.csv is damaged; run: b")
+
+    _mail_hourly(tmp_path, mail, *({"damage": text} for text in texts))
 
     assert mail.subjects() == [
         "city: a.csv is missing",
@@ -164,6 +156,17 @@ def test_a_subject_has_no_remedies_and_no_long_problem(
     assert subject.startswith("a and 1 more: days are missing: 2026-11-21, ")
     assert len(subject) < 120
     assert long in mail.mails()[0].get_content().replace("=\n", "")
+
+
+def _mail_hourly(folder: Path, mail: MailServer, *found: dict[str, str]) -> None:
+    """Mail the problems of the system city that are *found* hour by hour."""
+    settings = load(str(config(folder, mail)))
+    clock = Time(1_795_276_800.0)
+    times = Times(clock, clock, Stop())
+    with mail.up():
+        for problems in found:
+            assert mail_problems(settings, {"city": problems}, times)
+            clock.now += 3_600
 
 
 def _failing(folder: Path, later: float) -> Standing:
