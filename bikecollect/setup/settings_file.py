@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import SettingsError
 from bikecollect.storage.files import durable, trusted_files
 from bikecollect.storage.files.regular_file import read_file
 
@@ -185,25 +185,17 @@ def prepared(
     temporary = durable.temporary(path)
 
     def put_in_place() -> None:
-        with _failing(path):
+        with durable.writing(path):
             temporary.replace(path)
             durable.sync_folder(path.parent)
 
     try:
-        with _failing(path):
+        with durable.writing(path):
             _write(temporary, text, like)
         yield put_in_place
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _failing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _write(path: Path, text: str, like: os.stat_result | None) -> None:
