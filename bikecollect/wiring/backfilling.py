@@ -31,7 +31,6 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARK, MARKER, VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files import begun_anew
-from bikecollect.storage.files.durable import unwritten
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -181,10 +180,7 @@ def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
     """Remove the mark of a loss if *fillings* of another archive are what was lost."""
     marker = system.path / MARKER
     if begun_anew.is_restored(marker, (f.slot for f in fillings if f.what == FILLED)):
-        try:
-            begun_anew.accept(marker, MARK)
-        except OSError as error:
-            raise unwritten(f"cannot write {marker}: {error}", error) from error
+        begun_anew.accept(marker, MARK)
         log.warning("%s: data of before the loss are here again", system.system_id)
 
 

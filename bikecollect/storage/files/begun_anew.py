@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import Slot, iso
-from bikecollect.storage.files.durable import sync_folder, write_file
+from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
 from bikecollect.storage.files.regular_file import read_file
 
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
@@ -60,11 +60,14 @@ def loss(name: str, marker: Path, zone: tzinfo) -> str:
 
 
 def accept(marker: Path, text: bytes) -> None:
-    """Replace the content of *marker* by *text*, without a mark; raises OSError."""
+    """Write *text*, without a mark, to *marker*. Raises StorageError."""
     new = marker.with_suffix(".new")
-    write_file(new, text)
-    new.replace(marker)
-    sync_folder(marker.parent)
+    try:
+        write_file(new, text)
+        new.replace(marker)
+        sync_folder(marker.parent)
+    except OSError as error:
+        raise unwritten(f"cannot write {marker}: {error}", error) from error
 
 
 def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:

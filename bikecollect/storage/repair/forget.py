@@ -15,7 +15,6 @@ from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import MARK, MARKER, STATUS, SystemFolder
 from bikecollect.storage.files import begun_anew
-from bikecollect.storage.files.durable import unwritten
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
@@ -54,10 +53,7 @@ class Forgetter:
         if begun is None:
             raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
         self._note(EARLIER, reason, slots=0, rows=0)
-        try:
-            begun_anew.accept(marker, MARK)
-        except OSError as error:
-            raise unwritten(f"cannot write {marker}: {error}", error) from error
+        begun_anew.accept(marker, MARK)
         return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
 
     def check(self, item: str) -> None:
