@@ -24,7 +24,7 @@ from bikecollect.core.secrets.redact import redactor
 from bikecollect.storage.files.durable import remove_abandoned, writing
 
 if TYPE_CHECKING:
-    from obstore import Bytes, GetOptions
+    from obstore import Bytes, GetOptions, ObjectMeta
     from obstore.store import ObjectStore as Client
 
 Value = TypeVar("Value")
@@ -87,8 +87,7 @@ class ObjectStore:
             batches = self._obstore.list(self._client, prefix)
             while batch := self._awaited(next, batches, ()):
                 for item in batch:
-                    tag = str(item["e_tag"] or item["last_modified"].isoformat())
-                    yield StoredObject(item["path"], item["size"], tag)
+                    yield StoredObject(item["path"], item["size"], _tag(item))
 
     def find(self, path: str) -> StoredObject | None:
         """Return the object at *path*, None if there is none."""
@@ -97,8 +96,7 @@ class ObjectStore:
                 item = self._awaited(self._obstore.head, self._client, path)
             except FileNotFoundError:
                 return None
-            tag = str(item["e_tag"] or item["last_modified"].isoformat())
-            return StoredObject(path, item["size"], tag)
+            return StoredObject(path, item["size"], _tag(item))
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a small object, None if there is none."""
@@ -229,6 +227,10 @@ class ObjectStore:
             yield
         except (BaseError, OSError, ValueError, process.DeadlineError) as error:
             raise translated(what, error, self.address, self._redact) from None
+
+
+def _tag(item: "ObjectMeta") -> str:
+    return str(item["e_tag"] or item["last_modified"].isoformat())
 
 
 def _require_threads() -> None:
