@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from bikecollect.core.incidents import EARLIER, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import count_of, length, visible
+from bikecollect.core.text import count_of, length, local_minute, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
@@ -272,8 +272,7 @@ def _last_good(facts: MessageFacts) -> str:
 
 
 def _moment(slot: Slot, facts: MessageFacts) -> str:
-    text = iso(slot, facts.reader_zone)
-    return f"{text[:10]} {text[11:16]} ({text[19:]})"
+    return local_minute(slot, facts.reader_zone)
 
 
 def _next_steps(event: Event, facts: MessageFacts) -> str:

@@ -11,7 +11,8 @@ from datetime import tzinfo
 from pathlib import Path
 
 from bikecollect.core.incidents import EARLIER
-from bikecollect.core.slots import Slot, iso
+from bikecollect.core.slots import Slot
+from bikecollect.core.text import local_minute
 from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
 from bikecollect.storage.files.regular_file import read_file
 
@@ -51,8 +52,7 @@ def loss(name: str, marker: Path, zone: tzinfo) -> str:
     begun = since(marker)
     if begun is None:
         return ""
-    when = iso(begun, zone)
-    when = f"{when[:10]} {when[11:16]} ({when[19:]})"
+    when = local_minute(begun, zone)
     return (
         f"{marker.parent} was gone on {when}, with all data until then: was it "
         f"removed, or was its disk not mounted? {_remedy(name)}"
