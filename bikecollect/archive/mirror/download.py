@@ -275,7 +275,7 @@ class OtherLists:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path for the new content of *path*; move it there at the end."""
-    new = path.with_name(f"{path.name}.{os.getpid()}{NEW}")
+    new = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}{NEW}")
     try:
         yield new
         new.rename(path)
@@ -302,6 +302,5 @@ def is_being_written(path: Path) -> bool:
 
 def _replace(path: Path, data: bytes) -> None:
     make_folder(path.parent)
-    new = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}{NEW}")
-    new.write_bytes(data)
-    new.rename(path)
+    with replacing(path) as new:
+        new.write_bytes(data)
