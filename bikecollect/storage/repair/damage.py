@@ -88,17 +88,14 @@ def find_archive_damage(system: SystemFolder) -> list[str]:
 
     Days of vehicles are included. Raises StorageError.
     """
-    archive, own = system.path.parent / ARCHIVE, system.vehicles
+    archive = system.path.parent / ARCHIVE
     try:
         history = History(system.system_id, system.path)
-        found = list(_missing_days(system, history, archive))
-        if own.ledger.exists() and (archive / MARKER).exists():
-            history = History(system.system_id, own.path)
-            found += _missing_days(own, history, archive, VEHICLE_STATUS)
+        found = _missing_days(system, history, archive)
+        return [*found, *_missing_days_of_vehicles(system, archive)]
     except OSError as error:
         text = f"cannot read {error.filename or archive}: {error.strerror}"
         raise StorageError(text) from error
-    return found
 
 
 def archived_days(system: SystemFolder) -> list[str]:
@@ -128,11 +125,17 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
     """Yield a message for the files and days of vehicles that are damaged."""
     own = system.vehicles
     if own.ledger.exists():
-        history = History(system.system_id, own.path)
         yield from _linked_files(own, VEHICLE_STATUS)
-        yield from _damaged_files(own, history)
-        if (archive / MARKER).exists():  # else a message about the stations says so
-            yield from _missing_days(own, history, archive, VEHICLE_STATUS)
+        yield from _damaged_files(own, History(system.system_id, own.path))
+        yield from _missing_days_of_vehicles(system, archive)
+
+
+def _missing_days_of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
+    own = system.vehicles
+    # Without the marker a message about the stations says so.
+    if own.ledger.exists() and (archive / MARKER).exists():
+        history = History(system.system_id, own.path)
+        yield from _missing_days(own, history, archive, VEHICLE_STATUS)
 
 
 def lacks_ledger(system: SystemFolder) -> bool:
