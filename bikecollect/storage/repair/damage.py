@@ -101,7 +101,7 @@ def find_archive_damage(system: SystemFolder) -> list[str]:
 def archived_days(system: SystemFolder) -> list[str]:
     """Return the days that the ledger of *system* has as archived.
 
-    None if it cannot be read: `status` reports that.
+    Empty if it cannot be read: `status` reports that.
     """
     with suppress(StorageError):
         rows = History(system.system_id, system.path).select(ARCHIVED)
