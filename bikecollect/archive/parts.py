@@ -6,7 +6,7 @@ file is read.
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from itertools import pairwise
@@ -104,17 +104,23 @@ def damaged_parts(
     data: Path, system_id: str, day: str, parts: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     """Return what is wrong with the files *parts* of a *day*; empty if nothing."""
-    damage = []
-    for dataset, expected in parts.items():
-        path = part(data, dataset, system_id, day)
-        try:
-            if sha256_of(path) != expected["sha256"]:
-                damage.append(f"{path}: sha256 mismatch")
-        except FileNotFoundError:
-            damage.append(f"{path} is missing")
-        except OSError as error:
-            damage.append(f"cannot read {path}: {error.strerror}")
-    return damage
+    found = (
+        damage_of_file(part(data, dataset, system_id, day), expected["sha256"])
+        for dataset, expected in parts.items()
+    )
+    return [why for why in found if why]
+
+
+def damage_of_file(
+    path: Path, sha256: str, sha256_of: Callable[[Path], str] = sha256_of
+) -> str:
+    """Return what is wrong with the file at *path*, empty if it has this *sha256*."""
+    try:
+        return "" if sha256_of(path) == sha256 else f"{path}: sha256 mismatch"
+    except FileNotFoundError:
+        return f"{path} is missing"
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
 
 
 def needs_summaries(

@@ -60,6 +60,19 @@ def test_a_missing_file_is_named(world: World) -> None:
     assert unread == {"station_status": set(), "slots": {"2026-11-23"}}
 
 
+def test_a_changed_byte_is_named(world: World) -> None:
+    """The size is that of the certificate; Spark might read other values."""
+    path = world.folder.parent / ROWS
+    intact = path.read_bytes()
+    path.write_bytes(intact[:99] + bytes([intact[99] ^ 1]) + intact[100:])
+
+    lost, unread = losses(world.folder.parent)
+
+    why = f"{path}: sha256 mismatch; run: bikecollect verify"
+    assert lost == {"2026-11-23": why}
+    assert unread == {"station_status": {"2026-11-23"}, "slots": set()}
+
+
 def test_a_file_that_was_written_again_with_the_same_rows_is_read(world: World) -> None:
     """Somebody may have compressed it otherwise; DuckDB reads it, too."""
     path = world.folder.parent / ROWS

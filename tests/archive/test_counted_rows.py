@@ -1,17 +1,23 @@
 """Answers have all rows of the ledger, or name the days they lack."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import bikecollect
 from keeping import archived_past_days, two_past_days
 from world import World
 
+from bikecollect.archive.checks.file_sums import damaged_files
 from bikecollect.core.slots import DAY
+from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.ledger import Ledger
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -52,8 +58,22 @@ def lacking_a_row(part: Path) -> None:
     Path(f"{part}.new").replace(part)
 
 
-@pytest.mark.parametrize("spoil", [emptied, lacking_a_row])
-def test_an_archived_file_that_lacks_rows_is_an_error(
+def with_another_value(part: Path) -> None:
+    """Change one byte so that all rows can be read, one with another value."""
+    intact = part.read_bytes()
+    rows = duckdb.sql(f"FROM '{part}'").fetchall()
+    for place in range(len(intact)):
+        changed = bytes([intact[place] ^ 1])
+        part.write_bytes(intact[:place] + changed + intact[place + 1 :])
+        with suppress(duckdb.Error):
+            read = duckdb.sql(f"FROM '{part}'").fetchall()
+            if len(read) == len(rows) and read != rows:
+                return
+    raise AssertionError("each changed byte is an error")
+
+
+@pytest.mark.parametrize("spoil", [emptied, lacking_a_row, with_another_value])
+def test_an_archived_file_that_lacks_rows_or_has_others_is_an_error(
     part: Path, config: Path, spoil: Callable[[Path], None]
 ) -> None:
     """A query or export that needs it fails; a report names what is missing."""
@@ -90,15 +110,72 @@ def test_an_archived_file_of_another_size_with_all_rows_is_read(
     assert len(query.stdout.splitlines()) == 4
 
 
-def test_a_damaged_summary_is_computed_from_the_rows(part: Path, config: Path) -> None:
+@pytest.mark.parametrize("spoil", [emptied, with_another_value])
+def test_a_damaged_summary_is_computed_from_the_rows(
+    part: Path, config: Path, spoil: Callable[[Path], None]
+) -> None:
     """No day is missing from the coverage."""
-    sql = "SELECT date, station_id, slots FROM coverage ORDER BY ALL"
+    sql = "FROM coverage ORDER BY date, station_id"
     before = bikecollect("--config", config, "query", sql)
-    Path(str(part).replace("station_status", "coverage")).write_bytes(b"PAR1")
+    spoil(Path(str(part).replace("station_status", "coverage")))
     after = bikecollect("--config", config, "query", sql)
 
     assert after.returncode == 0, after.stderr
     assert after.stdout == before.stdout
+
+
+def test_files_of_a_restored_ledger_are_those_of_their_certificates(
+    world: World, part: Path, config: Path
+) -> None:
+    """A backup of the ledger has the sums of earlier files, maybe of the same size."""
+    ledger = Ledger(world.folder / "ledger.sqlite3")
+    ledger.open()
+    with ledger.transaction() as db:
+        (text,) = db.execute("SELECT parts FROM archives ORDER BY day").fetchone()
+        other = text.replace(sha256_of(part), "0" * 64)
+        db.execute("UPDATE archives SET parts = ? WHERE parts = ?", (other, text))
+    ledger.close()
+    query = bikecollect("--config", config, "query", "FROM station_status")
+    with_another_value(part)
+    damaged = bikecollect("--config", config, "query", "FROM station_status")
+
+    assert other != text
+    assert (query.returncode, query.stderr) == (0, "")
+    assert damaged.returncode == 74
+
+
+def test_a_changed_value_is_found_without_a_ledger(
+    world: World, part: Path, config: Path
+) -> None:
+    """The next `fetch` makes a new ledger, which has no archived days."""
+    (world.folder / "ledger.sqlite3").unlink()
+    Ledger(world.folder / "ledger.sqlite3").open()
+    query = bikecollect("--config", config, "query", "FROM station_status")
+    with_another_value(part)
+    damaged = bikecollect("--config", config, "query", "FROM station_status")
+
+    assert (query.returncode, len(query.stdout.splitlines())) == (0, 4)
+    assert damaged.returncode == 74
+
+
+def test_a_file_is_hashed_once_until_it_changes(
+    part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app opens the history after each slot."""
+    expected, read = sha256_of(part), list[object]()
+    digest = hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        read.append(file)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    sound = [damaged_files({part: expected}) for _ in range(3)]
+    opened = len(read)
+    with_another_value(part)
+
+    assert (sound, opened) == ([{}, {}, {}], 1)
+    assert damaged_files({part: expected}) == {part: f"{part}: sha256 mismatch"}
 
 
 def test_a_changed_file_with_its_old_time_is_noticed(

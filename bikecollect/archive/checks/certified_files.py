@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bikecollect.archive import summaries
+from bikecollect.archive.checks.file_sums import damaged_files
 from bikecollect.archive.datasets import (
     LAYOUTS,
     STATION_LAYOUT,
@@ -70,6 +71,13 @@ class ListedArchive(Protocol):
         """
         ...
 
+    def damage(self, path: str, sha256: str) -> str:
+        """Return what is wrong with a file of the certified size and *sha256*.
+
+        Empty if nothing is, or if its bytes are not read here.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class LocalArchive:
@@ -100,6 +108,10 @@ class LocalArchive:
         """See `ListedArchive`."""
         with scratch() as aside, duckdb_engine.session(aside / "spill") as db:
             return defect(db, ArchivePart(Path(path), size), rows)
+
+    def damage(self, path: str, sha256: str) -> str:
+        """See `ListedArchive`."""
+        return damaged_files({Path(path): sha256}).get(Path(path), "")
 
 
 def folders_of_rows(data: Path, system_ids: Iterable[str]) -> Iterator[Path]:
@@ -165,7 +177,7 @@ class ArchiveCheck:
         try:
             values: Any = json.loads(text)
             certified, rows = values["parts"][dataset], int(values["rows"])
-            certified_size = int(certified["bytes"])
+            certified_size, sha256 = int(certified["bytes"]), str(certified["sha256"])
             is_outdated = summaries.lack_columns(dataset, certified)
         except DAMAGED:
             return "its certificate is invalid; run: bikecollect verify"
@@ -174,5 +186,6 @@ class ArchiveCheck:
         if is_outdated:
             return OUTDATED
         if size == certified_size:
-            return ""
+            damage = self.archive.damage(path, sha256)
+            return f"{damage}; run: bikecollect verify" if damage else ""
         return self.archive.defect(path, size, rows if is_rows else None)

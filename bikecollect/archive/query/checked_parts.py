@@ -2,14 +2,16 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bikecollect.archive.parts import ArchivePart, Parts
+from bikecollect.archive.checks.file_sums import damaged_files
+from bikecollect.archive.parts import DAMAGED, ArchivePart, Parts
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.open_days import REMEDIES
+from bikecollect.storage.files.regular_file import read_plain
 from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
@@ -33,30 +35,73 @@ class _KnownDay(NamedTuple):
     rows: int
     files: Mapping[str, Any]
 
+    def value(self, dataset: str, name: str) -> object:
+        """Return what the record of a file says, None if there is none."""
+        file = self.files.get(dataset)
+        return file.get(name) if isinstance(file, dict) else None
+
 
 def check_parts(
-    db: "DuckDBPyConnection", history: History, parts: Parts, rows: str
+    db: "DuckDBPyConnection",
+    history: History,
+    parts: Parts,
+    rows: str,
+    certificate: Callable[[str], Path],
 ) -> CheckedParts:
     """Return *parts* without files that are damaged; *rows* is the dataset of rows.
 
-    A file of the size in the ledger is sound. For any other one the footer is read: the
-    dataset of rows must have the archived number of rows.
+    A file of the size in the ledger must have the sha256 in it, or in its day's
+    *certificate*: they differ if a backup of the ledger was restored. Of a file of
+    another size the footer is read: it must have the archived number of rows.
     """
     certified = _certified(history)
+    whys = _damaged(parts, certified, certificate)
     sound: dict[str, dict[str, ArchivePart]] = {}
     damaged: dict[str, str] = {}
     for dataset, by_day in parts.items():
         sound[dataset] = {}
         for day, part in by_day.items():
             known = certified.get(day)
-            why = ""
-            if known and part.size != _size(known, dataset):
+            why = whys.get(part.path, "")
+            if known and part.size != known.value(dataset, "bytes"):
                 why = defect(db, part, known.rows if dataset == rows else None)
             if not why:
                 sound[dataset][day] = part
             elif dataset == rows:
                 damaged[day] = f"{why}{REMEDIES}"
     return CheckedParts(sound, damaged)
+
+
+def _damaged(
+    parts: Parts, certified: Mapping[str, _KnownDay], certificate: Callable[[str], Path]
+) -> Mapping[Path, str]:
+    """Return what is wrong with the files that have not their certified sha256."""
+    places: dict[Path, tuple[str, str]] = {}
+    sums: dict[Path, str] = {}
+    for dataset, by_day in parts.items():
+        for day, part in by_day.items():
+            known = certified.get(day)
+            if known is None:
+                sha256 = _sum_in(certificate(day), dataset)
+            elif part.size == known.value(dataset, "bytes"):
+                sha256 = str(known.value(dataset, "sha256") or "")
+            else:
+                continue
+            if sha256:
+                places[part.path], sums[part.path] = (dataset, day), sha256
+    return damaged_files(
+        {
+            path: _sum_in(certificate(places[path][1]), places[path][0])
+            for path in damaged_files(sums)
+        }
+    )
+
+
+def _sum_in(certificate: Path, dataset: str) -> str:
+    """Return the sha256 of the file of *dataset* in a *certificate*, empty if none."""
+    with suppress(OSError, *DAMAGED):
+        return str(json.loads(read_plain(certificate))["parts"][dataset]["sha256"])
+    return ""
 
 
 def wait_for_compact(folder: Path) -> None:
@@ -78,11 +123,6 @@ def _certified(history: History) -> dict[str, _KnownDay]:
             if isinstance(files, dict):
                 certified[day] = _KnownDay(rows, files)
     return certified
-
-
-def _size(known: _KnownDay, dataset: str) -> object:
-    file = known.files.get(dataset)
-    return file.get("bytes") if isinstance(file, dict) else None
 
 
 def defect(db: "DuckDBPyConnection", part: ArchivePart, expected: int | None) -> str:

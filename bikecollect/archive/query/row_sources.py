@@ -1,7 +1,6 @@
 """The rows of one layout: open days from their CSV, closed ones from the archive."""
 
 from collections.abc import (
-    Callable,
     Collection,
     Container,
     Iterable,
@@ -9,7 +8,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from bikecollect.archive import datasets, summaries
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
-from bikecollect.archive.query.archived_schemas import ArchivedSchemas, Key
+from bikecollect.archive.query.archived_schemas import ArchivedSchemas, Key, order_of
 from bikecollect.archive.query.checked_parts import (
     CheckedParts,
     check_parts,
@@ -112,15 +111,21 @@ class RowSources:
         history = self.histories[name]
         parts = list_parts(self._data, name, self._needed)
         with history.session():
-            self._checked[name] = check_parts(self._db, history, parts, rows)
+            certificate = partial(self._layout.certificate, self._data, name)
+            checked = check_parts(self._db, history, parts, rows, certificate)
+            self._checked[name] = checked
             vehicles = system.system.vehicles.path
             if self._layout is VEHICLE_LAYOUT and not vehicles.is_dir():
                 return
-            sound = self._checked[name].sound
-            self._open[name] = open_days(history, system.days, sound, self._needed)
-        if self._checked[name].damaged and not again:
+            open_ = open_days(history, system.days, checked.sound, self._needed)
+            self._open[name] = open_
+        if checked.damaged and not again:
             wait_for_compact(self._layout.work_folder(self._data, name))
             self._read_system(system, again=True)
+            return
+        closed = checked.damaged.keys() - open_.days.keys()
+        for day in closed:  # the ledger was lost
+            self._schemas.unreadable[name, day] = checked.damaged[day]
 
     @property
     def reads_rows(self) -> bool:
@@ -258,7 +263,7 @@ class RowSources:
                 self.files += [file.path for file in own]
                 yield from queries(self._db, own)
                 continue
-            paths = [closed[key] for key in sorted(group, key=_order(dataset))]
+            paths = [closed[key] for key in sorted(group, key=order_of(dataset))]
             self.files += paths
             files = duckdb_engine.paths(paths)
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
@@ -333,14 +338,3 @@ class RowSources:
                 f" DATE {duckdb_engine.text(day)} AS date"
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
-
-
-def _order(dataset: str) -> Callable[[Key], tuple[int, Key]]:
-    """Return the order in which the files of days are read.
-
-    Files with hours of the week are read by weekday: in the rows of a week every hour
-    is different, so that DuckDB would not group them early and keep them all in memory.
-    """
-    if dataset == "profile":
-        return lambda key: (date.fromisoformat(key[1]).weekday(), key)
-    return lambda key: (0, key)
