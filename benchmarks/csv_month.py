@@ -12,8 +12,9 @@ import year
 
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import MARK, MARKER
+from bikecollect.storage.data_folder import MARKER
 from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.marker import MARK
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery

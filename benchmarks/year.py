@@ -27,9 +27,10 @@ from bikecollect.storage.csv_format import (
     information_lines,
 )
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import MARK, MARKER, SystemFolder
+from bikecollect.storage.data_folder import MARKER, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import make_folder
+from bikecollect.storage.files.marker import MARK
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads

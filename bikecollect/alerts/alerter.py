@@ -23,7 +23,7 @@ from bikecollect.storage.data_folder import (
     is_marked,
     oldest_csv,
 )
-from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.entries import may_have_entries
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class RunAlerts:
 
 
 FEW_RUNS = 8
+NO_LEDGER = Path("/nonexistent")
 GRACE = 7 * DAY
 """Seconds after `csv_days` at which a CSV that was not removed becomes a signal."""
 Notification = Sequence[tuple[Event, RunAlerts]]
@@ -130,6 +131,8 @@ class Alerter:
         paths = self.systems[run.system_id]
         state_file = paths.state()
         ledger = AlertLedger(paths.system.ledger)
+        if not is_marked(paths.system.path):
+            ledger = AlertLedger(NO_LEDGER)  # it may be that of another system
         stack.enter_context(state_file.held())
         state = state_file.load()
         if state is None or _is_outdated(state, run, ledger):
@@ -299,13 +302,13 @@ def _lost(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
 
     Empty if that is unknown: its disk may not be mounted.
     """
-    marker = system.path / MARKER
-    begun = begun_anew.since(marker)
-    if begun is None:
-        return {"lost": None} if is_marked(system.path) else {}
-    text = begun_anew.loss(system.system_id, marker, system.zone)
-    since = Slot(min(begun, slot))
-    return {"lost": Signal("earlier data", text, since=since, until=slot)}
+    if not is_marked(system.path):
+        return {}
+    loss = marker.loss(system.system_id, system.path / MARKER, system.zone)
+    if loss is None:
+        return {"lost": None}
+    since = Slot(min(loss.since, slot))
+    return {"lost": Signal("earlier data", loss.text, since=since, until=slot)}
 
 
 def _has_wrong_clock(run: Run) -> bool:

@@ -23,6 +23,10 @@ NEXT_STEPS = {
         "then correct timezone in [systems.{system}] of the settings",
     ),
     "disk": ("df -h {folder}", "bikecollect doctor"),
+    "folder": (
+        "grep system: {folder}/.bikecollect   # whose data it has",
+        "mv {folder} ELSEWHERE && mv ITS_OWN_FOLDER {folder}",
+    ),
     "lost": (
         "df -h {folder}   # is a disk not mounted?",
         "mv {folder} {folder}.new && mv THE_EARLIER_ONE {folder}   # from a backup",
@@ -52,6 +56,7 @@ KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
     "zone": "all slots and counts; last_reported is wrong, but can be read anew",
+    "folder": "all data so far; nothing is written to a wrong folder",
     "lost": "nothing of the time before; new rows go into a new folder",
     "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",

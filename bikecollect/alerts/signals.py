@@ -23,6 +23,7 @@ OF_NOTICE = {
     "columns": "settings",
     "settings": "settings",
     "not-mounted": "disk",
+    "folder": "folder",
     "disk": "disk",
     "ledger": "ledger",
     "damage": "damage",
@@ -126,7 +127,7 @@ def _observed_kinds(run: Run) -> Iterable[str]:
         yield from ("fetch", "overload")
     yield "bug"
     if run.outcome in {Outcome.COLLECTED, Outcome.DUPLICATE, Outcome.REJECTED}:
-        yield from ("disk", "ledger", "damage", "lock", "settings")
+        yield from ("disk", "folder", "ledger", "damage", "lock", "settings")
     if run.outcome in UNDERSTOOD:
         yield from ("payload", "drift", "clock")
     if run.outcome is Outcome.COLLECTED:

@@ -33,7 +33,7 @@ from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import WAITING
-from bikecollect.storage.files import begun_anew, known_folders
+from bikecollect.storage.files import known_folders, marker
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Collector:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
         known = known_folders.known_folders()
-        self.begun_anew.update(begun_anew.gone(self.folders, known))
+        self.begun_anew.update(marker.gone(self.folders, known))
         troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)) as files:

@@ -31,6 +31,7 @@ class Cause(StrEnum):
     DAMAGED = "damaged", "the slot was collected, but its block is damaged"
     DISK = "disk", "the disk could not be read or written"
     FEED = "feed", "the feed answered, but has nothing that the settings can collect"
+    FOLDER = "folder", "the data folder was that of another system"
     HOST_OFF = (
         "host-off",
         "this machine was off, or had no runs until it was restarted",

@@ -60,6 +60,7 @@ KINDS: Mapping[str, IncidentKind] = {
         daily=True,
     ),
     "disk": IncidentKind("the disk cannot be used", "disk unusable"),
+    "folder": IncidentKind("the folder has another system's data", "wrong folder"),
     "lost": IncidentKind(
         "all earlier data are gone",
         "all data gone",

@@ -58,7 +58,7 @@ BlockReader = Callable[[History, Slot, Slot], dict[Slot, Block]]
 """Returns the blocks of the slots between two."""
 SLOT, STARTED = itemgetter(0), itemgetter(1)
 """The first two fields of a `SeenRun`: a year has 100,000 runs."""
-SILENCING = frozenset({"disk", "ledger", "settings"})
+SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
 

@@ -18,7 +18,7 @@ from bikecollect.core.slots import bounds
 from bikecollect.core.text import to_run
 from bikecollect.core.timeline.facts import SystemFact, grid_of
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.files import begun_anew, entries, renamed, trusted_files
+from bikecollect.storage.files import entries, marker, renamed, trusted_files
 from bikecollect.storage.files.durable import (
     make_folder,
     sync_folder,
@@ -47,7 +47,6 @@ VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
 """The folder of vehicles in a system's folder, and the folder of their daily files."""
 ARCHIVE, CERTIFICATES = "archive", "certificates"
 INFORMATION = "station_information.csv"
-MARK = b"This folder holds the data of one system; see bikecollect.\n"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,11 +145,14 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
     mount point must not be filled.
     """
     known = known_folders() if known is None else known
-    marker = MARK
+    text = marker.text_of(folder.name)
     try:
         check(folder)
         entries.check_case(folder)
         if (folder / MARKER).exists():
+            if not marker.check_name(folder / MARKER):
+                with suppress(StorageError):  # the next run does it
+                    marker.write_name(folder / MARKER)
             _check_writable(folder)
             if str(folder) not in known:
                 # The first run was killed, or the state folder was lost since, or a
@@ -160,7 +162,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
             return
         check_mounted(folder)
         if str(folder) in known and not folder.exists():
-            marker += begun_anew.mark(time.time())
+            text += marker.mark(time.time())
     except OSError as error:
         where = error.filename or folder
         raise StorageError(
@@ -168,16 +170,16 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
         ) from error
     try:
         make_folder(folder)
-        write_file(folder / MARKER, marker)
+        write_file(folder / MARKER, text)
         sync_folder(folder)
     except OSError as error:
-        text = f"cannot create {folder}: {error}"
+        problem = f"cannot create {folder}: {error}"
         if error.errno == errno.EACCES:
             ours = trusted_files.owned_by_us(
                 folder if folder.is_dir() else folder.parent
             )
-            raise StorageError(f"{text}; {to_run(ours)}") from error
-        raise unwritten(text, error) from error
+            raise StorageError(f"{problem}; {to_run(ours)}") from error
+        raise unwritten(problem, error) from error
     remember(folder)
 
 
@@ -213,9 +215,10 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
 def check_mounted(folder: Path) -> None:
     """Raise SettingsError if *folder* should hold data and has no marker.
 
-    Or if it has got another name by a `rename` that was interrupted.
+    Or if that names another system, or a `rename` of it was interrupted.
     """
     if (folder / MARKER).exists():
+        marker.check_name(folder / MARKER)
         return
     entries.check_target(folder)
     if (moved := renamed.moved_to(folder)) is not None:
@@ -233,8 +236,15 @@ def check_mounted(folder: Path) -> None:
 
 
 def is_marked(folder: Path) -> bool:
-    """Return whether *folder* has its marker; without, it may be a mount point."""
-    return is_reachable(folder / MARKER)
+    """Return whether *folder* has its marker; without, it may be a mount point.
+
+    The folder of another system is not marked, either.
+    """
+    if entries.is_reachable(folder / MARKER):
+        with suppress(SettingsError):
+            marker.check_name(folder / MARKER)
+            return True
+    return False
 
 
 def check_archive(data: Path) -> None:
@@ -322,13 +332,6 @@ def spare_outbox_path(name: str, known_by: str, home: Path | None = None) -> Pat
     See `alert_state_path`: other data of this user may have a system of that name.
     """
     return (home or state_home()) / "outbox" / alert_state_path(name, known_by).stem
-
-
-def is_reachable(path: Path) -> bool:
-    """Return whether *path* exists and can be reached."""
-    with suppress(OSError):
-        return path.exists()
-    return False
 
 
 def oldest_csv(folder: Path) -> str:

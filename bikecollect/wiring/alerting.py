@@ -28,7 +28,12 @@ from bikecollect.setup.tables.sections import Mail
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder
-from bikecollect.storage.files.entries import has_entries, is_own, paths_in
+from bikecollect.storage.files.entries import (
+    has_entries,
+    is_own,
+    is_reachable,
+    paths_in,
+)
 from bikecollect.storage.files.trusted_files import ROOT
 from bikecollect.storage.ledger_reader import History
 
@@ -62,7 +67,7 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
     """
     times = Times(time.time, time.monotonic, Stop())
     alerter, state_path = settings_alerter(settings, times)
-    if error is None and not data_folder.is_reachable(state_path):
+    if error is None and not is_reachable(state_path):
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)

@@ -28,9 +28,9 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import MARK, MARKER, VEHICLES, SystemFolder
+from bikecollect.storage.data_folder import MARKER, VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
-from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -178,9 +178,9 @@ def source(
 
 def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
     """Remove the mark of a loss if *fillings* of another archive are what was lost."""
-    marker = system.path / MARKER
-    if begun_anew.is_restored(marker, (f.slot for f in fillings if f.what == FILLED)):
-        begun_anew.accept(marker, MARK)
+    path = system.path / MARKER
+    if marker.is_restored(path, (f.slot for f in fillings if f.what == FILLED)):
+        marker.accept(path)
         log.warning("%s: data of before the loss are here again", system.system_id)
 
 

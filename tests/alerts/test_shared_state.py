@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from alerting_world import World
+from alerting_world import BEGIN_SLOT, World
 from command import bikecollect
 from mailserver import MailServer
 
@@ -17,14 +17,17 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot, stamp
+from bikecollect.reports.evidence import slot_rows
 from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
+    MARKER,
     SystemFolder,
     alert_state_path,
     prepare,
     state_home,
 )
+from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.repairs import forget
 
@@ -264,6 +267,57 @@ def test_a_killed_run_of_a_slot_that_was_reported_is_no_news(
         (tmp_path / "data/a" / note).write_text(killed.to_json(), encoding="utf-8")
         world.slot(settings)
     assert mailserver.subjects() == []
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    """Return the files in *folder*, with their bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "earlier version"])
+def test_two_folders_that_were_exchanged_are_refused_and_unchanged(
+    tmp_path: Path, mailserver: MailServer, *, is_named: bool
+) -> None:
+    """Until each is back; the slots since then are gaps of that cause.
+
+    A marker of an earlier version has no name; the next run adds it.
+    """
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    first, second = (world.folder / name for name in "ab")
+
+    def exchange() -> None:
+        first.rename(tmp_path / "t")
+        second.rename(first)
+        (tmp_path / "t").rename(second)
+
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        if not is_named:
+            for folder in (first, second):
+                (folder / MARKER).write_bytes(marker.MARK)
+        world.slot(settings)
+        exchange()
+        before = content(world.folder)
+        for _ in range(3):
+            runs = world.slot(settings)
+            assert {(r.exit_code, r.cause) for r in runs} == {(78, "folder")}
+        assert content(world.folder) == before
+        exchange()
+        for _ in range(3):
+            world.slot(settings)
+
+    assert mailserver.subjects() == [
+        "a and 1 more: wrong folder since 00:15",
+        "a and 1 more: resolved: wrong folder 00:15 to 00:30, 6 slots lost",
+    ]
+    text = mailserver.mails()[0].get_content()
+    assert f"{first} has the data of another system, b, as its file" in text
+    assert f"echo 'system: a' >> {first}/.bikecollect" in text
+    for name in "ab":
+        system, end = settings.system_folder(name), Slot(int(world.clock.now))
+        rows = slot_rows(system, BEGIN_SLOT, end, clock=world.clock)
+        assert [row[4] for row in rows if row[4]] == ["folder"] * 3
 
 
 def test_a_history_that_was_begun_anew_has_missed_no_slots(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.storage.data_folder import MARKER
-from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files import marker
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -133,8 +133,8 @@ def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
     """Its own files agree, but all the earlier ones are gone."""
     world = World(folder / "city")
     world.fetch({"a": 1})
-    with (world.folder / MARKER).open("ab") as marker:
-        marker.write(begun_anew.mark(world.clock.now))
+    with (world.folder / MARKER).open("ab") as file:
+        file.write(marker.mark(world.clock.now))
 
     def run(*arguments: str) -> str:
         words = ["--config", str(config), *arguments]

@@ -21,7 +21,7 @@ from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError
 from bikecollect.setup import loader, settings_file
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import renamed
+from bikecollect.storage.files import marker, renamed
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.storage.run_notes import RunNotes
@@ -31,7 +31,7 @@ from bikecollect.storage.run_notes import RunNotes
 def copy_world(tmp_path: Path) -> World:
     """Return a world with an archived day and an open one, marked as ours."""
     world = World(tmp_path / "bikes" / "city")
-    (world.folder / ".bikecollect").touch()
+    (world.folder / ".bikecollect").write_bytes(marker.text_of("city"))
     for number in range(4):
         world.fetch({"a": number, "b": 2}, after=300)
     run(settings(tmp_path), "compact", "--csv-days", "0")
@@ -137,6 +137,15 @@ def test_a_refused_rename_changes_nothing(
     assert what in process.stderr
     assert world.folder.is_dir()
     assert history.read_text() == before
+
+
+def test_a_folder_of_another_system_is_not_renamed(world: World) -> None:
+    """Its name would hide whose data it has."""
+    with (world.folder / ".bikecollect").open("a") as file:
+        file.write("system: other\n")
+
+    with pytest.raises(SettingsError, match="has the data of another system, other"):
+        SystemRename(world.folder.parent, "city", "town").check()
 
 
 def test_settings_of_another_form_are_not_changed(history: Path, world: World) -> None:
@@ -313,7 +322,7 @@ def test_an_archive_that_cannot_be_renamed_keeps_the_system_as_it_was(
     assert world.fetch({"a": 6, "b": 2}, after=300).exit_code == 0
 
 
-@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("number", range(1, 10))
 def test_an_interrupted_rename_is_completed(
     history: Path, exported: str, number: int
 ) -> None:

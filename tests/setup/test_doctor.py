@@ -94,6 +94,15 @@ def test_the_doctor_names_foreign_files(feed: LiveFeed, tmp_path: Path) -> None:
     text = process.stdout.replace("\n      ", " ")
     assert f"city: folder: {ledger} belongs to 12345" in text
     assert "chown -R" in process.stdout
+    city = (tmp_path / "data/city").rename(tmp_path / "data/town")
+    config.write_text(config.read_text().replace("s.city", "s.town"), encoding="utf-8")
+    for command, code in {"doctor --offline": 1, "status": 0, "verify": 78}.items():
+        process = bikecollect("--config", config, *command.split())
+        assert process.returncode == code
+        text = process.stdout.replace("\n      ", " ") + process.stderr
+        assert "has the data of another system, city," in " ".join(text.split())
+    city.rename(tmp_path / "data/city")
+    config.write_text(config.read_text().replace("s.town", "s.city"), encoding="utf-8")
     (tmp_path / "data/city/.bikecollect").unlink()
     ledger.unlink()
     process = bikecollect("--config", config, "doctor", "--offline")

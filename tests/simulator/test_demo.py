@@ -16,8 +16,8 @@ from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import MARKER, prepare, state_home
-from bikecollect.storage.files.begun_anew import since
 from bikecollect.storage.files.known_folders import is_known, remember
+from bikecollect.storage.files.marker import since
 from bikecollect.storage.sqlite import ledger_file
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.files import begun_anew, entries, known_folders
+from bikecollect.storage.files import entries, known_folders, marker
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import Payloads
@@ -177,11 +178,44 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
 
 def test_only_slots_of_before_a_loss_end_it(tmp_path: Path) -> None:
     """What is filled of the time since then says nothing about the earlier data."""
-    marker = tmp_path / "marker"
-    marker.write_bytes(data_folder.MARK + begun_anew.mark(1_000))
+    path = tmp_path / "marker"
+    path.write_bytes(marker.MARK + marker.mark(1_000))
 
-    assert begun_anew.is_restored(marker, [Slot(1_200), Slot(900)])
-    assert not begun_anew.is_restored(marker, [Slot(1_000), Slot(1_200)])
+    assert marker.is_restored(path, [Slot(1_200), Slot(900)])
+    assert not marker.is_restored(path, [Slot(1_000), Slot(1_200)])
+
+
+@pytest.mark.parametrize("end", [b"", b"begun anew: 1000\n", b"no line end"])
+def test_a_marker_of_an_earlier_version_gets_the_name_of_its_system(
+    tmp_path: Path, end: bytes
+) -> None:
+    """All else in it stays; one that `touch` created becomes a whole one."""
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    path = folder / data_folder.MARKER
+    named = path.read_bytes()
+    path.write_bytes(named.replace(b"system: city\n", end) if end else b"")
+    data_folder.prepare(folder)
+    data_folder.prepare(folder)
+
+    parts = [marker.MARK, end.strip(), b"system: city\n"]
+    assert path.read_bytes().split() == b"\n".join(parts).split()
+
+
+def test_a_folder_with_a_new_name_goes_on_with_the_line_of_the_message(
+    tmp_path: Path,
+) -> None:
+    """`fetch` refuses it, and it stays unchanged, until its owner has added that."""
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    folder = folder.rename(tmp_path / "town")
+
+    with pytest.raises(SettingsError, match="of another system, city, ") as refused:
+        data_folder.prepare(folder)
+    line = str(refused.value).partition("of city: ")[2]
+    subprocess.run(["sh", "-c", line], check=True)
+    data_folder.prepare(folder)
+    assert b"system: city" in (folder / data_folder.MARKER).read_bytes()
 
 
 MALLORY = 54_321

@@ -32,7 +32,8 @@ from bikecollect.core.errors import (
     MirrorUnavailable,
     StorageError,
 )
-from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
+from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARKER
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.files.regular_file import sha256_of
 
@@ -75,7 +76,8 @@ class MirrorDownload:
             record = MirrorRecord(self.folder, self.system_id, str(self.store.address))
             try:
                 days = sum(self._layout(lay, datasets, record) for lay in LAYOUTS)
-                _replace(self.folder / self.system_id / MARKER, MARK)
+                text = marker.text_of(self.system_id)
+                _replace(self.folder / self.system_id / MARKER, text)
                 self._stations(record)
             finally:
                 record.save()

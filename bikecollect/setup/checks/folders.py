@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from bikecollect.alerts import space
-from bikecollect.core.errors import BikecollectError, UntrustedFile
+from bikecollect.core.errors import BikecollectError, SettingsError, UntrustedFile
 from bikecollect.core.text import size
 from bikecollect.reports.status import survey
 from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import begun_anew, scratch
+from bikecollect.storage.files import marker, scratch
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
@@ -52,16 +52,28 @@ def check_folder(name: str, place: Path) -> Checks:
             return
         if is_known(place):
             remedy = "mount its disk, or put it back: the next fetch begins a new one"
-            yield bad(check_name, f"{place} {begun_anew.GONE}", remedy)
+            yield bad(check_name, f"{place} {marker.GONE}", remedy)
             return
         text = f"{place} does not exist yet"
         yield note(check_name, text, "the first fetch creates it")
         return
-    if not (place / data_folder.MARKER).exists():
-        remedy = f"mount its disk; for a new folder: touch {place / data_folder.MARKER}"
-        yield bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
+    if problem := _badly_marked(place / data_folder.MARKER):
+        yield bad(check_name, *problem)
         return
     yield _ownership(check_name, place, partial(data_folder.check, place), FILES)
+
+
+def _badly_marked(path: Path) -> tuple[str, str] | None:
+    """Return why the marker *path* is not that of its folder, and a remedy."""
+    if not path.exists():
+        remedy = f"mount its disk; for a new folder: touch {path}"
+        return f"{path.parent} has no file {path.name}", remedy
+    try:
+        marker.check_name(path)
+    except SettingsError as error:
+        text, end, remedy = str(error).partition("? ")
+        return text + end.strip(), remedy
+    return None
 
 
 def check_archive(data: Path) -> Checks:

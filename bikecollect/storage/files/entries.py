@@ -32,6 +32,13 @@ def paths_in(folder: Path) -> list[Path]:
     return []
 
 
+def is_reachable(path: Path) -> bool:
+    """Return whether *path* exists and can be reached."""
+    with suppress(OSError):
+        return path.exists()
+    return False
+
+
 def check_case(folder: Path) -> None:
     """Raise SettingsError if *folder* exists only under a name in another case.
 

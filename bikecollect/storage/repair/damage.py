@@ -12,14 +12,13 @@ from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import (
     ARCHIVE,
     INFORMATION,
-    MARK,
     MARKER,
     STATUS,
     VEHICLE_STATUS,
     SystemFolder,
     check_mounted,
 )
-from bikecollect.storage.files import begun_anew
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.known_folders import is_known
@@ -117,8 +116,9 @@ def lost_data(system: SystemFolder) -> str:
     """Return that all earlier data of *system* are gone, empty if not."""
     folder = system.path
     if not folder.exists() and is_known(folder):
-        return f"{folder} {begun_anew.GONE}"
-    return begun_anew.loss(system.system_id, folder / MARKER, system.zone)
+        return f"{folder} {marker.GONE}"
+    loss = marker.loss(system.system_id, folder / MARKER, system.zone)
+    return loss.text if loss else ""
 
 
 def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
@@ -149,9 +149,11 @@ def lacks_ledger(system: SystemFolder) -> bool:
 def check_present(system: SystemFolder, *, ledger: bool) -> None:
     """Raise an error if *system* has no data because its disk is not mounted.
 
+    Or if its folder has the data of another system.
+
     With *ledger*, also if its ledger is lost: without it, it has no runs and no gaps.
     """
-    if not has_entries(system.path):
+    if not has_entries(system.path) or (system.path / MARKER).exists():
         check_mounted(system.path)
     if ledger and (lost := next(_missing_ledger(system), "")):
         raise StorageError(lost)
@@ -171,7 +173,7 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
         if days and not _present_days(archive, system.system_id) & set(days):
             raise SettingsError(_not_mounted(archive, days), cause="not-mounted")
         make_folder(archive)
-        write_file(archive / MARKER, MARK)
+        write_file(archive / MARKER, marker.MARK)
         sync_folder(archive)
     except OSError as error:
         raise StorageError(f"cannot write to {archive}: {error}") from error

@@ -13,8 +13,8 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
-from bikecollect.storage.data_folder import MARK, MARKER, STATUS, SystemFolder
-from bikecollect.storage.files import begun_anew
+from bikecollect.storage.data_folder import MARKER, STATUS, SystemFolder
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
@@ -48,12 +48,12 @@ class Forgetter:
 
     def accept_gone(self, reason: str) -> str:
         """Accept that the earlier data are gone; raises UsageError if they are not."""
-        marker = self.system.path / MARKER
-        begun = begun_anew.since(marker)
+        path = self.system.path / MARKER
+        begun = marker.since(path)
         if begun is None:
             raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
         self._note(EARLIER, reason, slots=0, rows=0)
-        begun_anew.accept(marker, MARK)
+        marker.accept(path)
         return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
 
     def check(self, item: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError, UsageError
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS, WAITING
-from bikecollect.storage.files import renamed
+from bikecollect.storage.files import marker, renamed
 from bikecollect.storage.files.durable import sync_folder, write_file
 from bikecollect.storage.files.known_folders import disregard, remember
 from bikecollect.storage.lock import Lock, exclusive_lock
@@ -41,6 +41,8 @@ class SystemRename:
         if self.old == self.new:
             raise UsageError("the two names are the same")
         source, target = self._folders()
+        if source.exists():
+            data_folder.check_mounted(source)
         folders = source if source.exists() else target
         if not (folders / MARKER).exists():
             data_folder.check_mounted(source)  # it may be on its way to another name
@@ -73,6 +75,7 @@ class SystemRename:
                     moves.append((source, target))
                 self._move_archive(moves)
                 self._rename_certificates()
+                marker.write_name(target / MARKER)
                 check()
                 replace_settings()
                 renamed.note(target).unlink(missing_ok=True)

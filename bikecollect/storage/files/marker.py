@@ -1,0 +1,153 @@
+"""The marker of a system's folder: whose data it has, and if it was begun anew.
+
+It names the system, so that folders that were exchanged or copied are not mixed up.
+Markers of earlier versions have no name: the next run adds it. A folder whose earlier
+one was gone has a mark, until the earlier one is back in its place, with its own
+marker, or until the loss is accepted.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from datetime import tzinfo
+from pathlib import Path
+from typing import NamedTuple
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.incidents import EARLIER
+from bikecollect.core.slots import Slot
+from bikecollect.core.text import local_minute
+from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
+from bikecollect.storage.files.regular_file import read_file
+from bikecollect.storage.files.trusted_files import quoted
+
+MARK = b"This folder holds the data of one system; see bikecollect.\n"
+GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
+MOST = 10_000
+_MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
+_NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
+
+
+class EarlierLoss(NamedTuple):
+    """The earlier data are gone *since* a slot; *text* says so, with the remedies."""
+
+    since: Slot
+    text: str
+
+
+def text_of(name: str) -> bytes:
+    """Return the text of the marker in the folder of the system *name*."""
+    return MARK + _line(name)
+
+
+def check_name(marker: Path) -> bool:
+    """Return whether *marker* names its system; raises SettingsError for another one.
+
+    It has the name of its folder. The last name counts: a person can append one.
+    """
+    folder, names = marker.parent, _NAME.findall(_text(marker) or b"")
+    if not names:
+        return False
+    other = names[-1].decode()
+    if other != folder.name:
+        raise SettingsError(
+            f"{folder} has the data of another system, {other}, as its file "
+            f"{marker.name} says: were folders exchanged or copied? Put each in its "
+            f"place; or, if {folder.name} is the new name of {other}: echo 'system: "
+            f"{folder.name}' >> {quoted(marker)}",
+            cause="folder",
+        )
+    return True
+
+
+def write_name(marker: Path) -> None:
+    """Write the name of its folder to *marker*, in place of an earlier one.
+
+    Raises StorageError. One that cannot be read is left as it is.
+    """
+    text = _text(marker)
+    if text is not None:
+        lines = [x for x in text.splitlines() if not _NAME.match(x)] or [MARK.strip()]
+        name = _line(marker.parent.name)
+        _replace(marker, b"".join(line + b"\n" for line in lines) + name)
+
+
+def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
+    """Return a text for each system of *folders* that is *known* and does not exist.
+
+    It is created again, because a slot is worth more than the place where it lies.
+    """
+    texts = {}
+    for name, folder in folders.items():
+        with suppress(OSError):  # reported by whoever creates it
+            if str(folder) in known and not folder.exists():
+                texts[name] = f"{folder} {GONE} {_remedy(name)}"
+    return texts
+
+
+def mark(now: float) -> bytes:
+    """Return the lines in the marker of a folder that is begun anew at *now*."""
+    return b"An earlier folder was gone, with its data.\nbegun anew: %d\n" % now
+
+
+def since(marker: Path) -> Slot | None:
+    """Return when the folder of *marker* was begun anew, None if it was not."""
+    found = _MARK.search(_text(marker) or b"")
+    return Slot(int(found[1])) if found else None
+
+
+def loss(name: str, marker: Path, zone: tzinfo) -> EarlierLoss | None:
+    """Return the loss of all earlier data of the system *name*, None if none."""
+    begun = since(marker)
+    if begun is None:
+        return None
+    when = local_minute(begun, zone)
+    return EarlierLoss(
+        begun,
+        f"{marker.parent} was gone on {when}, with all data until then: was it "
+        f"removed, or was its disk not mounted? {_remedy(name)}",
+    )
+
+
+def accept(marker: Path) -> None:
+    """Remove the mark from *marker*. Raises StorageError."""
+    _replace(marker, text_of(marker.parent.name))
+
+
+def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
+    """Return whether *slots*, filled from another archive, are of the earlier data.
+
+    Then these are there again, and what they lack is accounted for as gaps.
+    """
+    begun = since(marker)
+    return begun is not None and any(slot < begun for slot in slots)
+
+
+def _remedy(name: str) -> str:
+    return (
+        "A new one was begun. To go on with the earlier one: move the new one aside, "
+        "put the earlier one in its place (from a backup), and run: bikecollect "
+        f"backfill {name} --from THE_NEW_ONE; or accept the loss: bikecollect forget "
+        f"{name} {EARLIER}"
+    )
+
+
+def _line(name: str) -> bytes:
+    return b"system: %b\n" % name.encode()
+
+
+def _text(marker: Path) -> bytes | None:
+    """Return the text of *marker*, None if it cannot be read."""
+    with suppress(OSError):
+        return read_file(marker, MOST)
+    return None
+
+
+def _replace(marker: Path, text: bytes) -> None:
+    new = marker.with_suffix(".new")
+    try:
+        write_file(new, text)
+        new.replace(marker)
+        sync_folder(marker.parent)
+    except OSError as error:
+        raise unwritten(f"cannot write {marker}: {error}", error) from error
