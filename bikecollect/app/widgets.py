@@ -61,6 +61,8 @@ NUMBERS = {
     "percent": "\N{NO-BREAK SPACE}%",
 }
 """How charts write numbers: percentages as in texts."""
+LEVEL = {"labelFlush": False}
+"""The labels of a vertical axis, level with what they name also at its ends."""
 STATION_SLOTS = "station slots"
 """What is counted by the basis of a figure about several stations."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
@@ -160,7 +162,7 @@ def figure(
     drawn = chart | {
         "data": {"name": rows},
         "datasets": {rows: data},
-        "config": {"locale": {"number": NUMBERS}},
+        "config": {"locale": {"number": NUMBERS}, "axisY": LEVEL},
     }
     st.vega_lite_chart(spec=drawn, width="stretch", alt=alt)
     foot(table, name, caption)

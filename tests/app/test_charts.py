@@ -4,6 +4,8 @@ import inspect
 import subprocess
 import sys
 from datetime import datetime
+from itertools import combinations
+from math import dist
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +17,7 @@ import altair as alt
 
 from bikecollect.app import frames, widgets
 from bikecollect.app.charts import bars, encodings, heatmaps, timelines
+from bikecollect.app.charts.ranking_map import RankingMaps
 from bikecollect.core.timeline.zones import SystemZone
 from bikecollect.reports.runner import Answer
 
@@ -195,3 +198,18 @@ def test_percentage_points_of_an_unknown_difference_are_unknown() -> None:
         "calculate": "isValid(datum.difference) ? 100 * datum.difference : null",
         "as": "points",
     }
+
+
+def test_no_number_of_a_ranking_hides_another() -> None:
+    """Fifteen stations at one corner, beside an outlier that is not on the map."""
+    places = {str(number): (25.0, 121.5) for number in range(15)}
+    others = {f"other {number}": (25.1, 121.6) for number in range(900)}
+
+    drawn = RankingMaps(places | others | {"far": (30.0, 140.0)}).data(
+        [*places, "far"], "the first", "blue"
+    )
+
+    points = [(x, y) for _, x, y in drawn["marks"]]
+    assert min(dist(one, two) for one, two in combinations(points, 2)) > 14
+    assert all(8 <= x <= drawn["width"] - 7 for x, _ in points)
+    assert all(8 <= y <= drawn["height"] - 7 for _, y in points)

@@ -183,6 +183,7 @@ def test_a_ranking_has_a_map_of_its_first_stations(pages: Path) -> None:
     assert max(rows) == 15
     assert [drawn.count("h0") for drawn in maps] == [STATIONS, 0, 0]
     assert [drawn.count("<use ") for drawn in maps] == [0, 1, 1]
+    assert [drawn.count("L") for drawn in maps] == rows
 
 
 @pytest.mark.parametrize(
@@ -332,6 +333,18 @@ def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
     return page, wrong
 
 
+TIMES = """([width, count, minutes]) => {
+  const film = Object.create(map.film), times = [];
+  const two = (number) => String(Math.floor(number)).padStart(2, '0');
+  const label = (_, i) => `${two(i * minutes / 60)}:${two(i * minutes % 60)}`;
+  const labels = [...Array(count)].map(label), fillText = (text) => times.push(text);
+  Object.assign(film, { count, seconds: 60 * minutes, labels });
+  film.hours({ measureText: () => ({ width: 31 }), fillText }, width, 84);
+  return times.slice(0, 3);
+}"""
+"""The first times below the curve of a film: of its width, slots, and their minutes."""
+
+
 @in_browser
 def test_the_map_is_drawn_from_a_disk_without_any_network(
     browser: Any, pages: Path
@@ -345,6 +358,11 @@ def test_the_map_is_drawn_from_a_disk_without_any_network(
     page.locator(".curve").focus()
     page.keyboard.press("Home")
     assert page.locator(".film output").text_content() == "00:00"
+    assert page.evaluate(TIMES, [1040, 24 * 12, 5]) == ["00:00", "02:00", "04:00"]
+    assert page.evaluate(TIMES, [360, 24 * 12, 5]) == ["00:00", "04:00", "08:00"]
+    assert page.evaluate(TIMES, [1040, 1, 5]) == ["00:00"]
+    assert page.evaluate(TIMES, [360, 40, 1]) == ["00:00", "00:10", "00:20"]
+    assert page.evaluate(TIMES, [1040, 12, 0.5]) == ["00:00", "00:01", "00:02"]
     pixels = page.evaluate(
         """() => { const c = document.querySelector('canvas.map');
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;

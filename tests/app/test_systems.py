@@ -40,6 +40,17 @@ def test_the_newest_block_is_counted_from_its_file(world: World) -> None:
     assert counts[:3] == (3, 7, 1)
 
 
+def test_hours_before_the_first_slot_have_their_place(world: World) -> None:
+    """The hour of a young history is one of a day's, not a bar as wide as the day."""
+    standing = survey(folder_of(world), now=world.clock.now)
+
+    (row,) = rows_of([standing], {})
+
+    assert len(row.hours) >= 24
+    assert [share for share in row.hours if share] == [1]
+    assert row.hours[0] == 0
+
+
 def test_unknown_docks_are_not_full(world: World) -> None:
     """A feed that does not publish free docks has no full stations."""
     path = next(world.folder.glob("station_status/*.csv"))

@@ -34,7 +34,8 @@ class CityFilm {
     this.labels = data.labels;
     this.states = data.states;
     this.count = data.labels.length;
-    this.hour = Math.max(1, Math.round(HOUR / (data.seconds || 300)));
+    this.seconds = data.seconds || 300;
+    this.hour = Math.max(1, Math.round(HOUR / this.seconds));
     const places = new Map(data.film_ids.map((id, i) => [id, i]));
     this.rows = data.stations.map((s) => places.get(s[0]) ?? -1);
     if (data.vehicles !== this.packed) {
@@ -190,9 +191,9 @@ class CityFilm {
     this.hours(pens, width, height);
   }
 
-  // Writes the hours centred below their slots, as many as there is room for.
+  // Writes times centred below their slots, as many as there is room for.
   hours(pens, width, height) {
-    const gap = width < 300 ? 6 : width < 700 ? 4 : 2;
+    const gap = tickMinutes(width, this.count * this.seconds);
     pens.fillStyle = this.map.ink;
     pens.globalAlpha = 0.75;
     pens.font = '11px system-ui, sans-serif';
@@ -201,7 +202,8 @@ class CityFilm {
     this.labels.forEach((label, slot) => {
       const [hour, minute] = label.split(':').map(Number);
       const x = Math.min(width - half, Math.max(half, (slot / this.count) * width));
-      if (minute === 0 && hour % gap === 0) pens.fillText(label, x, height - 3);
+      const begins = label !== this.labels[slot - 1];
+      if (begins && (hour * 60 + minute) % gap === 0) pens.fillText(label, x, height - 3);
     });
     pens.globalAlpha = 1;
   }

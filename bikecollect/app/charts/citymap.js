@@ -260,15 +260,16 @@ class CityMap {
     pens.textAlign = 'center';
     pens.lineJoin = 'round';
     pens.lineWidth = 3;
-    const taken = [this.point(chosen.at)];
+    const middle = this.point(chosen.at), taken = [middle];
     for (const station of near) {
-      const [x, y] = this.point(station.at), text = onFoot(apart(station.at, chosen.at));
-      if (taken.some(([a, b]) => Math.abs(a - x) < 80 && Math.abs(b - y - 16) < 14)) continue;
-      taken.push([x, y + 16]);
+      const [x, at] = this.point(station.at), text = onFoot(apart(station.at, chosen.at));
+      const y = at + (at < middle[1] ? -14 : 14);  // on the side away from the chosen one
+      if (taken.some(([a, b]) => Math.abs(a - x) < 80 && Math.abs(b - y) < 14)) continue;
+      taken.push([x, y]);
       pens.strokeStyle = this.paper;
-      pens.strokeText(text, x, y + 18);
+      pens.strokeText(text, x, y + 4);
       pens.fillStyle = this.ink;
-      pens.fillText(text, x, y + 18);
+      pens.fillText(text, x, y + 4);
     }
   }
 

@@ -20,6 +20,13 @@ const MODES = {
     legend: 'Vehicles; crossed: disabled' },
 };
 const LARGE_CHANGE = 8;
+// Minutes between the times below the curve, and the pixels that each of them needs.
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440];
+const TICK_WIDTH = 50;
+
+// Returns the minutes between the times below a curve of *width* pixels.
+const tickMinutes = (width, seconds) =>
+  TICKS.find((minutes) => (minutes * 60 * width) / seconds >= TICK_WIDTH) || 1440;
 
 // Returns the same longitude from -180 to 180 degrees.
 const turned = (degrees) => (degrees + 540) % 360 - 180;

@@ -10,10 +10,11 @@ function drawn(tag, attributes, text = '') {
 
 export default function (component) {
   const { data, parentElement } = component;
-  const { width, height, colour, title, dots, marks } = data;
+  const { width, height, colour, title, dots, leads, marks } = data;
   const map = drawn('svg', { class: `ranking-map ${colour}`, role: 'img',
     'aria-label': title, viewBox: `0 0 ${width} ${height}` });
   map.append(drawn('path', { d: dots }));
+  map.append(drawn('path', { d: leads, class: 'leads' }));
   for (const [number, x, y] of marks.reverse()) {
     map.append(drawn('circle', { cx: x, cy: y, r: 8 }), drawn('text', { x, y: y + 3.5 }, number));
   }

@@ -12,21 +12,25 @@ from bikecollect.core.text import ago, count_of
 GOOD, BAD = "● ", "▲ "
 """The marks before a status, which differ in shape, not only in colour."""
 COLUMNS = {
-    "system": st.column_config.TextColumn("system", width="medium"),
-    "status": st.column_config.TextColumn("status", width="medium"),
-    "newest": st.column_config.TextColumn("newest data"),
+    "system": st.column_config.TextColumn("system", width=160),
+    "status": st.column_config.TextColumn("status", width=190),
+    "newest": st.column_config.TextColumn("newest data", width=100),
     "hours": st.column_config.BarChartColumn(
         "last 24 hours",
+        width=135,
         help="Share of each hour's slots that have data",
         y_min=0,
         y_max=1,
     ),
-    "week": widgets.share_column("7 days", "Collected of expected slots"),
-    "stations": st.column_config.NumberColumn("stations"),
-    "bikes": st.column_config.NumberColumn("bikes"),
-    "empty": st.column_config.NumberColumn("empty"),
-    "full": st.column_config.NumberColumn("full", help="Empty if docks are unknown"),
+    "week": widgets.share_column("7 days", "Collected of expected slots", 140),
+    "stations": st.column_config.NumberColumn("stations", width=75),
+    "bikes": st.column_config.NumberColumn("bikes", width=70),
+    "empty": st.column_config.NumberColumn("empty", width=65),
+    "full": st.column_config.NumberColumn(
+        "full", width=60, help="Unknown if free docks are"
+    ),
 }
+"""The widths have place in a window of 1200 pixels, and grow with it."""
 
 
 def page() -> None:

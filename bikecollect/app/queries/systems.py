@@ -57,13 +57,18 @@ def rows_of(
 
 
 def _hours(strip: Sequence[tuple[int, SlotState]]) -> list[float]:
-    """Return the share of each hour's slots that have data, oldest first."""
+    """Return the share of each hour's slots that have data, oldest first.
+
+    Hours before the first slot are 0: a chart of hours has a place for each.
+    """
     hours: dict[int, list[bool]] = {}
     for slot, state in strip:
-        if state not in {SlotState.DUE, SlotState.BEFORE}:
-            has_data = state is not SlotState.MISSING
-            hours.setdefault(slot // HOUR, []).append(has_data)
-    return [sum(states) / len(states) for states in hours.values()]
+        if state is SlotState.DUE:
+            continue
+        judged = hours.setdefault(slot // HOUR, [])
+        if state is not SlotState.BEFORE:
+            judged.append(state is not SlotState.MISSING)
+    return [sum(judged) / max(1, len(judged)) for judged in hours.values()]
 
 
 def newest_counts(folder: SystemFolder) -> NewestCounts:
