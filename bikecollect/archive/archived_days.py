@@ -42,13 +42,14 @@ FOLLOWING = (
 """When the first run after a day began, or the slot of a block whose run was lost."""
 
 AROUND = (
-    "SELECT (SELECT max(slot) FROM ("
-    f"SELECT max(slot) AS slot FROM runs WHERE {WITHIN} AND slot < ?"
+    "SELECT (SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs"
+    f" WHERE slot >= {EARLIEST} AND slot < min(?, {LATEST} + 1)"
     " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)),"
-    " (SELECT min(slot) FROM ("
-    f"SELECT min(slot) AS slot FROM runs WHERE {WITHIN} AND slot > ?"
+    " (SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs"
+    f" WHERE slot > max(?, {EARLIEST} - 1) AND slot <= {LATEST}"
     " UNION ALL SELECT min(first) FROM packed_runs WHERE first > ?))"
 )
+"""The nearest slots with a run before and after others, None for none."""
 
 INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"

@@ -9,7 +9,7 @@ import pytest
 from keeping import compacted, findings, viewed
 from world import NOON, TAIPEI, World
 
-from bikecollect.archive.archived_days import FOLLOWING
+from bikecollect.archive.archived_days import AROUND, FOLLOWING
 from bikecollect.core.errors import FeedUnavailable, StorageError
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import DAY, Slot
@@ -228,20 +228,50 @@ def test_the_ledger_shrinks_when_most_of_it_is_unused(
     assert findings(world, deep=True) == []
 
 
-def test_the_run_after_a_day_is_found_without_reading_earlier_ones() -> None:
-    """`compact` asks this for each archived day, while it holds the lock."""
+def _answer(query: str, *values: int) -> tuple[list[tuple[int | None, ...]], int]:
+    """Return the rows of *query* to a ledger of 5,000 slots, and how long it ran.
+
+    That is the number of times that SQLite made 100 instructions.
+    """
     run = (
         "?1, ?1, ?1, 0, '', '', 0, 0, 0, 0, 0, '', '', '', 0, '', 0, '', '', '', '', 0"
     )
     block = "?1, '', 0, 0, 0, 1, '', 0, 0, '', 0, '', 'fetch', ''"
     slots = [(SLOT + number * 300,) for number in range(5_000)]
-    end, pieces = slots[-10], list[None]()
+    pieces = list[None]()
     with closing(sqlite3.connect(":memory:")) as db:
         for step in STEPS:
             db.executescript(step)
         db.executemany(f"INSERT INTO runs VALUES ({run})", slots)
         db.executemany(f"INSERT INTO blocks VALUES ({block})", slots)
         db.set_progress_handler(lambda: pieces.append(None), 100)
-        found = db.execute(FOLLOWING, end * 3).fetchall()
-    assert found == [end]
-    assert len(pieces) < 10  # of 100 instructions each
+        return db.execute(query, values).fetchall(), len(pieces)
+
+
+def test_the_run_after_a_day_is_found_without_reading_earlier_ones() -> None:
+    """`compact` asks this for each archived day, while it holds the lock."""
+    end = SLOT + 4_990 * 300
+
+    found, pieces = _answer(FOLLOWING, end, end, end)
+
+    assert found == [(end,)]
+    assert pieces < 10
+
+
+def test_the_runs_around_new_ones_are_found_without_reading_the_others() -> None:
+    """`backfill --from` asks this for each batch of runs that it takes over."""
+    first, last = SLOT + 2_000 * 300, SLOT + 3_000 * 300
+
+    found, pieces = _answer(AROUND, first, first, last, last)
+
+    assert found == [(first - 300, last + 300)]
+    assert pieces < 10
+
+
+def test_no_run_is_around_the_first_and_the_last() -> None:
+    """Then the days of the new runs alone are archived again."""
+    first, last = SLOT, SLOT + 4_999 * 300
+
+    found, _ = _answer(AROUND, first, first, last, last)
+
+    assert found == [(None, None)]
