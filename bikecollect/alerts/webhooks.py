@@ -120,7 +120,8 @@ def _error_of(request: Callable[[], str], seconds: float) -> str:
 def _request(
     method: str, url: str, seconds: float, body: Mapping[str, str] | None = None
 ) -> str:
-    from bikecollect.feeds.http.session import session, translated  # takes 60 ms
+    from bikecollect.feeds.http.connection_errors import translated  # takes 60 ms
+    from bikecollect.feeds.http.session import session
 
     # The body is not read.
     try:

@@ -24,8 +24,8 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.payload import ONCE
 from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.connection_errors import translated
 from bikecollect.feeds.http.retry import Budget
-from bikecollect.feeds.http.session import translated
 
 SECRET = {"Authorization": "Bearer swordfish-1234", "X-Api-Key": "k", "Cookie": "a=b"}
 PUBLIC = "203.0.113.7"

@@ -19,6 +19,7 @@ from bikecollect.core.logs import stages
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.core.process import DeadlineError, NoThreadError, deadline
 from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.connection_errors import PROXY_CREDENTIALS
 from bikecollect.feeds.http.retry import (
     POLITE,
     TOO_MANY,
@@ -26,7 +27,6 @@ from bikecollect.feeds.http.retry import (
     HttpStatusError,
     backoff,
 )
-from bikecollect.feeds.http.session import PROXY_CREDENTIALS
 from bikecollect.feeds.http.transport import Transport, target
 from bikecollect.feeds.http.urls import Url
 

@@ -7,25 +7,21 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from bikecollect.core.errors import (
-    CredentialsError,
-    ProtocolError,
-)
+from bikecollect.core.errors import CredentialsError, ProtocolError
 from bikecollect.core.payload import Document
 from bikecollect.core.secrets import redact
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
-from bikecollect.feeds.http.networks import AddressGuard
-from bikecollect.feeds.http.plain_requests import requests
-from bikecollect.feeds.http.retry import Budget, status_error
-from bikecollect.feeds.http.session import (
+from bikecollect.feeds.http.connection_errors import (
     PROXY_CREDENTIALS,
     proxy_answered,
     route,
-    session,
     translated,
-    without_netrc,
 )
+from bikecollect.feeds.http.networks import AddressGuard
+from bikecollect.feeds.http.plain_requests import requests
+from bikecollect.feeds.http.retry import Budget, status_error
+from bikecollect.feeds.http.session import session, without_netrc
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
 
 Clock = Callable[[], float]
