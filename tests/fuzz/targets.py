@@ -44,10 +44,10 @@ from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.gbfs_discovery import fingerprint, without_secrets
 from bikecollect.feeds.http import redirects, urls
 from bikecollect.feeds.http.access import Access, Scope
-from bikecollect.feeds.http.body import CODINGS, read_body
 from bikecollect.feeds.http.networks import is_local_name, numeric
+from bikecollect.feeds.http.response.body import CODINGS, read_body
+from bikecollect.feeds.http.response.headers import date
 from bikecollect.feeds.http.retry import retry_after
-from bikecollect.feeds.http.transport import date
 from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.imported import station_rows, vehicle_rows
 from bikecollect.feeds.mapped import Mapped, validate

@@ -16,9 +16,9 @@ from bikecollect.core.errors import (
     ProtocolError,
     SettingsError,
 )
-from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.connection_errors import route, translated
 from bikecollect.feeds.http.plain_requests import requests
+from bikecollect.feeds.http.response.body import read_body
 from bikecollect.feeds.http.retry import Budget, status_error
 from bikecollect.feeds.http.session import without_netrc
 from bikecollect.feeds.http.urls import Url, parse

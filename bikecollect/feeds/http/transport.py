@@ -2,16 +2,12 @@
 
 import operator
 import os
-import re
-from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 
 from bikecollect.core.errors import CredentialsError, ProtocolError
 from bikecollect.core.payload import Document
 from bikecollect.core.secrets import redact
 from bikecollect.feeds.http.access import Access, Scope
-from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.connection_errors import (
     PROXY_CREDENTIALS,
     proxy_answered,
@@ -20,6 +16,8 @@ from bikecollect.feeds.http.connection_errors import (
 )
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.plain_requests import requests
+from bikecollect.feeds.http.response import headers
+from bikecollect.feeds.http.response.body import read_body
 from bikecollect.feeds.http.retry import Budget, status_error
 from bikecollect.feeds.http.session import session, without_netrc
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
@@ -31,10 +29,6 @@ COMPLETE = frozenset({200, 201, 203})
 PARTIAL = requests.codes.partial_content
 UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS = range(300, 400), (401, 403)
-_LINK = r'<([^<>]*)>((?:[^<>",]|"[^"]*")*)'
-_REL = r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))'
-_CHARSET = r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})"
-_WHOLE = r"\s*bytes\s+0-(\d{1,12})/(\d{1,12})\s*"
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables of requests for a file of certificates."""
 MAX_REDIRECTS = 5
@@ -146,14 +140,14 @@ class Transport:
         self._guard.check_name(url.host)
         if url.scheme == "https":
             _check_bundle(self._access)
-        headers = self.scope.headers(url)
+        sent = self.scope.headers(url)
         if token:
-            headers = {**headers, "Authorization": f"Bearer {token}"}
-        ours = "Authorization" in headers or not self.scope.covers(url)
+            sent = {**sent, "Authorization": f"Bearer {token}"}
+        ours = "Authorization" in sent or not self.scope.covers(url)
         with self._session.get(
             url.text,
             stream=True,
-            headers=headers,
+            headers=sent,
             auth=without_netrc if ours else None,
             timeout=(self._budget.connect, self._budget.idle),
             allow_redirects=False,
@@ -169,7 +163,7 @@ class Transport:
     def _redirected(self, url: Url, response: requests.Response) -> Url:
         from bikecollect.feeds.http import redirects
 
-        location = _as_utf8(response.headers.get("Location", ""))
+        location = headers.as_utf8(response.headers.get("Location", ""))
         return redirects.target(
             url, location, response.status_code, policy=self._policy
         )
@@ -179,7 +173,7 @@ class Transport:
         body, wire = read_body(
             lambda size: raw.read(size, decode_content=False),
             encoding=response.headers.get("Content-Encoding", "").strip().lower(),
-            length=_length(response.headers),
+            length=headers.length(response.headers),
             wire_bytes=self._budget.wire_bytes,
             inflated_bytes=min(self._budget.inflated_bytes, self.spare),
         )
@@ -190,37 +184,38 @@ class Transport:
             url=url.plain,
             http_status=response.status_code,
             fetched_at=now,
-            date=date(response.headers, now),
+            date=headers.date(response.headers, now),
             wire_bytes=wire,
-            total=total(response.headers),
-            next_url=next_url(response.headers),
+            total=headers.total(response.headers),
+            next_url=headers.next_url(response.headers),
         )
-        return document.read_by(charset(response.headers))
-
-    def _sent(self, url: Url) -> bool:
-        """Return whether the request of *url* had credentials."""
-        return self._access.tokens is not None or self.scope.has_credentials(url)
+        return document.read_by(headers.charset(response.headers))
 
     def _judge_status(self, response: requests.Response, url: Url) -> None:
         status = response.status_code
-        if status in COMPLETE or (status == PARTIAL and is_whole(response.headers)):
+        if status in COMPLETE or (
+            status == PARTIAL and headers.is_whole(response.headers)
+        ):
             return
         place = self._route(url)
         if status == PROXY_CREDENTIALS:
             raise proxy_answered(place, status)
         if status in CREDENTIALS:
-            host = bracketed(url.host)
-            hint = f'; for credentials there, set credential_hosts = ["{host}"]'
-            hint = hint if self.scope.withheld(url) else ""
-            # Many public feeds refuse networks or programs, with 403 (Cloudflare).
-            why = "credentials rejected"
-            why = why if self._sent(url) else "access denied, no credentials were sent"
-            raise CredentialsError(
-                f"{place} answered HTTP {status}: {why}{hint}",
-                http_status=status,
-            )
+            raise self._denied(url, place, status)
         now, left = self._clock(), self._left()
         raise status_error(place, status, response.headers, now=now, left=left)
+
+    def _denied(self, url: Url, place: str, status: int) -> CredentialsError:
+        """Return the error of a server that refuses *url*, shown as *place*."""
+        # Many public feeds refuse networks or programs, with 403 (Cloudflare).
+        reason = "access denied, no credentials were sent"
+        if self._access.tokens is not None or self.scope.has_credentials(url):
+            reason = "credentials rejected"
+        if self.scope.withheld(url):
+            host = bracketed(url.host)
+            reason += f'; for credentials there, set credential_hosts = ["{host}"]'
+        text = f"{place} answered HTTP {status}: {reason}"
+        return CredentialsError(text, http_status=status)
 
 
 def target(name: str, url: str) -> Url:
@@ -243,103 +238,3 @@ def _check_bundle(access: Access) -> None:
     if name and not os.access(path, os.R_OK):
         reason = "cannot be read" if os.path.lexists(path) else "does not exist"
         raise ProtocolError(f"{name} {path} {reason}")
-
-
-def _as_utf8(text: str) -> str:
-    """Return the header *text* as UTF-8, if it is: headers are read as Latin-1.
-
-    >>> _as_utf8("/donn\u00c3\u00a9es"), _as_utf8("/donn\u00e9es")
-    ('/données', '/données')
-    """
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text
-
-
-def _length(headers: Mapping[str, str]) -> int | None:
-    """Return the Content-Length, which counts for nothing if the body is chunked."""
-    if "chunked" in headers.get("Transfer-Encoding", "").lower():
-        return None  # RFC 9112, 6.3
-    text = headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def is_whole(headers: Mapping[str, str]) -> bool:
-    """Return whether the range in *headers* is all of it: some caches answer so.
-
-    >>> is_whole({"Content-Range": "bytes 0-6/7"})
-    True
-    >>> is_whole({"Content-Range": "bytes 0-5/7"}), is_whole({})
-    (False, False)
-    """
-    match = re.fullmatch(_WHOLE, headers.get("Content-Range", ""), re.IGNORECASE)
-    return match is not None and int(match[1]) == int(match[2]) - 1
-
-
-def charset(headers: Mapping[str, str]) -> str:
-    """Return the charset in the Content-Type, empty if it names none.
-
-    >>> charset({"Content-Type": 'application/json; charset="Big5"'})
-    'Big5'
-    """
-    match = re.search(_CHARSET, headers.get("Content-Type", ""), re.IGNORECASE)
-    return match[1] if match else ""
-
-
-def date(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the server's time in epoch seconds, None if *headers* state no valid one.
-
-    It is in UTC, also without a zone. For a response from a cache it is the moment
-    nearest to *now* between Date and Date + Age: some caches keep the origin's Date,
-    others set their own (RFC 9110, 5.6.7 and RFC 9111, 5.1).
-
-    >>> date({"Date": "Thu Jan  1 00:01:00 1970", "Age": "90"}, 100.0)
-    100.0
-    """
-    try:
-        moment = parsedate_to_datetime(headers.get("Date", ""))
-        zone = moment.tzinfo or UTC
-        seconds = moment.replace(tzinfo=zone).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    age = re.fullmatch(r"\s*([0-9]{1,9})\s*", headers.get("Age", ""))
-    cached = int(age[1]) if age else 0
-    return min(max(now, seconds), seconds + cached)
-
-
-def total(headers: Mapping[str, str]) -> int | None:
-    """Return the total length of a list stated in *headers*, None if there is none.
-
-    >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
-    (702, 702)
-    >>> total({"Content-Range": "bytes 0-80417/80418"})
-    """
-    values = [text for name, text in headers.items() if _is_total(name)]
-    unit, _, number = headers.get("Content-Range", "").rpartition("/")
-    values += [] if unit.lower().startswith("bytes") else [number]
-    pages = headers.get("X-Pagination", "")
-    values += re.findall(
-        r'"total_?(?:count|items)?"\s*:\s*(\d{1,9})', pages, re.IGNORECASE
-    )
-    return next((int(n) for n in values if n.isascii() and n.isdigit()), None)
-
-
-def _is_total(name: str) -> bool:
-    form = r"(x-)?(wp-|pagination-|list-)?total(-(count|items|records|results))?"
-    return bool(re.fullmatch(form, name, re.IGNORECASE))
-
-
-def next_url(headers: Mapping[str, str]) -> str:
-    """Return the address of the next page in *headers*, empty for none.
-
-    >>> next_url({"Link": '</a;b,c>; rel=prev, </f?page=2>; title="n=2"; rel="next"'})
-    '/f?page=2'
-    >>> next_url({"Link": '</a>; rel="", </b>'})
-    ''
-    """
-    for address, parameters in re.findall(_LINK, headers.get("Link", "")):
-        rel = re.search(_REL, parameters, re.IGNORECASE)
-        if rel and "next" in (rel[1] or rel[2] or "").strip("'").lower().split():
-            return str(address).strip()
-    return ""

@@ -1,0 +1,1 @@
+"""What a response has: its body, within limits, and its headers."""
