@@ -1,7 +1,6 @@
 """Run the cycles of many systems in parallel, each isolated, and send alerts."""
 
 import logging
-import threading
 from collections.abc import (
     Callable,
     Collection,
@@ -23,9 +22,11 @@ from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle, translated
 from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, not_before_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
+from bikecollect.collect.reporting.end_lines import EndLine, end_lines
+from bikecollect.collect.reporting.ping import Pinger, pinged
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
-from bikecollect.core.logs import EndLine, end_lines, of_run
+from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, with_notice
 from bikecollect.core.secrets.redact import Redact, unredacted
@@ -40,17 +41,6 @@ log = logging.getLogger(__name__)
 
 Troubles = Mapping[str, BikecollectError | None]
 """Why a system's folder cannot be used, by system; None if it can."""
-
-
-class Pinger(NamedTuple):
-    """Pings an address: *send* takes the signal, and returns an error text.
-
-    If *start*, the start is signalled too. A ping takes at most *seconds*.
-    """
-
-    send: Callable[[str], str]
-    start: bool
-    seconds: float
 
 
 class Crew(NamedTuple):
@@ -98,7 +88,7 @@ class Collector:
             # First, because what killed them may kill this run before it can report.
             self._report_earlier(ready, files)
             crew = self._crew(troubles)  # may fork, so before the ping's thread
-            with _pinged(self.ping) as runs:
+            with pinged(self.ping) as runs:
                 ended = self._in_order(crew.results())
                 ends = list(self._ends(ended))
                 is_reported = self._reported(troubles, ended, ends, files)
@@ -309,35 +299,6 @@ def _logged(handler: logging.Handler) -> Iterator[logging.Handler]:
         yield handler
     finally:
         logger.removeHandler(handler)
-
-
-@contextmanager
-def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
-    """Ping at the start, and with the exit code of the runs in the yielded list."""
-    runs: list[Run] = []
-    if ping is None:
-        yield runs
-        return
-    thread = _start_ping(ping) if ping.start else None
-    yield runs
-    if thread is not None:
-        thread.join(ping.seconds)
-    if runs:
-        code = max(run.exit_code for run in runs)
-        error = ping.send(str(code) if code else "")
-        if error:
-            log.warning("ping failed: %s", error, extra={"is_reported": True})
-
-
-def _start_ping(ping: Pinger) -> threading.Thread | None:
-    """Ping at the start in a thread; return it, None if the system allows none."""
-    thread = threading.Thread(target=ping.send, args=("start",), daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        log.warning("no ping at the start: %s", error)
-        return None
-    return thread
 
 
 def __getattr__(name: str) -> object:

@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
 from bikecollect.core.text import shortened, visible, visible_json
 
@@ -22,8 +20,6 @@ MAX_TEXT = 20_000
 """Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
 """The logger for the screen only: its numbers are in the ledger already."""
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "lost", "pruned"})
-"""Kinds of notices about single events; other kinds repeat in every slot."""
 stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
 
@@ -148,47 +144,6 @@ class RunLogs(logging.Handler):
                 path.unlink(missing_ok=True)
         finally:
             os.close(fd)
-
-
-class EndLine(NamedTuple):
-    """A line about the end of a *run*; *values* are those of its log record.
-
-    Its time is that at which the run ended, although other runs may have lasted longer.
-    It is written to the log file before people are alerted, since mails have its last
-    lines, and to stderr afterwards, since that does not repeat what was mailed.
-    """
-
-    run: Run
-    level: int
-    text: str
-    values: Mapping[str, object] = {}
-
-    def log(
-        self, logger: logging.Logger, only: logging.Handler | None = None, **extra: bool
-    ) -> None:
-        """Log the line with the attributes *extra*; by one handler *only*, if given."""
-        if not logger.isEnabledFor(self.level):
-            return
-        values = {**self.values, **extra}
-        place = (logger.name, self.level, __file__, 0)
-        record = logger.makeRecord(*place, self.text, (), None, extra=values)
-        record.created = self.run.finished or record.created
-        with of_run(self.run.system_id, self.run.run_id):
-            (only or logger).handle(record)
-
-
-def end_lines(run: Run, zone: tzinfo) -> Iterator[EndLine]:
-    """Yield what is logged at the end of *run*."""
-    values = {"numbers": run_values(run, zone)}
-    yield EndLine(run, logging.INFO, run_line(run, zone), values)
-    for notice in run.notices:
-        if notice.text != run.error:
-            is_first = notice.kind == "zone" and "drift" in run.flags
-            is_new = notice.kind in ONCE or is_first
-            level = logging.WARNING if is_new else logging.INFO
-            yield EndLine(run, level, f"{run.system_id}: {notice.kind}: {notice.text}")
-    if run.exit_code:
-        yield EndLine(run, logging.ERROR, failure_line(run))
 
 
 def _size(path: Path) -> int:

@@ -15,7 +15,7 @@ from bikecollect import __version__
 from bikecollect.alerts.alerter import Alerter
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.alerts.system_state import AlertPaths
-from bikecollect.collect.collector import Pinger
+from bikecollect.collect.reporting.ping import Pinger
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import KINDS

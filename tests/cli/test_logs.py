@@ -13,8 +13,9 @@ from command import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 
+from bikecollect.collect.reporting.end_lines import end_lines
 from bikecollect.core.errors import Outcome
-from bikecollect.core.logs import NAME, Json, RunLogs, Text, end_lines, of_run
+from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
 from bikecollect.core.run import Run
 from bikecollect.core.secrets.redact import redactor
 from bikecollect.core.slots import Slot
