@@ -164,10 +164,9 @@ class Committer:
         )
         with self.reader.watch("append"):
             changes = self._changes(payload, understood, flags)
-            reported = {**snapshot.findings, **changes.findings}
-            new_notes, drifts = findings.notes_to_store(
+            new_notes, news = findings.notes_to_store(
                 self._ledger,
-                replace(snapshot, findings=reported),
+                replace(snapshot, findings={**snapshot.findings, **changes.findings}),
                 {**payload.notes, **notes},
                 payload.slot,
             )
@@ -185,18 +184,15 @@ class Committer:
             )
             self._ledger.commit(committed, stations, new_notes)
         self._move_on(name, payload)
+        doubt = snapshot.findings.get(quality.ZONE, "")
+        drifts = tuple(text for text in news if text != doubt)
         lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
-        zone = [text for key, text in reported.items() if key == quality.ZONE]
-        others = [text for text in drifts if text not in zone]
-        is_misread = zone and "stale" in flags
-        stopped = quality.stopped_findings(payload, snapshot, notes)
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
-            *_noticed("zone", zone),
-            *_noticed("stale", stopped if is_misread else ()),
-            *_noticed("drift", others),
-            *(self._remedy(name, payload) if others else ()),
+            *(_zone_notices(payload, understood, doubt, flags) if doubt else ()),
+            *_noticed("drift", drifts),
+            *(self._remedy(name, payload) if drifts else ()),
             *((damage,) if damage else ()),
             *_noticed("partial", filter(None, (*lacking, changes.trouble))),
         )
@@ -205,7 +201,7 @@ class Committer:
             rows=block.rows,
             stations=len(snapshot.statuses) + snapshot.dropped,
             file=span.file,
-            flags=(*flags, *(("drift",) if drifts else ())),
+            flags=(*flags, *(("drift",) if news else ())),
             notices=notices,
         )
 
@@ -302,6 +298,18 @@ class Committer:
 
 def _noticed(kind: str, texts: Iterable[str]) -> Iterator[Notice]:
     return (Notice(kind, text) for text in texts)
+
+
+def _zone_notices(
+    payload: Payload, understood: Understood, doubt: str, flags: Sequence[str]
+) -> Iterator[Notice]:
+    """Yield the *doubt* of the time zone, and whether the feed has stopped as well."""
+    yield Notice("zone", doubt)
+    if "stale" in flags:
+        stopped = quality.stopped_findings(
+            payload, understood.snapshot, understood.notes
+        )
+        yield from _noticed("stale", stopped)
 
 
 def _describe(error: Exception) -> str:
