@@ -28,6 +28,7 @@ from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup import feed_access
 from bikecollect.setup.catalogue import builtin, lookup
 from bikecollect.setup.catalogue.entry import BUILT_IN, CLIENT, access_text
+from bikecollect.setup.catalogue.text import slug
 from bikecollect.setup.settings import System
 from bikecollect.setup.time_zones import is_zone, zone_of_country, zone_of_places
 from bikecollect.setup.trial import About, Target, Trial, oddities
@@ -37,6 +38,8 @@ INTERVAL = 60
 DEFAULTS = System()
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
 MAX_TRIES = 2
+MAX_ID = 60
+"""Characters of a system id that is made from a feed's own one or its address."""
 NO_FILE = frozenset({403, 404, 410})
 """HTTP statuses for a file that does not exist; object stores have 403."""
 TAIWAN = "Asia/Taipei"
@@ -73,7 +76,7 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
         return trial
     system_id, country = target.system_id, entry.country if entry else ""
     if entry is None:
-        system_id = _slug(trial.about.system_id) or system_id
+        system_id = slug(trial.about.system_id)[:MAX_ID] or system_id
     zone = trial.about.timezone or target.timezone
     zone = zone or zone_of_places(trial.places) or zone_of_country(country)
     return replace(trial, target=replace(target, system_id=system_id, timezone=zone))
@@ -264,23 +267,16 @@ def system_id_from_url(url: str) -> str:
     'bicing'
     >>> system_id_from_url("https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json")
     'citibikenyc'
+    >>> system_id_from_url("https://example.org/Pony_Liège!/gbfs.json")
+    'pony_liege'
     """
     parts = urlsplit(url)
     words = [*reversed(parts.path.split("/")), *(parts.hostname or "").split(".")]
-    slugs = (_slug(word.removesuffix(".json")) for word in words)
-    return next((slug for slug in slugs if _is_distinctive(slug)), "my-system")
+    names = (slug(word.removesuffix(".json"))[:MAX_ID] for word in words)
+    return next((name for name in names if _is_distinctive(name)), "my-system")
 
 
 def _is_distinctive(word: str) -> bool:
     generic = {"gbfs", "json", "api", "www", "en", "fr", "data", "public", "feed"}
     generic |= {"customer", "v2", "v3", "station_status", "station_information"}
     return len(word) > 2 and word not in generic and not re.fullmatch(r"[v\d.-]+", word)  # noqa: PLR2004 - no language
-
-
-def _slug(text: str) -> str:
-    r"""Return *text* as a system id: lower case, only characters valid in one.
-
-    >>> _slug("Bixi MTL!")
-    'bixi-mtl'
-    """
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:60]

@@ -1,6 +1,7 @@
 """The result of a trial of a feed: its figures, and what is unusual."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 
 from bikecollect.collect.reading.staleness import read_reports
@@ -83,7 +84,7 @@ class Trial:
         vehicles = count_of(len(self.vehicles.statuses), "vehicle")
         return f"{stations}, {vehicles}" if self.has_stations else vehicles
 
-    @property
+    @cached_property
     def zone_doubt(self) -> ZoneDoubt | None:
         """Why the time zone is in doubt, if the feed's stamps have no offset."""
         zone, skew = self.snapshot.zone, abs(self.clock_offset or 0.0)
