@@ -14,7 +14,7 @@ from keeping import viewed
 from three_days import VALUES, WITHOUT_ROWS, three_days, tidy
 from world import World
 
-from bikecollect.reports.engines.scripts import ENGINES
+from bikecollect.reports.engines.engine_sql import ENGINES
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import ASKED, Duck, asked
 

@@ -130,7 +130,7 @@ spark._create_views, spark.Spark = create_views, Spark
 HOLD = """
 from pathlib import Path
 from bikecollect.reports.engines import spark
-from bikecollect.reports.engines.scripts import ArchivePlace
+from bikecollect.reports.engines.archive_place import ArchivePlace
 from bikecollect.storage.lock import exclusive_lock
 data = Path(sys.argv[2])
 place = ArchivePlace(f"{data}/archive", ["city"])

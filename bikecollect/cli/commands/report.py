@@ -39,13 +39,9 @@ from bikecollect.cli.timeparse import days, warn_of_times, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.core.text import suggestion
-from bikecollect.reports.engines.scripts import (
-    DUCKDB,
-    ENGINES,
-    SPARK,
-    ArchivePlace,
-    script,
-)
+from bikecollect.reports.engines.archive_place import ArchivePlace
+from bikecollect.reports.engines.engine_sql import DUCKDB, ENGINES, SPARK
+from bikecollect.reports.engines.scripts import script
 from bikecollect.reports.registry import REPORTS, SYSTEM, Report, Values
 from bikecollect.reports.runner import BatchedAnswer
 from bikecollect.setup.settings import Settings
@@ -111,7 +107,7 @@ NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
 )
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(list(ENGINES)),
     default=DUCKDB,
     show_default=True,
     help="spark runs the report on the archive; the others only with --sql.",

@@ -11,8 +11,8 @@ from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.each_system import SkippedDays
 from bikecollect.reports import runner
 from bikecollect.reports.engines import by_day, spark
+from bikecollect.reports.engines.archive_place import ArchivePlace
 from bikecollect.reports.engines.merged_rows import merged
-from bikecollect.reports.engines.scripts import ArchivePlace
 from bikecollect.reports.engines.stations_asked import (
     ALWAYS_READ,
     COVERAGE,

@@ -24,7 +24,9 @@ from bikecollect.archive.checks.certified_files import (
 from bikecollect.archive.query.view_source import OnSkip, warn
 from bikecollect.core import process
 from bikecollect.core.errors import NotInstalled, StorageError
-from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, views
+from bikecollect.reports.engines.archive_place import ArchivePlace
+from bikecollect.reports.engines.engine_sql import LISTS, SPARK, SparkSql
+from bikecollect.reports.engines.scripts import views
 from bikecollect.reports.engines.spark_listing import PATH_NOT_FOUND, SparkArchive
 from bikecollect.reports.engines.stations_asked import COVERAGE
 from bikecollect.reports.registry import Rows
@@ -72,7 +74,6 @@ MORE_MEMORY = (
 )
 SOURCE = re.compile(r".* VIEW (?P<name>\w+) \((?P<schema>.*)\) USING ")
 """The beginning of a statement for a view of files."""
-LISTS = "station_lists"
 MAX_ERROR = 300
 """Characters of an error of Spark that are shown."""
 
@@ -87,10 +88,8 @@ class Spark:
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
         """See `Engine`."""
-        names = TYPES[SPARK]
-        schema = ", ".join(
-            f"`{name}` {names.get(kind, kind)}" for name, kind in columns.items()
-        )
+        typed = SparkSql().typed(columns)
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in typed.items())
         with _translated(f"cannot create the table {table}"):
             named = [dict(zip(columns, row, strict=True)) for row in rows]
             _create_table(self._session, table, schema, named)

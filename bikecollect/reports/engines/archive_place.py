@@ -1,0 +1,51 @@
+"""Where the archive is that an engine reads: a folder, or an object store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bikecollect.archive.checks.certified_files import Unread
+from bikecollect.reports.engines.literals import quoted
+from bikecollect.storage.data_folder import INFORMATION
+
+
+@dataclass(frozen=True)
+class ArchivePlace:
+    """The location of the archive (a path or an address), and the *systems* to read.
+
+    Spark skips the *unread* days.
+    """
+
+    archive: str
+    systems: Sequence[str]
+    unread: Unread = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return "://" not in self.archive
+
+    @property
+    def folder(self) -> str:
+        """The folder with the systems' folders."""
+        return self.archive.rstrip("/").rpartition("/")[0]
+
+    @property
+    def lists(self) -> str:
+        """A pattern for the lists of stations."""
+        names = ",".join(self.systems)
+        names = names if len(self.systems) == 1 else f"{{{names}}}"
+        return f"{self.folder}/{names}/{INFORMATION}"
+
+    @property
+    def station_lists(self) -> list[str]:
+        """The lists of stations, each by its name."""
+        return [f"{self.folder}/{name}/{INFORMATION}" for name in self.systems]
+
+    def path(self, table: str) -> str:
+        """Return the folder of the dataset *table*."""
+        return f"{self.archive.rstrip('/')}/{table}"
+
+    @property
+    def among(self) -> str:
+        """The SQL list of the systems' names."""
+        return f"({', '.join(map(quoted, self.systems))})"
