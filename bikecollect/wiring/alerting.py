@@ -197,7 +197,7 @@ def _alerter(
             systems=systems,
             interval=settings.seconds,
             mailer=mailer(settings, times),
-            hooks=hooks(settings),
+            hooks=channels,
             hook_seconds=hook_seconds(settings),
             version=__version__,
             period=settings.mail.digest,
@@ -206,15 +206,13 @@ def _alerter(
             redact=wording(settings),
         )
 
-    tell, error = settings.tell, settings.mail_error
+    channels, error = hooks(settings), settings.mail_error
     return Alerter(
         systems=systems,
         interval=settings.seconds,
         dispatcher=dispatcher,
         digests=bool(settings.mail.digest),
-        has_channel=bool(
-            (settings.mail.host and not error) or tell.webhook or tell.command
-        ),
+        has_channel=bool(channels or (settings.mail.host and not error)),
         muted=muted | _without_subject(settings),
         mail_settings=mail_settings(settings.mail),
         mail_errors={next(iter(systems)): error} if error else {},
@@ -291,21 +289,25 @@ def mail_settings(mail: Mail) -> str:
 def hooks(settings: Settings) -> "dict[str, Hook]":
     """Return the alert channels other than mail, by name."""
     channels: dict[str, Hook] = {}
-    if not (settings.tell.webhook or settings.tell.command):
-        return channels
-    from bikecollect.alerts import webhooks  # needed with such a channel only
-
     if settings.tell.webhook:
-        url = settings.tell.webhook
-        channels["webhook"] = lambda text, _, left: webhooks.post(
-            url, text, seconds=left
-        )
+        channels["webhook"] = partial(_post, settings.tell.webhook)
     if settings.tell.command:
-        argv = settings.tell.command
-        channels["command"] = lambda text, variables, left: webhooks.command(
-            argv, text, variables, seconds=left
-        )
+        channels["command"] = partial(_run_command, settings.tell.command)
     return channels
+
+
+def _post(url: str, text: str, _: Mapping[str, str], seconds: float) -> str:
+    from bikecollect.alerts import webhooks  # needed for an alert only
+
+    return webhooks.post(url, text, seconds=seconds)
+
+
+def _run_command(
+    argv: Sequence[str], text: str, variables: Mapping[str, str], seconds: float
+) -> str:
+    from bikecollect.alerts import webhooks
+
+    return webhooks.command(argv, text, variables, seconds=seconds)
 
 
 def hook_seconds(settings: Settings) -> float:
