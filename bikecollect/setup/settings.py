@@ -21,6 +21,7 @@ from bikecollect.core.secrets.names import (
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.text import suggestion
 from bikecollect.core.timeline.interval import parse_interval
+from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup.tables.declaration import key, table
 from bikecollect.setup.tables.sections import (
     App,
@@ -51,7 +52,7 @@ SECRET_FILE = "client_secret_file"  # noqa: S105 - the name of a key
 class System:
     """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
 
-    feed: str = key("dialect: youbike, gbfs, tdx, citybikes or mapped", "")
+    feed: str = key(f"dialect: {', '.join(DIALECTS[:-1])} or {DIALECTS[-1]}", "")
     url: str = key("address of the feed; optional for a system of the catalogue", "")
     timezone: str = key(
         "IANA name of the time zone: for local days and the feed's stamps", ""

@@ -26,6 +26,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import length, visible, visible_json
+from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, probe
 from bikecollect.setup.catalogue import lookup, world
 from bikecollect.setup.catalogue.entry import Entry
@@ -141,11 +142,15 @@ def _print(entries: Sequence[Entry], form: str) -> None:
     say_figures(render.get(form, catalogue.table)(entries))
 
 
+TRIED = tuple(name for name in DIALECTS if name != "mapped")
+"""The dialects that need nothing but an address."""
+
+
 @feeds.command("try")
 @click.argument("query", metavar="ADDRESS|ID", shell_complete=complete_feed)
 @click.option(
     "--feed",
-    type=click.Choice(["youbike", "gbfs", "tdx", "citybikes"]),
+    type=click.Choice(TRIED),
     default=None,
     help="The dialect; recognized by default.",
 )
