@@ -74,7 +74,8 @@ class YouBike:
         stated = total(documents[0])
         stations = _all(documents)
         objects(stations, "the feed")
-        parsed = snapshot(stations, self._dialect, self._stamps())
+        stamps = self._stamps(documents[0].fetched_at)
+        parsed = snapshot(stations, self._dialect, stamps)
         return replace(parsed, total=stated)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
@@ -84,8 +85,8 @@ class YouBike:
         stamps = self._stamps()
         return renames.between(before, after, _all, self._dialect, stamps)
 
-    def _stamps(self) -> Stamps:
-        return Stamps(self._zone, self._form)
+    def _stamps(self, fetched_at: float = 0.0) -> Stamps:
+        return Stamps(self._zone, self._form, fetched_at=fetched_at)
 
     def _id(self, station: Any) -> str | None:
         if type(station) is not dict or len(station) > MAX_KEYS:

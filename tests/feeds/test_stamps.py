@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +11,8 @@ from bikecollect.core.payload import Document
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.tdx.feed import Tdx
+from bikecollect.feeds.youbike import YouBike
 
 READ = Stamps(ZoneInfo("Asia/Taipei"))
 MOMENT = 1_788_981_843
@@ -176,21 +179,34 @@ def test_the_hour_that_comes_twice_is_the_last_one_before_the_fetch(
 
 
 def test_feeds_read_their_stamps_by_the_time_of_their_fetch() -> None:
-    """Mapped and GBFS, in the second hour from one to two."""
+    """All with stamps in local time, in the second hour from one to two."""
     zone, fetched_at = ZoneInfo("America/Chicago"), 1_793_518_800.0
     at = "2026-11-01T01:38:20"
     station = {"station_id": "a", "num_bikes_available": 1, "last_reported": at}
-    body = json.dumps({"last_updated": at, "data": {"stations": [station]}}).encode()
-    document = Document("station_status", body, fetched_at=fetched_at)
+    gbfs = {"last_updated": at, "data": {"stations": [station]}}
     mapping = {"stations": "data.stations", "last_updated": "last_updated"}
     mapping |= {name: name for name in ("station_id", "last_reported")}
     mapping["num_vehicles_available"] = "num_bikes_available"
-    feeds = (
-        Gbfs("http://localhost/", zone),
-        Mapped("http://localhost/", zone, mapping),
-    )
-    read = [feed.read((document,)) for feed in feeds]
+    youbike = {"sno": "1", "sbi": 1, "bemp": 2, "mday": at, "srcUpdateTime": at}
+    tdx = {"StationUID": "TPE1", "AvailableRentBikes": 1, "AvailableReturnBikes": 2}
+    tdx |= {"SrcUpdateTime": at, "UpdateTime": at}
+    published: list[tuple[Any, object]] = [
+        (Gbfs("http://localhost/", zone), gbfs),
+        (Mapped("http://localhost/", zone, mapping), gbfs),
+        (YouBike("http://localhost/", zone), [youbike]),
+        (Tdx("http://localhost/Bike/Availability/City/Taipei", zone), [tdx]),
+    ]
+    read = [
+        feed.read(
+            (
+                Document(
+                    "station_status", json.dumps(body).encode(), fetched_at=fetched_at
+                ),
+            )
+        )
+        for feed, body in published
+    ]
 
-    assert [snapshot.last_updated for snapshot in read] == [1_793_518_700] * 2
+    assert [snapshot.last_updated for snapshot in read] == [1_793_518_700] * 4
     reported = [snapshot.statuses[0].last_reported for snapshot in read]
-    assert reported == [1_793_518_700] * 2
+    assert reported == [1_793_518_700] * 4

@@ -158,9 +158,8 @@ class Tdx:
         pages = _pages(documents)
         if not pages:
             raise PayloadError("no availability in the payload")
-        status = reader.read_availability(
-            _all(documents), self._dialect, self._stamps()
-        )
+        stamps = self._stamps(pages[0].fetched_at)
+        status = reader.read_availability(_all(documents), self._dialect, stamps)
         status = replace(status, information=(), lists_all=False, total=total(pages[0]))
         bodies = _station_bodies(documents)
         if not bodies:
@@ -177,8 +176,9 @@ class Tdx:
         counts = between(_all, self._dialect, self._stamps())
         return counts + between(_stations, self._stations_dialect, self._stamps())
 
-    def _stamps(self) -> Stamps:
-        return Stamps(self._zone, self._fields.get(STAMP_FORMAT, ""))
+    def _stamps(self, fetched_at: float = 0.0) -> Stamps:
+        form = self._fields.get(STAMP_FORMAT, "")
+        return Stamps(self._zone, form, fetched_at=fetched_at)
 
 
 def addresses(url: str) -> tuple[str, str]:
