@@ -25,11 +25,16 @@ RESTLESS_LADDER = LADDER[1:]
 ESCALATE_AFTER = HOUR
 CALM = 2 * HOUR
 """Seconds without a bad slot that close an incident after a relapse."""
+LONG_CALM = 6 * HOUR
+"""The same, of a problem that has come and gone all day."""
 NEAR = 30 * MINUTE
 """A problem that returns within so many seconds continues the old incident."""
 MEMORY = DAY
-"""Seconds for which a closed incident is kept: the third of a kind in that time
-continues it."""
+"""Seconds for which a closed incident is kept: the third of a kind in a day continues
+the second."""
+APART = DAY // 2
+"""Seconds without a bad slot after which a problem is a new incident in any case, as
+one that comes once a day."""
 FEW = 4
 """Reports of a flapping incident after which further relapses are not reported."""
 MANY = 8
@@ -73,6 +78,8 @@ def step(
             continue
         if event_type is not None:
             escalated = after.escalated or event_type is EventType.ESCALATED
+            if event_type is EventType.OPENED and not after.second:
+                escalated = _is_long(after, slot, interval)
             told = after.told + 1
             after = after._replace(
                 told=told, told_at=slot, again=False, escalated=escalated
@@ -145,7 +152,8 @@ def _is_another(before: Incident, slot: Slot) -> bool:
         return False
     elapsed = slot - before.closed
     near = NEAR if before.told <= BRIEF else CALM
-    return elapsed > MEMORY or (elapsed > near and not before.second)
+    is_third = before.second and elapsed <= APART and slot - before.opened < MEMORY
+    return elapsed > near and not is_third
 
 
 def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:
@@ -177,7 +185,9 @@ def _after_good(
         return None, None
     after = before._replace(good=before.good + 1)
     is_daily = KINDS[after.kind].daily
-    is_calm = slot - after.last >= CALM or not after.returns or is_daily
+    is_restless = after.second and after.told >= FEW and not after.long
+    calm = LONG_CALM if is_restless else CALM
+    is_calm = slot - after.last >= calm or not after.returns or is_daily
     if after.good >= KINDS[after.kind].good_slots and is_calm:
         return after._replace(closed=slot, again=False), EventType.RECOVERED
     return after, _due(after, slot, interval)
@@ -207,8 +217,13 @@ def _on_ladder(incident: Incident, slot: Slot, interval: int) -> EventType | Non
     if has_wobbled or has_returned:
         since, ladder = incident.streak, RESTLESS_LADDER
     is_due = any(incident.told_at < since + age <= slot for age in ladder)
-    bad_seconds = min(incident.slots * interval, slot - incident.opened)
-    escalates = bad_seconds >= ESCALATE_AFTER and not incident.escalated
+    escalates = _is_long(incident, slot, interval) and not incident.escalated
     if escalates and (is_due or not has_returned):
         return EventType.ESCALATED
     return EventType.REMINDED if is_due else None
+
+
+def _is_long(incident: Incident, slot: Slot, interval: int) -> bool:
+    """Return whether the bad slots of *incident* are enough for an escalation."""
+    bad_seconds = min(incident.slots * interval, slot - incident.opened)
+    return bad_seconds >= ESCALATE_AFTER

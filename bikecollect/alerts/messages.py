@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from bikecollect.core.causes import Cause
 from bikecollect.core.incidents import EARLIER, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import count_of, length, local_minute, visible
@@ -83,6 +84,10 @@ AFTERWARDS = {
 """What is left to do when an incident is over, where that differs."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
+AT_TIMES = "at times"
+"""What is added to the title and the state of a problem that comes and goes."""
+MOSTLY = 0.75
+"""The share of bad slots from which a problem is named as if it never went."""
 REMINDERS = (
     "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
     "and a mail when the problem is over."
@@ -138,8 +143,10 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     event, facts = events[0]
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
-    _, state = KINDS[event.incident.kind].words(event.what)
-    if event.what is EventType.RETURNED:
+    _, state = _words(event)
+    if all(_comes_and_goes(*pair) for pair in events):
+        state = f"{state} {AT_TIMES}"
+    elif event.what is EventType.RETURNED:
         state = f"{state} again"
     if event.what in OVER:
         resolved = "resolved: " if event.what is EventType.RECOVERED else ""
@@ -150,6 +157,23 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         if event.what is not EventType.OPENED:
             text += f", for {length(facts.slot - opened)}"
     return visible(f"[bikecollect] {systems}: {text}")
+
+
+def _words(event: Event) -> tuple[str, str]:
+    """Return the title and the state of the incident of *event*."""
+    incident = event.incident
+    if incident.causes.keys() == {Cause.CREDENTIALS}:
+        return "the feed denies access", "feed denies access"
+    return KINDS[incident.kind].words(event.what)
+
+
+def _comes_and_goes(event: Event, facts: MessageFacts) -> bool:
+    """Return whether good slots were between the bad ones, more than a few."""
+    incident = event.incident
+    end = incident.last if event.what in OVER else facts.slot
+    slots = (end - incident.opened) // facts.interval + 1
+    has_wobbled = incident.streak > incident.opened and not KINDS[incident.kind].each
+    return has_wobbled and incident.slots < slots * MOSTLY
 
 
 def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
@@ -195,7 +219,8 @@ def part(event: Event, facts: MessageFacts) -> str:
     """Return the incident of one system, as lines of names and values."""
     incident = event.incident
     folder = visible(facts.folder)
-    title, _ = KINDS[incident.kind].words(event.what)
+    title, _ = _words(event)
+    title = f"{title} {AT_TIMES}" if _comes_and_goes(event, facts) else title
     is_over = event.what is EventType.RECOVERED
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [
@@ -259,7 +284,9 @@ def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:
 def _lost(incident: Incident) -> str:
     if not incident.lost:
         return "none"
-    return f"{incident.lost} so far" if incident.closed is None else str(incident.lost)
+    return (
+        f"{incident.lost:,} so far" if incident.closed is None else f"{incident.lost:,}"
+    )
 
 
 def _causes(incident: Incident) -> str:

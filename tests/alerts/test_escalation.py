@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
-from bikecollect.alerts.messages import NEXT_STEPS, MessageFacts, body
+from bikecollect.alerts.messages import NEXT_STEPS, MessageFacts, body, subject
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
@@ -133,6 +133,52 @@ def test_every_reported_incident_has_a_recovery_mail(
     assert sum(lost.values()) == flat.count(True)
 
 
+def test_trouble_at_the_same_hour_of_each_day_is_a_new_incident_each_day() -> None:
+    """Such as a nightly maintenance, with a begin that varies by some minutes."""
+    nights = [[*[False] * (24 - n % 2), *[True] * 6, *[False] * 258] for n in range(9)]
+    events = [event for _, event in play([bad for night in nights for bad in night])]
+
+    assert [event.what.name for event in events if event.what.name != "REMINDED"] == [
+        "OPENED",
+        "RECOVERED",
+    ] * 9
+    assert {e.incident.lost for e in events if e.what is EventType.RECOVERED} == {6}
+
+
+def test_a_slot_lost_every_three_hours_is_one_mail_a_day() -> None:
+    """After some mails of the first day, which have reported it as over."""
+    events = play([number % (3 * HOUR) == 0 for number in range(5 * WHOLE_DAY)])
+    days = [number // WHOLE_DAY for number, _ in events]
+    assert [days.count(day) for day in range(5)] == [6, 1, 1, 1, 1]
+
+
+def told(bad: Iterable[bool | None], sign: Signal = BAD) -> list[str]:
+    """Return the subjects of the mails about slots that are *bad* or good."""
+    zone = ZoneInfo("UTC")
+    facts = MessageFacts("city", zone, zone, INTERVAL, Slot(BEGIN), "/srv/city")
+    return [
+        subject([(event, replace(facts, slot=Slot(BEGIN + number * INTERVAL)))])
+        for number, event in play(bad, sign=sign)
+    ]
+
+
+def test_a_feed_that_is_mostly_up_is_not_called_down() -> None:
+    """A day of one slot lost in three is no outage of a day."""
+    mostly_up = told([number % 3 == 0 for number in range(WHOLE_DAY + HOUR)])
+    assert mostly_up[-1].startswith("[bikecollect] city: feed down at times since ")
+
+    is_down = [number not in (20, 21, 40) for number in range(WHOLE_DAY)]
+    assert not any("at times" in text for text in told([*is_down, *[False] * 99]))
+
+
+def test_a_feed_that_denies_access_is_not_called_down() -> None:
+    """A person has to renew a key, and sees that in a list of mails."""
+    denied = Signal("credentials", "HTTP 401", lost=1)
+    opened, resolved = told([True, False, False], denied)
+    assert "city: feed denies access since " in opened
+    assert "city: resolved: feed denies access " in resolved
+
+
 def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> None:
     """Soon after the first, without an opening mail, but its slot is counted."""
     events = play([True, *[False] * 2, True, *[False] * 3 * HOUR])
@@ -251,6 +297,13 @@ def test_a_feed_that_is_stale_for_an_hour_is_reported() -> None:
     assert words(play([True] * (HOUR + 1), "stale", Signal("stale", ""))) == [
         (60, "OPENED")
     ]
+
+
+def test_the_first_mail_after_an_hour_goes_to_all_and_no_second_follows() -> None:
+    """Those who are told of long incidents need no mail of their own."""
+    (_, event), *more = play([True] * (2 * HOUR), "stale", Signal("stale", ""))
+    assert event.incident.escalated
+    assert more == []
 
 
 def test_each_kind_is_explained_and_has_next_steps() -> None:
