@@ -1,9 +1,11 @@
 """The texts of mails and chat messages about incidents."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import accumulate
+from textwrap import fill
 
 from bikecollect.core.causes import Cause
 from bikecollect.core.incidents import EARLIER, KINDS, Event, EventType, Incident
@@ -12,6 +14,8 @@ from bikecollect.core.text import count_of, length, local_minute, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
+ROOM = LIMIT // 2
+"""Bytes for the parts of systems, and twice those for the names of further ones."""
 NEXT_STEPS = {
     "fetch": ("bikecollect doctor", "bikecollect runs show {slot}"),
     "payload": (
@@ -197,22 +201,45 @@ def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
 
 
 def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return the text about *events*, which are all of one kind: a part per system."""
-    parts = [part(event, facts) for event, facts in events]
+    """Return the text about *events*, which are all of one kind: a part per system.
+
+    Of many systems, those without a part are named.
+    """
+    parts = _parts(events)
     event, facts = events[0]
     parts.append(_next_steps(event, facts))
-    if event.what in {
-        EventType.OPENED,
-        EventType.REMINDED,
-        EventType.ESCALATED,
-        EventType.RETURNED,
-    }:
+    if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
     if facts.tail and event.what is not EventType.RECOVERED:
         lines += ["", "The last lines of the log:", *map(visible, facts.tail)]
     return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
+
+
+def _parts(events: Sequence[tuple[Event, MessageFacts]]) -> list[str]:
+    """Return a part for each of the first systems, and the names of the others."""
+    parts: list[str] = []
+    for number, (event, facts) in enumerate(events):
+        parts.append(part(event, facts))
+        if _size(parts) > ROOM and number:
+            others = [facts.system_id for _, facts in events[number:]]
+            return [*parts[:-1], f"And {len(others)} more:\n{_listed(others)}"]
+    return parts
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return *names* with commas; if they are too long, how many are left out."""
+    sizes = accumulate(_size([name]) + len(", ") for name in names)
+    shown = sum(size <= ROOM / 2 for size in sizes)
+    text = ", ".join(names[:shown])
+    left = len(names) - shown
+    more = f"\nand {left} more, see `bikecollect status`" if left else ""
+    return fill(visible(text), 76, break_on_hyphens=False) + more
+
+
+def _size(texts: Iterable[str]) -> int:
+    return sum(len(text.encode("utf-8", "backslashreplace")) for text in texts)
 
 
 def part(event: Event, facts: MessageFacts) -> str:

@@ -1,5 +1,6 @@
 """Incidents: when alerts are sent, over whole days of outages."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -314,6 +315,25 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
 
     assert set(KINDS) <= set(" ".join(rows).replace(",", " ").split())
     assert set(NEXT_STEPS) == set(KINDS)
+
+
+def test_a_mail_about_many_systems_names_them_and_what_to_do() -> None:
+    """As when the name server of all feeds is out."""
+    zone = ZoneInfo("UTC")
+    incident = Incident("fetch-1", "fetch", Slot(BEGIN), Slot(BEGIN), text="x" * 300)
+    event = Event(EventType.OPENED, incident)
+    names = [f"city-{number}" for number in range(1_000)]
+    facts = MessageFacts("", zone, zone, INTERVAL, Slot(BEGIN), "/srv", tail=["x"])
+    pairs = [(event, replace(facts, system_id=name)) for name in names]
+
+    some = body(pairs[:200])
+    assert set(names[:200]) <= set(some.replace(",", " ").split())
+    assert "runs show" in some
+    assert some.endswith("The last lines of the log:\nx\n")
+    most = body(pairs)
+    left = re.search(r"\nand (\d+) more, see `bikecollect status`\n", most)
+    assert left
+    assert set(names[: -int(left[1])]) <= set(most.replace(",", " ").split())
 
 
 def test_a_zone_that_fits_again_leaves_old_rows_to_be_read_anew() -> None:
