@@ -6,6 +6,7 @@ from functools import partial
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import remedy
+from bikecollect.archive.checks.remembered import Range, remember_findings
 from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.cli.options import say, say_json
@@ -50,6 +51,7 @@ class PrintedFindings:
         self._settings = settings
         self._form = form
         self._counts: Counter[str] = Counter()
+        self._found: dict[str, list[tuple[Finding, str]]] = {}
 
     @property
     def number(self) -> int:
@@ -61,10 +63,18 @@ class PrintedFindings:
         name = finding.system_id.removesuffix(f"/{VEHICLES}")
         todo = self._remedy(finding._replace(system_id=name), finding)
         self._counts[todo] += 1
+        self._found.setdefault(finding.system_id, []).append((finding, todo))
         if self._form == "json":
             say_json(finding_json(finding, todo))
         elif self._counts[todo] <= FEW:
             say(finding_line(finding))
+
+    def remember(self, system_id: str, days: Range) -> None:
+        """Let `status` know what was found on *days* of a system, or its vehicles."""
+        name, _, vehicles = system_id.partition("/")
+        system = self._settings.system_folder(name)
+        results = self._found.get(system_id, ())
+        remember_findings(system.vehicles if vehicles else system, results, days)
 
     def end(self) -> None:
         """Print the remedies, each with the number of its findings."""

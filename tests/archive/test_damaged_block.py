@@ -1,5 +1,6 @@
 """A damaged block without a kept payload does not block its day for ever."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -125,6 +126,72 @@ def test_a_repair_that_failed_names_what_remains_to_be_done(
     assert todo.count("verify --repair city") == 1
     run("forget", "city", CSV)
     assert "all agree" in run("verify")
+
+
+def changed(path: Path) -> None:
+    """Change a byte of *path* like a failing disk: its size and time stay."""
+    intact, info = path.read_bytes(), path.stat()
+    path.write_bytes(intact[:40] + bytes([intact[40] ^ 1]) + intact[41:])
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def test_status_names_what_verify_found_until_it_is_replaced_or_sound(
+    world: World, config: Path
+) -> None:
+    """So do days that are not looked at again, and a file that grows."""
+    (world.folder / MARKER).touch()
+    for after in (DAY, DAY, 300):
+        world.fetch({"a": 2, "b": 3}, after=after)
+    compacted(world, csv_days=0)
+    parts = world.folder.parent.glob("archive/station_status/*/*/part.parquet")
+    day = max(parts)
+    early, late = sorted((world.folder / "station_status").iterdir())
+    intact = day.read_bytes()
+    changed(day)
+    late.write_bytes(late.read_bytes().replace(b",a,2,", b",a,7,", 1))
+
+    def run(*arguments: str) -> str:
+        words = ["--config", str(config), *arguments]
+        return CliRunner().invoke(cli, words, standalone_mode=False).stdout
+
+    def named() -> list[Path]:
+        lines = [x for x in run("status", "--alert").splitlines() if "found; " in x]
+        names = {f"{f.parent.name}/{f.name}": f for f in (day, early, late)}
+        return [f for name, f in names.items() if any(name in x for x in lines)]
+
+    before = named()
+    run("verify")
+    found = named()
+    world.fetch({"a": 2, "b": 4}, after=300)
+    run("verify", "--since", late.stem)
+    later = named()
+    day.with_suffix(".new").write_bytes(intact)
+    day.with_suffix(".new").replace(day)
+    replaced = named()
+    early.write_bytes(early.read_bytes().replace(b",a,7,", b",a,2,"))
+    run("verify", "city")
+
+    assert (before, found, later) == ([], [day, early, late], [day, early, late])
+    assert (replaced, named()) == ([early, late], [late])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[[1, 2]]", '{"a": 1}', "[" * 99_999])
+def test_a_record_that_cannot_be_read_or_written_changes_no_answer(
+    world: World, config: Path, text: str
+) -> None:
+    """It is a folder here if there is no text, as nothing is for root."""
+    path = world.folder / "verify.state"
+    path.write_text(text) if text else path.mkdir()
+    status, verify = (
+        CliRunner().invoke(
+            cli, ["--config", str(config), command, "city"], standalone_mode=False
+        )
+        for command in ("status", "verify")
+    )
+
+    assert (status.return_value or 0, verify.return_value) == (0, 1)
+    assert "block in bytes 344 to 496 is damaged" in verify.stdout
+    assert path.is_dir() or path.read_text().startswith('[["station_status/')
 
 
 def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
+from bikecollect.archive.checks.remembered import Range
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.findings import FEW, PrintedFindings
@@ -96,7 +97,8 @@ def verify(
     Reads every byte of the CSV files, the archive, the list of stations and the kept
     payloads, and prints each disagreement (exit code 1). Each day gets a certificate:
     its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
-    when the day moves to the archive. Changes nothing without --repair.
+    when the day moves to the archive. Changes no data without --repair; `status` names
+    what was found until it is repaired.
 
     With the FOLDER of a published dataset instead of a SYSTEM, its checksums, the
     certificate of each day and the rows of each slot are checked; this needs no
@@ -115,6 +117,7 @@ def verify(
     attempts = Attempts(names)
     left = _repair(settings, names, form, attempts) if repair else {}
     counts: list[VerifiedCounts] = []
+    verified: dict[str, Range] = {}
     printed = PrintedFindings(settings, form, mirror=mirror, lost=left)
     old = _read_certificates(against) if against else []
     old = [c for c in old if _is_asked(settings, c, system_ids and names, since, until)]
@@ -122,10 +125,19 @@ def verify(
         _verify_mirror(settings, names, since, until, counts=counts, attempts=attempts)
         if mirror
         else _verify(
-            settings, names, since, until, deep=deep, counts=counts, attempts=attempts
+            settings,
+            names,
+            since,
+            until,
+            deep=deep,
+            counts=counts,
+            attempts=attempts,
+            verified=verified,
         )
     )
     new = _printed(results, printed, form, width=max(map(len, names)))
+    for system_id, verified_days in verified.items():
+        printed.remember(system_id, verified_days)
     for finding in compare(new, old):
         printed.add(finding)
     if (since or until) and not new and not printed.number:
@@ -214,7 +226,9 @@ def _verify(
     deep: bool,
     counts: list[VerifiedCounts],
     attempts: Attempts,
+    verified: dict[str, Range],
 ) -> Iterator[Finding | Certificate]:
+    """Verify the systems; add each, and its vehicles, to *verified* at its end."""
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
@@ -230,11 +244,9 @@ def _verify(
             first, end = days(since, until, history.zone(settings, name), time.time())
             for verifier in filter(None, (stations, vehicles)):
                 counts.append(verifier.counts)
-                yield from replace(
-                    verifier,
-                    since=first if since else "",
-                    until=end if until else verifier.until,
-                ).run()
+                chosen = (first if since else "", end if until else verifier.until)
+                yield from replace(verifier, since=chosen[0], until=chosen[1]).run()
+                verified[verifier.system.system_id] = chosen
 
 
 def _verify_mirror(

@@ -31,6 +31,7 @@ from bikecollect.storage.repair import (
     missing_files,
     removed_text,
 )
+from bikecollect.storage.repair.found import describe_found
 from bikecollect.storage.sqlite.ledger_file import absence
 
 DAMAGED = (
@@ -55,7 +56,7 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
         check_present(system, ledger=False)
     except SettingsError as error:
         return [str(error)]
-    return [
+    known = [
         *filter(None, (lost_data(system),)),
         *_missing_ledger(system),
         *_linked_files(system),
@@ -63,6 +64,7 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
         *_missing_days(system, history, archive),
         *_of_vehicles(system, archive),
     ]
+    return [*known, *describe_found(system, known)]
 
 
 def find_lost_days(system: SystemFolder, history: History) -> list[str]:
@@ -125,9 +127,13 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
     """Yield a message for the files and days of vehicles that are damaged."""
     own = system.vehicles
     if own.ledger.exists():
-        yield from _linked_files(own, VEHICLE_STATUS)
-        yield from _damaged_files(own, History(system.system_id, own.path))
+        files = [
+            *_linked_files(own, VEHICLE_STATUS),
+            *_damaged_files(own, History(system.system_id, own.path)),
+        ]
+        yield from files
         yield from _missing_days_of_vehicles(system, archive)
+        yield from describe_found(own, files)
 
 
 def _missing_days_of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:

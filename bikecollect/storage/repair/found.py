@@ -1,0 +1,98 @@
+"""The damage that `verify` found, remembered for `status`, which reads no contents.
+
+It is remembered with the state of its file, and counts until that is replaced, or until
+`verify` finds the file sound.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from bikecollect.core.text import count_of
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files.durable import temporary, write_file
+from bikecollect.storage.files.regular_file import read_file
+
+NAME = "verify.state"
+MOST = 1 << 24
+MAX_NAMED = 3
+
+
+class FileState(NamedTuple):
+    """The state of the file *path*, which changes when it is replaced or repaired."""
+
+    path: str
+    inode: int
+    size: int
+    modified: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file is in this state, or longer: `fetch` appended rows."""
+        with suppress(OSError, ValueError):
+            now = state_of(Path(self.path))
+            return now.inode == self.inode and (now.size > self.size or now == self)
+        return False
+
+
+class FoundDamage(NamedTuple):
+    """Damage of a day or a file (*where*) in a file of *state*, with its *remedy*."""
+
+    where: str
+    what: str
+    remedy: str
+    state: FileState
+
+
+def state_of(path: Path) -> FileState:
+    """Return the state of the file at *path*; raises OSError."""
+    info = path.lstat()
+    return FileState(str(path), info.st_ino, info.st_size, info.st_mtime_ns)
+
+
+def found_damage(folder: Path) -> list[FoundDamage]:
+    """Return the remembered damage in *folder* that has not been repaired since."""
+    found = []
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        for where, what, remedy, state in json.loads(read_file(folder / NAME, MOST)):
+            damage = FoundDamage(str(where), str(what), str(remedy), FileState(*state))
+            found.append(damage)
+    return [damage for damage in found if damage.state.is_current]
+
+
+def remember(folder: Path, found: Sequence[FoundDamage]) -> None:
+    """Let `status` name the damage *found*, and no other.
+
+    Nothing is remembered on a read-only disk, nor in a folder of another user, who
+    could not read it.
+    """
+    path = folder / NAME
+    with suppress(OSError):
+        if folder.stat().st_uid != os.geteuid():
+            return
+        if not found:
+            path.unlink(missing_ok=True)
+            return
+        new = temporary(path)
+        write_file(new, json.dumps(found).encode())
+        new.rename(path)
+
+
+def describe_found(system: SystemFolder, known: Sequence[str]) -> Iterator[str]:
+    """Yield a message for remembered damage of *system*, with the remedy.
+
+    Those of files that the messages *known* are about are left out.
+    """
+    found = [
+        damage
+        for damage in found_damage(system.path)
+        if not any(text.startswith(f"{damage.where} ") for text in known)
+    ]
+    for where, what, remedy, _ in found[:MAX_NAMED]:
+        yield f"{where}: {what}, as `verify` found; {remedy}"
+    if more := found[MAX_NAMED:]:
+        findings = count_of(len(more), "more finding")
+        yield f"{findings} of `verify`; run: bikecollect verify {system.system_id}"
