@@ -122,6 +122,24 @@ def test_the_local_copy_is_downloaded_once(reader: City) -> None:
     assert [path for path in gets if "part.parquet" in path] == []
 
 
+def test_a_local_copy_with_a_changed_byte_is_downloaded_again(reader: City) -> None:
+    """Its size is unchanged; no other file is read again."""
+    words = ("query", "FROM station_status ORDER BY ALL", "--mirror")
+    intact = reader.run(*words).stdout
+    copies = reader.data.parent.glob(f"cache/bikecollect/mirror/*/{PART}")
+    for path in copies:
+        content = path.read_bytes()
+        path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    reader.proxy.requests.clear()
+
+    process = reader.run(*words)
+
+    parts = [path for _, path in reader.proxy.requests if "part.parquet" in path]
+    assert (process.returncode, process.stdout) == (0, intact)
+    assert [path for path in parts if PART not in path] == []
+    assert parts
+
+
 def test_an_export_of_the_mirror_is_the_export_of_the_archive(
     city: City, s3_server: S3Server
 ) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from bikecollect.archive.checks.file_sums import known_sha256
 from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
@@ -25,7 +26,7 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.record import LIVE, MirrorRecord, replaced_path
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import damage_of_file, is_day
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -177,8 +178,8 @@ class MirrorDownload:
         record: MirrorRecord,
     ) -> None:
         local = self._local(path)
-        is_known = record.has(stored, part.sha256) and local.is_file()
-        if is_known and local.stat().st_size == part.size:
+        is_known = record.has(stored, part.sha256)
+        if is_known and not damage_of_file(local, part.sha256, known_sha256):
             return
         if stored is None:
             raise MirrorError(
