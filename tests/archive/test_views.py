@@ -310,6 +310,42 @@ def test_a_torn_list_of_stations_hides_none(world: World, torn: bytes) -> None:
     assert count == (2,)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b",Old name,", b",Old nAme,"),
+        (b",25.1,121.5,10,", b",25.7,121.5,10,"),
+        (b"T12:05:00+08:00,a,", b"T12:05:00+08:00,c,"),
+        (b"T12:15:00+08:00,a,", b"T12:35:00+08:00,a,"),
+    ],
+)
+def test_a_changed_byte_in_the_list_of_stations_changes_no_answer(
+    folder: Path, caplog: pytest.LogCaptureFixture, before: bytes, after: bytes
+) -> None:
+    """The ledger is used, and a warning says so; a longer list has more versions."""
+    world = World(folder / "city")
+    places = {"a": (25.1, 121.5, "North")}
+    for name in ("Old name", "Old name", "New name"):
+        world.fetch({"a": 1}, after=300, names={"a": name}, places=places)
+
+    def stations() -> list[Any]:
+        with viewed(world, tables=["stations"]) as db:
+            return db.execute("FROM stations ORDER BY ALL").fetchall()
+
+    path = world.folder / "station_information.csv"
+    intact = stations()
+    silent = list(caplog.messages)
+    assert before in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+
+    assert (silent, stations()) == ([], intact)
+    assert "and the ledger differ in 1 version; the ledger is used" in caplog.text
+    path.write_bytes(
+        path.read_bytes() + b"2026-11-23T12:00:00+08:00,d,,,,,1,,,,,,,,true\n"
+    )
+    assert "d" in {row[1] for row in stations()}
+
+
 def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
     """The run was killed before the first byte."""
     (world.folder / "station_information.csv").write_bytes(b"")

@@ -7,7 +7,7 @@ the committed rows.
 import logging
 import re
 from collections.abc import Container, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ from bikecollect.archive.query.view_source import (
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
-from bikecollect.storage.data_folder import VEHICLE_STATUS
+from bikecollect.core.text import clean, count_of
+from bikecollect.storage.data_folder import INFORMATION, VEHICLE_STATUS
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.lock import shared_locks
 
@@ -263,7 +264,7 @@ class _Views:
     def _versions(self, system: ViewedSystem) -> list[tuple[object, ...]]:
         """Return the station versions of the list, else those of the ledger.
 
-        The list may be missing or damaged.
+        The list may be missing or damaged: the ledger's are used where they differ.
         """
         known = self._histories[system.system_id].select(STATIONS)
         try:
@@ -271,7 +272,51 @@ class _Views:
         except OSError as error:
             log.warning("%s: %s; using the ledger's list", system.system_id, error)
             return known
-        return listed if len(listed) >= len(known) else known
+        if len(listed) < len(known):
+            return known
+        versions = {(row[0], row[1]): row for row in listed}
+        others = [row for row in known if not _is_same(row, versions.get(row[:2]))]
+        if not others:
+            return listed
+        log.warning(
+            "%s: %s and the ledger differ in %s; the ledger is used; run: bikecollect "
+            "verify %s",
+            *(system.system_id, INFORMATION, count_of(len(others), "version")),
+            system.system_id,
+        )
+        is_longer = len(versions) > len(known)
+        own = {row[:2]: row for row in known}
+        return [*({**versions, **own} if is_longer else own).values()]
+
+
+def _is_same(known: Sequence[Any], listed: Sequence[Any] | None) -> bool:
+    """Return whether a version of a station in the ledger is that of the list.
+
+    Values that one of them lacks are of an earlier version, and do not count.
+    """
+    if listed is None:
+        return False
+    pairs = zip(datasets.STATIONS.values(), known[1:], listed[1:], strict=True)
+    return all(
+        _is_value(kind, value, cell)
+        for kind, value, cell in pairs
+        if value is not None and cell is not None
+    )
+
+
+def _is_value(kind: str, value: Any, cell: str) -> bool:
+    """Return whether a *cell* of the list has the *value* of the ledger.
+
+    >>> _is_value("DOUBLE", 25.1, "25.10"), _is_value("BOOLEAN", 1, "false")
+    (True, False)
+    """
+    if kind == "VARCHAR":
+        return clean(cell) == clean(value)
+    if kind == "BOOLEAN":
+        return cell.lower() == ("true" if value else "false")
+    with suppress(ValueError):
+        return float(cell) == float(value)
+    return False
 
 
 def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
