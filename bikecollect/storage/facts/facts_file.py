@@ -2,6 +2,7 @@
 
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from bikecollect.storage.files.regular_file import REFUSED, read_file
 
 FILE = "facts.json"
 MAX_BYTES = 1_048_576
-INVALID = (ValueError, TypeError, LookupError, RecursionError)
+INVALID = (ValueError, TypeError, LookupError, RecursionError, AttributeError)
 """The errors of a file that is damaged, or of a later version."""
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ def record(
             f"{folder / FILE} could not be read at first, or was changed meanwhile; "
             "the next run continues"
         )
-    values = {"facts": [fact._asdict() for fact in facts]}
+    listed = [fact._asdict() for fact in facts]
+    values = {"facts": listed, "crc32": _crc(listed)}
     temporary = durable.temporary(folder / FILE)
     try:
         temporary.unlink(missing_ok=True)
@@ -107,8 +109,16 @@ def _words(error: Exception) -> str:
 def _read(folder: Path) -> list[SystemFact]:
     """Return the facts in *folder*; raises OSError, or `INVALID` if it is damaged."""
     values = json.loads(read_file(folder / FILE, MAX_BYTES))
+    # An earlier version wrote no checksum.
+    if values.get("crc32", crc := _crc(values["facts"])) != crc:
+        raise ValueError("its checksum shows that it was changed")
     facts = [_fact(**value) for value in values["facts"]]
     return sorted(facts, key=lambda fact: fact.since)
+
+
+def _crc(facts: object) -> int:
+    """Return the checksum of *facts*: of another interval, other slots are missing."""
+    return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 
 def _fact(
