@@ -249,16 +249,12 @@ def test_neighbours_are_compared_in_the_slots_without_vehicles(folder: Path) -> 
     Between them is the line at which longitudes change their sign.
     """
     world = World(folder / "city")
+    places = {"n": (0, -179.9995, None), "s": (0, 179.9995, None)}
     for mine, other in ((0, 1), (0, 0), (0, 2), (0, None), (3, 0)):
         seen = {"s": mine} | ({} if other is None else {"n": other})
-        world.fetch(seen, after=300)
-    path = world.folder / "station_information.csv"
-    head = path.read_text().splitlines()[0]
-    rows = [
-        f"2026-11-22T12:00:00+08:00,{name},{name},,{lat},{lon},10,,,,,,,,true"
-        for name, lat, lon in (("n", 0, -179.9995), ("s", 0, 179.9995), ("far", 1, 180))
-    ]
-    path.write_text("\n".join([head, *rows, ""]))
+        world.fetch(seen, after=300, places=places)
+    with (world.folder / "station_information.csv").open("a") as listed:
+        listed.write("2026-11-22T12:00:00+08:00,far,far,,1,180,10,,,,,,,,true\n")
 
     (neighbour,) = answered(world, "neighbours", stations=["s"])
 
