@@ -30,7 +30,7 @@ from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, LEDGER, System
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
-from bikecollect.storage.repair.damage import is_half_replaced
+from bikecollect.storage.repair.lost_days import is_half_replaced
 
 CHANGED = "its archived rows have changed"
 INTERRUPTED = "a compact that replaced its files was interrupted"

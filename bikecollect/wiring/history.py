@@ -32,7 +32,7 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
-from bikecollect.storage.repair.damage import prepare_archive
+from bikecollect.storage.repair.lost_days import prepare_archive
 
 TRAIL_DAYS = 31
 """Maximum days shown after the last run, if the collector has stopped."""

@@ -30,7 +30,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import LEDGER, VEHICLES, SystemFolder, is_marked
 from bikecollect.storage.files.scratch import scratch
-from bikecollect.storage.repair.damage import archived_days, find_archive_damage
+from bikecollect.storage.repair.lost_days import archived_days, find_archive_damage
 from bikecollect.wiring.inherited_facts import with_facts_of
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def mirror_source(
     vehicles = settings.systems[name].vehicles
     layouts = LAYOUTS if vehicles else (STATION_LAYOUT,)
     datasets = {"runs", *(name for lay in layouts for name in (lay.rows, lay.slots))}
+    if find_archive_damage(settings.system_folder(name)):  # all is put back
+        datasets |= {dataset for layout in LAYOUTS for dataset in layout.datasets}
     days = MirrorDownload(store, folder, name, skips_damaged=True).run(datasets)
     files = LiveDownload(store, folder, name, vehicles).run()
     if not days and not files:
@@ -202,7 +204,10 @@ def check_mirror(
 def _remedy(system: SystemFolder) -> str:
     """Return what can be done for archived days without a certificate."""
     damage = find_archive_damage(replace(system, mirror=""))  # it has none of them
-    return "; ".join(damage) or f"run: bikecollect compact {system.system_id}"
+    return (
+        "; ".join(found.text for found in damage)
+        or f"run: bikecollect compact {system.system_id}"
+    )
 
 
 class MirrorCopying:

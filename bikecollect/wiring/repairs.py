@@ -24,8 +24,8 @@ from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
-from bikecollect.storage.repair.damage import is_half_replaced
 from bikecollect.storage.repair.forget import Forgetter
+from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.history import compactor, system_lock, vehicle_compactor
 

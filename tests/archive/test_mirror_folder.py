@@ -1,6 +1,7 @@
 """The mirror may be a folder of another disk, with the faults of such disks."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.files.regular_file import sha256_of
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -59,7 +61,10 @@ def test_the_first_remedy_for_a_lost_day_is_the_mirror(
     runs = [bikecollect("--config", config, *words) for words in whats]
     texts = [" ".join((run.stdout + run.stderr).split()) for run in runs]
     for text in texts:
-        start, end = text.index("fill it from the mirror"), text.index("; else restore")
+        start, end = (
+            text.index("restore it from the mirror"),
+            text.index("; else restore"),
+        )
         command = text[start:end].partition(": ")[2]
         assert command.endswith(f" backfill city --from file://{nas}")
     subprocess.run(["/bin/sh", "-c", command], check=True)
@@ -67,6 +72,85 @@ def test_the_first_remedy_for_a_lost_day_is_the_mirror(
     after = bikecollect("--config", config, "export", "city").stdout.splitlines()
     # The settings lack the world's own column.
     assert [x.split(",")[:9] for x in after] == [x.split(",")[:9] for x in before]
+    assert bikecollect("--config", config, "compact").returncode == 0
+    assert "all agree" in bikecollect("--config", config, "verify").stdout
+
+
+def files(archive: Path) -> dict[str, bytes]:
+    """Return the content of the archive: its files, with their bytes."""
+    kinds = ("*/*/*.json", "*/*/*/*.parquet")
+    paths = [path for kind in kinds for path in archive.glob(f"[!.]{kind}")]
+    return {str(path.relative_to(archive)): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("by", ["mirror", "copy", "folder of the mirror"])
+def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
+    nas: Path, config: Path, world: World, tmp_path: Path, by: str
+) -> None:
+    """A missing day, a changed byte, and all of it.
+
+    Then its marker is asked for first: its disk may not be mounted.
+    """
+    archive = world.folder.parent / "archive"
+    shutil.copytree(world.folder.parent, tmp_path / "copy")
+    before = files(archive)
+    origins = {"mirror": f"file://{nas}", "copy": tmp_path / "copy"}
+
+    def fill(*words: str) -> str:
+        words = ("backfill", "city", "--from", str(origins.get(by, nas)), *words)
+        process = bikecollect("--config", config, *words)
+        assert process.returncode == 0
+        return " ".join((process.stdout + process.stderr).split())
+
+    shutil.rmtree((archive.parent / PART).parent)
+    changed = archive.parent / PART.replace("06-05", "06-06")
+    changed.write_bytes(changed.read_bytes().replace(b"PAR1", b"PAR2"))
+    assert "the lost files of 2 archived days (between 2024" in fill("--dry-run")
+    assert files(archive) != before
+    assert "2 archived days (between 2024-06-05 and 2024-06-06) were put" in fill()
+    assert files(archive) == before
+
+    shutil.rmtree(archive)
+    text = fill()
+    assert "not filled: the archive " in text
+    fill_it = text.partition("to fill it from the mirror then: ")[2]
+    assert fill_it.endswith(f"backfill city --from file://{nas}")
+    archive.mkdir()
+    (archive / ".bikecollect").touch()
+    assert " were put back from " in fill()
+    assert files(archive) == before
+    assert "all agree" in bikecollect("--config", config, "verify", "--deep").stdout
+
+
+def test_another_state_of_a_lost_day_is_not_put_back_but_named(
+    nas: Path, config: Path, world: World, tmp_path: Path
+) -> None:
+    """What is to be typed to take it all the same fills its slots."""
+    duckdb = pytest.importorskip("duckdb")
+    copy = tmp_path / "copy"
+    shutil.copytree(world.folder.parent, copy)
+    (world.folder.parent / PART).unlink()
+    part, new = copy / PART, copy / "new"
+    duckdb.execute(f"COPY (FROM '{part}') TO '{new}' (FORMAT parquet)")
+    new.rename(part)
+    values = json.loads((copy / CERTIFICATE).read_text())
+    found = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
+    values["parts"]["station_status"] = found
+    (copy / CERTIFICATE).write_text(json.dumps(values))
+
+    words = ("--config", config, "backfill", "city", "--from", copy)
+    process = bikecollect(*words)
+
+    told = f"{copy}/city has other rows for 1 archived day (2024-06-05), which are lost"
+    assert told in process.stderr
+    assert not (world.folder.parent / PART).exists()
+    command = process.stderr.partition("to take those: ")[2].splitlines()[0]
+    done = subprocess.run(
+        command.replace("bikecollect ", f"bikecollect --config {config} "),
+        shell=True,
+        check=False,
+    )
+    assert done.returncode == 0
     assert bikecollect("--config", config, "compact").returncode == 0
     assert "all agree" in bikecollect("--config", config, "verify").stdout
 

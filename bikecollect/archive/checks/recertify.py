@@ -32,11 +32,15 @@ def uncertified(archive: "Archive", archived: "Archived") -> str:
         certified = archive.certified(archived.day)
     except StorageError as error:
         return str(error)
+    return "" if is_of(certified, archived) else DIFFER
+
+
+def is_of(certified: "Archived", archived: "Archived") -> bool:
+    """Return whether the day as *certified* is the one *archived* in the ledger."""
     is_same = certified._replace(csv_gone=archived.csv_gone, parts={}) == (
         archived._replace(parts={})
     )
-    is_same &= archived.parts.items() <= certified.parts.items()
-    return "" if is_same else DIFFER
+    return is_same and archived.parts.items() <= certified.parts.items()
 
 
 def damage_of(archive: "Archive", archived: "Archived") -> list[str]:

@@ -104,8 +104,11 @@ def _of_day(
 
 
 def _of_lost_day(system: str, day: str, kept: Callable[[], str], mirror: str) -> str:
-    first = mirror_remedy(system, day, mirror)
-    restore = f"{first}restore the archive's {day} from a backup, or"
+    first = mirror_remedy(system, mirror)
+    restore = (
+        f"{first}restore the archive's {day} from a backup (bikecollect backfill "
+        f"{system} --from COPY does), or"
+    )
     forget = f"bikecollect forget {system} {day}"
     if not (slots := kept()):
         return f"{restore}: {forget}"

@@ -31,9 +31,11 @@ from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
-from bikecollect.storage.repair.damage import check_present, find_lost_days
+from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.repair.lost_days import find_lost_days
 from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
+from bikecollect.wiring.returned_days import return_days
 from bikecollect.wiring.taken_runs import take_over_runs
 
 if TYPE_CHECKING:
@@ -134,6 +136,7 @@ def backfill(
                 settings, name, path, maps, layout, times_zone=zone, now=now
             )
             origin = source.folder if isinstance(source, FolderSource) else None
+            return_days(settings, name, source, times, span, dry=dry_run)
             filler = backfilling.backfiller(
                 settings, name, times, span=span, dry=dry_run, origin=origin
             )
@@ -165,8 +168,8 @@ def backfill(
 
 def _report_lost_days(filler: Backfiller) -> None:
     """Print the archived days whose slots are not filled before `forget`."""
-    for text in find_lost_days(filler.system, filler.blocks.history):
-        say(remedy([f"not filled: {text}"]))
+    for lost in find_lost_days(filler.system):
+        say(remedy([f"not filled: {lost.text}"]))
 
 
 def _summary(

@@ -25,7 +25,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.payload_store import list_files
-from bikecollect.storage.repair.damage import find_all_lost_days
+from bikecollect.storage.repair.lost_days import find_lost_days
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
 
@@ -81,9 +81,9 @@ def compact(
                 did_something = True
                 _print_step(step, form, quiet=quiet)
                 process.raise_if_ending()  # a library may have lost the exception
-            for lost in find_all_lost_days(settings.system_folder(name)):
+            for lost in find_lost_days(settings.system_folder(name)):
                 code = max(code, ExitCode.IO)
-                complain(f"{name}: {lost}")
+                complain(f"{name}: {lost.text}")
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
             errors[name] = str(error)

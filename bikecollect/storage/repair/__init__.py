@@ -40,18 +40,16 @@ def removed_text(slots: int) -> str:
     return f"is missing: it was removed, with {count_of(slots, 'slot')}"
 
 
-def mirror_remedy(system_id: str, day: str, mirror: str) -> str:
-    """Return how to get the lost archived *day* from the *mirror*, if there is one.
+def mirror_remedy(system_id: str, mirror: str) -> str:
+    """Return how to get lost archived days from the *mirror*, if there is one.
 
-    >>> mirror_remedy("city", "2026-11-22", "")
+    >>> mirror_remedy("city", "")
     ''
     """
     if not mirror:
         return ""
-    return (
-        f"fill it from the mirror, if that has it: bikecollect forget {system_id} "
-        f"{day} && bikecollect backfill {system_id} --from {quoted(mirror)}; else "
-    )
+    restore = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
+    return f"restore it from the mirror: {restore}; else "
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

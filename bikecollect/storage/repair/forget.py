@@ -18,7 +18,7 @@ from bikecollect.storage.files import marker
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
-from bikecollect.storage.repair.damage import PART, PREFIX
+from bikecollect.storage.repair.lost_days import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 
