@@ -109,8 +109,15 @@ def overview(standings: Iterable[Standing]) -> Iterator[Overview]:
             standing.system_id,
             verdict(health),
             _newest(health),
-            f"7 days {percent(health.coverage['7d'].ratio)}",
+            f"7 days {_week(health)}",
         )
+
+
+def _week(health: Health) -> str:
+    if health.is_lost:
+        return "unknown"
+    doubt = ", in doubt" if health.damage else ""
+    return f"{percent(health.coverage['7d'].ratio)}{doubt}"
 
 
 def facts(standing: Standing) -> list[Fact]:

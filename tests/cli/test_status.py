@@ -31,7 +31,8 @@ from bikecollect.core.slots import Slot
 from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
-from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
+from bikecollect.storage.data_folder import MARKER, SystemFolder, spare_outbox_path
+from bikecollect.storage.files import marker
 
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
 MORE = f'{OTHER}timezone = "Asia/Taipei"'
@@ -331,6 +332,24 @@ def test_a_folder_that_has_lost_its_data_is_late(
     late, unmounted = alert.stdout.splitlines()
     assert (alert.returncode, late) == (1, "city: late: no data")
     assert words in unmounted
+
+
+def test_coverage_of_lost_data_is_in_doubt_for_one_system_and_for_several(
+    world: World,
+) -> None:
+    """What was lost is not among the slots that are counted."""
+    with (world.folder / MARKER).open("ab") as file:
+        file.write(marker.mark(world.clock.now))
+    standing = stand(world)
+
+    assert "; in doubt: files are missing or damaged" in " ".join(
+        plain(standing).split()
+    )
+    several = click.unstyle(status.screen([standing, standing]))
+    assert several.count("7 days 83.3 %, in doubt\n") == 2
+    is_lost = replace(standing.health, is_lost=True)
+    several = status.screen([replace(standing, health=is_lost)] * 2)
+    assert several.count("7 days unknown\n") == 2
 
 
 @pytest.mark.parametrize("absence", ["missing", "empty"])
