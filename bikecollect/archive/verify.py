@@ -16,6 +16,11 @@ from bikecollect.archive.checks.csv_files import (
     check_file,
     describe_damage,
 )
+from bikecollect.archive.checks.kept_payloads import (
+    comparable,
+    count_gone,
+    unknown_to,
+)
 from bikecollect.archive.checks.payload_files import check_payload
 from bikecollect.archive.checks.remedies import UNREADABLE
 from bikecollect.archive.checks.snapshot import read_snapshot
@@ -67,12 +72,13 @@ class _Names:
 
 @dataclass
 class VerifiedCounts:
-    """The numbers of verified items."""
+    """The numbers of verified items; of kept payloads also those that are *gone*."""
 
     files: int = 0
     blocks: int = 0
     days: int = 0
     payloads: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,6 +113,7 @@ class Verifier:
             yield from self._verify(_Names(None))
 
     def _verify(self, names: _Names) -> Iterator[Finding | Certificate]:
+        kept = comparable(self.system)  # before the blocks that have them
         sizes, known, files, stations, archives = read_snapshot(
             self.system, self.store, self.history, self.lock, self.sleep
         )
@@ -117,6 +124,8 @@ class Verifier:
         if LEDGER in names:
             yield from self._ledger()
             yield from self._impossible(known)
+            if what := unknown_to(self.history, kept, known):
+                yield self._finding(LEDGER, what)
         yield from self._files(blocks, files, sizes, days, names)
         if INFORMATION in names:
             yield from self._information(stations, sizes.get(INFORMATION, 0))
@@ -124,6 +133,7 @@ class Verifier:
             yield from self._day(day, sizes)
         sums = {block.run_id: block.sha256 for block in blocks}
         yield from self._payloads(sums, names)
+        self.counts.gone = count_gone(self.system.payloads, blocks)
 
     def _finding(self, where: object, what: str) -> Finding:
         return Finding(self.system.system_id, str(where), what)

@@ -102,7 +102,7 @@ class Recovery:
             f"newer (to {stamp(newer[-1])}): was an older copy of the folder restored? "
             "to fill these slots, run: bikecollect backfill"
         )
-        return [Notice("ledger", text)]
+        return [Notice("damage", text)]
 
     def rebuild_stations(self) -> list[Notice]:
         """Rewrite the list of stations from all versions in the ledger.

@@ -1,13 +1,18 @@
 """Yesterday's copy of a system's folder is restored over the newer one."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from keeping import findings
+from keeping import findings, verifier
 from templates import copied
 from world import NOON, World
 
+from bikecollect.archive.certificates import Finding
+from bikecollect.archive.checks.remedies import remedy
+from bikecollect.cli.render.archive import verdict
 from bikecollect.core.errors import Outcome
 from bikecollect.core.slots import DAY
 
@@ -52,10 +57,52 @@ def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
     after = world.fetch({"a": 9}, after=300)
 
     (notice,) = run.notices
+    assert notice.kind == "damage"  # its other text is mailed beside other damage
+    (found,) = findings(world)
+    where, _, what = found.partition(": ")
+    assert what.startswith("lacks 4 slots of kept payloads (20261122T0420")
+    todo = remedy(Finding("city", where, what), has_csv=True)
+    assert todo == "bikecollect backfill city"
     assert "kept payloads of 4 slots are newer (to 20261122T043500Z)" in notice.text
     assert run.outcome is after.outcome is Outcome.COLLECTED
     assert after.notices == ()
     assert slots(world) == [1, 2, 3, 8, 9]
+
+
+def test_a_slot_that_a_person_forgot_is_not_lacking(world: World) -> None:
+    """The ledger knows its run; nor is a file in the folder that is not ours."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute("DELETE FROM blocks WHERE slot = (SELECT max(slot) FROM blocks)")
+    (world.folder / "payloads/kept/2026-11-22/notes.old.zip").touch()
+
+    assert not any("kept payloads" in found for found in findings(world))
+
+
+@pytest.mark.parametrize(
+    ("kept", "day", "gone"),
+    [
+        ("", "2026-11-22", 0),
+        ("*/*T0420*", "2026-11-22", 1),
+        ("*/*", "2026-11-22", 7),
+        ("*/*", "2026-11-23", 0),  # pruned, with all of its day
+    ],
+)
+def test_kept_payloads_that_were_removed_are_counted(
+    world: World, kept: str, day: str, gone: int
+) -> None:
+    """Those that only the age of their day has removed are not."""
+    place = world.folder / "payloads/kept"
+    for path in place.glob(kept) if kept else ():
+        path.unlink()
+    if day > "2026-11-22":
+        world.clock.now += DAY
+        world.fetch({"a": 8})
+    verification = verifier(world)
+    list(verification.run())
+
+    assert verification.counts.gone == gone
+    text = " ".join(verdict([verification.counts], 0).split())
+    assert (" gone, which" in text) == (gone > 0)
 
 
 def test_slots_before_a_newer_file_that_survived_are_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.csv_files import LINK
+from bikecollect.archive.checks.kept_payloads import OLDER
 from bikecollect.archive.parts import is_day
 from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
@@ -67,6 +68,8 @@ def _of_ledger(system: str, where: str, what: str) -> str:
     if where == MARKER:
         restore = "put the earlier folder in its place (from a backup)"
         return f"{restore}, or accept the loss: bikecollect forget {system} {EARLIER}"
+    if what.endswith(OLDER):
+        return f"bikecollect backfill {system}"
     if "packed runs" in what:
         return f"bikecollect compact {system}"
     if what in {MISSING, EMPTY}:

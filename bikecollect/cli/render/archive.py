@@ -240,6 +240,9 @@ def verdict(
     text = (
         f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: {result}"
     )
+    if gone := sum(count.gone for count in counts):
+        missing = count_of(gone, "kept payload")
+        text += f"; {missing} gone, which `backfill` might need"
     if skipped:
         text += f"; not verified: {', '.join(skipped)}"
     return "".join(f"{line}\n" for line in wrapped(text, rest="  "))

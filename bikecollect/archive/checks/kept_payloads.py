@@ -1,0 +1,72 @@
+"""Compare the kept payloads with the ledger: what only one of both has."""
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+
+from bikecollect.core.blocks import Block
+from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.text import count_of
+from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED, SystemFolder
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.payload_store import run_of, slot_of
+
+OLDER = "was an older copy put over newer data?"
+FETCHED = frozenset({"fetch", "recovery"})
+"""The sources of blocks whose payload is kept."""
+
+
+def comparable(system: SystemFolder) -> list[str]:
+    """Return the names of the kept payloads that only the ledger of stations has.
+
+    With vehicles there are none: a payload may have only these.
+    """
+    if system.vehicles.ledger.exists():
+        return []
+    return [path.name for path in (system.payloads / KEPT).glob("*/*.*.zip")]
+
+
+def unknown_to(history: History, kept: Iterable[str], blocks: Iterable[Block]) -> str:
+    """Return that the ledger knows neither slot nor run of *kept* payloads, or empty.
+
+    *blocks* are all its blocks, read after *kept*. A run whose slot was forgotten is
+    known.
+    """
+    filled = {block.slot for block in blocks}
+    slots: dict[str, Slot] = {}
+    for name in kept:
+        with suppress(ValueError):  # not one of ours
+            slots[name] = slot_of(name)
+    slots = {name: slot for name, slot in slots.items() if slot not in filled}
+    if not slots:
+        return ""
+    begin, end = min(slots.values()), Slot(max(slots.values()) + 1)
+    rows = history.select(
+        "SELECT run_id FROM runs WHERE slot >= ? AND slot < ?", begin, end
+    )
+    packed = history.packed_runs(begin, end, ("run_id",))
+    known = {run_id for (run_id, *_) in chain(rows, packed)}
+    missing = sorted(
+        {slot for name, slot in slots.items() if run_of(name) not in known}
+    )
+    if not missing:
+        return ""
+    span = f"{stamp(missing[0])} to {stamp(missing[-1])}"
+    return f"lacks {count_of(len(missing), 'slot')} of kept payloads ({span}): {OLDER}"
+
+
+def count_gone(payloads: Path, blocks: Collection[Block]) -> int:
+    """Return how many of *blocks* should have a kept payload in *payloads*.
+
+    Payloads are removed by whole days, and those of the newest day never: one is
+    missing if there is another of that day, or of an earlier one.
+    """
+    paths = [*payloads.glob(f"{KEPT}/*/*.*.zip")]
+    there = {run_of(path.name) for path in paths}
+    for folder in (INBOX, REJECTED):
+        there |= {run_of(path.name) for path in payloads.glob(f"{folder}/*.*.zip")}
+    fetched = [(b.span.file[15:25], b.run_id) for b in blocks if b.source in FETCHED]
+    newest = max((day for day, _ in fetched), default="")
+    oldest = min((path.parent.name for path in paths), default=newest)
+    return sum(day >= oldest and run_id not in there for day, run_id in fetched)
