@@ -256,8 +256,8 @@ def warm() -> None:
     with suppress(BikecollectError):
         name = next(iter(service.settings.systems))
         standing(name)
-        if (days := service.days(name)) is not None:
+        if (newest := service.newest_day(name)) is not None:
             for report in ("snapshot", "vehicles"):
-                answer(name, report, (days[1] - DAY, days[1] + DAY))
+                answer(name, report, (newest - DAY, newest + DAY))
             texts(name)
             last_hours(name)

@@ -96,7 +96,7 @@ def service() -> DataService:
 
 
 def days(name: str) -> tuple[date, date]:
-    """Return the first and the newest day; stop the page if there are none."""
+    """Return the first and the newest day with a run or data; stop without any."""
     first_and_newest = data_service().days(name)
     if first_and_newest is None:
         damage = data_service().standing(name).health.damage
@@ -113,6 +113,12 @@ def days(name: str) -> tuple[date, date]:
         st.info(data_service().addressed(text))
         st.stop()
     return first_and_newest
+
+
+def newest_day(name: str) -> date:
+    """Return the day of the newest data, or of the newest run if there are none."""
+    newest = days(name)[1]
+    return data_service().newest_day(name) or newest
 
 
 def last_day(name: str) -> date:

@@ -17,6 +17,9 @@ from world import FakeClock, World
 
 from bikecollect.app import environment
 from bikecollect.app.queries.service import DataService
+from bikecollect.cli.sharing import map_data
+from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.slots import DAY
 from bikecollect.wiring import history
 
 pytest.importorskip("duckdb")
@@ -113,6 +116,24 @@ def test_the_live_page_names_its_slot_and_stations(show: Show) -> None:
     assert "3 seen in the slot 2026-11-22 13:00; 0 closed" in said(app)
     (table,) = app.dataframe
     assert list(table.value["vehicles"]) == [4, 0, 5]
+
+
+def test_days_without_an_answer_hide_no_newest_counts(
+    show: Show, world: World, service: DataService
+) -> None:
+    """Cron still runs, and the feed is down: the newest data are older than its runs.
+
+    So they are on the map of `share --live`, which was an error in each of these runs.
+    """
+    world.feed.answer = FeedUnavailable("refused")
+    world.fetch(after=3 * DAY)
+
+    shared = map_data.film_of_last_hours(service, "city")
+
+    assert "3 seen in the slot 2026-11-22 13:00; 0 closed" in said(show("now"))
+    assert show("station", station="a").metric[0].value == "4"
+    assert "3 stations were seen on this day" in said(show("city", view="Day"))
+    assert [place.vehicles for place in shared.places] == [4, 0, 5]
 
 
 def test_late_data_are_marked_beside_their_age(
@@ -509,9 +530,12 @@ def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
     world.feed.bug = ValueError("never")
     world.fetch({"a": 1}, after=300)
 
-    for page in ("now", "city", "collection"):
+    for page in ("city", "collection"):
         show(page)
     assert "No station has been seen yet" in show("station").info[0].value
+    empty = show("now")
+    assert "Nothing has been seen yet" in empty.info[0].value
+    assert len(empty.dataframe) == 0
 
 
 def test_foreign_text_is_not_markdown(show: Show, world: World) -> None:

@@ -94,7 +94,7 @@ def _narrow(known: "pd.Series[float]", least: float) -> tuple[float, float] | No
 
 
 def _day(name: str) -> None:
-    first, newest = widgets.days(name)
+    first, newest = widgets.days(name)[0], widgets.newest_day(name)
     day = inputs.day("Day", "day", newest, (first, widgets.last_day(name)))
     zone = frames.zone(name)
     film = frames.film(name, day)

@@ -36,9 +36,12 @@ COLUMNS = {
 def page() -> None:
     """Draw the page."""
     name = header.head("now")
-    newest = widgets.days(name)[1]
+    newest = widgets.newest_day(name)
     stations, vehicles = frames.snapshot(name, newest), frames.vehicles(name, newest)
-    if stations or not vehicles.rows:
+    if not (stations or vehicles.rows):
+        st.info("Nothing has been seen yet; see Collection for the reason.")
+        return
+    if stations:
         _stations(name, stations)
     if vehicles.rows:
         _vehicles(name, vehicles)
@@ -69,7 +72,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
     _follow(picked, selected)
     seen = sum(station.vehicles is not None for station in shown)
     closed = sum(station.is_closed for station in shown)
-    when = widgets.clock(stations[0].slot, zone) if stations else "-"
+    when = widgets.clock(stations[0].slot, zone)
     table = _table(name, shown)
     widgets.foot(
         table,

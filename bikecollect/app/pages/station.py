@@ -72,7 +72,7 @@ def _head(name: str, station: Known) -> None:
     if station.until is not None:
         when = widgets.clock(station.until, frames.zone(name))
         st.warning(f"Removed from the station list at {when}; its history is kept.")
-    snapshot = frames.snapshot(name, widgets.days(name)[1])
+    snapshot = frames.snapshot(name, widgets.newest_day(name))
     place = {s.station_id: s for s in snapshot}.get(station.station_id)
     shown = {
         "Bikes": place and place.vehicles,
@@ -143,7 +143,7 @@ def _at_least(name: str, station: str, when: Span) -> None:
 
 def _typical_day(name: str, station: str, when: Span) -> None:
     st.header("A day compared with the typical one", anchor=False)
-    first, newest = widgets.days(name)
+    first, newest = widgets.days(name)[0], widgets.newest_day(name)
     left, right = st.columns(2)
     with left:
         day = inputs.day("Day", "day", newest, (first, widgets.last_day(name)))

@@ -25,7 +25,7 @@ from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import program
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history
 
@@ -89,13 +89,29 @@ class DataService:
         return (over, *stamps, _stamp(archived), *again)
 
     def days(self, name: str) -> tuple[date, date] | None:
-        """Return the first and the newest local day with data, None without data."""
+        """Return the first and the newest local day with a run or data, None if none.
+
+        While a feed is down, the newest one has no data, see `newest_day`.
+        """
         ends = History(name, self.settings.data / name).ends()
         if ends is None:
             return None
         zone = history.zone(self.settings, name)
         first, last = (date.fromisoformat(day_of(slot, zone)) for slot in ends)
         return first, last
+
+    def newest_day(self, name: str) -> date | None:
+        """Return the local day of the newest data, None without data.
+
+        They are those of stations, or of vehicles if no station was ever seen.
+        """
+        folder = self.settings.data / name
+        newest = History(name, folder).newest_block()
+        newest = newest or History(name, folder / VEHICLES).newest_block()
+        if newest is None:
+            return None
+        zone = history.zone(self.settings, name)
+        return date.fromisoformat(day_of(newest, zone))
 
     def today(self, name: str) -> date:
         """Return the present day in the time zone of the system *name*."""
@@ -106,7 +122,7 @@ class DataService:
         """Return the last day of ranges: today, so that a current outage counts.
 
         For a system without a run for a month, and for a demo that is over, it is
-        *newest*, the newest day with data.
+        *newest*, the newest day with a run or data.
         """
         trail = timedelta(0 if self.settings.is_demo(name) else history.TRAIL_DAYS)
         today = self.today(name)

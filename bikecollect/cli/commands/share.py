@@ -84,13 +84,13 @@ def share(
                 if len(names) > 1 and not _has_stations(service, name):
                     unseen.append(name)
                     continue
-                last = _last_day(service, name, day)
+                last, ended = _last_days(service, name, day)
                 pages_folder.prepare(place, force=force)
                 if live:
                     paths += pages_folder.write_live(service, name, place, front=front)
                     continue
                 days = pages_folder.last_days(last) if week else [last]
-                end = None if day else service.last_day(name, last)
+                end = None if day else service.last_day(name, ended)
                 paths += pages_folder.write_days(
                     service, name, place, days, last=end, front=front
                 )
@@ -129,20 +129,23 @@ def _has_stations(service: DataService, name: str) -> bool:
     return bool(History(name, service.settings.data / name).select(STATION))
 
 
-def _last_day(service: DataService, name: str, text: str | None) -> date:
-    """Return the day *text*, or the newest one for None; raises UsageError."""
-    days = service.days(name)
-    if days is None:
+def _last_days(service: DataService, name: str, text: str | None) -> tuple[date, date]:
+    """Return the day *text* or, for None, of the newest data; and of the newest run.
+
+    Raises UsageError.
+    """
+    days, newest = service.days(name), service.newest_day(name)
+    if days is None or newest is None:
         raise UsageError(f"{name}: nothing has been collected yet")
     if not text:
-        return days[1]
+        return newest, days[1]
     zone = history.zone(service.settings, name)
     asked = date.fromisoformat(
         day_of(Slot(int(moment(text, zone, service.clock()))), zone)
     )
-    if not days[0] <= asked <= days[1]:
-        raise UsageError(f'--day "{text}": {name} has data from {days[0]} to {days[1]}')
-    return asked
+    if not days[0] <= asked <= newest:
+        raise UsageError(f'--day "{text}": {name} has data from {days[0]} to {newest}')
+    return asked, days[1]
 
 
 def _remarks(service: DataService, name: str) -> Iterator[str]:

@@ -70,10 +70,9 @@ def film_of_day(service: DataService, name: str, day: date) -> CityFilm:
 
 def film_of_last_hours(service: DataService, name: str) -> CityFilm:
     """Return the film of the 24 hours up to the newest slot."""
-    days = service.days(name)
-    if days is None:
+    newest = service.newest_day(name)
+    if newest is None:
         raise UsageError(f"{name}: nothing has been collected yet")
-    newest = days[1]
     film = service.last_hours(name)
     shown = display_names(service.texts(name), english=False)
     rows = service.ask(name, "snapshot", newest - DAY, newest + DAY).rows
