@@ -63,6 +63,8 @@ NUMBERS = {
 """How charts write numbers: percentages as in texts."""
 LEVEL = {"labelFlush": False}
 """The labels of a vertical axis, level with what they name also at its ends."""
+EDGE = {"right": 3}
+"""Pixels beside a chart: the last label of an axis ends with it, or a little later."""
 STATION_SLOTS = "station slots"
 """What is counted by the basis of a figure about several stations."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
@@ -169,6 +171,7 @@ def figure(
         "data": {"name": rows},
         "datasets": {rows: data},
         "config": {"locale": {"number": NUMBERS}, "axisY": LEVEL},
+        "padding": EDGE,
     }
     st.vega_lite_chart(spec=drawn, width="stretch", alt=alt)
     foot(table, name, caption)
@@ -176,7 +179,8 @@ def figure(
 
 def data_table(table: pd.DataFrame, **more: Any) -> None:
     """Show *table*; *more* is for Streamlit."""
-    st.dataframe(without_offsets(table), hide_index=True, placeholder="-", **more)
+    shown = without_offsets(table).replace("", None)
+    st.dataframe(shown, hide_index=True, placeholder="-", **more)
 
 
 def foot(

@@ -213,3 +213,25 @@ def test_no_number_of_a_ranking_hides_another() -> None:
     assert min(dist(one, two) for one, two in combinations(points, 2)) > 14
     assert all(8 <= x <= drawn["width"] - 7 for x, _ in points)
     assert all(8 <= y <= drawn["height"] - 7 for _, y in points)
+
+
+def test_days_before_the_first_one_have_an_empty_box() -> None:
+    """A young history is not one bar; the days of this week that are to come have none.
+
+    The boxes are in the chart itself: its datasets are replaced by the page's data.
+    """
+    spec = heatmaps.calendar(["2026-11-16", "2026-11-23"], 2)
+
+    empty, filled = spec["layer"]
+    boxes = [(week["week"], len(week["weekday"])) for week in empty["data"]["values"]]
+    assert boxes == [("2026-11-16", 7), ("2026-11-23", 2)]
+    assert not empty["mark"]["filled"]
+    assert "data" not in filled
+    assert "datasets" not in spec
+
+
+def test_a_time_axis_names_no_minute_twice() -> None:
+    """A history of minutes has ticks every half of a minute."""
+    label = drawn()["layer"][0]["encoding"]["x"]["axis"]["labelExpr"]
+
+    assert label.startswith("seconds(datum.value) ? '' : timeFormat(")

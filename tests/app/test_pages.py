@@ -344,7 +344,7 @@ def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> N
 
     assert app.info[0].value == "No hour of the week was seen in both periods."
     assert len(app.get("vega_lite_chart")) == 0
-    assert "First: Basis: 36 of" in said(app)
+    assert "First period: 36 of" in said(app)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The page of the newest slot shows vehicles, with or without stations."""
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
     assert "Vehicles" in [item.value for item in app.header]
     assert "3 vehicles in the slot 2026-11-22 00:05; 2 of those" in said(app)
     assert "1 of 1 stations shown" in said(app)
+    columns = json.loads(app.dataframe[1].proto.columns)
+    assert columns["current_range_meters"]["label"] == "range, m"
+    assert columns["system_id"]["hidden"]
 
 
 def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) -> None:

@@ -29,6 +29,7 @@ Object.assign(CityMap.prototype, {
       button.setAttribute('aria-pressed', button.dataset.mode === this.mode);
     }
     const [name, , left, right, basis] = this.root.querySelector('.key').children;
+    name.parentElement.classList.toggle('kinds', this.mode === 'vehicles');
     name.textContent = legend;
     left.textContent = low;
     right.textContent = high;

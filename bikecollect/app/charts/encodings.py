@@ -15,10 +15,13 @@ import altair as alt
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 VERMILLION, SKY = "#D55E00", "#56B4E9"
 DAY_OR_TIME = (
-    "timeFormat(datum.value, hours(datum.value) === 0"
+    "seconds(datum.value) ? '' : timeFormat(datum.value, hours(datum.value) === 0"
     " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')"
 )
-"""The expression for the label of a tick: the day at midnight, else the time."""
+"""The expression for the label of a tick: the day at midnight, else the time.
+
+None between two minutes: in a history of minutes each time would be there twice.
+"""
 HALF_A_LABEL = 20
 """Pixels beside the ends of an axis in which a centred label would be cut off."""
 MAX_SPECS = 100

@@ -73,10 +73,12 @@ def week(
 
 
 @built_once
-def calendar(weeks: Sequence[str]) -> alt.Chart:
+def calendar(weeks: Sequence[str], last: int) -> alt.LayerChart:
     """Return a heat map of a year; *weeks* are the Mondays of its weeks (ISO 8601).
 
-    Columns: ``week``, ``weekday``, ``level`` and those of the tooltip.
+    The last week has the days up to number *last*; each day without a row, before the
+    first one, is outlined. Columns: ``week``, ``weekday``, ``level`` and those of the
+    tooltip.
     """
     colour = alt.Color(
         "level:N",
@@ -85,19 +87,21 @@ def calendar(weeks: Sequence[str]) -> alt.Chart:
             title=None, orient="bottom", columns=2, symbolStrokeWidth=0.5
         ),
     )
-    chart: alt.Chart = (
-        alt.Chart(height=alt.Step(15))
-        # Outlined: in one of the two themes either end is as dark as the background.
-        .mark_rect(cornerRadius=2, stroke=GREY, strokeWidth=0.5)
-        .encode(
-            x=alt.X("week:O", title=None)
-            .axis(labelExpr=MONTH, labelAngle=0, ticks=False)
-            .scale(domain=list(weeks), paddingInner=0.12),
-            y=alt.Y("weekday:O", title=None)
-            .axis(ticks=False, domain=False)
-            .scale(domain=WEEKDAYS, paddingInner=0.12),
-            color=colour,
-            tooltip=tooltips(CALENDAR_TIPS),
-        )
+    x = alt.X("week:O", title=None)
+    x = x.axis(labelExpr=MONTH, labelAngle=0, ticks=False)
+    y = alt.Y("weekday:O", title=None).axis(ticks=False, domain=False)
+    base = alt.Chart().encode(
+        x=x.scale(domain=list(weeks), paddingInner=0.12),
+        y=y.scale(domain=WEEKDAYS, paddingInner=0.12),
     )
-    return chart
+    # Outlined: in one of the two themes either end is as dark as the background.
+    square = alt.MarkDef(type="rect", cornerRadius=2, stroke=GREY, strokeWidth=0.5)
+    days = [{"week": week, "weekday": WEEKDAYS} for week in weeks[:-1]]
+    days.append({"week": weeks[-1], "weekday": WEEKDAYS[:last]})
+    # Not InlineData, whose values would move to the datasets, which are the page's.
+    values = alt.Data(values=days)  # type: ignore[no-untyped-call]
+    empty = base.properties(data=values).transform_flatten(["weekday"])
+    filled = base.encode(color=colour, tooltip=tooltips(CALENDAR_TIPS))
+    empty.mark, filled.mark = square.copy(), square.copy()
+    empty.mark.filled, empty.mark.opacity = False, 0.5
+    return alt.LayerChart(layer=[empty, filled], height=alt.Step(15))

@@ -231,7 +231,10 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
     """Draw the difference of *measure* between two periods, from the rows of both."""
     table = frames.frame(answer, frames.zone(name))
     caption = " ".join(
-        f"{title}: {widgets.summed(table, widgets.STATION_SLOTS, f'_{title.lower()}')}"
+        f"{title} period: "
+        f"{widgets.summed(table, widgets.STATION_SLOTS, f'_{title.lower()}')}".replace(
+            "Basis: ", ""
+        )
         for title in ("First", "Second")
     )
     if table["difference"].isna().all():

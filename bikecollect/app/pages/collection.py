@@ -134,13 +134,15 @@ def _calendar(name: str) -> None:
     st.header("Coverage day by day", anchor=False)
     first, last = widgets.days(name)[0], widgets.last_day(name)
     when = (max(first, last - timedelta(days=365)), last + timedelta(days=1))
-    table = frames.calendar(name, when)
+    table, weeks = frames.calendar(name, when), mondays(last, first)
+    basis = widgets.basis(table["collected"].sum(), table["expected"].sum())
+    has_empty = f"{first}" > weeks[0]
     widgets.figure(
-        heatmaps.calendar(mondays(last, first)),
+        heatmaps.calendar(weeks, last.weekday() + 1),
         table,
         f"{name}-coverage",
-        widgets.basis(table["collected"].sum(), table["expected"].sum()),
-        "A square for each day: the share of its slots collected",
+        f"{basis} Empty boxes: before {first}." if has_empty else basis,
+        "A box for each day: the share of its slots collected",
     )
 
 
@@ -170,7 +172,7 @@ def _gaps(name: str) -> None:
         column_config={
             "first_slot": widgets.time_column("from"),
             "until": widgets.time_column("until"),
-            "hours": st.column_config.NumberColumn("hours", format="%.1f"),
+            "hours": st.column_config.NumberColumn("hours", format="%.2f"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "can_be_filled": st.column_config.TextColumn(
                 "can be filled",

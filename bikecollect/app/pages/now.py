@@ -33,6 +33,25 @@ COLUMNS = {
 }
 
 
+VEHICLES = {
+    "system_id": None,
+    "vehicle_id": st.column_config.TextColumn("vehicle", width="medium"),
+    "type": st.column_config.TextColumn("type"),
+    "lat": st.column_config.NumberColumn("lat"),
+    "lon": st.column_config.NumberColumn("lon"),
+    "slot": None,
+    "is_reserved": st.column_config.CheckboxColumn("reserved"),
+    "is_disabled": st.column_config.CheckboxColumn("disabled"),
+    "current_range_meters": st.column_config.NumberColumn("range, m", format="%d"),
+    "current_fuel_percent": st.column_config.NumberColumn(
+        "charge or fuel", format=widgets.PERCENT
+    ),
+    "station_id": st.column_config.TextColumn("at station"),
+    "last_reported": widgets.time_column("last reported"),
+}
+"""The columns of vehicles, all in one slot, which is named above the table."""
+
+
 def page() -> None:
     """Draw the page."""
     name = header.head("now")
@@ -99,7 +118,8 @@ def _vehicles(name: str, vehicles: Answer) -> None:
         f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
         f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
-    widgets.data_table(table.head(MAX_DOTS), height=360)
+    shown = widgets.percents(table.head(MAX_DOTS), ["current_fuel_percent"])
+    widgets.data_table(shown, column_config=VEHICLES, height=360)
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:

@@ -168,10 +168,8 @@ def _identity(name: str, station: str) -> None:
         "When the station was added, moved, renamed, resized or removed",
     )
     moved = ["" if pd.isna(metres) else f"{metres:,.0f}" for metres in table["metres"]]
-    st.dataframe(
+    widgets.data_table(
         table.assign(metres=moved)[["since", "what", "old", "new", "metres"]],
-        hide_index=True,
-        placeholder="-",
         column_config={
             "since": widgets.time_column("since"),
             "what": "change",

@@ -27,13 +27,13 @@ class Day(NamedTuple):
 
 
 def mondays(newest: date, first: date) -> list[str]:
-    """Return the Mondays of the weeks from *first* to *newest*, 12 to 53 of them.
+    """Return the Mondays of the weeks from *first* to *newest*, 26 to 53 of them.
 
     >>> mondays(date(2026, 11, 25), date(2026, 11, 20))[-2:]
     ['2026-11-16', '2026-11-23']
     """
     last = newest - timedelta(days=newest.weekday())
-    weeks = min(52, max(11, ((newest - first).days + 6) // 7))
+    weeks = min(52, max(25, ((newest - first).days + 6) // 7))
     return [
         (last - timedelta(weeks=count)).isoformat() for count in range(weeks, -1, -1)
     ]

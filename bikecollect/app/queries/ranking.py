@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 from typing import Any
 
+from bikecollect.core.text import count_of
+
 ORDERS = {
     "Most often without a bike": ("share_with_vehicle", True),
     "Most often without a dock": ("share_with_dock", True),
@@ -49,7 +51,9 @@ def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
     pairs = zip(rows, rankable(rows), strict=True)
     seen = [row["slots_seen"] for row, has_basis in pairs if has_basis]
     text = f"{len(seen):,} of {len(rows):,} stations are ranked."
-    return f"Minimum basis: {min(seen):,} slots seen. {text}" if seen else text
+    if not seen:
+        return text
+    return f"Minimum basis: {count_of(min(seen), 'slot')} seen. {text}"
 
 
 def ranked(
