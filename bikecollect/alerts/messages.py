@@ -187,7 +187,9 @@ def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     end = Slot(max(event.incident.last for event, _ in events) + facts.interval)
     lost = sum(event.incident.lost for event, _ in events)
     counted = f", {count_of(lost, 'slot')} lost" if lost else ""
-    return f"{_clock(opened, facts)} to {_clock(end, facts, opened)}{counted}"
+    since, until = _clock(opened, facts), _clock(end, facts, opened)
+    times = f"at {since}" if since == until else f"{since} to {until}"
+    return f"{times}{counted}"
 
 
 def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
@@ -325,7 +327,7 @@ def _causes(incident: Incident) -> str:
 
 def _last_good(facts: MessageFacts) -> str:
     if facts.last_good is None:
-        return "no snapshot yet"
+        return "none yet"
     slot, rows = facts.last_good
     return f"{_moment(slot, facts)}, {count_of(rows, 'row')}"
 

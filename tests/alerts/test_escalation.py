@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -334,6 +335,21 @@ def test_a_mail_about_many_systems_names_them_and_what_to_do() -> None:
     left = re.search(r"\nand (\d+) more, see `bikecollect status`\n", most)
     assert left
     assert set(names[: -int(left[1])]) <= set(most.replace(",", " ").split())
+
+
+def test_trouble_within_a_minute_has_one_time() -> None:
+    """In slots of ten seconds; the system had no data yet."""
+    zone = ZoneInfo("Asia/Taipei")
+    facts = MessageFacts("city", zone, zone, 10, Slot(BEGIN), "/srv/city")
+    minute = Slot(BEGIN // 60 * 60)
+    noted = Event(EventType.NOTED, Incident("damage-1", "damage", minute, minute))
+    longer = Incident("damage-1", "damage", minute, Slot(minute + 50))
+    time = f"{datetime.fromtimestamp(minute, zone):%H:%M}"
+
+    assert subject([(noted, facts)]).endswith(f"data file damaged at {time}")
+    spans = subject([(Event(EventType.NOTED, longer), facts)])
+    assert f"data file damaged {time} to " in spans
+    assert "Last good   none yet" in body([(noted, facts)])
 
 
 def test_a_zone_that_fits_again_leaves_old_rows_to_be_read_anew() -> None:

@@ -113,6 +113,7 @@ def test_a_long_outage_is_reported_without_reading_all_its_payloads(
     assert (gap.slots, gap.backfillable, gap.unreadable, gap.untried) == (4, 1, 1, 2)
     assert account.gaps[-2].untried == 1
     shown = click.unstyle(coverage.text(account))
+    assert shown.startswith("city: 2026-11-22, slots of 5 min")
     assert "1  rejected: shape  kept, not tried" in shown
     assert "  the kept payloads of 3 older slots were not tried; to try all:\n" in shown
     assert "1 can be filled from kept payloads" in shown

@@ -60,7 +60,8 @@ GAP_COLUMNS = ("system", "start", "end", "slots", "cause", "backfillable", "from
 
 def text(account: Account) -> str:
     """Return *account* as text for a terminal of 80 columns or a mail."""
-    span = f"{_day(account.since, account)} to {_day(account.until - 1, account)}"
+    first, last = _day(account.since, account), _day(account.until - 1, account)
+    span = first if first == last else f"{first} to {last}"
     head = f"{account.system_id}: {span}, slots of {lengths(account.intervals)}"
     lines = [*map(title, wrapped(head)), f"  Coverage {_coverage(account.total)}"]
     if not account.total.expected:

@@ -117,7 +117,8 @@ class Forgetter:
         if not slots:
             return f"{item}: forgotten; the ledger had no slots of it"
         zone = self.system.zone
-        span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
+        first, last = (iso(slot, zone) for slot in (min(slots), max(slots)))
+        span = first if first == last else f"{first} to {last}"
         return f"{item}: {count_of(len(slots), 'lost slot')} forgotten ({span})"
 
     def _is_lost(self, block: Block, size: int) -> bool:
