@@ -182,6 +182,7 @@ def test_stations_without_a_position_count_in_the_figures(visit: Visit) -> None:
     )
     said = page.locator(".city .said").first
     api.expect(said).to_have_text("0 empty of 3 stations seen")
+    api.expect(page.locator(".city .peak").first).to_have_text("peak: 0 empty")
     api.expect(page.get_by_text("2 without a position are counted")).to_be_visible()
     assert len(page.locator(".city").first.evaluate(LOOKS)) == 1
 

@@ -374,6 +374,33 @@ def test_the_map_is_drawn_from_a_disk_without_any_network(
     page.context.close()
 
 
+PRINTED = """() => {
+  const cut = [...document.querySelectorAll('.wide')].filter((el) =>
+    el.scrollWidth > el.clientWidth || getComputedStyle(el).overflowX !== 'visible');
+  const cells = document.querySelectorAll('td, .bar, .scale i, canvas');
+  const pale = [...cells].filter((el) =>
+    getComputedStyle(el).printColorAdjust !== 'exact');
+  const shown = [...document.querySelectorAll('a, button')].filter((el) =>
+    el.offsetParent && !el.closest('footer') && el.ariaPressed !== 'true');
+  return [cut, pale, shown].map((elements) => elements.length);
+}"""
+"""How many tables are cut on paper, cells lose their colour, and buttons are shown."""
+
+
+@in_browser
+def test_a_printed_page_has_its_tables_and_colours(browser: Any, pages: Path) -> None:
+    """On A4: by default a browser prints no background, which the week's cells are."""
+    paper = {"width": 718, "height": 1000}
+    page, wrong = opened(browser, f"file://{pages}/index.html", viewport=paper)
+    page.emulate_media(media="print")
+
+    for name in PAGES:
+        page.goto(f"file://{pages}/{name}")
+        assert (name, page.evaluate(PRINTED)) == (name, [0, 0, 0])
+    assert wrong == []
+    page.context.close()
+
+
 @pytest.fixture(scope="module")
 def phone(browser: Any) -> Iterator[Any]:
     """Yield a tab that is as wide as a phone."""

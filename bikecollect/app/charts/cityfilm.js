@@ -3,6 +3,14 @@ const TICK = 100;  // milliseconds of a slot while it plays
 const SPEEDS = [1, 2, 4];
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
+// Returns a word in a colour of the curve.
+function coloured(name, word) {
+  const element = document.createElement('b');
+  element.className = name;
+  element.textContent = word;
+  return element;
+}
+
 class CityFilm {
   constructor(map) {
     this.map = map;
@@ -107,7 +115,12 @@ class CityFilm {
       if (seen) this.newest = slot;
       return seen ? { seen, empty, full, docks } : null;
     });
+    const full = this.sums.some((sum) => sum && sum.docks) ? `, ${this.most('full')} full` : '';
+    this.box.querySelector('.peak').textContent = `peak: ${this.most('empty')} empty${full}`;
   }
+
+  // Returns the largest of a count of all slots.
+  most(name) { return Math.max(0, ...this.sums.filter(Boolean).map((sum) => sum[name])); }
 
   // Returns bikes and docks of a station in every slot, null without a film.
   day(station) {
@@ -130,11 +143,12 @@ class CityFilm {
     });
     const label = this.labels[at], sums = this.sums[at], state = this.states[at];
     this.box.querySelector('output').textContent = label;
-    const text = sums
-      ? `${sums.empty} empty${sums.docks ? ` and ${sums.full} full` : ''} of ${sums.seen} stations seen`
-        + (state === 'collected' ? '' : ` (${state})`)
-      : `nothing was seen (${state})`;
-    this.box.querySelector('.said').textContent = text;
+    const said = this.box.querySelector('.said');
+    const counted = sums ? [`${sums.empty} `, coloured('low', 'empty'),
+      ...(sums.docks ? [` and ${sums.full} `, coloured('high', 'full')] : []),
+      ` of ${sums.seen} stations seen`] : ['nothing was seen'];
+    said.replaceChildren(...counted, state === 'collected' ? '' : ` (${state})`);
+    const text = said.textContent;
     this.slider.setAttribute('aria-valuemin', 0);
     this.slider.setAttribute('aria-valuemax', this.count - 1);
     this.slider.setAttribute('aria-valuenow', at);
@@ -162,13 +176,18 @@ class CityFilm {
     this.late = setTimeout(() => this.tell(), 400);
   }
 
+  // Draws all in the colours that the page has now.
+  recolour() {
+    this.map.draw();
+    if (this.packed) this.curve();
+  }
+
   curve() {
     this.map.dress();
     const { pens, width, height } = sharp(this.slider, 84), { theme, ink } = this.map;
     const step = width / this.count, floor = height - 16, sums = this.sums;
-    const most = (name) => Math.max(0, ...sums.filter(Boolean).map((sum) => sum[name]));
-    const top = Math.max(1, most('empty') + most('full'));
-    const zero = (floor * Math.max(most('empty'), top * 0.1)) / Math.max(top, 1);
+    const top = Math.max(1, this.most('empty') + this.most('full'));
+    const zero = (floor * Math.max(this.most('empty'), top * 0.1)) / Math.max(top, 1);
     sums.forEach((sum, slot) => {
       if (!sum) {
         pens.fillStyle = ink;

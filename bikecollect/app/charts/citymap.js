@@ -11,7 +11,7 @@ const FRAME = `<div class="figures"></div><div class="frame">
   <canvas></canvas><button class="open">Open this station</button></section></div>
   <div class="film" hidden><div class="controls"><button class="play" aria-label="Play">▶</button>
   <button class="speed" aria-label="Speed 1×" title="Speed">1×</button><output></output>
-  <span class="said"></span></div><canvas class="curve" role="slider" tabindex="0" aria-valuenow="0"
+  <span class="said"></span><span class="peak"></span></div><canvas class="curve" role="slider" tabindex="0" aria-valuenow="0"
   aria-label="Time"></canvas></div><div class="spoken" aria-live="polite"></div>`;
 const LABELLED = 5;  // nearest stations whose distance is written on a small map
 const WALK = 12;  // stations that the Tab key visits before it leaves the map
@@ -33,7 +33,7 @@ class CityMap {
     this.buttons();
     listen(this);
     new ResizeObserver(() => this.resized()).observe(root);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.film.recolour());
   }
 
   async take(data) {

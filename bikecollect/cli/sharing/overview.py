@@ -17,11 +17,13 @@ from bikecollect.storage.ledger_reader import History
 DAYS = 28
 SIZE, STEP = 8, 9
 """The size of a day's square, and the distance to the next one, in pixels."""
+WIDTH = STEP * DAYS
+"""The width of all squares: a system's last day is below that of the others."""
 
 
 @dataclass(frozen=True)
 class DayMark:
-    """A day of a system, *x* pixels from the first; *text* is its coverage."""
+    """A day of a system, *x* pixels from the left; *text* is its coverage."""
 
     x: int
     colour: str
@@ -44,11 +46,6 @@ class SystemOverview:
     days: Sequence[DayMark] = ()
     counts: NewestCounts = NewestCounts()
 
-    @property
-    def width(self) -> int:
-        """The width of all marks in pixels."""
-        return STEP * len(self.days)
-
 
 def overview(service: DataService, name: str) -> SystemOverview:
     """Return the line of the system *name*; what cannot be read is left out."""
@@ -68,7 +65,7 @@ def overview(service: DataService, name: str) -> SystemOverview:
         account = service.account(name, since, last + timedelta(days=1))
         marks = [
             DayMark(
-                STEP * place,
+                STEP * (DAYS - len(account.days) + place),
                 COLOURS[level_number(count)],
                 f"{day}: {percent(count.ratio)}",
             )

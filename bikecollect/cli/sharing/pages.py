@@ -197,6 +197,7 @@ def systems(service: DataService, names: Sequence[str], linked: Container[str]) 
         titles=[line.publisher.title for line in lines],
         number_of_days=overview.DAYS,
         size=overview.SIZE,
+        width=overview.WIDTH,
         legend_colours=overview.legend(),
         written=iso(int(service.clock()), UTC)[:16].replace("T", " "),
     )
