@@ -38,7 +38,7 @@ def build(
 
         return _QuotingOwnHost(YouBike(url, timezone, fields, kinds=kinds), url)
     if feed == "gbfs":
-        from bikecollect.feeds.gbfs import Gbfs  # only this dialect
+        from bikecollect.feeds.gbfs.feed import Gbfs  # only this dialect
 
         gbfs = Gbfs(
             url,

@@ -20,8 +20,9 @@ from bikecollect.core.payload import Check, Document, Getter, Memory, Payload
 from bikecollect.core.process import Stop
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.core.text import message
-from bikecollect.feeds import Feed, gbfs_discovery, registry, youbike
-from bikecollect.feeds.gbfs_places import STATUS, VEHICLES
+from bikecollect.feeds import Feed, registry, youbike
+from bikecollect.feeds.gbfs.discovery import addresses, ask
+from bikecollect.feeds.gbfs.document_places import STATUS, VEHICLES
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.reading.json_payload import at, decode
@@ -157,7 +158,7 @@ def _recognize(document: Document, url: str, get: Getter) -> Target:
 
 def _lists_feeds(value: Any) -> bool:
     try:
-        return bool(gbfs_discovery.addresses(value, ""))
+        return bool(addresses(value, ""))
     except PayloadError:
         return False
 
@@ -238,9 +239,9 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
     version = _plain_text(at(bodies.get("station_status"), "version")) or "1.0"
     try:
         base = next(doc.url for doc in payload.documents if doc.name == "gbfs")
-        listed = gbfs_discovery.addresses(bodies["gbfs"], system.language, base)
+        listed = addresses(bodies["gbfs"], system.language, base)
         url = listed["system_information"]
-        document, _ = gbfs_discovery.ask(get, "system_information", url, system.url)
+        document, _ = ask(get, "system_information", url, system.url)
         data = at(decode(document.body), "data")
     except (FeedError, PayloadError, KeyError, StopIteration):
         return About(version=version)

@@ -14,7 +14,8 @@ from bikecollect.core.snapshot import (
     VehicleSnapshot,
 )
 from bikecollect.core.text import count_of
-from bikecollect.feeds import gbfs_reader, youbike_reader
+from bikecollect.feeds import youbike_reader
+from bikecollect.feeds.gbfs import reader
 from bikecollect.setup.time_zones import zone_of_places
 
 MAX_AGE = 900.0
@@ -189,7 +190,7 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
 
 
 _KNOWN_FIELDS = {
-    "gbfs": gbfs_reader.KNOWN_FIELDS,
+    "gbfs": reader.KNOWN_FIELDS,
     "youbike": youbike_reader.KNOWN_FIELDS,
 }
 

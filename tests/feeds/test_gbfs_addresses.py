@@ -16,8 +16,8 @@ from served import running
 from test_client import client, tls_server
 
 from bikecollect.core.payload import Memory
-from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.feeds.gbfs_places import FEEDS
+from bikecollect.feeds.gbfs.document_places import FEEDS
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget
 

@@ -7,8 +7,8 @@ import pytest
 
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.payload import Check, Document, Memory
-from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.feeds.gbfs_discovery import addresses
+from bikecollect.feeds.gbfs.discovery import addresses
+from bikecollect.feeds.gbfs.feed import Gbfs
 
 STATUS = {
     "last_updated": 1_800_000_000,

@@ -15,7 +15,7 @@ from bikecollect.core.payload import Document
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
-from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.simulator import dialects

@@ -9,7 +9,7 @@ from test_gbfs_fetch import NAMES, Feeds, listing
 from world import World
 
 from bikecollect.core.payload import Memory
-from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.reading.publisher_reader import (
     DOCUMENT,
     NOTE,

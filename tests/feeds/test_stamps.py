@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.core.payload import Document
-from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.tdx.feed import Tdx

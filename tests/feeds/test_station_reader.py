@@ -9,9 +9,10 @@ import pytest
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds import Feed, gbfs_reader
+from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
-from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs import reader
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.registry import _QuotingOwnHost
 from bikecollect.feeds.youbike import YouBike
@@ -522,7 +523,7 @@ def test_what_is_no_id_is_none_whatever_the_other_stations_have(other: object) -
     body = json.dumps({"data": {"stations": listed}}).encode()
 
     known = {str(other)} & {"b", "12"}
-    assert gbfs_reader.ids(body) == {"a", "y" * 255} | known
+    assert reader.ids(body) == {"a", "y" * 255} | known
 
 
 @pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])

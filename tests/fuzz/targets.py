@@ -40,8 +40,8 @@ from bikecollect.core.snapshot import (
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
-from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.feeds.gbfs_discovery import fingerprint, without_secrets
+from bikecollect.feeds.gbfs.discovery import fingerprint, without_secrets
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.http import redirects, urls
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.networks import is_local_name, numeric

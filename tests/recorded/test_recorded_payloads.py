@@ -11,7 +11,7 @@ from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import Check, Document, Documents, Memory
 from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
-from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.youbike import YouBike
 

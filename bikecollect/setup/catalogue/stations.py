@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import DAY
-from bikecollect.feeds import gbfs_discovery
+from bikecollect.feeds.gbfs.discovery import addresses
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup.catalogue import world
 from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, requires_key
@@ -79,7 +79,7 @@ def has_stations(entry: Entry, *, home: System) -> bool | None:
     try:
         with open_getter(home) as get:
             discovery = get("gbfs", entry.url, tries=1)
-            listed = gbfs_discovery.addresses(decode(discovery.body), "", discovery.url)
+            listed = addresses(decode(discovery.body), "", discovery.url)
             if "station_information" not in listed:
                 return False
             document = get(

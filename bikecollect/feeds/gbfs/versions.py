@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter
-from bikecollect.feeds import gbfs_places
-from bikecollect.feeds.gbfs_discovery import TRIES, ask, version
-from bikecollect.feeds.gbfs_extras import BODIES
-from bikecollect.feeds.gbfs_places import (
+from bikecollect.feeds.gbfs import document_places
+from bikecollect.feeds.gbfs.discovery import TRIES, ask, version
+from bikecollect.feeds.gbfs.document_places import (
     INFORMATION,
     STATUS,
     TYPES,
@@ -16,7 +15,8 @@ from bikecollect.feeds.gbfs_places import (
     Listing,
     Places,
 )
-from bikecollect.feeds.gbfs_reader import ReadOptions
+from bikecollect.feeds.gbfs.extras import BODIES
+from bikecollect.feeds.gbfs.reader import ReadOptions
 from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import text
@@ -51,10 +51,10 @@ def adopt(get: Getter, url: str, state: Fetch, listing: Listing) -> None:
 
     *state* is the fetch of the system at *url*.
     """
-    places, listed = state.places, gbfs_places.in_listing(listing)
+    places, listed = state.places, document_places.in_listing(listing)
     status = listed.get(STATUS, "")
     if not status and places.main == STATUS:
-        state.findings |= gbfs_places.UNLISTED
+        state.findings |= document_places.UNLISTED
     if status and status != places.addresses.get(STATUS):
         trial = Places({STATUS: status})
         try:
@@ -73,7 +73,7 @@ def adopt(get: Getter, url: str, state: Fetch, listing: Listing) -> None:
         state.moved = ""
     elif state.moved and INFORMATION not in places.addresses:
         places.addresses[INFORMATION] = state.moved
-    others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
+    others = document_places.NAMES.keys() - {STATUS, INFORMATION}
     places.addresses |= {name: listed[name] for name in others if name in listed}
     for name in BODIES.keys() - listed.keys():
         places.addresses.pop(name, None)  # its last content remains in use
@@ -120,7 +120,7 @@ def offered(
         raise PayloadError("the response has no data.versions")
     urls = [(at(item, "version"), at(item, "url")) for item in versions]
     return {
-        gbfs_places.version_text(number): joined(offer.url, str(url))
+        document_places.version_text(number): joined(offer.url, str(url))
         for number, url in urls
         if text(url)
     }
@@ -148,12 +148,14 @@ def newer(
         new = max(higher, key=version, default="")
         if not new:
             return None
-        other = gbfs_places.listed(get, offers[new], url, options.language, tries=ONCE)
-        places = gbfs_places.places(other, own=offers[new])
+        other = document_places.listed(
+            get, offers[new], url, options.language, tries=ONCE
+        )
+        places = document_places.places(other, own=offers[new])
         places.version = new
         places.check_lists(needed)
         status = places.status(get, url, tries=ONCE)
-        gbfs_places.check_no_worse(status, state.status, options)
+        document_places.check_no_worse(status, state.status, options)
         is_needed = INFORMATION in needed
         information = places.information(get, url) if is_needed else None
     except (FeedError, PayloadError) as error:
@@ -162,7 +164,7 @@ def newer(
                 f"GBFS {new} is offered but does not work ({error}): {current} is read"
             )
         return None
-    note = gbfs_places.remembered(places.note(url, ""), url, "")
+    note = document_places.remembered(places.note(url, ""), url, "")
     if note is None or STATUS not in note.addresses:
         return None  # its addresses contain secrets and could not be remembered
     return Fetch(places, status, other.document, information=information)
@@ -174,7 +176,7 @@ def gone_back(state: Fetch, lower: Fetch, reason: str, now: float) -> Fetch:
     The version of *state* is worse for a *reason*, and was adopted earlier.
     """
     new, old = state.places.version, lower.places.version
-    if gbfs_places.in_common(state.status, lower.status) < SAME_IDS:
+    if document_places.in_common(state.status, lower.status) < SAME_IDS:
         state.findings[f"version {new} stands still"] = (
             f"GBFS {new} is worse than {old} now ({reason}), but their station ids "
             f'differ: {new} remains in use; version = "{old}" in the settings switches '

@@ -14,8 +14,8 @@ from typing import Any
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory
 from bikecollect.core.slots import DAY
-from bikecollect.feeds import gbfs_reader
-from bikecollect.feeds.gbfs_places import (
+from bikecollect.feeds.gbfs import reader
+from bikecollect.feeds.gbfs.document_places import (
     ABOUT,
     GONE,
     INFORMATION,
@@ -62,7 +62,7 @@ def _has_list(path: str, body: bytes) -> None:
 
 LISTS = {TYPES: "data.vehicle_types", REGIONS: "data.regions"}
 CHECKS: Mapping[str, Check] = {
-    INFORMATION: gbfs_reader.stations,
+    INFORMATION: reader.stations,
     **{name: partial(_has_list, path) for name, path in LISTS.items()},
 }
 
@@ -164,7 +164,7 @@ class ExtrasFetcher:
         failed = dict(self._failed.get("errors", {}))
         listed = {n: why for n, why in failed.items() if n in places.addresses}
         extras = Extras(errors=listed)
-        unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
+        unknown = reader.ids(status.body) - set(self._memory.station_ids)
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = information is not None or (
             INFORMATION in places.addresses
@@ -214,7 +214,7 @@ class ExtrasFetcher:
         if 0 <= since < QUARTER or not body:
             return False
         is_main = places.main == VEHICLES
-        in_use = vehicle_reader.type_ids if is_main else gbfs_reader.type_ids
+        in_use = vehicle_reader.type_ids if is_main else reader.type_ids
         known = vehicle_types.read(body.encode())
         return known is not None and not in_use(status.body) <= known.types.keys()
 
@@ -287,7 +287,7 @@ class ExtrasFetcher:
         # Unchanged except for its stamp: the payload need not contain it again.
         if digest != known.get("digest") or renamed or not self._memory.station_ids:
             extras.documents.append(document)
-        still = sorted(unknown and unknown - gbfs_reader.ids(body))[:MAX_UNKNOWN]
+        still = sorted(unknown and unknown - reader.ids(body))[:MAX_UNKNOWN]
         first = by_id and not set(still) <= set(known.get("unknown", []))
         extras.notes[NOTE] = json.dumps(
             {

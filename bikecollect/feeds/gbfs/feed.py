@@ -20,10 +20,9 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds import gbfs_places, gbfs_reader, gbfs_versions
-from bikecollect.feeds.gbfs_discovery import TRIES
-from bikecollect.feeds.gbfs_extras import Extras, ExtrasFetcher
-from bikecollect.feeds.gbfs_places import (
+from bikecollect.feeds.gbfs import document_places, reader, versions
+from bikecollect.feeds.gbfs.discovery import TRIES
+from bikecollect.feeds.gbfs.document_places import (
     GONE,
     INFORMATION,
     STATUS,
@@ -31,7 +30,8 @@ from bikecollect.feeds.gbfs_places import (
     Listing,
     Places,
 )
-from bikecollect.feeds.gbfs_versions import Fetch
+from bikecollect.feeds.gbfs.extras import Extras, ExtrasFetcher
+from bikecollect.feeds.gbfs.versions import Fetch
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.stamps import Stamps
 
@@ -67,7 +67,7 @@ class Gbfs:
         self._extras = partial(
             ExtrasFetcher, interval=interval, language=language, vehicles=vehicles
         )
-        self._options = gbfs_reader.ReadOptions(zone, language, fields or {}, kinds)
+        self._options = reader.ReadOptions(zone, language, fields or {}, kinds)
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the status first, then the other documents that are due.
@@ -77,7 +77,7 @@ class Gbfs:
         is adopted at the first fetch, or if its stations have the same ids.
         """
         known, like = memory.notes, (self._url, self._pin, self._language)
-        places = gbfs_places.remembered(known.get(gbfs_places.FEEDS), *like)
+        places = document_places.remembered(known.get(document_places.FEEDS), *like)
         if places is None or not self._is_known(places):
             state = self._first_fetch(get, memory, secret=places is not None)
             state.places.worked = memory.now
@@ -87,14 +87,14 @@ class Gbfs:
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
-            and not gbfs_reader.has_information(state.status.body)
+            and not reader.has_information(state.status.body)
         ):
             state.findings["no station_information"] = (
                 "the feed lists no station_information: names and places are missing"
             )
         return Payload(
             (*filter(None, [state.listing]), state.status, *extras.documents),
-            notes={gbfs_places.FEEDS: state.places.note(*like)} | extras.notes,
+            notes={document_places.FEEDS: state.places.note(*like)} | extras.notes,
             incomplete=extras.incomplete,
             beside=extras.beside,
             findings={**state.findings, **extras.findings},
@@ -125,7 +125,7 @@ class Gbfs:
         return STATUS in addresses or (self._vehicles and VEHICLES in addresses)
 
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
-        return gbfs_places.listed(get, url, self._url, self._language, tries=tries)
+        return document_places.listed(get, url, self._url, self._language, tries=tries)
 
     def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> Fetch:
         """Return the state of the first fetch, from the gbfs.json of the settings.
@@ -145,11 +145,11 @@ class Gbfs:
 
     def _pinned(self, get: Getter, listing: Listing, *, tries: int = MANY) -> Listing:
         pin, of = self._pin, partial(self._listed, get)
-        return gbfs_versions.pinned(get, of, listing, pin, self._url, tries=tries)
+        return versions.pinned(get, of, listing, pin, self._url, tries=tries)
 
     def _start(self, get: Getter, memory: Memory, listing: Listing) -> Fetch:
         """Return the state after the status was fetched by *listing*, a gbfs.json."""
-        places = gbfs_places.places(
+        places = document_places.places(
             listing,
             now=memory.now,
             alone=self._vehicles,
@@ -160,9 +160,11 @@ class Gbfs:
     def _main(
         self, get: Getter, memory: Memory, places: Places, tries: int = MANY
     ) -> Document:
-        """Return the main document, see `gbfs_places.main_document`."""
+        """Return the main document, see `document_places.main_document`."""
         ask = partial(places.status, get, self._url, tries=tries)
-        return gbfs_places.main_document(places, ask, memory, vehicles=self._vehicles)
+        return document_places.main_document(
+            places, ask, memory, vehicles=self._vehicles
+        )
 
     def _next_fetch(self, get: Getter, memory: Memory, places: Places) -> Fetch:
         """Return the state after the status was fetched by the remembered *places*."""
@@ -194,7 +196,7 @@ class Gbfs:
         places = state.places
         if 0 <= now - places.worked < HOUR:
             return False
-        is_fresh = gbfs_places.is_fresh(state.status, self._options)
+        is_fresh = document_places.is_fresh(state.status, self._options)
         if places.own and not is_fresh:
             return True
         places.worked = now
@@ -211,16 +213,16 @@ class Gbfs:
         state.places.worked = memory.now
         try:
             listing = self._listed(get, self._url, tries=TRIES)
-            other = gbfs_places.places(listing, now=memory.now)
+            other = document_places.places(listing, now=memory.now)
             status = other.status(get, self._url, tries=ONCE)
-            gbfs_places.check_no_worse(status, state.status, self._options)
+            document_places.check_no_worse(status, state.status, self._options)
         except (FeedError, PayloadError):
             return state
         try:
-            gbfs_places.check_no_worse(state.status, status, self._options)
+            document_places.check_no_worse(state.status, status, self._options)
         except PayloadError as error:
             back = Fetch(other, status, listing.document)
-            return gbfs_versions.gone_back(state, back, str(error), memory.now)
+            return versions.gone_back(state, back, str(error), memory.now)
         return state
 
     def _rediscovered(
@@ -233,7 +235,7 @@ class Gbfs:
         if places.own:
             try:
                 listing = self._listed(get, places.own, tries=TRIES)
-                moved = gbfs_places.places(listing, own=places.own, now=memory.now)
+                moved = document_places.places(listing, own=places.own, now=memory.now)
                 status = moved.status(get, self._url, tries=ONCE)
                 return Fetch(moved, status, listing.document)
             except RateLimited:
@@ -269,7 +271,7 @@ class Gbfs:
                 "station ids may have changed"
             )
         places.version = places.version if places.own else listing.version
-        gbfs_versions.adopt(get, self._url, state, listing)
+        versions.adopt(get, self._url, state, listing)
         if places.main != STATUS:
             places.requested_at -= DAY - HOUR  # stations may be added at any time
         is_fixed = self._pin or places.main != STATUS
@@ -277,7 +279,7 @@ class Gbfs:
         if newer is None:
             return
         old, new = places.version, newer.places.version
-        if gbfs_places.in_common(newer.status, state.status) < gbfs_versions.SAME_IDS:
+        if document_places.in_common(newer.status, state.status) < versions.SAME_IDS:
             state.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
                 f'those of {old}, which remains in use; version = "{new}" in the '
@@ -293,7 +295,7 @@ class Gbfs:
         )
 
     def _newer(self, get: Getter, state: Fetch, listing: Listing) -> Fetch | None:
-        return gbfs_versions.newer(
+        return versions.newer(
             get,
             self._url,
             self._options,
@@ -306,7 +308,7 @@ class Gbfs:
         """Parse the documents; raises PayloadError."""
         fetched_at = max((item.fetched_at for item in documents), default=0.0)
         bodies = {item.name: item.body for item in documents}
-        return gbfs_reader.snapshot(bodies, self._options, fetched_at)
+        return reader.snapshot(bodies, self._options, fetched_at)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Guess which fields of *before* were renamed in *after*."""
@@ -314,8 +316,8 @@ class Gbfs:
 
         stamps = Stamps(UTC, self._options.fields.get(STAMP_FORMAT, ""))
         dialects = {
-            "station_status": gbfs_reader.status_dialect(self._options),
-            "station_information": gbfs_reader.information_dialect(self._options),
+            "station_status": reader.status_dialect(self._options),
+            "station_information": reader.information_dialect(self._options),
         }
         guesses = renames.Renames()
         for name, dialect in dialects.items():
@@ -327,9 +329,9 @@ class Gbfs:
 def _stations_in(name: str, documents: Documents) -> list[Any]:
     """Return the stations in the document *name*, none if it is absent."""
     body = next((item.body for item in documents if item.name == name), None)
-    return [] if body is None else gbfs_reader.stations(body)
+    return [] if body is None else reader.stations(body)
 
 
 def _overlap(state: Fetch, memory: Memory) -> int:
     """Return how many stations of *state* are known from earlier runs."""
-    return len(gbfs_reader.ids(state.status.body) & set(memory.station_ids))
+    return len(reader.ids(state.status.body) & set(memory.station_ids))

@@ -9,8 +9,8 @@ from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter, Memory
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.text import length
-from bikecollect.feeds import gbfs_reader
-from bikecollect.feeds.gbfs_discovery import (
+from bikecollect.feeds.gbfs import reader
+from bikecollect.feeds.gbfs.discovery import (
     addresses,
     ask,
     fingerprint,
@@ -105,14 +105,14 @@ class Places:
 
         If *empty*, a list without stations is valid too.
         """
-        check: Check = gbfs_reader.stations_or_none if empty else gbfs_reader.stations
+        check: Check = reader.stations_or_none if empty else reader.stations
         check = check if self.main == STATUS else vehicle_reader.vehicles
         document = self.get(get, self.main, url, check=check, tries=tries)
         return verified(document, check, url) if tries == ONCE else document
 
     def information(self, get: Getter, url: str) -> Document:
         """Return the station information, after one request that must succeed."""
-        check = gbfs_reader.stations
+        check = reader.stations
         document = self.get(get, INFORMATION, url, check=check, tries=ONCE)
         return verified(document, check, url)
 
@@ -174,12 +174,12 @@ def remembered(
 
 def in_common(status: Document, other: Document) -> float:
     """Return the share of stations that two status documents have in common."""
-    first, second = gbfs_reader.ids(status.body), gbfs_reader.ids(other.body)
+    first, second = reader.ids(status.body), reader.ids(other.body)
     return len(first & second) / max(len(first | second), 1)
 
 
 def check_no_worse(
-    status: Document, other: Document, options: gbfs_reader.ReadOptions
+    status: Document, other: Document, options: reader.ReadOptions
 ) -> None:
     """Raise PayloadError if *status* has less than *other*, of a lower version.
 
@@ -202,7 +202,7 @@ def check_no_worse(
         raise PayloadError(f"its data are {length(before - after)} older")
 
 
-def is_fresh(status: Document, options: gbfs_reader.ReadOptions) -> bool:
+def is_fresh(status: Document, options: reader.ReadOptions) -> bool:
     """Return whether *status* is of the time of its fetch, as far as it says."""
     try:
         stamps = [stamp for stamp in _figures(status, options).newest if stamp]
@@ -221,9 +221,9 @@ class _Figures(NamedTuple):
     newest: tuple[int, int]
 
 
-def _figures(status: Document, options: gbfs_reader.ReadOptions) -> _Figures:
+def _figures(status: Document, options: reader.ReadOptions) -> _Figures:
     bodies = {STATUS: status.body}
-    snapshot = gbfs_reader.snapshot(bodies, options, status.fetched_at)
+    snapshot = reader.snapshot(bodies, options, status.fetched_at)
     counts = (station.num_vehicles_available for station in snapshot.statuses)
     latest = status.fetched_at + MAX_BEHIND  # later ones are errors of single stations
     reported = (station.last_reported or 0 for station in snapshot.statuses)
@@ -323,7 +323,7 @@ def main_document(
 def _is_empty(body: bytes) -> bool:
     """Return whether the list of stations in *body* is empty."""
     try:
-        return not gbfs_reader.stations_or_none(body)
+        return not reader.stations_or_none(body)
     except PayloadError:
         return False
 
