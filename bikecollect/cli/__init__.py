@@ -10,7 +10,8 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.examples import epilog
-from bikecollect.cli.options import Screen, Shared, complain, shard_option
+from bikecollect.cli.options import Shared, shard_option
+from bikecollect.cli.printing import Screen, complain
 from bikecollect.cli.render.terminal import WIDTH, columns
 from bikecollect.core.slots import CLOCK_FLOOR, iso
 

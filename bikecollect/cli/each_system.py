@@ -1,74 +1,48 @@
-"""Commands for several systems: skip those that cannot be read."""
+"""Work on several systems, one by one: skip those that cannot be read."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from bikecollect.archive.query.open_days import Loss
-from bikecollect.archive.query.view_source import ViewedSystem, warn
-from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Attempts
-from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
-from bikecollect.core.errors import ExitCode, SettingsError, StorageError
-from bikecollect.setup.settings import Settings
-from bikecollect.storage.repair.damage import check_present
-from bikecollect.wiring import history
-from bikecollect.wiring.mirror import mirrored_views
+from bikecollect.cli.printing import complain
+from bikecollect.core.errors import (
+    BikecollectError,
+    ExitCode,
+    SettingsError,
+    StorageError,
+    resource_hint,
+)
 
 
-@dataclass
-class SkippedDays:
-    """Notes each skipped day from *since* to before *until*, for `warn`.
+class Attempts:
+    """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*.
 
-    *code* is 0 if each skipped day lacks only files whose removal a run has reported.
+    *others* are errors for which a system is skipped, too.
     """
 
-    since: str = FIRST_DAY
-    until: str = LAST_DAY
-    code: ExitCode = ExitCode.OK
-    losses: list[tuple[str, str, Loss]] = field(default_factory=list)
+    def __init__(self, names: Sequence[str], *others: type[BikecollectError]) -> None:
+        self._is_only = len(names) == 1
+        self._coded: tuple[type[BikecollectError], ...] = (*others, SettingsError)
+        self.code = ExitCode.OK
+        self.skipped: dict[str, None] = {}
 
-    def __call__(self, system_id: str, day: str, loss: Loss) -> None:
-        """Note that *day* of the system is skipped because of *loss*."""
-        if self.since <= day < self.until:
-            self.losses.append((system_id, day, loss))
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Report on stderr that the system *name* is skipped, if the context fails.
 
-    def warn(self) -> None:
-        """Warn of the days noted so far, and set *code*."""
-        for system_id, day, loss in self.losses:
-            warn(system_id, day, loss)
-            if not loss.is_accepted:
-                self.code = ExitCode.IO
-        self.losses.clear()
-
-
-def readable(
-    settings: Settings, names: Sequence[str]
-) -> tuple[list[ViewedSystem], ExitCode]:
-    """Return the systems of *names* that can be read, and the code for the others.
-
-    Raises StorageError if none can be read, SettingsError if no disk is mounted.
-    """
-    attempts, systems = Attempts(names), []
-    for name in names:
-        with attempts.on(name):
-            check_present(settings.system_folder(name), ledger=True)
-            systems.append(history.shown(settings, name))
-    if not systems:
-        is_setting = attempts.code is ExitCode.SETTINGS
-        raise (SettingsError if is_setting else StorageError)("no system can be read")
-    return systems, attempts.code
-
-
-def viewed(
-    settings: Settings, names: Sequence[str], tables: Collection[str], *, mirror: bool
-) -> tuple[Path, list[ViewedSystem], ExitCode]:
-    """Return the folder and the systems to view, here or in the *mirror*.
-
-    Of the mirror, only *tables* are downloaded.
-    """
-    if not mirror:
-        return settings.data, *readable(settings, names)
-    with progress("reading the mirror ..."):
-        folder, systems = mirrored_views(settings, names, tables)
-    return folder, systems, ExitCode.OK
+        The error is raised if it is the only system, or does not concern its folder.
+        """
+        try:
+            yield
+        except (BikecollectError, OSError) as error:
+            is_its_own = isinstance(error, (*self._coded, StorageError, OSError))
+            if self._is_only or not is_its_own or isinstance(error, BrokenPipeError):
+                raise
+            text = str(error)
+            if isinstance(error, OSError) and error.filename:
+                text = f"{error.filename}: {error.strerror}"
+            text = text.removeprefix(f"{name}: ")
+            complain(f"{name}: skipped: {text}{resource_hint(text)}")
+            self.skipped[name] = None
+            self.code = ExitCode.IO
+            if isinstance(error, self._coded):
+                self.code = error.exit_code

@@ -9,7 +9,7 @@ from bikecollect.archive.checks.remedies import remedy
 from bikecollect.archive.checks.remembered import Range, remember_findings
 from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
-from bikecollect.cli.options import say, say_json
+from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.archive import (
     finding_json,
     finding_line,

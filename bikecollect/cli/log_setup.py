@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TextIO, TypeVar
 
-from bikecollect.cli.options import Screen
+from bikecollect.cli.printing import Screen
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.logs import Json, Text, current_system
 from bikecollect.core.text import visible

@@ -7,7 +7,7 @@ from contextlib import suppress
 import click
 
 from bikecollect.cli import cli
-from bikecollect.cli.options import Screen, complain
+from bikecollect.cli.printing import Screen, complain
 from bikecollect.core.errors import BikecollectError, ExitCode, resource_hint
 from bikecollect.core.text import message, visible
 

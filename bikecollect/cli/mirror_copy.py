@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import click
 
-from bikecollect.cli.options import Screen, say, say_json
+from bikecollect.cli.printing import Screen, say, say_json
 from bikecollect.cli.render.archive import mirror_json, mirror_line
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times

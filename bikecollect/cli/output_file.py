@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from bikecollect.cli.options import check_parent, complain
+from bikecollect.cli.options import check_parent
+from bikecollect.cli.printing import complain
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
 

@@ -6,7 +6,7 @@ from calendar import monthrange
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bikecollect.cli.options import is_on_terminal
+from bikecollect.cli.printing import is_on_terminal
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot, bounds, day_of
 

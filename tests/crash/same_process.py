@@ -17,7 +17,7 @@ import pytest
 from command_driver import BOOTED, set_clock
 
 from bikecollect.cli import main
-from bikecollect.cli.options import Screen
+from bikecollect.cli.printing import Screen
 from bikecollect.core import process, user_folders
 from bikecollect.core.secrets import redact
 from bikecollect.storage import lock

@@ -7,7 +7,7 @@ from templates import copied
 from world import NOON, World
 
 from bikecollect.cli import main
-from bikecollect.cli.options import Screen
+from bikecollect.cli.printing import Screen
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS
 

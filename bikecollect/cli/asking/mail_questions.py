@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bikecollect.cli.asking import questions
 from bikecollect.cli.asking.questions import Back, confirm
-from bikecollect.cli.options import say
+from bikecollect.cli.printing import say
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import loader
 from bikecollect.setup.checks.services import test_mail

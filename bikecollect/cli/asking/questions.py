@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import say
+from bikecollect.cli.printing import say
 from bikecollect.setup.checks import machine
 
 BACK = "<"

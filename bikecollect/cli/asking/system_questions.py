@@ -10,7 +10,7 @@ import click
 
 from bikecollect.cli.asking import questions
 from bikecollect.cli.asking.questions import Back, confirm
-from bikecollect.cli.options import complain, say
+from bikecollect.cli.printing import complain, say
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import (
     BikecollectError,

@@ -13,8 +13,10 @@ import click
 from bikecollect.archive.mirror.address import is_address
 from bikecollect.archive.mirror.folder import is_mirror
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import Attempts, Shared, say, say_json
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots

@@ -11,18 +11,12 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import (
-    Attempts,
-    Shared,
-    addressed,
-    complain,
-    emit,
-    output_option,
-    say_figures,
-)
+from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.output_file import format_of, written
+from bikecollect.cli.printing import addressed, complain, emit, say_figures
 from bikecollect.cli.render import coverage
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
@@ -192,8 +186,8 @@ def _stations(
 ) -> tuple[str, ExitCode]:
     """Return the coverage of each station, and the exit code for skipped days."""
     from bikecollect.archive.query import views
-    from bikecollect.cli.each_system import SkippedDays
     from bikecollect.cli.render import station_coverage
+    from bikecollect.cli.reporting.viewed_systems import SkippedDays
     from bikecollect.reports.station_coverage import TABLES, seen
     from bikecollect.wiring import history
 

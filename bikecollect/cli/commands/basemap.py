@@ -9,7 +9,8 @@ from bikecollect.app.basemap import basemap_file
 from bikecollect.app.basemap.basemap_file import Basemap
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import Shared, complain, say, say_json
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import complain, say, say_json
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.text import count_of, size, visible
 from bikecollect.setup.settings import Settings

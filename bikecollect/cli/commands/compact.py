@@ -11,13 +11,8 @@ from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
-from bikecollect.cli.options import (
-    Screen,
-    Shared,
-    complain,
-    say,
-    say_json,
-)
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import Screen, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError

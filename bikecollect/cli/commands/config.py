@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.forms import object_option
-from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError, UsageError

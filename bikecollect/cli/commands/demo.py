@@ -16,7 +16,7 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.commands.simulate import city_options
-from bikecollect.cli.options import Screen, called, complain, is_on_terminal, say
+from bikecollect.cli.printing import Screen, called, complain, is_on_terminal, say
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError

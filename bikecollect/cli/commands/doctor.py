@@ -12,7 +12,8 @@ import click
 
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import Screen, Shared, say, say_json
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import Screen, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible, visible_json

@@ -13,13 +13,14 @@ import click
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_station, systems_argument
-from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, mirror_option, output_option
-from bikecollect.cli.options import output as standard
+from bikecollect.cli.options import Shared, mirror_option, output_option
 from bikecollect.cli.output_file import format_of, is_stream, placed, text_file
+from bikecollect.cli.printing import complain
+from bikecollect.cli.printing import output as standard
+from bikecollect.cli.reporting.viewed_systems import viewed
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days, warn_of_times
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of

@@ -10,15 +10,8 @@ import click
 
 from bikecollect.cli.completion import complete_feed, complete_system
 from bikecollect.cli.forms import format_option, object_option
-from bikecollect.cli.options import (
-    Shared,
-    client_id_option,
-    client_secret_option,
-    complain,
-    say,
-    say_figures,
-    say_json,
-)
+from bikecollect.cli.options import Shared, client_id_option, client_secret_option
+from bikecollect.cli.printing import complain, say, say_figures, say_json
 from bikecollect.cli.render import catalogue
 from bikecollect.cli.render.catalogue import description
 from bikecollect.cli.render.terminal import wrapped

@@ -9,13 +9,8 @@ import click
 
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import show_progress
-from bikecollect.cli.options import (
-    Shared,
-    is_on_terminal,
-    mention,
-    mention_json,
-    shard_option,
-)
+from bikecollect.cli.options import Shared, shard_option
+from bikecollect.cli.printing import is_on_terminal, mention, mention_json
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings

@@ -5,7 +5,8 @@ import time
 import click
 
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say
 from bikecollect.core import process
 from bikecollect.core.process import Times
 from bikecollect.wiring import repairs

@@ -14,14 +14,8 @@ from bikecollect.cli.asking.mail_questions import PORTS, MailQuestions, host_err
 from bikecollect.cli.asking.questions import Back, ask_in_order, confirm
 from bikecollect.cli.asking.system_questions import FIRST, SystemQuestions
 from bikecollect.cli.completion import complete_system
-from bikecollect.cli.options import (
-    Shared,
-    called,
-    client_id_option,
-    client_secret_option,
-    complain,
-    say,
-)
+from bikecollect.cli.options import Shared, client_id_option, client_secret_option
+from bikecollect.cli.printing import called, complain, say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, first_run

@@ -17,8 +17,9 @@ from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, folder_option, say
+from bikecollect.cli.options import Shared, folder_option
 from bikecollect.cli.output_file import make_listable, placed
+from bikecollect.cli.printing import complain, say
 from bikecollect.cli.publishing import dataset_folder
 from bikecollect.cli.publishing.description import Author, Dataset, author
 from bikecollect.cli.publishing.tables import (

@@ -7,7 +7,8 @@ import click
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.mirror_copy import copy_to_mirror
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import Times

@@ -18,21 +18,16 @@ from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.each_system import SkippedDays, viewed
 from bikecollect.cli.exporting import workbook
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import (
-    Shared,
-    complain,
-    mirror_option,
-    output_option,
-    say_figures,
-)
-from bikecollect.cli.options import output as standard
+from bikecollect.cli.options import Shared, mirror_option, output_option
 from bikecollect.cli.output_file import format_of, placed, text_file
+from bikecollect.cli.printing import complain, say_figures
+from bikecollect.cli.printing import output as standard
 from bikecollect.cli.render.table import fitted
 from bikecollect.cli.render.terminal import terminal_columns, wrapped
+from bikecollect.cli.reporting.viewed_systems import SkippedDays, viewed
 from bikecollect.core.errors import (
     BikecollectError,
     StorageError,

@@ -6,7 +6,8 @@ import click
 
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say
 from bikecollect.core import process
 from bikecollect.core.process import Times
 from bikecollect.wiring import repairs

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared
+from bikecollect.cli.printing import say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_toml
 from bikecollect.setup import loader, settings_file

@@ -15,16 +15,15 @@ import click
 from click.core import ParameterSource
 
 from bikecollect.cli.completion import (
-    complete_configured,
     complete_report,
     complete_station,
     systems_argument,
 )
-from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, emit, output_option, say_figures
+from bikecollect.cli.options import Shared, output_option, system_option
 from bikecollect.cli.output_file import ENDINGS, format_of, placed
+from bikecollect.cli.printing import emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.reporting import files
 from bikecollect.cli.reporting.files import Output
@@ -35,6 +34,7 @@ from bikecollect.cli.reporting.results import (
     results_of_spark,
     tables_of,
 )
+from bikecollect.cli.reporting.viewed_systems import SkippedDays, readable
 from bikecollect.cli.timeparse import days, warn_of_times, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
@@ -61,12 +61,7 @@ NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
     "name", required=False, metavar="[NAME]", shell_complete=complete_report
 )
 @systems_argument
-@click.option(
-    "--system",
-    multiple=True,
-    help="Same as SYSTEM; repeatable.",
-    shell_complete=complete_configured,
-)
+@system_option
 @click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="Last day; default: all.")
 @click.option(

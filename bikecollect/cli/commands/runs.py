@@ -14,14 +14,10 @@ from bikecollect.cli.completion import (
     complete_outcome,
     systems_argument,
 )
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import (
-    Attempts,
-    Shared,
-    complain,
-    say,
-    say_json,
-)
+from bikecollect.cli.options import Shared, system_option
+from bikecollect.cli.printing import complain, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
 from bikecollect.core.errors import Outcome, SettingsError, UsageError
@@ -60,12 +56,7 @@ def runs() -> None:
 
 @runs.command("list")
 @systems_argument
-@click.option(
-    "--system",
-    multiple=True,
-    help="Same as SYSTEM; repeatable.",
-    shell_complete=complete_configured,
-)
+@system_option
 @click.option(
     "--since",
     default="24h",

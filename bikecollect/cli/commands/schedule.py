@@ -10,12 +10,8 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.forms import object_option
-from bikecollect.cli.options import (
-    Shared,
-    say,
-    say_figures,
-    shard_option,
-)
+from bikecollect.cli.options import Shared, shard_option
+from bikecollect.cli.printing import say, say_figures
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file

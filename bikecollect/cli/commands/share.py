@@ -12,14 +12,9 @@ import click
 from bikecollect.app.basemap import basemap_file
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import systems_argument
-from bikecollect.cli.options import (
-    Attempts,
-    Shared,
-    complain,
-    folder_option,
-    is_on_terminal,
-    say,
-)
+from bikecollect.cli.each_system import Attempts
+from bikecollect.cli.options import Shared, folder_option
+from bikecollect.cli.printing import complain, is_on_terminal, say
 from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.cli.sharing.pages import INDEX
 from bikecollect.cli.timeparse import moment

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from bikecollect.cli.forms import FunctionT
-from bikecollect.cli.options import say
+from bikecollect.cli.printing import say
 from bikecollect.core.errors import SettingsError
 from bikecollect.simulator.city import MAX_STATIONS, City
 from bikecollect.simulator.server import LiveFeed

@@ -11,8 +11,9 @@ from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, emit, say, say_json
+from bikecollect.cli.options import Shared
 from bikecollect.cli.output_file import written
+from bikecollect.cli.printing import complain, emit, say, say_json
 from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.cli.render.status import (
     alerts,

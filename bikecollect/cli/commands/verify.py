@@ -12,17 +12,13 @@ from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remembered import Range
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.findings import FEW, PrintedFindings
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
-from bikecollect.cli.options import (
-    Attempts,
-    Shared,
-    say,
-    say_figures,
-    say_json,
-)
+from bikecollect.cli.options import Shared
 from bikecollect.cli.output_file import written
+from bikecollect.cli.printing import say, say_figures, say_json
 from bikecollect.cli.publishing.dataset_check import (
     DatasetCheck,
     is_dataset,

@@ -1,1 +1,1 @@
-"""The results of reports."""
+"""What `report`, `query` and `export` read of the history, and results of reports."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
-from bikecollect.cli.each_system import SkippedDays
+from bikecollect.cli.reporting.viewed_systems import SkippedDays
 from bikecollect.reports import runner
 from bikecollect.reports.engines import by_day, spark
 from bikecollect.reports.engines.archive_place import ArchivePlace
