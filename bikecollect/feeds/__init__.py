@@ -1,4 +1,4 @@
-"""One module per dialect: how a feed is fetched, and how its payload is read."""
+"""A module or package per dialect: how a feed is fetched, and its payload read."""
 
 from typing import TYPE_CHECKING, Protocol
 
