@@ -11,10 +11,10 @@ from bikecollect.cli.asking import questions
 from bikecollect.cli.asking.questions import Back, confirm
 from bikecollect.cli.printing import say
 from bikecollect.core.text import mail_address_error
-from bikecollect.setup import loader
 from bikecollect.setup.checks.services import test_mail
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail, server
+from bikecollect.setup.tables.values import LOOPBACK
 
 NOBODY = "none"
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -149,13 +149,13 @@ def security_error(mail: Mail, word: str) -> str:
     """Return why *word* is not usable as the security of *mail*, empty if it is."""
     if word not in PORTS:
         return f'unknown security "{word}"; known: {", ".join(PORTS)}'
-    if word == "none" and mail.host not in loader.LOOPBACK and mail.user:
+    if word == "none" and mail.host not in LOOPBACK and mail.user:
         return "the password would be sent unencrypted; use starttls or tls"
     return ""
 
 
 def user_error(mail: Mail, _name: str) -> str:
     """Return why a login to the server of *mail* is unsafe, empty if it is safe."""
-    if mail.security == "none" and mail.host not in loader.LOOPBACK:
+    if mail.security == "none" and mail.host not in LOOPBACK:
         return "the password would be sent unencrypted: first change the security (<)"
     return ""

@@ -1,1 +1,1 @@
-"""The tables of the settings file besides those of the systems."""
+"""The tables of the settings file but those of the systems, and checks of values."""
