@@ -24,6 +24,7 @@ from world import NOON, TAIPEI, World, body, noon_of_last_month
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.cli import cli
 from bikecollect.cli.render import status
+from bikecollect.cli.render.monitoring import status_json
 from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.incidents import Incident
@@ -243,7 +244,7 @@ def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) ->
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:
     """The shape on which scripts rely."""
-    values = json.loads(status.as_json(stand(world)))
+    values = json.loads(status_json.as_json(stand(world)))
 
     assert values["system"] == "city"
     assert (values["interval_s"], values["behind_s"], values["late"]) == (

@@ -15,9 +15,9 @@ from bikecollect.cli.options import Shared
 from bikecollect.cli.output_file import written
 from bikecollect.cli.printing import complain, emit, say, say_json
 from bikecollect.cli.render.monitoring.metrics import metrics
+from bikecollect.cli.render.monitoring.status_json import as_json
 from bikecollect.cli.render.status import (
     alerts,
-    as_json,
     nagios_level,
     nagios_summary,
     noted,

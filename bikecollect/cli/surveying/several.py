@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.mirror.address import is_address
-from bikecollect.cli.render.status import alerts, as_json
+from bikecollect.cli.render.monitoring.status_json import as_json
+from bikecollect.cli.render.status import alerts
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.slots import iso

@@ -1,1 +1,1 @@
-"""The status of systems for monitoring software."""
+"""The status of systems for programs: metrics for monitoring, and JSON."""
