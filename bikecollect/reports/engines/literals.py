@@ -1,5 +1,6 @@
 """SQL literals that every engine reads in the same way."""
 
+from bikecollect.archive.query.duckdb_engine import text
 from bikecollect.core.errors import UsageError
 
 
@@ -11,4 +12,4 @@ def quoted(value: str) -> str:
     """
     if "\\" in value or "\n" in value:
         raise UsageError(f"a backslash cannot be part of a text in SQL: {value!r}")
-    return "'" + value.replace("'", "''") + "'"
+    return text(value)
