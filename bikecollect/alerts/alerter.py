@@ -159,11 +159,7 @@ class Alerter:
         state_file, ledger, before = self._loaded(run, stack)
         if run.run_id in before.told:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
-        if run.outcome is not Outcome.KILLED:
-            before = before.until(run.slot, self.interval, ledger.last_run)
-        before = before.with_mail_settings(self.mail_settings)
-        before = before._replace(mail=self.mail_errors.get(run.system_id, before.mail))
-        before = self._with_ledger(before, run, ledger)
+        before = self._brought_up(before, run, ledger)
         # A run whose time is unknown is reported for the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
         today = day_of(slot, paths.system.zone)
@@ -200,6 +196,16 @@ class Alerter:
         return RunAlerts(
             run, paths, state_file, ledger, after, changed, events, is_held_back
         )
+
+    def _brought_up(
+        self, state: AlertState, run: Run, ledger: AlertLedger
+    ) -> AlertState:
+        """Return *state* as it is before *run*, by the settings and the ledger."""
+        if run.outcome is not Outcome.KILLED:
+            state = state.until(run.slot, self.interval, ledger.last_run)
+        state = state.with_mail_settings(self.mail_settings)
+        state = state._replace(mail=self.mail_errors.get(run.system_id, state.mail))
+        return self._with_ledger(state, run, ledger)
 
     def _observed(
         self,
