@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from served import Answer, serving
+from small_disk import needs_namespaces
 
 from bikecollect.alerts import space
 from bikecollect.alerts.space import DailySpace, Space
@@ -16,13 +17,6 @@ from bikecollect.simulator.city import City
 
 GB = 1_000_000_000
 BEGIN = date(2026, 11, 22)
-needs_namespaces = pytest.mark.skipif(
-    subprocess.run(
-        ["unshare", "-Urm", "true"], check=False, capture_output=True
-    ).returncode
-    != 0,
-    reason="no user namespaces here",
-)
 
 
 def days(*free: float, inodes: int = 0) -> list[DailySpace]:

@@ -1,6 +1,7 @@
 """The ledger is lost while closed days are in the archive only."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,23 +58,18 @@ def counted(world: World) -> list[tuple[int, int]]:
         return db.execute(sql).fetchall()
 
 
-def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -> None:
-    """Readers and the next compaction have all four slots (fault 64)."""
-    late_slot(world)
-    lose_ledger(world)
-    before = counted(world)
-    steps = compacted(world, 0)
+@pytest.mark.parametrize(
+    ("first", "second"), [(late_slot, lose_ledger), (lose_ledger, late_slot)]
+)
+def test_a_late_slot_beside_a_loss_is_shown_beside_the_archive(
+    world: World, first: Callable[[World], None], second: Callable[[World], None]
+) -> None:
+    """Readers and the next compaction have all four slots (fault 64).
 
-    assert before == [(8, 4)]
-    assert {step.what for step in steps} == {"restored", "archived", "let go"}
-    assert counted(world) == [(8, 4)]
-    assert findings(world) == []
-
-
-def test_a_late_slot_after_the_loss_is_shown_beside_the_archive(world: World) -> None:
-    """The same, if it comes before a compaction has restored the ledger."""
-    lose_ledger(world)
-    late_slot(world)
+    Also if it comes before a compaction has restored the ledger.
+    """
+    first(world)
+    second(world)
     before = counted(world)
     steps = compacted(world, 0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from quiet_settings import write_settings
-from test_reserve import needs_namespaces
+from small_disk import needs_namespaces
 from world import World
 
 from bikecollect.core.slots import DAY

@@ -11,6 +11,7 @@ import driver
 import harness
 import pytest
 from interception import Fault
+from small_disk import needs_namespaces
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed"
@@ -268,13 +269,7 @@ def test_a_lost_ledger_costs_nothing(template: Path, earlier: bytes) -> None:
     assert harness.violations(folder, {1, 2, 3, 4, 5}, earlier) == []
 
 
-@pytest.mark.skipif(
-    subprocess.run(
-        ["unshare", "-Urm", "true"], check=False, capture_output=True
-    ).returncode
-    != 0,
-    reason="no user namespaces here",
-)
+@needs_namespaces
 def test_a_full_disk_loses_no_accepted_slot(
     template: Path, earlier: bytes, tmp_path: Path
 ) -> None:

@@ -6,15 +6,7 @@ import sys
 from pathlib import Path
 
 import harness
-import pytest
-
-needs_namespaces = pytest.mark.skipif(
-    subprocess.run(
-        ["unshare", "-Urm", "true"], check=False, capture_output=True
-    ).returncode
-    != 0,
-    reason="no user namespaces here",
-)
+from small_disk import needs_namespaces
 
 
 @needs_namespaces

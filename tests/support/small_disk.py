@@ -8,6 +8,15 @@ from pathlib import Path
 
 import pytest
 
+needs_namespaces = pytest.mark.skipif(
+    subprocess.run(
+        ["unshare", "-Urm", "true"], check=False, capture_output=True
+    ).returncode
+    != 0,
+    reason="no user namespaces here",
+)
+"""The mark of tests whose script mounts a disk in a namespace of its own."""
+
 
 @contextmanager
 def mounted(place: Path, size: str = "256k") -> Iterator[Path]:
