@@ -12,7 +12,7 @@ from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import DAMAGED, is_day
 from bikecollect.core.blocks import Block
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
-from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE, file_day
 from bikecollect.storage.lock import Lock
@@ -260,19 +260,6 @@ def _mark_removed(db: "Connection", day: str, files: Iterable[str]) -> None:
             " ON CONFLICT (file) DO UPDATE SET damaged = excluded.damaged",
             (file, GONE),
         )
-
-
-def forget_damaged(
-    archived_days: ArchivedDays, store: Store, begin: Slot, end: Slot
-) -> None:
-    """Remove the damaged blocks of a day from the ledger; their bytes are kept."""
-    removed = set(archived_days.removed_files())
-    damaged = [
-        block.slot
-        for block in archived_days.blocks(begin, end)
-        if block.span.file not in removed and store.crc(block.span) != block.span.crc
-    ]
-    archived_days.forget(damaged)
 
 
 def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:

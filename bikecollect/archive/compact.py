@@ -9,7 +9,6 @@ from bikecollect.archive.archived_days import (
     Archived,
     ArchivedDays,
     OpenedDays,
-    forget_damaged,
 )
 from bikecollect.archive.checks.lost_blocks import (
     days_of_lost_files,
@@ -22,6 +21,7 @@ from bikecollect.archive.checks.restore import report_lost_list, restore
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.parts import needs_summaries
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
     DAY,
@@ -38,6 +38,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.storage.runs.packer import RunPacker
 
 IN_USE, CHANGED, LOST = "in use", "changed", "lost"
@@ -245,7 +246,7 @@ class Compactor:
             return Step(name, day, LOST, before=before, why=loss_of(name, lost))
         try_archive(self.archive, archived_days, self.store, day, sizes)
         if self.skip_damaged:
-            forget_damaged(archived_days, self.store, begin, end)
+            self._skip_lost(archived_days, archived_days.blocks(begin, end))
         try:
             size = max(before, archived_days.counts().get(day, (0, 0))[1] * ROW)
             self.archive.prepare(self.contents(archived_days, day, size))
@@ -254,6 +255,20 @@ class Compactor:
             return Step(name, day, "failed", before=before, why=str(error))
         after = sum(part["bytes"] for part in archived.parts.values())
         return Step(name, day, "archived", *archived.summary[:2], before, after)
+
+    def _skip_lost(self, archived_days: ArchivedDays, blocks: Sequence[Block]) -> None:
+        """Remove the lost ones of *blocks* from the ledger; their bytes are kept.
+
+        The files are repaired then: the others have perhaps changed their place.
+        """
+        removed = set(archived_days.removed_files())
+        place, aside = self.ledger.folder, self.system.rejected
+        repairer = Repairer(place, self.store, self.ledger, aside)
+        live = [block for block in blocks if block.span.file not in removed]
+        if repairer.changed(live):
+            archived_days.forget(block.slot for block in repairer.lost(live))
+            for _ in repairer.run():
+                pass
 
     def contents(self, archived_days: ArchivedDays, day: str, size: int) -> Contents:
         """Return the contents to archive of *day*, whose CSV has *size* bytes."""

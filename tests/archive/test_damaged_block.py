@@ -280,6 +280,18 @@ def test_the_day_is_archived_without_its_damaged_block(
     assert findings(world) == []
 
 
+def test_a_block_that_only_moved_is_archived(world: World, config: Path) -> None:
+    """The third slot is in the file, although the second one is longer now."""
+    path = world.folder / CSV
+    path.write_bytes(path.read_bytes().replace(b",a,7,", b",a,777,"))
+    arguments = ["--config", str(config), "compact", "--skip-damaged"]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+    assert result.return_value == 0, result.output
+    assert compactor(world).archive.certified("2026-11-22").summary[:2] == (4, 2)
+    assert findings(world) == []
+
+
 def test_bytes_of_no_block_do_not_keep_a_csv_for_ever(world: World) -> None:
     """The archive has all of the ledger's blocks; the file is kept aside (fault 62)."""
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:

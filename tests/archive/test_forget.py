@@ -89,6 +89,25 @@ def test_forget_keeps_the_good_blocks_of_a_damaged_file(world: World) -> None:
     assert len(world.lines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b",b,2,", b',"b\xff,2,'), (b",a,1,", b",a,01,")],
+    ids=["a quote and a byte that is no text", "a digit"],
+)
+def test_blocks_that_only_moved_are_not_lost(
+    world: World, old: bytes, new: bytes
+) -> None:
+    """The slots after a longer or shorter block are in the file, elsewhere."""
+    path = world.folder / FILE
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    code, text = forget(world, "2026-11-22")
+
+    assert (code, "1 lost slot forgotten" in text) == (0, True)
+    assert findings(world) == []
+    assert len(world.lines()) == 2
+
+
 def test_a_lost_day_of_the_archive_is_forgotten(world: World) -> None:
     """Also one whose CSV was removed. Until then a copy fills nothing, and says why."""
     compacted(world, csv_days=0)

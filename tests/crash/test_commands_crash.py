@@ -190,6 +190,38 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
     assert bad == {}
 
 
+def test_forget_can_be_killed_anywhere(tmp_path: Path) -> None:
+    """The next call forgets only what is lost, and leaves one note of it."""
+    template = history(tmp_path / "lossy")
+    for payload in template.city.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    file = template.city / DAMAGED
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:9] + lines[10:]))
+    command = ("forget", "city", "2026-11-22")
+    cases = cases_of(template, *command, most=24)
+
+    def heal(site: Site) -> list[str]:
+        code, printed = site.run(*command)
+        bad = [] if code == 0 or "can be read" in printed else [printed]
+        if (count := notes_of(site)) != 1:
+            bad.append(f"{count} notes")
+        bad += again(site, "verify", "--repair") + collected(site, 9)
+        return bad + again(site, "verify", "--deep") + site.violations(slots=[0])
+
+    bad = heal_all(template, cases, heal, *command)
+    account("forget", len(cases), bad)
+    assert len(cases) > 40
+    assert bad == {}
+
+
+def notes_of(site: Site) -> int:
+    """Return how many notes of losses the ledger of the first system has."""
+    with closing(sqlite3.connect(site.city / "ledger.sqlite3")) as db:
+        sql = "SELECT count(*) FROM memory WHERE key GLOB 'bikecollect.forgotten.*'"
+        return int(db.execute(sql).fetchone()[0])
+
+
 def test_backfill_from_another_folder_can_be_killed_anywhere(
     template: Site,
 ) -> None:

@@ -15,9 +15,10 @@ from bikecollect.core.text import count_of
 from bikecollect.storage.csv_store import LOST, Store, is_segment
 from bikecollect.storage.data_folder import MARKER, STATUS, SystemFolder
 from bikecollect.storage.files import marker
+from bikecollect.storage.files.durable import sync_folder
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_schema import GONE, file_day
+from bikecollect.storage.ledger_schema import GONE, file_day, store_notes
 from bikecollect.storage.repair.lost_days import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
@@ -52,7 +53,7 @@ class Forgetter:
         begun = marker.since(path)
         if begun is None:
             raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
-        self._note(EARLIER, reason, slots=0, rows=0)
+        self.ledger.remember(self._note(EARLIER, reason, 0, 0))
         marker.accept(path)
         return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
 
@@ -80,15 +81,12 @@ class Forgetter:
         files = [item]
         if not is_segment(item):
             files = [file for (file,) in self.ledger.all(OF_DAY, item)]
-        blocks = [
-            Block.from_row(row) for f in files for row in self.ledger.all(BLOCKS, f)
-        ]
-        sizes = self.store.sizes()
-        lost = [
-            block
-            for block in blocks
-            if self._is_lost(block, sizes.get(block.span.file, 0))
-        ]
+        blocks: list[Block] = []
+        lost: list[Block] = []
+        for file in files:
+            own = [Block.from_row(row) for row in self.ledger.all(BLOCKS, file)]
+            blocks += own
+            lost += self._lost_of(file, own)
         if lost or (
             not blocks and self._is_certified(item) and self._is_day_lost(item)
         ):
@@ -101,8 +99,9 @@ class Forgetter:
         slots = [block.slot for block in lost]
         days = {block.span.file[15:25] for block in lost} or {item}
         lost_days = [day for day in sorted(days) if self._is_day_lost(day)]
-        self._note(item, reason, slots=len(slots), rows=sum(b.rows for b in lost))
+        note = self._note(item, reason, len(slots), sum(b.rows for b in lost))
         with self.ledger.transaction() as db:
+            store_notes(db, note)
             db.executemany("DELETE FROM blocks WHERE slot = ?", ((s,) for s in slots))
             for file in {block.span.file for block in lost}:
                 left = db.execute("SELECT 1 FROM blocks WHERE file = ?", (file,))
@@ -111,8 +110,7 @@ class Forgetter:
             for day in lost_days:
                 db.execute("DELETE FROM archives WHERE day = ?", (day,))
                 self._revoke_certificate(day)
-        aside = self.system.rejected
-        for _ in Repairer(self.folder, self.store, self.ledger, aside).run():
+        for _ in self._repairer.run():
             pass
         if not slots:
             return f"{item}: forgotten; the ledger had no slots of it"
@@ -121,18 +119,23 @@ class Forgetter:
         span = first if first == last else f"{first} to {last}"
         return f"{item}: {count_of(len(slots), 'lost slot')} forgotten ({span})"
 
-    def _is_lost(self, block: Block, size: int) -> bool:
-        """Return whether the rows of *block* are lost, of whose file *size* bytes are.
+    def _lost_of(self, file: str, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Return those of the *blocks* of *file* whose rows are lost.
 
         A block without rows is lost with its place in the file.
         """
         sql = "SELECT damaged FROM files WHERE file = ?"
-        is_removed = self.ledger.all(sql, block.span.file) == [(GONE,)]
-        if is_removed:
-            return self._is_day_lost(block.span.file[15:25])
-        if block.span.start == block.span.end:
-            return size < block.span.end
-        return self.store.crc(block.span) != block.span.crc
+        if self.ledger.all(sql, file) == [(GONE,)]:
+            return blocks if self._is_day_lost(file[15:25]) else []
+        size = self.store.sizes().get(file, 0)
+        empty = [b for b in blocks if b.span.start == b.span.end]
+        lost = [b for b in empty if size < b.span.end]
+        return [*lost, *self._repairer.lost([b for b in blocks if b not in empty])]
+
+    @property
+    def _repairer(self) -> Repairer:
+        aside = self.system.rejected
+        return Repairer(self.folder, self.store, self.ledger, aside)
 
     def _is_day_lost(self, day: str) -> bool:
         """Return whether the archive has no valid rows of *day*, by their checksum.
@@ -175,6 +178,7 @@ class Forgetter:
         path = self._certificate(day)
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(".forgotten"))
+            sync_folder(path.parent)
 
     def _check_run(self, run_id: str) -> None:
         if not (self.ledger.has_run(run_id) or self._is_packed(run_id)):
@@ -187,8 +191,8 @@ class Forgetter:
 
     def _forget_run(self, run_id: str, reason: str) -> str:
         self._check_run(run_id)
-        self._note(run_id, reason, slots=1, rows=0)
         with self.ledger.transaction() as db:
+            store_notes(db, self._note(run_id, reason, 1, 0))
             db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
             packed.remove(db, run_id)
         return f"run {run_id} forgotten"
@@ -197,11 +201,11 @@ class Forgetter:
         with self.ledger.translated():
             return bool(packed.find(self.ledger.opened(), run_id)[0])
 
-    def _note(self, item: str, reason: str, *, slots: int, rows: int) -> None:
+    def _note(self, item: str, reason: str, slots: int, rows: int) -> dict[str, str]:
         now = int(self.clock())
         values = {"what": item, "slots": slots, "rows": rows, "reason": reason}
         text = json.dumps({"at": iso(now, self.system.zone), **values})
-        self.ledger.remember({f"{NOTE}{now}.{item}": text})
+        return {f"{NOTE}{now}.{item}": text}
 
 
 def _is_run(item: str) -> bool:

@@ -1,5 +1,6 @@
 """Repair daily files: rewrite blocks that are proven by their checksums."""
 
+import errno
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from bikecollect.storage.vehicles import rows as vehicle_rows
 
 BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
 FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
+HEADER = "SELECT header FROM files WHERE file = ?"
 UPDATE = 'UPDATE blocks SET start = ?, "end" = ? WHERE slot = ?'
 REPLACE = (
     'INSERT OR REPLACE INTO files (file, "end", start, crc32, damaged, header)'
@@ -75,6 +77,25 @@ class Repairer:
                 elif corrected:
                     yield Repair(file.name, corrected, ())
 
+    def lost(self, blocks: Sequence[Block]) -> list[Block]:
+        """Return those of *blocks* whose rows are nowhere in their files.
+
+        The others are in their place, or `run` finds them elsewhere in the file: it has
+        become shorter or longer before them, or a spreadsheet has saved it.
+        """
+        lost = []
+        for name in sorted({block.span.file for block in blocks}):
+            changed = self.changed([b for b in blocks if b.span.file == name])
+            if changed:
+                ((crc,),) = self.ledger.all(HEADER, name) or [(None,)]
+                _, found = self._read(name, crc, changed)
+                lost += [block for block in changed if _sum(block) not in found]
+        return lost
+
+    def changed(self, blocks: Sequence[Block]) -> list[Block]:
+        """Return those of *blocks* that differ from their checksums in their place."""
+        return [b for b in blocks if self.store.crc(b.span) != b.span.crc]
+
     def _blocks(self, file: _File) -> list[Block]:
         return [Block.from_row(row) for row in self.ledger.all(BLOCKS, file.name)]
 
@@ -117,20 +138,16 @@ class Repairer:
         return any(self.store.crc(block.span) != block.span.crc for block in blocks)
 
     def _repair(self, file: _File, blocks: Sequence[Block]) -> Repair:
-        header, respelled = self._read(file, blocks)
-        damaged = [
-            block.slot
-            for block in blocks
-            if self.store.crc(block.span) != block.span.crc
-            and _sum(block) not in respelled
-        ]
+        changed = self.changed(blocks)
+        header, found = self._read(file.name, file.header_crc, changed)
+        damaged = [block.slot for block in changed if _sum(block) not in found]
         if damaged or (blocks and not header):
             slots = damaged or [block.slot for block in blocks]
             return Repair(file.name, len(blocks), slots)
         self.ledger.mark_damaged(file.name)
         self.store.keep_aside(file.name, self.aside)
         if blocks:
-            self._write(file.name, header, blocks, respelled)
+            self._write(file.name, header, blocks, found)
         else:
             self.store.remove(file.name)
             with self.ledger.transaction() as db:
@@ -138,29 +155,33 @@ class Repairer:
         return Repair(file.name, len(blocks), ())
 
     def _read(
-        self, file: _File, blocks: Sequence[Block]
+        self, file: str, crc: int | None, changed: Sequence[Block]
     ) -> tuple[bytes, dict[Sum, bytes]]:
-        """Return the file's header, and the restored text of its changed blocks."""
-        header = self.store.header(file.name)
-        is_ours = header.startswith(b"slot,") and file.header_crc in {
-            None,
-            zlib.crc32(header),
-        }
-        wanted = {_sum(b) for b in blocks if self.store.crc(b.span) != b.span.crc}
-        if is_ours and not wanted:
-            return header, {}
-        try:
-            respelled = RespelledFile(self.folder / file.name, file.header_crc)
-            texts = {sum_of(text): text for text in respelled.blocks(wanted)}
-        except OSError as error:
-            if error.errno in LOST:
-                return header if is_ours else b"", {}
-            raise StorageError(f"cannot read {file.name}: {error}") from error
-        if not is_ours:
-            header = respelled.header or self._lost_header(file, header)
-        return header, texts
+        """Return the header of *file*, and the text of *changed* blocks found in it.
 
-    def _lost_header(self, file: _File, damaged: bytes) -> bytes:
+        *crc* is the crc32 of its original first line, None if unknown.
+        """
+        header = self.store.header(file)
+        is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
+        wanted, found = {_sum(block) for block in changed}, {}
+        if is_ours:
+            spans = self.store.find_blocks(file, wanted)
+            texts = [self.store.text(span) for span in spans]
+            found = {sum_of(text): text for text in texts}
+        if is_ours and found.keys() >= wanted:
+            return header, found
+        try:
+            respelled = RespelledFile(self.folder / file, crc)
+            found |= {sum_of(text): text for text in respelled.blocks(wanted)}
+        except OSError as error:
+            if error.errno in {*LOST, errno.ENOENT}:
+                return header if is_ours else b"", found
+            raise StorageError(f"cannot read {file}: {error}") from error
+        if not is_ours:
+            header = respelled.header or self._lost_header(crc, header)
+        return header, found
+
+    def _lost_header(self, crc: int | None, damaged: bytes) -> bytes:
         """Return the line that has the checksum of the lost header, empty if unknown.
 
         Most columns are always the same, and other daily files have the same ones.
@@ -170,7 +191,7 @@ class Repairer:
         usual = [csv_text([[*own, *names]]).encode("utf-8") for names in ((), derived)]
         others = (self.store.header(other) for other in self.store.sizes())
         for line in chain(usual, others):
-            if zlib.crc32(line) == file.header_crc:
+            if zlib.crc32(line) == crc:
                 return line
         return b""
 
@@ -179,7 +200,7 @@ class Repairer:
         file: str,
         header: bytes,
         blocks: Sequence[Block],
-        respelled: dict[Sum, bytes],
+        found: dict[Sum, bytes],
     ) -> None:
         """Replace *file* by *blocks* atomically, then record their new positions."""
         spans = []
@@ -188,7 +209,7 @@ class Repairer:
             write_all(fd, header)
             position = len(header)
             for block in blocks:
-                text = respelled.get(_sum(block)) or self.store.text(block.span)
+                text = found.get(_sum(block)) or self.store.text(block.span)
                 if sum_of(text) != _sum(block):  # a sector was lost meanwhile
                     raise StorageError(f"{file} changes while it is read; try again")
                 write_all(fd, text)
