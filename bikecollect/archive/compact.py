@@ -98,7 +98,7 @@ class Compactor:
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
         with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
-            self.recovery.recover_files()
+            self.recovery.recover_beside_runs()
             self.roll_forward(archived_days)
             known = archived_days.archived()
             failed = restore(self.archive, archived_days, self.store)

@@ -45,7 +45,7 @@ class Ledger(LedgerFile):
         super().__init__(path)
         self.latest = Slot(LATEST)
         """The latest plausible slot; later ones were written with a wrong clock."""
-        self.was_absent = ""
+        self.was_absent = self.trouble = ""
         self._released: set[Slot] = set()
         self._version: int | None = 0
         self._usual: dict[tuple[int, ...], int | None] = {}
@@ -59,11 +59,11 @@ class Ledger(LedgerFile):
         """
         with self.translated():
             self.was_absent = absence(self._path)
-        trouble = self.connect(self._identify, check=check)
+        self.trouble = self.connect(self._identify, check=check)
         with self.translated():
             self._migrate()
             self._forget_files_of_lost_rows()
-        return trouble
+        return self.trouble
 
     @property
     def folder(self) -> Path:

@@ -21,6 +21,7 @@ from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import SLOTS, Repair, remedy_of_missing
 from bikecollect.storage.run_notes import RunNotes
+from bikecollect.storage.runs import left_notices
 
 if TYPE_CHECKING:
     from bikecollect.storage.csv_store import Store
@@ -46,7 +47,10 @@ class Recovery:
     zone: tzinfo
 
     def recover_files(self) -> list[Notice]:
-        """Adopt, truncate or abandon each file that does not end as in the ledger."""
+        """Adopt, truncate or abandon each file that does not end as in the ledger.
+
+        The notices include those that other commands left.
+        """
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
         if (absence := self.ledger.was_absent) and any(sizes.values()):
@@ -68,7 +72,14 @@ class Recovery:
         size = sizes.get(INFORMATION, 0)
         if information and self._is_changed(information, size):
             notices += self.rebuild_stations()
-        return notices
+        return [*left_notices.take(self.ledger), *notices]
+
+    def recover_beside_runs(self) -> None:
+        """Do the same for a command that sends no alerts: the next run does it."""
+        trouble, notices = self.ledger.trouble, self.recover_files()
+        if trouble:
+            notices.insert(0, Notice("ledger", trouble))
+        left_notices.leave(self.ledger, notices)
 
     def find_newer_payloads(self, slot: Slot, interval: int) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the block of *slot*.
@@ -197,9 +208,7 @@ class Recovery:
 
     def _abandon(self, file: str, reason: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
-        text = (
-            f"{file} {reason}: it is left unchanged, new rows go to a new file; run: "
-        )
+        text = f"{file} {reason}: it is left unchanged, {left_notices.ABANDONED}; run: "
         return [Notice("damage", text + _repair(self.ledger))]
 
     def _vanished(
@@ -221,7 +230,7 @@ class Recovery:
         remedy = remedy_of_missing(
             _system(self.ledger), file, self.payloads.kept(), slots
         )
-        text = f"{file} is missing: new rows go to a new file; {remedy}"
+        text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
         return Notice("damage", text)
 
     def _adopt_information(self, tail: Tail) -> None:

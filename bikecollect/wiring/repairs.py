@@ -49,7 +49,7 @@ class _Files(NamedTuple):
         with system_lock(self.system, times).held():
             self.ledger.open()
             try:
-                recovery.recover_files()
+                recovery.recover_beside_runs()
                 yield recovery
             finally:
                 self.ledger.close()

@@ -194,6 +194,43 @@ def test_a_record_that_cannot_be_read_or_written_changes_no_answer(
     assert path.is_dir() or path.read_text().startswith('[["station_status/')
 
 
+def open_files(world: World, _: Path) -> None:
+    """Bring files and ledger into agreement, as `backfill` does."""
+    with world.locked_files().opened():
+        pass
+
+
+def repair(_: World, config: Path) -> None:
+    """Call `verify --repair`."""
+    words = ["--config", str(config), "verify", "--repair", "city"]
+    CliRunner().invoke(cli, words, standalone_mode=False)
+
+
+@pytest.mark.parametrize("command", [open_files, repair])
+@pytest.mark.parametrize("change", [(b"\n", b"\r\n"), (b",a,2,", b",a,22,")])
+def test_the_next_run_reports_the_damage_that_is_left(
+    folder: Path,
+    config: Path,
+    command: Callable[[World, Path], None],
+    change: tuple[bytes, bytes],
+) -> None:
+    """A file that another command has found changed, unless that has repaired it."""
+    world = archived(folder)
+    world.fetch({"a": 2, "b": 3})
+    world.fetch({"a": 3, "b": 3}, after=300)
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    csv = world.folder / "station_status/2026-11-23.csv"
+    csv.write_bytes(csv.read_bytes().replace(*change))
+
+    command(world, config)
+    found = world.fetch({"a": 4, "b": 3}, after=300).notices
+
+    is_repaired = command is repair and change[0] == b"\n"
+    named = [csv.name in notice.text for notice in found]
+    assert named == ([] if is_repaired else [True])
+
+
 def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
     folder: Path, config: Path
 ) -> None:

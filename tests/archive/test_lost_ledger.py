@@ -65,6 +65,32 @@ def test_a_late_slot_beside_a_loss_is_shown_beside_the_archive(
     world: World, first: Callable[[World], None], second: Callable[[World], None]
 ) -> None:
     """Readers and the next compaction have all four slots (fault 64).
+@pytest.mark.parametrize("harm", [b"", b"x" * 5000, None])
+def test_the_next_run_reports_once_what_compact_has_found(
+    world: World, harm: bytes | None
+) -> None:
+    """`compact` sends no alerts: a ledger without its runs and bytes moved away."""
+    late_slot(world)
+    ledger = world.folder / "ledger.sqlite3"
+    ledger.unlink() if harm is None else ledger.write_bytes(harm)
+    with (world.folder / "station_status/2026-11-22.csv").open("ab") as file:
+        file.write(b"hello\n\n")
+
+    compacted(world, 0)
+    found = [n.text for n in world.fetch({"a": 6, "b": 4}, after=300).notices]
+    later = world.fetch({"a": 6, "b": 4}, after=300).notices
+
+    assert sum("rebuilt from" in text for text in found) == 1
+    assert sum("ended in bytes that are not rows" in text for text in found) == 1
+    assert later == ()
+
+
+def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -> None:
+    """Readers and the next compaction have all four slots (fault 64)."""
+    late_slot(world)
+    lose_ledger(world)
+    before = counted(world)
+    steps = compacted(world, 0)
 
     Also if it comes before a compaction has restored the ledger.
     """

@@ -10,6 +10,7 @@ from bikecollect.core.errors import Interrupted
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.runs.left_notices import leave
 
 if TYPE_CHECKING:
     from bikecollect.collect.vehicles import VehicleCommitter
@@ -34,7 +35,7 @@ class LockedFiles:
         """Hold the lock during the context, with the ledger open."""
         with self.lock.held(), closing(self.ledger):
             self.ledger.open()
-            self.recovery.recover_files()
+            self.recovery.recover_beside_runs()
             yield self.ledger
 
     def fillings(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
@@ -47,7 +48,7 @@ class LockedFiles:
         with self.opened():
             try:
                 if self.vehicles:
-                    self.vehicles.open()
+                    leave(self.vehicles.ledger, self.vehicles.open())
                 for filling in work():
                     fillings.append(filling)  # noqa: PERF402 - kept if interrupted
             except Interrupted as error:
