@@ -93,6 +93,9 @@ LENGTH = b"Content-Length: %d\r\n\r\n"
             drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "timeout", id="100s (fault 7)"
         ),
         pytest.param(
+            sends(b"HTTP/1.1 102 Wait\r\n\r\n" * 101), "connect", id="102s (fault 7)"
+        ),
+        pytest.param(
             sends(HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n"),
             "connect",
             id="200 headers (fault 7)",
@@ -160,6 +163,16 @@ def test_a_temporary_failure_is_tried_again(first: rawserver.Misdeed) -> None:
     assert document.body == BODY
     assert len(arrivals) == len(get.attempts) == 2
     assert get.attempts[0].error != ""
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_responses_before_the_final_one_are_skipped(status: int) -> None:
+    """Any of 1xx, and several (RFC 9110, 15.2)."""
+    hints = b"HTTP/1.1 %d Wait\r\nLink: </a.css>; rel=preload\r\n\r\n" % status
+    with misbehaving(sends(hints * 2 + HEAD + LENGTH % len(BODY) + BODY)) as (url, _):
+        document = client()("feed", url, tries=ONCE)
+
+    assert (document.http_status, document.body) == (200, BODY)
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced() -> None:

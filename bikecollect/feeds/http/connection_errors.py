@@ -118,8 +118,8 @@ def _by_text(text: str, place: str) -> FeedUnavailable | None:
         )
     if ABORTED not in text:
         return None
-    if "LineTooLong" in text or "more than 100 headers" in text:
-        large = f"the response of {place} has too many or too long headers"
+    if re.search(r"LineTooLong|more than 100 (?:headers|interim)", text):
+        large = f"{place} sent too many or too long headers or interim responses"
         return FeedUnavailable(large, cause="connect")
     if re.search("BadStatusLine|UnknownProtocol", text):
         not_http = f"the response of {place} is not HTTP"
