@@ -38,6 +38,8 @@ PROBATION seconds."""
 MAX_OF_CAPACITY, FEW_VEHICLES = 10, 50
 """The factor by which a count may exceed the capacity, and a number that is possible at
 any station: a public rack has a capacity of one or two."""
+MANY_ZERO, MANY_DOCKLESS = 5, 20
+"""So many stations are not all empty at once: those without docks may be, if few."""
 FEW_KNOWN = 0.1
 """Minimum share of known stations; with less, the ids count as changed."""
 
@@ -205,6 +207,23 @@ def implausible_findings(odd: Sequence[str], total: int) -> dict[str, str]:
             f"{len(odd)} of {total} stations, such as {odd[0]}: those counts are empty"
         )
     }
+
+
+def zero_findings(statuses: Sequence[StationStatus]) -> dict[str, str]:
+    """Return a finding if no station has any vehicle or free dock, although it is open.
+
+    Publishers write 0 for what they do not know.
+    """
+    number = len(statuses)
+    counts = {(s.num_vehicles_available, s.num_docks_available) for s in statuses}
+    many = MANY_ZERO if counts == {(0, 0)} else MANY_DOCKLESS
+    is_zero = counts <= {(0, 0), (0, None)} and number >= many
+    if not is_zero or not staleness.is_open(statuses):
+        return {}
+    text = f"all {number} stations have 0 vehicles and 0 free docks"
+    if (0, 0) not in counts:
+        text = f"all {number} stations have 0 vehicles"
+    return {"all zero": f"{text}, although they are open: it is stored unchanged"}
 
 
 def renumbering_findings(

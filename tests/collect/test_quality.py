@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from world import MINUTES, NOON, World
+from world import MINUTES, NOON, World, status
 
 from bikecollect.collect import quality
 from bikecollect.core.errors import Outcome
@@ -79,6 +79,33 @@ def test_reports_in_the_future_are_reported() -> None:
     assert text.startswith("last_reported is in the future at 50 of 50 rows, such as")
     assert quality.ahead_findings([*fresh[1:], ahead[0]], payload) == {}
     assert quality.ahead_findings(ahead, wrong) == {}
+
+
+def test_zeros_at_every_open_station_are_reported(world: World) -> None:
+    """Once; not of a closed system, nor of one that has free docks."""
+    zeros = dict.fromkeys("abcde", 0)
+    full = world.fetch(zeros)
+    shut = {"docks": zeros, "closed": list(zeros)}
+    closed = world.fetch(zeros, after=5 * MINUTES, **shut)
+    zero = world.fetch(zeros, after=5 * MINUTES, docks=zeros)
+    again = world.fetch(zeros, after=5 * MINUTES, docks=zeros)
+
+    assert (full.notices, closed.notices, again.notices) == ((), (), ())
+    assert [n.text for n in zero.notices] == [
+        "all 5 stations have 0 vehicles and 0 free docks, although they are open: it "
+        "is stored unchanged"
+    ]
+
+
+@pytest.mark.parametrize(("number", "reported"), [(19, False), (20, True)])
+def test_stations_without_docks_may_be_empty_if_they_are_few(
+    number: int, *, reported: bool
+) -> None:
+    """A pilot whose vehicles are all in use."""
+    statuses = [status(f"{n}", 0) for n in range(number)]
+    dockless = [one._replace(num_docks_available=None) for one in statuses]
+
+    assert bool(quality.zero_findings(dockless)) is reported
 
 
 def test_a_late_run_is_flagged(world: World) -> None:

@@ -255,6 +255,22 @@ def test_a_field_that_is_null_everywhere_is_reported_once(city: Publisher) -> No
     assert (still.notices, back.notices) == ((), ())
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_count_that_is_empty_from_the_start_is_reported_once(
+    city: Publisher, value: object
+) -> None:
+    """The history of the system would have no vehicle at all."""
+    empty = {**STATUS, "num_bikes_available": value}
+    city.documents["/station_status"] = listed(empty)
+    first = city.fetch()
+    still = city.fetch()
+
+    assert [n.text for n in first.notices] == [
+        "field num_bikes_available is null at every station"
+    ]
+    assert still.notices == ()
+
+
 REGIONS: dict[str, Any] = {
     "data": {
         "regions": [

@@ -130,6 +130,7 @@ class PayloadReader:
                 **snapshot.findings,
                 **merged.findings,
                 **quality.implausible_findings(odd, len(statuses)),
+                **quality.zero_findings(statuses),
                 **quality.renumbering_findings(statuses, known, snapshot.information),
                 **quality.ahead_findings(statuses, payload, snapshot.zone),
                 **positions.swapped_findings(merged.information, known),

@@ -173,7 +173,7 @@ def read_reports(statuses: Statuses, fetched_at: float) -> Reports | None:
         fetched_at - newest,
         recent,
         is_regular=prompt >= REGULAR * recent,
-        is_open=_is_open(statuses),
+        is_open=is_open(statuses),
         stamps=stamps,
     )
 
@@ -187,7 +187,8 @@ def _credible(stamps: Sequence[int], fetched_at: float) -> Sequence[int]:
     return past if len(past) * 2 > len(stamps) else stamps
 
 
-def _is_open(statuses: Statuses) -> bool:
+def is_open(statuses: Statuses) -> bool:
+    """Return whether less than half of the stations are closed."""
     return sum(map(_is_shut, statuses)) < CLOSED * len(statuses)
 
 
@@ -221,7 +222,7 @@ def judge(
     is_newest = ledger.is_newest(slot)
     reports = read_reports(statuses, payload.fetched_at)
     if reports is None:
-        if not is_newest or not _is_open(statuses) or _may_return(note, slot):
+        if not is_newest or not is_open(statuses) or _may_return(note, slot):
             return False, note
         jumped = partial(has_jumped, statuses, slot, ledger, store)
         rows = _comparable(statuses)

@@ -254,7 +254,8 @@ class StationReader:
         """Return sentences to report once, by a key that is stable."""
         total, odd = len(self._statuses), self._contradictory
         fields = {name: self._aliases.fields(name) for name in (*COUNTS, "capacity")}
-        findings = self._unread() | drift.rivals(fields, list(self._kept.values()))
+        findings = self._empty() | self._unread()
+        findings |= drift.rivals(fields, list(self._kept.values()))
         for column, number in self._count.implausible.items():
             if number >= total * REPORTED_SHARE:
                 findings[f"implausible {column}"] = (
@@ -281,6 +282,24 @@ class StationReader:
                 "unchanged"
             )
         return findings
+
+    def _empty(self) -> dict[str, str]:
+        """Return a sentence for each needed count that is null at every station.
+
+        Its key is that of a field that becomes null later.
+        """
+        columns = [name for name in self._dialect.needed if name in COUNTS]
+        odd = {*self._count.implausible, *self._count.unread}
+        return {
+            f"null {field}": f"field {field} is null at every station"
+            for name in columns
+            for field in self._aliases.fields(name)[:1]
+            if name not in odd and self._is_empty(name)
+        }
+
+    def _is_empty(self, column: str) -> bool:
+        values = map(attrgetter(column), self._statuses.values())
+        return bool(self._statuses) and all(value is None for value in values)
 
     def _unread(self) -> dict[str, str]:
         """Return a sentence for each column with values that cannot be read."""
