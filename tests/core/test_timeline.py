@@ -109,18 +109,22 @@ def test_hours_begin_with_the_local_hour(zone: str) -> None:
         ("Australia/Lord_Howe", "2026-10-04"),
         ("Australia/Lord_Howe", "2026-04-05"),
         ("Antarctica/Troll", "2026-03-29"),
+        ("Antarctica/Troll", "2026-10-25"),
+        ("Pacific/Chatham", "2026-04-05"),
     ],
 )
-@pytest.mark.parametrize("hours", [1, 2, 3, 6, 8, 24])
+@pytest.mark.parametrize("hours", [0.5, 1, 2, 3, 6, 8, 24])
 def test_each_moment_is_in_a_slot_that_is_listed(
-    zone: str, change: str, hours: int
+    zone: str, change: str, hours: float
 ) -> None:
-    """Also where the clock skips the time at which a slot would begin."""
-    grid = Grid.of(hours * 3600, ZoneInfo(zone))
+    """Also where the clock skips or repeats the time at which a slot would begin."""
+    grid = Grid.of(int(hours * 3600), ZoneInfo(zone))
     midnight = int(datetime.fromisoformat(f"{change}T00:00:00+00:00").timestamp())
     moments = range(midnight - 2 * 86_400, midnight + 2 * 86_400, 900)
-    slots = sorted({grid.floor(moment) for moment in moments})
+    floors = [grid.floor(moment) for moment in moments]
+    slots = sorted(set(floors))
 
+    assert floors == sorted(floors)  # none is that of an earlier moment
     assert list(islice(grid.between(slots[0], slots[-1] + 1), 200)) == slots
 
 

@@ -135,6 +135,20 @@ def _floor(moment: float, period: Period) -> Slot:
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     passed = local.hour * 3600 + local.minute * 60 + local.second
     place = midnight + timedelta(seconds=passed - passed % interval)
+    slot = _at_or_before(place, moment, period)
+    if local.fold:  # Times between the clock's going back and its start are past, too.
+        later = place + timedelta(seconds=interval)
+        while (before := later.replace(tzinfo=period.zone)).timestamp() <= moment:
+            slot = max(slot, Slot(int(before.timestamp())))
+            later += timedelta(seconds=interval)
+    return slot
+
+
+def _at_or_before(place: datetime, moment: float, period: Period) -> Slot:
+    """Return the latest slot at the local time *place* or before it.
+
+    It is not after *moment*, and *place* is a local time of the grid of *period*.
+    """
     while True:
         for fold in (1, 0):
             candidate = place.replace(tzinfo=period.zone, fold=fold)
@@ -143,4 +157,4 @@ def _floor(moment: float, period: Period) -> Slot:
             # A time that the clock skips is not a slot.
             if begin <= moment and shown.replace(fold=0) == place:
                 return Slot(begin)
-        place -= timedelta(seconds=interval)
+        place -= timedelta(seconds=period.interval)
