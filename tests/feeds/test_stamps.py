@@ -178,6 +178,13 @@ def test_the_hour_that_comes_twice_is_the_last_one_before_the_fetch(
     )
 
 
+@pytest.mark.parametrize("text", ["2026-12-31T23:59:60Z", "2027-01-01 07:59:60"])
+def test_a_leap_second_is_read_as_the_second_before(text: str) -> None:
+    """Epoch seconds have no place for it; 60 minutes are an error."""
+    assert READ(text) == READ("2026-12-31T23:59:59Z")
+    assert READ(text.replace("59:60", "60:00")) is None
+
+
 def test_feeds_read_their_stamps_by_the_time_of_their_fetch() -> None:
     """All with stamps in local time, in the second hour from one to two."""
     zone, fetched_at = ZoneInfo("America/Chicago"), 1_793_518_800.0

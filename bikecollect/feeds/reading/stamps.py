@@ -39,6 +39,8 @@ _COMPACT = (
 )
 _MINGUO = r"(1[0-3]\d)(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)()"
 """As milliseconds these would be of 2014 or before."""
+_LEAP = r"(\d:\d\d):60(?!\d)"
+"""A leap second, which epoch seconds do not have: the second before stands for it."""
 _DOTNET = r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/"
 _DATE_WORD = r"(?:sun|mon|tue|wed|thu|fri|sat)\w*"
 _DATE_WORD += r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*"
@@ -108,6 +110,8 @@ class Stamps:
         return None if begin is None or begin == LAST_STAMP else begin + int(seconds)
 
     def _parse_alone(self, text: str) -> int | None:
+        if ":60" in text:
+            text = re.sub(_LEAP, r"\1:59", text)
         try:
             seconds = self._seconds(text)
         except (ValueError, OverflowError):
