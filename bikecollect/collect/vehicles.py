@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 STATIONS = "station_status"
 DOCUMENT = vehicle_reader.DOCUMENT
 MISSING = Notice("partial", "no vehicles in this slot: vehicle_status was not received")
+OLD = Notice("stale", "the feed responds, but the data of its vehicles are old")
 
 
 class VehicleRows(NamedTuple):
@@ -134,7 +135,10 @@ class VehicleCommitter:
             if self.is_alone(payload):
                 raise
             return Result(notices=(_unreadable(error),))
-        return result if self.is_alone(payload) else Result(notices=result.notices)
+        if self.is_alone(payload):
+            return result
+        old = [OLD] if "stale" in result.flags else []
+        return Result(notices=(*result.notices, *old))
 
     def _parse(self, payload: Payload) -> VehicleSnapshot:
         rows = payload.body(vehicle_rows.DOCUMENT)

@@ -13,6 +13,7 @@ from publisher import MISSING, Publisher, publishing
 from served import Answer
 from vehicles import publish, station, vehicle
 
+from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import ExitCode, Outcome, StorageError
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
@@ -103,8 +104,11 @@ def test_stamps_without_a_zone_are_of_the_time_of_the_fetch(
 def test_vehicles_that_stand_still_under_a_moving_stamp_are_stale(
     city: Publisher,
 ) -> None:
-    """Twenty report in each slot, then none for half an hour, then all again."""
-    now = 0
+    """Twenty report in each slot, then none for half an hour, then all again.
+
+    The stations are not stale, but people are told of the vehicles.
+    """
+    now, signals = 0, []
     for number in range(9):
         if number <= 2 or number == 8:
             now = int(city.clock.now) + city.interval
@@ -112,10 +116,14 @@ def test_vehicles_that_stand_still_under_a_moving_stamp_are_stale(
         publish(city, fleet, stations=[station()])
         run = city.fetch()
         assert flags(run) == []
+        signals.append(of_run(run, None)["stale"])
     found = dict(History("city", city.folder / "city/vehicles").flags(Slot(0)))
 
     stale = ["stale" in found[slot] for slot in sorted(found)]
     assert stale == [False] * 6 + [True] * 2 + [False]
+    assert [signal is not None for signal in signals] == stale
+    text = "the feed responds, but the data of its vehicles are old"
+    assert {signal.text for signal in signals if signal} == {text}
 
 
 def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:
