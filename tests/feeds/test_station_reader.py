@@ -419,6 +419,19 @@ def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
     assert findings["shared ids"].endswith("another name or place are not stored: 1")
 
 
+@pytest.mark.parametrize(("number", "reported"), [(2, False), (3, True)])
+def test_a_list_with_two_rows_for_many_stations_is_reported(
+    number: int, *, reported: bool
+) -> None:
+    """Such as one for bikes, one for e-bikes; a few are a read that was torn."""
+    rows = [station(f"{n}", num_bikes_available=n) for n in range(9)]
+    more = [station(f"{n}", num_bikes_available=n + 1) for n in range(number)]
+
+    findings, same = gbfs(*rows, *more).findings, gbfs(*rows, *rows).findings
+
+    assert ("repeated ids" in findings, same) == (reported, {})
+
+
 def test_citybikes_stamps_with_an_offset_and_a_z_are_read() -> None:
     """2025-04-17T16:41:02.505032+00:00Z, as its API writes them since April 2025."""
     snapshot = network(

@@ -63,9 +63,11 @@ class Aliases:
                 return value
         return None
 
-    def are_two(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Return whether the names or places of *one* and *other* differ."""
-        columns = [column for column in WHICH if self.fields(column)]
+    def differ(
+        self, one: Mapping[str, Any], other: Mapping[str, Any], columns: Sequence[str]
+    ) -> bool:
+        """Return whether values of *columns* that *one* and *other* have differ."""
+        columns = [column for column in columns if self.fields(column)]
         pairs = [(self.value(one, c), self.value(other, c)) for c in columns]
         return any(a != b for a, b in pairs if a is not None and b is not None)
 

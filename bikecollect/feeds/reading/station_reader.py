@@ -14,7 +14,7 @@ from bikecollect.core.snapshot import (
     StationStatus,
 )
 from bikecollect.feeds.reading import drift
-from bikecollect.feeds.reading.aliases import Aliases
+from bikecollect.feeds.reading.aliases import WHICH, Aliases
 from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
@@ -78,7 +78,8 @@ class StationReader:
         self._contradictory: list[str] = []
         self._kinds: dict[str, Mapping[str, int]] = {}
         self._kept: Mapping[str, Mapping[str, Any]] = {}
-        self._cut = self._newest = self._updated = self._damaged = self._lost = 0
+        self._cut = self._newest = self._updated = self._damaged = 0
+        self._lost = self._twice = 0
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
@@ -96,7 +97,9 @@ class StationReader:
                 dropped += 1
             elif station_id in kept:
                 duplicates += 1
-                self._lost += self._aliases.are_two(kept[station_id], station)
+                first, differ = kept[station_id], self._aliases.differ
+                self._lost += differ(first, station, WHICH)
+                self._twice += differ(first, station, COUNTS)
             else:
                 kept[station_id] = station
         self._kept = kept
@@ -275,6 +278,10 @@ class StationReader:
         if self._lost:
             text = "rows with the id of a station of another name or place"
             findings["shared ids"] = f"{text} are not stored: {self._lost}"
+        if self._twice > len(self._stations) * MAX_BAD:
+            text = f"{self._twice} of {len(self._stations)} rows have an id that came"
+            text += " before, and other counts: the first of each is stored"
+            findings["repeated ids"] = text
         if odd and len(odd) >= total * REPORTED_SHARE:
             findings["contradictory"] = (
                 f"the total of vehicles is less than the e-bikes or the counts by type "
