@@ -164,10 +164,12 @@ class Committer:
         )
         with self.reader.watch("append"):
             changes = self._changes(payload, understood, flags)
+            back, note = quality.back_findings(payload, snapshot, flags, self._ledger)
+            reported = {**snapshot.findings, **changes.findings, **back}
             new_notes, news = findings.notes_to_store(
                 self._ledger,
-                replace(snapshot, findings={**snapshot.findings, **changes.findings}),
-                {**payload.notes, **notes},
+                replace(snapshot, findings=reported),
+                {**payload.notes, **notes, **note},
                 payload.slot,
             )
             stations = self._stations(payload.slot, changes)

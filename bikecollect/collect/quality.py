@@ -9,7 +9,7 @@ from bikecollect.collect.fetching.clock import clock_is_off
 from bikecollect.collect.reading import staleness
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Payload
-from bikecollect.core.slots import HOUR, Slot, iso
+from bikecollect.core.slots import DAY, HOUR, Slot, iso
 from bikecollect.core.snapshot import (
     CAPACITY,
     REPORTED_SHARE,
@@ -28,6 +28,8 @@ AHEAD, ZONE = "ahead", "time zone"
 """The keys of findings about stamps: of the future, and read in a wrong zone."""
 ZONE_NOTE = "bikecollect.zone"
 """The note about a doubt of the zone."""
+BACK, OFTEN = "bikecollect.back", 6
+"""The note about slots with older data than before, and how many are reported."""
 GROWTH = "bikecollect.growth"
 """The note about a sudden growth of a system."""
 STALE_AGE = 900.0
@@ -159,6 +161,29 @@ def _is_behind(stamp: int, slot: Slot, ledger: "Ledger") -> bool:
         return False
     is_error = fresh.last_updated > fresh.fetched_at + staleness.AHEAD
     return not is_error and fresh.last_updated - stamp >= staleness.FALL
+
+
+def back_findings(
+    payload: Payload, snapshot: Snapshot, flags: Sequence[str], ledger: "Ledger"
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a finding if the feed goes back to older data again and again.
+
+    Each time at most a day after the last one. The second result is the note to store:
+    how often that was, and the last slot of them. *flags* are those of the slot.
+    """
+    stamp = snapshot.last_updated
+    if "stale" not in flags or stamp is None:
+        return {}, {}
+    if not _is_behind(stamp, payload.slot, ledger):
+        return {}, {}
+    before, last = map(int, ledger.notes().get(BACK, "0 0").split())
+    number = before + 1 if payload.slot - last <= DAY else 1
+    note = {BACK: f"{number} {payload.slot}"}
+    text = (
+        f"{number} times the feed went back to older data, now to those of "
+        f"{iso(stamp, UTC)}: one of its servers or caches is behind"
+    )
+    return {"back": text} if number >= OFTEN else {}, note
 
 
 def drop_implausible(

@@ -58,13 +58,6 @@ def counted(world: World) -> list[tuple[int, int]]:
         return db.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), [(late_slot, lose_ledger), (lose_ledger, late_slot)]
-)
-def test_a_late_slot_beside_a_loss_is_shown_beside_the_archive(
-    world: World, first: Callable[[World], None], second: Callable[[World], None]
-) -> None:
-    """Readers and the next compaction have all four slots (fault 64).
 @pytest.mark.parametrize("harm", [b"", b"x" * 5000, None])
 def test_the_next_run_reports_once_what_compact_has_found(
     world: World, harm: bytes | None
@@ -85,12 +78,13 @@ def test_the_next_run_reports_once_what_compact_has_found(
     assert later == ()
 
 
-def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -> None:
-    """Readers and the next compaction have all four slots (fault 64)."""
-    late_slot(world)
-    lose_ledger(world)
-    before = counted(world)
-    steps = compacted(world, 0)
+@pytest.mark.parametrize(
+    ("first", "second"), [(late_slot, lose_ledger), (lose_ledger, late_slot)]
+)
+def test_a_late_slot_beside_a_loss_is_shown_beside_the_archive(
+    world: World, first: Callable[[World], None], second: Callable[[World], None]
+) -> None:
+    """Readers and the next compaction have all four slots (fault 64).
 
     Also if it comes before a compaction has restored the ledger.
     """

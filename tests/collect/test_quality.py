@@ -39,6 +39,38 @@ def test_a_feed_with_an_unchanged_stamp_is_flagged(world: World) -> None:
     assert (first.flags, again.flags, old.flags) == ((), ("stale",), ("stale",))
 
 
+def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None:
+    """Of two caches one is old: never stale for long, but half of the slots are."""
+    told = []
+    for number in range(20):
+        stamp = int(NOON) + 300 * number - (600 if number % 2 else 0)
+        run = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=stamp)
+        assert ("stale" in run.flags) is bool(number % 2)
+        told += [(number, notice.text) for notice in run.notices]
+
+    ((number, text),) = told
+    assert (number, text) == (
+        11,
+        "6 times the feed went back to older data, now to those of "
+        "2026-11-22T04:45:00+00:00: one of its servers or caches is behind",
+    )
+
+
+def test_a_feed_that_stops_is_not_said_to_go_back(world: World) -> None:
+    """Nor one that goes back every other day."""
+    stopped = [world.fetch({"a": 1}, last_updated=int(NOON))]
+    stopped += [
+        world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON))
+        for _ in range(8)
+    ]
+    for number in range(14):
+        after = 2_000 * MINUTES if number % 2 else 5 * MINUTES
+        stamp = int(world.clock() + after) - (600 if number % 2 == 0 else 0)
+        stopped.append(world.fetch({"a": 1}, after=after, last_updated=stamp))
+
+    assert [notice.text for run in stopped for notice in run.notices] == []
+
+
 def test_a_clock_that_differs_from_the_servers_is_flagged(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
