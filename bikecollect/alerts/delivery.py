@@ -218,7 +218,7 @@ class Dispatcher:
         text = self.redact(digest.body(summaries, sender))
         # With the system: other calls of this machine have their own digest.
         name = f"{today}.digest.{self.period}.{paths.system.system_id}"
-        letter = Letter(name, digest.subject(*days), text)
+        letter = Letter(name, digest.subject(*days, summaries), text)
         return mailer.spool(self._outbox(paths), letter)
 
     def _summary(

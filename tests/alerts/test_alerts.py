@@ -318,7 +318,7 @@ def test_a_digest_is_sent_once_a_day(tmp_path: Path, mailserver: MailServer) -> 
         world.clock.now = BEGIN + 86_400 - INTERVAL
         for _ in range(3):
             world.slot(settings)
-    assert mailserver.subjects() == ["digest: 2026-11-22"]
+    assert mailserver.subjects() == ["digest: 2026-11-22: a 0.7 %"]
     text = mailserver.mails()[0].get_content()
     assert "Collected  2 of 287, 0.7 %" in text
     assert "284 not-started, 1 http-503" in text

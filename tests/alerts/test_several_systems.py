@@ -138,7 +138,8 @@ def test_digests_of_separate_calls_are_different_mails(
                 alone = replace(both, systems={name: both.systems[name]})
                 world.slot(alone, skip=skip if name == "a" else 0)
 
-    assert mailserver.subjects() == ["digest: 2026-11-22"] * 2
+    shares = {"a 0.3 %", "b 0.3 %"}
+    assert set(mailserver.subjects()) == {f"digest: 2026-11-22: {s}" for s in shares}
     assert len({mail["Message-ID"] for mail in mailserver.mails()}) == 2
 
 
@@ -182,7 +183,7 @@ def test_a_digest_that_could_be_neither_kept_nor_sent_is_sent_later(
             world.slot(settings)
             world.slot(settings)
 
-    assert mailserver.subjects() == ["digest: 2026-11-22"]
+    assert mailserver.subjects() == ["digest: 2026-11-22: a 0.3 %"]
 
 
 def test_runs_between_two_digests_import_nothing_for_them(
@@ -206,7 +207,10 @@ def test_runs_between_two_digests_import_nothing_for_them(
 def test_a_digest_has_the_whole_day_of_each_system(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """A system in Los Angeles ends its day 16 hours after one in Taipei."""
+    """A system in Los Angeles ends its day 16 hours after one in Taipei.
+
+    That with the lower coverage comes first.
+    """
     zones = {"b": "America/Los_Angeles"}
     mail = mailserver.settings(digest="daily")
     mute = {"mute": ["fetch", "missed", "stale"]}
@@ -215,9 +219,10 @@ def test_a_digest_has_the_whole_day_of_each_system(
         for hour in range(48):
             world.slot(settings, skip=11, down="b" if hour == 35 else "")
 
-    assert mailserver.subjects() == ["digest: 2026-11-21", "digest: 2026-11-22"]
+    days = [text.split(": ")[1] for text in mailserver.subjects()]
+    assert days == ["2026-11-21", "2026-11-22"]
     text = mailserver.mails()[1].get_content()
-    assert re.findall(r"Collected  (.*),", text) == ["23 of 276", "23 of 288"]
+    assert re.findall(r"Collected  (.*),", text) == ["23 of 288", "23 of 276"]
     assert "264 not-started, 1 http-503" in text
 
 
@@ -253,7 +258,7 @@ def test_a_fetch_of_one_system_by_hand_leaves_the_digest_of_all_to_cron(
         world.slot(settings)
 
     assert by_hand == []
-    assert mailserver.subjects() == ["digest: 2026-11-22"]
+    assert mailserver.subjects() == ["digest: 2026-11-22: a 0.3 %, b 0.3 %"]
     assert "b\r\n  Collected" in mailserver.mails()[0].get_content()
 
 

@@ -279,7 +279,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     assert (down.returncode, up.returncode) == (0, 74)
     assert "waits in the outbox" in down.stderr
     assert len(waiting) == 1
-    assert "coverage: city 62.5 %" in mail.subjects()
+    assert "coverage: city 62.5 %, town unknown" in mail.subjects()
     text = str(mail.mails()[-1].get_content())
     assert "not-started" in text
     assert "Cannot be read: town; see `" in text

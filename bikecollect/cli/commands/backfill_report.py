@@ -23,9 +23,8 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, iso, stamp
-from bikecollect.core.text import percent
 from bikecollect.reports import evidence
-from bikecollect.reports.coverage import Account
+from bikecollect.reports.coverage import Account, Coverage
 from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
@@ -209,6 +208,7 @@ def _send(
     settings: Settings, accounts: Sequence[Account], skipped: Sequence[str]
 ) -> None:
     """Send the report; it names the systems that were *skipped*."""
+    from bikecollect.alerts import digest
     from bikecollect.alerts.mail.outbox import Outbox
     from bikecollect.alerts.mail.smtp_dialogue import text_of
     from bikecollect.alerts.messages import Letter
@@ -216,7 +216,8 @@ def _send(
 
     times = Times(time.time, time.monotonic, process.Stop())
     mailer = alerting.required_mailer(settings, times)
-    shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
+    coverages: dict[str, Coverage | None] = {a.system_id: a.total for a in accounts}
+    shares = digest.shares(coverages | dict.fromkeys(skipped))
     first = accounts[0].system_id
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"
     body = click.unstyle(_text(accounts, "text", "days"))
