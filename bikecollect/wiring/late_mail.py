@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import textwrap
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -95,8 +96,16 @@ def _subject(found: Sequence[tuple[str, str]]) -> str:
     others = sum(name == found[0][0] for name, _ in found) - 1
     more = f" and {systems} more" if systems else ""
     rest = f", and {others} more" if others else ""
-    what = shortened(text.partition("; ")[0], SUBJECT)
+    what = _beginning(text.partition("; ")[0])
     return f"[bikecollect] {name}{more}: {what}{rest}"
+
+
+def _beginning(text: str) -> str:
+    """Return the beginning of *text*; a word that is too long is cut in its middle."""
+    begin = textwrap.shorten(text, SUBJECT, placeholder="")
+    if begin == text:
+        return text
+    return f"{begin.rstrip(' ,:')} ..." if begin else shortened(text, SUBJECT)
 
 
 def _state_path(settings: Settings) -> Path:

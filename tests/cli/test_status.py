@@ -270,8 +270,13 @@ def test_json_has_times_with_offset_and_named_units(world: World) -> None:
 def test_metrics_are_in_prometheus_form(world: World) -> None:
     """Each family has HELP and TYPE once, before its samples."""
     incident(world.folder, "disk", NOON)
-    text = metrics([stand(world)])
+    standing = stand(world)
+    damaged = replace(standing, health=replace(standing.health, damage=["a.csv"]))
+    text = metrics([standing])
     stamp = int(NOON) + 1500
+
+    assert 'bikecollect_data_damaged{system="city"} 0\n' in text
+    assert 'bikecollect_data_damaged{system="city"} 1\n' in metrics([damaged])
 
     assert (
         f'bikecollect_last_block_timestamp_seconds{{system="city"}} {stamp}\n' in text

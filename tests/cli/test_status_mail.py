@@ -1,6 +1,7 @@
 """``bikecollect status --alert --mail``: mails that `fetch` cannot send itself."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from world import TAIPEI, World
 
 from bikecollect.cli.render.status import unattended
 from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
+from bikecollect.core.slots import Slot
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.loader import load
 from bikecollect.simulator.demo import Time
@@ -102,6 +105,18 @@ def test_what_fetch_reports_is_not_mailed_twice(folder: Path) -> None:
     assert unattended([standing], {}, AWAKE) == {}
 
 
+def test_lost_data_whose_incident_is_open_are_not_mailed_twice(folder: Path) -> None:
+    """The mails of `fetch` remind of it once a day; other damage is mailed here."""
+    standing = _failing(folder, later=30)
+    lost = Incident("lost-1", "lost", Slot(1), Slot(1), told=1, text="all is gone")
+    health = replace(
+        standing.health, incidents=[lost], damage=["all is gone", "a.csv is missing"]
+    )
+
+    found = unattended([replace(standing, health=health)], {}, AWAKE)
+    assert [*found.values()] == [{"damage": "a.csv is missing"}]
+
+
 def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
     """Its first run has not had time to start."""
     standing = _failing(folder, later=7_200)
@@ -154,7 +169,8 @@ def test_a_subject_has_no_remedies_and_no_long_problem(
 
     (subject,) = mail.subjects()
     assert subject.startswith("a and 1 more: days are missing: 2026-11-21, ")
-    assert len(subject) < 120
+    assert subject.endswith(" ...")
+    assert len(subject) < 110
     assert long in mail.mails()[0].get_content().replace("=\n", "")
 
 

@@ -145,8 +145,10 @@ def unattended(
         health, texts = standing.health, {}
         if health.silent is not None and awake > 2 * health.interval:
             texts["run"] = f"no run for {length(health.silent)}"
-        if health.damage:
-            texts["damage"] = "\n".join(map(visible, health.damage))
+        told = {incident.text for incident in health.incidents}
+        untold = [visible(text) for text in health.damage if text not in told]
+        if untold:
+            texts["damage"] = "\n".join(untold)
         if all(incident.kind != "mirror" for incident in health.incidents):
             texts |= zip(("mirror",), _mirror_problems(health), strict=False)
         if texts:
