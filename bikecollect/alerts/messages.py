@@ -7,56 +7,16 @@ from datetime import tzinfo
 from itertools import accumulate
 from textwrap import fill
 
+from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
 from bikecollect.core.causes import Cause
-from bikecollect.core.incidents import EARLIER, KINDS, Event, EventType, Incident
+from bikecollect.core.incidents import KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import count_of, length, local_minute, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
 ROOM = LIMIT // 2
-"""Bytes for the parts of systems, and twice those for the names of further ones."""
-NEXT_STEPS = {
-    "fetch": ("bikecollect doctor", "bikecollect runs show {slot}"),
-    "payload": (
-        "bikecollect feeds try {system}",
-        "bikecollect backfill {system}   # after an upgrade or new settings",
-    ),
-    "drift": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
-    "zone": (
-        "bikecollect feeds try {system}   # names a time zone that fits",
-        "then correct timezone in [systems.{system}] of the settings",
-    ),
-    "disk": ("df -h {folder}", "bikecollect doctor"),
-    "folder": (
-        "grep system: {folder}/.bikecollect   # whose data it has",
-        "mv {folder} ELSEWHERE && mv ITS_OWN_FOLDER {folder}",
-    ),
-    "lost": (
-        "df -h {folder}   # is a disk not mounted?",
-        "mv {folder} {folder}.new && mv THE_EARLIER_ONE {folder}   # from a backup",
-        "bikecollect backfill {system} --from {folder}.new",
-        f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
-    ),
-    "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
-    "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
-    "damage": (
-        "bikecollect verify {system}   # what is damaged, and what to do",
-        "bikecollect verify --repair {system}",
-    ),
-    "clock": ("timedatectl status", "bikecollect doctor"),
-    "lock": ("fuser -v {folder}/lock", "bikecollect runs show {slot}"),
-    "settings": ("bikecollect doctor",),
-    "mail": ("bikecollect doctor --send",),
-    "overload": ("bikecollect status", "bikecollect runs show {slot}"),
-    "missed": ("bikecollect schedule show", "bikecollect runs {system} --since 24h"),
-    "stale": ("bikecollect feeds try {system}",),
-    "thin": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
-    "partial": ("bikecollect runs show {slot}", "bikecollect feeds try {system}"),
-    "archive": ("bikecollect compact {system}", "bikecollect verify {system}"),
-    "mirror": ("bikecollect push {system}", "bikecollect doctor"),
-    "bug": ("bikecollect runs show {slot}",),
-}
+"""Bytes for the parts of systems; half as many for the names of further ones."""
 KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
@@ -75,17 +35,6 @@ KEPT = {
 }
 UNTIL_OVER = frozenset({"disk", "archive", "mirror", "lock", "settings", "mail"})
 """Kinds for which what is `KEPT` waits only until the incident is over."""
-AFTERWARDS = {
-    "zone": (
-        "# If you corrected timezone: rows until then have a wrong last_reported, and",
-        "# days begin by the old zone until midnight. To read a day anew from its kept",
-        "# payloads, if it is not archived (between two runs; so each day after it):",
-        "mv {folder}/station_status/{day}*.csv /var/tmp/",
-        "bikecollect backfill {system}",
-        "bikecollect verify {system}",
-    ),
-}
-"""What is left to do when an incident is over, where that differs."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
 AT_TIMES = "at times"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
-from bikecollect.alerts.messages import NEXT_STEPS, MessageFacts, body, subject
+from bikecollect.alerts.messages import MessageFacts, body, subject
+from bikecollect.alerts.next_steps import NEXT_STEPS
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal

@@ -190,7 +190,7 @@ def test_times_are_those_of_the_zone_in_the_settings(
     since = "Since       2026-11-21 17:10 (+01:00)\n"
     own = "            00:10 (+08:00) by the system's clock, as in `runs`\n"
     assert f"{since}{own}" in "\n".join([*text.splitlines(), ""])
-    assert "runs show 2026-11-21T17:10+01:00" in text
+    assert "runs show a 2026-11-21T17:10+01:00" in text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""The commands that messages recommend, by kind of incident."""
+
+from bikecollect.core.incidents import EARLIER
+
+DOCTOR = "bikecollect doctor {system}"
+TRY = "bikecollect feeds try {system}"
+SHOW = "bikecollect runs show {system} {slot}"
+NEXT_STEPS = {
+    "fetch": (DOCTOR, SHOW),
+    "payload": (
+        TRY,
+        "bikecollect backfill {system}   # after an upgrade or new settings",
+    ),
+    "drift": (TRY, SHOW),
+    "zone": (
+        f"{TRY}   # names a time zone that fits",
+        "then correct timezone in [systems.{system}] of the settings",
+    ),
+    "disk": ("df -h {folder}", DOCTOR),
+    "folder": (
+        "grep system: {folder}/.bikecollect   # whose data it has",
+        "mv {folder} ELSEWHERE && mv ITS_OWN_FOLDER {folder}",
+    ),
+    "lost": (
+        "df -h {folder}   # is a disk not mounted?",
+        "mv {folder} {folder}.new && mv THE_EARLIER_ONE {folder}   # from a backup",
+        "bikecollect backfill {system} --from {folder}.new",
+        f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
+    ),
+    "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
+    "ledger": (DOCTOR, SHOW),
+    "damage": (
+        "bikecollect verify {system}   # what is damaged, and what to do",
+        "bikecollect verify --repair {system}",
+    ),
+    "clock": ("timedatectl status", "bikecollect doctor"),
+    "lock": ("fuser -v {folder}/lock", SHOW),
+    "settings": ("bikecollect doctor",),
+    "mail": ("bikecollect doctor --send",),
+    "overload": ("bikecollect status", SHOW),
+    "missed": ("bikecollect schedule show", "bikecollect runs {system} --since 24h"),
+    "stale": (TRY,),
+    "thin": (TRY, SHOW),
+    "partial": (SHOW, TRY),
+    "archive": ("bikecollect compact {system}", "bikecollect verify {system}"),
+    "mirror": ("bikecollect push {system}", "bikecollect doctor"),
+    "bug": (SHOW,),
+}
+AFTERWARDS = {
+    "zone": (
+        "# If you corrected timezone: rows until then have a wrong last_reported, and",
+        "# days begin by the old zone until midnight. To read a day anew from its kept",
+        "# payloads, if it is not archived (between two runs; so each day after it):",
+        "mv {folder}/station_status/{day}*.csv /var/tmp/",
+        "bikecollect backfill {system}",
+        "bikecollect verify {system}",
+    ),
+}
+"""What is left to do when an incident is over, where that differs."""
