@@ -11,6 +11,7 @@ import click
 import pytest
 from packaging.requirements import Requirement
 
+from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
 from bikecollect.cli import COMMANDS, cli
 from bikecollect.cli.examples import EXAMPLES
 from bikecollect.core.errors import ExitCode
@@ -146,6 +147,21 @@ def documented_calls() -> list[str]:
 @pytest.mark.parametrize("call", documented_calls())
 def test_every_call_in_the_docs_is_a_real_one(call: str) -> None:
     """Its command and its options exist."""
+    assert resolved(call) in COMMANDS
+
+
+def recommended_calls() -> list[str]:
+    """Return the calls of bikecollect that mails about incidents recommend."""
+    names = {"system": "taipei", "slot": "2026-11-22T10:05+08:00", "day": "2026-11-22"}
+    folders = {"folder": "/srv/taipei", "data_dir": "/srv"}
+    steps = [*NEXT_STEPS.values(), *AFTERWARDS.values()]
+    texts = {step.format(**names, **folders) for each in steps for step in each}
+    return sorted(text for text in texts if text.startswith("bikecollect "))
+
+
+@pytest.mark.parametrize("call", recommended_calls())
+def test_every_call_in_a_mail_is_a_real_one(call: str) -> None:
+    """It is copied word by word."""
     assert resolved(call) in COMMANDS
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import accumulate
+from pathlib import PurePath
 from textwrap import fill
 
 from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
@@ -33,7 +34,9 @@ KEPT = {
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
 }
-UNTIL_OVER = frozenset({"disk", "archive", "mirror", "lock", "settings", "mail"})
+UNTIL_OVER = frozenset(
+    {"disk", "lost", "archive", "mirror", "lock", "settings", "mail"}
+)
 """Kinds for which what is `KEPT` waits only until the incident is over."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
@@ -206,8 +209,7 @@ def part(event: Event, facts: MessageFacts) -> str:
         ("What", f"{title} ({event.what.value})"),
         *_times(event, facts),
         *_own_time(incident.opened, facts),
-        ("Slots lost", LOST.get(incident.kind, _lost(incident))),
-        ("Causes", _causes(incident)),
+        *_losses(event),
         ("Last good", _last_good(facts)),
         *([] if is_over and incident.kind in UNTIL_OVER else [("Kept", kept)]),
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
@@ -224,11 +226,9 @@ def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     for event, facts in events:
         incident = event.incident
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
+        lost = "".join(f"; {n.lower()}: {v}" for n, v in _losses(event)[:1])
         was = "it was: " if event.what is EventType.RECOVERED else ""
-        lines.append(
-            f"{times}; slots lost: {LOST.get(incident.kind, _lost(incident))}; "
-            f"{was}{visible(incident.text, lines=True)}"
-        )
+        lines.append(f"{times}{lost}; {was}{visible(incident.text, lines=True)}")
     return "\n".join(lines)
 
 
@@ -257,6 +257,15 @@ def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:
     if own[19:] == iso(slot, facts.reader_zone)[19:]:
         return []
     return [("", f"{own[11:16]} ({own[19:]}) by the system's clock, as in `runs`")]
+
+
+def _losses(event: Event) -> list[tuple[str, str]]:
+    """Return the lost slots and their causes; when data are back, none are known."""
+    incident = event.incident
+    if incident.kind in LOST:
+        is_over = event.what is EventType.RECOVERED
+        return [] if is_over else [("Slots lost", LOST[incident.kind])]
+    return [("Slots lost", _lost(incident)), ("Causes", _causes(incident))]
 
 
 def _lost(incident: Incident) -> str:
@@ -295,7 +304,9 @@ def _next_steps(event: Event, facts: MessageFacts) -> str:
     slot = text[:16] + text[19:]
     folder = shlex.quote(visible(facts.folder))
     day = iso(incident.opened, facts.zone)[:10]
+    data_dir = shlex.quote(visible(str(PurePath(facts.folder).parent)))
     values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
+    values["data_dir"] = data_dir
     lines = [step.format(**values) for step in steps]
     return "Next steps:\n" + "\n".join(f"  {line}" for line in lines)
 

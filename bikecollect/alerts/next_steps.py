@@ -16,7 +16,7 @@ NEXT_STEPS = {
         f"{TRY}   # names a time zone that fits",
         "then correct timezone in [systems.{system}] of the settings",
     ),
-    "disk": ("df -h {folder}", DOCTOR),
+    "disk": ("df -h {data_dir}", DOCTOR),
     "folder": (
         "grep system: {folder}/.bikecollect   # whose data it has",
         "mv {folder} ELSEWHERE && mv ITS_OWN_FOLDER {folder}",
@@ -46,7 +46,20 @@ NEXT_STEPS = {
     "mirror": ("bikecollect push {system}", "bikecollect doctor"),
     "bug": (SHOW,),
 }
+REPORT = "bikecollect backfill-report {system} --since {day}"
 AFTERWARDS = {
+    "fetch": (REPORT, SHOW),
+    "payload": (
+        "bikecollect backfill {system}   # fills slots, if it understands them now",
+        REPORT,
+    ),
+    "disk": (REPORT,),
+    "lost": ("bikecollect verify {system}", REPORT),
+    "ledger": (REPORT, SHOW),
+    "lock": (REPORT, SHOW),
+    "settings": ("bikecollect backfill-report --since {day}",),
+    "overload": (REPORT,),
+    "bug": (REPORT, SHOW),
     "zone": (
         "# If you corrected timezone: rows until then have a wrong last_reported, and",
         "# days begin by the old zone until midnight. To read a day anew from its kept",
