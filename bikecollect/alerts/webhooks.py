@@ -137,8 +137,11 @@ def _request(
                 stream=True,
             ) as response,
         ):
-            is_ok = response.status_code < HTTPStatus.MULTIPLE_CHOICES
-            return "" if is_ok else f"HTTP {response.status_code}"
+            status = response.status_code
+            if status < HTTPStatus.MULTIPLE_CHOICES:
+                return ""
+            moved = ", a redirect; correct the address" if response.is_redirect else ""
+            return f"HTTP {status}{moved}"
     except Exception as error:
         # The address is a secret, and exceptions of requests contain it.
         raise translated(error, _server(url)) from error

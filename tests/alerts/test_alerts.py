@@ -385,6 +385,10 @@ def test_an_error_of_a_ping_says_what_is_wrong_without_the_address() -> None:
 
     assert refused == f"cannot connect to http://{host}: connection refused"
     assert unknown == "the host name of http://hooks.example.invalid does not resolve"
+    moved = Answer(b"", 301, {"Location": "https://hooks.example.org/new"})
+    with serving(lambda _: moved) as url:
+        error = webhooks.ping(url, "")
+    assert error == "HTTP 301, a redirect; correct the address"
 
 
 def test_the_webhook_gets_slack_json_and_the_command_its_variables(
