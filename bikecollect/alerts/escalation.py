@@ -184,7 +184,7 @@ def _after_good(
     if not before.told:
         return None, None
     after = before._replace(good=before.good + 1)
-    is_daily = KINDS[after.kind].daily
+    is_daily = KINDS[after.kind].daily and after.told < FEW
     is_restless = after.second and after.told >= FEW and not after.long
     calm = LONG_CALM if is_restless else CALM
     is_calm = slot - after.last >= calm or not after.returns or is_daily
@@ -201,11 +201,11 @@ def _due(incident: Incident, slot: Slot, interval: int) -> EventType | None:
         return EventType.REMINDED
     if incident.good:
         return None
-    if KINDS[incident.kind].daily:
-        return None
     is_recent = slot - incident.told_at < NEAR
     if incident.again and slot - incident.opened >= HOUR and not is_recent:
         return EventType.RETURNED
+    if KINDS[incident.kind].daily:
+        return None
     return _on_ladder(incident, slot, interval)
 
 

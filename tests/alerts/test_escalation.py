@@ -155,6 +155,18 @@ def test_a_slot_lost_every_three_hours_is_one_mail_a_day() -> None:
     assert [days.count(day) for day in range(5)] == [6, 1, 1, 1, 1]
 
 
+def test_a_disk_that_is_nearly_full_at_times_is_a_few_mails() -> None:
+    """Kinds with daily reminders are reported again too, and not at each end."""
+    low = Signal("low-space", "150 MB free")
+    events = play([number % 8 < 4 for number in range(3 * WHOLE_DAY)], "space", low)
+    assert [event.what.name for _, event in events] == [
+        "OPENED",
+        *["RECOVERED"] * 2,
+        "RETURNED",
+        *["REMINDED"] * 2,
+    ]
+
+
 def told(bad: Iterable[bool | None], sign: Signal = BAD) -> list[str]:
     """Return the subjects of the mails about slots that are *bad* or good."""
     zone = ZoneInfo("UTC")
