@@ -166,7 +166,7 @@ class Committer:
             changes = self._changes(payload, understood, flags)
             back, note = quality.back_findings(payload, snapshot, flags, self._ledger)
             reported = {**snapshot.findings, **changes.findings, **back}
-            new_notes, news = findings.notes_to_store(
+            new_notes, drifts = findings.notes_to_store(
                 self._ledger,
                 replace(snapshot, findings=reported),
                 {**payload.notes, **notes, **note},
@@ -187,14 +187,14 @@ class Committer:
             self._ledger.commit(committed, stations, new_notes)
         self._move_on(name, payload)
         doubt = snapshot.findings.get(quality.ZONE, "")
-        drifts = tuple(text for text in news if text != doubt)
+        others = tuple(text for text in drifts if text != doubt)
         lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
             *(_zone_notices(payload, understood, doubt, flags) if doubt else ()),
-            *_noticed("drift", drifts),
-            *(self._remedy(name, payload) if drifts else ()),
+            *_noticed("drift", others),
+            *(self._remedy(name, payload) if others else ()),
             *((damage,) if damage else ()),
             *_noticed("partial", filter(None, (*lacking, changes.trouble))),
         )
@@ -203,7 +203,7 @@ class Committer:
             rows=block.rows,
             stations=len(snapshot.statuses) + snapshot.dropped,
             file=span.file,
-            flags=(*flags, *(("drift",) if news else ())),
+            flags=(*flags, *(("drift",) if drifts else ())),
             notices=notices,
         )
 
