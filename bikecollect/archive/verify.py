@@ -133,7 +133,7 @@ class Verifier:
             yield from self._day(day, sizes)
         sums = {block.run_id: block.sha256 for block in blocks}
         yield from self._payloads(sums, names)
-        self.counts.gone = count_gone(self.system.payloads, blocks)
+        self.counts.gone = count_gone(self.system, blocks)
 
     def _finding(self, where: object, what: str) -> Finding:
         return Finding(self.system.system_id, str(where), what)

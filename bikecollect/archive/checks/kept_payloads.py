@@ -1,9 +1,8 @@
 """Compare the kept payloads with the ledger: what only one of both has."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot, stamp
@@ -56,17 +55,19 @@ def unknown_to(history: History, kept: Iterable[str], blocks: Iterable[Block]) -
     return f"lacks {count_of(len(missing), 'slot')} of kept payloads ({span}): {OLDER}"
 
 
-def count_gone(payloads: Path, blocks: Collection[Block]) -> int:
-    """Return how many of *blocks* should have a kept payload in *payloads*.
+def count_gone(system: SystemFolder, blocks: Iterable[Block]) -> int:
+    """Return how many of *blocks* should have a kept payload and have none.
 
-    Payloads are removed by whole days, and those of the newest day never: one is
-    missing if there is another of that day, or of an earlier one.
+    Payloads are removed by whole days: one is missing if there is another of that day,
+    or of an earlier one. Those of a demo never existed.
     """
+    if system.is_over:
+        return 0
+    payloads = system.payloads
     paths = [*payloads.glob(f"{KEPT}/*/*.*.zip")]
     there = {run_of(path.name) for path in paths}
     for folder in (INBOX, REJECTED):
         there |= {run_of(path.name) for path in payloads.glob(f"{folder}/*.*.zip")}
     fetched = [(b.span.file[15:25], b.run_id) for b in blocks if b.source in FETCHED]
-    newest = max((day for day, _ in fetched), default="")
-    oldest = min((path.parent.name for path in paths), default=newest)
+    oldest = min((path.parent.name for path in paths), default="9")
     return sum(day >= oldest and run_id not in there for day, run_id in fetched)
