@@ -48,6 +48,8 @@ UNREADABLE = "The data cannot be read at the moment."
 """The text that visitors of a public app see instead of an error."""
 PERCENT = "%.1f %%"
 """The number format of a percentage in a table."""
+ROW = 35
+"""Pixels of a row of a table, and of its head."""
 COUNT = ".1f"
 """The number format of a mean number of bikes."""
 REPEATED = (

@@ -476,6 +476,18 @@ def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
     assert app.success[0].value == "No slot is missing in this range."
 
 
+def test_a_lost_day_is_not_said_to_be_uncollected(show: Show, world: World) -> None:
+    """Its page says that it cannot be read; *Collection* what is lost, as `status`."""
+    (world.folder / "station_status/2026-11-22.csv").unlink()
+
+    (about,) = show("city", view="Day").info
+    *_, lost = show("collection").warning
+
+    assert about.value.startswith("The data of 2026-11-22 cannot be read; see Coll")
+    assert "2026-11-22.csv is missing" in lost.value
+    assert lost.value.endswith("bikecollect backfill city")
+
+
 def test_the_page_of_all_systems_counts_one_that_cannot_be_read(
     show: Show, world: World
 ) -> None:

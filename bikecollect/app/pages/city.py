@@ -99,9 +99,10 @@ def _day(name: str) -> None:
     zone = frames.zone(name)
     film = frames.film(name, day)
     if not film.stations:
-        st.info(f"Nothing was collected on {day}; see Collection for the reason.")
-    else:
-        _film(name, day, film)
+        verb = "cannot be read" if film.collected else "were not collected"
+        st.info(f"The data of {day} {verb}; see Collection for the reason.")
+        return
+    _film(name, day, film)
     if mode.is_embedded():
         return
     widgets.foot(

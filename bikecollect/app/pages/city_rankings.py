@@ -45,8 +45,6 @@ RANKED = {
 }
 """The widths have place beside the map in a window of 1300 pixels."""
 SHARES = [column for column in RANKED if column.startswith("share")]
-ROW = 35
-"""Pixels of a row of a table, and of its head."""
 
 
 def view(name: str) -> None:
@@ -68,7 +66,7 @@ def view(name: str) -> None:
         widgets.percents(shown[list(RANKED)], SHARES),
         hide_index=True,
         placeholder="-",
-        height=ROW * (min(len(ranked), MAPPED) + 1) + 3,
+        height=widgets.ROW * (min(len(ranked), MAPPED) + 1) + 3,
         column_config=RANKED,
         width="stretch",
     )

@@ -56,6 +56,8 @@ def _standing(standing: Standing) -> None:
         for fact in facts(standing)
     )
     st.markdown(f"| | |\n|---|---|\n{rows}")
+    for text in standing.health.damage:
+        st.warning(widgets.plain(addressed(text)))
     # The age at the top of the page counts on; these were true at that minute.
     when = local_minute(standing.health.now, standing.zone)
     command = f"bikecollect status {standing.system_id}"

@@ -11,13 +11,15 @@ from bikecollect.core.text import ago, count_of
 
 GOOD, BAD = "● ", "▲ "
 """The marks before a status, which differ in shape, not only in colour."""
+MAX_ROWS = 20
+"""Rows of the table without scrolling."""
 COLUMNS = {
-    "system": st.column_config.TextColumn("system", width=160),
-    "status": st.column_config.TextColumn("status", width=190),
+    "system": st.column_config.TextColumn("system", width=140),
+    "status": st.column_config.TextColumn("status", width=225),
     "newest": st.column_config.TextColumn("newest data", width=100),
     "hours": st.column_config.BarChartColumn(
         "last 24 hours",
-        width=135,
+        width=120,
         help="Share of each hour's slots that have data",
         y_min=0,
         y_max=1,
@@ -71,6 +73,7 @@ def page() -> None:
         widgets.percents(table, ["week"]),
         hide_index=True,
         placeholder="-",
+        height=widgets.ROW * (min(len(rows), MAX_ROWS) + 1) + 3,
         column_config=COLUMNS,
         on_select="rerun",
         selection_mode="single-row",
