@@ -20,8 +20,8 @@ from bikecollect.simulator.demo import (
     settings_text,
     state_in,
 )
+from bikecollect.simulator.quiet_slots import DayArchiver, StraightWriter
 from bikecollect.simulator.server import LiveFeed, Outage
-from bikecollect.simulator.straight import DayArchiver, StraightWriter
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.wiring.collection import collect
 from bikecollect.wiring.history import compactor

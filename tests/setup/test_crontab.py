@@ -8,7 +8,7 @@ import pytest
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.scheduler import cron, systemd
-from bikecollect.setup.scheduler import crontab as own_crontab
+from bikecollect.setup.scheduler import cron_schedule as own_crontab
 from bikecollect.setup.scheduler.cron import BEGIN, END, CronState
 
 BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])

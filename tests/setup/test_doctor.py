@@ -22,7 +22,7 @@ from bikecollect.setup.checks.folders import check_folder, check_scratch
 from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
-from bikecollect.setup.scheduler import systemd, timers
+from bikecollect.setup.scheduler import systemd, systemd_schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
 from bikecollect.simulator.city import City
@@ -123,7 +123,7 @@ def test_the_folders_of_the_service_are_left_to_its_user(
     for place in (data, data / "city", data / "archive"):
         os.chown(place, 4321, 4321)
     timer = systemd.SYSTEM_WIDE / "bikecollect.timer"
-    monkeypatch.setattr(timers, "timer", lambda _: timer)
+    monkeypatch.setattr(systemd_schedule, "timer", lambda _: timer)
     system = {"feed": "youbike", "url": "http://localhost/", "timezone": "UTC"}
     settings = loader.parse({"data_dir": str(data), "systems": {"city": system}})
 

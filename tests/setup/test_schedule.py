@@ -25,8 +25,13 @@ from waiting import wait_until
 from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, StorageError
 from bikecollect.setup.loader import parse
-from bikecollect.setup.scheduler import checks, crontab, service_user, systemd
-from bikecollect.setup.scheduler.crontab import install_in_cron, remove_from_cron
+from bikecollect.setup.scheduler import (
+    checks,
+    cron_schedule,
+    service_user,
+    systemd,
+)
+from bikecollect.setup.scheduler.cron_schedule import install_in_cron, remove_from_cron
 from bikecollect.setup.scheduler.service_user import MODE
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
@@ -163,7 +168,7 @@ def test_two_installations_at_once_lose_no_lines(
     assert b" fetch\n" in lines.read_bytes()
     assert not (tmp_path / "unlocked").exists()
 
-    monkeypatch.setattr(crontab, "PATIENCE", 0.0)
+    monkeypatch.setattr(cron_schedule, "PATIENCE", 0.0)
     with flock.open_folder(home) as fd:
         assert fd is not None
         flock.lock(fd)

@@ -19,7 +19,7 @@ from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.checks.check import Check, Verdict
 from bikecollect.setup.doctor import examine
-from bikecollect.setup.scheduler import crontab
+from bikecollect.setup.scheduler import cron_schedule
 
 TROUBLE = 1
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
@@ -87,7 +87,7 @@ def _as_cron(
     """Run `doctor` again in the environment of cron: home, user, short PATH, shell."""
     settings = shared.settings()
     path = Path(settings.source) if settings.source else None
-    command = crontab.command(path, (), shard=settings.shard)
+    command = cron_schedule.command(path, (), shard=settings.shard)
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
     command += ["--", *system_ids]

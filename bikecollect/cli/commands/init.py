@@ -21,7 +21,7 @@ from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, first_run
 from bikecollect.setup.loader import load
 from bikecollect.setup.scheduler import jobs
-from bikecollect.setup.scheduler.crontab import install_in_cron
+from bikecollect.setup.scheduler.cron_schedule import install_in_cron
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
 

@@ -24,7 +24,7 @@ from bikecollect.setup.scheduler.checks import (
     timer_check,
 )
 from bikecollect.setup.scheduler.cron import CronState
-from bikecollect.setup.scheduler.crontab import (
+from bikecollect.setup.scheduler.cron_schedule import (
     Plan,
     install_in_cron,
     lines_by_hand,
@@ -32,7 +32,7 @@ from bikecollect.setup.scheduler.crontab import (
     remove_from_cron,
     stray_variable,
 )
-from bikecollect.setup.scheduler.timers import (
+from bikecollect.setup.scheduler.systemd_schedule import (
     install_in_systemd,
     is_system_wide,
     obstacles,

@@ -33,7 +33,7 @@ from bikecollect.core.text import to_run
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem
-from bikecollect.setup.scheduler import crontab, timers
+from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.late_mail import mail_problems
 
@@ -288,6 +288,8 @@ def _is_scheduled(settings: Settings) -> bool | None:
     """Return whether cron or systemd starts the runs; None if that is unknown."""
     try:
         path = Path(settings.source) if settings.source else None
-        return timers.timer(path) is not None or crontab.is_in_a_crontab()
+        return (
+            systemd_schedule.timer(path) is not None or cron_schedule.is_in_a_crontab()
+        )
     except BikecollectError:  # no `crontab` program here
         return None

@@ -1,4 +1,4 @@
-"""The output of `status`: a screen, alerts and JSON."""
+"""The output of `status` for people: a screen, and alerts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo

@@ -11,7 +11,13 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.setup.checks import remedies
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note
 from bikecollect.setup.checks.machine import cron_daemon
-from bikecollect.setup.scheduler import cron, crontab, service_user, systemd, timers
+from bikecollect.setup.scheduler import (
+    cron,
+    cron_schedule,
+    service_user,
+    systemd,
+    systemd_schedule,
+)
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.files.trusted_files import as_root, user_name
@@ -22,23 +28,23 @@ INSTALL = "bikecollect schedule install"
 def schedule_checks(settings: Settings) -> Checks:
     """Yield the checks of the scheduler in use, cron or systemd."""
     source = Path(settings.source) if settings.source else None
-    if timer := timers.timer(source):
-        is_system_wide = timers.is_system_wide(timer)
+    if timer := systemd_schedule.timer(source):
+        is_system_wide = systemd_schedule.is_system_wide(timer)
         yield timer_check(timer, source)
         if twice := scheduled_twice(source):
             yield note("schedule: twice", *twice)
-        plan = timers.plan_systemd(
+        plan = systemd_schedule.plan_systemd(
             settings, source, time.time(), system_wide=is_system_wide
         )
         option = "--system-wide" if is_system_wide else "--systemd"
         yield from _missing_jobs(plan.missing, f"{INSTALL} {option}")
         return
     try:
-        plan = crontab.plan_cron(settings, source, time.time())
+        plan = cron_schedule.plan_cron(settings, source, time.time())
     except BikecollectError as error:
         yield bad("cron: line", str(error), INSTALL)
     else:
-        yield _line(plan, crontab.lines_by_hand(source))
+        yield _line(plan, cron_schedule.lines_by_hand(source))
         if plan.state is not CronState.ABSENT:
             yield from _missing_jobs(plan.missing, INSTALL)
     yield daemon_check()
@@ -58,8 +64,8 @@ def daemon_check() -> Check:
 def scheduled_twice(source: Path | None) -> tuple[str, str] | None:
     """Return that cron and systemd run the settings at *source*, and a remedy."""
     with suppress(BikecollectError):
-        blocks = cron.own_blocks(cron.read_crontab(), crontab.own_names(source))
-        if blocks and (timer := timers.timer(source)):
+        blocks = cron.own_blocks(cron.read_crontab(), cron_schedule.own_names(source))
+        if blocks and (timer := systemd_schedule.timer(source)):
             text = f"the crontab and {timer} run the same jobs, each twice"
             return text, "bikecollect schedule remove"
     return None
@@ -69,10 +75,12 @@ def installed(source: Path | None) -> dict[str, str]:
     """Return what runs the settings at *source*, by the option of `schedule` for it."""
     schedules = {}
     with suppress(BikecollectError):
-        if cron.own_blocks(cron.read_crontab(), crontab.own_names(source)):
+        if cron.own_blocks(cron.read_crontab(), cron_schedule.own_names(source)):
             schedules[""] = "lines in your crontab"
-    for timer in timers.timers(source):
-        option = "--system-wide" if timers.is_system_wide(timer) else "--systemd"
+    for timer in systemd_schedule.timers(source):
+        option = (
+            "--system-wide" if systemd_schedule.is_system_wide(timer) else "--systemd"
+        )
         schedules[option] = f"the systemd timer {timer}"
     return schedules
 
@@ -83,8 +91,8 @@ def other_user(settings: Settings) -> Check | None:
     Only that user can check the folders; changing their owner would stop the service.
     """
     source = Path(settings.source) if settings.source else None
-    timer = timers.timer(source)
-    if timer is None or not timers.is_system_wide(timer):
+    timer = systemd_schedule.timer(source)
+    if timer is None or not systemd_schedule.is_system_wide(timer):
         return None
     user = service_user.choose(settings.data)
     if user == user_name(os.geteuid()):
@@ -95,7 +103,7 @@ def other_user(settings: Settings) -> Check | None:
 
 def timer_check(timer: Path, source: Path | None) -> Check:
     """Check that *timer* is not only installed, but started."""
-    system_wide = timers.is_system_wide(timer)
+    system_wide = systemd_schedule.is_system_wide(timer)
     state, unknown = systemd.activity(timer.name, system_wide=system_wide)
     text = f"a systemd timer: {timer}"
     if unknown:
@@ -103,12 +111,12 @@ def timer_check(timer: Path, source: Path | None) -> Check:
         text = f"{text}; whether it is started is unknown: {unknown}"
         return note("schedule", text, shlex.join(status))
     if state != "active":
-        start = timers.start_commands(source, system_wide=system_wide)[-1]
+        start = systemd_schedule.start_commands(source, system_wide=system_wide)[-1]
         return bad("schedule", f"{text}, but it is {state}", shlex.join(start))
     return good("schedule", text)
 
 
-def _line(plan: crontab.Plan, by_hand: Sequence[str]) -> Check:
+def _line(plan: cron_schedule.Plan, by_hand: Sequence[str]) -> Check:
     if plan.state is CronState.CURRENT:
         names = ", ".join(job.name for job in plan.jobs)
         return good("cron: line", f"installed in your crontab: {names}")

@@ -12,7 +12,12 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import jobs, service_user, systemd
 from bikecollect.setup.scheduler.cron import CronState
-from bikecollect.setup.scheduler.crontab import Installation, Plan, command, own_names
+from bikecollect.setup.scheduler.cron_schedule import (
+    Installation,
+    Plan,
+    command,
+    own_names,
+)
 from bikecollect.setup.scheduler.jobs import FETCH, Job
 from bikecollect.setup.settings import SECRET_FILE, Settings
 from bikecollect.storage.files import durable

@@ -9,7 +9,7 @@ import pytest
 
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import YOUBIKE
-from bikecollect.simulator.straight import DayArchiver, StraightWriter
+from bikecollect.simulator.quiet_slots import DayArchiver, StraightWriter
 
 duckdb = pytest.importorskip("duckdb")
 NOW = datetime.fromisoformat("2025-03-11T03:00:00+08:00").timestamp()
