@@ -1,4 +1,4 @@
-"""The log file beside each system's data: one line per run, and errors."""
+"""Log records as text and JSON, the log file beside each system's data, stages."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""Recognises secrets in addresses, headers, logins and commands, by their names."""
+"""Recognise secrets in addresses, headers, logins and commands, by their names."""
 
 import re
 from base64 import b64decode, b64encode

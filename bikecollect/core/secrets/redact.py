@@ -1,4 +1,4 @@
-"""Removes secrets from texts, in every encoding; the rest is unchanged."""
+"""Remove secrets from texts, in every encoding; the rest is unchanged."""
 
 import json
 import re

@@ -274,11 +274,17 @@ class Gbfs:
         versions.adopt(get, self._url, state, listing)
         if places.main != STATUS:
             places.requested_at -= DAY - HOUR  # stations may be added at any time
-        is_fixed = self._pin or places.main != STATUS
-        newer = None if is_fixed else self._newer(get, state, listing)
+        if not self._pin and places.main == STATUS:
+            self._adopt_newer(get, memory, state, listing)
+
+    def _adopt_newer(
+        self, get: Getter, memory: Memory, state: Fetch, listing: Listing
+    ) -> None:
+        """Use a higher version that works, unless it has other stations."""
+        newer = self._newer(get, state, listing)
         if newer is None:
             return
-        old, new = places.version, newer.places.version
+        old, new = state.places.version, newer.places.version
         if document_places.in_common(newer.status, state.status) < versions.SAME_IDS:
             state.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
