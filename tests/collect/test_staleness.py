@@ -39,7 +39,7 @@ def local(moment: float) -> str:
     return datetime.fromtimestamp(moment, TAIPEI).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def gbfs(reported: Sequence[int], updated: object = "NOW") -> dict[str, Any]:
+def gbfs(reported: Sequence[object], updated: object = "NOW") -> dict[str, Any]:
     """Return a GBFS status whose stations have *reported* at these moments."""
     stations = [
         {
@@ -204,9 +204,9 @@ def test_a_heartbeat_that_stops_is_stale_after_a_quarter_of_an_hour(
     city: Publisher,
 ) -> None:
     """25 stations that reported in every slot stop; the feed's stamp advances."""
-    beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
+    beats = [gbfs(["NOW"] * 25)] * 3
     frozen = [gbfs([NOW + 600] * 25)] * 5
-    flags = stale(city, *beats, *frozen, gbfs(["NOW"] * 25))  # type: ignore[list-item]
+    flags = stale(city, *beats, *frozen, gbfs(["NOW"] * 25))
 
     assert flags == [False] * 6 + [True] * 2 + [False]
 
@@ -228,7 +228,7 @@ def test_stations_that_do_not_rent_because_they_are_empty_are_not_closed(
             station |= {"num_bikes_available": 0, "is_renting": False}
         return document
 
-    beats = [tokyo(gbfs(["NOW"] * 25))] * 3  # type: ignore[list-item]
+    beats = [tokyo(gbfs(["NOW"] * 25))] * 3
     frozen = [tokyo(gbfs([NOW + 600] * 25))] * 5
 
     assert stale(city, *beats, *frozen) == [False] * 6 + [True] * 2
@@ -310,7 +310,7 @@ def test_a_slot_without_any_report_does_not_end_what_was_learned(
     city: Publisher,
 ) -> None:
     """last_reported is null at all stations once, while they have a heartbeat."""
-    beats = [gbfs(["NOW"] * 25)] * 2  # type: ignore[list-item]
+    beats = [gbfs(["NOW"] * 25)] * 2
     frozen = [gbfs([NOW + 900] * 25)] * 5
     flags = stale(city, *beats, gbfs([0] * 25), *frozen)
 
@@ -430,7 +430,7 @@ def test_a_pause_of_the_collector_is_no_silence_of_the_stations() -> None:
 
 def test_a_system_that_is_closed_is_not_stale(city: Publisher) -> None:
     """25 stations with a heartbeat stop reporting while they do not rent."""
-    beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
+    beats = [gbfs(["NOW"] * 25)] * 3
     closed = gbfs([NOW + 900] * 25)
     for station in closed["data"]["stations"]:
         station["is_renting"] = False
@@ -593,6 +593,31 @@ def test_a_feed_without_reports_that_stands_still_is_stale(
         flags.append("stale" in city.fetch().flags)
 
     assert flags == [True, False]
+
+
+def test_reports_of_the_feeds_own_time_do_not_hide_that_nothing_changes(
+    city: Publisher,
+) -> None:
+    """As of nextbike: all stations reported now, in each slot, also of a dead source.
+
+    Nothing has changed for an hour, after two days with a minute at most. A few
+    stations, or one with its own time, may have reported by themselves.
+    """
+    uniform = gbfs(["NOW"] * 20)
+    stale(city, uniform)
+    with closing(sqlite3.connect(city.folder / "city/ledger.sqlite3")) as db, db:
+        where = "WHERE key = 'bikecollect.content'"
+        ((note,),) = db.execute(f"SELECT value FROM memory {where}")
+        hour_ago = json.loads(note)["newest"] - HOUR
+        learned = {**json.loads(note), "began": 0, "newest": hour_ago}
+        learned["silence"] = MINUTE
+        db.execute(f"UPDATE memory SET value = ? {where}", [json.dumps(learned)])
+    own = gbfs(["NOW"] * 19 + [int(city.clock.now)])
+    changed = gbfs(["NOW"] * 20)
+    changed["data"]["stations"][0]["num_bikes_available"] = 2
+
+    flags = stale(city, uniform, own, gbfs(["NOW"] * 19), changed)
+    assert flags == [True, False, False, False]
 
 
 def test_a_damaged_note_is_ignored() -> None:

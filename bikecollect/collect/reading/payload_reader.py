@@ -1,7 +1,8 @@
 """Read a payload into the rows of a block, using the ledger of the system."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import only, quality, station_list
@@ -9,7 +10,7 @@ from bikecollect.collect.only import Only
 from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
-from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds import Feed
 from bikecollect.feeds.imported import station_rows
 from bikecollect.storage.csv_format import EncodedRows, Format
@@ -17,6 +18,11 @@ from bikecollect.storage.csv_format import EncodedRows, Format
 if TYPE_CHECKING:
     from bikecollect.storage.csv_store import Store
     from bikecollect.storage.ledger import Ledger
+
+
+MANY, AT_ONCE = 20, 60
+"""At least MANY stations that report within AT_ONCE seconds do not report themselves.
+"""
 
 
 class Understood(NamedTuple):
@@ -70,17 +76,10 @@ class PayloadReader:
         merged = station_list.merge(snapshot, known, notes, payload.slot)
         stations = {**known, **{s.station_id: s for s in merged.information}}
         snapshot = self._checked(payload, snapshot, merged, known)
-        is_stale, reports = staleness.judge(
-            payload,
-            snapshot.statuses,
-            notes.get(staleness.NOTE, ""),
-            self.interval,
-            ledger=self.ledger,
-            store=self.store,
-        )
+        is_stale, reports = self._judge(payload, snapshot.statuses, notes)
         flags = _with(snapshot.flags, "stale" if is_stale else "")
         places = stations.values()
-        known_notes = {**notes, staleness.NOTE: reports}
+        known_notes = {**notes, **reports}
         of_zone, zone_note = quality.zone_findings(
             payload, snapshot.zone, known_notes, self.interval, places
         )
@@ -104,10 +103,29 @@ class PayloadReader:
             **merged.notes,
             only.NOTE: note,
             station_list.SILENT: silent,
-            staleness.NOTE: reports,
+            **reports,
             quality.ZONE_NOTE: zone_note,
         }
         return Understood(snapshot, known, block, new_notes)
+
+    def _judge(
+        self,
+        payload: Payload,
+        statuses: Sequence[StationStatus],
+        notes: Mapping[str, str],
+    ) -> tuple[bool, dict[str, str]]:
+        """Return whether *statuses* are stale, and the new notes about that."""
+        judge = partial(staleness.judge, ledger=self.ledger, store=self.store)
+        note = notes.get(staleness.NOTE, "")
+        is_stale, reports = judge(payload, statuses, note, self.interval)
+        new_notes = {staleness.NOTE: reports}
+        if not _is_uniform(statuses):
+            return is_stale, new_notes
+        from bikecollect.collect.reading import uniform  # needed for such feeds only
+
+        still = partial(uniform.judge, ledger=self.ledger, store=self.store)
+        stands_still, content = still(payload, statuses, notes, self.interval)
+        return is_stale or stands_still, {**new_notes, **content}
 
     def _checked(
         self,
@@ -136,6 +154,15 @@ class PayloadReader:
                 **positions.swapped_findings(merged.information, known),
             },
         )
+
+
+def _is_uniform(statuses: Sequence[StationStatus]) -> bool:
+    """Return whether many stations have all reported at once: it is the feed's time."""
+    if len(statuses) < MANY:
+        return False
+    stamps = {status.last_reported for status in statuses}
+    times = [stamp for stamp in stamps if stamp is not None]
+    return len(times) == len(stamps) and max(times) - min(times) <= AT_ONCE
 
 
 def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
