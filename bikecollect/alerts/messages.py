@@ -10,7 +10,7 @@ from textwrap import fill
 
 from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
 from bikecollect.core.causes import Cause
-from bikecollect.core.incidents import KINDS, Event, EventType, Incident
+from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import count_of, length, local_minute, visible
 
@@ -40,10 +40,6 @@ UNTIL_OVER = frozenset(
 """Kinds for which what is `KEPT` waits only until the incident is over."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
-AT_TIMES = "at times"
-"""What is added to the title and the state of a problem that comes and goes."""
-MOSTLY = 0.75
-"""The share of bad slots from which a problem is named as if it never went."""
 REMINDERS = (
     "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
     "and a mail when the problem is over."
@@ -100,7 +96,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
     _, state = _words(event)
-    if all(_comes_and_goes(*pair) for pair in events):
+    if all(e.incident.comes_and_goes(f.interval) for e, f in events):
         state = f"{state} {AT_TIMES}"
     elif event.what is EventType.RETURNED:
         state = f"{state} again"
@@ -121,15 +117,6 @@ def _words(event: Event) -> tuple[str, str]:
     if incident.causes.keys() == {Cause.CREDENTIALS}:
         return "the feed denies access", "feed denies access"
     return KINDS[incident.kind].words(event.what)
-
-
-def _comes_and_goes(event: Event, facts: MessageFacts) -> bool:
-    """Return whether good slots were between the bad ones, more than a few."""
-    incident = event.incident
-    end = incident.last if event.what in OVER else facts.slot
-    slots = (end - incident.opened) // facts.interval + 1
-    has_wobbled = incident.streak > incident.opened and not KINDS[incident.kind].each
-    return has_wobbled and incident.slots < slots * MOSTLY
 
 
 def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
@@ -201,7 +188,7 @@ def part(event: Event, facts: MessageFacts) -> str:
     incident = event.incident
     folder = visible(facts.folder)
     title, _ = _words(event)
-    title = f"{title} {AT_TIMES}" if _comes_and_goes(event, facts) else title
+    title += f" {AT_TIMES}" if incident.comes_and_goes(facts.interval) else ""
     is_over = event.what is EventType.RECOVERED
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [

@@ -12,6 +12,12 @@ STORED_TEXT = 1_000
 """Characters of an incident's text that are kept between runs."""
 
 
+AT_TIMES = "at times"
+"""What is added to the title and the state of a problem that comes and goes."""
+MOSTLY = 0.75
+"""The share of bad slots from which a problem is named as if it never went."""
+
+
 class EventType(Enum):
     """What happened to an incident, as named in mails and to hooks."""
 
@@ -170,6 +176,20 @@ class Incident(NamedTuple):
     def is_open(self) -> bool:
         """Whether the incident was reported to people and has not ended."""
         return self.closed is None and self.told > 0
+
+    def comes_and_goes(self, interval: int) -> bool:
+        """Return whether good slots of *interval* seconds were between the bad ones.
+
+        More than a few; a problem that is one by its text does not come and go.
+        """
+        slots = (self.last - self.opened) // interval + 1
+        has_wobbled = self.streak > self.opened and self.slots < slots * MOSTLY
+        return has_wobbled and self.kind in KINDS and not KINDS[self.kind].each
+
+    def title(self, interval: int) -> str:
+        """Return the title of its kind, and whether it comes and goes."""
+        title = KINDS[self.kind].title if self.kind in KINDS else self.kind
+        return f"{title} {AT_TIMES}" if self.comes_and_goes(interval) else title
 
     def filled(self, slot: Slot) -> "Incident":
         """Return the incident after a later run of *slot* has collected it.

@@ -267,6 +267,22 @@ def test_json_has_times_with_offset_and_named_units(world: World) -> None:
     assert values["free_bytes"] > 0
 
 
+def test_an_incident_that_comes_and_goes_is_named_so(world: World) -> None:
+    """Three bad slots in a day are not a feed that is down since then."""
+    begin, end = Slot(int(NOON)), Slot(int(NOON) + 86_400)
+    known = Incident("i", "fetch", begin, end, slots=3, lost=3, told=1)
+    flapping = known._replace(streak=known.last)
+    standing = stand(world)
+    shown = [
+        status.alerts(
+            [replace(standing, health=replace(standing.health, incidents=[e]))]
+        )
+        for e in (known, flapping)
+    ]
+    assert "city: the feed cannot be fetched, since" in shown[0]
+    assert "city: the feed cannot be fetched at times, since" in shown[1]
+
+
 def test_metrics_are_in_prometheus_form(world: World) -> None:
     """Each family has HELP and TYPE once, before its samples."""
     incident(world.folder, "disk", NOON)

@@ -15,7 +15,7 @@ from bikecollect.cli.render.terminal import (
     unicode,
     wrapped,
 )
-from bikecollect.core.incidents import KINDS, Incident
+from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
     count_of,
@@ -113,7 +113,8 @@ def alerts(
             if health.silent is not None:
                 reasons.append(f"no run for {length(health.silent)}")
             lines.append(f"{name}: late: {'; '.join(reasons)}")
-        lines += [f"{name}: {_incident(i, standing.zone)}" for i in health.incidents]
+        own = standing.zone, health.interval
+        lines += [f"{name}: {_incident(i, *own)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
         lines += [f"{name}: {text}" for text in _mirror_problems(health)]
     return "".join(f"{line}\n" for line in lines)
@@ -125,7 +126,7 @@ def noted(incidents: Mapping[SystemFolder, Sequence[Incident]]) -> str:
     For systems whose status cannot be read.
     """
     return "".join(
-        f"{system.system_id}: {_incident(incident, system.zone)}\n"
+        f"{system.system_id}: {_incident(incident, system.zone, system.interval)}\n"
         for system, known in incidents.items()
         for incident in known
         if incident.is_open
@@ -207,7 +208,8 @@ def _system(standing: Standing) -> str:
     if strip := _strip(standing):
         lines += ["", *strip]
     for incident in health.incidents:
-        lines += ["", *beside("  ! ", _incident(incident, standing.zone))]
+        text = _incident(incident, standing.zone, health.interval)
+        lines += ["", *beside("  ! ", text)]
         lines += wrapped(incident.text, "    ")
     for text in health.damage:
         lines += ["", *beside("  ! ", visible(text))]
@@ -219,11 +221,10 @@ def _styled(part: Part, *, bold: bool = False) -> str:
     return click.style(part.text, fg=colour, bold=bold) if colour else part.text
 
 
-def _incident(incident: Incident, zone: tzinfo) -> str:
+def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
     since = local_minute(incident.opened, zone)
-    what = KINDS[incident.kind].title if incident.kind in KINDS else incident.kind
     lost = LOST.get(incident.kind, incident.lost)
-    return f"{what}, since {since}; slots lost: {lost}"
+    return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
 
 
 def _strip(standing: Standing) -> list[str]:
