@@ -96,6 +96,8 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
     _, state = _words(event)
+    if any(_words(e)[1] != state for e, _ in events):
+        _, state = KINDS[event.incident.kind].words(event.what)
     if all(e.incident.comes_and_goes(f.interval) for e, f in events):
         state = f"{state} {AT_TIMES}"
     elif event.what is EventType.RETURNED:

@@ -193,6 +193,11 @@ def test_a_feed_that_denies_access_is_not_called_down() -> None:
     assert "city: feed denies access since " in opened
     assert "city: resolved: feed denies access " in resolved
 
+    events = [play([True], sign=sign)[0][1] for sign in (denied, BAD)]
+    zone = ZoneInfo("UTC")
+    facts = MessageFacts("city", zone, zone, INTERVAL, Slot(BEGIN), "/srv/city")
+    assert "and 1 more: feed down" in subject([(event, facts) for event in events])
+
 
 def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> None:
     """Soon after the first, without an opening mail, but its slot is counted."""
