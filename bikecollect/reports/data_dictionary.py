@@ -109,7 +109,7 @@ DOCS: Mapping[str, str] = {
     "last_slot": "start of the last slot; of a gap: of the last missing one, which "
     "ends an interval later",
     "gaps": "number of gaps: sequences of slots without the station",
-    "longest_gap_s": "length of the longest gap",
+    "longest_gap_s": "length of the longest gap of the day, which ends at midnight",
     "known": "rows with a number of vehicles",
     "docks_known": "rows with a number of free docks",
     "empty_slots": "rows of the open station with no vehicle",

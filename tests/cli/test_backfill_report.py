@@ -250,6 +250,23 @@ def test_stations_with_missing_rows_are_listed(world: World) -> None:
     assert (rows["b"]["coverage"], rows["b"]["verdict"]) == ("0.6", "thin")
 
 
+def test_the_longest_gap_of_a_station_passes_midnights_and_missing_days(
+    world: World,
+) -> None:
+    """A day without any slot belongs to it, as does a day on which others have rows."""
+    names = "abc"
+    for at, listed in ((DAY, "ac"), (3 * DAY, "abc"), (3 * DAY + 900, "ab")):
+        world.clock.now = NOON + at
+        world.fetch(dict.fromkeys(listed, 1))
+    until = ("--until", "2026-11-26", "--stations", "--format", "csv")
+
+    text = report(world, *until)
+
+    rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
+    gaps = [int(rows[name]["longest_gap_s"]) for name in names]
+    assert gaps == [2 * DAY - 300, 3 * DAY - 1_500, 2 * DAY - 300]
+
+
 def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     world: World, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import oracle
@@ -19,11 +19,15 @@ from vehicles import publish, vehicle
 
 from bikecollect.archive.query import views
 from bikecollect.core.process import Times
+from bikecollect.reports import station_coverage
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Duck, ask
 from bikecollect.wiring import history
 from bikecollect.wiring.collection import collect
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 pytest.importorskip("duckdb")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -112,11 +116,11 @@ class Play:
         )
 
     @contextmanager
-    def views(self) -> Iterator[Duck]:
+    def views(self) -> Iterator["DuckDBPyConnection"]:
         """Yield DuckDB with the views of the history."""
         shown = history.shown(self.city.settings, "city", self.city.clock)
         with views.connected(self.city.folder, [shown]) as db:
-            yield Duck(db)
+            yield db
 
     def compact(self) -> None:
         """Archive all closed days; no CSV of them remains."""
@@ -262,7 +266,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
 def answers(play: Play, names: Iterable[str]) -> Told:
     """Return the rows of reports over the history, by report; of others by table."""
     told = {}
-    with play.views() as duck:
+    with play.views() as db:
+        duck = Duck(db)
         for name in names:
             values = SUNDAY if name == "chance" else VALUES
             answer = ask(duck, REPORTS[name], values)
@@ -273,6 +278,8 @@ def answers(play: Play, names: Iterable[str]) -> Told:
             for name, sql in (("rows", EXPORTED), ("longest gaps", LONGEST_GAPS)):
                 columns, rows = duck.query(sql)
                 told[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+            known = station_coverage.seen(db, "city", "2026-10-24", "2026-10-26")
+            told["coverage of stations"] = [station._asdict() for station in known]
     return told
 
 
@@ -351,6 +358,15 @@ def test_the_longest_gap_of_a_day_has_its_true_length(
     true = oracle.longest_gaps(stations.truth)
 
     assert told_of(true, of_stations, "longest gaps") == [true] * 2
+
+
+def test_the_longest_gap_of_all_days_has_its_true_length(
+    stations: Play, of_stations: tuple[Told, Told]
+) -> None:
+    """It passes midnights, and slots that were not collected; its parts are one gap."""
+    true = oracle.longest_gaps_of_all_days(stations.truth)
+
+    assert told_of(true, of_stations, "coverage of stations") == [true] * 2
 
 
 def test_the_gaps_have_the_true_causes(stations: Play) -> None:

@@ -348,6 +348,17 @@ def longest_gaps(truth: Truth) -> Rows:
     return rows
 
 
+def longest_gaps_of_all_days(truth: Truth) -> Rows:
+    """Return the seconds of the longest gap of each station, over midnights too."""
+    rows = []
+    for name in sorted({name for m in truth.collected for name in m.rows}):
+        slots = [(m.cause or name not in m.rows, m.seconds) for m in truth.moments]
+        runs = groupby(slots, lambda slot: bool(slot[0]))
+        gaps = [sum(s for _, s in run) for is_gap, run in runs if is_gap]
+        rows.append({"station_id": name, "longest_gap_s": max(gaps, default=0)})
+    return rows
+
+
 def vehicles(truth: Truth) -> Rows:
     """Return the vehicles of the newest slot."""
     return [
