@@ -32,10 +32,10 @@ from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
     'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header,'
-    f" coalesce(f.damaged, 0), b.slot, {file_day('b.file')} AS day FROM blocks AS b"
-    " LEFT JOIN files AS f ON f.file = b.file WHERE b.slot >= ?"
-    " AND coalesce(f.damaged, 0) <> ? AND day IN ({})"
-    " ORDER BY b.file, b.start"
+    f" coalesce(f.damaged, 0), b.slot, {file_day('b.file')} AS day"
+    " FROM main.blocks AS b LEFT JOIN files AS f ON f.file = b.file"
+    f" WHERE b.slot >= ? AND +b.{WITHIN} AND coalesce(f.damaged, 0) <> ?"
+    " AND day IN ({}) ORDER BY b.file, b.start"
 )
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
 RECENT = FILLED.replace(f" WHERE {WITHIN}", " WHERE slot >= ?")
@@ -48,6 +48,7 @@ DAYS_AT_ONCE = 32
 UNTOUCHED = 3_600.0
 """Seconds after the last fetch before which changes of a file are bikecollect's."""
 REMEDIES = "; for remedies, see: bikecollect verify"
+UNKNOWN_FILE = "the ledger has slots of it in a file with an impossible name"
 ROOM = "set TMPDIR to a folder on a disk with room"
 MAX_STATIONS_BYTES = 512 << 20
 """Maximum bytes of a list of stations, which grows by some kilobytes a year."""
@@ -186,10 +187,15 @@ def segments(
     """
     for file, members in groupby(day_blocks, key=lambda block: block.span.file):
         blocks = list(members)
+        if not is_segment(file):
+            is_part = len(blocks) < len(day_blocks)
+            lost.append(
+                Loss(f"{UNKNOWN_FILE}: {file!r:.80}{REMEDIES}", is_part=is_part)
+            )
+            continue
+        target = aside / Path(file).name
         try:
-            if is_segment(file):
-                target = aside / Path(file).name
-                yield from _segment(folder / file, blocks, target, lost, newest=newest)
+            yield from _segment(folder / file, blocks, target, lost, newest=newest)
         except OSError as error:
             is_removed = isinstance(error, FileNotFoundError)
             is_accepted = is_removed and bool(blocks[0].is_reported)
