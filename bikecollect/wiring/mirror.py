@@ -28,7 +28,14 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import LEDGER, VEHICLES, SystemFolder, is_marked
+from bikecollect.storage.data_folder import (
+    LEDGER,
+    MARKER,
+    VEHICLES,
+    SystemFolder,
+    is_marked,
+)
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.repair.lost_days import archived_days, find_archive_damage
 from bikecollect.wiring.inherited_facts import with_facts_of
@@ -210,6 +217,17 @@ def _remedy(system: SystemFolder) -> str:
     )
 
 
+def _check_name(folder: Path) -> None:
+    """Raise StorageError if *folder* has the data of another system.
+
+    The mirror would get them under the wrong name.
+    """
+    try:
+        marker.check_name(folder / MARKER)
+    except SettingsError as error:  # of this system alone
+        raise StorageError(str(error)) from error
+
+
 class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
@@ -260,6 +278,7 @@ class MirrorCopying:
             if self._unusable is not None:
                 raise self._unusable
             self._store = self._store or self._opened()
+            _check_name(self._settings.data / name)
         except (StorageError, NotInstalled, SettingsError) as error:
             self._record(name, error)
             raise

@@ -122,6 +122,23 @@ def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
     assert "all agree" in bikecollect("--config", config, "verify", "--deep").stdout
 
 
+@pytest.mark.parametrize("live", [(), ("--live",)], ids=["archive", "live"])
+def test_a_folder_of_another_system_is_not_copied(
+    nas: Path, config: Path, world: World, live: tuple[str, ...]
+) -> None:
+    """The mirror would get its data under the wrong name."""
+    shutil.rmtree(nas / "archive")
+    before = sorted(nas.rglob("*"))
+    with (world.folder / ".bikecollect").open("a") as file:
+        file.write("system: other\n")
+
+    process = bikecollect("--config", config, "push", *live)
+
+    assert process.returncode == 74
+    assert "has the data of another system, other" in process.stderr
+    assert sorted(nas.rglob("*")) == before
+
+
 def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     nas: Path, config: Path, world: World, tmp_path: Path
 ) -> None:
