@@ -25,6 +25,7 @@ from visits import CHROMIUM, new_context, violations
 from bikecollect.cli import cli
 from bikecollect.cli.commands import share as share_command
 from bikecollect.cli.sharing import folder as pages_folder
+from bikecollect.cli.sharing import overview
 from bikecollect.core.errors import NotInstalled
 from bikecollect.reports.coverage import COLOURS
 from bikecollect.setup import settings_file
@@ -286,6 +287,8 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     assert second[:3] == ["simport-youbike", "a-new-one", "UTC"]
     assert "no data yet" in second
     assert front.count("<a href") == 1
+    last_day = re.findall(r'<rect x="(\d+)"', front)[-1]
+    assert int(last_day) == overview.STEP * (overview.DAYS - 1)  # of all in one column
 
 
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(

@@ -176,7 +176,8 @@ def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 def _page(accounts: Sequence[Account]) -> str:
     from bikecollect.cli.render import coverage_html
 
-    footer = f"Created {iso(time.time(), UTC)} by bikecollect {__version__}"
+    created = iso(time.time(), UTC)[:16].replace("T", " ")
+    footer = f"Created {created} UTC by bikecollect {__version__}"
     return coverage_html.page(accounts, footer)
 
 
