@@ -11,6 +11,7 @@ from served import Answer
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Run
+from bikecollect.feeds import gbfs
 
 DAY, HOUR = 86_400.0, 3_600.0
 FAILING = Answer(b"", 500)
@@ -599,6 +600,30 @@ def test_an_unknown_station_is_looked_up_each_quarter_of_an_hour(
     assert counts == [True, False, False, True, False, False, True]
     assert [station["name"] for station in city.stations()] == ["Stop old", "Stop late"]
     assert "/station_information" not in city.asked
+
+
+def test_a_gbfs_json_that_is_gone_for_a_day_is_reported_once(
+    city: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its documents are still there. A success in between begins another day.
+
+    Three failed requests stand for those of a day.
+    """
+    monkeypatch.setattr(gbfs, "MISSES", 3)
+    city.more = {"version": "2.3"}
+    city.fetch()
+    told, here = [], city.documents["/gbfs.json"]
+    for is_there in (False, False, True, False, False, False, False):
+        city.documents["/gbfs.json"] = here if is_there else None
+        run = city.fetch(after=25 * HOUR)
+        told.append(notices(run))
+
+    assert [bool(text) for text in told] == [False] * 5 + [True, False]
+    assert told[5].startswith("gbfs.json has failed for a day (http://")
+    assert told[5].endswith(
+        "answered HTTP 404): the known addresses remain in use, and new ones are not "
+        "noticed"
+    )
 
 
 def test_in_short_slots_an_unknown_station_is_looked_up_again_soon(

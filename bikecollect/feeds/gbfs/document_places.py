@@ -63,7 +63,8 @@ class Places:
     *own* is the address of the gbfs.json of this *version*, empty for that of the
     settings. In epoch seconds, *requested_at* is its last request and *worked* the last
     success of the status, rounded down to the hour. *proven* are the names of documents
-    whose address has worked.
+    whose address has worked. *misses* are the requests of gbfs.json that failed in a
+    row.
     """
 
     addresses: dict[str, str]
@@ -72,6 +73,7 @@ class Places:
     requested_at: float = 0.0
     worked: float = 0.0
     proven: set[str] = field(default_factory=set)
+    misses: int = 0
 
     def get(
         self,
@@ -141,6 +143,7 @@ class Places:
                 "version": self.version,
                 "own": kept.get("own", ""),
                 "proven": sorted(self.proven),
+                "misses": self.misses,
             }
         )
 
@@ -167,6 +170,7 @@ def remembered(
             requested_at=float(known["at"]) if is_current else 0.0,
             worked=float(known.get("worked", 0)),
             proven=set(known["proven"]),
+            misses=int(known.get("misses", 0)),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 2 * HOUR
 """Seconds for which an adopted version may fail before the configured one is tried."""
+MISSES = 24
+"""Requests of gbfs.json, an hour apart, that fail before that is reported."""
 
 
 class Gbfs:
@@ -262,8 +264,14 @@ class Gbfs:
             if error.cause == "version":
                 text = f"{error}: the known addresses remain in use"
                 state.findings["pinned version"] = text
+            places.misses += 1
+            if places.misses >= MISSES:
+                state.findings["no gbfs.json"] = (
+                    f"gbfs.json has failed for a day ({error}): the known addresses "
+                    "remain in use, and new ones are not noticed"
+                )
             return
-        places.requested_at = memory.now
+        places.requested_at, places.misses = memory.now, 0
         state.listing = listing.document
         if places.version not in {"", listing.version} and not places.own:
             state.findings[f"version {listing.version} at {int(memory.now)}"] = (
