@@ -98,7 +98,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     _, state = _words(event)
     if any(_words(e)[1] != state for e, _ in events):
         _, state = KINDS[event.incident.kind].words(event.what)
-    if all(e.incident.comes_and_goes(f.interval) for e, f in events):
+    if all(_is_unsteady(*pair) for pair in events):
         state = f"{state} {AT_TIMES}"
     elif event.what is EventType.RETURNED:
         state = f"{state} again"
@@ -106,7 +106,7 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         resolved = "resolved: " if event.what is EventType.RECOVERED else ""
         text = f"{resolved}{state} {_span(events)}"
     else:
-        opened = min(e.incident.opened for e, _ in events)
+        opened = min(_begin(*pair) for pair in events)
         text = f"{state} since {_clock(opened, facts)}"
         if event.what is not EventType.OPENED:
             text += f", for {length(facts.slot - opened)}"
@@ -119,6 +119,13 @@ def _words(event: Event) -> tuple[str, str]:
     if incident.causes.keys() == {Cause.CREDENTIALS}:
         return "the feed denies access", "feed denies access"
     return KINDS[incident.kind].words(event.what)
+
+
+def _is_unsteady(event: Event, facts: MessageFacts) -> bool:
+    """Return whether the problem comes and goes, or did until it was over."""
+    incident, is_over = event.incident, event.what in OVER
+    test = incident.comes_and_goes if is_over else incident.is_unsteady
+    return test(facts.interval)
 
 
 def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
@@ -190,14 +197,14 @@ def part(event: Event, facts: MessageFacts) -> str:
     incident = event.incident
     folder = visible(facts.folder)
     title, _ = _words(event)
-    title += f" {AT_TIMES}" if incident.comes_and_goes(facts.interval) else ""
+    title += f" {AT_TIMES}" if _is_unsteady(event, facts) else ""
     is_over = event.what is EventType.RECOVERED
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [
         ("System", facts.system_id),
         ("What", f"{title} ({event.what.value})"),
         *_times(event, facts),
-        *_own_time(incident.opened, facts),
+        *_own_time(_begin(event, facts), facts),
         *_losses(event),
         ("Last good", _last_good(facts)),
         *([] if is_over and incident.kind in UNTIL_OVER else [("Kept", kept)]),
@@ -229,15 +236,20 @@ def name(event: Event, facts: MessageFacts) -> str:
 
 
 def _times(event: Event, facts: MessageFacts) -> list[tuple[str, str]]:
-    incident = event.incident
-    since = _moment(incident.opened, facts)
+    begin = _begin(event, facts)
+    since = _moment(begin, facts)
     if event.what in OVER:
-        end = Slot(incident.last + facts.interval)
-        spent = length(end - incident.opened)
+        end = Slot(event.incident.last + facts.interval)
+        spent = length(end - begin)
         return [("From", since), ("To", f"{_moment(end, facts)}, {spent}")]
     # Up to the slot of the run: in the first one it has only just begun.
-    age = facts.slot - incident.opened
+    age = facts.slot - begin
     return [("Since", f"{since}, {length(age)} ago" if age > 0 else since)]
+
+
+def _begin(event: Event, facts: MessageFacts) -> Slot:
+    is_over = event.what in OVER
+    return event.incident.opened if is_over else event.incident.began(facts.interval)
 
 
 def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:

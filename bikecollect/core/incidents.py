@@ -186,10 +186,23 @@ class Incident(NamedTuple):
         has_wobbled = self.streak > self.opened and self.slots < slots * MOSTLY
         return has_wobbled and self.kind in KINDS and not KINDS[self.kind].each
 
+    def began(self, interval: int) -> Slot:
+        """Return since when an open problem is there.
+
+        If it came and went before, and is there for an hour now, since that hour.
+        """
+        is_long = self.last - self.streak >= HOUR
+        is_new = is_long and self.comes_and_goes(interval)
+        return self.streak if is_new else self.opened
+
+    def is_unsteady(self, interval: int) -> bool:
+        """Return whether an open problem comes and goes even now."""
+        return self.comes_and_goes(interval) and self.began(interval) == self.opened
+
     def title(self, interval: int) -> str:
         """Return the title of its kind, and whether it comes and goes."""
         title = KINDS[self.kind].title if self.kind in KINDS else self.kind
-        return f"{title} {AT_TIMES}" if self.comes_and_goes(interval) else title
+        return f"{title} {AT_TIMES}" if self.is_unsteady(interval) else title
 
     def filled(self, slot: Slot) -> "Incident":
         """Return the incident after a later run of *slot* has collected it.

@@ -186,6 +186,13 @@ def test_a_feed_that_is_mostly_up_is_not_called_down() -> None:
     assert not any("at times" in text for text in told([*is_down, *[False] * 99]))
 
 
+def test_an_outage_after_some_lost_slots_is_told_from_its_own_begin() -> None:
+    """As the third problem of a day it continues the second, but not its subject."""
+    blips = [number in (0, 60, 120) for number in range(15 * HOUR)]
+    reminder = told([*blips, *[True] * (HOUR + 1)])[-1]
+    assert reminder == "[bikecollect] city: feed down since 17:00, for 1 h 0 min"
+
+
 def test_a_feed_that_denies_access_is_not_called_down() -> None:
     """A person has to renew a key, and sees that in a list of mails."""
     denied = Signal("credentials", "HTTP 401", lost=1)

@@ -222,7 +222,7 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 
 
 def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
-    since = local_minute(incident.opened, zone)
+    since = local_minute(incident.began(interval), zone)
     lost = LOST.get(incident.kind, incident.lost)
     return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
 
