@@ -5,9 +5,11 @@
 -- share_seen: slots_seen / slots_expected; mean_vehicles, mean_docks: over seen slots
 -- share_with_vehicle, share_with_dock: share of seen slots in which the station was
 -- open and had at least one; share_closed: share of seen slots in which it was closed
+-- share_empty, share_full: share of seen slots in which it was open and had none; a
+-- closed station is neither empty nor full, if its number of vehicles is known
 -- slots_stale: seen slots whose content had not changed for too long
 -- closed: not installed, or neither renting nor returning
--- mean_docks, share_with_dock: over slots with a known number of docks
+-- mean_docks, share_with_dock, share_full: over slots with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, profile (summaries), asked
 WITH $dockless_of_asked, spans AS (
@@ -44,7 +46,8 @@ WITH $dockless_of_asked, spans AS (
         SUM($docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
-        SUM(p.closed) AS closed, SUM(p.stale) AS stale
+        SUM(p.closed) AS closed, SUM(p.stale) AS stale,
+        SUM(GREATEST($docks_known - p.with_dock - p.closed, 0)) AS full_slots
     FROM profile AS p
     JOIN numbers AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     $join_dockless_p
@@ -69,7 +72,12 @@ SELECT m.system_id AS system_id, m.place AS place,
         AS share_with_dock,
     CAST(f.closed AS DOUBLE)
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_closed,
-    CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale
+    CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale,
+    CAST(f.known - f.with_vehicle - f.closed AS DOUBLE)
+        / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_empty,
+    CAST(f.full_slots AS DOUBLE)
+        / CAST(CASE WHEN f.docks_known > 0 THEN f.docks_known END AS DOUBLE)
+        AS share_full
 FROM numbered AS m
 JOIN hours AS h ON h.system_id = m.system_id
 LEFT JOIN expected_of_places AS e ON e.system_id = m.system_id AND e.place = m.place

@@ -10,7 +10,9 @@
 -- changes: pairs of adjacent slots whose numbers of vehicles differ, also over
 -- midnight; a pair across a gap or with an unknown number is not counted
 -- slots_stale: slots with a row whose content had not changed for too long
--- share_with_dock: over slots with a known number of docks
+-- share_empty, share_full: share of seen slots in which it was open and had none: a
+-- closed station is neither empty nor full
+-- share_with_dock, share_full: over slots with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, coverage, profile (summaries), asked
 WITH $dockless, $expected, days AS (
@@ -28,6 +30,7 @@ WITH $dockless, $expected, days AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,
         c.slots AS slots, c.silent AS silent, c.inactive AS inactive,
         c.changes AS changes, c.stale AS stale, c.first_slot AS first_slot,
+        c.empty_slots AS empty_slots, c.full_slots AS full_slots,
         c.first_vehicles AS first_vehicles,
         LAG(c.last_slot) OVER (
             PARTITION BY c.system_id, c.station_id ORDER BY c.date) AS slot_before,
@@ -40,10 +43,13 @@ WITH $dockless, $expected, days AS (
         SUM(q.silent) AS silent,
         SUM(CASE WHEN q.silent IS NOT NULL THEN q.slots END) AS telling,
         SUM(q.inactive) AS inactive, SUM(q.stale) AS stale,
+        SUM(q.empty_slots) AS empty_slots,
+        SUM(CASE WHEN x.station_id IS NULL THEN q.full_slots ELSE 0 END) AS full_slots,
         SUM(q.changes + CASE WHEN m.slot = q.first_slot
             AND m.slot_before = q.slot_before
             AND q.first_vehicles <> q.vehicles_before THEN 1 ELSE 0 END) AS changes
     FROM sequence AS q
+    $join_dockless_q
     LEFT JOIN midnights AS m ON m.system_id = q.system_id AND m.date = q.date
     GROUP BY q.system_id, q.station_id
 ), counts AS (
@@ -71,7 +77,12 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(c.silent AS DOUBLE) / CAST(c.telling AS DOUBLE) AS share_silent,
     CAST(c.inactive AS DOUBLE) / CAST(c.slots AS DOUBLE) AS share_inactive,
     CAST(c.changes AS BIGINT) AS changes,
-    CAST(COALESCE(c.stale, 0) AS BIGINT) AS slots_stale
+    CAST(COALESCE(c.stale, 0) AS BIGINT) AS slots_stale,
+    CAST(c.empty_slots AS DOUBLE)
+        / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_empty,
+    CAST(c.full_slots AS DOUBLE)
+        / CAST(CASE WHEN f.docks_known > 0 THEN f.docks_known END AS DOUBLE)
+        AS share_full
 FROM asked AS a
 JOIN systems AS y ON y.system_id = a.system_id
 LEFT JOIN expected AS e ON e.system_id = a.system_id

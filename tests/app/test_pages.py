@@ -408,7 +408,7 @@ def test_the_emptiest_stations_come_first(show: Show) -> None:
     (table,) = app.dataframe
     assert list(table.value["number"]) == [1, 2, 3]
     assert list(table.value["name"]) == ["New Mill", "Quay", "Old Mill"]
-    assert list(table.value["share_with_vehicle"]) == [*(41.7, 58.3, 100.0)]
+    assert list(table.value["share_empty"]) == [*(58.3, 41.7, 0.0)]
 
 
 def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> None:
@@ -425,6 +425,19 @@ def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> 
 
     assert list(app.dataframe[0].value["station_id"]) == ["c", "a", "b"]
     assert "3 of 5 stations are ranked" in said(app)
+
+
+def test_a_closed_station_is_not_without_a_bike(show: Show, world: World) -> None:
+    """Old Mill, which always has bikes, is closed for two slots of 14 and not empty."""
+    for _ in range(2):
+        world.fetch({"a": 1, "b": 2, "c": 0}, after=300, places=PLACES, closed=["c"])
+
+    (table,) = show("city", view="Rankings").dataframe
+    (reliable,) = show("city", view="Rankings", order="Most reliable").dataframe
+
+    assert list(table.value["station_id"]) == ["a", "b", "c"]
+    assert list(table.value["share_empty"]) == [*(50.0, 35.7, 0.0)]
+    assert list(reliable.value["share_with_vehicle"]) == [*(85.7, 64.3, 50.0)]
 
 
 def test_days_without_a_run_count_up_to_now(

@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 from command import bikecollect
 from visits import CHROMIUM, new_context, violations
+from world import World
 
 from bikecollect.cli import cli
 from bikecollect.cli.commands import share as share_command
@@ -164,6 +165,26 @@ def test_a_ranking_has_no_station_that_never_lacked_a_bike(pages: Path) -> None:
     without, *_, most_reliable = text.split("<h3>")[1:]
     assert '<td class="n">0.0 %</td>' not in without
     assert '<td class="n">100 %</td>' in most_reliable
+
+
+def test_a_closed_station_is_not_without_a_bike_nor_a_dock(tmp_path: Path) -> None:
+    """It is closed in one of four slots, empty in one, and full in one."""
+    world = World(tmp_path / "bikes/city")
+    for bikes, docks, closed in ((0, 5, []), (0, 0, ["a"]), (5, 0, []), (4, 2, [])):
+        world.fetch({"a": bikes}, after=300, docks={"a": docks}, closed=closed)
+    settings = tmp_path / "bikecollect.toml"
+    settings.write_text(
+        'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1:9/"\n'
+        'publisher = {name = "City", license = "CC0-1.0"}\n',
+        encoding="utf-8",
+    )
+
+    share(settings, "--week", "-o", tmp_path / "pages")
+
+    texts = ((tmp_path / "pages" / name).read_text("utf-8") for name in PAGES[1:3])
+    cells = [re.findall(r'(?:<td class="n">|12:00: )([\d.]+ %)</', t) for t in texts]
+    assert cells == [["25.0 %", "25.0 %"], ["25.0 %", "25.0 %", "50.0 %"]]
 
 
 def test_visitors_are_not_asked_to_run_a_command(pages: Path) -> None:

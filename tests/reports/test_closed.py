@@ -111,10 +111,29 @@ def test_a_closed_station_has_no_vehicle_and_no_dock(folder: Path) -> None:
 
     assert (row["share_with_vehicle"], row["share_with_dock"]) == (0.25, 0.25)
     assert row["share_inactive"] == 0.75
+    assert {r[c] for r in (row, hour) for c in ("share_empty", "share_full")} == {0}
     assert (hour["share_with_vehicle"], hour["share_closed"]) == (0.25, 0.75)
     assert hour["mean_vehicles"] == 4
     assert (chance["days_seen"], chance["days_closed"]) == (1, 1)
     assert chance["share_with_vehicle"] == 0
+
+
+def test_a_closed_station_is_neither_empty_nor_full(folder: Path) -> None:
+    """Shut in two of four slots: of the open ones, one is empty and the other full."""
+    world = World(folder / "city")
+    for bikes, docks, flags in ((0, 5, {}), (0, 0, SHUT), (0, 0, GONE), (5, 0, {})):
+        world.fetch(
+            {"a": bikes},
+            after=300,
+            docks={"a": docks},
+            flags={"a": flags} if flags else {},
+        )
+
+    (row,) = both(world, "reliability")
+    (hour,) = both(world, "availability")
+
+    for figures in (row, hour):
+        assert (figures["share_empty"], figures["share_full"]) == (0.25, 0.25)
 
 
 def test_days_count_their_closed_slots(world: World) -> None:

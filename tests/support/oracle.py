@@ -38,6 +38,7 @@ def availability(truth: Truth) -> Rows:
         row |= figures.seen() | figures.shares()
         row |= {k: v for k, v in figures.range().items() if k.startswith("mean")}
         row["share_closed"] = mean([r.is_closed for r in figures.known])
+        row["share_empty"] = figures.lacked()["share_empty"]
         rows.append({**row, "slots_stale": figures.stale})
     return rows
 
@@ -92,6 +93,7 @@ def reliability(truth: Truth) -> Rows:
         ]
         bikes = [(a.vehicles, b.vehicles) for a, b in pairs if a and b]
         row = {"station_id": name, **figures.seen(), **figures.shares()}
+        row |= figures.lacked()
         row["share_silent"] = mean(
             [r.reported is None or r.reported < slot - HOUR for slot, r in slots]
         )

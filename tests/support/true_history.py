@@ -219,6 +219,12 @@ class Figures:
             "share_with_dock": mean(docks),
         }
 
+    def lacked(self) -> dict[str, Any]:
+        """Return the shares of slots in which an open station had none."""
+        bikes = [not r.is_closed and r.vehicles == 0 for r in self.known]
+        docks = [not row.is_closed and count == 0 for row, count in self.docked]
+        return {"share_empty": mean(bikes), "share_full": mean(docks)}
+
     def range(self) -> dict[str, Any]:
         """Return the minimum, mean and maximum."""
         return {

@@ -14,6 +14,7 @@ from bikecollect.app.queries.ranking import ORDERS, RULE, least_basis, rankable
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.text import percent
 
+LACKED = "Of the slots seen; not while the station was closed"
 MAPPED = 15
 """Maximum stations of a ranking on its map."""
 MAP_WIDTH = 300
@@ -22,6 +23,8 @@ OFTEN_UNCHANGED = 0.05
 RANKED = {
     "number": st.column_config.NumberColumn("#", width=40, help="As on the map"),
     "name": st.column_config.TextColumn("station", width=135),
+    "share_empty": widgets.share_column("without a bike", LACKED, 110),
+    "share_full": widgets.share_column("without a dock", LACKED, 110),
     "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen", 110),
     "share_with_dock": widgets.share_column("with a dock", "Of the slots seen", 110),
     "share_seen": st.column_config.NumberColumn(
@@ -44,7 +47,10 @@ RANKED = {
     "station_id": st.column_config.TextColumn("id", width=95),
 }
 """The widths have place beside the map in a window of 1300 pixels."""
-SHARES = [column for column in RANKED if column.startswith("share")]
+COLOURS = {"share_empty": "orange"}
+LACKING = ("share_empty", "share_full")
+"""The columns in place of `HAVING` in a ranking by one of them."""
+HAVING = ("share_with_vehicle", "share_with_dock")
 
 
 def view(name: str) -> None:
@@ -56,24 +62,27 @@ def view(name: str) -> None:
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
     usual = table["share_silent"].median()
-    column, rising = ORDERS[order]
+    column = ORDERS[order]
     ranked = table[rankable(answer.records())].dropna(subset=[column])
-    ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
+    ranked = ranked.sort_values([column, "station_id"], ascending=[False, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
+    left_out = HAVING if column in LACKING else LACKING
+    columns = [name for name in RANKED if name not in left_out]
     shown = ranked.assign(number=range(1, len(ranked) + 1))
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
-        widgets.percents(shown[list(RANKED)], SHARES),
+        widgets.percents(
+            shown[columns], [name for name in columns if name.startswith("share")]
+        ),
         hide_index=True,
         placeholder="-",
         height=widgets.ROW * (min(len(ranked), MAPPED) + 1) + 3,
         column_config=RANKED,
         width="stretch",
     )
-    lacking = ranked[ranked[column] < 1] if rising else ranked
-    first = list(lacking["station_id"][:MAPPED])
+    first = list(ranked[ranked[column] > 0]["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
-        _draw_map(known, first, order, column if rising else "")
+        _draw_map(known, first, order, column)
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)
     text = f"{summed} {least_basis(answer.records())} {RULE}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
@@ -85,12 +94,9 @@ def view(name: str) -> None:
 
 
 def _draw_map(
-    known: Mapping[str, Known], first: Sequence[str], order: str, lacking: str
+    known: Mapping[str, Known], first: Sequence[str], order: str, column: str
 ) -> None:
-    """Draw the *first* stations of an *order*, numbered, among all others.
-
-    *lacking* is the column whose lowest values come first, if any.
-    """
+    """Draw the *first* stations of *order*, numbered, among all; by *column*."""
     places = {
         station.station_id: (station.lat, station.lon)
         for station in known.values()
@@ -98,7 +104,7 @@ def _draw_map(
     }
     if not places or not first:
         return
-    colour = "orange" if lacking == "share_with_vehicle" else "blue"
+    colour = COLOURS.get(column, "blue")
     title = f"The first {len(first)} stations of the order: {order.lower()}"
     data = RankingMaps(places).data(first, title, colour)
     _component()(key="ranking-map", data=data)

@@ -7,15 +7,16 @@ from typing import Any
 from bikecollect.core.text import count_of
 
 ORDERS = {
-    "Most often without a bike": ("share_with_vehicle", True),
-    "Most often without a dock": ("share_with_dock", True),
-    "Most reliable": ("share_with_vehicle", False),
+    "Most often without a bike": "share_empty",
+    "Most often without a dock": "share_full",
+    "Most reliable": "share_with_vehicle",
 }
-"""The column by which stations are ranked, and whether its lowest values are first."""
+"""The column by which stations are ranked, the highest values first."""
 MIN_SEEN = 0.5
 RULE = (
     "A station is not ranked if it was seen less than half as often as others, was "
-    "closed for half of the time or more, or never had a bike."
+    "closed for half of the time or more, or never had a bike. Slots in which it was "
+    "closed do not count as without a bike or a dock."
 )
 
 
@@ -56,22 +57,14 @@ def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"Minimum basis: {count_of(min(seen), 'slot')} seen. {text}"
 
 
-def ranked(
-    rows: Sequence[Mapping[str, Any]], column: str, *, rising: bool
-) -> list[Mapping[str, Any]]:
-    """Return the rankable *rows* that have *column*, sorted by it.
-
-    If *rising*, rows with the value 1, whose station never lacked it, are left out.
+def ranked(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+    """Return the rankable *rows* that have *column*, the highest values first.
 
     >>> one = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
-    >>> row = one | {"station_id": "7"}
-    >>> never, always = ({"share_with_vehicle": share} for share in (0, 1))
-    >>> ranked([row, row | never, row | always], "share_with_vehicle",
-    ...     rising=True) == [row]
-    True
+    >>> rows = [{**one, "station_id": "7", "share_full": s} for s in (0, None, 0.1)]
+    >>> [row["share_full"] for row in ranked(rows, "share_full")]
+    [0.1, 0]
     """
     kept = zip(rows, rankable(rows), strict=True)
     some = [row for row, has_basis in kept if has_basis and row[column] is not None]
-    some = [row for row in some if row[column] < 1 or not rising]
-    sign = 1 if rising else -1
-    return sorted(some, key=lambda row: (sign * row[column], row["station_id"]))
+    return sorted(some, key=lambda row: (-row[column], row["station_id"]))

@@ -58,8 +58,8 @@ SHORT = {
     "system_id": "system",
 }
 HIDDEN = {
-    "availability": {"slots_seen", "slots_expected"},
-    "reliability": {"slots_seen", "slots_expected"},
+    "availability": {"slots_seen", "slots_expected", "share_empty", "share_full"},
+    "reliability": {"slots_seen", "slots_expected", "share_empty", "share_full"},
     "episodes": {"slots", "last_slot"},
     "chance": {"with_vehicle", "with_dock"},
     "snapshot": {"region", "lat", "lon", "is_installed", "is_returning", "state"},

@@ -39,7 +39,12 @@ INDEX, FILM = "index.html", "film.json"
 WEEK, RANKINGS, COVERAGE = "week.html", "rankings.html", "coverage.html"
 RANKED = 15
 RANGE = timedelta(days=28)
-COLOURS = {"share_with_vehicle": "orange", "share_with_dock": "blue"}
+COLOURS = {"share_empty": "orange", "share_full": "blue"}
+MEASURES = {
+    "share_empty": "without a bike",
+    "share_full": "without a free dock",
+    "share_with_vehicle": "with a bike",
+}
 
 
 class Link(NamedTuple):
@@ -89,19 +94,9 @@ class PageWriter:
         since, until = self._span(last)
         answer = self.service.ask(self.name, "availability", since, until, by="system")
         rows = answer.records()
-        lacking = [
-            1 - row[column]
-            for row in rows
-            for column in COLOURS
-            if row[column] is not None
-        ]
-        top = scale_top(lacking)
-        bikes = chart(
-            rows, "share_with_vehicle", "Stations without a bike", "orange", top
-        )
-        docks = chart(
-            rows, "share_with_dock", "Stations without a free dock", "blue", top
-        )
+        top = scale_top([row[column] for row in rows for column in COLOURS])
+        bikes = chart(rows, "share_empty", "Stations without a bike", "orange", top)
+        docks = chart(rows, "share_full", "Stations without a free dock", "blue", top)
         return self._page(
             "share_week.html.jinja",
             WEEK,
@@ -121,8 +116,8 @@ class PageWriter:
         names = display_names(self.service.texts(self.name), english=False)
         maps = self._maps(last)
         rankings = [
-            _ranking(title, rows, names, column, maps=maps, rising=rising)
-            for title, (column, rising) in ORDERS.items()
+            _ranking(title, rows, names, column, maps=maps)
+            for title, column in ORDERS.items()
         ]
         return self._page(
             "share_rankings.html.jinja",
@@ -235,15 +230,14 @@ def _ranking(
     column: str,
     *,
     maps: RankingMaps | None,
-    rising: bool,
 ) -> Mapping[str, Any]:
-    """Return the first stations of a ranking; if *rising*, lowest values are first."""
-    unit = "bike" if column == "share_with_vehicle" else "free dock"
-    none = "No station has enough data."
-    if ranked(rows, column, rising=False):
-        none = f"None: no ranked station was ever without a {unit}."
-    colour = COLOURS[column] if rising else "blue"
-    top = ranked(rows, column, rising=rising)[:RANKED]
+    """Return the first stations of a ranking by *column*."""
+    measure, none = MEASURES[column], "No station has enough data."
+    stations = ranked(rows, column)
+    if stations:
+        none = f"None: no ranked station was ever {measure}."
+    colour = COLOURS.get(column, "blue")
+    top = [row for row in stations if row[column]][:RANKED]
     ids = [row["station_id"] for row in top]
     first = []
     for row in top:
@@ -252,14 +246,14 @@ def _ranking(
             {
                 "name": name or row["station_id"],
                 "area": area or "",
-                "share": 1 - row[column] if rising else row[column],
+                "share": row[column],
                 "seen": row["slots_seen"],
                 "expected": row["slots_expected"],
             }
         )
     return {
         "title": title,
-        "measure": f"without a {unit}" if rising else f"with a {unit}",
+        "measure": measure,
         "colour": colour,
         "map": maps.svg(ids, f"Map: {title.lower()}", colour) if maps and ids else "",
         "rows": first,

@@ -44,10 +44,10 @@ def chart(
 ) -> WeekChart | None:
     """Return the chart of *rows* (the report ``availability``), None without data.
 
-    *column* is the share with a bike or a dock.
+    *column* is the share without a bike or a dock.
     """
     lacking = {
-        row["hour_of_week"]: 1 - row[column] for row in rows if row[column] is not None
+        row["hour_of_week"]: row[column] for row in rows if row[column] is not None
     }
     if not lacking:
         return None

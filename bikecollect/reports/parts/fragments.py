@@ -42,8 +42,7 @@ def parts() -> Mapping[str, str]:
     of_asked = dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}")
     stale = {f"stale_{alias}": stale_sql(alias) for alias in "mst"}
     joins = {
-        "join_dockless_p": UNKNOWN_DOCKS.format("p"),
-        "join_dockless_r": UNKNOWN_DOCKS.format("r"),
+        **{f"join_dockless_{alias}": UNKNOWN_DOCKS.format(alias) for alias in "pqr"},
         "docks": "CASE WHEN x.station_id IS NULL THEN r.num_docks_available END",
         "docks_known": "CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END",
     }
