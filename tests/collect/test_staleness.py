@@ -598,7 +598,7 @@ def test_a_feed_without_reports_that_stands_still_is_stale(
 def test_reports_of_the_feeds_own_time_do_not_hide_that_nothing_changes(
     city: Publisher,
 ) -> None:
-    """As of nextbike: all stations reported now, in each slot, also of a dead source.
+    """As of Vienna: all stations reported now, in each slot, also of a dead source.
 
     Nothing has changed for an hour, after two days with a minute at most. A few
     stations, or one with its own time, may have reported by themselves.

@@ -1,6 +1,6 @@
 """Judge feeds that give all stations the time of the feed as their last report.
 
-Such reports (of all nextbike systems, for example) are new even if the source has
+Such reports (of Vienna, for example) are new even if the source has
 stopped: the content is compared, as of feeds without any report.
 """
 
