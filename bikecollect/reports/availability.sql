@@ -10,7 +10,8 @@
 -- slots_stale: seen slots whose content had not changed for too long
 -- closed: not installed, or neither renting nor returning
 -- mean_docks, share_with_dock, share_full: over slots with a known number of docks
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, profile (summaries), asked
 WITH $dockless_of_asked, spans AS (
     SELECT a.system_id AS system_id, a.place AS place, a.first_slot AS first_slot,

@@ -8,7 +8,8 @@
 -- nor returning; days_stale: days seen in a stale slot
 -- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
 -- share_with_dock: over seen days with a known number of docks
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, $numbered, moments AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot, s.flags AS flags

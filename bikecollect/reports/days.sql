@@ -4,7 +4,8 @@
 -- day_slots: slots with a row of the station; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning; slots_stale: of these, stale slots
 -- capacity_min, capacity_max: lowest and highest capacity of the day
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, profile, coverage (summaries), asked
 WITH $dockless_of_asked, days AS (
     SELECT DISTINCT s.system_id AS system_id, s.date AS date

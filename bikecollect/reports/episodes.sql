@@ -6,7 +6,8 @@
 -- begin_seen, end_seen: 1 if the slot before or after was seen; 0: may be longer
 -- A slot that was not seen ends an episode; gaps are not bridged. So does a slot in
 -- which the station was closed: not installed, or neither renting nor returning.
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, $numbered, $scarce, islands AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,

@@ -1,6 +1,8 @@
 -- The report episodes from the episodes within each day, joined at midnight; for DuckDB.
 -- It has the rows of episodes.sql if the slots of each day follow those of the day
--- before. Docks that were never above 0 over a day are unknown on that day.
+-- before.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, coverage, station_days (summaries), asked
 WITH $dockless_by_day, $numbered, summed AS (
     SELECT n.system_id AS system_id, n.slot AS slot, n.number AS number,

@@ -2,7 +2,8 @@
 -- minute_of_day: local time; state: collected, stale, partial or missing
 -- cause: why the slot is missing
 -- A collected slot without a row of this station has a state and no counts.
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, station_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,

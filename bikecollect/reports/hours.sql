@@ -5,7 +5,8 @@
 -- slots_stale: of slots_seen, those that were stale
 -- day_slots: slots of the day with a row; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, profile, coverage (summaries), asked
 WITH $dockless_of_asked, hours AS (
     SELECT DISTINCT s.system_id AS system_id, s.date AS date,

@@ -5,7 +5,8 @@
 -- share: share of slots_seen in which the neighbour was open and had a vehicle (a dock)
 -- A closed station (not installed, or neither renting nor returning) is neither empty
 -- nor full. slots_stale: of slots, those that were stale
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), stations, profile (summaries), asked
 WITH $dockless, places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.lat AS lat,

@@ -13,7 +13,8 @@
 -- share_empty, share_full: share of seen slots in which it was open and had none: a
 -- closed station is neither empty nor full
 -- share_with_dock, share_full: over slots with a known number of docks
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, coverage, profile (summaries), asked
 WITH $dockless, $expected, days AS (
     SELECT s.system_id AS system_id, s.date AS date, MIN(s.slot) AS first_slot,

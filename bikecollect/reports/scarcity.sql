@@ -3,7 +3,8 @@
 -- closed: not installed, or neither renting nor returning; not counted as empty or full
 -- vehicles, docks: the sum over the stations whose number is known
 -- A missing slot has its cause and no counts.
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, counts AS (
     SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,

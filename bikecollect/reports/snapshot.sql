@@ -2,7 +2,8 @@
 -- slot: that slot; last_reported: when the station last reported, epoch seconds
 -- state: of the slot: collected, stale or partial
 -- A listed station without a row in that slot has no counts.
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), stations, profile (summaries), asked
 WITH $dockless_of_asked, newest AS (
     SELECT s.system_id AS system_id, MAX(s.slot) AS slot

@@ -3,7 +3,8 @@
 -- days_seen: such days with a number of vehicles; days_expected: all such days between
 -- the station's first and last slot with a row; days_stale: seen, also in stale slots
 -- low_, mid_, high_: quartiles: half of the values lie between low and high
--- Docks that were never above 0 over a day are unknown on that day.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, timed AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot, s.flags AS flags,

@@ -18,6 +18,7 @@ from reported import read_report, read_reports
 from templates import copied
 from world import NOON, TAIPEI, World
 
+from bikecollect.cli.publishing.description import METHODS
 from bikecollect.cli.render import reports as render
 from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
@@ -83,6 +84,23 @@ def test_shared_parts_are_written_once(name: str) -> None:
     assert "SELECT DISTINCT a.system_id AS system_id, a.first_slot" not in text
     assert re.findall(r"\$(?!\w+)", REPORTS[name].text) == []
     assert set(re.findall(r"\$(\w+)", REPORTS[name].text)) <= {*NUMBERS, *OTHERS}
+
+
+ON_DOCKS = r"dockless|\$scarce"
+RULE_OF_DOCKS = (
+    "Docks that were never above 0 over a day are unknown on that day, unless they "
+    "were known for less than 12 hours of it and above 0 on the day before."
+)
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "episodes_by_day", "parts/dockless"])
+def test_the_rule_of_unknown_docks_has_one_wording(name: str) -> None:
+    """It stands in each report that leaves out unknown docks, and in no other."""
+    text = files("bikecollect.reports").joinpath(f"{name}.sql").read_text("utf-8")
+    comments = [line[3:] for line in text.splitlines() if line.startswith("-- ")]
+
+    assert (RULE_OF_DOCKS in " ".join(comments)) is bool(re.search(ON_DOCKS, text))
+    assert RULE_OF_DOCKS in " ".join(METHODS.split())
 
 
 def test_means_and_shares_are_of_slots_that_were_seen(world: World) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from world import TAIPEI, World
 
 from bikecollect.app.queries.films.day_film import film
 from bikecollect.app.queries.films.packing import UNSEEN
+from bikecollect.reports.parts.fragments import parts
 from bikecollect.reports.registry import REPORTS, Values
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)
 ONE_DAY = Values(since=DAY, until=DAY + timedelta(days=1), interval=300)
 TWO_DAYS = Values(since=DAY, until=DAY + timedelta(days=2), interval=300)
@@ -123,6 +125,36 @@ def test_a_station_that_is_full_since_midnight_stays_full(
 
     assert last["full_stations"] == 1
     assert snapshot == {"known": [0], "unknown": [None]}
+
+
+@pytest.mark.parametrize(
+    ("known", "docks_before", "is_unknown"),
+    [(11, 5, False), (12, 5, True), (11, 0, True), (1, None, True)],
+)
+def test_zeros_are_docks_for_less_than_twelve_hours(
+    known: int, docks_before: int | None, *, is_unknown: bool
+) -> None:
+    """On a day of 24 slots; then the day before decides, as the sentence says."""
+    sql = Template(parts()["dockless"]).substitute(
+        eve=DAY, until=DAY + timedelta(days=2), interval=3_600
+    )
+    db = duckdb.connect()
+    db.execute(
+        "CREATE TABLE slots AS SELECT 'city' AS system_id, slot * 3600 AS slot,"
+        f" DATE '{DAY}' + CAST(slot // 24 AS INTEGER) AS date FROM range(48) AS r(slot)"
+    )
+    db.execute(
+        "CREATE TABLE profile AS SELECT 'city' AS system_id, 'a' AS station_id, *"
+        f" FROM (VALUES (DATE '{DAY}', CAST(? AS INTEGER), 24),"
+        f" (DATE '{DAY}' + 1, 0, ?)) AS p(date, sum_docks, docks_known)",
+        [docks_before, known],
+    )
+
+    found = db.execute(
+        f"WITH {sql} SELECT COUNT(*) FROM dockless WHERE date > DATE '{DAY}'"
+    ).fetchall()
+
+    assert found == [(is_unknown,)]
 
 
 def test_the_day_before_is_the_same_in_every_range(world: World) -> None:

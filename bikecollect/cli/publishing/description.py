@@ -286,7 +286,9 @@ METHODS = """
 - *Partial.* Stations or documents were missing in the snapshot. Such rows are included.
 - *Backfilled.* Slots filled afterwards keep their source in the column `source` of
   `slots`; nothing was interpolated.
-- *Unknown docks.* Docks that were never above 0 over a day should be read as unknown.
+- *Unknown docks.* The files have the feed's 0 also where it does not know. In reports:
+  Docks that were never above 0 over a day are unknown on that day, unless they were
+  known for less than 12 hours of it and above 0 on the day before.
 - *Not published.* Columns of the runs that describe the collecting machine.
 """
 VERIFY = """

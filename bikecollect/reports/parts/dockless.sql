@@ -1,7 +1,8 @@
 -- Station days on which the number of free docks is unknown.
--- It was never above 0 on that day: a feed says 0 where it does not know. A day with
--- less than twelve hours of counts is judged together with the day before; each count
--- is as long as a slot of that day, on average.
+-- Docks that were never above 0 over a day are unknown on that day, unless they were
+-- known for less than 12 hours of it and above 0 on the day before.
+-- A feed says 0 where it does not know; but a station that is full since midnight is
+-- not unknown until noon. Each count is as long as a slot of that day, on average.
 -- reads: slots, profile (summaries)
 dock_slots AS (
     SELECT s.system_id AS system_id, s.date AS date,
