@@ -169,7 +169,7 @@ def test_a_mail_s_next_steps_can_be_pasted(path: Path, tmp_path: Path) -> None:
         bikecollect("--config", path, "fetch")
 
     lines = mail.mails()[0].get_content().splitlines()
-    assert f"  {SCRIPT} --config '{path}' doctor" in lines
+    assert f"  {SCRIPT} --config '{path}' doctor city" in lines
 
 
 def test_bytecode_that_a_limit_would_cut_is_not_written(tmp_path: Path) -> None:
