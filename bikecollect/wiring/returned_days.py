@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.archived_days import archived_days as by_day
-from bikecollect.archive.checks.returned import CopiedArchive, Returned
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT
+from bikecollect.archive.mirror.returned import CopiedArchive, Returned
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, bounds

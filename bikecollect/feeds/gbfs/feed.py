@@ -309,14 +309,8 @@ class Gbfs:
         )
 
     def _newer(self, get: Getter, state: Fetch, listing: Listing) -> Fetch | None:
-        return versions.newer(
-            get,
-            self._url,
-            self._options,
-            state,
-            listing,
-            vehicles=self._vehicles,
-        )
+        url, options, vehicles = self._url, self._options, self._vehicles
+        return versions.newer(get, url, options, state, listing, vehicles=vehicles)
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the documents; raises PayloadError."""
