@@ -124,7 +124,7 @@ class Verifier:
         if LEDGER in names:
             yield from self._ledger()
             yield from self._impossible(known)
-            if what := unknown_to(self.history, kept, known):
+            if what := unknown_to(self.history, kept, known, self.system.zone):
                 yield self._finding(LEDGER, what)
         yield from self._files(blocks, files, sizes, days, names)
         if INFORMATION in names:

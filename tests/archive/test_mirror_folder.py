@@ -160,6 +160,7 @@ def test_another_state_of_a_lost_day_is_not_put_back_but_named(
 
     told = f"{copy}/city has other rows for 1 archived day (2024-06-05), which are lost"
     assert told in process.stderr
+    assert "not filled: 1 archived day (2024-06-05) is missing" in process.stdout
     assert not (world.folder.parent / PART).exists()
     command = process.stderr.partition("to take those: ")[2].splitlines()[0]
     done = subprocess.run(

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import chain
+from datetime import tzinfo
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.slots import Slot, day_of, stamp
 from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import run_of, slot_of
+from bikecollect.storage.repair.forget import NOTE
 
 OLDER = "was an older copy put over newer data?"
+RUNS = "SELECT run_id FROM runs WHERE slot >= ? AND slot < ?"
+FORGOTTEN = f"SELECT key FROM memory WHERE key GLOB '{NOTE}*'"
 FETCHED = frozenset({"fetch", "recovery"})
 """The sources of blocks whose payload is kept."""
 
@@ -26,11 +29,13 @@ def comparable(system: SystemFolder) -> list[str]:
     return [path.name for path in (system.payloads / KEPT).glob("*/*.*.zip")]
 
 
-def unknown_to(history: History, kept: Iterable[str], blocks: Iterable[Block]) -> str:
+def unknown_to(
+    history: History, kept: Iterable[str], blocks: Iterable[Block], zone: tzinfo
+) -> str:
     """Return that the ledger knows neither slot nor run of *kept* payloads, or empty.
 
-    *blocks* are all its blocks, read after *kept*. A run whose slot was forgotten is
-    known.
+    *blocks* are all its blocks, read after *kept*. A slot is known if its run is, or if
+    its day, by *zone*, was forgotten.
     """
     filled = {block.slot for block in blocks}
     slots: dict[str, Slot] = {}
@@ -41,13 +46,17 @@ def unknown_to(history: History, kept: Iterable[str], blocks: Iterable[Block]) -
     if not slots:
         return ""
     begin, end = min(slots.values()), Slot(max(slots.values()) + 1)
-    rows = history.select(
-        "SELECT run_id FROM runs WHERE slot >= ? AND slot < ?", begin, end
-    )
-    packed = history.packed_runs(begin, end, ("run_id",))
-    known = {run_id for (run_id, *_) in chain(rows, packed)}
+    rows = history.select(RUNS, begin, end)
+    known = {row[0] for row in (*rows, *history.packed_runs(begin, end, ("run_id",)))}
+    keys = (key.removeprefix(NOTE) for (key,) in history.select(FORGOTTEN))
+    items = (key.partition(".")[2] for key in keys)  # after the time
+    days = {item.rpartition("/")[2][:10] for item in items}
     missing = sorted(
-        {slot for name, slot in slots.items() if run_of(name) not in known}
+        {
+            slot
+            for name, slot in slots.items()
+            if run_of(name) not in known and day_of(slot, zone) not in days
+        }
     )
     if not missing:
         return ""
