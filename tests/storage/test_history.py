@@ -24,6 +24,7 @@ from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import STEPS
 from bikecollect.storage.runs.log_lines import log_lines
+from bikecollect.storage.sqlite.ledger_file import is_usable
 
 SLOT = Slot(int(NOON))
 
@@ -292,6 +293,24 @@ def test_a_folder_that_may_not_be_written_to_is_read(disk: Path) -> None:
 
     assert ids(History("city", disk / "bikes").runs()) == ids([fetched])
     assert sorted(disk.rglob("*")) == before
+
+
+def test_a_log_that_was_only_begun_is_no_obstacle_on_a_read_only_disk(
+    disk: Path,
+) -> None:
+    """SQLite fails there, after ten seconds: "locking protocol"."""
+    world = World(disk / "bikes")
+    fetched = world.fetch({"a": 1})
+    ledger, log = (world.folder / f"ledger.sqlite3{end}" for end in ("", "-wal"))
+    with closing(sqlite3.connect(ledger)) as db:
+        db.execute("PRAGMA application_id = 1")
+        begun = log.read_bytes()[:32]
+    log.write_bytes(begun)
+    Path(f"{ledger}-shm").write_bytes(bytes(32_768))
+    remount(disk, "ro")
+
+    assert ids(History("city", world.folder).runs()) == ids([fetched])
+    assert not is_usable(ledger)
 
 
 def test_log_lines_are_those_of_the_run(folder: Path) -> None:

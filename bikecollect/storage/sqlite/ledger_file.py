@@ -20,6 +20,7 @@ from bikecollect.storage.sqlite.ledger_log import (
     beside,
     has_foreign_log,
     has_log,
+    is_stuck,
     token_of,
 )
 
@@ -41,6 +42,7 @@ ENVIRONMENT = (
     "SQLITE_PERM",
     "SQLITE_AUTH",
     "SQLITE_INTERRUPT",
+    "SQLITE_PROTOCOL",
 )
 """Names of errors of the disk or the machine; all others are due to the content."""
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -235,7 +237,7 @@ def is_usable(path: Path) -> bool:
     """
     if not has_log(path):
         return True
-    if has_foreign_log(path):
+    if is_stuck(path) or has_foreign_log(path):
         return False
     _suspect(path)
     return True

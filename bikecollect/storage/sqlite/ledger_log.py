@@ -11,6 +11,8 @@ from pathlib import Path
 
 TOKEN, SIZE = 68, 4
 """Position and bytes of the application id in the file, used as token of a session."""
+HEADER = 32
+"""The bytes at the beginning of a log, before its content."""
 SESSIONS = "bikecollect.sessions"
 """The key, in the table ``memory``, of the tokens since the one in the file itself."""
 
@@ -21,6 +23,20 @@ def has_log(path: Path) -> bool:
         return beside(path, "-wal").stat().st_size > 0
     except FileNotFoundError:
         return False
+
+
+def is_stuck(path: Path) -> bool:
+    """Return whether the log of *path* was only begun, on a disk that is read-only.
+
+    The file alone is complete, but SQLite looks for the log's content: it tries for ten
+    seconds, then it fails.
+    """
+    try:
+        size = beside(path, "-wal").stat().st_size
+        is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+    return 0 < size <= HEADER and bool(is_read_only)
 
 
 def unused_state(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bikecollect.storage.files.regular_file import is_special
-from bikecollect.storage.sqlite.ledger_log import has_log
+from bikecollect.storage.sqlite.ledger_log import has_log, is_stuck
 
 PATIENCE = 2.0
 """Seconds that a reader waits for a lock."""
@@ -33,9 +33,10 @@ def readable(path: Path) -> Iterator[str]:
         yield EMPTY
         return
     # A reader creates the -shm file, which requires permission, an inode and room.
-    if _can_share(path):
+    stuck = is_stuck(path)
+    if not stuck and _can_share(path):
         yield _address(path, "mode=ro")
-    elif not has_log(path):
+    elif stuck or not has_log(path):
         # The file alone is complete: others' changes are not waited for.
         yield _address(path, "immutable=1")
     else:
