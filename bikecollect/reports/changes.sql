@@ -3,6 +3,8 @@
 -- since: first slot with the change, epoch seconds; metres: distance moved
 -- reused: moved over 500 m and renamed, so the id now names another place
 -- Stations of the first list are not "added"; moves under 20 m are ignored.
+-- "removed" is known after 24 hours without the station, since its first slot without
+-- it; a station that returns before was neither removed nor returned.
 -- reads: stations, asked
 WITH first_seen AS (
     SELECT s.system_id AS system_id, MIN(s.valid_from) AS first_slot

@@ -53,7 +53,8 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
     "name_en": "the name in English, if published in addition to another",
     "address_en": "the address in English, if published in addition to another",
     "region_en": "the district in English, if published in addition to another",
-    "is_listed": "false from the version in which the station left the list",
+    "is_listed": "false from the version in which the station left the list: its first "
+    "slot without it, known after 24 hours; a shorter absence does not count",
 }
 
 

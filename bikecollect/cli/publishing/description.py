@@ -289,6 +289,8 @@ METHODS = """
 - *Unknown docks.* The files have the feed's 0 also where it does not know. In reports:
   Docks that were never above 0 over a day are unknown on that day, unless they were
   known for less than 12 hours of it and above 0 on the day before.
+- *Stations that left.* A station has left when it was not listed for 24 hours, from its
+  first slot without it; until then, and after a shorter absence, it counts as listed.
 - *Not published.* Columns of the runs that describe the collecting machine.
 """
 VERIFY = """
