@@ -21,6 +21,7 @@ DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?|today|yesterday")
 WEEK_ONLY = re.compile(r"\d{4}-?W\d\d")
 """A week of ISO 8601, from Monday to Sunday."""
 DATE, DECEMBER = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"), 12
+DATED = re.compile(r"\d{4}-?(\d\d|W)")
 DAYS_BEFORE = re.compile(r"\d{1,5}\s*[dw]")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -82,14 +83,15 @@ def days(
 
 
 def warn_of_times(since: str | None, until: str | None) -> None:
-    """Warn a person of a time where days are read: all of its day is in the figures.
+    """Warn of a time where days are read: all of its day is in the figures.
 
-    Cron would mail it, from each call with ``--since 24h``.
+    Cron would mail the warning of ``24h`` or ``08:00``, which a job may have for ever:
+    it is for a person at a terminal.
     """
-    if not is_on_terminal():
-        return
     for option, text in (("since", since), ("until", until)):
-        if text and not (DAY_ONLY.fullmatch(text) or DAYS_BEFORE.fullmatch(text)):
+        if not text or DAY_ONLY.fullmatch(text) or DAYS_BEFORE.fullmatch(text):
+            continue
+        if DATED.match(text) or is_on_terminal():
             log.warning('--%s "%s": whole days are read, that one too', option, text)
 
 
