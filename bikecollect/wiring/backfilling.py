@@ -40,7 +40,14 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
-from bikecollect.wiring.source_files import is_system, station_lists, tables_at
+from bikecollect.wiring.source_files import (
+    LISTS,
+    SLOTS,
+    STATIONS,
+    is_system,
+    lists_in,
+    tables_at,
+)
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +179,8 @@ def source(
         layout,
         times_zone=times_zone,
         folder=path,
-        list_names=station_lists(path),
+        list_names=lists_in(path, LISTS[STATIONS]),
+        slot_names=lists_in(path, LISTS[SLOTS]),
     )
 
 

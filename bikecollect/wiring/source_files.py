@@ -1,5 +1,6 @@
 """Find the tables at the path of `backfill --from`, and what a folder there is."""
 
+from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
@@ -14,8 +15,13 @@ OURS = "bikecollect-"
 """Begins the names of our data packages."""
 PATTERNS = ("*.parquet", "*.csv", "*.csv.gz")
 SHOWN = 6
-LISTS = (b"valid_from,valid_to,station_id,", b"valid_from,station_id,")
-"""They begin the lists of stations that `export` and `publish` write, and `fetch`."""
+STATIONS, SLOTS = "stations", "slots"
+LISTS = {
+    STATIONS: (b"valid_from,valid_to,station_id,", b"valid_from,station_id,"),
+    SLOTS: (b"slot,minute_of_day,hour_of_week,state,",),
+}
+"""What begins the lists, of one system, that `export` and `publish` write, and `fetch`.
+"""
 MAX_LINE = 1 << 12
 
 
@@ -43,19 +49,20 @@ def tables_at(path: Path, name: str) -> list[Path]:
     return paths
 
 
-def station_lists(path: Path) -> list[str]:
-    """Return the names of the lists of stations, as CSV, in the folder *path*."""
+def lists_in(path: Path, beginnings: Sequence[bytes]) -> list[str]:
+    """Return the names of the CSV lists in the folder *path* with such a beginning."""
     files = sorted(path.rglob("*.csv")) if path.is_dir() else []
-    return [str(file.relative_to(path)) for file in files if _is_list(file)]
+    found = (file for file in files if _begins(file, beginnings))
+    return [str(file.relative_to(path)) for file in found]
 
 
-def _is_list(file: Path) -> bool:
-    """Return whether *file* is a list of stations, of one system."""
+def _begins(file: Path, beginnings: Sequence[bytes]) -> bool:
+    """Return whether *file* is a CSV that begins with one of *beginnings*."""
     if file.suffix != ".csv" or not file.is_file() or file.is_symlink():
         return False
     try:
         with file.open("rb") as lines:
-            return lines.readline(MAX_LINE).startswith(LISTS)
+            return lines.readline(MAX_LINE).startswith(tuple(beginnings))
     except OSError:
         return False  # the error is reported when its rows are read
 
@@ -88,22 +95,24 @@ def _files(path: Path) -> list[Path]:
 
     Raises StorageError if there is none, or both CSV and Parquet.
     """
-    if _is_list(path):
-        raise UsageError(
-            f"--from {path} is a list of stations, without rows of slots: give the "
-            "folder that has both"
-        )
+    for what, beginnings in LISTS.items():
+        if _begins(path, beginnings):
+            raise UsageError(
+                f"--from {path} is a list of {what}, without rows of stations: give "
+                "the folder that has both"
+            )
     if path.is_file():
         return [path.resolve() if path.is_symlink() else path]  # as the user named it
     if not path.is_dir():
         raise StorageError(f"{path} is neither a file nor a folder")
     others = _described_otherwise(path)
+    lists = [beginning for some in LISTS.values() for beginning in some]
     tables = [
         file
         for pattern in PATTERNS
         for file in sorted(path.rglob(pattern))
         if file.is_file() and not file.is_symlink() and file not in others
-        if not _is_list(file)
+        if not _begins(file, lists)
     ]
     if not tables:
         raise StorageError(f"{path} has no CSV and no Parquet files of stations' rows")

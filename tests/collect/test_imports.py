@@ -6,10 +6,11 @@ import re
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import bikecollect
@@ -372,17 +373,20 @@ def test_semicolons_and_decimal_commas_are_read(world: World, tmp_path: Path) ->
     assert text.splitlines()[1].startswith("2026-11-22T12:00:00+08:00,")
 
 
-def values(world: World) -> list[list[str]]:
-    """Return the values of each row, without its slot and its time."""
-    return [line.split(",")[2:] for line in world.lines()]
+def leave_only(
+    world: World,
+    *command: object,
+    odd: Mapping[str, int | None] | None = None,
+    **more: Any,
+) -> list[str]:
+    """Collect two slots, write them by *command*, and lose them; return their lines.
 
-
-def leave_only(world: World, *command: object) -> list[list[str]]:
-    """Collect two slots, write them by *command*, and lose them; return the values."""
+    They have the counts *odd*, too, and the feed has *more*.
+    """
     pytest.importorskip("duckdb")
-    world.fetch(counts(0))
-    world.fetch(counts(1), after=300)
-    before = values(world)
+    world.fetch({**counts(0), **(odd or {})}, **more)
+    world.fetch({**counts(1), **(odd or {})}, after=300, **more)
+    before = world.lines()
     run(world, *command)
     shutil.rmtree(world.folder)
     return before
@@ -391,13 +395,63 @@ def leave_only(world: World, *command: object) -> list[list[str]]:
 def test_an_export_is_recognised_and_imported_unchanged(
     world: World, tmp_path: Path
 ) -> None:
-    """Of days whose files are lost, the export may be the only copy."""
-    before = leave_only(world, "export", "city", "-o", tmp_path / "export.csv")
-    code, _, stderr = run(world, "backfill", "city", "--from", tmp_path / "export.csv")
+    """Of days whose files are lost, the export may be the only copy.
+
+    A row without a count was collected like that; so was the time of each response.
+    """
+    world.clock.now = NOON + 1
+    command = ("export", "city", "-o", tmp_path / "a.csv")
+    before = leave_only(world, *command, odd={"99": None})
+    code, stdout, stderr = run(world, "backfill", "--from", tmp_path / "a.csv")
 
     assert (code, stderr) == (0, "")
-    assert values(world) == before
-    assert len(before) == 2 * len(counts(0))
+    assert "unreadable" not in stdout
+    assert world.lines() == before
+    assert len(before) == 2 * len(counts(0)) + 2
+    assert sum(line.split(",")[3] == "" for line in before) == 2
+    assert {line.split(",")[1][11:19] for line in before} == {"12:00:03", "12:05:03"}
+    assert set(flags(world).values()) == {""}
+
+
+def test_the_flags_of_a_dataset_are_taken_over(world: World, tmp_path: Path) -> None:
+    """From its list of slots; without it, a line says that they are lacking."""
+    world.clock.now = NOON + 170
+    command = ("publish", "-o", tmp_path / "set")
+    before = leave_only(world, *command, last_updated=int(NOON))
+    lacking = tmp_path / "lacking"
+    lacking.mkdir()
+    rows = (tmp_path / "set/data/station_status.csv").read_text(encoding="utf-8")
+    cut = [",".join(line.split(",")[:1] + line.split(",")[2:]) for line in rows.split()]
+    (lacking / "rows.csv").write_text("\n".join([*cut, ""]), encoding="utf-8")
+
+    alone = run(world, "backfill", "--from", lacking, "--dry-run")
+    code, stdout, stderr = run(world, "backfill", "--from", tmp_path / "set")
+
+    assert (code, stderr) == (0, "")
+    assert world.lines() == before
+    assert flags(world) == {"12:00": "late", "12:05": "stale late"}
+    assert [block.last_updated for block in world.committed()] == [NOON, NOON]
+    assert "flags" not in stdout
+    assert "when they were fetched, the flags of slots (" in " ".join(alone[1].split())
+
+
+def test_a_list_of_slots_is_untrusted(world: World, tmp_path: Path) -> None:
+    """Lines and words that no list has are not taken; alone, it has no rows."""
+    leave_only(world, "publish", "-o", tmp_path / "set")
+    listed = tmp_path / "set/data/slots.csv"
+    lines = listed.read_text(encoding="utf-8").split("\n")
+    first = lines[1].split(",")
+    first[6] = "odd clock"
+    torn = [lines[0], ",".join(first), "at noon,720,0,collected,,30,stale,,,,,", "2026"]
+    listed.write_text("\n".join(torn), encoding="utf-8")
+
+    refused = run(world, "backfill", "--from", listed)
+    code, stdout, _ = run(world, "backfill", "--from", tmp_path / "set")
+
+    assert (refused[0], "is a list of slots, without rows" in refused[2]) == (64, True)
+    assert code == 0
+    assert "2 rows or blocks of the other archive are unreadable" in stdout
+    assert flags(world) == {"12:00": "clock", "12:05": ""}
 
 
 def sources(world: World) -> set[str]:
@@ -416,7 +470,7 @@ def test_of_a_published_dataset_only_the_rows_of_stations_are_read(
     assert (code, stderr) == (0, "")
     assert "not taken over: why slots are missing there" in stdout
     assert "unreadable" not in stdout
-    assert values(world) == before
+    assert world.lines() == before
     assert sources(world) == {"backfill bikecollect .../set/data/station_status.csv"}
 
 
@@ -438,12 +492,13 @@ def test_the_versions_of_stations_of_an_export_are_taken_over(
 
     assert (
         "not taken over: names of new stations (a CSV of `export --what stations`, of "
+        "one system, has them), the flags of slots (a CSV of `export --what slots`, of "
         "one system, has them) and why slots are missing there"
     ) in " ".join(alone[1].split())
     assert (code, stderr) == (0, "")
     assert "1 version of stations taken over: their names and places" in stdout
     assert "1 row or block of the other archive is unreadable" in stdout
-    assert values(world) == before
+    assert world.lines() == before
     refused = run(world, "backfill", "--from", names)
     assert (refused[0], "is a list of stations, without rows" in refused[2]) == (
         64,

@@ -182,10 +182,11 @@ def _summary(
 ) -> str:
     """Return the text about *fillings*, and about *taken* runs of the *source*."""
     skipped = (source.bad, source.odd) if source else (0, 0)
-    is_export = isinstance(source, TableSource) and source.is_ours
-    has_names = isinstance(source, TableSource) and bool(source.lists())
-    names = f"names of new stations ({OF_NAMES}) and "
-    lacking = f"{'' if has_names else names}why slots are"
+    lacking: list[str] = []
+    if isinstance(source, TableSource) and source.is_ours:
+        names = f"names of new stations ({OF_NAMES})"
+        lacking = [*(() if source.lists() else (names,)), *source.lacking]
+        lacking += ["why slots are missing there"]
     return summary(
         filler.system.system_id,
         fillings,
@@ -193,7 +194,7 @@ def _summary(
         filler.system.zone,
         skipped=skipped,
         taken=(taken, filler.stations.count),
-        lacking=f"{lacking} missing there" if is_export else "",
+        lacking=" and ".join(filter(None, (", ".join(lacking[:-1]), *lacking[-1:]))),
     )
 
 

@@ -1,24 +1,20 @@
 """The list of stations of another bikecollect, which is untrusted."""
 
-import csv
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from bikecollect.collect.sources.bikecollect_folder import REPLACED, FolderSource
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.tables import TableSource
-from bikecollect.core.slots import Slot, from_iso
+from bikecollect.collect.sources.tabular.list_rows import list_rows, time_of
+from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.station_reader import TEXTS
-from bikecollect.storage.csv_format import INFORMATION_COLUMNS, read_cells
-from bikecollect.storage.files.regular_file import open_below
+from bikecollect.storage.csv_format import INFORMATION_COLUMNS
 
 MAX_BYTES = 256 << 20
-MAX_LINE = 1 << 15
 MAX_VERSIONS = 500_000
 """Most versions that are read; a city has some thousand in ten years."""
 TIME, KEY = tuple(INFORMATION_COLUMNS)[:2]
@@ -66,49 +62,20 @@ def read_versions(
     or larger than any.
     """
     versions: dict[str, dict[Slot, StationInformation]] = {}
-    with os.fdopen(open_below(folder, name), "rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES:
-            raise OSError(f"{name} is too large for a list of stations")
-        for number, row in enumerate(_rows(file, name, judge)):
-            if number == MAX_VERSIONS:
-                raise OSError(f"{name} has more than {MAX_VERSIONS:,} versions")
-            since, version = _time(row[TIME]), _version(row, judge)
-            if version is None or since is None or not judge.is_time(since):
-                judge.bad += 1
-                continue
-            versions.setdefault(version.station_id, {})[floor(since)] = version
-    return versions
-
-
-def _rows(file: BinaryIO, name: str, judge: Plausible) -> Iterator[dict[str, str]]:
-    """Yield the cells of each line by column; columns that are missing are empty."""
-    header = _cells(file.readline(MAX_LINE)) or []
-    if not {TIME, KEY} <= set(header[:3]) or len(set(header)) != len(header):
-        raise OSError(f"{name} does not begin with the header of a list of stations")
-    columns = dict.fromkeys(INFORMATION_COLUMNS, "")
-    while line := file.readline(MAX_LINE):
-        cells = _cells(line)
-        if cells is None or len(cells) != len(header):
+    rows = list_rows(
+        folder, name, "stations", judge, needed=(TIME, KEY), most=MAX_BYTES
+    )
+    empty = dict.fromkeys(INFORMATION_COLUMNS, "")
+    for number, cells in enumerate(rows):
+        if number == MAX_VERSIONS:
+            raise OSError(f"{name} has more than {MAX_VERSIONS:,} versions")
+        row = empty | cells
+        since, version = time_of(row[TIME]), _version(row, judge)
+        if version is None or since is None or not judge.is_time(since):
             judge.bad += 1
             continue
-        yield columns | dict(zip(header, cells, strict=True))
-
-
-def _cells(line: bytes) -> list[str] | None:
-    """Return the cells of *line*, None if it is torn, too long or not CSV."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return next(read_cells([line[:-1].decode("utf-8")], strict=True), None)
-    except (ValueError, csv.Error):
-        return None
-
-
-def _time(cell: str) -> Slot | None:
-    try:
-        return from_iso(cell)
-    except (ValueError, OverflowError):
-        return None
+        versions.setdefault(version.station_id, {})[floor(since)] = version
+    return versions
 
 
 def _version(row: Mapping[str, str], judge: Plausible) -> StationInformation | None:

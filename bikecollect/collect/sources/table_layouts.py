@@ -20,7 +20,7 @@ class Layout:
     the column that names the system of a row. If *apart*, stations are not polled
     together: each row has a time of its own. *updated* is the column of the source's
     stamp, *published* that of the republisher's, in the system's zone; both are
-    optional.
+    optional, and so is *fetched*, that of the time when a response was complete.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Layout:
     apart: bool = False
     updated: str = ""
     published: str = ""
+    fetched: str = ""
 
 
 YOUBIKE = {
@@ -52,7 +53,13 @@ YOUBIKE_CSV = Layout(
 OURS = "bikecollect"
 KNOWN = (
     # What `export` and `publish` write, and the files of the archive.
-    Layout(OURS, "slot", {name: name for name in FIELDS}, network="system_id"),
+    Layout(
+        OURS,
+        "slot",
+        {name: name for name in FIELDS},
+        network="system_id",
+        fetched="fetched_at",
+    ),
     Layout(
         "taipei-archive",
         "infoTime",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.table_dialect import restored_id
-from bikecollect.collect.sources.table_layouts import Layout
+from bikecollect.collect.sources.table_layouts import OURS, Layout
 from bikecollect.collect.sources.table_rows import Row, Table
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY, HOUR
@@ -143,7 +143,8 @@ class Surveyor:
         # A time that is in the future in one zone may be in the past in another.
         is_time = self.judge.is_time(moment) or self.judge.is_time(moment - DAY)
         station_id = values.identifier(restored_id(row[1]))
-        return bool(is_time and station_id and is_count(row[2]))
+        is_value = is_count(row[2]) or (self.layout.name == OURS and not row[2])
+        return bool(is_time and station_id and is_value)
 
     def _note_reports(self, text: str, reports: Iterable[float | None]) -> None:
         """Note the newest of *reports* beside the time *text* of a poll."""

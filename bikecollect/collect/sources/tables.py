@@ -28,6 +28,8 @@ from bikecollect.collect.sources.table_survey import (
     cells_of,
     is_count,
 )
+from bikecollect.collect.sources.tabular.polls import Polls
+from bikecollect.collect.sources.tabular.slot_lists import SlotNotes, slot_notes
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
@@ -36,13 +38,12 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files.scratch import scratch
 
 log = logging.getLogger(__name__)
-WHOLE = 0.9
-"""Share of a slot's stations that a complete poll must have."""
 SHOWN = 6
 """Maximum files that are named as left out."""
 MAX_IN_A_SLOT = 300_000
 """Maximum rows of one slot; more cannot be polls of one system."""
-Poll = dict[str, tuple[float, StationStatus]]
+OF_FLAGS = "a CSV of `export --what slots`, of one system, has them"
+"""Which list of slots beside the rows of an export is read."""
 Timed = tuple[float, Row]
 
 
@@ -53,7 +54,7 @@ class TableSource:
     Times without an offset are in *times_zone*; if that is None, in the zone proven by
     the reports in the same rows, or in *zone*, that of the system. If a slot of *grid*
     has several polls, the first is used. Rows after *now* (epoch seconds) are bad.
-    *list_names* are the lists of stations below *folder*.
+    *list_names* are the lists of stations below *folder*, *slot_names* those of slots.
     """
 
     paths: Sequence[Path]
@@ -67,8 +68,11 @@ class TableSource:
     times_zone: tzinfo | None = None
     folder: Path = Path()
     list_names: Sequence[str] = ()
+    slot_names: Sequence[str] = ()
     listed: Plausible = field(init=False)
     _surveyed: Survey | None = field(default=None, init=False)
+    _header: Sequence[str] = field(default=(), init=False)
+    _notes: Mapping[Slot, SlotNotes] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Start with zero skipped rows and values."""
@@ -82,6 +86,20 @@ class TableSource:
     def is_ours(self) -> bool:
         """Whether a bikecollect wrote it, as an export."""
         return self.layout is not None and self.layout.name == OURS
+
+    @property
+    def lacking(self) -> Sequence[str]:
+        """Of a bikecollect's slots: what its rows do not tell, and no list beside them.
+
+        Empty before it was read, or if another program wrote it.
+        """
+        if self.layout is None or not self.is_ours:
+            return ()
+        has_times = self.layout.fetched in self._header
+        return [
+            *(() if has_times else ("when they were fetched",)),
+            *(() if self.slot_names else (f"the flags of slots ({OF_FLAGS})",)),
+        ]
 
     @property
     def label(self) -> str:
@@ -121,12 +139,13 @@ class TableSource:
         rows = table(self.paths)
         survey = self._surveyed = self._surveyed or self._survey(rows, layout)
         columns = [layout.time, *layout.columns.values()]
-        columns += [layout.updated] if layout.updated in rows.header() else []
+        header = self._header = rows.header()
+        columns += [n for n in (layout.updated, layout.fetched) if n in header]
+        if self.is_ours:
+            self._notes = slot_notes(self.folder, self.slot_names, self.judge)
         timed = self._timed(rows.rows(columns), survey.zone)
-        if survey.ordered:
-            yield from self._slots(timed, layout)
-        else:
-            yield from self._slots(_sorted(timed, len(columns)), layout)
+        rows_in_order = timed if survey.ordered else _sorted(timed, len(columns))
+        yield from self._slots(rows_in_order, layout, columns)
 
     def vehicles(self) -> Iterator[ForeignVehicles]:
         """Yield nothing: tables have stations only."""
@@ -229,7 +248,7 @@ class TableSource:
                 yield moment, row
 
     def _slots(
-        self, rows: Iterable[Timed], layout: Layout
+        self, rows: Iterable[Timed], layout: Layout, columns: Sequence[str]
     ) -> Iterator[ForeignSnapshot]:
         """Yield a snapshot for each slot; the rows of a poll may differ in time.
 
@@ -238,6 +257,10 @@ class TableSource:
         """
         names = list(layout.columns)
         numbers = [names.index(n) + 1 if n in layout.columns else 0 for n in FIELDS]
+        updated, fetched = (
+            columns.index(name) if name in columns else None
+            for name in (layout.updated, layout.fetched)
+        )
         stamps = TimeParser(self.zone)
         change_only = bool(self._surveyed and self._surveyed.change_only)
         for slot, slot_rows in groupby(rows, key=self._slot):
@@ -252,19 +275,32 @@ class TableSource:
                 if status is None:
                     is_partial = True
                 else:
-                    updated = row[-1] if len(row) > len(names) + 1 else None
-                    polls.add(moment, status, stamps(updated))
+                    polls.add(
+                        moment,
+                        status,
+                        None if updated is None else stamps(row[updated]),
+                        None if fetched is None else stamps(row[fetched]),
+                    )
             if polls:
-                snapshot = polls.snapshot(slot)
-                flags = (*snapshot.flags, *(("partial",) if is_partial else ()))
-                yield snapshot._replace(flags=flags)
+                yield self._noted(polls.snapshot(slot), is_partial=is_partial)
+
+    def _noted(self, polled: ForeignSnapshot, *, is_partial: bool) -> ForeignSnapshot:
+        """Return *polled* with what is known of its slot beside the rows."""
+        flags = (*polled.flags, *(("partial",) if is_partial else ()))
+        notes = self._notes.get(polled.slot, SlotNotes())
+        return polled._replace(
+            fetched_at=self.judge.fetched(polled.fetched_at, polled.slot),
+            flags=tuple(dict.fromkeys((*notes.flags, *flags))),
+            last_updated=polled.last_updated or notes.last_updated,
+        )
 
     def _slot(self, timed: Timed) -> Slot:
         return self.grid.floor(timed[0])
 
     def _status(self, cells: Row, times: TimeParser) -> StationStatus | None:
         """Return the status in *cells*, in the order of `FIELDS`; None if it is bad."""
-        if not is_count(cells[1]):
+        is_unknown = self.is_ours and not cells[1]  # it was collected like that
+        if not (is_unknown or is_count(cells[1])):
             self.judge.bad += 1
             return None
         station_id = restored_id(cells[0])
@@ -287,49 +323,3 @@ def _sorted(rows: Iterable[Timed], width: int) -> Iterator[Timed]:
                 yield moment, row
         except sqlite3.Error as error:
             raise StorageError(f"cannot sort the rows in {folder}: {error}") from error
-
-
-class Polls:
-    """The polls of one slot; stations report independently if *apart*."""
-
-    def __init__(self, *, apart: bool) -> None:
-        self._polls: list[Poll] = [{}]
-        self._apart = apart
-        self._twice: set[float] = set()
-        self._updated: dict[float, float] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._polls[0])
-
-    def add(self, moment: float, status: StationStatus, updated: float | None) -> None:
-        """Add *status* to the newest poll; a repeated station starts a new poll."""
-        if updated is not None:
-            self._updated[moment] = max(self._updated.get(moment, 0.0), updated)
-        before = self._polls[-1].get(status.station_id)
-        if before is None:
-            self._polls[-1][status.station_id] = (moment, status)
-        elif before[0] != moment:
-            self._polls.append({status.station_id: (moment, status)})
-        else:
-            self._twice.add(moment)
-
-    def snapshot(self, slot: Slot) -> ForeignSnapshot:
-        """Return the earliest complete poll, else the first row of each station."""
-        poll = self._chosen()
-        moments = {moment for moment, _ in poll.values()}
-        stamps = [self._updated[m] for m in moments if m in self._updated]
-        return ForeignSnapshot(
-            slot,
-            min(moments),
-            tuple(status for _, status in poll.values()),
-            ("dup",) if moments & self._twice else (),
-            int(max(stamps)) if stamps else None,
-        )
-
-    def _chosen(self) -> Poll:
-        first: Poll = {}
-        for poll in reversed(self._polls):
-            first |= poll
-        share = WHOLE * len(first)
-        complete = (p for p in self._polls if not self._apart and len(p) >= share)
-        return next(complete, first)

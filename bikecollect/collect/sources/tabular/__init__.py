@@ -1,0 +1,1 @@
+"""Parts of other programs' tables: polls, and the lists beside their rows."""
