@@ -175,6 +175,26 @@ def test_status_names_what_verify_found_until_it_is_replaced_or_sound(
     assert (replaced, named()) == ([early, late], [late])
 
 
+def test_status_does_not_name_the_torn_end_that_a_run_has_removed(
+    world: World, config: Path
+) -> None:
+    """A block that was half written before a power cut, then `verify`, then a run."""
+    (world.folder / MARKER).touch()
+    world.fetch({"a": 2, "b": 3}, after=DAY)
+    with max((world.folder / "station_status").iterdir()).open("a") as file:
+        file.write("2026,torn")
+    words = ["--config", str(config)]
+    verify = CliRunner().invoke(cli, [*words, "verify"], standalone_mode=False)
+
+    world.fetch({"a": 2, "b": 4}, after=300)
+
+    status = CliRunner().invoke(
+        cli, [*words, "status", "--alert"], standalone_mode=False
+    )
+    assert "belong to no block" in verify.stdout
+    assert "belong to no block" not in status.stdout
+
+
 @pytest.mark.parametrize("text", ["", "{", "[[1, 2]]", '{"a": 1}', "[" * 99_999])
 def test_a_record_that_cannot_be_read_or_written_changes_no_answer(
     world: World, config: Path, text: str

@@ -12,6 +12,7 @@ from bikecollect.storage.repair import removed_text
 
 FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
 LINK = "is a link to"
+NO_BLOCK = "belong to no block"
 
 
 class DailyFile(NamedTuple):
@@ -76,7 +77,7 @@ def _of_bytes(file: DailyFile, size: int, position: int) -> Iterator[str]:
     """
     for span in file.spans:
         if position < span.start <= size:
-            yield f"bytes {position} to {span.start} belong to no block"
+            yield f"bytes {position} to {span.start} {NO_BLOCK}"
         elif span.start < position:  # the first line is longer, or the ledger is wrong
             yield f"bytes {span.start} to {position} do not belong to one block only"
         position = span.end
@@ -84,6 +85,6 @@ def _of_bytes(file: DailyFile, size: int, position: int) -> Iterator[str]:
         slots = count_of(sum(span.end > size for span in file.spans), "slot")
         yield f"has {size} bytes, {position} were written: it lacks rows of {slots}"
     elif position < size:
-        yield f"bytes {position} to {size} belong to no block"
+        yield f"bytes {position} to {size} {NO_BLOCK}"
     elif file.end != size:
         yield f"ends at byte {size}, the ledger says {file.end}"

@@ -1,6 +1,7 @@
 """Which findings of `verify` are remembered for `status`: changed contents of files.
 
 It sees what is missing by itself; a payload that cannot be read is no damage of data.
+Nor are bytes at the end of a file: the next run removes them, and appends to the file.
 """
 
 import os
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.archive.certificates import Finding
+from bikecollect.archive.checks.csv_files import NO_BLOCK
 from bikecollect.archive.checks.remedies import OTHER_BYTES, UNREADABLE
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, part
 from bikecollect.archive.parts import is_day
@@ -49,7 +51,9 @@ def _found(
         path = _damaged_file(system, where, what)
         with suppress(OSError):
             if path and os.access(path, os.R_OK):
-                yield FoundDamage(where, what, remedy, state_of(path))
+                state = state_of(path)
+                if not what.endswith(f" to {state.size} {NO_BLOCK}"):
+                    yield FoundDamage(where, what, remedy, state)
 
 
 def _damaged_file(system: SystemFolder, where: str, what: str) -> Path | None:
