@@ -16,12 +16,12 @@ from bikecollect.archive.checks.csv_files import (
     check_file,
     describe_damage,
 )
-from bikecollect.archive.checks.kept_payloads import (
+from bikecollect.archive.checks.payload_files import (
+    check_payload,
     comparable,
     count_gone,
     unknown_to,
 )
-from bikecollect.archive.checks.payload_files import check_payload
 from bikecollect.archive.checks.remedies import UNREADABLE
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive

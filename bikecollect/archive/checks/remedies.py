@@ -5,7 +5,7 @@ from functools import partial
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.csv_files import LINK
-from bikecollect.archive.checks.kept_payloads import OLDER
+from bikecollect.archive.checks.payload_files import OLDER
 from bikecollect.archive.parts import is_day
 from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
