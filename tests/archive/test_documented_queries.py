@@ -103,6 +103,21 @@ def test_days_of_the_form_before_are_read_beside_new_ones(
     assert read(code, folder) == sorted(["0001", "0002"] * 2)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "code",
+    [code for code in LINES if ".csv" in code and "archive" in code],
+    ids=lambda text: text.split()[3],
+)
+def test_a_one_liner_reads_an_archive_without_any_csv(code: str, folder: Path) -> None:
+    """A system that is over has none: its days are all archived."""
+    two_closed_days(folder)
+    for path in (folder / "city/station_status").glob("*.csv"):
+        path.unlink()
+
+    assert read(code, folder) == sorted(["0001", "0002"] * 2)
+
+
 def with_occupancy(part: Path) -> None:
     """Rewrite *part* as the version before wrote it."""
     other = part.with_suffix(".old")

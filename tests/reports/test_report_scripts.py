@@ -17,6 +17,7 @@ from world import World
 from bikecollect.reports.engines.engine_sql import ENGINES
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import ASKED, Duck, asked
+from bikecollect.storage.data_folder import INFORMATION
 
 duckdb = pytest.importorskip("duckdb")
 pytestmark = pytest.mark.slow
@@ -78,6 +79,14 @@ def script(world: World, name: str, engine: str, *more: str) -> str:
 
 
 @pytest.fixture(scope="module")
+def unlisted(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Return the three days without a list of stations, as another archive gives."""
+    world = three_days(tmp_path_factory.mktemp("unlisted"))
+    (world.folder / INFORMATION).unlink()
+    return world
+
+
+@pytest.fixture(scope="module")
 def of_duckdb(world: World) -> dict[str, Any]:
     """Return columns and rows of all reports, by DuckDB with our own views."""
     with viewed(world) as db:
@@ -96,7 +105,7 @@ def place_of(report: Report) -> str:
 
 
 @pytest.fixture(scope="module")
-def of_clickhouse(world: World) -> dict[str, Any]:
+def of_clickhouse(world: World, unlisted: World) -> dict[str, Any]:
     """Return columns and rows of all reports, by one process of ClickHouse."""
     pytest.importorskip("chdb")
     by = ("--by", "station")
@@ -108,6 +117,7 @@ def of_clickhouse(world: World) -> dict[str, Any]:
     }
     counted = script(world, "reliability", "clickhouse", "--without-stale")
     summaries, _, _ = counted.rpartition("SELECT a.system_id")
+    scripts["unlisted"] = script(unlisted, "stations", "clickhouse")
     scripts["ends"] = summaries + ENDS_OF_DAYS.format("counted_coverage")
     process = subprocess.run(
         [sys.executable, "-c", RUN_IN_CHDB],
@@ -179,6 +189,21 @@ def test_plain_duckdb_gives_the_same(
 
     assert names == columns
     assert tidy(rows) == tidy(expected)
+
+
+def test_an_archive_without_a_list_of_stations_has_reports(
+    unlisted: World, of_duckdb: dict[str, Any], of_clickhouse: dict[str, Any]
+) -> None:
+    """The figures are the same; only names and places of the stations are unknown."""
+    answers = []
+    for text in (script(unlisted, name, "duckdb") for name in ("hours", "stations")):
+        with duckdb.connect() as db:
+            answers.append(db.execute(text).fetchall())
+
+    assert tidy(answers[0]) == tidy(of_duckdb["hours"][1])
+    known = {name: [None] * 7 for name in ("0001", "0002", "late", "x,y")}
+    assert {row[1]: [*row[2:]] for row in answers[1]} == known
+    assert {row[1]: row[2:] for row in of_clickhouse["unlisted"][1]} == known
 
 
 @pytest.mark.parametrize("engine", ENGINES)

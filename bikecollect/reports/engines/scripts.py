@@ -41,7 +41,7 @@ def script(
     """
     sql = ENGINES[engine]
     asked = asked_query(values, place.among, by or report.places[0], stations)
-    statements = views(engine, place, tables)
+    statements = views(engine, place.with_known_lists(), tables)
     statements.append(f"CREATE {sql.asked} AS {asked}")
     before = "".join(f"{text};\n\n" for text in statements)
     return before + sql.report(values.sql(report))
@@ -49,6 +49,8 @@ def script(
 
 def _stations(sql: DuckDbSql, place: ArchivePlace) -> list[str]:
     """Return the statements for the versions of stations, from the lists' CSV."""
+    if not place.station_lists:
+        return [f"{sql.create} VIEW stations AS {_no_stations(sql)}"]
     statements, lines = sql.lists(place)
     kinds = sql.typed(datasets.STATIONS)
     cells = ", ".join(
@@ -69,3 +71,13 @@ def _stations(sql: DuckDbSql, place: ArchivePlace) -> list[str]:
             f" FROM {lines}) AS t"
         ),
     ]
+
+
+def _no_stations(sql: DuckDbSql) -> str:
+    """Return the query for the view `stations` of systems without a list."""
+    times = {"valid_from": "BIGINT", "valid_to": "BIGINT"}
+    columns = {"system_id": "VARCHAR", **datasets.STATIONS, **times}
+    cells = ", ".join(
+        f"CAST(NULL AS {kind}) AS {name}" for name, kind in sql.typed(columns).items()
+    )
+    return f"SELECT t.* FROM (SELECT {cells}) AS t WHERE t.system_id <> ''"
