@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
@@ -42,23 +43,28 @@ def world(tmp_path: Path) -> World:
     return created
 
 
-def run(world: World, *arguments: object) -> tuple[int, str, str]:
+def run(
+    world: World, *arguments: object, zone: str = "Asia/Taipei"
+) -> tuple[int, str, str]:
     """Run ``backfill city``; return its exit code and output."""
     base = world.folder.parents[1]
     config = base / "bikecollect.toml"
     config.write_text(
         'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\n'
-        'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\ncolumns = []\n',
+        f'url = "http://127.0.0.1/"\ntimezone = "{zone}"\ncolumns = []\n',
         encoding="utf-8",
     )
     process = bikecollect("--config", config, *arguments)
     return process.returncode, process.stdout, " ".join(process.stderr.split())
 
 
-def fill(world: World, path: Path, *arguments: object) -> tuple[int, str, str]:
+def fill(
+    world: World, path: Path, *arguments: object, zone: str = "Asia/Taipei"
+) -> tuple[int, str, str]:
     """Fill from the table at *path*, with the columns at, id and bikes."""
     maps = [part for name in MAPS for part in ("--map", name)]
-    return run(world, "backfill", "city", "--from", path, *maps, *arguments)
+    command = ("backfill", "city", "--from", path, *maps, *arguments)
+    return run(world, *command, zone=zone)
 
 
 def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
@@ -286,6 +292,134 @@ def test_an_unknown_zone_is_a_usage_error(world: World, tmp_path: Path) -> None:
 
     assert code == 64
     assert "--time-zone Asia/Taipeh: unknown time zone" in stderr
+
+
+OSLO = ZoneInfo("Europe/Oslo")
+NIGHT = datetime(2026, 10, 25, 1, 30, tzinfo=OSLO).timestamp()
+"""Half an hour before the hour that occurs twice in Oslo."""
+
+
+def night(stations: int = 3, minutes: int = 15) -> list[tuple[str, str, int]]:
+    """Return local times, ids and counts of polls from 01:30 to 03:15, in order.
+
+    The count is the number of quarter hours since 01:30.
+    """
+    moments = [NIGHT + 60 * minutes * poll for poll in range(165 // minutes + 1)]
+    return [
+        (
+            f"{datetime.fromtimestamp(moment, OSLO):%Y-%m-%d %H:%M:%S}",
+            f"s{station}",
+            round(moment - NIGHT) // 900,
+        )
+        for moment in moments
+        for station in range(stations)
+    ]
+
+
+def filled_at_night(
+    world: World, path: Path, rows: Sequence[tuple[str, str, int]]
+) -> tuple[set[tuple[int, int]], str]:
+    """Fill from *rows* in the zone of Oslo; return quarter and count, and messages."""
+    table_path = write(path / "a.csv", ("at", "id", "bikes"), rows)
+    code, _, stderr = fill(world, table_path, "--time-zone", "Europe/Oslo")
+    assert code == 0, stderr
+    files = sorted((world.folder / "station_status").iterdir())
+    found = [line.split(",") for f in files for line in f.read_text().splitlines()[1:]]
+    assert len(found) == len({(cells[0], cells[2]) for cells in found})
+    quarters = [datetime.fromisoformat(cells[0]).timestamp() for cells in found]
+    return {
+        (round(slot - NIGHT) // 900, int(cells[3]))
+        for slot, cells in zip(quarters, found, strict=True)
+    }, stderr
+
+
+@pytest.mark.parametrize("order", ["polls", "stations"])
+@pytest.mark.parametrize("minutes", [15, 30])
+def test_the_order_of_rows_tells_the_passes_of_a_repeated_hour(
+    world: World, tmp_path: Path, order: str, minutes: int
+) -> None:
+    """Also if the table is sorted by station."""
+    rows = night(minutes=minutes)
+    if order == "stations":
+        rows.sort(key=lambda row: row[1])
+
+    found, stderr = filled_at_night(world, tmp_path, rows)
+
+    step = minutes // 15
+    assert found == {(quarter, quarter) for quarter in range(0, 12, step)}
+    assert "left out" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("choose", "number"),
+    [
+        (lambda rows: [row for row in rows if not 2 <= row[2] < 6], 12),
+        (lambda rows: sorted(rows, key=lambda row: (row[1], -row[2])), 24),
+        (lambda rows: [row for row in reversed(rows) if not 2 <= row[2] < 6], 12),
+        (
+            lambda rows: sorted(
+                (row for row in rows if not 2 <= row[2] < 6), key=lambda row: row[1]
+            ),
+            12,
+        ),
+        (
+            lambda rows: [
+                row for row in reversed(rows) if row[2] in {0, 1, 6, 8, 10, 11}
+            ],
+            6,
+        ),
+    ],
+    ids=[
+        "one pass",
+        "newest first",
+        "one pass, newest first",
+        "by station",
+        "two polls",
+    ],
+)
+def test_rows_of_a_repeated_hour_are_left_out_if_it_cannot_be_told(
+    world: World, tmp_path: Path, choose: Any, number: int
+) -> None:
+    """A line says how many, and what helps; the others are filled."""
+    found, stderr = filled_at_night(world, tmp_path, choose(night()))
+
+    assert found == {(quarter, quarter) for quarter in (0, 1, 10, 11)}
+    assert f"{number} rows left out: times such as 2026-10-25 02:" in stderr
+    assert "give times with an offset" in stderr
+
+
+@pytest.mark.parametrize("is_by_station", [False, True])
+def test_a_station_with_one_pass_of_a_repeated_hour_makes_its_slots_partial(
+    world: World, tmp_path: Path, *, is_by_station: bool
+) -> None:
+    """In a table by station; in one by time, the other stations tell."""
+    rows = [row for row in night() if row[1] != "s2" or not 2 <= row[2] < 6]
+    if is_by_station:
+        rows.sort(key=lambda row: row[1])
+
+    found, stderr = filled_at_night(world, tmp_path, rows)
+
+    assert found == {(quarter, quarter) for quarter in range(12)}
+    assert ("4 rows left out" in stderr) == is_by_station
+    sizes, all_flags = zip(*((b.rows, b.flags) for b in world.committed()), strict=True)
+    second, lacking = (2, "partial") if is_by_station else (3, "")
+    assert sizes == (3, 3, 2, 2, 2, 2, *[second] * 4, 3, 3)
+    assert all_flags[2:10] == (lacking,) * 8
+
+
+def test_reports_in_a_repeated_hour_belong_to_their_poll(
+    world: World, tmp_path: Path
+) -> None:
+    """A report is of the second pass if it is not after its poll then."""
+    rows = [(*row, row[0]) for row in night()]
+    path = write(tmp_path / "a.csv", ("at", "id", "bikes", "seen"), rows)
+    config = ("--map", "last_reported=seen", "--time-zone", "Europe/Oslo")
+
+    fill(world, path, *config, zone="Europe/Oslo")
+
+    lines = world.lines("station_status/2026-10-25.csv")
+    assert len(lines) == 36
+    assert {line.split(",")[0] == line.split(",")[12] for line in lines} == {True}
 
 
 def test_old_content_is_imported_as_stale(world: World, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """Survey a table before importing it: its order, its gaps, the zone of its times."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, tzinfo
 from statistics import median
 from typing import NamedTuple
 
@@ -11,18 +10,20 @@ from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.table_dialect import restored_id
 from bikecollect.collect.sources.table_layouts import OURS, Layout
 from bikecollect.collect.sources.table_rows import Row, Table
+from bikecollect.collect.sources.tabular.times import (
+    RepeatedHours,
+    TimeParser,
+    have_offsets,
+)
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.reading import values
-from bikecollect.feeds.reading.stamps import MILLISECONDS, Stamps
 
 MAX_BAD = 0.2
-KNOWN_TIMES = 10_000
 SHOWN = 200
 AHEAD, BEHIND = 120.0, HOUR
 """Maximum seconds by which the newest report may be after its poll, and before it."""
-ANY_OFFSET = timedelta(hours=1)
 STEADY, LONG = HOUR / 2, 2 * HOUR
 """If times are in another zone, the age of the newest report changes by less than
 STEADY seconds over LONG seconds of polls; if the source has stopped, it grows."""
@@ -50,37 +51,6 @@ class Survey(NamedTuple):
     change_only: bool
 
 
-class TimeParser:
-    """Parses the times of tables; those without an offset are in *zone*."""
-
-    def __init__(self, zone: tzinfo) -> None:
-        self._zone = zone
-        self._stamps = Stamps(zone)
-        self._known: dict[str, float | None] = {}
-
-    def __call__(self, text: str | None) -> float | None:
-        """Return *text* in epoch seconds, None if it is empty or not a time."""
-        if not text:
-            return None
-        if text not in self._known:
-            if len(self._known) >= KNOWN_TIMES:
-                self._known.clear()
-                self._stamps = Stamps(self._zone)
-            self._known[text] = self._read(text)
-        return self._known[text]
-
-    def _read(self, text: str) -> float | None:
-        if re.fullmatch(r"[0-9]{9,13}(\.[0-9]{1,9})?", text):
-            number = float(text)
-            return number / 1000 if number > MILLISECONDS else number
-        try:
-            time = datetime.fromisoformat(text.replace("/", "-"))
-            time = time if time.tzinfo else time.replace(tzinfo=self._zone)
-            return time.timestamp()
-        except (ValueError, OverflowError):
-            return self._stamps(text)  # such as "02.06.2025 08:00"
-
-
 @dataclass
 class Surveyor:
     """Surveys *table*, at *place*, of *layout*; its reports are in *system_zone*.
@@ -95,10 +65,15 @@ class Surveyor:
     grid: Grid
     judge: Plausible
     zone: tzinfo | None = None
+    hours: RepeatedHours = field(init=False)
     _newest: dict[str, float] = field(default_factory=dict, init=False)
     _sample: dict[str, None] = field(default_factory=dict, init=False)
     _slots: dict[int, set[int]] = field(default_factory=dict, init=False)
     _pairs: dict[int, set[tuple[int, str]]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Start without repeated hours."""
+        self.hours = RepeatedHours(self.zone or self.system_zone)
 
     def survey(self) -> Survey:
         """Return the properties of the table.
@@ -122,7 +97,9 @@ class Surveyor:
             ordered = ordered and moment >= before
             before = moment
             self._note_reports(str(row[0]), map(reports, row[3:]))
-            self._note_station(moment, str(restored_id(row[1])))
+            station_id = str(restored_id(row[1]))
+            self.hours.note(str(row[0]), station_id)
+            self._note_station(moment, station_id)
         if bad > count * MAX_BAD:
             raise SettingsError(
                 f"{bad} of {count} rows of {self.place} cannot be read, the "
@@ -178,7 +155,7 @@ class Surveyor:
 
         None if the times need a zone and there are no such reports.
         """
-        if self.layout.apart or _have_offsets(self._newest):
+        if self.layout.apart or have_offsets(self._newest):
             return default
         polls = {text: newest for text, newest in self._newest.items() if newest}
         if not polls:
@@ -209,12 +186,6 @@ def _is_steady(ages: dict[float, float]) -> bool:
     """Return whether the *ages*, by moment, hardly change over hours."""
     is_long = max(ages) - min(ages) >= LONG
     return is_long and max(ages.values()) - min(ages.values()) <= STEADY
-
-
-def _have_offsets(times: Iterable[str]) -> bool:
-    """Return whether all *times* have an offset: they are the same in any zone."""
-    west, east = TimeParser(timezone(-ANY_OFFSET)), TimeParser(timezone(ANY_OFFSET))
-    return all(west(text) == east(text) for text in times)
 
 
 def is_count(text: str | None) -> bool:

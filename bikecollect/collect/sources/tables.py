@@ -2,9 +2,7 @@
 
 import logging
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from itertools import groupby
@@ -24,18 +22,18 @@ from bikecollect.collect.sources.table_rows import Row, Table, table
 from bikecollect.collect.sources.table_survey import (
     Survey,
     Surveyor,
-    TimeParser,
     cells_of,
     is_count,
 )
 from bikecollect.collect.sources.tabular.polls import Polls
 from bikecollect.collect.sources.tabular.slot_lists import SlotNotes, slot_notes
-from bikecollect.core.errors import SettingsError, StorageError, UsageError
+from bikecollect.collect.sources.tabular.sorting import Timed, sorted_rows
+from bikecollect.collect.sources.tabular.times import RepeatedHours, TimeParser
+from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
 from bikecollect.core.text import count_of, visible
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.files.scratch import scratch
 
 log = logging.getLogger(__name__)
 SHOWN = 6
@@ -44,7 +42,6 @@ MAX_IN_A_SLOT = 300_000
 """Maximum rows of one slot; more cannot be polls of one system."""
 OF_FLAGS = "a CSV of `export --what slots`, of one system, has them"
 """Which list of slots beside the rows of an export is read."""
-Timed = tuple[float, Row]
 
 
 @dataclass
@@ -75,8 +72,9 @@ class TableSource:
     _notes: Mapping[Slot, SlotNotes] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Start with zero skipped rows and values."""
+        """Start with zero skipped rows and values, and without repeated hours."""
         self.judge, self.listed = Plausible(self.now), Plausible(self.now)
+        self._reports = self._hours = RepeatedHours(self.zone)
 
     def lists(self) -> Sequence[str]:
         """Return the names of its lists of stations."""
@@ -143,8 +141,9 @@ class TableSource:
         columns += [n for n in (layout.updated, layout.fetched) if n in header]
         if self.is_ours:
             self._notes = slot_notes(self.folder, self.slot_names, self.judge)
-        timed = self._timed(rows.rows(columns), survey.zone)
-        rows_in_order = timed if survey.ordered else _sorted(timed, len(columns))
+        id_at = columns.index(layout.columns["station_id"], 1)
+        timed = self._timed(rows.rows(columns), survey.zone, id_at)
+        rows_in_order = timed if survey.ordered else sorted_rows(timed, len(columns))
         yield from self._slots(rows_in_order, layout, columns)
 
     def vehicles(self) -> Iterator[ForeignVehicles]:
@@ -209,6 +208,7 @@ class TableSource:
             self.times_zone,
         )
         survey = surveyor.survey()
+        self._hours = surveyor.hours
         default = UTC if layout.utc else self.zone
         if self.times_zone is None and survey.zone != default:
             log.warning(
@@ -221,6 +221,17 @@ class TableSource:
                 "%s: times have no offset and are read as %s, but nothing in the file "
                 "confirms that; if they are UTC, give --time-zone UTC",
                 self._place,
+                survey.zone,
+            )
+        hours = self._hours if self._hours.zone == survey.zone else None
+        for number, sample in hours.doubts() if hours else ():
+            log.warning(
+                "%s: %s left out: times such as %s occur twice in %s, when clocks go "
+                "back, and the order of the rows does not tell which is meant; give "
+                "times with an offset, or in UTC",
+                self._place,
+                count_of(number, "row"),
+                sample,
                 survey.zone,
             )
         if survey.change_only:
@@ -237,14 +248,24 @@ class TableSource:
             return None
         return moment
 
-    def _timed(self, rows: Iterable[Row | None], zone: tzinfo) -> Iterator[Timed]:
-        """Yield each row with its time; rows without a time are counted."""
-        times = TimeParser(zone)
+    def _timed(
+        self, rows: Iterable[Row | None], zone: tzinfo, id_at: int
+    ) -> Iterator[Timed]:
+        """Yield each row with its time; rows without a time are counted.
+
+        Their station is in the cell *id_at*.
+        """
+        times, hours = TimeParser(zone), self._hours
+        hours.begin()
         for row in rows:
             moment = self._moment(row, times)
             if row is None or moment is None:
                 self.judge.bad += 1
-            else:
+                continue
+            if hours.zone == zone:
+                station_id = str(restored_id(row[id_at]))
+                moment = hours.moment(str(row[0]), moment, station_id)
+            if moment is not None:
                 yield moment, row
 
     def _slots(
@@ -261,17 +282,18 @@ class TableSource:
             columns.index(name) if name in columns else None
             for name in (layout.updated, layout.fetched)
         )
-        stamps = TimeParser(self.zone)
+        stamps, hours = TimeParser(self.zone), self._hours
         change_only = bool(self._surveyed and self._surveyed.change_only)
         for slot, slot_rows in groupby(rows, key=self._slot):
             polls, is_partial = Polls(apart=layout.apart), change_only
+            is_partial |= slot in set(map(self.grid.floor, hours.doubtful))
             for count, (moment, row) in enumerate(slot_rows):
                 if count >= MAX_IN_A_SLOT:
                     raise SettingsError(
                         f"{self._place} has more than {MAX_IN_A_SLOT} rows within "
                         f"{self.grid.interval} s; check the time column, see --map"
                     )
-                status = self._status(cells_of(row, numbers), stamps)
+                status = self._status(cells_of(row, numbers), stamps, moment)
                 if status is None:
                     is_partial = True
                 else:
@@ -297,29 +319,16 @@ class TableSource:
     def _slot(self, timed: Timed) -> Slot:
         return self.grid.floor(timed[0])
 
-    def _status(self, cells: Row, times: TimeParser) -> StationStatus | None:
+    def _status(
+        self, cells: Row, times: TimeParser, moment: float
+    ) -> StationStatus | None:
         """Return the status in *cells*, in the order of `FIELDS`; None if it is bad."""
         is_unknown = self.is_ours and not cells[1]  # it was collected like that
         if not (is_unknown or is_count(cells[1])):
             self.judge.bad += 1
             return None
         station_id = restored_id(cells[0])
-        return self.judge.status(station_id, cells[1:7], cells[7:10], times(cells[10]))
-
-
-def _sorted(rows: Iterable[Timed], width: int) -> Iterator[Timed]:
-    """Yield *rows*, of *width* cells, sorted by time on disk."""
-    marks = ", ".join("?" * (width + 1))
-    names = ", ".join(f"c{n}" for n in range(width))
-    with scratch() as folder, closing(sqlite3.connect(folder / "rows.sqlite3")) as db:
-        try:
-            for setting in ("journal_mode = OFF", "synchronous = OFF"):
-                db.execute(f"PRAGMA {setting}")
-            db.execute(f"CREATE TABLE sorted (moment REAL, {names})")
-            values_ = ((moment, *row) for moment, row in rows)
-            db.executemany(f"INSERT INTO sorted VALUES ({marks})", values_)
-            order = f"SELECT moment, {names} FROM sorted ORDER BY moment, rowid"
-            for moment, *row in db.execute(order):
-                yield moment, row
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot sort the rows in {folder}: {error}") from error
+        reported = times(cells[10])
+        if self._hours.is_near(moment):
+            reported = self._reports.before(cells[10], moment) or reported
+        return self.judge.status(station_id, cells[1:7], cells[7:10], reported)
