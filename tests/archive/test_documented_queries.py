@@ -2,6 +2,7 @@
 
 import csv
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,27 @@ def with_occupancy(part: Path) -> None:
         f" TO '{other}' (FORMAT parquet)"
     )
     other.replace(part)
+
+
+def test_the_tutorial_reads_a_day_on_which_summer_time_ends(tmp_path: Path) -> None:
+    """Its slots have two offsets, and "NA" is the id of a station."""
+    tutorial = PAGE.parents[1] / "tutorial.md"
+    (code,) = re.findall(r"```python\n(.*?) *```", tutorial.read_text(), re.DOTALL)
+    path = tmp_path / "2026-10-25.csv"
+    lines = [f"2026-10-25T02:00:00+0{offset}:00,NA,{offset}" for offset in (2, 1)]
+    header = "slot,station_id,num_vehicles_available"
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    names: dict[str, Any] = {}
+
+    exec(
+        textwrap.dedent(code)
+        .replace("2026-11-24.csv", str(path))
+        .replace("Asia/Taipei", "Europe/Oslo")
+        .replace(".plot()", ""),
+        names,
+    )
+
+    day = names["day"]
+    assert [slot.hour for slot in day["slot"]] == [2, 2]
+    assert len(set(day["slot"])) == 2
+    assert [*day["station_id"]] == ["NA", "NA"]
