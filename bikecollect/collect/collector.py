@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle, translated
-from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, not_before_of
+from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, Limit, limit_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.collect.reporting.end_lines import EndLine, end_lines
 from bikecollect.collect.reporting.ping import Pinger, pinged
@@ -74,7 +74,7 @@ class Collector:
     redact: Redact = unredacted
     boot_id: str = field(default_factory=process.boot_id)
     open_notes: dict[str, OpenNote] = field(default_factory=dict)
-    not_before: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
     begun_anew: dict[str, str] = field(default_factory=dict)
 
     def collect(self) -> list[Run]:
@@ -140,11 +140,12 @@ class Collector:
     def _task(
         self, name: str, trouble: BikecollectError | None = None, *, dry: bool = False
     ) -> Task:
-        def not_before() -> float:
-            return self.not_before.get(name, 0.0)
+        def limit() -> Limit:
+            limit = self.limits.get(name, Limit())
+            return limit._replace(system=limit.system or name)
 
         work = partial(self._run, name, trouble, dry=dry)
-        return Task(self.hosts[name], work, not_before)
+        return Task(self.hosts[name], work, limit)
 
     def _run(
         self,
@@ -184,7 +185,7 @@ class Collector:
         finally:
             self.open_notes[name] = cycle.open_note()
             note = cycle.fetcher.notes.get(NOT_BEFORE, "")
-            self.not_before[name] = not_before_of(note)
+            self.limits[name] = limit_of(note)
 
     def _begin(self, name: str) -> Run:
         now = self.times.clock()

@@ -224,14 +224,18 @@ class FeedUnavailable(FeedError):
 
 
 class RateLimited(FeedError):
-    """The feed allows no request before *not_before* (epoch seconds)."""
+    """The feed allows no request before *not_before* (epoch seconds).
+
+    *limited* is another system of its host, which was told so.
+    """
 
     outcome = Outcome.RATE_LIMITED
     cause = "rate-limited"
 
-    def __init__(self, text: str, *, not_before: float) -> None:
+    def __init__(self, text: str, *, not_before: float, limited: str = "") -> None:
         super().__init__(text, http_status=429)
         self.not_before = not_before
+        self.limited = limited
 
 
 class Overload(FeedError):

@@ -309,15 +309,18 @@ def test_a_long_retry_after_is_respected_by_the_next_run(
 ) -> None:
     """After a 429 no request is made, for an hour at most (fault 20).
 
-    A daily quota, or a date in another century, costs one request an hour.
+    A daily quota, or a date in another century, costs one request an hour. If another
+    system of the host was told so, it is named.
     """
-    world.feed.answer = RateLimited("too many", not_before=NOON + seconds)
+    limit = NOON + seconds
+    world.feed.answer = RateLimited("too many", not_before=limit, limited="oslo")
     first = world.fetch()
     world.feed.answer = b'{"stations": {"a": 1}}'
     second = world.fetch(after=5 * MINUTES)
     third = world.fetch(after=over * MINUTES)
 
     assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
+    assert second.error.startswith("another system of this host, oslo, is rate-limited")
 
 
 def test_a_new_version_of_a_station_is_one_line(world: World) -> None:

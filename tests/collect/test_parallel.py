@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bikecollect.collect.fetching.rate_limit import Limit
 from bikecollect.collect.parallel.pool import Pool, Task, Turn
 from bikecollect.core.errors import Outcome, Overload, RateLimited
 from bikecollect.core.process import Stop, Times
@@ -44,7 +45,8 @@ def task(
         meanwhile(turn)
         return result(name, turn)
 
-    return Task(host or f"{name}.example", work, lambda: not_before)
+    limit = Limit(not_before, system=name)
+    return Task(host or f"{name}.example", work, lambda: limit)
 
 
 def outcomes(pool: Pool) -> dict[str, str]:
@@ -183,6 +185,8 @@ def test_a_pause_beyond_the_call_ends_the_other_systems_of_the_host() -> None:
     }
     assert isinstance(turns[0].error, RateLimited)
     assert turns[0].error.not_before == NOW + 600
+    assert turns[0].error.limited == "a1"
+    assert "another system of this host, a1, is rate-limited" in str(turns[0].error)
 
 
 def test_a_request_to_stop_ends_the_wait_for_a_host() -> None:

@@ -60,8 +60,9 @@ class Fetcher:
 
     def note_rate_limit(self, error: RateLimited) -> None:
         """Note for later runs until when the host gets no request."""
-        note = rate_limit_note(error.not_before, self.clock(), self.host)
-        self.notes[NOT_BEFORE] = note
+        self.notes[NOT_BEFORE] = rate_limit_note(
+            error.not_before, self.clock(), self.host, error.limited
+        )
 
     def _as_stored(self, run: Run, payload: Payload) -> Payload:
         return replace(

@@ -1,5 +1,7 @@
 """A host's Retry-After, as a note that later runs respect."""
 
+from typing import NamedTuple
+
 from bikecollect.core.errors import RateLimited
 
 NOT_BEFORE = "bikecollect.not_before"
@@ -10,8 +12,21 @@ PLAUSIBLE_WAIT = 31 * 86_400.0
 """A longer Retry-After is an error of the server, and costs its own slot only."""
 
 
-def rate_limit_note(not_before: float, now: float, host: str) -> str:
+class Limit(NamedTuple):
+    """No request *until* an epoch second, to a *host*, which told that to *system*.
+
+    *host* is empty in notes of earlier versions, *system* if it is the note's own.
+    """
+
+    until: float = 0.0
+    host: str = ""
+    system: str = ""
+
+
+def rate_limit_note(not_before: float, now: float, host: str, limited: str = "") -> str:
     """Return the note that *host* gets no request until *not_before*, for an hour.
+
+    *limited* is another system of the host, which was told so.
 
     >>> rate_limit_note(90_000.0, now=300.0, host="example.org")
     '3900.0 example.org'
@@ -20,12 +35,28 @@ def rate_limit_note(not_before: float, now: float, host: str) -> str:
     """
     is_plausible = not_before - now <= PLAUSIBLE_WAIT
     until = min(not_before, now + MAX_WAIT) if is_plausible else 0.0
-    return f"{until!r} {host}"
+    return f"{until!r} {host} {limited}".rstrip()
 
 
-def not_before_of(note: str) -> float:
-    """Return the epoch second until which *note* allows no request, 0 for none."""
-    return _parsed(note)[0]
+def limit_of(note: str) -> Limit:
+    """Return the limit in *note*, that of an empty note for none.
+
+    >>> limit_of("3900.0 example.org oslo").system, limit_of("3900.0").until
+    ('oslo', 3900.0)
+    """
+    until, host, limited, *_ = (*note.split(" "), "", "", "")
+    return Limit(float(until or 0), host, limited)
+
+
+def rate_limited(not_before: float, now: float, limited: str = "") -> RateLimited:
+    """Return the error that no request is allowed until *not_before*.
+
+    >>> str(rate_limited(90.0, 30.0, "oslo"))
+    'another system of this host, oslo, is rate-limited, retry in 60 s'
+    """
+    who = f"another system of this host, {limited}, is " if limited else ""
+    text = f"{who}rate-limited, retry in {not_before - now:.0f} s"
+    return RateLimited(text, not_before=not_before, limited=limited)
 
 
 def check_rate_limit(note: str, now: float, host: str = "") -> None:
@@ -33,14 +64,6 @@ def check_rate_limit(note: str, now: float, host: str = "") -> None:
 
     If its time is more than `MAX_WAIT` ahead, the clock was set back.
     """
-    not_before, limited = _parsed(note)
-    if limited in {"", host} and now < not_before < now + MAX_WAIT:
-        raise RateLimited(
-            f"rate-limited, retry in {not_before - now:.0f} s", not_before=not_before
-        )
-
-
-def _parsed(note: str) -> tuple[float, str]:
-    """Return the epoch second and the host; notes of earlier versions have no host."""
-    until, _, host = note.partition(" ")
-    return float(until or 0), host
+    limit = limit_of(note)
+    if limit.host in {"", host} and now < limit.until < now + MAX_WAIT:
+        raise rate_limited(limit.until, now, limit.system)

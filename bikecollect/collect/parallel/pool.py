@@ -7,7 +7,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from bikecollect.core.errors import FeedError, Overload, RateLimited
+from bikecollect.collect.fetching.rate_limit import Limit, rate_limited
+from bikecollect.core.errors import FeedError, Overload
 from bikecollect.core.process import Times, open_files_limit
 from bikecollect.core.run import Run
 
@@ -54,13 +55,13 @@ class Turn(NamedTuple):
 class Task(NamedTuple):
     """The work for one system, whose feed is on *host*.
 
-    *not_before* returns the epoch second before which the host accepts no request; 0
-    if it has no such limit.
+    *limit* returns until when the host accepts no request, 0 if it has no such limit,
+    and which system was told so.
     """
 
     host: str
     work: Callable[[Turn], Run]
-    not_before: Callable[[], float]
+    limit: Callable[[], Limit]
 
 
 class Work(NamedTuple):
@@ -100,7 +101,7 @@ class Pool:
             self._waiting.setdefault(task.host, deque()).append(number)
         self._left = len(tasks)
         self._active: Counter[str] = Counter()
-        self._resting: dict[str, float] = {}
+        self._resting: dict[str, Limit] = {}
 
     def results(self) -> Iterator[Run]:
         """Yield the results as the tasks end.
@@ -148,11 +149,11 @@ class Pool:
             task = self._tasks[number]
             try:
                 result: Run | BaseException = task.work(turn)
-                not_before = task.not_before()
+                limit = task.limit()
             except BaseException as error:  # noqa: BLE001 - raised by `run`
-                result, not_before = error, 0.0
+                result, limit = error, Limit()
             results.put(result)
-            self._end_turn(task.host, not_before)
+            self._end_turn(task.host, limit)
 
     def _take(self) -> tuple[int, Turn] | None:
         """Wait for a task that may run; return it and its turn, None at the end."""
@@ -171,10 +172,10 @@ class Pool:
             return next(iter(self._waiting)), Turn(0.0, self._overload())
         now = self._times.clock()
         for host in self._waiting:
-            not_before = self._resting.get(host, 0.0)
-            if not_before > now + left:
-                return host, Turn(0.0, _rate_limited(not_before, now))
-            is_free = self._active[host] < self._per_host and not_before <= now
+            until, _, limited = self._resting.get(host, Limit())
+            if until > now + left:
+                return host, Turn(0.0, rate_limited(until, now, limited))
+            is_free = self._active[host] < self._per_host and until <= now
             if is_free or self._times.stop.signum:
                 return host, Turn(self._share(host, left))
         return "", None
@@ -196,10 +197,11 @@ class Pool:
         self._active[host] += 1
         return number
 
-    def _end_turn(self, host: str, not_before: float) -> None:
+    def _end_turn(self, host: str, limit: Limit) -> None:
         with self._changed:
             self._active[host] -= 1
-            self._resting[host] = max(not_before, self._resting.get(host, 0.0))
+            if limit.until > self._resting.get(host, Limit()).until:
+                self._resting[host] = limit
             self._changed.notify_all()
 
     def _overload(self) -> Overload:
@@ -208,9 +210,3 @@ class Pool:
             f"{self._seconds:.0f} s; fetch fewer systems per call, use more machines, "
             "or set a longer interval"
         )
-
-
-def _rate_limited(not_before: float, now: float) -> RateLimited:
-    wait = f"retry in {not_before - now:.0f} s"
-    text = f"another system of this host is rate-limited, {wait}"
-    return RateLimited(text, not_before=not_before)
