@@ -29,7 +29,7 @@ AHEAD, ZONE = "ahead", "time zone"
 ZONE_NOTE = "bikecollect.zone"
 """The note about a doubt of the zone."""
 BACK, OFTEN = "bikecollect.back", 6
-"""The note about slots with older data than before, and how many are reported."""
+"""The note about returns to older data, and how many of them are reported."""
 GROWTH = "bikecollect.growth"
 """The note about a sudden growth of a system."""
 STALE_AGE = 900.0
@@ -174,10 +174,12 @@ def back_findings(
     stamp = snapshot.last_updated
     if "stale" not in flags or stamp is None:
         return {}, {}
-    if not _is_behind(stamp, payload.slot, ledger):
+    before = ledger.block_before(payload.slot)
+    goes_back = before is not None and (before.last_updated or 0) > stamp
+    if not goes_back or not _is_behind(stamp, payload.slot, ledger):
         return {}, {}
-    before, last = map(int, ledger.notes().get(BACK, "0 0").split())
-    number = before + 1 if payload.slot - last <= DAY else 1
+    count, last = map(int, ledger.notes().get(BACK, "0 0").split())
+    number = count + 1 if payload.slot - last <= DAY else 1
     note = {BACK: f"{number} {payload.slot}"}
     text = (
         f"{number} times the feed went back to older data, now to those of "
@@ -245,9 +247,9 @@ def zero_findings(statuses: Sequence[StationStatus]) -> dict[str, str]:
     is_zero = counts <= {(0, 0), (0, None)} and number >= many
     if not is_zero or not staleness.is_open(statuses):
         return {}
-    text = f"all {number} stations have 0 vehicles and 0 free docks"
-    if (0, 0) not in counts:
-        text = f"all {number} stations have 0 vehicles"
+    text = f"all {number} stations have 0 vehicles"
+    if counts == {(0, 0)}:
+        text += " and 0 free docks"
     return {"all zero": f"{text}, although they are open: it is stored unchanged"}
 
 

@@ -56,6 +56,20 @@ def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None
     )
 
 
+def test_a_feed_that_goes_back_once_is_not_said_to_do_so_in_each_slot(
+    world: World,
+) -> None:
+    """Its other server is behind, and is used for hours."""
+    world.fetch({"a": 1}, last_updated=int(NOON))
+    runs = [
+        world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 600 + n)
+        for n in range(10)
+    ]
+
+    assert {run.flags for run in runs} == {("stale",)}
+    assert [notice.text for run in runs for notice in run.notices] == []
+
+
 def test_a_feed_that_stops_is_not_said_to_go_back(world: World) -> None:
     """Nor one that goes back every other day."""
     stopped = [world.fetch({"a": 1}, last_updated=int(NOON))]
@@ -138,6 +152,16 @@ def test_stations_without_docks_may_be_empty_if_they_are_few(
     dockless = [one._replace(num_docks_available=None) for one in statuses]
 
     assert bool(quality.zero_findings(dockless)) is reported
+
+
+def test_unknown_free_docks_are_not_called_zero() -> None:
+    """Of 20 empty stations one has docks."""
+    statuses = [status(f"{n}", 0)._replace(num_docks_available=None) for n in range(19)]
+    docked = status("x", 0)._replace(num_docks_available=0)
+
+    (text,) = quality.zero_findings([*statuses, docked]).values()
+
+    assert text.startswith("all 20 stations have 0 vehicles, although")
 
 
 def test_a_late_run_is_flagged(world: World) -> None:
