@@ -153,6 +153,8 @@ class Figures:
                 "slots_expected": len(self.expected(name, self.slots)),
                 "share_with_vehicle": share(len(_rentable(known)), len(known)),
                 "share_with_dock": share(len(_returnable(rows)), len(docks)),
+                "share_empty": share(_count_open(known, "vehicles"), len(known)),
+                "share_full": share(_count_open(rows, "docks"), len(docks)),
                 "share_silent": share(len(silent), len(counted)),
                 "share_inactive": share(sum(r.is_closed for _, r in rows), len(rows)),
                 "changes": len(changes) if rows else None,
@@ -179,6 +181,8 @@ class Figures:
                 "mean_docks": mean(docks),
                 "share_with_vehicle": share(len(_rentable(known)), len(known)),
                 "share_with_dock": share(len(_returnable(rows)), len(docks)),
+                "share_empty": share(_count_open(known, "vehicles"), len(known)),
+                "share_full": share(_count_open(rows, "docks"), len(docks)),
                 "share_closed": share(sum(r.is_closed for _, r in known), len(known)),
                 "slots_stale": sum(slot in self.stale for slot, _ in known),
             }
@@ -326,6 +330,11 @@ def _rentable(rows: Iterable[tuple[int, Seen]]) -> list[Seen]:
 
 def _returnable(rows: Iterable[tuple[int, Seen]]) -> list[Seen]:
     return [row for _, row in rows if not row.is_closed and (row.docks or 0) > 0]
+
+
+def _count_open(rows: Iterable[tuple[int, Seen]], lacking: str) -> int:
+    """Return how many of the *rows* are of an open station that has none."""
+    return sum(not r.is_closed and getattr(r, lacking) == 0 for _, r in rows)
 
 
 def _consecutive(numbers: Sequence[int]) -> Iterator[list[int]]:
