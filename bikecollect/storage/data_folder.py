@@ -31,7 +31,7 @@ from bikecollect.storage.files.known_folders import (
     remember,
 )
 
-MARKER = ".bikecollect"
+MARKER = marker.MARKER
 SQLITE = b"SQLite format 3\0"
 LEDGER = "ledger.sqlite3"
 PAYLOADS = "payloads"

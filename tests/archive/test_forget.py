@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from command import bikecollect
 from keeping import compacted, findings
 from quiet_settings import write_settings
-from world import World
+from world import NOON, World
 
 from bikecollect.cli import cli
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
-from bikecollect.storage.files import regular_file
+from bikecollect.storage.files import marker, regular_file
 
 FILE = "station_status/2026-11-22.csv"
 
@@ -74,6 +74,23 @@ def test_a_deleted_file_is_forgotten(world: World, what: str) -> None:
     (note,) = notes(world)
     assert (note["what"], note["slots"], note["rows"]) == (what, 2, 4)
     assert note["reason"] == "logrotate"
+
+
+def test_the_loss_of_several_systems_is_accepted_at_once(world: World) -> None:
+    """One that has lost nothing is skipped and named; without WHAT, nothing is done."""
+    for name in ("city", "town"):
+        folder = world.folder.with_name(name)
+        folder.mkdir(exist_ok=True)
+        text = marker.text_of(name) + marker.mark(NOON)
+        (folder / ".bikecollect").write_bytes(text)
+
+    nothing = forget(world, "town")
+    both = forget(world, "town", "earlier-data")
+    again = forget(world, "town", "earlier-data")
+
+    assert (nothing[0], 'cannot forget "town"' in nothing[1]) == (64, True)
+    assert (both[0], both[1].count("the loss of all data before 2026-11-22")) == (0, 2)
+    assert (again[0], again[1].count("the folder was not begun anew")) == (64, 2)
 
 
 def test_forget_keeps_the_good_blocks_of_a_damaged_file(world: World) -> None:

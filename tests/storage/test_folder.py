@@ -150,6 +150,11 @@ def test_several_removed_folders_are_created_again(
     second = collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}
+    lost = [n.text for run in second for n in run.notices if n.kind == "lost"]
+    assert lost[0].startswith(f"{tmp_path}/bikes has none of the folders of 8 systems")
+    assert lost[0].endswith("bikecollect forget city0 city1 city2 ... earlier-data")
+    folders = [tmp_path / f"bikes/city{n}" for n in range(1, 8)]
+    assert lost[1:] == [f"{folder} is gone, too: see city0" for folder in folders]
 
 
 def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(

@@ -1,13 +1,16 @@
 """``bikecollect forget``: accept a loss."""
 
 import time
+from itertools import takewhile
 
 import click
 
 from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import say
 from bikecollect.core import process
+from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
 from bikecollect.wiring import repairs
 
@@ -19,8 +22,10 @@ from bikecollect.wiring import repairs
 @click.pass_context
 def forget(
     ctx: click.Context, *, system_id: str, whats: tuple[str, ...], reason: str
-) -> None:
+) -> int:
     """Accept the loss of data of SYSTEM: its slots become gaps.
+
+    More systems may follow the first one: SYSTEM SYSTEM... WHAT.
 
     WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv), the id of
     a run, or earlier-data: all of a folder that was gone and begun anew. Only data that
@@ -29,7 +34,12 @@ def forget(
     `backfill` first.
     """
     settings = ctx.ensure_object(Shared).settings()
-    (name,) = settings.chosen((system_id,))
+    more = tuple(takewhile(settings.systems.__contains__, whats[:-1]))
+    names = settings.chosen((system_id, *more))
     times = Times(time.time, time.monotonic, process.Stop())
-    for item in whats:
-        say(f"{name}: {repairs.forget(settings, name, times, item, reason)}\n")
+    attempts = Attempts(names, UsageError)
+    for name in names:
+        with attempts.on(name):
+            for item in whats[len(more) :]:
+                say(f"{name}: {repairs.forget(settings, name, times, item, reason)}\n")
+    return attempts.code

@@ -7,7 +7,7 @@ marker, or until the loss is accepted.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -23,7 +23,10 @@ from bikecollect.storage.files.trusted_files import quoted
 
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
+MARKER = ".bikecollect"
+"""The name of the marker."""
 MOST = 10_000
+SHOWN = 3
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
 _NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
 
@@ -75,14 +78,37 @@ def write_name(marker: Path) -> None:
 def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
     """Return a text for each system of *folders* that is *known* and does not exist.
 
-    It is created again, because a slot is worth more than the place where it lies.
+    It is created again, because a slot is worth more than the place where it lies. If
+    all of several are gone, their place is the cause: one text says so.
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for name, folder in folders.items():
         with suppress(OSError):  # reported by whoever creates it
             if str(folder) in known and not folder.exists():
                 texts[name] = f"{folder} {GONE} {_remedy(name)}"
+    places = {folders[name].parent for name in texts}
+    if len(texts) > 1 and len(places) == 1 and not any(map(_has_any, places)):
+        first, *others = texts
+        texts = {name: f"{folders[name]} is gone, too: see {first}" for name in others}
+        texts[first] = _all_gone(places.pop(), [first, *others])
     return texts
+
+
+def _has_any(place: Path) -> bool:
+    """Return whether a folder in *place* has the marker of a system."""
+    return any(place.glob(f"*/{MARKER}"))
+
+
+def _all_gone(place: Path, names: Sequence[str]) -> str:
+    more = " ..." if names[SHOWN:] else ""
+    return (
+        f"{place} has none of the folders of {len(names)} systems, with all data until "
+        "now: was it moved or emptied, is its disk not mounted, or is data_dir another "
+        "one than before? New ones were begun. To go on with the earlier ones: move "
+        "the new ones aside, put the earlier ones in their place, and run for each "
+        "system: bikecollect backfill NAME --from THE_NEW_ONE; or accept the loss: "
+        f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
+    )
 
 
 def mark(now: float) -> bytes:
