@@ -20,6 +20,7 @@ from bikecollect.core import user_folders
 from bikecollect.core.errors import (
     BikecollectError,
     MirrorDenied,
+    MirrorError,
     MirrorUnavailable,
     NotInstalled,
     SettingsError,
@@ -228,12 +229,21 @@ def _check_name(folder: Path) -> None:
         raise StorageError(str(error)) from error
 
 
+def _for_others(name: str, error: BikecollectError) -> BikecollectError:
+    """Return *error*, of a file of the system *name*, as that of other systems."""
+    file, colon, reason = str(error).partition(": ")
+    if not (isinstance(error, MirrorError) and colon and name in file):
+        return error
+    return type(error)(f"not tried, because {name} could not be copied: {reason}")
+
+
 class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
     *worst* is the error with the highest exit code, None if there was none. After an
     error that concerns all systems (see `UNUSABLE`), the others are not tried: it is
-    recorded for each of them. If *live*, the open days are copied, not the archive.
+    recorded for each of them, without the file of the first. If *live*, the open days
+    are copied, not the archive.
     """
 
     def __init__(
@@ -266,8 +276,8 @@ class MirrorCopying:
                     yield step
             except (StorageError, NotInstalled, SettingsError) as error:
                 is_first = self._unusable is None
-                if isinstance(error, UNUSABLE):
-                    self._unusable = error
+                if is_first and isinstance(error, UNUSABLE):
+                    self._unusable = _for_others(name, error)
                 self._fail(name, error)
                 if is_first:
                     yield MirrorStep(name, "", FAILED, why=str(error))

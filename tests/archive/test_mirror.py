@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -375,6 +376,24 @@ def test_rejected_credentials_are_reported_without_the_secret(archived: City) ->
     assert "credentials rejected: HTTP 403" in process.stderr
     assert SECRET not in process.stdout + process.stderr
     assert "testing-key-id" not in process.stdout + process.stderr
+
+
+def test_a_system_that_was_not_tried_quotes_no_file_of_another(archived: City) -> None:
+    """After an error of the whole mirror, `status` names the reason only."""
+    settings = archived.config.read_text(encoding="utf-8")
+    table = re.findall(r"\[systems[.]city\][^\[]+", settings)[0].replace("city", "town")
+    archived.config.write_text(f"{settings}\n{table}", encoding="utf-8")
+    (archived.data / "town").mkdir()
+    (archived.data / "town/.bikecollect").touch()
+    archived.proxy.fault = lambda method, path: Fault(status=403)
+
+    archived.run("push")
+    process = archived.run("status", "town")
+
+    text = " ".join(process.stdout.split())
+    assert "not tried, because city could not be copied: credentials rejected" in text
+    assert "station_status" not in text
+    assert "system_id=city" not in text
 
 
 def test_the_files_of_the_aws_tools_are_read(
