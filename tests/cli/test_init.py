@@ -91,6 +91,46 @@ def test_a_failed_try_writes_nothing() -> None:
     assert not FILE.exists()
 
 
+@pytest.mark.parametrize("content", ["x\n", ""])
+def test_a_password_file_that_cannot_be_used_writes_nothing(content: str) -> None:
+    """Readable for others, or missing; also without any try."""
+    if content:
+        Path("pw").write_text(content, encoding="utf-8")
+        Path("pw").chmod(0o644)
+    mail = ("--mail", "me@example.org", "--mail-host", "localhost", "--mail-user", "me")
+
+    process = bikecollect(*QUIET, *mail, "--mail-password-file", "pw")
+
+    assert process.returncode == 78
+    why = "others may read the secret" if content else "cannot read"
+    assert f"mail.password_file: {why}" in process.stderr
+    assert not FILE.exists()
+
+
+def test_without_questions_the_mail_server_is_tried(tmp_path: Path) -> None:
+    """Nothing is sent. A failure is named, as one of a feed, and writes nothing."""
+    mailserver = MailServer.new(tmp_path / "mail")
+    command = (
+        *("init", "--yes", "--mail", "me@example.org", "--mail-host", "localhost"),
+        *("--mail-port", str(mailserver.port), "--mail-user", smtpd.USER),
+        *("--mail-password-file", mailserver.folder / "password", "--system"),
+    )
+    authority = str(mailserver.folder / "ca.pem")
+    with serving(lambda _: GOOD) as url:
+        system = f"tiny={url}/tiny.json"
+        down = bikecollect(*command, system, SSL_CERT_FILE=authority)
+        assert not FILE.exists()
+        with mailserver.up():
+            up = bikecollect(*command, system, SSL_CERT_FILE=authority)
+
+    assert down.returncode == 78
+    assert "mail: " in down.stderr
+    assert "use --no-try to write it anyway" in down.stderr
+    assert (up.returncode, up.stderr) == (0, "")
+    assert mailserver.mails() == []
+    assert FILE.exists()
+
+
 def test_a_failed_try_may_be_overridden() -> None:
     """After `yes` the settings are derived from the address; the zone is asked for."""
     with serving(lambda _: Answer(b"", 404)) as url:

@@ -19,11 +19,12 @@ from bikecollect.cli.printing import called, complain, say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, first_run
+from bikecollect.setup.checks.services import log_in
 from bikecollect.setup.loader import load
 from bikecollect.setup.scheduler import jobs
 from bikecollect.setup.scheduler.cron_schedule import install_in_cron
 from bikecollect.setup.settings import Settings
-from bikecollect.setup.tables.sections import Mail
+from bikecollect.setup.tables.sections import Mail, server
 
 
 @click.command()
@@ -90,7 +91,7 @@ def init(
 
     With --yes no questions are asked. The path of the file is FILE of `bikecollect
     --config FILE init`, else $BIKECOLLECT_CONFIG, else the one in your config folder.
-    Each feed is tried first, unless --no-try.
+    Each feed is tried first, unless --no-try, and with --yes the mail server, too.
     The mail password is asked for and written to a separate file of mode 0600.
     The answer < goes back to the previous question.
     """
@@ -114,6 +115,8 @@ def init(
     systems = SystemQuestions(timezone, client, attempt=not no_try)
     if yes:
         systems.add(queries or (FIRST,), ask=False)
+        if not no_try:
+            _try_mail(mail)
     else:
         options = {"to": to, "host": mail_host, "port": mail_port}
         options |= {"security": mail_security, "user": mail_user}
@@ -158,6 +161,22 @@ def _check_mail(mail: Mail, *, ask: bool) -> None:
     errors += [host_error(mail.host)] if mail.host else []
     for error in filter(None, errors):
         raise click.UsageError(error)
+    Settings(mail=mail).password()  # raises an error if its file cannot be used
+
+
+def _try_mail(mail: Mail) -> None:
+    """Log in to the server of *mail*, if one is given; raises SettingsError.
+
+    Nothing is sent. A password may be set later.
+    """
+    if not mail.host or (mail.user and not mail.password_file):
+        return
+    say(f"Trying {mail.host}:{mail.port} ...\n")
+    error = log_in(mail, server(mail, Settings(mail=mail).password()))
+    if error:
+        failure = SettingsError(f"mail: {error}")
+        failure.add_note("use --no-try to write it anyway")
+        raise failure
 
 
 def _ask_mail(plan: _Plan, missing: Sequence[str]) -> None:

@@ -123,7 +123,7 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         error = test_mail(mail, host)
         text = f"{address}: test mail sent to {', '.join(mail.to)}"
     else:
-        error = smtp.check(host, headers.bare(mail.sender), mail.to)
+        error = log_in(mail, host)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
         is_named = f"{mail.host}:{mail.port}" in error
@@ -133,6 +133,11 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         if send:
             _close_mail_incident(settings)
         yield good("mail", text)
+
+
+def log_in(mail: Mail, host: smtp.Server) -> str:
+    """Return why the server *host* of *mail* cannot be used, empty if it can."""
+    return smtp.check(host, headers.bare(mail.sender), mail.to)
 
 
 def _close_mail_incident(settings: Settings) -> None:
