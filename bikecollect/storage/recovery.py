@@ -51,6 +51,10 @@ class Recovery:
 
         The notices include those that other commands left.
         """
+        notices = self._recover_files()
+        return [*left_notices.take(self.ledger), *notices]
+
+    def _recover_files(self) -> list[Notice]:
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
         if (absence := self.ledger.was_absent) and any(sizes.values()):
@@ -72,11 +76,11 @@ class Recovery:
         size = sizes.get(INFORMATION, 0)
         if information and self._is_changed(information, size):
             notices += self.rebuild_stations()
-        return [*left_notices.take(self.ledger), *notices]
+        return notices
 
     def recover_beside_runs(self) -> None:
         """Do the same for a command that sends no alerts: the next run does it."""
-        trouble, notices = self.ledger.trouble, self.recover_files()
+        trouble, notices = self.ledger.trouble, self._recover_files()
         if trouble:
             notices.insert(0, Notice("ledger", trouble))
         left_notices.leave(self.ledger, notices)

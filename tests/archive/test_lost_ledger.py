@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from bikecollect.archive.parts import move_part
 from bikecollect.cli import cli
 from bikecollect.core.slots import DAY
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.runs import left_notices
 
 pytest.importorskip("duckdb")
 
@@ -76,6 +78,22 @@ def test_the_next_run_reports_once_what_compact_has_found(
     assert sum("rebuilt from" in text for text in found) == 1
     assert sum("ended in bytes that are not rows" in text for text in found) == 1
     assert later == ()
+
+
+def test_what_was_found_before_is_reported_although_the_next_compact_is_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies while it opens the files."""
+    late_slot(world)
+    (world.folder / "ledger.sqlite3").unlink()
+    compacted(world, 0)
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(left_notices, "leave", Mock(side_effect=KeyboardInterrupt))
+        compacted(world, 0)
+
+    notices = world.fetch({"a": 6, "b": 4}, after=300).notices
+
+    assert sum("rebuilt from" in notice.text for notice in notices) == 1
 
 
 @pytest.mark.parametrize(
