@@ -9,21 +9,20 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle, translated
 from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, Limit, limit_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.collect.reporting.end_lines import EndLine, end_lines
-from bikecollect.collect.reporting.ping import Pinger, pinged
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
@@ -36,6 +35,9 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import WAITING
 from bikecollect.storage.files import known_folders, marker
 from bikecollect.storage.run_notes import OpenNote, RunNotes
+
+if TYPE_CHECKING:
+    from bikecollect.collect.reporting.ping import Pinger
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class Collector:
     cycle: Callable[[str, float], Cycle]
     alert: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
-    ping: Pinger | None = None
+    ping: "Pinger | None" = None
     redact: Redact = unredacted
     boot_id: str = field(default_factory=process.boot_id)
     open_notes: dict[str, OpenNote] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class Collector:
             # First, because what killed them may kill this run before it can report.
             self._report_earlier(ready, files)
             crew = self._crew(troubles)  # may fork, so before the ping's thread
-            with pinged(self.ping) as runs:
+            with _pinged(self.ping) as runs:
                 ended = self._in_order(crew.results())
                 ends = list(self._ends(ended))
                 is_reported = self._reported(troubles, ended, ends, files)
@@ -300,6 +302,15 @@ def _logged(handler: logging.Handler) -> Iterator[logging.Handler]:
         yield handler
     finally:
         logger.removeHandler(handler)
+
+
+def _pinged(ping: "Pinger | None") -> AbstractContextManager[list[Run]]:
+    """Ping at the start, and with the exit code of the runs in the returned list."""
+    if ping is None:
+        return nullcontext([])
+    from bikecollect.collect.reporting.ping import pinged  # only with an address
+
+    return pinged(ping)
 
 
 def __getattr__(name: str) -> object:

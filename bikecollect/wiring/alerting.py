@@ -15,7 +15,6 @@ from bikecollect import __version__
 from bikecollect.alerts.alerter import Alerter
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.alerts.system_state import AlertPaths
-from bikecollect.collect.reporting.ping import Pinger
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import KINDS
@@ -40,16 +39,19 @@ from bikecollect.storage.ledger_reader import History
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher, Hook
     from bikecollect.alerts.mail.mailer import Mailer
+    from bikecollect.collect.reporting.ping import Pinger
 
 log = logging.getLogger(__name__)
 
 HOOK_SECONDS = 10.0
 
 
-def pinger(settings: Settings) -> Pinger | None:
+def pinger(settings: Settings) -> "Pinger | None":
     """Return the function that pings the dead-man switch, None without one."""
     if not settings.ping.url:
         return None
+    from bikecollect.collect.reporting.ping import Pinger  # only with an address
+
     seconds = hook_seconds(settings)
 
     def send(signal: str) -> str:

@@ -80,7 +80,7 @@ def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
         *("bikecollect.reports", "bikecollect.collect.parallel.workers"),
         *("chardet.enums", "charset_normalizer.api", "bikecollect.collect.remedy"),
         *("bikecollect.feeds.gbfs", "bikecollect.feeds.http.oauth2"),
-        *("bikecollect.alerts.delivery",),
+        *("bikecollect.alerts.delivery", "bikecollect.collect.reporting.ping"),
     }
 
 

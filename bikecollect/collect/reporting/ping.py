@@ -23,12 +23,9 @@ class Pinger(NamedTuple):
 
 
 @contextmanager
-def pinged(ping: Pinger | None) -> Iterator[list[Run]]:
+def pinged(ping: Pinger) -> Iterator[list[Run]]:
     """Ping at the start, and with the exit code of the runs in the yielded list."""
     runs: list[Run] = []
-    if ping is None:
-        yield runs
-        return
     thread = _start_ping(ping) if ping.start else None
     yield runs
     if thread is not None:
