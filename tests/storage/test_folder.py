@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from world import World
@@ -205,6 +206,24 @@ def test_a_marker_of_an_earlier_version_gets_the_name_of_its_system(
 
     parts = [marker.MARK, end.strip(), b"system: city\n"]
     assert path.read_bytes().split() == b"\n".join(parts).split()
+
+
+def test_a_marker_that_cannot_be_written_waits_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk a run of an earlier version's folder goes on."""
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    path = folder / data_folder.MARKER
+    path.write_bytes(marker.MARK)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr(marker, "write_file", Mock(side_effect=full))
+        data_folder.prepare(folder)
+    before = path.read_bytes()
+    data_folder.prepare(folder)
+
+    assert (before, path.read_bytes()) == (marker.MARK, marker.text_of("city"))
 
 
 def test_a_folder_with_a_new_name_goes_on_with_the_line_of_the_message(
