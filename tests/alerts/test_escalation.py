@@ -148,6 +148,14 @@ def test_trouble_at_the_same_hour_of_each_day_is_a_new_incident_each_day() -> No
     assert {e.incident.lost for e in events if e.what is EventType.RECOVERED} == {6}
 
 
+def test_an_incident_is_not_continued_a_day_after_it_began() -> None:
+    """A slot is lost every eleven hours: none is reported as one of many days."""
+    events = play([number % (11 * HOUR) == 0 for number in range(60 * HOUR)])
+
+    begun = [n // HOUR for n, event in events if event.what is EventType.OPENED]
+    assert begun == [0, 11, 44]
+
+
 def test_a_slot_lost_every_three_hours_is_one_mail_a_day() -> None:
     """After some mails of the first day, which have reported it as over."""
     events = play([number % (3 * HOUR) == 0 for number in range(5 * WHOLE_DAY)])
