@@ -8,7 +8,7 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 
 import pytest
-from keeping import compacted, data_service, unpacked
+from keeping import archived_past_days, compacted, data_service, unpacked
 from world import NOON, World
 
 from bikecollect.app.queries import chart_rows, collection
@@ -17,6 +17,7 @@ from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.app.queries.films.packing import UNSEEN
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
+from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Result
@@ -237,6 +238,26 @@ def test_a_failed_query_does_not_affect_the_next(held: DataService) -> None:
         held.ask("city", "typical", DAY, NEXT, stations=["nowhere"])
 
     assert held.ask("city", "typical", DAY, NEXT, stations=["a"]).rows
+
+
+def test_a_live_map_reads_the_archived_rows_of_its_days_only(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Every five minutes; those of a year would be read from the disk each time."""
+    world = archived_past_days(folder)
+    world.fetch({"0001": 2}, after=9 * 86_400)
+    oldest = min(folder.glob("archive/station_status/*/*/part.parquet"))
+    oldest.write_bytes(bytes([oldest.read_bytes()[0] ^ 1]) + oldest.read_bytes()[1:])
+    (tmp_path / "coverage.html").touch()  # the other pages are written once an hour
+
+    with closing(data_service(world)) as service:
+        of_all_days = service.skipped("city")
+        pages_folder.write_live(service, "city", tmp_path)
+        of_the_map = service.skipped("city")
+        service.needs_only(date.fromisoformat(of_all_days[0][:10]))
+        of_that_day = service.skipped("city")
+
+    assert (len(of_all_days), of_the_map, of_that_day) == (1, [], of_all_days)
 
 
 def test_queries_change_no_file(world: World, held: DataService) -> None:

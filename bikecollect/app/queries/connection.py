@@ -59,31 +59,38 @@ class Held:
         name: str,
         state: State,
         query: Callable[["DuckDBPyConnection"], Answer],
+        since: str = "",
     ) -> Answer:
         """Return what *query* returns for a connection to the system *name* at *state*.
+
+        It must need no archived rows of days before *since*.
 
         Other threads wait. A query that fails is repeated on a new connection, unless
         its own was new: a file may have been archived, or removed, since it was opened.
         Raises StorageError, NotInstalled.
         """
         with self._lock:
-            if self._open is not None and self._open.state == (name, state):
+            opened = (name, state, since)
+            if self._open is not None and self._open.state == opened:
                 try:
                     return self._queried(self._open, query)
                 except StorageError as error:
                     log.info("%s: %s; reading it again", name, error)
                     self.failures += 1
             self._close()
-            self._open = self._opened(settings, name, (name, state))
+            self._open = self._opened(settings, name, opened)
             return self._queried(self._open, query)
 
-    def skipped(self, settings: Settings, name: str, state: State) -> list[str]:
+    def skipped(
+        self, settings: Settings, name: str, state: State, since: str = ""
+    ) -> list[str]:
         """Return a message for each file of the system *name* that was skipped."""
         return self.run(
             settings,
             name,
             state,
             lambda _: list(self._open.skipped) if self._open else [],
+            since,
         )
 
     def close(self) -> None:
@@ -107,7 +114,9 @@ class Held:
             self._open.stack.close()
             self._open = None
 
-    def _opened(self, settings: Settings, name: str, state: State) -> _Held:
+    def _opened(
+        self, settings: Settings, name: str, opened: tuple[str, State, str]
+    ) -> _Held:
         if self._settled is None:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
@@ -121,6 +130,7 @@ class Held:
                     settled=self._settled,
                     fails_on=(),
                     on_skip=lambda _, day, loss: skipped.append(f"{day}: {loss.why}"),
+                    compared_since=opened[2],
                 )
             )
-            return _Held(state, db, stack.pop_all(), skipped)
+            return _Held(opened, db, stack.pop_all(), skipped)

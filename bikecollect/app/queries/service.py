@@ -37,6 +37,8 @@ TEXTS = (
     "SELECT station_id, name, region, name_en, region_en, address, address_en"
     " FROM stations WHERE valid_to IS NULL"
 )
+MARGIN = timedelta(days=2)
+"""Reports read the day before theirs, to know whether a feed tells free docks."""
 State = tuple[object, ...]
 Result = TypeVar("Result")
 
@@ -59,12 +61,20 @@ class DataService:
         self._held = Held(clock)
         self._is_public = is_public
         self._version = 0
+        self._since = ""
 
     def use(self, settings: Settings) -> None:
         """Use *settings* from now on: systems were added, changed or removed."""
         self._held.close()
         self.settings = settings
         self._version += 1
+
+    def needs_only(self, since: date) -> None:
+        """Expect questions about days from *since* on only, until the next call.
+
+        Archived rows of earlier days are then not compared with their certificates.
+        """
+        self._since = (since - MARGIN).isoformat()
 
     def addressed(self, text: str) -> str:
         """Return *text* with its commands completed for this machine.
@@ -173,7 +183,7 @@ class DataService:
     def skipped(self, name: str) -> list[str]:
         """Return a message for each unreadable file, which is skipped in figures."""
         state = self.state(name)
-        return self._held.skipped(self.settings, name, state)
+        return self._held.skipped(self.settings, name, state, self._since)
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""
@@ -253,7 +263,7 @@ class DataService:
     ) -> Result:
         """Return what *query* returns for a connection to the system *name*."""
         state = self.state(name)  # first: settings in use since make another state
-        return self._held.run(self.settings, name, state, query)
+        return self._held.run(self.settings, name, state, query, self._since)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ARCHIVED = "SELECT day, rows, parts FROM archives"
 PAUSES, PAUSE = 20, 0.1
 ROWS = "SELECT num_rows FROM parquet_file_metadata(?)"
+OF_ALL_DAYS = frozenset({"coverage", "slots"})
+"""Datasets of small files, which are read for when each station was there."""
 
 
 class CheckedParts(NamedTuple):
@@ -47,15 +49,26 @@ def check_parts(
     parts: Parts,
     rows: str,
     certificate: Callable[[str], Path],
+    *,
+    since: str,
 ) -> CheckedParts:
     """Return *parts* without files that are damaged; *rows* is the dataset of rows.
 
     A file of the size in the ledger must have the sha256 in it, or in its day's
     *certificate*: they differ if a backup of the ledger was restored. Of a file of
-    another size the footer is read: it must have the archived number of rows.
+    another size the footer is read: it must have the archived number of rows. The
+    bytes of days before *since* are not read, except those of `OF_ALL_DAYS`.
     """
     certified = _certified(history)
-    whys = _damaged(parts, certified, certificate)
+    compared = {
+        dataset: {
+            day: part
+            for day, part in by_day.items()
+            if day >= since or dataset in OF_ALL_DAYS
+        }
+        for dataset, by_day in parts.items()
+    }
+    whys = _damaged(compared, certified, certificate)
     sound: dict[str, dict[str, ArchivePart]] = {}
     damaged: dict[str, str] = {}
     for dataset, by_day in parts.items():

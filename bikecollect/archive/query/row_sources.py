@@ -83,7 +83,7 @@ class RowSources:
         self._systems = systems = source.systems
         self._settled = source.settled
         self._fails_on = source.fails_on
-        self._tables = source.tables
+        self._tables, self._since = source.tables, source.compared_since
         self._failing: list[str] = []
         self._on_skip = source.on_skip
         self.files: list[Path] = []
@@ -112,7 +112,9 @@ class RowSources:
         parts = list_parts(self._data, name, self._needed)
         with history.session():
             certificate = partial(self._layout.certificate, self._data, name)
-            checked = check_parts(self._db, history, parts, rows, certificate)
+            checked = check_parts(
+                self._db, history, parts, rows, certificate, since=self._since
+            )
             self._checked[name] = checked
             vehicles = system.system.vehicles.path
             if self._layout is VEHICLE_LAYOUT and not vehicles.is_dir():

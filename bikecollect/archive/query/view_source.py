@@ -65,7 +65,10 @@ class ViewedSystem:
 
 @dataclass(frozen=True)
 class ViewSource:
-    """The source of the views, see `views.connected`."""
+    """The source of the views, see `views.connected`.
+
+    The bytes of archived days before *compared_since* are not read, see `check_parts`.
+    """
 
     data: Path
     systems: Sequence[ViewedSystem]
@@ -73,6 +76,7 @@ class ViewSource:
     fails_on: Container[str] = ARCHIVED
     tables: Container[str] = TABLES
     on_skip: OnSkip = warn
+    compared_since: str = ""
 
 
 def needed(layout: DatasetLayout, tables: Container[str]) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ def connected(
     timezone: str = "UTC",
     tables: Container[str] = TABLES,
     on_skip: OnSkip = warn,
+    compared_since: str = "",
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views of *systems*, whose archive is in *data*.
 
@@ -83,9 +84,12 @@ def connected(
     *timezone* is that of times such as `slot_time`. Only *tables* are needed, see
     `tables_in`. A day that cannot be read is skipped, and *on_skip* is called; but if
     the place where it is lost (archive, CSV) is in *fails_on*, every query that reads
-    it fails. Raises StorageError, NotInstalled.
+    it fails. Archived rows of days before *compared_since* are not compared with their
+    certificates: the queries must not need them. Raises StorageError, NotInstalled.
     """
-    source = ViewSource(data, systems, settled, fails_on, tables, on_skip)
+    source = ViewSource(
+        data, systems, settled, fails_on, tables, on_skip, compared_since
+    )
     with _viewed(source, memory, threads) as (db, files):
         db.execute(f"SET TimeZone = {duckdb_engine.text(timezone)}")
         duckdb_engine.confine(db, [*map(str, files), *also])

@@ -14,6 +14,7 @@ from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import HOUR, iso
+from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import publisher_in
 
 READABLE = 0o644
@@ -113,8 +114,11 @@ def write_live(
 ) -> list[Path]:
     """Write the map of the last 24 hours, and other pages that are an hour old.
 
-    They link to *front*, the front page of several systems, if there is one.
+    They link to *front*, the front page of several systems, if there is one. Every five
+    minutes only the files of the days on the map are read.
     """
+    if newest := service.newest_day(name):
+        service.needs_only(newest - DAY)
     film = map_data.film_of_last_hours(service, name)
     zone = service.settings.system_folder(name).zone
     when = iso(film.newest, zone)[:16].replace("T", " ")
@@ -127,6 +131,7 @@ def write_live(
     if _is_old(folder / pages.COVERAGE):
         newest = date.fromisoformat(when[:10])
         last = service.last_day(name, newest)
+        service.needs_only(last - pages.RANGE)
         paths += _write_others(writer, folder, last)
     return paths
 
