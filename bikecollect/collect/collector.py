@@ -34,6 +34,7 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import WAITING
 from bikecollect.storage.files import known_folders, marker
+from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Collector:
     *cycle* returns the cycle of a system, given the seconds for its requests; *alert*
     takes the runs and returns whether people were alerted; *logs* returns the handler
     that logs to the *folders*. *hosts* are the hosts of the feeds, *seconds* is the
-    time for all requests, *workers* the maximum number of processes.
+    time for all requests, *workers* the maximum number of processes; *check_name*
+    raises RenamedError if a system has another name by now.
     """
 
     folders: Mapping[str, Path]
@@ -73,6 +75,7 @@ class Collector:
     alert: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: "Pinger | None" = None
+    check_name: Callable[[str], object] = bool
     redact: Redact = unredacted
     boot_id: str = field(default_factory=process.boot_id)
     open_notes: dict[str, OpenNote] = field(default_factory=dict)
@@ -80,11 +83,17 @@ class Collector:
     begun_anew: dict[str, str] = field(default_factory=dict)
 
     def collect(self) -> list[Run]:
-        """Run a cycle for each system, send alerts, and return the runs."""
+        """Run a cycle for each system, send alerts, and return the runs.
+
+        Raises RenamedError, before any of this, if a system has another name now.
+        """
         # In sequence: a folder that is being created must not look unmounted.
         known = known_folders.known_folders()
         self.begun_anew.update(marker.gone(self.folders, known))
-        troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
+        troubles = {
+            n: _prepare(folder, known, partial(self.check_name, n))
+            for n, folder in self.folders.items()
+        }
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)) as files:
             # First, because what killed them may kill this run before it can report.
@@ -276,18 +285,23 @@ def _slot_of(run: Run) -> Slot:
     return run.slot
 
 
-def _prepare(folder: Path, known: Collection[str]) -> BikecollectError | None:
-    """Prepare *folder*; return the error if that fails.
+def _prepare(
+    folder: Path, known: Collection[str], check_name: Callable[[], object]
+) -> BikecollectError | None:
+    """Prepare *folder*; return the error if that fails. Raises RenamedError.
 
     It is tried twice, because a momentary failure of the disk would cost the slot.
     """
+    prepare = partial(data_folder.prepare, folder, known, check_name)
     try:
-        data_folder.prepare(folder, known)
+        prepare()
     except StorageError:
         try:
-            data_folder.prepare(folder, known)
+            prepare()
         except BikecollectError as error:
             return error
+    except RenamedError:
+        raise
     except BikecollectError as error:
         return error
     return None

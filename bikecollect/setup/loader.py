@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError, UntrustedFile
+from bikecollect.core.errors import LockBusy, SettingsError, StorageError, UntrustedFile
 from bikecollect.core.text import suggestion
 from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import settings_file
@@ -18,7 +18,9 @@ from bikecollect.setup.tables.checking import Problems, checked, shown
 from bikecollect.setup.tables.sections import SECTIONS, Mail
 from bikecollect.setup.tables.values import check_values, possible_checks, table_of
 from bikecollect.storage.data_folder import name_error
-from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files import renamed, trusted_files
+from bikecollect.storage.files.renamed import RenamedError
+from bikecollect.storage.lock import Lock
 
 
 def load(path: str | None) -> Settings:
@@ -36,6 +38,26 @@ def load(path: str | None) -> Settings:
     _check_mode(file, settings)
     check_files(settings, only_untrusted=True)
     return _placed(settings)
+
+
+def check_name(settings: Settings, name: str) -> None:
+    """Raise RenamedError if the file of *settings* has no system *name* any more.
+
+    A `rename` may end between the reading of the settings and the creation of a folder,
+    which would have the old name: nobody would look for data there. One that is in
+    progress is waited for.
+    """
+    if not Path(settings.source).is_file():
+        return  # none, or a pipe
+    moved = renamed.moved_to(settings.data / name)
+    if moved is not None:
+        with suppress(LockBusy, StorageError), Lock(moved / "lock").held():
+            pass
+    if name not in load(settings.source).systems:
+        raise RenamedError(
+            f"{settings.source} was changed meanwhile, and has no system {name} any "
+            "more; run the same command again, with the new name"
+        )
 
 
 def _placed(settings: Settings) -> Settings:

@@ -6,7 +6,7 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,13 +136,17 @@ PARTS = (
 """The folders in a system's folder that bikecollect writes to."""
 
 
-def prepare(folder: Path, known: Collection[str] | None = None) -> None:
+def prepare(
+    folder: Path,
+    known: Collection[str] | None = None,
+    check_name: Callable[[], object] = bool,
+) -> None:
     """Ensure that *folder* can be written to; create and mark it if it is new.
 
-    *known* are the `known_folders`, passed by callers that prepare many folders.
-    Raises SettingsError if another user may change its content (`check`), or if it
-    should hold data and has no marker: most likely its disk is not mounted, and the
-    mount point must not be filled.
+    *known* are the `known_folders`, passed by callers that prepare many; *check_name*,
+    see `loader.check_name`, is called before one is created. Raises SettingsError if
+    another user may change its content (`check`), or if it should hold data and has no
+    marker: most likely its disk is not mounted, and the mount point must not be filled.
     """
     known = known_folders() if known is None else known
     text = marker.text_of(folder.name)
@@ -160,6 +164,7 @@ def prepare(folder: Path, known: Collection[str] | None = None) -> None:
                 remember(folder)
                 renamed.note(folder).unlink(missing_ok=True)
             return
+        check_name()
         check_mounted(folder)
         if str(folder) in known and not folder.exists():
             text += marker.mark(time.time())
@@ -335,10 +340,7 @@ def spare_outbox_path(name: str, known_by: str, home: Path | None = None) -> Pat
 
 
 def oldest_csv(folder: Path) -> str:
-    """Return the day of the oldest CSV in a system's *folder*, empty for none.
-
-    Those of its vehicles are daily files, too.
-    """
+    """Return the day of the oldest CSV of stations or vehicles, empty for none."""
     names: list[str] = []
     for place in (folder / STATUS, folder / VEHICLES / VEHICLE_STATUS):
         names += [path.name for path in entries.paths_in(place)]

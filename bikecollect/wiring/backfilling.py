@@ -25,6 +25,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
+from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
@@ -68,7 +69,9 @@ def backfiller(
     now = times.clock()
     system = with_facts_of(origin, settings.system_folder(name, now), now)
     if not dry:
-        data_folder.prepare(system.path)
+        data_folder.prepare(
+            system.path, check_name=partial(loader.check_name, settings, name)
+        )
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
     fetching = cycle(settings, name, times, system).committer

@@ -26,7 +26,7 @@ from bikecollect.core.logs import RunLogs, Stopwatch, formatter
 from bikecollect.core.process import Clock, Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.feeds.http.client import Client
-from bikecollect.setup import feed_access
+from bikecollect.setup import feed_access, loader
 from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_format import Format
@@ -71,7 +71,8 @@ def collect(
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
     If *dry*, nothing is written and no alerts are sent. Raises SettingsError for an
-    unknown name and for a demo that is over, before any network access.
+    unknown name and for a demo that is over, and RenamedError if a system has another
+    name by now, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
     systems = collector(settings, system_ids, times)
@@ -114,6 +115,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         logs=partial(run_logs, settings),
         ping=pinger(settings) if len(of_others) < len(folders) else None,
         redact=settings.redact,
+        check_name=partial(loader.check_name, settings),
     )
 
 

@@ -16,6 +16,7 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Clock, Times
 from bikecollect.core.slots import DAY, Slot, local_days
 from bikecollect.reports import evidence
+from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
@@ -94,7 +95,7 @@ def prepare_lost(settings: Settings, name: str, times: Times) -> None:
             f"{folder} is gone: is its disk mounted? To begin a new one, which then "
             f"takes over the archive: bikecollect fetch {name}; bikecollect compact"
         )
-    data_folder.prepare(folder)
+    data_folder.prepare(folder, check_name=partial(loader.check_name, settings, name))
 
 
 def vehicle_compactor(

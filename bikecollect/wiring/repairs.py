@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
@@ -15,6 +16,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.process import Times
+from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
@@ -58,7 +60,9 @@ class _Files(NamedTuple):
 def _all_files(settings: Settings, name: str) -> list[_Files]:
     """Return the files of the system *name*: of stations, and of vehicles, if any."""
     system = settings.system_folder(name)
-    data_folder.prepare(system.path)
+    data_folder.prepare(
+        system.path, check_name=partial(loader.check_name, settings, name)
+    )
     every = []
     for layout in LAYOUTS:
         folder = system.vehicles if layout is VEHICLE_LAYOUT else system

@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import threading
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,14 +16,18 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner
 from command import bikecollect, forked
+from served import Answer, serving
 from templates import copied
 from world import World
 
 from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError
 from bikecollect.setup import loader, settings_file
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import marker, renamed
+from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.rename import SystemRename
 from bikecollect.storage.run_notes import RunNotes
@@ -39,12 +45,12 @@ def copy_world(tmp_path: Path) -> World:
     return world
 
 
-def settings(folder: Path) -> Path:
+def settings(folder: Path, url: str = "http://127.0.0.1/") -> Path:
     """Write the settings of the world in *folder*, and return their file."""
     path = folder / "bikecollect.toml"
     path.write_text(
         f'data_dir = "{folder}/bikes"\n[systems.city]\nfeed = "youbike"\n'
-        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        f'timezone = "Asia/Taipei"\nurl = "{url}"\n',
         encoding="utf-8",
     )
     return path
@@ -363,6 +369,72 @@ def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) ->
 
     data_folder.prepare(world.folder)
     assert world.folder.exists()
+
+
+MEANWHILE = """
+from pathlib import Path
+from bikecollect.setup import loader
+from bikecollect.storage.repair.rename import SystemRename
+load, file = loader.load, Path("{file}")
+def renamed_meanwhile(path):
+    before = load(path)
+    if "city" in before.systems:
+        text = file.read_text().replace("systems.city", "systems.town")
+        SystemRename(before.data, "city", "town").run(lambda: file.write_text(text))
+    return before
+loader.load = renamed_meanwhile
+from bikecollect.__main__ import main
+main()
+"""
+"""``bikecollect``, with a rename that ends when the settings have been read."""
+
+
+def test_a_fetch_that_read_the_old_name_collects_under_the_new_one(
+    tmp_path: Path,
+) -> None:
+    """A new folder of the old name would be named by no settings: nobody finds it."""
+    good = Answer(dialects.youbike(City(20), time.time()))
+    with serving(lambda _: good) as url:
+        file = settings(tmp_path, url)
+        run(file, "fetch")
+        script = tmp_path / "meanwhile.py"
+        script.write_text(MEANWHILE.format(file=file), encoding="utf-8")
+        words = ["--config", str(file), "fetch"]
+        process = forked(words, "", os.environ, program=str(script))
+
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
+    assert not (tmp_path / "bikes" / "city").exists()
+    assert len(run(file, "runs", "--format", "json").splitlines()) == 2
+
+
+def test_a_command_waits_for_the_rename_that_is_in_progress(
+    world: World, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not interrupted: the settings have the new name when it ends."""
+    before, data = loader.load(str(history)), world.folder.parent
+    moved, awaited = threading.Event(), threading.Event()
+
+    def lock(path: Path) -> Lock:
+        awaited.set()
+        return Lock(path)
+
+    def changes_settings() -> None:
+        moved.set()
+        assert awaited.wait(30)
+        text = history.read_text()
+        history.write_text(text.replace("systems.city", "systems.town"))
+
+    monkeypatch.setattr(loader, "Lock", lock)
+    renaming = SystemRename(data, "city", "town")
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(renaming.run, changes_settings)
+        assert moved.wait(30)
+        check = partial(loader.check_name, before, "city")
+        with pytest.raises(RenamedError, match="has no system city any more"):
+            data_folder.prepare(world.folder, check_name=check)
+        ended.result()
+
+    assert not world.folder.exists()
 
 
 def test_moved_data_are_complete(

@@ -46,6 +46,7 @@ def fetch(
     """
     from bikecollect.core import process
     from bikecollect.core.run import run_line, runs_json
+    from bikecollect.storage.files.renamed import RenamedError
     from bikecollect.wiring.collection import collect
 
     shared = ctx.ensure_object(Shared)
@@ -54,7 +55,11 @@ def fetch(
     process.listen(stop)
     process.arm(settings.seconds)
     show_progress(f"fetching {', '.join(system_ids or settings.systems)} ...")
-    runs = collect(settings, system_ids, stop=stop, dry=dry_run)
+    try:
+        runs = collect(settings, system_ids, stop=stop, dry=dry_run)
+    except RenamedError:
+        settings = _settings(replace(shared, shard=shard or shared.shard))
+        runs = collect(settings, system_ids, stop=stop, dry=dry_run)
     show_progress("")
     with suppress(OSError):  # the slots are collected even if the output fails
         if form == "json":

@@ -3,10 +3,15 @@
 from contextlib import suppress
 from pathlib import Path
 
+from bikecollect.core.errors import SettingsError
 from bikecollect.storage.files.durable import sync_folder, write_file
 from bikecollect.storage.files.entries import paths_in
 
 NOTE = ".renamed"
+
+
+class RenamedError(SettingsError):
+    """A system was renamed after the settings were read: they have its old name."""
 
 
 def note(folder: Path) -> Path:
