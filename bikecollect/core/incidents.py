@@ -93,7 +93,7 @@ KINDS: Mapping[str, IncidentKind] = {
     "missed": IncidentKind("slots were not collected", "slots not collected"),
     "stale": IncidentKind(
         "the feed's data are old",
-        "feed's time stamp unchanged",
+        "feed sends old data",
         open_after=3,
         open_for=HOUR,
     ),

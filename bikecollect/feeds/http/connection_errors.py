@@ -72,7 +72,7 @@ def translated(error: BaseException, place: str) -> BaseException:
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
         (_CUTS, "truncated", f"the response of {place} was truncated"),
-        (http.InvalidHeader, "protocol", f"two headers of {place} contradict"),
+        (http.InvalidHeader, "protocol", f"contradictory headers of {place}"),
         (_BREAKS, "connect", f"cannot connect to {place}{_reason(text)}"),
         (_NOISE, "protocol", f"the response of {place} is not HTTP"),
     ):

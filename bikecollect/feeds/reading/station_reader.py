@@ -279,8 +279,8 @@ class StationReader:
             text = "rows with the id of a station of another name or place"
             findings["shared ids"] = f"{text} are not stored: {self._lost}"
         if self._twice > len(self._stations) * MAX_BAD:
-            text = f"{self._twice} of {len(self._stations)} rows have an id that came"
-            text += " before, and other counts: the first of each is stored"
+            text = f"{self._twice} of {len(self._stations)} rows repeat an earlier id"
+            text += " with other counts: only the first row of each id is stored"
             findings["repeated ids"] = text
         if odd and len(odd) >= total * REPORTED_SHARE:
             findings["contradictory"] = (
