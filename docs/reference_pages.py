@@ -1,6 +1,7 @@
 """The reference pages, printed from the code; see the cog blocks in them."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def reports() -> str:
     """Return each report's title, notes and SQL."""
     parts = []
     for report in REPORTS.values():
-        notes = "\n".join(f"- {note}" for note in report.notes)
+        notes = "\n".join(f"- {note}" for note in _joined(report.notes))
         sql = "\n".join(
             line for line in report.text.splitlines() if not line.startswith("--")
         )
@@ -194,6 +195,20 @@ def reports() -> str:
             f"## {report.name}\n\n{report.title}\n\n{notes}\n\n```sql\n{sql}\n```\n"
         )
     return "\n".join(parts)
+
+
+def _joined(notes: Iterable[str]) -> list[str]:
+    """Return *notes*, lines of a comment, with continued lines as one.
+
+    A note begins with the columns that it explains, or with a capital.
+    """
+    whole: list[str] = []
+    for note in notes:
+        if not whole or re.match(r"[A-Z]|\w+(, \w+)*:", note):
+            whole.append(note)
+        else:
+            whole[-1] += f" {note}"
+    return whole
 
 
 def archive() -> str:

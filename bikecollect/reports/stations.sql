@@ -1,6 +1,6 @@
 -- All current and former stations: name, position, capacity.
 -- since: first slot in which it was listed; until: first slot without it, else NULL
--- until is known after 24 hours without the station; a shorter absence does not count.
+-- Until is known after 24 hours without the station; a shorter absence does not count.
 -- A station with rows that was never in a list has no name and no position.
 -- reads: stations, asked
 WITH firsts AS (
