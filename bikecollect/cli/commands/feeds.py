@@ -156,7 +156,9 @@ TRIED = tuple(name for name in DIALECTS if name != "mapped")
 )
 @client_id_option
 @client_secret_option
-@click.option("--token-url", default="", help="Address of the tokens; default: TDX's.")
+@click.option(
+    "--token-url", default="", help="Address that issues tokens; default: TDX's."
+)
 @object_option
 @click.pass_context
 def try_(

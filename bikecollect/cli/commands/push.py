@@ -32,10 +32,10 @@ def push(
 ) -> int:
     """Copy the archive of each SYSTEM to an object store.
 
-    The store is `archive.mirror` of the settings, the mirror. Only new files are sent;
-    each is read back, and its sha256 compared. Nothing is deleted in the mirror. The
-    command may be killed at any time: the next call continues. `compact` ends with a
-    push.
+    The store, called the mirror, is `archive.mirror` of the settings. Only new files
+    are sent; each is read back, and its sha256 compared. Nothing is deleted in the
+    mirror. The command may be killed at any time: the next call continues. `compact`
+    ends with a push.
 
     With --live (for a separate cron line) the daily files that are not archived yet,
     the list of stations and the ledger are copied to `live/` in the mirror, replacing
