@@ -13,6 +13,9 @@ import vehicle_driver
 from interception import ALONE
 from vehicle_driver import stations, vehicles
 
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.files import marker
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -30,6 +33,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patched.setattr(harness, "DRIVER", Path(vehicle_driver.__file__))
         for number in (1, 2):
             assert vehicle_driver.run(folder, number, number).exit_code == 0
+        (folder / MARKER).write_bytes(b"")  # of an earlier version: it has no name
         yield folder
 
 
@@ -82,6 +86,7 @@ def _ledger(folder: Path, slots: int) -> list[str]:
 def heal(folder: Path) -> list[str]:
     """Let two runs recover *folder*; return the violations."""
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
+    marker.write_name(folder / MARKER)  # it may be a copy with another name
     for number in (4, 5):
         with ALONE:
             vehicle_driver.run(folder, number, number)
