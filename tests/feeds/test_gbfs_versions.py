@@ -11,7 +11,7 @@ from served import Answer
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Run
-from bikecollect.feeds import gbfs
+from bikecollect.feeds.gbfs import feed
 
 DAY, HOUR = 86_400.0, 3_600.0
 FAILING = Answer(b"", 500)
@@ -609,7 +609,7 @@ def test_a_gbfs_json_that_is_gone_for_a_day_is_reported_once(
 
     Three failed requests stand for those of a day.
     """
-    monkeypatch.setattr(gbfs, "MISSES", 3)
+    monkeypatch.setattr(feed, "MISSES", 3)
     city.more = {"version": "2.3"}
     city.fetch()
     told, here = [], city.documents["/gbfs.json"]
