@@ -138,7 +138,10 @@ def changed(path: Path) -> None:
 def test_status_names_what_verify_found_until_it_is_replaced_or_sound(
     world: World, config: Path
 ) -> None:
-    """So do days that are not looked at again, and a file that grows."""
+    """So do days that are not looked at again, and a file that grows.
+
+    A backup may have the very size and time of the damaged file.
+    """
     (world.folder / MARKER).touch()
     for after in (DAY, DAY, 300):
         world.fetch({"a": 2, "b": 3}, after=after)
@@ -163,16 +166,33 @@ def test_status_names_what_verify_found_until_it_is_replaced_or_sound(
     run("verify")
     found = named()
     world.fetch({"a": 2, "b": 4}, after=300)
+    grown = named()
     run("verify", "--since", late.stem)
     later = named()
     day.with_suffix(".new").write_bytes(intact)
+    os.utime(day.with_suffix(".new"), ns=(0, day.stat().st_mtime_ns))
     day.with_suffix(".new").replace(day)
     replaced = named()
     early.write_bytes(early.read_bytes().replace(b",a,7,", b",a,2,"))
     run("verify", "city")
 
-    assert (before, found, later) == ([], [day, early, late], [day, early, late])
+    assert before == []
+    assert found == grown == later == [day, early, late]
     assert (replaced, named()) == ([early, late], [late])
+
+
+def test_verify_by_another_user_leaves_no_file_in_the_folder(
+    world: World, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as root: the user that collects could neither read nor replace it."""
+    monkeypatch.setattr(os, "geteuid", lambda: world.folder.stat().st_uid + 1)
+
+    verify = CliRunner().invoke(
+        cli, ["--config", str(config), "verify"], standalone_mode=False
+    )
+
+    assert "is damaged" in verify.stdout
+    assert not (world.folder / "verify.state").exists()
 
 
 def test_status_does_not_name_the_torn_end_that_a_run_has_removed(
