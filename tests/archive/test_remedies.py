@@ -145,8 +145,8 @@ def test_lost_slots_or_runs_of_a_day_are_rebuilt_by_the_remedy(
             "2026-11-22",
             "/a/part.parquet: sha256 mismatch",
             False,
-            "restore the archive's 2026-11-22 from a backup (bikecollect backfill city "
-            "--from COPY does), or: bikecollect forget city 2026-11-22",
+            "restore the archive's 2026-11-22 from a backup: bikecollect backfill city "
+            "--from COPY; or accept the loss: bikecollect forget city 2026-11-22",
         ),
         (
             "2026-11-22",

@@ -109,12 +109,12 @@ def _of_day(
 def _of_lost_day(system: str, day: str, kept: Callable[[], str], mirror: str) -> str:
     first = mirror_remedy(system, mirror)
     restore = (
-        f"{first}restore the archive's {day} from a backup (bikecollect backfill "
-        f"{system} --from COPY does), or"
+        f"{first}restore the archive's {day} from a backup: bikecollect backfill "
+        f"{system} --from COPY; or"
     )
     forget = f"bikecollect forget {system} {day}"
     if not (slots := kept()):
-        return f"{restore}: {forget}"
+        return f"{restore} accept the loss: {forget}"
     fill = f"fill it from the kept payloads of {slots} slots"
     return f"{restore} {fill}: {forget}; then: bikecollect backfill {system}"
 

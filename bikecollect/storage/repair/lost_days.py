@@ -155,7 +155,7 @@ def _lost_text(
     return (
         f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV is "
         f"gone; {mirror_remedy(system.system_id, system.mirror)}restore {place} from a "
-        f"backup (bikecollect backfill {system.system_id} --from COPY does), or "
+        f"backup: bikecollect backfill {system.system_id} --from COPY; or "
         f"{ACCEPT}: bikecollect forget {system.system_id} {days[0]}"
     )
 
