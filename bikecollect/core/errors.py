@@ -224,10 +224,7 @@ class FeedUnavailable(FeedError):
 
 
 class RateLimited(FeedError):
-    """The feed allows no request before *not_before* (epoch seconds).
-
-    *limited* is another system of its host, which was told so.
-    """
+    """No request before *not_before* (epoch seconds), as system *limited* was told."""
 
     outcome = Outcome.RATE_LIMITED
     cause = "rate-limited"
