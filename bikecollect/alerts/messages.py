@@ -12,7 +12,7 @@ from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
 from bikecollect.core.causes import Cause
 from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import count_of, length, local_minute, visible
+from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
@@ -145,9 +145,9 @@ def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
 
     *today* defaults to the slot of the run that reports.
     """
-    text = iso(slot, facts.reader_zone)
+    text = clock_minute(slot, facts.reader_zone)
     other = iso(facts.slot if today is None else today, facts.reader_zone)
-    return text[11:16] if text[:10] == other[:10] else f"{text[:10]} {text[11:16]}"
+    return text[11:] if text[:10] == other[:10] else text
 
 
 def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:

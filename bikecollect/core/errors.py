@@ -224,7 +224,7 @@ class FeedUnavailable(FeedError):
 
 
 class RateLimited(FeedError):
-    """No request before *not_before* (epoch seconds), as system *limited* was told."""
+    """No request before *not_before* (epoch seconds): *limited*, if any, was told."""
 
     outcome = Outcome.RATE_LIMITED
     cause = "rate-limited"

@@ -102,6 +102,21 @@ def iso(moment: float, zone: tzinfo) -> str:
         return str(moment)
 
 
+def occurs_twice(moment: float, zone: tzinfo) -> bool:
+    """Return whether clocks in *zone* show the time of *moment* twice.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> oslo = ZoneInfo("Europe/Oslo")
+    >>> [occurs_twice(1_792_886_400 + n, oslo) for n in (-1, 0, 7200)]
+    [False, True, False]
+    """
+    try:
+        local = datetime.fromtimestamp(int(moment), zone)
+    except (ValueError, OverflowError, OSError):
+        return False
+    return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+
+
 class IsoTexts(dict[int | None, str]):
     """The texts of `iso` in *zone* by moment, empty for None; minutes are cached.
 

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 from unicodedata import category
 
-from bikecollect.core.slots import DAY, HOUR, MINUTE, iso
+from bikecollect.core.slots import DAY, HOUR, MINUTE, iso, occurs_twice
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories of invisible characters that can mislead a terminal or reader."""
@@ -249,6 +249,14 @@ def local_minute(moment: float, zone: tzinfo) -> str:
     """Return *moment* as date, time to the minute, and UTC offset."""
     text = iso(moment, zone)
     return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"
+
+
+def clock_minute(moment: float, zone: tzinfo) -> str:
+    """Return *moment* as date and time to the minute, by the clocks in *zone*.
+
+    With the UTC offset in the hour that they show twice, when summer time ends.
+    """
+    return local_minute(moment, zone)[: None if occurs_twice(moment, zone) else 16]
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

@@ -422,6 +422,25 @@ def test_reports_in_a_repeated_hour_belong_to_their_poll(
     assert {line.split(",")[0] == line.split(",")[12] for line in lines} == {True}
 
 
+def test_a_gap_in_a_repeated_hour_is_shown_with_offsets(
+    world: World, tmp_path: Path
+) -> None:
+    """In text and on the page: it would end before it begins."""
+    polls = (*range(10), *range(20, 34))
+    rows = [(f"{NIGHT + 300 * poll:.0f}", "s0", 1) for poll in polls]
+    path = write(tmp_path / "a.csv", ("at", "id", "bikes"), rows)
+    fill(world, path, zone="Europe/Oslo")
+    until = ("--until", "2026-10-25T03:15")
+    command = ("backfill-report", "city", *until)
+
+    _, text, _ = run(world, *command, zone="Europe/Oslo")
+    _, page, _ = run(world, *command, "--format", "html", zone="Europe/Oslo")
+
+    assert "2026-10-25 02:20 (+02:00)  02:10 (+01:00)     10  not-coll" in text
+    assert "2026-10-25 02:20 (+02:00)" in page
+    assert "2026-10-25 02:10 (+01:00)" in page
+
+
 def test_old_content_is_imported_as_stale(world: World, tmp_path: Path) -> None:
     """SrcUpdateTime is four days before updateTime and collect_time."""
     rows = youbike(BEGIN, BEGIN + timedelta(seconds=60), source=timedelta(days=4))

@@ -18,10 +18,10 @@ from bikecollect.cli.render.terminal import (
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
+    clock_minute,
     count_of,
     csv_text,
     lengths,
-    local_minute,
     percent,
     visible,
     visible_json,
@@ -246,7 +246,7 @@ def _gaps(account: Account) -> list[str]:
     shown.sort(key=lambda gap: gap.start)
     rows = [
         (
-            local_minute(gap.start, account.zone)[:16],
+            clock_minute(gap.start, account.zone),
             _end(gap, account),
             gap.slots,
             gap.cause,
@@ -280,7 +280,7 @@ def _gaps(account: Account) -> list[str]:
 
 
 def _end(gap: Gap, account: Account) -> str:
-    end = local_minute(gap.end, account.zone)[:16]
+    end = clock_minute(gap.end, account.zone)
     return end[11:] if end[:10] == _day(gap.start, account) else end
 
 

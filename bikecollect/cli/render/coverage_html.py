@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.causes import meaning
 from bikecollect.core.errors import NotInstalled
-from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, length, lengths, percent
+from bikecollect.core.text import WEEKDAYS, clock_minute, length, lengths, percent
 from bikecollect.reports.coverage import (
     COLOURS,
     LEGEND,
@@ -134,7 +133,7 @@ def _colour(count: Coverage) -> str:
 
 
 def _local(moment: int, zone: tzinfo) -> str:
-    return iso(moment, zone)[:16].replace("T", " ")
+    return clock_minute(moment, zone)
 
 
 def _longest(gaps: Sequence[Any]) -> Sequence[Any]:

@@ -24,7 +24,14 @@ from bikecollect.cli.reporting.text_columns import (
     SPARE,
 )
 from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, csv_text, length, visible, visible_json
+from bikecollect.core.text import (
+    WEEKDAYS,
+    clock_minute,
+    csv_text,
+    length,
+    visible,
+    visible_json,
+)
 from bikecollect.core.timeline.zones import named
 from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
@@ -257,7 +264,7 @@ def _slots(
 
 
 def _minute(moment: float, zone: tzinfo) -> str:
-    return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
+    return clock_minute(moment, zone)
 
 
 def _slot_time(slot: int, zone: tzinfo) -> str:
