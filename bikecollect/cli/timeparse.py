@@ -177,4 +177,6 @@ def weekly(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2})[:.](\d\d)\s*", text.lower())
     if match and match[1] in WEEKDAYS and int(match[2]) < 24 and int(match[3]) < 60:  # noqa: PLR2004 - clock
         return WEEKDAYS.index(match[1]), int(match[2]) * 60 + int(match[3])
-    raise UsageError(f'invalid time of the week "{text}"; example: "Mon 08:30"')
+    raise UsageError(
+        f'invalid time of the week "{text}"; give weekday and time: "Mon 08:30"'
+    )

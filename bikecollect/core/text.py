@@ -305,14 +305,23 @@ def mail_address_error(text: str) -> str:
 def suggestion(name: str, known: Iterable[str], before: str = ", ") -> str:
     """Return *before* and a question for the most similar *known* name, "" for none.
 
+    Zeros before a number are of no importance.
+
     >>> suggestion("fetsch", ["fetch", "status"]), suggestion("URL", ["url"])
     (', did you mean "fetch"?', ', did you mean "url"?')
+    >>> suggestion("c1", ["c01", "c21"])
+    ', did you mean "c01"?'
     """
     from difflib import get_close_matches  # only needed for an error
 
     names = {text.lower(): text for text in known}
-    near = get_close_matches(name.lower(), names, 1)
+    same = [text for text in names if _unpadded(text) == _unpadded(name.lower())]
+    near = same or get_close_matches(name.lower(), names, 1)
     return f'{before}did you mean "{names[near[0]]}"?' if near else ""
+
+
+def _unpadded(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
 
 
 def quote_hint(value: object) -> str:

@@ -80,6 +80,7 @@ def headline(standing: Standing) -> Part:
     summary, disk = verdict(standing.health), standing.disk
     if summary.tone is Tone.GOOD and disk.days_left is not None and disk.days_left < 1:
         text = f"collects, but the disk will be full in {disk.time_left}"
+        text = text if disk.days_left else "collects, but the disk is full"
         return Part(text, Tone.BAD)
     return summary
 
@@ -240,4 +241,5 @@ def _disk(standing: Standing) -> str:
         return text
     if disk.daily is None:
         return f"{text}; growth not yet known"
-    return f"{text}; {size(disk.daily)} a day, full in {disk.time_left}"
+    text = f"{text}; {size(disk.daily)} a day"
+    return f"{text}, full in {disk.time_left}" if disk.days_left else text

@@ -149,6 +149,19 @@ def test_a_redirect_that_is_not_followed_names_what_to_set(
     assert 'redirects = "same-site"' in str(failed.value)
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "0xa9fea9fe", "[fe80::1]"])
+def test_a_redirect_to_an_address_that_no_feed_has_is_not_recommended(
+    host: Callable[..., Host], address: str
+) -> None:
+    """Such as that of a cloud's credentials."""
+    home = host(moved(f"http://{address}/latest"))
+    with pytest.raises(ProtocolError, match="an address that no feed has") as failed:
+        client()("feed", home.url)
+
+    assert "set url to" not in str(failed.value)
+    assert "redirects =" not in str(failed.value)
+
+
 def test_a_circle_of_redirects_ends(host: Callable[..., Host]) -> None:
     """After five of them, in each of two attempts."""
     home = host(moved("/x.json"))

@@ -77,7 +77,7 @@ NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
 )
 @click.option(
     "--at",
-    help='For chance: weekday and time, "Mon 08:30"; for typical: its weekday only.',
+    help='For chance, and for typical, which uses the weekday of it: "Mon 08:30".',
 )
 @click.option(
     "--least",

@@ -1,9 +1,12 @@
 """Redirects: their targets, and whether they are followed."""
 
 from bikecollect.core.errors import ProtocolError
+from bikecollect.feeds.http import networks
 from bikecollect.feeds.http.access import SAME_SITE
 from bikecollect.feeds.http.urls import Url, joined, parse, shown
 
+LINK_LOCAL = "link-local"
+"""The network of addresses such as 169.254.169.254, with a cloud's credentials."""
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _PUBLIC_LABELS = frozenset(
     [
@@ -48,6 +51,14 @@ def target(url: Url, location: str, status: int, *, policy: bool | str) -> Url:
         raise _refused(f"{text}{shown(location)} ({error})", status) from error
     if policy is True or (policy == SAME_SITE and same_site(url, new)):
         return new
+    if (address := networks.numeric(new.host)) and (
+        networks.kind_of(address) == LINK_LOCAL
+    ):
+        raise _refused(
+            f"{url.plain} redirects (HTTP {status}) to {shown(new.text)}, an address "
+            "that no feed has: do not set it as url, ask the publisher",
+            status,
+        )
     ways = f'redirects = "{SAME_SITE}" or true'
     ways = ways if same_site(url, new) else "redirects = true"
     raise _refused(
