@@ -16,7 +16,7 @@ from world import NOON, World
 from bikecollect.cli.publishing.dataset_folder import placed_folder
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
-from bikecollect.storage.files import flock
+from bikecollect.storage.files import flock, marker
 
 pytest.importorskip("duckdb")
 CFFCONVERT = shutil.which("cffconvert", path=f"{sys.prefix}/cff/bin") or shutil.which(
@@ -340,6 +340,29 @@ def test_a_changed_interval_and_another_archive_are_described(
     assert "| committed later from a payload that was kept |" in text
     other = "| backfill other\\_a\\|b.csv |"
     assert "| filled later from another archive |" in text.partition(other)[2]
+
+
+def test_a_dataset_of_another_archive_and_a_loss_are_described(
+    world: World, dataset: Path, config: Path
+) -> None:
+    """Nothing was fetched, and what was there before is not known."""
+    before = (dataset / "README.md").read_text("utf-8")
+    world.ledger.open()
+    with world.ledger.transaction() as db:
+        db.execute("UPDATE blocks SET source = 'backfill mapped a.csv'")
+    world.ledger.close()
+    (world.folder / ".bikecollect").write_bytes(
+        marker.text_of("city") + marker.mark(NOON)
+    )
+
+    publish(config, "-o", dataset.parent / "again")
+
+    text = " ".join((dataset.parent / "again/README.md").read_text("utf-8").split())
+    assert "took all over from another archive (see below)" in text
+    assert "fetched the publisher's feed" not in text
+    assert "fetched the publisher's feed" in before
+    assert "Data of before 2026-11-22 12:00 (+08:00) were lost" in text
+    assert "were lost" not in before
 
 
 def test_zenodo_gets_its_metadata(dataset: Path) -> None:

@@ -35,12 +35,14 @@ from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import bounds, local_days
-from bikecollect.core.text import count_of, size
+from bikecollect.core.text import count_of, local_minute, size
 from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
 from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
@@ -213,6 +215,7 @@ def _write(
     begin, end = (bounds(day, zone)[0] for day in span)
     zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)
+    lost = marker.since(system.path / MARKER)
     return Dataset(
         system_id=name,
         zone=in_turn(zones),
@@ -224,6 +227,7 @@ def _write(
         account=evidence.read_account(system, begin, end, now=time.time()),
         tables=[dataset_folder.with_checksum(folder, table) for table in written],
         sources=sources,
+        lost_before="" if lost is None else local_minute(lost, zone),
     )
 
 

@@ -64,7 +64,7 @@ class Dataset:
 
     *first* and *last* are its local days, in *zone* (or several in turn), *created* is
     the day of its creation; *sources* has the numbers of slots by the source of their
-    rows.
+    rows. Earlier data than *lost_before*, a local time, were lost, if it is set.
     """
 
     system_id: str
@@ -77,6 +77,7 @@ class Dataset:
     account: Account
     tables: Sequence[WrittenTable]
     sources: Mapping[str, int]
+    lost_before: str = ""
 
     @property
     def title(self) -> str:
@@ -187,7 +188,9 @@ class Dataset:
             METHODS.format(
                 interval=self._interval,
                 zone=self.zone,
-                version=__version__,
+                collection=(
+                    COLLECTED if SOURCES.keys() & self.sources else IMPORTED
+                ).format(interval=self._interval, version=__version__),
             ),
             "## Coverage",
             self._coverage(),
@@ -232,6 +235,11 @@ class Dataset:
             f"({percent(total.ratio)}), of which {total.stale:,} are stale and "
             f"{total.partial:,} partial; {total.missing:,} are missing."
         )
+        if self.lost_before:
+            text += (
+                f" Data of before {self.lost_before} were lost: what they had is not "
+                "known."
+            )
         if not self.account.causes:
             return text
         lines = ["| cause | missing slots | meaning |", "|---|---|---|"]
@@ -272,11 +280,18 @@ SOURCE = (
     "{credit} (feed: {host}). Licence of the data: {license}. The files contain "
     "what was published at each moment; nothing was corrected."
 )
+COLLECTED = (
+    "Every {interval} bikecollect {version} fetched the publisher's feed and\n"
+    "  appended one snapshot of all stations to a file."
+)
+IMPORTED = (
+    "No snapshot was fetched here: bikecollect {version} took all over from another\n"
+    "  archive (see below). A missing slot is one that it lacks."
+)
 METHODS = """
 ## Methods
 
-- *Collection.* Every {interval} bikecollect {version} fetched the publisher's feed and
-  appended one snapshot of all stations to a file. Days are those of {zone}.
+- *Collection.* {collection} Days are those of {zone}.
 - *Slot.* Time is divided into slots of {interval}, each named by its start. A snapshot
   belongs to the slot in which it was fetched, never to a time stated by the publisher.
 - *Missing.* An expected slot without a snapshot. Its cause was derived from the record
