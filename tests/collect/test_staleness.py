@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from logging import WARNING
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import pytest
 from publisher import BEGIN, Publisher, publishing
 from vehicles import publish, vehicle
 
+from bikecollect.collect.reading import uniform
 from bikecollect.collect.reading.staleness import (
     Calibration,
     judge_content,
@@ -603,8 +605,8 @@ def test_reports_of_the_feeds_own_time_do_not_hide_that_nothing_changes(
     Nothing has changed for an hour, after two days with a minute at most. A few
     stations, or one with its own time, may have reported by themselves.
     """
-    uniform = gbfs(["NOW"] * 20)
-    stale(city, uniform)
+    alike = gbfs(["NOW"] * 20)
+    stale(city, alike)
     with closing(sqlite3.connect(city.folder / "city/ledger.sqlite3")) as db, db:
         where = "WHERE key = 'bikecollect.content'"
         ((note,),) = db.execute(f"SELECT value FROM memory {where}")
@@ -616,8 +618,31 @@ def test_reports_of_the_feeds_own_time_do_not_hide_that_nothing_changes(
     changed = gbfs(["NOW"] * 20)
     changed["data"]["stations"][0]["num_bikes_available"] = 2
 
-    flags = stale(city, uniform, own, gbfs(["NOW"] * 19), changed)
+    flags = stale(city, alike, own, gbfs(["NOW"] * 19), changed)
     assert flags == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("newest", "closed", "expected"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_standing_still_counts_in_the_newest_slot_of_an_open_system_only(
+    *, newest: bool, closed: bool, expected: bool
+) -> None:
+    """All stations report the feed's own time; nothing has changed for an hour."""
+    counts = (1, None, 1, None, None, 9, not closed, not closed, not closed)
+    statuses = [StationStatus(f"{n}", *counts, NOW) for n in range(20)]
+    payload = Payload((), slot=Slot(NOW // 300 * 300), fetched_at=NOW)
+    _, note = judge_content([row[:-1] for row in statuses], payload, "", 300)
+    learned = {**json.loads(note), "began": 0, "newest": NOW - HOUR, "silence": MINUTE}
+    notes = {uniform.NOTE: json.dumps(learned)}
+    ledger: Any = SimpleNamespace(is_newest=lambda _: newest)
+
+    still, new = uniform.judge(
+        payload, statuses, notes, 300, ledger=ledger, store=ledger
+    )
+
+    assert (still, bool(new)) == (expected, expected)
 
 
 def test_a_damaged_note_is_ignored() -> None:
