@@ -421,6 +421,23 @@ def test_a_pin_that_is_set_later_is_obeyed_at_once(city: Publisher) -> None:
     assert ids(city) == ["old"]
 
 
+def test_a_gbfs_json_without_the_pinned_version_is_not_said_to_have_failed(
+    city: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That version is reported, once; one failed request stands for those of a day."""
+    monkeypatch.setattr(feed, "MISSES", 1)
+    city.more = {"version": "3.0"}
+    city.fetch()
+    city.documents["/gbfs_versions"] = versions("2.3")
+    told = [notices(city.fetch(after=25 * HOUR)) for _ in range(2)]
+
+    assert [text.partition(",")[0] for text in told] == [
+        "version 3.0 is not offered",
+        "",
+    ]
+    assert "\n" not in told[0]
+
+
 def test_a_version_that_is_not_offered_cannot_be_pinned(city: Publisher) -> None:
     """The error lists those that are."""
     city.more = {"version": "1.1"}

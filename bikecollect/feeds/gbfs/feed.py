@@ -264,6 +264,7 @@ class Gbfs:
             if error.cause == "version":
                 text = f"{error}: the known addresses remain in use"
                 state.findings["pinned version"] = text
+                return
             places.misses += 1
             if places.misses >= MISSES:
                 state.findings["no gbfs.json"] = (
