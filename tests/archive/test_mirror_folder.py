@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART
 from world import World
 
+from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.checks.known_causes import KnownCauses
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.returned import CopiedArchive
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
@@ -120,6 +124,28 @@ def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
     assert " were put back from " in fill()
     assert files(archive) == before
     assert "all agree" in bikecollect("--config", config, "verify", "--deep").stdout
+
+
+def test_a_day_that_is_archived_again_meanwhile_is_not_put_back(
+    nas: Path, config: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `compact` replaces it while `backfill` compares the files."""
+    lost = world.folder.parent / PART
+    shutil.rmtree(lost.parent)
+
+    def change(_: CopiedArchive, archived: Archived) -> bool:
+        path = world.folder / "ledger.sqlite3"
+        with closing(sqlite3.connect(path)) as db, db:
+            sql = "UPDATE archives SET made = made + 1 WHERE day = ?"
+            db.execute(sql, (archived.day,))
+        return False
+
+    monkeypatch.setattr(CopiedArchive, "is_whole", change)
+    words = ("--config", str(config), "backfill", "city", "--from", str(nas))
+    result = CliRunner().invoke(cli, words)
+
+    assert (result.exit_code, "put back" in result.output) == (0, False)
+    assert not lost.exists()
 
 
 @pytest.mark.parametrize("live", [(), ("--live",)], ids=["archive", "live"])
