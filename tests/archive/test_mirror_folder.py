@@ -148,6 +148,32 @@ def test_a_day_that_is_archived_again_meanwhile_is_not_put_back(
     assert not lost.exists()
 
 
+def test_a_copy_under_another_name_gives_its_rows_but_not_its_certificates(
+    config: Path, world: World, tmp_path: Path
+) -> None:
+    """They name the other system; `compact` writes that of this one anew."""
+    data, copy = world.folder.parent, tmp_path / "copy"
+    shutil.copytree(data, copy)
+    text = (copy / CERTIFICATE).read_text()
+    assert '"system_id": "city"' in text
+    (copy / CERTIFICATE).write_text(text.replace('"city"', '"town"'))
+    (copy / "city/.bikecollect").touch()
+    (copy / "city").rename(copy / "town")
+    for path in list(copy.rglob("system_id=city")):
+        path.rename(path.with_name("system_id=town"))
+    intact = (data / PART).read_bytes()
+    for lost in (PART, CERTIFICATE):
+        (data / lost).unlink()
+
+    done = bikecollect("--config", config, "backfill", "city", "--from", copy / "town")
+
+    assert "were put back from" in done.stderr
+    assert (data / PART).read_bytes() == intact
+    assert not (data / CERTIFICATE).exists()
+    assert bikecollect("--config", config, "compact").returncode == 0
+    assert "all agree" in bikecollect("--config", config, "verify", "--deep").stdout
+
+
 @pytest.mark.parametrize("live", [(), ("--live",)], ids=["archive", "live"])
 def test_a_folder_of_another_system_is_not_copied(
     nas: Path, config: Path, world: World, live: tuple[str, ...]
