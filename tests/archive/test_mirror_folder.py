@@ -194,7 +194,7 @@ def test_a_folder_of_another_system_is_not_copied(
 def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     nas: Path, config: Path, world: World, tmp_path: Path
 ) -> None:
-    """What is to be typed to take it all the same fills its slots."""
+    """Nor its certificate. What is to be typed to take it all the same fills its slots."""
     duckdb = pytest.importorskip("duckdb")
     copy = tmp_path / "copy"
     shutil.copytree(world.folder.parent, copy)
@@ -206,9 +206,13 @@ def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     found = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
     values["parts"]["station_status"] = found
     (copy / CERTIFICATE).write_text(json.dumps(values))
+    own = world.folder.parent / CERTIFICATE
+    aside = own.rename(tmp_path / "aside")
 
     words = ("--config", config, "backfill", "city", "--from", copy)
     process = bikecollect(*words)
+    assert not own.exists()
+    aside.rename(own)
 
     told = f"{copy}/city has other rows for 1 archived day (2024-06-05), which are lost"
     assert told in process.stderr
