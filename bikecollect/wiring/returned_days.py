@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived
@@ -77,7 +78,7 @@ def _put_back(
         begin, end = bounds(day, ZoneInfo(archived.timezone))
         if not (begin < span[1] and end > span[0]) or copy.is_whole(archived):
             continue
-        with lock.held():
+        with nullcontext() if copy.dry else lock.held():
             # A `compact` may have archived it again meanwhile.
             if known(day).get(day) == archived and (r := copy.put_back(archived)):
                 yield r

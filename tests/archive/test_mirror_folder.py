@@ -148,6 +148,23 @@ def test_a_day_that_is_archived_again_meanwhile_is_not_put_back(
     assert not lost.exists()
 
 
+def test_a_dry_run_takes_no_lock_to_say_what_is_lost(
+    config: Path, world: World, tmp_path: Path
+) -> None:
+    """The disk may be mounted read-only, or be that of another user."""
+    copy = tmp_path / "copy"
+    shutil.copytree(world.folder.parent, copy)
+    (world.folder.parent / PART).unlink()
+    (world.folder / "lock").unlink()
+    (world.folder / "lock").mkdir()
+
+    words = ("backfill", "city", "--from", copy, "--dry-run")
+    done = bikecollect("--config", config, *words)
+
+    assert "the lost files of 1 archived day (2024-06-05) would be" in done.stderr
+    assert done.returncode == 0
+
+
 def test_a_copy_under_another_name_gives_its_rows_but_not_its_certificates(
     config: Path, world: World, tmp_path: Path
 ) -> None:
@@ -194,7 +211,7 @@ def test_a_folder_of_another_system_is_not_copied(
 def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     nas: Path, config: Path, world: World, tmp_path: Path
 ) -> None:
-    """Nor its certificate. What is to be typed to take it all the same fills its slots."""
+    """Nor its certificate. The command that takes it all the same fills its slots."""
     duckdb = pytest.importorskip("duckdb")
     copy = tmp_path / "copy"
     shutil.copytree(world.folder.parent, copy)
