@@ -267,6 +267,19 @@ def test_the_longest_gap_of_a_station_passes_midnights_and_missing_days(
     assert gaps == [2 * DAY - 300, 3 * DAY - 1_500, 2 * DAY - 300]
 
 
+def test_the_longest_gap_of_a_station_may_be_within_a_day(world: World) -> None:
+    """Neither on the first nor on the last day, nor over a midnight."""
+    for hours in (24, 24 + 14, 24 + 32, 24 + 37):
+        world.clock.now = NOON + hours * 3_600
+        world.fetch({"a": 1})
+    span = ("--since", "2026-11-23", "--until", "2026-11-26")
+
+    text = report(world, *span, "--stations", "--format", "csv")
+
+    rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
+    assert int(rows["a"]["longest_gap_s"]) == 18 * 3_600 - 300
+
+
 def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     world: World, tmp_path: Path
 ) -> None:

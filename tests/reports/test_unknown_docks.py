@@ -67,11 +67,14 @@ def test_unknown_docks_are_empty_in_every_report(world: World) -> None:
     snapshot = by_station(answered(world, "snapshot"), "num_docks_available")
     seen = [row for row in answered(world, "history") if row["state"] == "collected"]
     history = by_station(seen, "num_docks_available")
-    reliability = by_station(answered(world, "reliability"), "share_with_dock")
+    rankings = answered(world, "reliability")
+    reliability = by_station(rankings, "share_with_dock")
+    full = by_station(rankings, "share_full")
 
     assert snapshot == {"known": [3], "unknown": [None]}
     assert history == {"known": [3, 0, 5, 3], "unknown": [None] * 4}
     assert reliability == {"known": [0.75], "unknown": [None]}
+    assert full == {"known": [0.25], "unknown": [None]}
     noon = replace(ONE_DAY, first_hour=156, minute=5)
     chance = by_station(answered(world, "chance", noon), "share_with_dock")
     assert chance == {"known": [1], "unknown": [None]}
@@ -173,3 +176,6 @@ def test_the_day_before_is_the_same_in_every_range(world: World) -> None:
         seen = [row for row in rows if row["state"] == "collected"]
         docks_told = by_station(seen, "num_docks_available")["known"]
         assert docks_told[-3:] == [0, 5, None], (since, fresh)
+    whole = replace(ONE_DAY, until=DAY + timedelta(days=5))
+    full = by_station(answered(world, "reliability", whole), "share_full")
+    assert full["known"] == [pytest.approx(2 / 6)]  # not in the slot without docks
