@@ -1,5 +1,6 @@
 """Another archive is untrusted: its errors affect only its own data."""
 
+import errno
 import gzip
 import json
 import lzma
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from command import bikecollect
@@ -199,6 +201,17 @@ def test_a_ledger_that_takes_too_many_steps_is_refused(
     monkeypatch.setattr(foreign_ledger, "MAX_STEPS", 50)
 
     with pytest.raises(StorageError, match="interrupted"):
+        slots(other)
+
+
+def test_a_full_disk_for_the_copy_of_the_ledger_is_no_fault_of_the_ledger(
+    other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To fill from the CSV files, without the ledger, was the remedy that was named."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(foreign_ledger, "write_all", Mock(side_effect=full))
+
+    with pytest.raises(StorageError, match=r"^cannot write .+scratch.+ set TMPDIR"):
         slots(other)
 
 

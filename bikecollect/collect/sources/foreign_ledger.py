@@ -8,7 +8,7 @@ database runs, and the cost of reading is limited.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from bikecollect.archive.datasets import RUNS
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import LEDGER
+from bikecollect.storage.files.durable import write_all, writing
 from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION, newer_schema
 
@@ -31,6 +32,7 @@ MAX_TEXT = 2_000
 MAX_STEPS = 2_000_000_000
 """Maximum steps of all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
+ROOM = "free some space there, or set TMPDIR to a folder on a disk with room"
 BLOCKS = (
     'SELECT slot, file, start, "end", crc32, last_updated, {} FROM blocks ORDER BY slot'
 )
@@ -105,7 +107,10 @@ def _has_flags(db: sqlite3.Connection) -> bool:
 
 
 def _copy_ledger(folder: Path, scratch_folder: Path) -> Path:
-    """Copy the ledger and its write-ahead log; raises OSError."""
+    """Copy the ledger and its write-ahead log.
+
+    Raises OSError if they cannot be read, StorageError if the copy cannot be written.
+    """
     for _ in range(TRIES):
         before = _sizes(folder)
         for suffix in before:
@@ -128,12 +133,15 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
 
 def _copy(folder: Path, name: str, target: Path) -> None:
     fd = open_below(folder, name)
-    with os.fdopen(fd, "rb") as source, target.open("wb") as out:
+    with os.fdopen(fd, "rb") as source, ExitStack() as stack:
         if (size := os.fstat(fd).st_size) > MAX_BYTES:
             raise OSError(f"{name} is too large for a ledger: {size} bytes")
+        with writing(target, ROOM):
+            out = stack.enter_context(target.open("wb", buffering=0))
         left = size
         while left and (data := source.read(min(left, 1 << 20))):
-            out.write(data)
+            with writing(target, ROOM):
+                write_all(out.fileno(), data)
             left -= len(data)
 
 
