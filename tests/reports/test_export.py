@@ -316,7 +316,9 @@ def test_verify_ends_with_1_after_a_change(config: Path, world: World) -> None:
     path.write_bytes(path.read_bytes().replace(b"0002,1,", b"0002,9,"))
 
     process = bikecollect("--config", config, "verify", "--against", kept)
+    other_file = bikecollect("--config", config, "verify", "--against", config)
 
+    assert "not a file of certificates" in other_file.stderr
     assert (first.returncode, sound.returncode, process.returncode) == (0, 0, 1)
     assert "sold 2026-11-22: is missing" in process.stdout
     assert "is damaged" in process.stdout

@@ -285,4 +285,5 @@ def _read_certificates(path: str) -> list[Certificate]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         return [certificate(line) for line in lines]
     except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
+        what = "not a file of certificates (verify --certificates FILE writes one)"
+        raise UsageError(f"{path}: {what}: {error}") from error
