@@ -181,6 +181,29 @@ def test_status_names_what_verify_found_until_it_is_replaced_or_sound(
     assert (replaced, named()) == ([early, late], [late])
 
 
+@pytest.mark.parametrize("dataset", ["station_status", "coverage"])
+def test_status_names_an_archived_file_of_another_size_once(
+    world: World, config: Path, dataset: str
+) -> None:
+    """It sees that by itself, with the remedy; `verify` has found it, too."""
+    (world.folder / MARKER).touch()
+    world.fetch({"a": 2, "b": 3}, after=2 * DAY)
+    world.clock.now += DAY
+    compacted(world, csv_days=0)
+    part = max(world.folder.parent.glob(f"archive/{dataset}/*/*/part.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+
+    words = ["--config", str(config)]
+    verify, status = (
+        CliRunner().invoke(cli, [*words, *command], standalone_mode=False)
+        for command in (["verify"], ["status", "--alert"])
+    )
+
+    assert f"{part}: sha256 mismatch" in verify.stdout
+    assert "is missing or damaged in" in status.stdout
+    assert "mismatch, as `verify` found" not in status.stdout
+
+
 def test_verify_by_another_user_leaves_no_file_in_the_folder(
     world: World, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Find damage of daily files and of the archive that only people can repair."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +25,11 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
 from bikecollect.storage.repair.found import describe_found
-from bikecollect.storage.repair.lost_days import damage_of_days, damage_of_vehicles
+from bikecollect.storage.repair.lost_days import (
+    ArchiveDamage,
+    damage_of_days,
+    damage_of_vehicles,
+)
 from bikecollect.storage.sqlite.ledger_file import absence
 
 DAMAGED = (
@@ -44,15 +48,20 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
         check_present(system, ledger=False)
     except SettingsError as error:
         return [str(error)]
+    archived = list(damage_of_days(system, history, archive))
     known = [
         *filter(None, (lost_data(system),)),
         *_missing_ledger(system),
         *_linked_files(system),
         *_damaged_files(system, history),
-        *(found.text for found in damage_of_days(system, history, archive)),
+        *(found.text for found in archived),
         *_of_vehicles(system, archive),
     ]
-    return [*known, *describe_found(system, known)]
+    return [*known, *describe_found(system, known, _days(archived))]
+
+
+def _days(damage: Iterable[ArchiveDamage]) -> set[str]:
+    return {day for found in damage for day in found.days}
 
 
 def lost_data(system: SystemFolder) -> str:
@@ -73,8 +82,9 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
             *_damaged_files(own, History(system.system_id, own.path)),
         ]
         yield from files
-        yield from (found.text for found in damage_of_vehicles(system, archive))
-        yield from describe_found(own, files)
+        archived = list(damage_of_vehicles(system, archive))
+        yield from (found.text for found in archived)
+        yield from describe_found(own, files, _days(archived))
 
 
 def lacks_ledger(system: SystemFolder) -> bool:

@@ -6,7 +6,7 @@ It is remembered with the state of its file, and counts until that is replaced, 
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -81,15 +81,19 @@ def remember(folder: Path, found: Sequence[FoundDamage]) -> None:
         new.rename(path)
 
 
-def describe_found(system: SystemFolder, known: Sequence[str]) -> Iterator[str]:
+def describe_found(
+    system: SystemFolder, known: Sequence[str], days: Container[str]
+) -> Iterator[str]:
     """Yield a message for remembered damage of *system*, with the remedy.
 
-    Those of files that the messages *known* are about are left out.
+    Those of files that the messages *known* are about are left out, and those of
+    archived *days* that are named already.
     """
     found = [
         damage
         for damage in found_damage(system.path)
-        if not any(text.startswith(f"{damage.where} ") for text in known)
+        if damage.where not in days
+        and not any(text.startswith(f"{damage.where} ") for text in known)
     ]
     for where, what, remedy, _ in found[:MAX_NAMED]:
         yield f"{where}: {what}, as `verify` found; {remedy}"

@@ -34,10 +34,19 @@ PREFIX, PART = "date=", "part.parquet"
 
 
 class ArchiveDamage(NamedTuple):
-    """What is damaged in the archive, with the remedy: *text*; *lost* are lost days."""
+    """What is damaged in the archive, with the remedy: *text*; *lost* are lost days.
+
+    Files of the *replaceable* days can be made again.
+    """
 
     text: str
     lost: Sequence[str] = ()
+    replaceable: Sequence[str] = ()
+
+    @property
+    def days(self) -> Sequence[str]:
+        """The days that the text is about."""
+        return (*self.lost, *self.replaceable)
 
 
 def find_lost_days(system: SystemFolder) -> list[ArchiveDamage]:
@@ -135,7 +144,8 @@ def damage_of_days(
     if replaceable:
         yield ArchiveDamage(
             f"{_days(replaceable, dataset)} missing or damaged in {archive}, but can "
-            f"be recreated; run: bikecollect compact {system.system_id}"
+            f"be recreated; run: bikecollect compact {system.system_id}",
+            replaceable=replaceable,
         )
 
 
