@@ -131,6 +131,9 @@ LENGTH = b"Content-Length: %d\r\n\r\n"
         pytest.param(rawserver.resets, "truncated", id="reset (fault 17)"),
         pytest.param(answers(b"", "500 Oops"), "http-500", id="500 (fault 18)"),
         pytest.param(answers(b"", "503 Busy"), "http-503", id="503 (fault 18)"),
+        pytest.param(
+            sends(b"HTTP/1.1 101 Other\r\n" + LENGTH % 0), "http-101", id="101"
+        ),
         pytest.param(sends(b"SSH-2.0-OpenSSH\r\n"), "connect", id="no HTTP at all"),
     ],
 )
