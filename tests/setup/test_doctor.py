@@ -29,7 +29,7 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import scratch
+from bikecollect.storage.files import durable, scratch
 from bikecollect.storage.lock import Lock
 
 
@@ -325,14 +325,15 @@ def test_a_cron_daemon_is_not_missing_where_processes_are_hidden(
     assert machine.cron_daemon(tmp_path) == ""
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EINVAL])
 def test_a_file_system_without_locks_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Each run ends with 74 there: its payload is kept and never committed."""
     lock = tmp_path / "city" / "lock"
     lock.parent.mkdir()
     lock.touch()
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "")))
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(number, "")))
 
     why, remedy = machine.unusable(lock.parent, lock.parent) or ("", "")
     with (
@@ -342,6 +343,23 @@ def test_a_file_system_without_locks_is_named(
         pass
 
     assert "no file locks" in why
+    assert "move the data to a local disk" in remedy
+
+
+def test_a_file_system_that_cannot_sync_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run ends with 74 there; "repair the disk" was the remedy."""
+    error = OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=error))
+
+    why, remedy = machine.unusable(tmp_path, tmp_path) or ("", "")
+    with pytest.raises(OSError, match="cannot sync a folder") as raised:
+        durable.sync_folder(tmp_path)
+
+    assert str(tmp_path) in why
+    assert "cannot sync a folder" in why
+    assert remedy in str(durable.unwritten("cannot write", raised.value))
     assert "move the data to a local disk" in remedy
 
 

@@ -1,5 +1,6 @@
 """Facts about this machine: the type of a file system, a running cron daemon."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import to_run
 from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
+from bikecollect.storage.files.durable import REMEDIES, sync_folder
 from bikecollect.storage.files.trusted_files import owned_by_us, quoted, user_name
 
 BAD_FILE_SYSTEMS = {
@@ -63,7 +65,12 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
         return text, f"see `dmesg`; then: {remount}"
     if not flock.is_supported(place / "lock"):
         text = f"the file system of {place} has no file locks, so no run can commit"
-        return text, "move the data to a local disk (ext4, xfs, btrfs)"
+        return text, REMEDIES[errno.EINVAL]
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return f"{folder}: {error.strerror}", REMEDIES[errno.EINVAL]
     return None
 
 

@@ -30,8 +30,12 @@ REMEDIES = {
     errno.ENOENT: "find the program that removes files there",
     errno.EFBIG: "raise the limit on the size of files (`ulimit -f`; systemd: "
     "LimitFSIZE)",
+    errno.EINVAL: "move the data to a local disk (ext4, xfs, btrfs)",
 }
 """What to do after an error while writing, by errno; for others, see `unwritten`."""
+
+
+UNSYNCED = "the file system cannot sync a folder, so a power cut may lose its files"
 
 
 def unwritten(text: str, error: OSError) -> StorageError:
@@ -148,10 +152,14 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the entries of the folder *path* durable."""
+    """Make the entries of the folder *path* durable; raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise OSError(error.errno, UNSYNCED, str(path)) from error
+        raise
     finally:
         os.close(fd)
 

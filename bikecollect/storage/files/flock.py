@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
-UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 """Errors of a file system without locks."""
 POLL = 0.05
 """Seconds between two tries to take a lock."""
