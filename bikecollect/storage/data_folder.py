@@ -162,7 +162,7 @@ def prepare(
                 # The first run was killed, or the state folder was lost since, or a
                 # rename was killed at its end.
                 remember(folder)
-                renamed.note(folder).unlink(missing_ok=True)
+                renamed.remove_note(folder)
             return
         check_name()
         check_mounted(folder)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from small_disk import mounted, remount
 from world import World
 
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
@@ -528,3 +529,12 @@ def test_a_payload_that_another_run_rejected_is_called_so(
 
     assert (run.outcome, run.cause) == (Outcome.REJECTED, "shape")
     assert f"{payload_name(run)}.reason.txt" in run.error
+
+
+def test_a_read_only_disk_is_not_reported_as_a_note_of_a_rename(tmp_path: Path) -> None:
+    """There is none: "cannot use .renamed" was said of each folder not known yet."""
+    with mounted(tmp_path / "disk") as disk:
+        data_folder.prepare(disk / "city")
+        known_folders.disregard(disk / "city")
+        remount(disk, "ro")
+        data_folder.prepare(disk / "city")

@@ -25,6 +25,12 @@ def write_note(folder: Path) -> None:
     sync_folder(folder)
 
 
+def remove_note(folder: Path) -> None:
+    """Remove the note in *folder*; without one, a read-only disk is no error."""
+    if note(folder).exists():
+        note(folder).unlink(missing_ok=True)
+
+
 def moved_to(folder: Path) -> Path | None:
     """Return the folder that *folder* has become by an interrupted rename, or None."""
     for place in paths_in(folder.parent):
