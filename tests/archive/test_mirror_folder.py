@@ -56,7 +56,7 @@ def nas(world: World, config: Path, tmp_path: Path) -> Path:
 def test_the_first_remedy_for_a_lost_day_is_the_mirror(
     nas: Path, config: Path, world: World
 ) -> None:
-    """`verify`, `status` and `compact` name the same commands; they get all slots."""
+    """All commands name the same ones, in the same order; they get all slots."""
     data = world.folder.parent
     before = bikecollect("--config", config, "export", "city").stdout.splitlines()
     shutil.rmtree((data / PART).parent)
@@ -71,6 +71,8 @@ def test_the_first_remedy_for_a_lost_day_is_the_mirror(
         )
         command = text[start:end].partition(": ")[2]
         assert command.endswith(f" backfill city --from file://{nas}")
+    shown = bikecollect("--config", config, "doctor", "--offline", "city").stdout
+    assert f"-> restore it from the mirror: {command}; else restore " in shown
     subprocess.run(["/bin/sh", "-c", command], check=True)
 
     after = bikecollect("--config", config, "export", "city").stdout.splitlines()

@@ -18,7 +18,7 @@ from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup import loader
 from bikecollect.setup.checks import machine, remedies
 from bikecollect.setup.checks.check import Verdict
-from bikecollect.setup.checks.folders import check_folder, check_scratch
+from bikecollect.setup.checks.folders import check_disk, check_folder, check_scratch
 from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
@@ -29,7 +29,7 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import FEEDS, settings_text
 from bikecollect.simulator.server import LiveFeed
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import durable, scratch
+from bikecollect.storage.files import durable, marker, scratch
 from bikecollect.storage.lock import Lock
 
 
@@ -228,6 +228,33 @@ def test_a_folder_that_was_there_is_gone_and_not_to_be_created(tmp_path: Path) -
 
     assert [check.verdict.value for check in checks] == ["BAD", "note"]
     assert "old is gone, with all data until now: was it removed" in checks[0].text
+
+
+def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
+    """To accept a loss is the last one, so it is never named alone."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(f'data_dir = "{tmp_path}"\n[systems.youbike-taipei]\n')
+    settings = loader.load(str(config))
+    system = settings.system_folder("youbike-taipei")
+    mark = marker.text_of("youbike-taipei") + marker.mark(1_763_769_600)
+
+    def remedy_of(text: bytes) -> str:
+        (system.path / ".bikecollect").write_bytes(text)
+        name = "youbike-taipei: data"
+        checks = check_disk("youbike-taipei", settings)
+        return next(check.remedy for check in checks if check.name == name)
+
+    data_folder.prepare(system.path)
+    lost = remedy_of(mark)
+    foreign = remedy_of(marker.text_of("other"))
+
+    assert lost.startswith("a new one was begun. To go on with the earlier one: move ")
+    assert lost.endswith(
+        "; or accept the loss: bikecollect forget youbike-taipei earlier-data"
+    )
+    assert foreign.startswith(
+        "put each in its place; or, if youbike-taipei is the new "
+    )
 
 
 def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:

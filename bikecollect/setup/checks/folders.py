@@ -12,7 +12,7 @@ from bikecollect.core.errors import BikecollectError, SettingsError, UntrustedFi
 from bikecollect.core.text import size
 from bikecollect.reports.status import survey
 from bikecollect.setup.checks import machine
-from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import marker, scratch
@@ -71,8 +71,7 @@ def _badly_marked(path: Path) -> tuple[str, str] | None:
     try:
         marker.check_name(path)
     except SettingsError as error:
-        text, end, remedy = str(error).partition("? ")
-        return text + end.strip(), remedy
+        return parted(str(error))
     return None
 
 
@@ -153,5 +152,4 @@ def check_disk(name: str, settings: Settings) -> Checks:
     else:
         yield good(check_name, text)
     for damage in status.health.damage if has_entries(place) else ():
-        problem, _, remedy = damage.rpartition("; ")
-        yield bad(f"{name}: data", problem or damage, remedy.removeprefix("run: "))
+        yield bad(f"{name}: data", *parted(damage))
