@@ -126,7 +126,7 @@ def mirror_source(
     """
     from bikecollect.archive.mirror.contents import systems_of
     from bikecollect.archive.mirror.download import MirrorDownload, OtherLists
-    from bikecollect.archive.mirror.live import LiveDownload
+    from bikecollect.archive.mirror.live.live_download import LiveDownload
     from bikecollect.archive.mirror.record import live_address
 
     store = _store(address)
@@ -319,11 +319,13 @@ class MirrorCopying:
         ).run()
 
     def _push_live(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
-        from bikecollect.archive.mirror.live import LivePush
+        from bikecollect.archive.mirror.live.live_push import LivePush
+        from bikecollect.archive.mirror.live.missing_here import MissingHere
 
         self._times.stop.raise_if_set()
-        data, clock = self._settings.data, self._times.clock
-        yield LivePush(store, data, name, clock, _foreign_slots).run()
+        data, zone = self._settings.data, self._settings.system_folder(name).zone
+        missing = MissingHere(store, data, name, _foreign_slots, zone)
+        yield LivePush(store, data, name, self._times.clock, missing).run()
 
     def _fail(self, name: str, error: BikecollectError) -> None:
         self.errors[name] = self.errors[name] or str(error)

@@ -16,11 +16,13 @@ from mirrored import CERTIFICATE, City, mirrored_city, pushed_city, renewed
 from s3server import BUCKET, Fault, Proxy, S3Server
 from world import TAIPEI, World
 
-from bikecollect.archive.mirror.live import LiveDownload
+from bikecollect.archive.mirror.live.live_download import LiveDownload
 from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import DAY
 from bikecollect.setup.loader import load
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.data_folder import INFORMATION, MARKER
+from bikecollect.storage.files.marker import mark, text_of
 from bikecollect.wiring.mirror import mirror_source
 
 pytest.importorskip("duckdb")
@@ -291,6 +293,84 @@ def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
     assert unchanged == objects
     assert (after.returncode, after.stderr) == (0, "")
     assert [row for row in rows(city) if row in before] == before
+
+
+def begun_anew(city: City, days: int) -> World:
+    """Lose the system's folder, not its archive; collect a slot some *days* before."""
+    shutil.rmtree(city.folder)
+    new = World(city.folder)
+    (city.folder / MARKER).write_bytes(text_of("city") + mark(time.time()))
+    new.clock.now = time.time() - days * DAY
+    new.fetch({"0001": 9})
+    return new
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_folder_begun_anew_does_not_replace_the_copy_of_the_lost_one(
+    city: City, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """This machine made that copy, and now it is the only one.
+
+    The daily file here is shorter than the one there, or there is none of that day.
+    """
+    city.run("push", "--live")
+    before, objects = rows(city), live_objects(city, monkeypatch)
+    begun_anew(city, days)
+
+    early = city.run("push", "--live")
+    unchanged = live_objects(city, monkeypatch)
+    city.run("backfill", "city", "--from", city.address)
+    after = city.run("push", "--live")
+
+    assert early.returncode == 74
+    assert "has 2 slots that are missing here" in early.stderr
+    assert f" backfill city --from {city.address}; " in early.stderr
+    assert unchanged == objects
+    assert (after.returncode, after.stderr) == (0, "")
+    assert [row for row in rows(city) if row in before] == before
+
+
+def test_the_copy_of_a_lost_ledger_is_kept_aside(
+    city: City, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new one has the same slots, but nothing else of what it was: it shrinks."""
+    with closing(sqlite3.connect(city.folder / "ledger.sqlite3")) as db, db:
+        db.execute("INSERT INTO memory VALUES ('of runs', ?)", ("x" * 99_999,))
+    city.run("push", "--live")
+    path = "live/city/ledger.sqlite3"
+    store = city.store(monkeypatch)
+    sha256 = store.digest(path)
+    for file in city.folder.glob("ledger.sqlite3*"):
+        file.unlink()
+    world.fetch({"0001": 7, "0002": 8}, after=300)
+
+    process = city.run("push", "--live")
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert store.digest(f"replaced/{path}/{sha256}") == sha256
+
+
+def test_a_copy_whose_loss_was_accepted_is_kept_aside(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `forget` the copy goes on; later losses are not accepted by it."""
+    city.run("push", "--live")
+    objects = live_objects(city, monkeypatch)
+    new = begun_anew(city, 0)
+    refused = city.run("push", "--live")
+    city.run("forget", "city", "earlier-data", "--reason", "a test")
+
+    process = city.run("push", "--live")
+    new.fetch({"0001": 8}, after=300)
+    again = city.run("push", "--live")
+
+    aside = list(city.store(monkeypatch).list("replaced/live"))
+    kept = {item.path.removeprefix("replaced/")[:-65]: item.size for item in aside}
+    assert refused.returncode == 74
+    assert (process.returncode, again.returncode, process.stderr) == (0, 0, "")
+    assert {path: kept.get(path) for path in objects if path.endswith(".csv")} == {
+        path: size for path, size in objects.items() if path.endswith(".csv")
+    }
 
 
 @pytest.mark.parametrize("damaged", [b"", b"SQLite format 3, and then nothing"])

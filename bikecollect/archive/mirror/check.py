@@ -20,7 +20,7 @@ from bikecollect.archive.mirror.certified import (
     parse,
     part_path,
 )
-from bikecollect.archive.mirror.live import live_path
+from bikecollect.archive.mirror.live.live_paths import live_path
 from bikecollect.archive.mirror.record import MirrorRecord, live_address
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.parts import is_day

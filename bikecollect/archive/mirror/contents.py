@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.certified import certificates_of
-from bikecollect.archive.mirror.live import live_path
+from bikecollect.archive.mirror.live.live_paths import live_path
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.mirror.store.object_store import ObjectStore
 from bikecollect.archive.parts import is_day

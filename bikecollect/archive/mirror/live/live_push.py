@@ -6,7 +6,6 @@ of the mirror, its daily file is emptied there, because nothing is deleted.
 """
 
 import hashlib
-import logging
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,15 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.datasets import DatasetLayout
 from bikecollect.archive.mirror.certified import certificates_of
-from bikecollect.archive.mirror.download import (
-    NEW,
-    is_being_written,
-    replacing,
-    writing_to,
-)
-from bikecollect.archive.mirror.push import OTHER_HOST, MirrorStep
+from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
+from bikecollect.archive.mirror.live.missing_here import MissingHere
+from bikecollect.archive.mirror.push import MirrorStep
 from bikecollect.archive.mirror.record import (
     LIVE,
     MirrorRecord,
@@ -33,51 +28,36 @@ from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObj
 from bikecollect.archive.query.open_days import open_days
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
-from bikecollect.storage.data_folder import (
-    INFORMATION,
-    LEDGER,
-    STATUS,
-    VEHICLE_STATUS,
-    VEHICLES,
-)
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.facts.facts_file import FILE as FACTS
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 
-PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_LAYOUT))
-"""Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
-log = logging.getLogger(__name__)
 CopiedDays = Mapping[str, Collection[str]]
 """The days that are in the archive of the mirror, by subfolder."""
-
-
-def live_path(system_id: str, name: str = "") -> str:
-    """Return the path in the mirror of the live copy of the file *name*."""
-    return f"{LIVE}/{system_id}/{name}".rstrip("/")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LivePush:
     """Copies the open days of a system in *data* to *store*.
 
-    *foreign_slots* returns the slots in the ledger of an untrusted folder; without
-    one, those in its daily files.
+    What is *missing* here is not replaced in the mirror.
     """
 
     store: ObjectStore
     data: Path
     system_id: str
     clock: Callable[[], float]
-    foreign_slots: Callable[[Path], Collection[int]]
+    missing: MissingHere
 
     def run(self) -> MirrorStep:
         """Copy changed files; return the step with the number of bytes sent.
 
         Raises MirrorError if the mirror cannot be used, StorageError if a file cannot
-        be read or the mirror has slots of another machine.
+        be read or the mirror has slots that are missing here.
         """
         address = live_address(self.store.address)
         record = MirrorRecord(self.data, self.system_id, address)
@@ -102,15 +82,19 @@ class LivePush:
     def _copy(self, folder: Path, record: MirrorRecord) -> int:
         listed = self.store.list(live_path(self.system_id))
         objects = {stored.path: stored for stored in listed}
-        self._check_other_machine(folder, objects, record)
-        size = 0
         copied = {part: self._copied_days(part, layout) for part, _, layout in PARTS}
         ledgers = [name for name in self._ledgers() if self._back_up(name, folder)]
-        for name in (*self._files(copied), *ledgers):
-            copy = folder / name
-            if name not in ledgers and not self._copy_file(name, copy):
-                continue
-            path = live_path(self.system_id, name)
+        files = [n for n in self._files(copied) if self._copy_file(n, folder / n)]
+        names = [*files, *ledgers]
+        copies = {live_path(self.system_id, name): folder / name for name in names}
+        self.missing.check(
+            folder / "there",
+            self._left(objects, copied),
+            record,
+            lambda path: self._is_less(copies.get(path), objects[path], record),
+        )
+        size = 0
+        for path, copy in copies.items():
             size += self._send(path, copy, objects.get(path), record)
         self._empty_archived(objects, record, copied)
         return size
@@ -185,12 +169,24 @@ class LivePush:
         sha256 = sha256_of(copy)
         if record.has(stored, sha256):
             return 0
-        is_csv = path.endswith(".csv")
-        if is_csv and stored is not None and not self._is_grown(copy, stored, record):
+        if stored is not None and self._is_less(copy, stored, record):
             theirs = self.store.digest(path)
             self.store.copy(path, replaced_path(path, theirs))
         record.add(self.store.write(path, copy, sha256), sha256)
         return copy.stat().st_size
+
+    def _is_less(
+        self, copy: Path | None, stored: StoredObject, record: MirrorRecord
+    ) -> bool:
+        """Return whether *stored* may have what *copy* lacks; None: there is no copy.
+
+        A ledger changes in all places, but it only shrinks if it was begun anew.
+        """
+        if copy is None:
+            return stored.size > 0
+        if copy.name == LEDGER:
+            return copy.stat().st_size < stored.size
+        return not self._is_grown(copy, stored, record)
 
     def _is_grown(self, copy: Path, stored: StoredObject, record: MirrorRecord) -> bool:
         """Return whether *copy* begins with the content of *stored*."""
@@ -203,6 +199,17 @@ class LivePush:
                 begin.update(piece)
                 left -= len(piece)
         return not left and begin.hexdigest() == known
+
+    def _left(
+        self, objects: Mapping[str, StoredObject], copied: CopiedDays
+    ) -> dict[str, StoredObject]:
+        """Return *objects* without the daily files that the archive there replaces."""
+        done = tuple(
+            live_path(self.system_id, f"{subfolder}{daily}/{day}.")
+            for subfolder, daily, _ in PARTS
+            for day in copied[subfolder]
+        )
+        return {p: stored for p, stored in objects.items() if not p.startswith(done)}
 
     def _empty_archived(
         self,
@@ -223,106 +230,3 @@ class LivePush:
         """Return whether the mirror has *day*; it may be older than the record."""
         folder = certificates_of(layout, self.system_id)
         return self.store.find(f"{folder}/{day}.json") is not None
-
-    def _check_other_machine(
-        self, folder: Path, objects: dict[str, StoredObject], record: MirrorRecord
-    ) -> None:
-        """Raise StorageError if a ledger in the mirror has slots that we lack.
-
-        Another machine sent it, or this one before its data were lost.
-        """
-        for subfolder, daily, _ in PARTS:
-            path = live_path(self.system_id, f"{subfolder}{LEDGER}")
-            stored = objects.get(path)
-            if stored is not None and not record.has(
-                stored, record.copied_sha256(path)
-            ):
-                place = live_path(self.system_id, f"{subfolder}{daily}")
-                files = [file for file in objects if file.startswith(f"{place}/")]
-                theirs = self._slots_there(folder / daily, path, files)
-                self._check_slots(set(theirs), subfolder)
-
-    def _slots_there(
-        self, folder: Path, ledger: str, files: Collection[str]
-    ) -> Collection[int]:
-        """Return the slots of the *ledger* in the mirror, or of its daily *files*.
-
-        The files are read if the ledger is damaged there.
-        """
-        folder.mkdir()
-        self.store.download(ledger, folder / LEDGER)
-        try:
-            return self.foreign_slots(folder)
-        except StorageError:
-            what = "is damaged; the daily files there are compared"
-            log.warning("%s/%s %s", self.store.address, ledger, what)
-        (folder / LEDGER).unlink()
-        (folder / folder.name).mkdir()
-        for file in files:
-            self.store.download(file, folder / folder.name / file.rpartition("/")[2])
-        return self.foreign_slots(folder)
-
-    def _check_slots(self, theirs: Collection[int], subfolder: str) -> None:
-        """Raise StorageError if slots of *theirs* are missing here."""
-        history = History(self.system_id, self.data / self.system_id / subfolder)
-        ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
-        if missing := len(set(theirs) - ours):
-            slots = f"{missing} slots{' of vehicles' if subfolder else ''}"
-            needs = " (it needs `vehicles = true`)" if subfolder else ""
-            raise StorageError(
-                f"the live copy in the mirror has {slots} that are missing "
-                f"here; run: bikecollect backfill {self.system_id} --from "
-                f"{self.store.address}{needs}; {OTHER_HOST}"
-            )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LiveDownload:
-    """Downloads the open days of a system from *store* to the data folder *folder*.
-
-    Its list of stations is one of the `OtherLists`. If *vehicles*, the daily files and
-    the ledger of its vehicles are included.
-    """
-
-    store: ObjectStore
-    folder: Path
-    system_id: str
-    vehicles: bool
-
-    def run(self) -> int:
-        """Bring the files up to date; return their number."""
-        place = f"{live_path(self.system_id)}/"
-        names = {
-            stored.path.removeprefix(place)
-            for stored in self.store.list(live_path(self.system_id))
-            if stored.size
-        }
-        own = self.folder / self.system_id
-        wanted: list[str] = []
-        with writing_to(own):
-            for subfolder, daily, _ in PARTS if self.vehicles else PARTS[:1]:
-                part = self._names(names, subfolder)
-                self._remove_others(own / subfolder, daily, part)
-                wanted += part
-            # The ledger first: the daily files can only grow meanwhile.
-            for name in reversed(wanted):
-                with replacing(own / name) as new:
-                    self.store.download(f"{place}{name}", new)
-        return len(wanted)
-
-    @staticmethod
-    def _names(names: Collection[str], subfolder: str) -> list[str]:
-        """Return which of *names* are those of stations, or of the vehicles."""
-        part = {n.removeprefix(subfolder) for n in names if n.startswith(subfolder)}
-        files = [name for name in sorted(part) if is_segment(name)]
-        files += [name for name in (FACTS, LEDGER) if name in part]
-        return [f"{subfolder}{name}" for name in files]
-
-    def _remove_others(self, folder: Path, daily: str, wanted: list[str]) -> None:
-        """Create the folder of daily files; remove files that the mirror lacks."""
-        (folder / daily).mkdir(parents=True, exist_ok=True)
-        own = self.folder / self.system_id
-        unfinished = folder.glob(f"*{NEW}")
-        for path in (*(folder / daily).iterdir(), folder / LEDGER, *unfinished):
-            if str(path.relative_to(own)) not in wanted and not is_being_written(path):
-                path.unlink(missing_ok=True)

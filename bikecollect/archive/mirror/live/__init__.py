@@ -1,0 +1,1 @@
+"""The copy of open days in the mirror: ``live/``."""

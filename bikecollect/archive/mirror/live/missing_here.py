@@ -1,0 +1,131 @@
+"""What the live copy in the mirror has, and this machine has not: it is kept there.
+
+Another machine has sent it, or this one before its data were lost.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
+from bikecollect.archive.mirror.push import OTHER_HOST
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
+from bikecollect.archive.parts import is_day
+from bikecollect.core.errors import StorageError
+from bikecollect.core.incidents import EARLIER
+from bikecollect.core.slots import bounds
+from bikecollect.storage.data_folder import LEDGER
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.forget import NOTE
+
+ACCEPTED = f"SELECT key FROM memory WHERE key LIKE '{NOTE}%'"
+COMPARED = "compared"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MissingHere:
+    """Finds slots of *system_id* in the live copy in *store* that *data* lacks.
+
+    *foreign_slots* returns the slots in the ledger of an untrusted folder; without
+    one, those in its daily files. Days are those of *zone*. Slots whose loss was
+    accepted (`forget`) are not missing.
+    """
+
+    store: ObjectStore
+    data: Path
+    system_id: str
+    foreign_slots: Callable[[Path], Collection[int]]
+    zone: tzinfo
+
+    def check(
+        self,
+        folder: Path,
+        objects: Mapping[str, StoredObject],
+        record: MirrorRecord,
+        is_less: Callable[[str], bool],
+    ) -> None:
+        """Raise StorageError if slots in the mirror are missing here.
+
+        They are read if its ledger is not the one that we sent last, or if a file
+        there *is_less* here: it does not begin with what is there. *folder* is for
+        temporary files.
+        """
+        for subfolder, daily, _ in PARTS:
+            place = live_path(self.system_id, f"{subfolder}{daily}")
+            path = live_path(self.system_id, f"{subfolder}{LEDGER}")
+            files = [file for file in objects if file.startswith(f"{place}/")]
+            ledger = objects.get(path)
+            is_ours = ledger is None or record.has(ledger, record.copied_sha256(path))
+            doubted = [
+                objects[name]
+                for name in (*files, *([path] if ledger else []))
+                if not record.has(_compared(objects[name]), COMPARED) and is_less(name)
+            ]
+            if is_ours and not doubted:
+                continue
+            if ledger or files:
+                theirs = self._slots_there(folder / daily, ledger, files)
+                self._check_slots(set(theirs), subfolder)
+            for stored in doubted:  # they may stay there for ever
+                record.add(_compared(stored), COMPARED)
+
+    def _slots_there(
+        self, folder: Path, ledger: StoredObject | None, files: Collection[str]
+    ) -> Collection[int]:
+        """Return the slots of the *ledger* in the mirror, or of its daily *files*.
+
+        The files are read if the ledger is missing or damaged there.
+        """
+        folder.mkdir(parents=True)
+        if ledger is not None:
+            self.store.download(ledger.path, folder / LEDGER)
+            try:
+                return self.foreign_slots(folder)
+            except StorageError:
+                what = "is damaged; the daily files there are compared"
+                log.warning("%s/%s %s", self.store.address, ledger.path, what)
+            (folder / LEDGER).unlink()
+        (folder / folder.name).mkdir()
+        for file in files:
+            self.store.download(file, folder / folder.name / file.rpartition("/")[2])
+        return self.foreign_slots(folder)
+
+    def _check_slots(self, theirs: Collection[int], subfolder: str) -> None:
+        """Raise StorageError if slots of *theirs* are missing here."""
+        history = History(self.system_id, self.data / self.system_id / subfolder)
+        ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
+        accepted = list(self._accepted(subfolder))
+        missing = sorted(
+            slot
+            for slot in set(theirs) - ours
+            if not any(begin <= slot < end for begin, end in accepted)
+        )
+        if missing:
+            slots = f"{len(missing)} slots{' of vehicles' if subfolder else ''}"
+            needs = " (it needs `vehicles = true`)" if subfolder else ""
+            raise StorageError(
+                f"the live copy in the mirror has {slots} that are missing "
+                f"here; run: bikecollect backfill {self.system_id} --from "
+                f"{self.store.address}{needs}; {OTHER_HOST}"
+            )
+
+    def _accepted(self, subfolder: str) -> Iterator[tuple[int, int]]:
+        """Yield the beginning and the end of each span whose loss was accepted."""
+        for place in {"", subfolder}:
+            history = History(self.system_id, self.data / self.system_id / place)
+            for (key,) in history.select(ACCEPTED):
+                when, _, item = key.removeprefix(NOTE).partition(".")
+                day = item.rpartition("/")[2][:10]
+                if item == EARLIER:
+                    yield 0, int(when)
+                elif is_day(day):
+                    yield bounds(day, self.zone)
+
+
+def _compared(stored: StoredObject) -> StoredObject:
+    """Return the entry of the record that *stored* was compared with our slots."""
+    return stored._replace(path=f"{stored.path}#{COMPARED}")
