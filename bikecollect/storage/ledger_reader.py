@@ -29,6 +29,7 @@ from bikecollect.storage.ledger_schema import (
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
 from bikecollect.storage.runs.rows import from_row
+from bikecollect.storage.sqlite.ledger_file import suspect
 from bikecollect.storage.vehicles import ALONE
 
 LIMIT = 1_000_000
@@ -296,6 +297,7 @@ class History:
             where = error.filename or self._path
             raise StorageError(f"cannot read {where}: {error.strerror}") from error
         except (sqlite3.Error, ValueError, TypeError) as error:
+            suspect(self._path, error)
             raise StorageError(
                 f"cannot read {self._path}: {error}; if it is damaged, the next fetch "
                 "sets it aside and rebuilds it"

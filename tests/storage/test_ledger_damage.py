@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from world import NOON, World, body
 
-from bikecollect.core.errors import Outcome
+from bikecollect.core.errors import Outcome, StorageError
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_reader import History
 
 PAGE = 4096
@@ -140,3 +141,22 @@ def test_a_wrong_version_number_costs_no_row(
         NOON + 300,
         NOON,
     ]
+
+
+def test_bytes_that_are_no_text_are_found_once_a_reader_met_them(world: World) -> None:
+    """SQLite's own check does not find them, and `fetch` does not read that value."""
+    world.fetch()
+    ledger, mark = (world.folder / name for name in (LEDGER, f"{LEDGER}-check"))
+    sql("UPDATE blocks SET sha256 = CAST(x'ff' || substr(sha256, 2) AS TEXT)")(ledger)
+    unnoticed = world.fetch(after=300)
+    history = History("city", world.folder)
+    with pytest.raises(StorageError, match="the next fetch sets it aside"):
+        history.select("SELECT * FROM main.blocks")
+    is_marked = mark.exists()
+
+    run = world.fetch(after=300)
+
+    damaged = [any("damaged" in n.text for n in r.notices) for r in (unnoticed, run)]
+    assert (is_marked, mark.exists(), damaged) == (True, False, [False, True])
+    assert len(history.select("SELECT * FROM main.blocks")) == 3
+    assert world.agrees()

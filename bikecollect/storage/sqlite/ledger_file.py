@@ -68,7 +68,8 @@ class LedgerFile:
     ) -> str:
         """Open the file; replace a missing or damaged one by an empty one.
 
-        Its structure is checked after an unclean end, and if *check*. *identify* is
+        Its structure is checked after an unclean end, and if *check*; its values, too,
+        if a reader has found damage. *identify* is
         called with the connection, None for an empty file; it raises DatabaseError if
         the file is not a ledger. Returns a message for people if the file was damaged,
         else an empty text.
@@ -77,9 +78,11 @@ class LedgerFile:
             trouble = ""
             if is_special(self._path):
                 trouble = _set_aside(self._path, OSError("not a regular file"))
-            is_unclean = _ended_uncleanly(self._path)
+            is_suspect = beside(self._path, SUSPECT).exists()
+            is_unclean = is_suspect or has_log(self._path)
             trouble = (_set_log_aside(self._path) if is_unclean else "") or trouble
-        damage = self._find_damage(identify, check=check or is_unclean)
+        check = check or is_unclean
+        damage = self._find_damage(identify, check=check, texts=is_suspect)
         if damage is not None:
             trouble = _set_aside(self._path, damage)
             identify(None)
@@ -139,9 +142,11 @@ class LedgerFile:
         identify: Callable[[sqlite3.Connection | None], None],
         *,
         check: bool,
+        texts: bool,
     ) -> Exception | None:
         """Open the file; return the error that proves it damaged, None if it is not.
 
+        Its structure is read if *check*, all values if *texts*.
         The error must occur twice, and all bytes must be readable in between: SQLite
         also reports damage if the disk cannot be read for a moment.
         """
@@ -151,6 +156,8 @@ class LedgerFile:
                 if check or is_proof:
                     _check_structure(self.opened())
                 identify(self.opened())
+                if texts:
+                    _read_values(self.opened())
             except DAMAGE as error:
                 self._abandon()
                 if _is_environment(error, self._path):
@@ -187,7 +194,7 @@ class LedgerFile:
         code = getattr(error, "sqlite_errorname", "")
         is_unreadable = isinstance(error, UnicodeDecodeError)
         if is_unreadable or code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            _suspect(self._path)
+            suspect(self._path)
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
         text = f"the ledger {self._path}: {error}"
         if long := too_long(self._path):
@@ -219,6 +226,14 @@ def _check_structure(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(str(verdict[0][0]))
 
 
+def _read_values(db: sqlite3.Connection) -> None:
+    """Read every value: SQLite's check does not find bytes that are no text."""
+    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    for (name,) in tables.fetchall():
+        for _ in db.execute(f'SELECT * FROM "{name}"'):
+            continue
+
+
 def close(db: sqlite3.Connection) -> None:
     """Close *db* after emptying its log.
 
@@ -239,19 +254,15 @@ def is_usable(path: Path) -> bool:
         return True
     if is_stuck(path) or has_foreign_log(path):
         return False
-    _suspect(path)
+    suspect(path)
     return True
 
 
-def _suspect(path: Path) -> None:
-    """Make the next run check *path*."""
+def suspect(path: Path, error: Exception | None = None) -> None:
+    """Make the next run check *path*, unless *error* is due to the disk or machine."""
     with suppress(OSError):
-        beside(path, SUSPECT).touch(0o640)
-
-
-def _ended_uncleanly(path: Path) -> bool:
-    """Return whether a process was killed while using *path*, or found damage in it."""
-    return has_log(path) or beside(path, SUSPECT).exists()
+        if error is None or (path.exists() and not _is_environment(error, path)):
+            beside(path, SUSPECT).touch(0o640)
 
 
 def _read_all(path: Path) -> None:
