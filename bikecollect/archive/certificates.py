@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from bikecollect.archive.day_csv import DaySummary
 
+GROWN = ", fewer than now"
+
 
 class Certificate(NamedTuple):
     """The summary of a day; *where* is the source of its rows: csv or archive."""
@@ -33,8 +35,10 @@ def compare(
         if new is None:
             yield Finding(old.system_id, old.date, "is missing")
         elif new.summary.sha256 != old.summary.sha256:
+            grown = GROWN if new.summary.slots > old.summary.slots else ""
             what = (
                 f"has {_text(new.summary)}; its certificate says {_text(old.summary)}"
+                f"{grown}"
             )
             yield Finding(old.system_id, old.date, what)
 

@@ -298,6 +298,25 @@ def test_a_wrong_query_says_what_is_wrong(config: Path) -> None:
     assert "Traceback" not in process.stderr
 
 
+def test_a_day_that_has_grown_since_its_certificate_is_not_to_be_restored(
+    config: Path, world: World
+) -> None:
+    """It was not over then; one that has lost slots is to be restored."""
+    kept = world.folder.parent / "kept.jsonl"
+    bikecollect("--config", config, "verify", "--certificates", kept)
+    now = json.loads(kept.read_text(encoding="utf-8").splitlines()[-1])
+
+    def to_do(slots: int) -> str:
+        old = now | {"slots": slots, "sha256": "0" * 64}
+        kept.write_text(json.dumps(old), encoding="utf-8")
+        process = bikecollect("--config", config, "verify", "--against", kept)
+        assert process.returncode == 1
+        return process.stdout.partition("To do:\n  ")[2]
+
+    assert to_do(now["slots"] - 1).startswith("write the certificates again if that ")
+    assert to_do(now["slots"] + 1).startswith(f"restore {now['date']} from a backup ")
+
+
 def test_verify_ends_with_1_after_a_change(config: Path, world: World) -> None:
     """It names the change; kept certificates detect it years later.
 

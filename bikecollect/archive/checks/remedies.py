@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from bikecollect.archive.certificates import Finding
+from bikecollect.archive.certificates import GROWN, Finding
 from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.checks.payload_files import OLDER
 from bikecollect.archive.parts import is_day
@@ -81,7 +81,7 @@ def _of_day(
     system: str, day: str, what: str, *, has_csv: bool, lost: Callable[[], str]
 ) -> str:
     if what == MISSING or "its certificate says" in what:
-        return f"restore {day} from a backup"
+        return _of_earlier_state(system, day, what)
     if "different rows" in what:
         return f"bikecollect verify --repair {system}"
     if "are those of the certificate" in what and not has_csv:
@@ -104,6 +104,16 @@ def _of_day(
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
     is_unread = what.startswith(("cannot read", UNREADABLE))
     return look if is_unread else lost()
+
+
+def _of_earlier_state(system: str, day: str, what: str) -> str:
+    restore = f"restore {day} from a backup"
+    if not what.endswith(GROWN):
+        return restore
+    return (
+        "write the certificates again if that day was not over then, or if `backfill` "
+        f"filled slots: bikecollect verify {system} --certificates FILE; else {restore}"
+    )
 
 
 def _of_lost_day(system: str, day: str, kept: Callable[[], str], mirror: str) -> str:
