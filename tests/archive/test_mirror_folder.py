@@ -23,7 +23,7 @@ from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.checks.known_causes import KnownCauses
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.record import MirrorRecord, live_address, record_path
 from bikecollect.archive.mirror.returned import CopiedArchive
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.cli import cli
@@ -368,6 +368,47 @@ def test_silent_damage_is_found_and_replaced_by_the_remedies(
     assert "push --live city   (1 finding)" in found.stdout
     assert (pushed.returncode, live.returncode, again.returncode) == (0, 0, 0)
     assert len(list((nas / "replaced" / PART).iterdir())) == 1
+
+
+def test_live_copies_that_are_not_what_was_sent_are_found(
+    nas: Path, config: Path, world: World
+) -> None:
+    """Cut, replaced or removed by others; those of a push at work are sound."""
+    world.clock.now += DAY
+    world.fetch({"0001": 3, "0002": 5})
+    bikecollect("--config", config, "push", "--live")
+    live = nas / "live/city"
+    (day,) = (live / "station_status").iterdir()
+    record = record_path(world.folder.parent, "city", live_address(f"file://{nas}"))
+    before = record.read_bytes()
+    world.fetch({"0001": 4, "0002": 6}, after=300)
+    bikecollect("--config", config, "push", "--live")
+    world.fetch({"0001": 5, "0002": 7}, after=300)
+    after = record.read_bytes()
+
+    def check(known: bytes) -> tuple[int, list[str]]:
+        record.write_bytes(known)
+        process = bikecollect("--config", config, "verify", "--mirror")
+        lines = process.stdout.splitlines()
+        return process.returncode, [x for x in lines if x.startswith("city live/")]
+
+    at_work, at_rest = check(before), check(after)
+    day.write_bytes(day.read_bytes()[:-9])
+    (live / "ledger.sqlite3").write_bytes(b"junk" * 999)
+    (live / "station_information.csv").unlink()
+    code, found = check(after)
+    bikecollect("--config", config, "push", "--live")
+
+    assert (at_work, at_rest) == ((0, []), (0, []))
+    assert (code, [line.rpartition("/")[2] for line in found]) == (
+        1,
+        [
+            "ledger.sqlite3: sha256 mismatch",
+            f"{day.name}: sha256 mismatch",
+            "station_information.csv is missing",
+        ],
+    )
+    assert check(record.read_bytes()) == (0, [])
 
 
 def test_a_push_keeps_what_a_verify_beside_it_found_damaged(

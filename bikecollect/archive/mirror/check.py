@@ -4,9 +4,11 @@ What was found damaged is marked in the record of copies: the next `push`, which
 it, sends it again.
 """
 
-from collections.abc import Iterator
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from bikecollect.archive.mirror.certified import (
     part_path,
 )
 from bikecollect.archive.mirror.live.live_paths import live_path
-from bikecollect.archive.mirror.record import MirrorRecord, live_address
+from bikecollect.archive.mirror.record import LIVE, MirrorRecord, live_address
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.parts import is_day
 from bikecollect.archive.verify import VerifiedCounts
@@ -31,7 +33,9 @@ from bikecollect.core.errors import (
     MirrorUnavailable,
     StorageError,
 )
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.files.scratch import scratch
 
 NOT_THERE = "is not in the mirror"
 AT_ONCE = 8
@@ -117,34 +121,89 @@ class MirrorCheck:
                     yield f"{self.store.address}/{path}: sha256 mismatch"
 
     def _others(self) -> Iterator[Finding]:
-        """Yield the list of stations and live files that differ from what was sent.
+        """Yield the list of stations and live files that are not those that were sent.
 
-        One that was replaced since is not compared: it may be sent just now.
+        Only this machine knows what it sent: nothing is said of other copies.
         """
-        stations = self.store.find(f"{self.system_id}/{INFORMATION}")
-        for address, objects in (
-            (str(self.store.address), [stations] if stations else []),
-            (
-                live_address(self.store.address),
-                self.store.list(live_path(self.system_id)),
-            ),
+        stations = f"{self.system_id}/{INFORMATION}"
+        for address, place in (
+            (str(self.store.address), stations),
+            (live_address(self.store.address), live_path(self.system_id)),
         ):
             record = MirrorRecord(self.data, self.system_id, address)
-            for stored in objects:
-                if self._is_changed(stored, record):
-                    what = f"{self.store.address}/{stored.path}: sha256 mismatch"
-                    yield self._finding(stored.path, what)
-                    self._doubt(address, stored.path)
+            listed = [*self.store.list(place)]
+            if place == stations:
+                listed = [*filter(None, [self.store.find(place)])]
+            wrong = [s.path for s in listed if self._is_changed(s, record)]
+            yield from self._wrong_others(address, wrong, ": sha256 mismatch")
+            sent = {
+                p for p in record.paths() if p == place or p.startswith(f"{place}/")
+            }
+            lost = sorted(sent - {stored.path for stored in listed})
+            lost = [path for path in lost if self._is_missing(path)]
+            yield from self._wrong_others(address, lost, " is missing")
+
+    def _wrong_others(
+        self, address: str, paths: Sequence[str], what: str
+    ) -> Iterator[Finding]:
+        for path in paths:
+            yield self._finding(path, f"{self.store.address}/{path}{what}")
+            self._doubt(address, path)
 
     def _is_changed(self, stored: StoredObject, record: MirrorRecord) -> bool:
-        """Return whether *stored* has another content than when it was sent."""
-        sha256 = record.copied_sha256(stored.path)
-        if not record.has(stored, sha256):
+        """Return whether *stored* is not what was sent, nor may be sent just now."""
+        sent = record.copied_sha256(stored.path)
+        if not sent:
             return False
         self.counts.files += 1
-        if self.store.digest(stored.path) == sha256:
+        theirs = self.store.digest(stored.path)
+        is_known = record.has(stored, sent)
+        if theirs == sent or (not is_known and self._may_be_new(stored, sent, theirs)):
             return False
         return self.store.find(stored.path) == stored
+
+    def _may_be_new(self, stored: StoredObject, sent: str, theirs: str) -> bool:
+        """Return whether *stored* may be a later state of what was *sent*.
+
+        A ledger is another one after each run; it must be sound. A daily file grows, or
+        it is emptied when its day is in the archive of the mirror.
+        """
+        if stored.path.endswith(LEDGER):
+            return self._is_sound_ledger(stored.path)
+        with suppress(OSError):
+            if theirs == sha256_of(self._own(stored.path)):
+                return True
+        if not stored.size:
+            return self._has_day(stored.path)
+        digest = hashlib.sha256()
+        for line in (self.store.read(stored.path) or b"").splitlines(keepends=True):
+            if digest.hexdigest() == sent:
+                return True
+            digest.update(line)
+        return False
+
+    def _is_sound_ledger(self, path: str) -> bool:
+        with scratch() as folder:
+            self.store.download(path, folder / LEDGER)
+            try:
+                with closing(sqlite3.connect(folder / LEDGER)) as db:
+                    return db.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+            except (sqlite3.DatabaseError, UnicodeDecodeError):
+                return False
+
+    def _is_missing(self, path: str) -> bool:
+        """Return whether a copy at *path* is needed: `push` would send it again."""
+        return self._own(path).exists() and not self._has_day(path)
+
+    def _own(self, path: str) -> Path:
+        """Return the file that is copied to *path*."""
+        return self.data / path.removeprefix(f"{LIVE}/")
+
+    def _has_day(self, path: str) -> bool:
+        """Return whether the archive of the mirror has the day of the file *path*."""
+        layout = LAYOUTS[f"/{VEHICLES}/" in path]
+        folder, day = certificates_of(layout, self.system_id), Path(path).name[:10]
+        return is_day(day) and self.store.find(f"{folder}/{day}.json") is not None
 
     def _doubt_day(self, layout: DatasetLayout, day: str) -> None:
         parts = (part_path(name, self.system_id, day) for name in layout.datasets)

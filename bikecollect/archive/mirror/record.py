@@ -5,6 +5,7 @@ It only saves requests: without it every object is compared with the mirror.
 
 import json
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +69,10 @@ class MirrorRecord:
         """Return the sha256 of the last copy of *path*, empty if there is none."""
         known = self._objects.get(path)
         return str(known[0]) if isinstance(known, list) and known else ""
+
+    def paths(self) -> Iterator[str]:
+        """Yield the paths of all copies."""
+        yield from self._objects
 
     def save(self) -> None:
         """Write the record atomically; raises StorageError.
