@@ -212,3 +212,33 @@ def test_a_collector_that_dies_is_late_although_its_clock_was_ahead(
 
     assert (before.late, before.behind, before.runs) == (False, 10, 2)
     assert (after.late, after.behind, after.silent) == (True, 6900, 6900)
+
+
+def fetched(world: World, at: float, error: float) -> None:
+    """Fetch *at* seconds after noon with a clock that is off by *error* seconds."""
+    world.uptime = 10_000 + at
+    fetch_at(world, NOON + at + error, NOON + at)
+
+
+@pytest.mark.parametrize(
+    ("runs", "first"),
+    [
+        ([(300, 0), (600, -10_800), (610, -10_800), (900, 0)], 300),
+        ([(300, -10_800), (600, 0), (900, 0)], 600),
+        ([(300, 10_800), (600, 0), (900, 0)], 600),
+        ([(300, -400), (600, -400), (900, -400), (1_500, 0)], -100),
+        ([(300, -400), (600, -400), (900, -400)], -100),
+        ([(300, 0), (600, -3), (900, 4)], 300),
+    ],
+    ids=["set back", "set right", "was ahead", "slow for long", "slow", "seconds"],
+)
+def test_collection_does_not_begin_with_a_wrong_clock(
+    tmp_path: Path, runs: list[tuple[int, int]], first: int
+) -> None:
+    """Hours before the first slot that was due would count as not collected."""
+    world = World(tmp_path / "city")
+    for at, error in runs:
+        fetched(world, at, error)
+
+    history = History("city", world.folder)
+    assert history.first() == NOON + first // 300 * 300
