@@ -60,6 +60,7 @@ def examine(
         contact = network and name not in demos
         yield from _system(name, settings, contact=contact, owned=not foreign)
     if not only:
+        yield from map(_unowned, settings.unowned())
         yield from _shared(settings, network=network, send=send, owned=not foreign)
 
 
@@ -102,6 +103,13 @@ def _system(name: str, settings: Settings, *, contact: bool, owned: bool) -> Che
     yield from _facts(name, settings)
     if contact:
         yield from check_feed(name, system)
+
+
+def _unowned(folder: Path) -> Check:
+    text = f"{folder} has data of a system that the settings do not have"
+    where = page("how-to/rename-move-restore.md")
+    remedy = f"nothing if it was stopped; if it was renamed by hand, see {where}"
+    return note(f"{folder.name}: folder", text, remedy)
 
 
 def _python() -> Check:

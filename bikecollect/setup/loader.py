@@ -1,6 +1,7 @@
 """Read and check the settings file."""
 
 import codecs
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,8 +20,11 @@ from bikecollect.setup.tables.sections import SECTIONS, Mail
 from bikecollect.setup.tables.values import check_values, possible_checks, table_of
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import renamed, trusted_files
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.lock import Lock
+
+log = logging.getLogger(__name__)
 
 
 def load(path: str | None) -> Settings:
@@ -45,7 +49,7 @@ def check_name(settings: Settings, name: str) -> None:
 
     A `rename` may end between the reading of the settings and the creation of a folder,
     which would have the old name: nobody would look for data there. One that is in
-    progress is waited for.
+    progress is waited for. A system that was renamed in the settings only is logged.
     """
     if not Path(settings.source).is_file():
         return  # none, or a pipe
@@ -57,6 +61,18 @@ def check_name(settings: Settings, name: str) -> None:
         raise RenamedError(
             f"{settings.source} was changed meanwhile, and has no system {name} any "
             "more; run the same command again, with the new name"
+        )
+    left = settings.unowned()
+    if left and not is_known(settings.data / name):
+        from bikecollect.setup.program import page  # for a new folder only
+
+        log.warning(
+            "%s: a new history begins; %s is there, and has data of no system in %s; "
+            "if that was renamed: %s",
+            name,
+            left[0],
+            settings.source,
+            page("how-to/rename-move-restore.md"),
         )
 
 

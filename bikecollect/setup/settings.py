@@ -36,7 +36,7 @@ from bikecollect.setup.tables.sections import (
 )
 from bikecollect.storage.data_folder import MARKER, SystemFolder, name_error
 from bikecollect.storage.facts.system import system_folder
-from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files import marker, trusted_files
 
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
@@ -192,6 +192,10 @@ class Settings:
                     f'unknown system "{system_id}"{self._hint_of(system_id)}'
                 )
         return list(dict.fromkeys(system_ids)) or list(self.systems)
+
+    def unowned(self) -> list[Path]:
+        """Return the folders in `data_dir` of systems that the settings do not have."""
+        return marker.unowned(self.data, {*self.systems, *self.others})
 
     def _hint_of(self, name: str) -> str:
         """Return what to do about the system *name*, which is not in use."""

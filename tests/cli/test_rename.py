@@ -491,3 +491,33 @@ def test_a_backup_fills_what_is_missing_and_nothing_else(
 
     assert [row[: len(newer[0])] for row in rows[-2:]] == newer
     assert len(rows) == 1 + 6 * 2
+
+
+def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
+    tmp_path: Path,
+) -> None:
+    """The folder of the old name is named by `fetch`, `status` and `doctor`."""
+    good = Answer(dialects.youbike(City(5), time.time()))
+    with serving(lambda _: good) as url:
+        old = settings(tmp_path, url)
+        bikecollect("--config", old, "fetch")
+        config = Path(shutil.copy(old, tmp_path / "new.toml"))
+        text = old.read_text()
+        config.write_text(text.replace("systems.city", "systems.town"))
+        first = bikecollect("--config", config, "fetch")
+        again = bikecollect("--config", config, "fetch")
+    data = tmp_path / "bikes"
+    status = run(config, "status")
+    doctor = bikecollect("--config", config, "doctor", "--offline").stdout
+
+    assert first.returncode == again.returncode == 0
+    assert f"town: a new history begins; {data}/city is there" in first.stderr
+    assert "history" not in again.stderr
+    assert f"not in the settings, but in {data}: city\n" in status
+    assert "note city: folder" in " ".join(doctor.split())
+    config.write_text(text)
+    (data / "town").rename(tmp_path / "town")
+    run(config, "rename", "city", "town")
+    run(config, "backfill", "town", "--from", str(tmp_path / "town"))
+    assert "all agree" in run(config, "verify")
+    assert "not in the settings" not in run(config, "status")

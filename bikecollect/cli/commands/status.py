@@ -29,7 +29,7 @@ from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.text import to_run
+from bikecollect.core.text import to_run, visible
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem
@@ -183,6 +183,9 @@ def _show(
         text += noted({system: stored_incidents(system) for system in unread})
     if mode == "text":
         text += f"\n{_source(settings)}\n"
+        if left := settings.unowned():
+            names = ", ".join(visible(folder.name) for folder in left)
+            text += f"not in the settings, but in {settings.data}: {names}\n"
     if is_watched and output is None:
         click.clear()
     is_seen = _publish(text, form, output)

@@ -18,6 +18,7 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
 from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
+from bikecollect.storage.files.entries import is_reachable, paths_in
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.files.trusted_files import quoted
 
@@ -73,6 +74,18 @@ def write_name(marker: Path) -> None:
         lines = [x for x in text.splitlines() if not _NAME.match(x)] or [MARK.strip()]
         name = _line(marker.parent.name)
         _replace(marker, b"".join(line + b"\n" for line in lines) + name)
+
+
+def unowned(data: Path, names: Collection[str]) -> list[Path]:
+    """Return the folders of systems in *data* that are of none of *names*.
+
+    Such a system was stopped, or has another name in the settings now. The folder of
+    one of *names* that was moved aside is not returned.
+    """
+    folders = sorted(place for place in paths_in(data) if place.name not in names)
+    marked = ((f, _text(f / MARKER)) for f in folders if is_reachable(f / MARKER))
+    found = ((f, _NAME.findall(text or b"")) for f, text in marked)
+    return [f for f, named in found if not named or named[-1].decode() not in names]
 
 
 def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
