@@ -71,7 +71,7 @@ def _with_a_right_clock(db: "Connection", first: Slot) -> Slot:
     A clock counts as wrong where the server's Date said so. When its runs really
     started is known by a run of the same boot with a right clock.
     """
-    span = (first, first + 2 * DAY)
+    span = first, Slot(first + 2 * DAY)
     flagged = {slot for (slot,) in db.execute(FLAGGED, span)}
     runs = db.execute(
         f"SELECT {', '.join(RUN)} FROM runs WHERE {SPAN}", span
