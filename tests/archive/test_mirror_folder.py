@@ -462,6 +462,7 @@ def test_a_mount_point_without_its_disk_is_not_filled(
         f"file://{nas} is empty, but files were copied to it: is its" in pushed.stderr
     )
     assert "BAD   mirror:" in doctor.stdout
+    assert "-> mount its disk; to copy everything again, for instance" in doctor.stdout
     assert again.returncode == 0
 
 

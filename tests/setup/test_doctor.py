@@ -257,6 +257,29 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     )
 
 
+def test_a_ledger_that_only_root_may_read_is_not_said_to_be_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next fetch could not read it, either."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(f'data_dir = "{tmp_path}"\n[systems.youbike-taipei]\n')
+    settings = loader.load(str(config))
+    ledger = settings.system_folder("youbike-taipei").ledger
+    data_folder.prepare(ledger.parent)
+    ledger.write_bytes(b"junk" * 9)
+
+    def remedy() -> str:
+        *_, check = check_disk("youbike-taipei", settings)
+        return check.remedy
+
+    damaged = remedy()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert damaged == "the next fetch rebuilds the ledger from the files"
+    assert "chown " in remedy()
+    assert remedy().endswith(str(ledger))
+
+
 def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:
     """SQLite, and so each run, would say that it is "unable to open" the file."""
     config = tmp_path / "bikecollect.toml"

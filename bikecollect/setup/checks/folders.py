@@ -139,8 +139,10 @@ def check_disk(name: str, settings: Settings) -> Checks:
         status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
         is_full = "space is left" in str(error)
-        remedy = "the next fetch rebuilds the ledger from the files"
-        yield bad(check_name, str(error), "free some space" if is_full else remedy)
+        remedy = (
+            "free some space" if is_full else _of_ledger(place / data_folder.LEDGER)
+        )
+        yield bad(check_name, str(error), remedy)
         return
     left = status.disk.days_left
     duration = f", enough for {status.disk.time_left}" if left is not None else ""
@@ -152,4 +154,13 @@ def check_disk(name: str, settings: Settings) -> Checks:
     else:
         yield good(check_name, text)
     for damage in status.health.damage if has_entries(place) else ():
-        yield bad(f"{name}: data", *parted(damage))
+        problem, remedy = parted(damage)
+        look = f"check its owner and its disk: ls -la {quoted(place)}; dmesg"
+        yield bad(f"{name}: data", problem, remedy or look)
+
+
+def _of_ledger(ledger: Path) -> str:
+    """Return the remedy for a *ledger* that cannot be read."""
+    if ledger.exists() and not os.access(ledger, os.R_OK | os.W_OK):
+        return as_root(f"chown {user_name(os.geteuid())} {quoted(ledger)}")
+    return "the next fetch rebuilds the ledger from the files"

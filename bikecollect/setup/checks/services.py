@@ -14,7 +14,7 @@ from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.core.errors import BikecollectError, MirrorUnavailable, NotInstalled
 from bikecollect.core.text import length
 from bikecollect.setup.checks import remedies
-from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
 from bikecollect.setup.checks.idle_settings import idle_mail
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.program import page
@@ -67,7 +67,7 @@ def _clock(name: str, trial: Trial) -> Checks:
 
 def check_mirror(settings: Settings, *, network: bool) -> Checks:
     """Check the mirror, and whether days of a system are missing in it."""
-    address = settings.archive.mirror
+    address, first = settings.archive.mirror, ""
     try:
         place = MirrorAddress.parse(address)
         check_folder(place, settings.data)
@@ -76,12 +76,16 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
         text = f"{address}: obstore is not installed"
         yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
     except BikecollectError as error:
-        yield bad("mirror", str(error), f"see {page('how-to/mirror-the-archive.md')}")
+        text, remedy = parted(str(error))
+        remedy = remedy or f"see {page('how-to/mirror-the-archive.md')}"
+        yield bad("mirror", text, remedy)
+        first = "once the mirror can be used: "
     now = time.time()
     for name in settings.systems:
         standing = mirror_standing(settings.data, name, address)
         if standing.is_behind(now):
-            yield bad(f"{name}: mirror", standing.text(now), f"bikecollect push {name}")
+            remedy = f"{first}bikecollect push {name}"
+            yield bad(f"{name}: mirror", standing.text(now), remedy)
         elif standing.waiting:
             text = standing.text(now)
             yield note(f"{name}: mirror", text, "the next `compact` copies them")
