@@ -159,6 +159,7 @@ class Alerter:
         state_file, ledger, before = self._loaded(run, stack)
         if run.run_id in before.told:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
+        run = signals.dated(run, ledger.real_start(run), paths.system.grid)
         before = self._brought_up(before, run, ledger)
         # A run whose time is unknown is reported for the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)

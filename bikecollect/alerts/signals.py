@@ -1,6 +1,7 @@
 """Signals: the problems that a run observed, by kind of incident."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
@@ -78,6 +79,17 @@ def of_run(
     return signals
 
 
+def dated(run: Run, started: float | None, grid: Grid) -> Run:
+    """Return *run* as of the time at which it really *started*, if that is known.
+
+    Its clock was wrong: slots are told as lost by the next run with a right clock.
+    """
+    if started is None:
+        return run
+    run = replace(run, slot=grid.at(started), started=started)
+    return run.ended(Outcome.DEFERRED, "clock", run.error or CLOCK)
+
+
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:
     """Return *incidents* after *run*; its slot is not lost if it has a block now.
 
@@ -117,6 +129,7 @@ def of_archived(incidents: Iterable[Incident]) -> dict[str, Signal | None]:
     return {"archive": None} if causes == [{NOT_ARCHIVED}] else {}
 
 
+CLOCK = "the clock differs from the feed's Date header by more than two minutes"
 WAITING = frozenset({Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS})
 """Outcomes after which an accepted payload waits in the inbox."""
 
@@ -183,8 +196,7 @@ def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:
         text = f"{run.stations} stations, less than half of the usual number"
         signals["thin"] = Signal("short", text)
     if "clock" in run.flags:
-        text = "the clock differs from the feed's Date header by more than two minutes"
-        signals["clock"] = Signal("clock", text)
+        signals["clock"] = Signal("clock", CLOCK)
     if "partial" in run.flags and not any(n.kind == "partial" for n in run.notices):
         text = "some stations or a part of the feed could not be read"
         signals["partial"] = Signal("partial", text)

@@ -19,6 +19,8 @@ from bikecollect.storage.files.regular_file import read_file
 
 LENGTH = 65_536
 PATIENCE = 5.0
+STEP = 120
+"""Seconds by which a clock is set back at times; slots before were reported."""
 
 
 class AlertState(NamedTuple):
@@ -52,10 +54,10 @@ class AlertState(NamedTuple):
         *slot* is that of the current run, *last_run* returns the newest slot before it
         that has a run. Otherwise a clock that was ahead once would mute the alerts
         until that time. An incident closed in the future is dropped: no later problem
-        continues it.
+        continues it. A clock that is set back by a short step soon shows that time again.
         """
         seen = self.seen or slot
-        is_ahead = seen > slot + interval
+        is_ahead = seen > slot + max(interval, STEP)
         if slot < CLOCK_FLOOR or (not is_ahead and seen >= CLOCK_FLOOR):
             return self
         incidents = tuple(

@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
+from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot, has_flag_sql
 from bikecollect.storage.sqlite import ledger_file
 
 PATIENCE = 1.0
@@ -24,6 +26,14 @@ BEFORE = (
 BETWEEN = (
     f"SELECT {RUN} FROM runs WHERE slot > :first AND slot < :last ORDER BY started"
 )
+BOOT = (
+    "SELECT started - uptime FROM runs WHERE boot_id = ? AND uptime <= ?"
+    " AND slot >= ? AND slot <= ? AND outcome = 'collected'"
+    f" AND NOT {has_flag_sql('flags', 'clock')} ORDER BY uptime DESC LIMIT 1"
+)
+"""When a boot began, by its latest run with a right clock."""
+CLOCK_SET = 120.0
+"""Seconds by which the clock must have been set for a run to be dated otherwise."""
 
 
 class AlertLedger:
@@ -96,6 +106,23 @@ class AlertLedger:
         with self._opened() as db:
             sql = "SELECT max(slot) FROM runs WHERE slot < ? AND slot >= ?"
             return db.execute(sql, (before, before - 90 * DAY)).fetchone()[0]  # type: ignore[no-any-return]
+        return None
+
+    def real_start(self, run: Run) -> float | None:
+        """Return when *run* started, if its clock was wrong since it was set.
+
+        That is known by the feed's Date, or by a slot that was taken already, and by
+        an earlier run of the same boot with a right clock. Otherwise None.
+        """
+        is_doubted = "clock" in run.flags or run.outcome is Outcome.DUPLICATE
+        is_doubted |= run.outcome is Outcome.REJECTED and run.cause == "clock"
+        if not (is_doubted and run.boot_id):
+            return None
+        span = (run.slot - DAY, run.slot + DAY)
+        with self._opened() as db:
+            row = db.execute(BOOT, (run.boot_id, run.uptime, *span)).fetchone()
+            started = row[0] + run.uptime if row else run.started
+            return started if abs(started - run.started) > CLOCK_SET else None
         return None
 
     def begins_with(self, slot: Slot) -> bool:

@@ -83,7 +83,8 @@ def _with_a_right_clock(db: "Connection", first: Slot) -> Slot:
             wrong.append((slot, boot_id, uptime))
             continue
         begin = min(begin, slot)
-        starts[boot_id] = started - uptime
+        if outcome == "collected":  # the server's Date did not contradict
+            starts[boot_id] = started - uptime
     early = [run for run in wrong if run[0] < begin]
     if not starts or first not in {slot for slot, *_ in early}:
         return first
