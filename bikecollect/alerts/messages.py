@@ -9,7 +9,6 @@ from pathlib import PurePath
 from textwrap import fill
 
 from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
-from bikecollect.core.causes import Cause
 from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
@@ -33,7 +32,12 @@ KEPT = {
     "bug": "the unchanged payload, in {folder}/payloads",
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
+    "file-missing": "all other files; new rows go into new files",
+    "file-repaired": "all rows; the bytes after them, in {folder}/payloads/rejected",
+    "list-repaired": "all versions of stations; they were in the ledger, too",
+    "older-copy": "the payloads of later slots, in {folder}/payloads/kept",
 }
+"""What was kept, by the kind or the variant of an incident."""
 UNTIL_OVER = frozenset(
     {"disk", "lost", "archive", "mirror", "lock", "settings", "mail"}
 )
@@ -95,9 +99,9 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     event, facts = events[0]
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
-    _, state = _words(event)
-    if any(_words(e)[1] != state for e, _ in events):
-        _, state = KINDS[event.incident.kind].words(event.what)
+    is_one = _is_one_variant(events)
+    words = event.incident.words if is_one else KINDS[event.incident.kind].words
+    _, state = words(event.what)
     if all(_is_unsteady(*pair) for pair in events):
         state = f"{state} {AT_TIMES}"
     elif event.what is EventType.RETURNED:
@@ -113,12 +117,8 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     return visible(f"[bikecollect] {systems}: {text}")
 
 
-def _words(event: Event) -> tuple[str, str]:
-    """Return the title and the state of the incident of *event*."""
-    incident = event.incident
-    if incident.causes.keys() == {Cause.CREDENTIALS}:
-        return "the feed denies access", "feed denies access"
-    return KINDS[incident.kind].words(event.what)
+def _is_one_variant(events: Sequence[tuple[Event, MessageFacts]]) -> bool:
+    return len({event.incident.variant for event, _ in events}) == 1
 
 
 def _is_unsteady(event: Event, facts: MessageFacts) -> bool:
@@ -157,7 +157,8 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """
     parts = _parts(events)
     event, facts = events[0]
-    parts.append(_next_steps(event, facts))
+    variant = event.incident.variant if _is_one_variant(events) else ""
+    parts.append(_next_steps(event, facts, variant))
     if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
@@ -196,10 +197,11 @@ def part(event: Event, facts: MessageFacts) -> str:
     """Return the incident of one system, as lines of names and values."""
     incident = event.incident
     folder = visible(facts.folder)
-    title, _ = _words(event)
+    title, _ = incident.words(event.what)
     title += f" {AT_TIMES}" if _is_unsteady(event, facts) else ""
     is_over = event.what is EventType.RECOVERED
-    kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
+    kept = KEPT.get(incident.variant) or KEPT.get(incident.kind, EVERYTHING_ELSE)
+    kept = kept.format(folder=folder)
     rows = [
         ("System", facts.system_id),
         ("What", f"{title} ({event.what.value})"),
@@ -261,12 +263,14 @@ def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:
 
 
 def _losses(event: Event) -> list[tuple[str, str]]:
-    """Return the lost slots and their causes; when data are back, none are known."""
+    """Return the lost slots and their causes, if known; an event has no causes."""
     incident = event.incident
     if incident.kind in LOST:
         is_over = event.what is EventType.RECOVERED
         return [] if is_over else [("Slots lost", LOST[incident.kind])]
-    return [("Slots lost", _lost(incident)), ("Causes", _causes(incident))]
+    lost = ("Slots lost", _lost(incident))
+    is_event = KINDS[incident.kind].each and not incident.lost
+    return [lost] if is_event else [lost, ("Causes", _causes(incident))]
 
 
 def _lost(incident: Incident) -> str:
@@ -295,9 +299,9 @@ def _moment(slot: Slot, facts: MessageFacts) -> str:
     return local_minute(slot, facts.reader_zone)
 
 
-def _next_steps(event: Event, facts: MessageFacts) -> str:
+def _next_steps(event: Event, facts: MessageFacts, variant: str) -> str:
     incident = event.incident
-    steps = NEXT_STEPS[incident.kind]
+    steps = NEXT_STEPS.get(variant) or NEXT_STEPS[incident.kind]
     if event.what is EventType.RECOVERED:
         steps = AFTERWARDS.get(incident.kind, steps)
     # With the offset: in the zone of the times above, and right for all systems.

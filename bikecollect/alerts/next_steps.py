@@ -1,10 +1,11 @@
-"""The commands that messages recommend, by kind of incident."""
+"""The commands that messages recommend, by the kind or the variant of an incident."""
 
 from bikecollect.core.incidents import EARLIER
 
 DOCTOR = "bikecollect doctor {system}"
 TRY = "bikecollect feeds try {system}"
 SHOW = "bikecollect runs show {system} {slot}"
+REPAIRED = "none, it is repaired; to be sure: bikecollect verify {system}"
 NEXT_STEPS = {
     "fetch": (DOCTOR, SHOW),
     "payload": (
@@ -32,6 +33,16 @@ NEXT_STEPS = {
     "damage": (
         "bikecollect verify {system}   # what is damaged, and what to do",
         "bikecollect verify --repair {system}",
+    ),
+    "file-missing": (
+        "bikecollect backfill {system}   # fills what has kept payloads",
+        "bikecollect verify {system}   # what is still missing, and what to do",
+    ),
+    "file-repaired": (REPAIRED,),
+    "list-repaired": (REPAIRED,),
+    "older-copy": (
+        "bikecollect backfill {system}   # fills the slots since the copy",
+        "bikecollect verify {system}",
     ),
     "clock": ("timedatectl status", "bikecollect doctor"),
     "lock": ("fuser -v {folder}/lock", SHOW),

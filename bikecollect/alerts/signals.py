@@ -28,6 +28,10 @@ OF_NOTICE = {
     "disk": "disk",
     "ledger": "ledger",
     "damage": "damage",
+    "file-missing": "damage",
+    "file-repaired": "damage",
+    "list-repaired": "damage",
+    "older-copy": "damage",
     "drift": "drift",
     "zone": "zone",
     "stale": "stale",
@@ -172,8 +176,9 @@ def _of_notices(run: Run) -> dict[str, Signal]:
             over = kind in REPAIRED and run.outcome in UNDERSTOOD
             signals[kind] = Signal(notice.kind, notice.text, over=over)
         elif kind in {"damage", "drift"} or notice.kind == "pruned":
+            cause = notice.kind if notice.kind == signals[kind].cause else kind
             text = f"{signals[kind].text}\n{notice.text}"
-            signals[kind] = signals[kind]._replace(text=text)
+            signals[kind] = signals[kind]._replace(cause=cause, text=text)
     if "drift" in signals:
         text = signals["drift"].text + _remedy(run)
         signals["drift"] = signals["drift"]._replace(text=text)

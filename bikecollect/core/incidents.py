@@ -122,6 +122,19 @@ KINDS: Mapping[str, IncidentKind] = {
 """Every kind of incident, in the order in which a mail lists them."""
 
 
+VARIANTS: Mapping[str, tuple[str, str]] = {
+    "credentials": ("the feed denies access", "feed denies access"),
+    "file-missing": ("a data file is missing", "data file missing"),
+    "file-repaired": ("a data file had a strange end", "data file repaired"),
+    "list-repaired": ("the list of stations was rebuilt", "list of stations repaired"),
+    "older-copy": ("an older copy was restored", "older copy restored"),
+}
+"""The title and the state of an incident by its cause, if these differ from its kind's.
+
+Its only one; then the texts of mails differ, too.
+"""
+
+
 class Signal(NamedTuple):
     """A problem of one kind that a run has observed.
 
@@ -199,9 +212,20 @@ class Incident(NamedTuple):
         """Return whether an open problem comes and goes even now."""
         return self.comes_and_goes(interval) and self.began(interval) == self.opened
 
+    @property
+    def variant(self) -> str:
+        """The cause that decides its words, empty if its kind does."""
+        cause, *others = self.causes or ("",)
+        return cause if cause in VARIANTS and not others else ""
+
+    def words(self, event_type: EventType) -> tuple[str, str]:
+        """Return its title and its state for an event."""
+        return VARIANTS.get(self.variant) or KINDS[self.kind].words(event_type)
+
     def title(self, interval: int) -> str:
-        """Return the title of its kind, and whether it comes and goes."""
-        title = KINDS[self.kind].title if self.kind in KINDS else self.kind
+        """Return its title, and whether it comes and goes."""
+        is_known = self.kind in KINDS
+        title = self.words(EventType.OPENED)[0] if is_known else self.kind
         return f"{title} {AT_TIMES}" if self.is_unsteady(interval) else title
 
     def filled(self, slot: Slot) -> "Incident":

@@ -117,7 +117,7 @@ class Recovery:
             f"newer (to {stamp(newer[-1])}): was an older copy of the folder restored? "
             "to fill these slots, run: bikecollect backfill"
         )
-        return [Notice("damage", text)]
+        return [Notice("older-copy", text)]
 
     def rebuild_stations(self) -> list[Notice]:
         """Rewrite the list of stations from all versions in the ledger.
@@ -147,7 +147,7 @@ class Recovery:
         self.ledger.replace_file(span)
         count = count_of(sum(map(len, versions.values())), "version")
         rebuilt = f"{INFORMATION} {reason}: rebuilt from the ledger, {count}"
-        return [Notice("damage", rebuilt)]
+        return [Notice("list-repaired", rebuilt)]
 
     def check_stations(self) -> list[Repair]:
         """Rebuild the list of stations if a line of it is not in the ledger."""
@@ -235,7 +235,7 @@ class Recovery:
             _system(self.ledger), file, self.payloads.kept(), slots
         )
         text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
-        return Notice("damage", text)
+        return Notice("file-missing", text)
 
     def _adopt_information(self, tail: Tail) -> None:
         if not tail.groups:
@@ -252,7 +252,7 @@ class Recovery:
                 name = f"{tail.file.replace('/', '.')}.{tail.cut}-{size}.tail"
                 path = self.payloads.set_aside(name, tail.strange)
                 text = f"{tail.file} ended in bytes that are not rows; moved to {path}"
-                notices.append(Notice("damage", text))
+                notices.append(Notice("file-repaired", text))
             self.store.truncate(tail.file, tail.cut)
         return notices
 

@@ -952,3 +952,33 @@ def test_an_incident_that_only_the_ledger_has_is_closed(
         standing = survey(settings.system_folder("a"), now=world.clock.now)
 
     assert standing.health.incidents == []
+
+
+def test_what_happened_to_a_file_and_what_is_left_to_do_are_in_its_mail(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Each kind of damage has its own subject, next steps and what was kept."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        folder = tmp_path / "data/a"
+        (file,) = (folder / "station_status").iterdir()
+        (folder / "station_information.csv").unlink()
+        world.slot(settings)
+        file.unlink()
+        world.slot(settings)
+        (file,) = (folder / "station_status").iterdir()
+        file.write_bytes(file.read_bytes().replace(b"2026-", b"2027-"))
+        world.slot(settings)
+
+    assert mailserver.subjects() == [
+        "a: list of stations repaired 00:10 to 00:15",
+        "a: data file missing 00:15 to 00:20",
+        "a: data file damaged 00:20 to 00:25",
+    ]
+    texts = (mail.get_content() for mail in mailserver.mails())
+    repaired, missing, _ = (text.replace("\r\n", "\n") for text in texts)
+    assert "Next steps:\n  none, it is repaired" in repaired
+    assert "Kept        all versions of stations" in repaired
+    assert "bikecollect backfill a   # fills what has kept payloads" in missing
+    assert "Causes" not in repaired + missing  # nothing is lost that could have one

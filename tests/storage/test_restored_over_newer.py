@@ -57,7 +57,7 @@ def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
     after = world.fetch({"a": 9}, after=300)
 
     (notice,) = run.notices
-    assert notice.kind == "damage"  # its other text is mailed beside other damage
+    assert notice.kind == "older-copy"  # its other text is mailed beside other damage
     (found,) = findings(world)
     where, _, what = found.partition(": ")
     assert what.startswith("lacks 4 slots of kept payloads (20261122T0420")

@@ -8,7 +8,12 @@ from typing import NamedTuple
 from bikecollect.core.logs import of_run
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "lost", "pruned"})
+ONCE = frozenset(
+    {
+        *("clock", "damage", "disk", "drift", "ledger", "lost", "pruned"),
+        *("file-missing", "file-repaired", "list-repaired", "older-copy"),
+    }
+)
 """Kinds of notices about single events; other kinds repeat in every slot."""
 
 
