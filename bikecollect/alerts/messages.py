@@ -32,6 +32,7 @@ KEPT = {
     "bug": "the unchanged payload, in {folder}/payloads",
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
+    "archive-lost": "the other days; what a backup or the mirror has of these",
     "file-missing": "all other files; new rows go into new files",
     "file-repaired": "all rows; the bytes after them, in {folder}/payloads/rejected",
     "list-repaired": "all versions of stations; they were in the ledger, too",
@@ -303,7 +304,7 @@ def _next_steps(event: Event, facts: MessageFacts, variant: str) -> str:
     incident = event.incident
     steps = NEXT_STEPS.get(variant) or NEXT_STEPS[incident.kind]
     if event.what is EventType.RECOVERED:
-        steps = AFTERWARDS.get(incident.kind, steps)
+        steps = AFTERWARDS.get(variant) or AFTERWARDS.get(incident.kind, steps)
     # With the offset: in the zone of the times above, and right for all systems.
     text = iso(incident.last, facts.reader_zone)
     slot = text[:16] + text[19:]

@@ -34,6 +34,12 @@ NEXT_STEPS = {
         "bikecollect verify {system}   # what is damaged, and what to do",
         "bikecollect verify --repair {system}",
     ),
+    "archive-lost": (
+        "df -h {data_dir}/archive   # is a disk not mounted? if not:",
+        "mkdir -p {data_dir}/archive && touch {data_dir}/archive/.bikecollect",
+        "bikecollect backfill {system} --from MIRROR   # or copy them from a backup",
+        "bikecollect verify {system}   # what is still lost, and what to do",
+    ),
     "file-missing": (
         "bikecollect backfill {system}   # fills what has kept payloads",
         "bikecollect verify {system}   # what is still missing, and what to do",
@@ -64,6 +70,7 @@ AFTERWARDS = {
         "bikecollect backfill {system}   # fills slots, if it understands them now",
         REPORT,
     ),
+    "archive-lost": ("bikecollect verify {system}",),
     "disk": (REPORT,),
     "lost": ("bikecollect verify {system}", REPORT),
     "ledger": (REPORT, SHOW),

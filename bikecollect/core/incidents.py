@@ -123,6 +123,7 @@ KINDS: Mapping[str, IncidentKind] = {
 
 
 VARIANTS: Mapping[str, tuple[str, str]] = {
+    "archive-lost": ("archived days are missing or damaged", "archived days missing"),
     "credentials": ("the feed denies access", "feed denies access"),
     "file-missing": ("a data file is missing", "data file missing"),
     "file-repaired": ("a data file had a strange end", "data file repaired"),

@@ -2,21 +2,26 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.core import process
+from bikecollect.core.errors import StorageError
 from bikecollect.core.incidents import Signal
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.repair.lost_days import ArchiveDamage, find_lost_days
 from bikecollect.wiring.alerting import alerter, is_of_another
 
 log = logging.getLogger(__name__)
 
 ARCHIVE, MIRROR = "archive", "mirror"
 """The kinds of incidents."""
+COMPACT, LOST = "compact", "archive-lost"
+"""The causes of an incident about the archive: what failed, or lost days."""
 
 
 def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
@@ -24,7 +29,7 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
 
     Never raises, so that alerts do not change the exit code of `compact`.
     """
-    _report(settings, ARCHIVE, "compact", errors, times)
+    _report(settings, ARCHIVE, COMPACT, errors, times)
 
 
 def report_push(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
@@ -53,7 +58,7 @@ def _report(
 ) -> None:
     now = times.clock()
     signals = {
-        name: Signal(cause, error) if error else None
+        name: _signal(settings, name, cause, error) if error else None
         for name, error in errors.items()
         if error or _is_open(settings, name, kind)
         if not is_of_another(settings.system_folder(name, now), now)
@@ -67,6 +72,16 @@ def _report(
     except Exception as error:
         log.warning("cannot report that `%s` failed: %s", cause, error)
         log.debug("reporting", exc_info=True)
+
+
+def _signal(settings: Settings, name: str, cause: str, error: str) -> Signal:
+    """Return the signal of *error*; if archived days are lost, it is about these."""
+    lost: list[ArchiveDamage] = []
+    if cause == COMPACT:
+        with suppress(StorageError):  # reported by `status`
+            lost = find_lost_days(settings.system_folder(name))
+    texts = dict.fromkeys([*(damage.text for damage in lost), error])
+    return Signal(LOST if lost else cause, "\n".join(texts))
 
 
 def _is_open(settings: Settings, name: str, kind: str) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import threading
@@ -26,7 +27,7 @@ from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import Incident
-from bikecollect.core.process import Times
+from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
@@ -36,6 +37,7 @@ from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.archive_alerts import report_compact
+from bikecollect.wiring.history import compactor
 
 
 @pytest.fixture
@@ -751,6 +753,30 @@ def test_a_compact_that_fails_is_an_incident_of_its_own(
     kept = [any(line.startswith("Kept ") for line in text) for text in (first, last)]
     assert kept == [True, False]  # the files of these days are in the archive now
     assert [i.kind for i in standing.health.incidents] == ["archive"]
+
+
+def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """The next steps restore it."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.clock.now += 2 * DAY
+        times = Times(world.clock, world.clock, Stop())
+        *_, step = compactor(settings, "a", times, csv_days=0).run()
+        assert step.what == "let go"
+        shutil.rmtree(world.folder / "archive")
+        report(world, settings, "the archive is gone")
+        report(world, settings, "")
+
+    lost, over = (m for m in mailserver.mails() if "archived" in m["Subject"])
+    assert ": archived days missing since" in lost["Subject"]
+    text = " ".join(lost.get_content().split())
+    assert "Kept the other days; what a backup or the mirror has" in text
+    assert "should hold 1 day" in text, text
+    assert f"touch {world.folder}/archive/.bikecollect" in text
+    assert "mkdir" not in over.get_content().partition("Next steps:")[2]
 
 
 def test_a_compact_that_succeeds_as_always_is_not_reported(
