@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import textwrap
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,17 @@ from bikecollect.wiring import alerting
 log = logging.getLogger(__name__)
 
 OTHER = "other"
+IN_PLACE = re.compile(r" in /[^,:]*(,.*)?$", re.DOTALL)
+"""The end of a problem that says where it is."""
 SUBJECT = 80
 """Maximum letters of a problem in a subject."""
-NEXT_STEPS = "Next steps:\n  bikecollect schedule show\n  bikecollect doctor\n"
+NEXT_STEPS = {
+    "run": "bikecollect schedule show",
+    "damage": "bikecollect verify {systems}   # what is lost, and what to do",
+    "mirror": "bikecollect push {systems}",
+}
+DOCTOR = "bikecollect doctor"
+"""The next step for every problem, and those for some kinds of problems before it."""
 
 
 def mail_problems(
@@ -58,7 +67,9 @@ def mail_problems(
         found = [(name, visible(text)) for name, text in _found(problems, new)]
         lines = [f"{name}: {text}" for name, text in found]
         sender = f"bikecollect {__version__} on {os.uname().nodename}"
-        text = "\n".join([*lines, "", NEXT_STEPS, "-- ", sender, ""])
+        steps = [f"  {step}" for step in _next_steps(problems, new)]
+        parts = [*lines, "", "Next steps:", *steps, "", "-- ", sender, ""]
+        text = "\n".join(parts)
         letter = Letter(name, _subject(found), alerting.wording(settings)(text))
         is_safe = mailer.spool(outbox, letter)
         mailed |= dict.fromkeys(new, now) if is_safe else {}
@@ -76,6 +87,18 @@ def _found(
         for kind, text in kinds.items():
             if not new.isdisjoint(_keys(name, kind, text)):
                 yield from ((name or "bikecollect", line) for line in text.split("\n"))
+
+
+def _next_steps(
+    problems: Mapping[str, Mapping[str, str]], new: set[str]
+) -> Iterator[str]:
+    """Yield the commands that help with the *new* ones of *problems*."""
+    for kind, step in NEXT_STEPS.items():
+        kinds = {n: k[kind] for n, k in problems.items() if kind in k}
+        systems = [n for n, t in kinds.items() if not new.isdisjoint(_keys(n, kind, t))]
+        if systems:
+            yield step.format(systems=" ".join(systems))
+    yield DOCTOR
 
 
 def _keys(name: str, kind: str, text: str) -> set[str]:
@@ -101,7 +124,12 @@ def _subject(found: Sequence[tuple[str, str]]) -> str:
 
 
 def _beginning(text: str) -> str:
-    """Return the beginning of *text*; a word that is too long is cut in its middle."""
+    """Return the beginning of *text*, without the paths of folders at its end.
+
+    A word that is too long is cut in its middle.
+    """
+    if len(text) > SUBJECT:
+        text = IN_PLACE.sub("", text)
     begin = textwrap.shorten(text, SUBJECT, placeholder="")
     if begin == text:
         return text

@@ -174,6 +174,22 @@ def test_a_subject_has_no_remedies_and_no_long_problem(
     assert long in mail.mails()[0].get_content().replace("=\n", "")
 
 
+def test_a_subject_ends_before_a_place_and_the_next_steps_fit(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """A lost day has nothing to do with the schedule."""
+    what = "1 archived day (2026-11-27) is missing or damaged"
+    text = f"{what} in /srv/a/data/folder/archive, and the CSV is gone; restore it"
+    _mail_hourly(tmp_path, mail, {"damage": text}, {"damage": text, "run": "no run"})
+
+    lost, late = mail.mails()
+    assert lost["Subject"].endswith(f"city: {what}")
+    steps = [m.get_content().partition("Next steps:")[2] for m in (lost, late)]
+    assert ["verify city" in step for step in steps] == [True, False]
+    assert ["schedule show" in step for step in steps] == [False, True]
+    assert all(" doctor" in step for step in steps)
+
+
 def _mail_hourly(folder: Path, mail: MailServer, *found: dict[str, str]) -> None:
     """Mail the problems of the system city that are *found* hour by hour."""
     settings = load(str(config(folder, mail)))
