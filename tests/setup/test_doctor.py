@@ -23,6 +23,7 @@ from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
 from bikecollect.setup.checks.services import check_mail
 from bikecollect.setup.doctor import examine
 from bikecollect.setup.scheduler import systemd, systemd_schedule
+from bikecollect.setup.scheduler.checks import schedule_checks
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.tables.sections import Mail
 from bikecollect.simulator.city import City
@@ -255,6 +256,18 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     assert foreign.startswith(
         "put each in its place; or, if youbike-taipei is the new "
     )
+
+
+def test_an_interval_that_cron_lacks_has_a_remedy_that_works(tmp_path: Path) -> None:
+    """`schedule install` would end with the same error."""
+    config = tmp_path / "bikecollect.toml"
+    text = f'data_dir = "{tmp_path}"\ninterval = "5s"\n[systems.youbike-taipei]\n'
+    config.write_text(text)
+
+    checks = schedule_checks(loader.load(str(config)))
+
+    remedy = next(check.remedy for check in checks if check.name == "cron: line")
+    assert remedy.startswith("use a systemd timer (bikecollect schedule install --sys")
 
 
 def test_a_ledger_that_only_root_may_read_is_not_said_to_be_rebuilt(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import BikecollectError
 from bikecollect.setup.checks import remedies
-from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
 from bikecollect.setup.checks.machine import cron_daemon
 from bikecollect.setup.scheduler import (
     cron,
@@ -42,7 +42,8 @@ def schedule_checks(settings: Settings) -> Checks:
     try:
         plan = cron_schedule.plan_cron(settings, source, time.time())
     except BikecollectError as error:
-        yield bad("cron: line", str(error), INSTALL)
+        text, remedy = parted(str(error))
+        yield bad("cron: line", text, remedy or INSTALL)
     else:
         yield _line(plan, cron_schedule.lines_by_hand(source))
         if plan.state is not CronState.ABSENT:

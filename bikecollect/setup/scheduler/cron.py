@@ -53,7 +53,7 @@ def expression(interval: int) -> str:
     if not rest and hours and not odd:
         return f"0 {'0' if hours == 24 else f'*/{hours}'} * * *"  # noqa: PLR2004 - a day
     raise SettingsError(
-        f"cron cannot run a command every {interval} s: use a systemd timer "
+        f"cron cannot run a command every {interval} s; use a systemd timer "
         "(bikecollect schedule install --systemd), or an interval of whole minutes "
         'that divides an hour, such as "5min"'
     )
