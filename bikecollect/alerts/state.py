@@ -20,7 +20,7 @@ from bikecollect.storage.files.regular_file import read_file
 LENGTH = 65_536
 PATIENCE = 5.0
 STEP = 120
-"""Seconds by which a clock is set back at times; slots before were reported."""
+"""Seconds by which a clock may be set back; the slots that occur again were told."""
 
 
 class AlertState(NamedTuple):
@@ -54,7 +54,7 @@ class AlertState(NamedTuple):
         *slot* is that of the current run, *last_run* returns the newest slot before it
         that has a run. Otherwise a clock that was ahead once would mute the alerts
         until that time. An incident closed in the future is dropped: no later problem
-        continues it. A clock that is set back by a short step soon shows that time again.
+        continues it. After a short step back the time soon comes again.
         """
         seen = self.seen or slot
         is_ahead = seen > slot + max(interval, STEP)

@@ -33,6 +33,7 @@ from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
+from bikecollect.simulator.demo import Time
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -650,6 +651,48 @@ def test_a_clock_that_was_ahead_mutes_no_alert(
         "a: feed down since 00:10",
         "a: resolved: feed down 00:10 to 00:15, 1 slot lost",
     ]
+
+
+@pytest.mark.parametrize("hours", [(-3, -3), (3, 3), (-3, 3)])
+def test_a_wrong_clock_loses_no_slots_that_were_not_due(
+    tmp_path: Path, mailserver: MailServer, hours: tuple[int, ...]
+) -> None:
+    """Only the slots of its runs are lost, and they are told once, at their time."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    world.more["tell"]["mute"] = []
+    true = Time(world.clock.now)
+    with serving(world.answer, clock=true) as url, mailserver.up():
+        system = {"feed": "youbike", "timezone": "Asia/Taipei", "url": f"{url}/a"}
+        settings = parse(
+            {"data_dir": str(world.folder), "systems": {"a": system}, **world.more}
+        )
+        for number, error in enumerate([0, 0, *hours, 0, 0, 0]):
+            true.now = BEGIN + INTERVAL * number + 2
+            world.clock.now = true.now + error * 3600
+            world.run(settings, uptime=lambda: 9_000 + true.now - BEGIN)
+        incidents = stored_incidents(settings.system_folder("a"))
+
+    assert sum(i.lost for i in incidents) == 2
+    assert mailserver.subjects() == [
+        "a: clock wrong since 00:10",
+        "a: slots not collected 00:10 to 00:20, 2 slots lost",
+        "a: resolved: clock wrong 00:10 to 00:20",
+    ]
+
+
+def test_a_clock_set_back_by_seconds_tells_no_lost_slot_twice(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Slots of five seconds, of which eight occur again."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    world.more["interval"] = "5s"
+    with world.served() as settings, mailserver.up():
+        for after in (5, 5, 100, 5, 1_000, 5, -40, 45, 5, 5):
+            world.clock.now += after
+            world.run(settings)
+        incidents = stored_incidents(settings.system_folder("a"))
+
+    assert [(i.kind, i.lost) for i in incidents] == [("missed", 218)]
 
 
 def test_what_closed_in_the_future_is_not_returned_to(
