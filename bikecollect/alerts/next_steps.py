@@ -40,12 +40,14 @@ NEXT_STEPS = {
         "bikecollect backfill {system} --from MIRROR   # or copy them from a backup",
         "bikecollect verify {system}   # what is still lost, and what to do",
     ),
+    "denied": (f"{DOCTOR}   # names it, and the command", "ls -la {folder}"),
     "file-missing": (
         "bikecollect backfill {system}   # fills what has kept payloads",
         "bikecollect verify {system}   # what is still missing, and what to do",
     ),
     "file-repaired": (REPAIRED,),
     "list-repaired": (REPAIRED,),
+    "obstacle": (f"{DOCTOR}   # names it, and the command", "ls -la {folder}"),
     "older-copy": (
         "bikecollect backfill {system}   # fills the slots since the copy",
         "bikecollect verify {system}",

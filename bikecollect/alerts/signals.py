@@ -1,5 +1,7 @@
 """Signals: the problems that a run observed, by kind of incident."""
 
+import errno
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,6 +44,14 @@ OF_NOTICE = {
     "ledger-busy": "lock",
 }
 """The kind of incident for each kind of notice."""
+OF_ERROR = {
+    os.strerror(errno.EACCES): "denied",
+    os.strerror(errno.EISDIR): "obstacle",
+    os.strerror(errno.ENOTDIR): "obstacle",
+    os.strerror(errno.EEXIST): "obstacle",
+    "not a regular file": "obstacle",
+}
+"""The causes of incidents of the disk for the errors that they name."""
 
 
 def of_run(
@@ -80,6 +90,8 @@ def of_run(
         else:
             text = run.error + _remedy(run) if kind == "payload" else run.error
             signals[kind] = Signal(run.cause or kind, text, lost=lost)
+        if kind == "disk":
+            signals[kind] = _of_disk(signals[kind])
     return signals
 
 
@@ -92,6 +104,14 @@ def dated(run: Run, started: float | None, grid: Grid) -> Run:
         return run
     run = replace(run, slot=grid.at(started), started=started)
     return run.ended(Outcome.DEFERRED, "clock", run.error or CLOCK)
+
+
+def _of_disk(signal: Signal | None) -> Signal | None:
+    """Return *signal* with a closer cause: the disk itself may be sound."""
+    if signal is None or signal.cause != "disk":
+        return signal
+    causes = (cause for error, cause in OF_ERROR.items() if error in signal.text)
+    return signal._replace(cause=next(causes, signal.cause))
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

@@ -125,9 +125,11 @@ KINDS: Mapping[str, IncidentKind] = {
 VARIANTS: Mapping[str, tuple[str, str]] = {
     "archive-lost": ("archived days are missing or damaged", "archived days missing"),
     "credentials": ("the feed denies access", "feed denies access"),
+    "denied": ("a file or folder cannot be accessed", "no access to a file"),
     "file-missing": ("a data file is missing", "data file missing"),
     "file-repaired": ("a data file had a strange end", "data file repaired"),
     "list-repaired": ("the list of stations was rebuilt", "list of stations repaired"),
+    "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),
 }
 """The title and the state of an incident by its cause, if these differ from its kind's.

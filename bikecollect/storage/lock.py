@@ -72,7 +72,10 @@ class Lock:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.open(self._path, flags, 0o600)
         except OSError as error:
-            raise StorageError(f"cannot open the lock {self._path}: {error}") from error
+            from bikecollect.storage.files.obstacles import remedy_of  # seldom needed
+
+            text = f"cannot open the lock {self._path}: {error}"
+            raise StorageError(text + remedy_of(self._path)) from error
 
     def _is_current(self, fd: int) -> bool:
         """Return whether *fd* is still the file at the lock's path.

@@ -22,12 +22,15 @@ from served import Answer, running, serving
 from waiting import is_running, wait_until
 
 from bikecollect.alerts import space, webhooks
+from bikecollect.alerts.escalation import step
+from bikecollect.alerts.signals import of_run
 from bikecollect.alerts.space import Space
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
+from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
@@ -257,6 +260,50 @@ def test_an_unmounted_disk_is_reported(tmp_path: Path, mailserver: MailServer) -
         with mailserver.up():
             world.slot(settings)
     assert mailserver.subjects() == ["a: disk unusable since 00:10"]
+
+
+def test_a_folder_in_place_of_the_lock_is_no_unusable_disk(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """The mail has the command, and says what `doctor` names."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        lock = tmp_path / "data/a/lock"
+        lock.unlink()
+        lock.mkdir()
+        world.slot(settings)
+        lock.rmdir()
+        for _ in range(2):
+            world.slot(settings)
+
+    assert mailserver.subjects() == [
+        "a: file or folder in the way since 00:10",
+        "a: resolved: file or folder in the way 00:10 to 00:15",
+    ]
+    text = " ".join(mailserver.mails()[0].get_content().split())
+    assert f"run: mv {lock} /var/tmp/" in text
+    assert "doctor a # names it, and the command" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        ("[Errno 13] Permission denied: '/a/x.csv'", "a file or folder cannot be"),
+        ("[Errno 22] not a regular file: '/a/x.csv'", "an entry is in the place"),
+        ("[Errno 5] Input/output error: '/a/x.csv'", "the disk cannot be used"),
+    ],
+)
+def test_what_the_disk_refuses_is_told_from_a_broken_disk(
+    error: str, title: str
+) -> None:
+    """By the error in its text."""
+    run = Run("1", "a", Slot(BEGIN_SLOT), float(BEGIN_SLOT))
+    failed = run.failed(StorageError(f"cannot read /a/x.csv: {error}"))
+
+    _, (event,) = step((), run.slot, of_run(failed, None), INTERVAL)
+
+    assert event.incident.title(INTERVAL).startswith(title)
 
 
 def test_a_bug_is_mailed_with_its_traceback(

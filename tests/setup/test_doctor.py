@@ -293,6 +293,33 @@ def test_a_ledger_that_only_root_may_read_is_not_said_to_be_rebuilt(
     assert remedy().endswith(str(ledger))
 
 
+def test_what_is_in_the_way_of_a_file_is_named_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder, a file in place of a folder, a file without access."""
+    place = tmp_path / "a"
+    data_folder.prepare(place)
+    (place / "lock").mkdir()
+    (place / "payloads").write_text("x")
+    locked = place / "station_information.csv"
+    locked.touch()
+    is_ok = os.access
+    monkeypatch.setattr("os.access", lambda p, mode: p != locked and is_ok(p, mode))
+
+    found = {(c.text, c.remedy) for c in check_folder("a", place) if c.remedy}
+
+    assert found == {
+        (f"{place}/lock is a folder, in place of a file", f"mv {place}/lock /var/tmp/"),
+        (f"no access to {locked}", f"chmod u+rw {locked}"),
+        (
+            f"{place}/payloads is a file, in place of a folder",
+            f"mv {place}/payloads /var/tmp/",
+        ),
+    }
+    with pytest.raises(StorageError, match=f"; run: mv {place}/lock /var/tmp/"):
+        Lock(place / "lock").held().__enter__()
+
+
 def test_a_path_that_is_too_long_for_a_ledger_is_bad(tmp_path: Path) -> None:
     """SQLite, and so each run, would say that it is "unable to open" the file."""
     config = tmp_path / "bikecollect.toml"

@@ -18,12 +18,15 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.files import marker, scratch
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.known_folders import is_known
+from bikecollect.storage.files.obstacles import obstacles
 from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
 
 ENOUGH_DAYS = 30
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 """Files in a system's folder whose owner is checked."""
+WRITTEN = ("lock", data_folder.INFORMATION, "bikecollect.log")
+"""Files that each run writes; the ledger is checked with the disk."""
 
 
 def guarded(name: str, checks: Checks) -> Checks:
@@ -61,6 +64,10 @@ def check_folder(name: str, place: Path) -> Checks:
         yield bad(check_name, *problem)
         return
     yield _ownership(check_name, place, partial(data_folder.check, place), FILES)
+    files = [place / file for file in WRITTEN]
+    folders = [place / part for part in data_folder.PARTS]
+    for what in obstacles(files, folders):
+        yield bad(check_name, what.text, what.command)
 
 
 def _badly_marked(path: Path) -> tuple[str, str] | None:
