@@ -173,6 +173,10 @@ class Alerter:
             # Of a killed run even these were reported.
             has_over = run.outcome is not Outcome.KILLED
             observed = {k: s for k, s in observed.items() if has_over and s and s.over}
+        if (told := state_file.put_back) and "damage" not in self.muted:
+            known = ledger.between(told[0], Slot(told[1] + 1))
+            older = signals.of_older_folder(told, *known, paths.system)
+            observed["damage"] = observed.get("damage") or older
         earlier = signals.filled(before.incidents, run)
         incidents, events = step(
             earlier, slot, observed, self.interval, self.after, muted=self.muted

@@ -10,7 +10,9 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import local_minute
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.storage.data_folder import SystemFolder
 
 UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
@@ -112,6 +114,29 @@ def _of_disk(signal: Signal | None) -> Signal | None:
         return signal
     causes = (cause for error, cause in OF_ERROR.items() if error in signal.text)
     return signal._replace(cause=next(causes, signal.cause))
+
+
+def of_older_folder(
+    told: tuple[Slot, Slot],
+    filled: Collection[Slot],
+    runs: Iterable[SeenRun],
+    system: SystemFolder,
+) -> Signal | None:
+    """Return the signal of an older folder in place of a newer one, if it is one.
+
+    *told* are the last slots that were reported of both. Between them the ledger has
+    the *filled* slots, and *runs*, of which one may be earlier.
+    """
+    if filled or any(run.slot > told[0] for run in runs):
+        return None
+    zone, name = system.zone, system.system_id
+    first, last = (local_minute(slot, zone) for slot in told)
+    text = (
+        f"an older copy of the folder was put back: its last run is of {first}, slots "
+        f"until {last} had been reported, and what they had is gone; to fill them from "
+        f"the newer folder or the mirror: bikecollect backfill {name} --from PATH"
+    )
+    return Signal("older", text, over=True, until=told[1])
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

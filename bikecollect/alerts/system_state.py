@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.core.incidents import Incident
+from bikecollect.core.slots import Slot
 from bikecollect.storage.data_folder import (
     SystemFolder,
     alert_state_path,
@@ -19,6 +20,8 @@ from bikecollect.storage.data_folder import (
 )
 
 NAME = "alerts.state"
+UNUSABLE = frozenset({"bug", "disk", "folder", "ledger", "lock", "lost", "settings"})
+"""Kinds of incidents during which a folder may have been unusable, or gone."""
 
 
 class AlertPaths(NamedTuple):
@@ -43,6 +46,8 @@ class SystemAlertState:
         self._folder = folder
         self._shared, self._copy = AlertStateFile(folder / NAME), AlertStateFile(copy)
         self._paths = folder / NAME, copy
+        self.put_back: tuple[Slot, Slot] | None = None
+        """The last slots that an older folder, and the lost newer one, had told."""
 
     @classmethod
     def of(cls, system: SystemFolder) -> "SystemAlertState":
@@ -71,7 +76,9 @@ class SystemAlertState:
         """Return the state, None if there is none or it is damaged."""
         if not self._shared.usable:
             return self._copy.load()
-        return _merged(self._shared.load(), stored_state(self._paths[1]))
+        shared, copy = self._shared.load(), stored_state(self._paths[1])
+        self.put_back = _put_back(shared, copy)
+        return _merged(shared, copy)
 
     def save(self, state: AlertState) -> bool:
         """Write *state* to both files; return whether one of them has it."""
@@ -101,6 +108,23 @@ def stored_incidents(system: SystemFolder) -> tuple[Incident, ...]:
     """Return the incidents in the state of *system*, without locking it."""
     state = SystemAlertState.of(system).stored()
     return state.incidents if state else ()
+
+
+def _put_back(
+    shared: AlertState | None, copy: AlertState | None
+) -> tuple[Slot, Slot] | None:
+    """Return the last slots that both told, if the folder is older than the *copy*.
+
+    None if the folder may only have been unusable for a time.
+    """
+    if shared is None or copy is None or copy.revision <= shared.revision:
+        return None
+    if shared.seen is None or copy.seen is None or copy.seen <= shared.seen:
+        return None
+    since = shared.seen
+    if any(i.kind in UNUSABLE and i.last > since for i in copy.incidents):
+        return None
+    return since, copy.seen
 
 
 def _merged(shared: AlertState | None, copy: AlertState | None) -> AlertState | None:

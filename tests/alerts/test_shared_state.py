@@ -431,3 +431,29 @@ def test_no_command_fills_the_mount_point_of_a_missing_disk(
     assert "waits in the outbox" in early.stderr
     assert list((tmp_path / "data/a").iterdir()) == []
     assert len(list(state_home().glob("outbox/a.*/*.eml"))) == 2
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_folder_that_is_older_than_what_was_told_is_named_once(
+    tmp_path: Path, mailserver: MailServer, *, is_whole: bool
+) -> None:
+    """Its lost slots were collected before. An older file of the alerts loses none."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    older, name = tmp_path / "older", "" if is_whole else "alerts.state"
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        shutil.copytree(world.folder / "a", older)
+        for _ in range(4):
+            world.slot(settings)
+        if is_whole:
+            shutil.rmtree(world.folder / "a")
+            shutil.copytree(older, world.folder / "a")
+        else:
+            shutil.copy(older / name, world.folder / "a" / name)
+        for _ in range(3):
+            world.slot(settings)
+        texts = [i.text for i in stored_incidents(settings.system_folder("a"))]
+
+    assert len(mailserver.subjects()) == len(texts) == is_whole
+    assert not texts or "an older copy of the folder was put back" in texts[0]
+    assert not texts or "00:05 (+08:00), slots until 2026-11-22 00:25" in texts[0]
