@@ -282,7 +282,7 @@ def test_a_folder_in_place_of_the_lock_is_no_unusable_disk(
         "a: resolved: file or folder in the way 00:10 to 00:15",
     ]
     text = " ".join(mailserver.mails()[0].get_content().split())
-    assert f"run: mv {lock} /var/tmp/" in text
+    assert f"run: mv {lock} {lock}.aside" in text
     assert "doctor a # names it, and the command" in text
 
 

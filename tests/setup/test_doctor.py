@@ -309,14 +309,17 @@ def test_what_is_in_the_way_of_a_file_is_named_with_the_command(
     found = {(c.text, c.remedy) for c in check_folder("a", place) if c.remedy}
 
     assert found == {
-        (f"{place}/lock is a folder, in place of a file", f"mv {place}/lock /var/tmp/"),
+        (
+            f"{place}/lock is a folder, in place of a file",
+            f"mv {place}/lock {place}/lock.aside",
+        ),
         (f"no access to {locked}", f"chmod u+rw {locked}"),
         (
             f"{place}/payloads is a file, in place of a folder",
-            f"mv {place}/payloads /var/tmp/",
+            f"mv {place}/payloads {place}/payloads.aside",
         ),
     }
-    with pytest.raises(StorageError, match=f"; run: mv {place}/lock /var/tmp/"):
+    with pytest.raises(StorageError, match=f"; run: mv {place}/lock "):
         Lock(place / "lock").held().__enter__()
 
 

@@ -10,8 +10,6 @@ from bikecollect.core.text import to_run
 from bikecollect.storage.files.entries import is_own
 from bikecollect.storage.files.trusted_files import quoted
 
-ELSEWHERE = "/var/tmp/"  # noqa: S108 - a part of a command that a person runs
-
 
 class Obstacle(NamedTuple):
     """Why a file or a folder cannot be used, and the command that helps."""
@@ -24,13 +22,13 @@ def obstacles(files: Iterable[Path], folders: Iterable[Path]) -> Iterator[Obstac
     """Yield what is wrong with those of *files* and *folders* that exist."""
     for path in files:
         if path.is_dir():
-            command = f"mv {quoted(path)} {ELSEWHERE}"
+            command = f"mv {quoted(path)} {quoted(path)}.aside"
             yield Obstacle(f"{path} is a folder, in place of a file", command)
         elif is_own(path) and not os.access(path, os.R_OK | os.W_OK):
             yield Obstacle(f"no access to {path}", f"chmod u+rw {quoted(path)}")
     for path in folders:
         if path.exists() and not path.is_dir():
-            command = f"mv {quoted(path)} {ELSEWHERE}"
+            command = f"mv {quoted(path)} {quoted(path)}.aside"
             yield Obstacle(f"{path} is a file, in place of a folder", command)
 
 
