@@ -52,6 +52,10 @@ NEXT_STEPS = {
         "bikecollect backfill {system}   # fills the slots since the copy",
         "bikecollect verify {system}",
     ),
+    "older-folder": (
+        "bikecollect backfill {system} --from PATH   # of the newer folder, or MIRROR",
+        "bikecollect verify {system}",
+    ),
     "clock": ("timedatectl status", "bikecollect doctor"),
     "lock": ("fuser -v {folder}/lock", SHOW),
     "settings": ("bikecollect doctor",),

@@ -136,7 +136,7 @@ def of_older_folder(
         f"until {last} had been reported, and what they had is gone; to fill them from "
         f"the newer folder or the mirror: bikecollect backfill {name} --from PATH"
     )
-    return Signal("older", text, over=True, until=told[1])
+    return Signal("older-folder", text, over=True, until=told[1])
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

@@ -131,6 +131,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "list-repaired": ("the list of stations was rebuilt", "list of stations repaired"),
     "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),
+    "older-folder": ("an older folder was restored", "older copy restored"),
 }
 """The title and the state of an incident by its cause, if these differ from its kind's.
 

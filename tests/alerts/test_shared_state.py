@@ -455,5 +455,6 @@ def test_a_folder_that_is_older_than_what_was_told_is_named_once(
         texts = [i.text for i in stored_incidents(settings.system_folder("a"))]
 
     assert len(mailserver.subjects()) == len(texts) == is_whole
+    assert all("older copy restored" in subject for subject in mailserver.subjects())
     assert not texts or "an older copy of the folder was put back" in texts[0]
     assert not texts or "00:05 (+08:00), slots until 2026-11-22 00:25" in texts[0]
