@@ -122,7 +122,7 @@ class AlertLedger:
         with self._opened() as db:
             row = db.execute(BOOT, (run.boot_id, run.uptime, *span)).fetchone()
             started = row[0] + run.uptime if row else run.started
-            return started if abs(started - run.started) > CLOCK_SET else None
+            return started if CLOCK_SET < abs(started - run.started) <= DAY else None
         return None
 
     def begins_with(self, slot: Slot) -> bool:
