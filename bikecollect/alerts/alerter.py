@@ -315,7 +315,8 @@ def _lost(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
     """
     if not is_marked(system.path):
         return {}
-    loss = marker.loss(system.system_id, system.path / MARKER, system.zone)
+    path = system.path / MARKER
+    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
     if loss is None:
         return {"lost": None}
     since = Slot(min(loss.since, slot))

@@ -234,7 +234,8 @@ def test_a_folder_that_was_there_is_gone_and_not_to_be_created(tmp_path: Path) -
 def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     """To accept a loss is the last one, so it is never named alone."""
     config = tmp_path / "bikecollect.toml"
-    config.write_text(f'data_dir = "{tmp_path}"\n[systems.youbike-taipei]\n')
+    mirror = '[archive]\nmirror = "file:///srv/copy"\n'
+    config.write_text(f'data_dir = "{tmp_path}"\n{mirror}[systems.youbike-taipei]\n')
     settings = loader.load(str(config))
     system = settings.system_folder("youbike-taipei")
     mark = marker.text_of("youbike-taipei") + marker.mark(1_763_769_600)
@@ -250,6 +251,7 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     foreign = remedy_of(marker.text_of("other"))
 
     assert lost.startswith("a new one was begun. To go on with the earlier one: move ")
+    assert "the mirror: bikecollect backfill youbike-taipei --from file:/" in lost
     assert lost.endswith(
         "; or accept the loss: bikecollect forget youbike-taipei earlier-data"
     )

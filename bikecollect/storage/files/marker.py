@@ -135,8 +135,11 @@ def since(marker: Path) -> Slot | None:
     return Slot(int(found[1])) if found else None
 
 
-def loss(name: str, marker: Path, zone: tzinfo) -> EarlierLoss | None:
-    """Return the loss of all earlier data of the system *name*, None if none."""
+def loss(name: str, marker: Path, zone: tzinfo, mirror: str) -> EarlierLoss | None:
+    """Return the loss of all earlier data of the system *name*, None if none.
+
+    They may be in the *mirror*, if there is one.
+    """
     begun = since(marker)
     if begun is None:
         return None
@@ -144,7 +147,7 @@ def loss(name: str, marker: Path, zone: tzinfo) -> EarlierLoss | None:
     return EarlierLoss(
         begun,
         f"{marker.parent} was gone on {when}, with all data until then: was it "
-        f"removed, or was its disk not mounted? {_remedy(name)}",
+        f"removed, or was its disk not mounted? {_remedy(name, mirror)}",
     )
 
 
@@ -162,11 +165,13 @@ def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
     return begun is not None and any(slot < begun for slot in slots)
 
 
-def _remedy(name: str) -> str:
+def _remedy(name: str, mirror: str = "") -> str:
+    fill = f"bikecollect backfill {name} --from"
+    copied = f"or fill it from the mirror: {fill} {quoted(mirror)}; " if mirror else ""
     return (
         "A new one was begun. To go on with the earlier one: move the new one aside, "
-        "put the earlier one in its place (from a backup), and run: bikecollect "
-        f"backfill {name} --from THE_NEW_ONE; or accept the loss: bikecollect forget "
+        "put the earlier one in its place (from a backup), and run: "
+        f"{fill} THE_NEW_ONE; {copied}or accept the loss: bikecollect forget "
         f"{name} {EARLIER}"
     )
 

@@ -69,7 +69,8 @@ def lost_data(system: SystemFolder) -> str:
     folder = system.path
     if not folder.exists() and is_known(folder):
         return f"{folder} {marker.GONE}"
-    loss = marker.loss(system.system_id, folder / MARKER, system.zone)
+    path = folder / MARKER
+    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
     return loss.text if loss else ""
 
 
