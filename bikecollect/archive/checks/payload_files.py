@@ -10,7 +10,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.slots import Slot, day_of, stamp
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of, stamp
 from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED, SystemFolder
 from bikecollect.storage.files.regular_file import open_plain
@@ -48,7 +48,11 @@ def unknown_to(
     for name in kept:
         with suppress(ValueError):  # not one of ours
             slots[name] = slot_of(name)
-    slots = {name: slot for name, slot in slots.items() if slot not in filled}
+    slots = {
+        name: slot
+        for name, slot in slots.items()
+        if EARLIEST <= slot <= LATEST and slot not in filled
+    }
     if not slots:
         return ""
     begin, end = min(slots.values()), Slot(max(slots.values()) + 1)
