@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,14 @@ def check_name(settings: Settings, name: str) -> None:
     if moved is not None:
         with suppress(LockBusy, StorageError), Lock(moved / "lock").held():
             pass
-    if name not in load(settings.source).systems:
+    info = Path(settings.source).stat()
+    state = info.st_ino, info.st_size, info.st_mtime_ns
+    names, left = _names_now(settings.source, state)
+    if name not in names:
         raise RenamedError(
             f"{settings.source} was changed meanwhile, and has no system {name} any "
             "more; run the same command again, with the new name"
         )
-    left = settings.unowned()
     if left and not is_known(settings.data / name):
         from bikecollect.setup.program import page  # for a new folder only
 
@@ -74,6 +77,17 @@ def check_name(settings: Settings, name: str) -> None:
             settings.source,
             page("how-to/rename-move-restore.md"),
         )
+
+
+@lru_cache(maxsize=1)
+def _names_now(source: str, state: tuple[int, ...]) -> tuple[set[str], list[Path]]:
+    """Return the systems in the file *source*, and the folders that it has no more.
+
+    A file of a *state* is read once: the first call may create a thousand folders.
+    """
+    del state
+    settings = load(source)
+    return set(settings.systems), settings.unowned()
 
 
 def _placed(settings: Settings) -> Settings:

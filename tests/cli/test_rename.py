@@ -437,6 +437,27 @@ def test_a_command_waits_for_the_rename_that_is_in_progress(
     assert not world.folder.exists()
 
 
+def test_many_new_folders_cost_one_more_reading_of_the_settings(
+    history: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was one for each: the first call for a thousand systems took minutes."""
+    names = [f"city{number}" for number in range(9)]
+    lines = "".join(
+        f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/{name}"\n'
+        'timezone = "Asia/Taipei"\n'
+        for name in names
+    )
+    history.write_text(history.read_text() + lines)
+    before, readings = loader.load(str(history)), []
+    monkeypatch.setattr(loader, "load", lambda path: readings.append(path) or before)
+
+    for name in names:
+        check = partial(loader.check_name, before, name)
+        data_folder.prepare(world.folder.parent / name, check_name=check)
+
+    assert len(readings) == 1
+
+
 def test_moved_data_are_complete(
     history: Path, world: World, exported: str, tmp_path: Path
 ) -> None:
