@@ -23,6 +23,7 @@ from world import World
 from bikecollect.cli import cli
 from bikecollect.core.errors import LockBusy, SettingsError, StorageError
 from bikecollect.setup import loader, settings_file
+from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
@@ -374,6 +375,7 @@ def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) ->
 MEANWHILE = """
 from pathlib import Path
 from bikecollect.setup import loader
+from bikecollect.setup.settings import Settings
 from bikecollect.storage.repair.rename import SystemRename
 load, file = loader.load, Path("{file}")
 def renamed_meanwhile(path):
@@ -448,8 +450,14 @@ def test_many_new_folders_cost_one_more_reading_of_the_settings(
         for name in names
     )
     history.write_text(history.read_text() + lines)
-    before, readings = loader.load(str(history)), []
-    monkeypatch.setattr(loader, "load", lambda path: readings.append(path) or before)
+    before = loader.load(str(history))
+    readings: list[str] = []
+
+    def load(path: str) -> Settings:
+        readings.append(path)
+        return before
+
+    monkeypatch.setattr(loader, "load", load)
 
     for name in names:
         check = partial(loader.check_name, before, name)
