@@ -375,7 +375,6 @@ def test_no_run_begins_a_new_history_amid_an_interrupted_rename(world: World) ->
 MEANWHILE = """
 from pathlib import Path
 from bikecollect.setup import loader
-from bikecollect.setup.settings import Settings
 from bikecollect.storage.repair.rename import SystemRename
 load, file = loader.load, Path("{file}")
 def renamed_meanwhile(path):
