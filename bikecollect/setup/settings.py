@@ -34,7 +34,12 @@ from bikecollect.setup.tables.sections import (
     Tell,
     server,
 )
-from bikecollect.storage.data_folder import MARKER, SystemFolder, name_error
+from bikecollect.storage.data_folder import (
+    ARCHIVE,
+    MARKER,
+    SystemFolder,
+    name_error,
+)
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import marker, trusted_files
 
@@ -195,7 +200,7 @@ class Settings:
 
     def unowned(self) -> list[Path]:
         """Return the folders in `data_dir` of systems that the settings do not have."""
-        return marker.unowned(self.data, {*self.systems, *self.others})
+        return marker.unowned(self.data, {*self.systems, *self.others, ARCHIVE})
 
     def _hint_of(self, name: str) -> str:
         """Return what to do about the system *name*, which is not in use."""

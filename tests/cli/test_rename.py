@@ -535,6 +535,8 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
         first = bikecollect("--config", config, "fetch")
         again = bikecollect("--config", config, "fetch")
     data = tmp_path / "bikes"
+    (data / "archive").mkdir()
+    (data / "archive/.bikecollect").write_bytes(marker.MARK)
     status = run(config, "status")
     doctor = bikecollect("--config", config, "doctor", "--offline").stdout
 
