@@ -70,6 +70,7 @@ class TableSource:
     _surveyed: Survey | None = field(default=None, init=False)
     _header: Sequence[str] = field(default=(), init=False)
     _notes: Mapping[Slot, SlotNotes] = field(default_factory=dict, init=False)
+    _doubtful: set[Slot] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Start with zero skipped rows and values, and without repeated hours."""
@@ -253,20 +254,23 @@ class TableSource:
     ) -> Iterator[Timed]:
         """Yield each row with its time; rows without a time are counted.
 
-        Their station is in the cell *id_at*.
+        Their station is in the cell *id_at*. Slots of doubtful rows are noted.
         """
         times, hours = TimeParser(zone), self._hours
         hours.begin()
+        self._doubtful.clear()
         for row in rows:
             moment = self._moment(row, times)
             if row is None or moment is None:
                 self.judge.bad += 1
                 continue
             if hours.zone == zone:
-                station_id = str(restored_id(row[id_at]))
-                moment = hours.moment(str(row[0]), moment, station_id)
-            if moment is not None:
-                yield moment, row
+                text, station_id = str(row[0]), str(restored_id(row[id_at]))
+                moment = hours.moment(text, moment, station_id)
+                if moment is None:
+                    self._doubtful.update(map(self.grid.floor, hours.passes(text)))
+                    continue
+            yield moment, row
 
     def _slots(
         self, rows: Iterable[Timed], layout: Layout, columns: Sequence[str]
@@ -282,11 +286,11 @@ class TableSource:
             columns.index(name) if name in columns else None
             for name in (layout.updated, layout.fetched)
         )
-        stamps, hours = TimeParser(self.zone), self._hours
+        stamps = TimeParser(self.zone)
         change_only = bool(self._surveyed and self._surveyed.change_only)
         for slot, slot_rows in groupby(rows, key=self._slot):
             polls, is_partial = Polls(apart=layout.apart), change_only
-            is_partial |= slot in set(map(self.grid.floor, hours.doubtful))
+            is_partial |= slot in self._doubtful
             for count, (moment, row) in enumerate(slot_rows):
                 if count >= MAX_IN_A_SLOT:
                     raise SettingsError(

@@ -77,7 +77,6 @@ class RepeatedHours:
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
-        self.doubtful: set[float] = set()
         self._twice: dict[str, Twice | None] = {}
         self._rows: Counter[Key] = Counter()
         self._steps: Counter[Key] = Counter()
@@ -114,23 +113,26 @@ class RepeatedHours:
         """Begin to read the rows that were noted once more."""
         self._last.clear()
         self._passed.clear()
-        self.doubtful.clear()
 
     def moment(self, text: str, moment: float, station_id: str) -> float | None:
         """Return the *moment* that *text* is for the next row, None if it is doubtful.
 
-        Of such a row, both moments are added to `doubtful`.
+        Such a row is of one of the `passes`.
         """
         twice = self.of(text)
         if twice is None:
             return moment
         key = self._key(twice.day, station_id)
         if key is None:
-            self.doubtful |= {twice.first, twice.first + twice.later}
             return None
         if self._steps_back(key, twice.first):
             self._passed.add(key)
         return twice.first + twice.later * (key in self._passed)
+
+    def passes(self, text: str) -> Iterable[float]:
+        """Return both moments of the time *text*, none if it occurs once."""
+        twice = self.of(text)
+        return (twice.first, twice.first + twice.later) if twice else ()
 
     def before(self, text: str | None, moment: float) -> float | None:
         """Return the later moment that *text* can be, if it is not after *moment*.
