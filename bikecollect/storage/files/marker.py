@@ -18,7 +18,7 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
 from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
-from bikecollect.storage.files.entries import is_reachable, paths_in
+from bikecollect.storage.files.entries import folders_with
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.files.trusted_files import quoted
 
@@ -82,9 +82,8 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
     Such a system was stopped, or has another name in the settings now. The folder of
     one of *names* that was moved aside is not returned.
     """
-    folders = sorted(place for place in paths_in(data) if place.name not in names)
-    marked = ((f, _text(f / MARKER)) for f in folders if is_reachable(f / MARKER))
-    found = ((f, _NAME.findall(text or b"")) for f, text in marked)
+    folders = sorted(f for f in folders_with(MARKER, data) if f.name not in names)
+    found = ((f, _NAME.findall(_text(f / MARKER) or b"")) for f in folders)
     return [f for f, named in found if not named or named[-1].decode() not in names]
 
 
@@ -100,16 +99,11 @@ def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
             if str(folder) in known and not folder.exists():
                 texts[name] = f"{folder} {GONE} {_remedy(name)}"
     places = {folders[name].parent for name in texts}
-    if len(texts) > 1 and len(places) == 1 and not any(map(_has_any, places)):
+    if len(texts) > 1 and len(places) == 1 and not folders_with(MARKER, *places):
         first, *others = texts
         texts = {name: f"{folders[name]} is gone, too: see {first}" for name in others}
         texts[first] = _all_gone(places.pop(), [first, *others])
     return texts
-
-
-def _has_any(place: Path) -> bool:
-    """Return whether a folder in *place* has the marker of a system."""
-    return any(place.glob(f"*/{MARKER}"))
 
 
 def _all_gone(place: Path, names: Sequence[str]) -> str:

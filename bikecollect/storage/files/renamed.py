@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.storage.files.durable import sync_folder, write_file
-from bikecollect.storage.files.entries import paths_in
+from bikecollect.storage.files.entries import folders_with
 
 NOTE = ".renamed"
 
@@ -33,8 +33,8 @@ def remove_note(folder: Path) -> None:
 
 def moved_to(folder: Path) -> Path | None:
     """Return the folder that *folder* has become by an interrupted rename, or None."""
-    for place in paths_in(folder.parent):
-        with suppress(OSError, ValueError):  # none, or a damaged one
+    for place in folders_with(NOTE, folder.parent):
+        with suppress(OSError, ValueError):  # a damaged one
             name = note(place).read_text(encoding="utf-8").strip()
             if name == folder.name and place != folder:
                 return place
