@@ -117,8 +117,9 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
 def test_names_that_differ_in_case_do_not_share_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a disk that finds `Oslo` by the name `oslo`, too."""
+    """As on a disk that finds `Oslo` by the name `oslo`, or by any spelling."""
     data_folder.prepare(tmp_path / "oslo")
+    (tmp_path / "OSLO").symlink_to("oslo")
     listed = [tmp_path / "Oslo"]
     monkeypatch.setattr(entries, "paths_in", lambda _: listed)
 
@@ -127,6 +128,19 @@ def test_names_that_differ_in_case_do_not_share_a_folder(
 
     listed.append(tmp_path / "oslo")  # each has a folder
     data_folder.prepare(tmp_path / "oslo")
+
+
+def test_a_disk_that_distinguishes_case_is_not_listed_for_each_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was: a call for a thousand systems began two seconds later."""
+    data_folder.prepare(tmp_path / "oslo")
+    listed: list[Path] = []
+    monkeypatch.setattr(entries, "paths_in", listed.append)
+
+    data_folder.prepare(tmp_path / "oslo")
+
+    assert listed == []
 
 
 def test_a_removed_folder_is_created_again(tmp_path: Path) -> None:

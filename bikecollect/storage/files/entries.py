@@ -58,6 +58,8 @@ def check_case(folder: Path) -> None:
 
     A disk that does not distinguish `Oslo` and `oslo` would mix two systems in it.
     """
+    if not is_reachable(folder.with_name(folder.name.swapcase())):
+        return  # nearly always: the disk distinguishes them
     names = {path.name for path in paths_in(folder.parent)}
     if folder.name in names or not folder.exists():
         return
