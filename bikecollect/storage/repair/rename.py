@@ -78,7 +78,7 @@ class SystemRename:
                 marker.write_name(target / MARKER)
                 check()
                 replace_settings()
-                renamed.note(target).unlink(missing_ok=True)
+                renamed.remove_note(target)
                 remember(target)
                 disregard(source)
         except OSError as error:
@@ -108,7 +108,7 @@ class SystemRename:
             for place, moved in reversed(moves):
                 moved.rename(place)
                 sync_folder(place.parent)
-            renamed.note(self.data / self.old).unlink(missing_ok=True)
+            renamed.remove_note(self.data / self.old)
             raise _unchanged(error) from error
 
     def _lock(self, stack: ExitStack) -> None:
@@ -185,7 +185,7 @@ def _move(source: Path, target: Path) -> None:
     try:
         source.rename(target)
     except OSError as error:
-        renamed.note(source).unlink(missing_ok=True)
+        renamed.remove_note(source)
         raise _unchanged(error) from error
 
 
