@@ -115,3 +115,10 @@ systems_argument = click.argument(
     "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
 )
 """The argument of commands for some systems of the settings, or all."""
+system_option = click.option(
+    "--system",
+    multiple=True,
+    help="Same as SYSTEM; repeatable.",
+    shell_complete=complete_configured,
+)
+"""Option of the commands whose first argument may be no system."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.forms import FunctionT
 from bikecollect.cli.printing import Screen, is_on_terminal
 from bikecollect.core.errors import StorageError
@@ -37,13 +36,6 @@ mirror_option = click.option(
     help="Read the copy at `archive.mirror`: closed days only.",
 )
 """Option of the commands that can read the mirror."""
-system_option = click.option(
-    "--system",
-    multiple=True,
-    help="Same as SYSTEM; repeatable.",
-    shell_complete=complete_configured,
-)
-"""Option of the commands whose first argument may be no system."""
 client_id_option = click.option(
     "--client-id", default="", help="OAuth2 client id, for TDX."
 )

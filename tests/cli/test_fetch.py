@@ -98,6 +98,16 @@ def test_commands_on_stored_data_do_not_import_the_collector() -> None:
     assert process.stdout == "False\n"
 
 
+def test_the_list_of_commands_is_shown_without_the_modules_of_any() -> None:
+    """Each command imports the storage by itself; `--help` has no data to read."""
+    code = "import sys, bikecollect.cli\nprint('bikecollect.storage' in sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert process.stdout == "False\n"
+
+
 def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
     """With the same settings, by their shards; an empty shard is no error."""
     with serving(lambda _: GOOD) as url:

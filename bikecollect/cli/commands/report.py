@@ -17,11 +17,12 @@ from click.core import ParameterSource
 from bikecollect.cli.completion import (
     complete_report,
     complete_station,
+    system_option,
     systems_argument,
 )
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, output_option, system_option
+from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.output_file import ENDINGS, format_of, placed
 from bikecollect.cli.printing import emit, say_figures
 from bikecollect.cli.render.reports import answer, listing

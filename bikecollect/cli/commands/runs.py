@@ -12,11 +12,12 @@ from click.core import ParameterSource
 from bikecollect.cli.completion import (
     complete_configured,
     complete_outcome,
+    system_option,
     systems_argument,
 )
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import Shared, system_option
+from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import complain, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
