@@ -125,15 +125,15 @@ class MirrorCheck:
 
         Only this machine knows what it sent: nothing is said of other copies.
         """
-        stations = f"{self.system_id}/{INFORMATION}"
-        for address, place in (
-            (str(self.store.address), stations),
-            (live_address(self.store.address), live_path(self.system_id)),
+        stations, live = f"{self.system_id}/{INFORMATION}", live_path(self.system_id)
+        # Both are asked for after the record is read: a `push` may send them meanwhile.
+        found = filter(None, map(self.store.find, [stations]))
+        for address, place, objects in (
+            (str(self.store.address), stations, found),
+            (live_address(self.store.address), live, self.store.list(live)),
         ):
             record = MirrorRecord(self.data, self.system_id, address)
-            listed = [*self.store.list(place)]
-            if place == stations:
-                listed = [*filter(None, [self.store.find(place)])]
+            listed = [*objects]
             wrong = [s.path for s in listed if self._is_changed(s, record)]
             yield from self._wrong_others(address, wrong, ": sha256 mismatch")
             sent = {
