@@ -16,11 +16,10 @@ from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED, SystemFolder
 from bikecollect.storage.files.regular_file import open_plain
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import run_of, slot_of
-from bikecollect.storage.repair.forget import NOTE
+from bikecollect.storage.repair.forget import forgotten
 
 OLDER = "was an older copy put over newer data?"
 RUNS = "SELECT run_id FROM runs WHERE slot >= ? AND slot < ?"
-FORGOTTEN = f"SELECT key FROM memory WHERE key GLOB '{NOTE}*'"
 FETCHED = frozenset({"fetch", "recovery"})
 """The sources of blocks whose payload is kept."""
 
@@ -58,9 +57,7 @@ def unknown_to(
     begin, end = min(slots.values()), Slot(max(slots.values()) + 1)
     rows = history.select(RUNS, begin, end)
     known = {row[0] for row in (*rows, *history.packed_runs(begin, end, ("run_id",)))}
-    keys = (key.removeprefix(NOTE) for (key,) in history.select(FORGOTTEN))
-    items = (key.partition(".")[2] for key in keys)  # after the time
-    days = {item.rpartition("/")[2][:10] for item in items}
+    days = {loss.day for loss in forgotten(history)}
     missing = sorted(
         {
             slot

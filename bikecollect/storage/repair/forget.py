@@ -2,10 +2,11 @@
 
 import errno
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
@@ -18,6 +19,7 @@ from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import sync_folder
 from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE, file_day, store_notes
 from bikecollect.storage.repair.lost_days import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
@@ -25,8 +27,28 @@ from bikecollect.storage.runs import packed
 
 NOTE = "bikecollect.forgotten."
 """The beginning of the key of a note in the ledger's table `memory`."""
+NOTES = f"SELECT key FROM memory WHERE key GLOB '{NOTE}*'"
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 OF_DAY = f"SELECT DISTINCT file FROM main.blocks WHERE {file_day()} = ?"
+
+
+class Forgotten(NamedTuple):
+    """What was forgotten: *item*, at the time *when*, the text of epoch seconds."""
+
+    when: str
+    item: str
+
+    @property
+    def day(self) -> str:
+        """The day, or that of the daily file; no day if it was something else."""
+        return self.item.rpartition("/")[2][:10]
+
+
+def forgotten(history: History) -> Iterator[Forgotten]:
+    """Yield what the notes in the ledger of *history* say; raises StorageError."""
+    for (key,) in history.select(NOTES):
+        when, _, item = key.removeprefix(NOTE).partition(".")
+        yield Forgotten(when, item)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

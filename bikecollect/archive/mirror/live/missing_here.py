@@ -19,9 +19,8 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import bounds
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.forget import NOTE
+from bikecollect.storage.repair.forget import forgotten
 
-ACCEPTED = f"SELECT key FROM memory WHERE key LIKE '{NOTE}%'"
 COMPARED = "compared"
 log = logging.getLogger(__name__)
 
@@ -117,13 +116,11 @@ class MissingHere:
         """Yield the beginning and the end of each span whose loss was accepted."""
         for place in {"", subfolder}:
             history = History(self.system_id, self.data / self.system_id / place)
-            for (key,) in history.select(ACCEPTED):
-                when, _, item = key.removeprefix(NOTE).partition(".")
-                day = item.rpartition("/")[2][:10]
-                if item == EARLIER:
-                    yield 0, int(when)
-                elif is_day(day):
-                    yield bounds(day, self.zone)
+            for loss in forgotten(history):
+                if loss.item == EARLIER:
+                    yield 0, int(loss.when)
+                elif is_day(loss.day):
+                    yield bounds(loss.day, self.zone)
 
 
 def _compared(stored: StoredObject) -> StoredObject:
