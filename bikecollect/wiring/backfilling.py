@@ -25,9 +25,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
-from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
-from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARKER, VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
@@ -39,7 +37,7 @@ from bikecollect.storage.lock import Breather
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
-from bikecollect.wiring.history import system_lock
+from bikecollect.wiring.history import prepare, system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
 from bikecollect.wiring.source_files import (
     LISTS,
@@ -69,9 +67,7 @@ def backfiller(
     now = times.clock()
     system = with_facts_of(origin, settings.system_folder(name, now), now)
     if not dry:
-        data_folder.prepare(
-            system.path, check_name=partial(loader.check_name, settings, name)
-        )
+        prepare(settings, name)
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
     fetching = cycle(settings, name, times, system).committer

@@ -95,7 +95,16 @@ def prepare_lost(settings: Settings, name: str, times: Times) -> None:
             f"{folder} is gone: is its disk mounted? To begin a new one, which then "
             f"takes over the archive: bikecollect fetch {name}; bikecollect compact"
         )
-    data_folder.prepare(folder, check_name=partial(loader.check_name, settings, name))
+    prepare(settings, name)
+
+
+def prepare(settings: Settings, name: str) -> None:
+    """Ensure that the folder of *name* can be written to, see `data_folder`.
+
+    Raises RenamedError if it would be a new one, but the system has another name now.
+    """
+    check_name = partial(loader.check_name, settings, name)
+    data_folder.prepare(settings.data / name, check_name=check_name)
 
 
 def vehicle_compactor(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
@@ -16,9 +15,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.process import Times
-from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
-from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
 from bikecollect.storage.ledger import Ledger
@@ -29,7 +26,12 @@ from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.repairer import Repairer
-from bikecollect.wiring.history import compactor, system_lock, vehicle_compactor
+from bikecollect.wiring.history import (
+    compactor,
+    prepare,
+    system_lock,
+    vehicle_compactor,
+)
 
 ARCHIVED = "SELECT day FROM archives"
 
@@ -60,9 +62,7 @@ class _Files(NamedTuple):
 def _all_files(settings: Settings, name: str) -> list[_Files]:
     """Return the files of the system *name*: of stations, and of vehicles, if any."""
     system = settings.system_folder(name)
-    data_folder.prepare(
-        system.path, check_name=partial(loader.check_name, settings, name)
-    )
+    prepare(settings, name)
     every = []
     for layout in LAYOUTS:
         folder = system.vehicles if layout is VEHICLE_LAYOUT else system
