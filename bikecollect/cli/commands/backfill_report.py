@@ -22,7 +22,8 @@ from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import Slot, iso, stamp
+from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.text import clock_minute
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account, Coverage
 from bikecollect.reports.status import damage_of
@@ -176,7 +177,7 @@ def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 def _page(accounts: Sequence[Account]) -> str:
     from bikecollect.cli.render import coverage_html
 
-    created = iso(time.time(), UTC)[:16].replace("T", " ")
+    created = clock_minute(time.time(), UTC)
     footer = f"Created {created} UTC by bikecollect {__version__}"
     return coverage_html.page(accounts, footer)
 

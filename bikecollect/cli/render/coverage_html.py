@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta, tzinfo
+from datetime import date, timedelta
 from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ def _filters() -> Mapping[str, Any]:
         "colour": _colour,
         "length_of": length,
         "lengths_of": lengths,
-        "local": _local,
+        "local": clock_minute,
         "longest": _longest,
         "meaning": meaning,
         "number": "{:,}".format,
@@ -130,10 +130,6 @@ def calendar(account: Account) -> Calendar:
 
 def _colour(count: Coverage) -> str:
     return "var(--none)" if count.ratio is None else f"var(--c{level_number(count)})"
-
-
-def _local(moment: int, zone: tzinfo) -> str:
-    return clock_minute(moment, zone)
 
 
 def _longest(gaps: Sequence[Any]) -> Sequence[Any]:

@@ -263,14 +263,10 @@ def _slots(
     return {_slot_time(slot, zones[name]) for slot, name in pairs}
 
 
-def _minute(moment: float, zone: tzinfo) -> str:
-    return clock_minute(moment, zone)
-
-
 def _slot_time(slot: int, zone: tzinfo) -> str:
     """Return the time of *slot*, with seconds if it does not begin at a minute."""
     local = datetime.fromtimestamp(slot, zone)
-    return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else _minute(slot, zone)
+    return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else clock_minute(slot, zone)
 
 
 def _cells(
@@ -291,7 +287,7 @@ def _cell(column: str, row: Mapping[str, Any], zone: tzinfo) -> Any:
         return None
     if column in TIMES:
         is_slot = column.endswith("slot")
-        return _slot_time(value, zone) if is_slot else _minute(value, zone)
+        return _slot_time(value, zone) if is_slot else clock_minute(value, zone)
     if column == "low":
         return f"{100 * value:.1f} to {100 * row['high']:.1f} %"
     if (words := WORDS.get(column)) is not None:
