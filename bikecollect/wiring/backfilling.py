@@ -40,7 +40,6 @@ from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import prepare, system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
 from bikecollect.wiring.source_files import (
-    LISTS,
     SLOTS,
     STATIONS,
     is_system,
@@ -168,7 +167,7 @@ def source(
             _check_ledgers(folder, vehicles=settings.systems[name].vehicles)
             grid = with_facts_of(folder, system, now).grid
             return FolderSource(folder, grid, now)
-    paths = tables_at(path, name)
+    paths, lists = tables_at(path, name), lists_in(path)
     return TableSource(
         paths,
         system.zone,
@@ -178,8 +177,8 @@ def source(
         layout,
         times_zone=times_zone,
         folder=path,
-        list_names=lists_in(path, LISTS[STATIONS]),
-        slot_names=lists_in(path, LISTS[SLOTS]),
+        list_names=lists[STATIONS],
+        slot_names=lists[SLOTS],
     )
 
 

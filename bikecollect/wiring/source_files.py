@@ -1,6 +1,5 @@
 """Find the tables at the path of `backfill --from`, and what a folder there is."""
 
-from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
@@ -49,22 +48,25 @@ def tables_at(path: Path, name: str) -> list[Path]:
     return paths
 
 
-def lists_in(path: Path, beginnings: Sequence[bytes]) -> list[str]:
-    """Return the names of the CSV lists in the folder *path* with such a beginning."""
-    files = sorted(path.rglob("*.csv")) if path.is_dir() else []
-    found = (file for file in files if _begins(file, beginnings))
-    return [str(file.relative_to(path)) for file in found]
+def lists_in(path: Path) -> dict[str, list[str]]:
+    """Return the names of the CSV lists in the folder *path*, by what they list."""
+    lists: dict[str, list[str]] = {what: [] for what in LISTS}
+    for file in sorted(path.rglob("*.csv")) if path.is_dir() else ():
+        if what := _listed(file):
+            lists[what].append(str(file.relative_to(path)))
+    return lists
 
 
-def _begins(file: Path, beginnings: Sequence[bytes]) -> bool:
-    """Return whether *file* is a CSV that begins with one of *beginnings*."""
+def _listed(file: Path) -> str:
+    """Return what the CSV *file* is a list of, empty if it is none of the `LISTS`."""
     if file.suffix != ".csv" or not file.is_file() or file.is_symlink():
-        return False
+        return ""
     try:
         with file.open("rb") as lines:
-            return lines.readline(MAX_LINE).startswith(tuple(beginnings))
+            line = lines.readline(MAX_LINE)
     except OSError:
-        return False  # the error is reported when its rows are read
+        return ""  # the error is reported when its rows are read
+    return next((what for what, begins in LISTS.items() if line.startswith(begins)), "")
 
 
 def _refuse_data_folder(folder: Path, name: str) -> None:
@@ -95,24 +97,22 @@ def _files(path: Path) -> list[Path]:
 
     Raises StorageError if there is none, or both CSV and Parquet.
     """
-    for what, beginnings in LISTS.items():
-        if _begins(path, beginnings):
-            raise UsageError(
-                f"--from {path} is a list of {what}, without rows of stations: give "
-                "the folder that has both"
-            )
+    if what := _listed(path):
+        raise UsageError(
+            f"--from {path} is a list of {what}, without rows of stations: give the "
+            "folder that has both"
+        )
     if path.is_file():
         return [path.resolve() if path.is_symlink() else path]  # as the user named it
     if not path.is_dir():
         raise StorageError(f"{path} is neither a file nor a folder")
     others = _described_otherwise(path)
-    lists = [beginning for some in LISTS.values() for beginning in some]
     tables = [
         file
         for pattern in PATTERNS
         for file in sorted(path.rglob(pattern))
         if file.is_file() and not file.is_symlink() and file not in others
-        if not _begins(file, lists)
+        if not _listed(file)
     ]
     if not tables:
         raise StorageError(f"{path} has no CSV and no Parquet files of stations' rows")
