@@ -182,11 +182,12 @@ def _summary(
 ) -> str:
     """Return the text about *fillings*, and about *taken* runs of the *source*."""
     skipped = (source.bad, source.odd) if source else (0, 0)
-    lacking: list[str] = []
+    lacking = ""
     if isinstance(source, TableSource) and source.is_ours:
         names = f"names of new stations ({OF_NAMES})"
-        lacking = [*(() if source.lists() else (names,)), *source.lacking]
-        lacking += ["why slots are missing there"]
+        some = [*(() if source.lists() else (names,)), *source.lacking]
+        causes = "why slots are missing there"
+        lacking = f"{', '.join(some)} and {causes}" if some else causes
     return summary(
         filler.system.system_id,
         fillings,
@@ -194,7 +195,7 @@ def _summary(
         filler.system.zone,
         skipped=skipped,
         taken=(taken, filler.stations.count),
-        lacking=" and ".join(filter(None, (", ".join(lacking[:-1]), *lacking[-1:]))),
+        lacking=lacking,
     )
 
 
