@@ -38,6 +38,11 @@ def certificates_of(layout: DatasetLayout, system_id: str) -> str:
     return f"{ARCHIVE}/{layout.certificates}/system_id={system_id}"
 
 
+def certificate_path(layout: DatasetLayout, system_id: str, day: str) -> str:
+    """Return the path of the certificate of *day*."""
+    return f"{certificates_of(layout, system_id)}/{day}.json"
+
+
 def part_path(dataset: str, system_id: str, day: str) -> str:
     """Return the path of the file of *dataset* for *day*."""
     return f"{ARCHIVE}/{part_of(dataset, system_id, day)}"

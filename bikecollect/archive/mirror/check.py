@@ -16,6 +16,7 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.datasets import LAYOUTS, DatasetLayout
 from bikecollect.archive.mirror.certified import (
     CertifiedDay,
+    certificate_path,
     certificates_of,
     local_certificates,
     local_day,
@@ -89,7 +90,7 @@ class MirrorCheck:
     def _day(
         self, layout: DatasetLayout, day: str, ours: CertifiedDay | None
     ) -> Iterator[Finding | Certificate]:
-        path = f"{certificates_of(layout, self.system_id)}/{day}.json"
+        path = certificate_path(layout, self.system_id, day)
         try:
             text = self.store.read(path) or b""
             theirs = parse(layout, self.system_id, path, text)
@@ -201,13 +202,13 @@ class MirrorCheck:
 
     def _has_day(self, path: str) -> bool:
         """Return whether the archive of the mirror has the day of the file *path*."""
-        layout = LAYOUTS[f"/{VEHICLES}/" in path]
-        folder, day = certificates_of(layout, self.system_id), Path(path).name[:10]
-        return is_day(day) and self.store.find(f"{folder}/{day}.json") is not None
+        layout, day = LAYOUTS[f"/{VEHICLES}/" in path], Path(path).name[:10]
+        certificate = certificate_path(layout, self.system_id, day)
+        return is_day(day) and self.store.find(certificate) is not None
 
     def _doubt_day(self, layout: DatasetLayout, day: str) -> None:
         parts = (part_path(name, self.system_id, day) for name in layout.datasets)
-        certificate = f"{certificates_of(layout, self.system_id)}/{day}.json"
+        certificate = certificate_path(layout, self.system_id, day)
         self._doubt(str(self.store.address), certificate, *parts)
 
     def _doubt(self, address: str, *paths: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bikecollect.archive.datasets import DatasetLayout
-from bikecollect.archive.mirror.certified import certificates_of
+from bikecollect.archive.mirror.certified import certificate_path, certificates_of
 from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
 from bikecollect.archive.mirror.live.missing_here import MissingHere
 from bikecollect.archive.mirror.push import MirrorStep
@@ -228,5 +228,5 @@ class LivePush:
 
     def _has_day(self, layout: DatasetLayout, day: str) -> bool:
         """Return whether the mirror has *day*; it may be older than the record."""
-        folder = certificates_of(layout, self.system_id)
-        return self.store.find(f"{folder}/{day}.json") is not None
+        certificate = certificate_path(layout, self.system_id, day)
+        return self.store.find(certificate) is not None
