@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from publisher import publishing
 from vehicles import publish, station, vehicle
 
 from bikecollect.app.queries.service import DataService
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 testing = pytest.importorskip("streamlit.testing.v1")
@@ -78,3 +80,20 @@ def test_a_system_without_stations_names_the_page_of_its_vehicles(
         "No station has been seen: Live shows the vehicles of this system."
     ]
     assert len(app.header) == 0
+
+
+def test_vehicles_beside_unreadable_stations_are_the_newest_data(
+    tmp_path: Path,
+) -> None:
+    """Their day is known while the feed is down, though no slot has stations."""
+    with publishing(tmp_path, vehicles=True) as city:
+        publish(city, [vehicle()], stations=[station()])
+        city.documents["/station_status.json"] = {"data": {"stations": [{"a": 1}]}}
+        city.fetch()
+        city.documents.clear()
+        city.fetch(after=3 * DAY)
+        service = DataService(city.settings, clock=city.clock)
+        (name,) = city.settings.systems
+
+        assert service.newest_day(name) == date(2026, 11, 22)
+        assert service.days(name) == (date(2026, 11, 22), date(2026, 11, 25))

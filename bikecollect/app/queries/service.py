@@ -113,7 +113,7 @@ class DataService:
     def newest_day(self, name: str) -> date | None:
         """Return the local day of the newest data, None without data.
 
-        They are those of stations, or of vehicles if no station was ever seen.
+        If no stations were ever understood, they are the vehicles beside these.
         """
         folder = self.settings.data / name
         newest = History(name, folder).newest_block()
