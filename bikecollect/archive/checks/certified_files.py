@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bikecollect.archive import summaries
-from bikecollect.archive.checks.file_sums import damaged_files
+from bikecollect.archive.checks.file_sums import known_sha256
 from bikecollect.archive.datasets import (
     LAYOUTS,
     STATION_LAYOUT,
@@ -20,7 +20,13 @@ from bikecollect.archive.datasets import (
     DatasetLayout,
     part_of,
 )
-from bikecollect.archive.parts import DAMAGED, ArchivePart, is_day, list_days
+from bikecollect.archive.parts import (
+    DAMAGED,
+    ArchivePart,
+    damage_of_file,
+    is_day,
+    list_days,
+)
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.checked_parts import defect
 from bikecollect.archive.query.open_days import Loss
@@ -111,7 +117,7 @@ class LocalArchive:
 
     def damage(self, path: str, sha256: str) -> str:
         """See `ListedArchive`."""
-        return damaged_files({Path(path): sha256}).get(Path(path), "")
+        return damage_of_file(Path(path), sha256, known_sha256)
 
 
 def folders_of_rows(data: Path, system_ids: Iterable[str]) -> Iterator[Path]:
