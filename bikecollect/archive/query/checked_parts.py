@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,13 +90,14 @@ def _damaged(
     parts: Parts, certified: Mapping[str, _KnownDay], certificate: Callable[[str], Path]
 ) -> Mapping[Path, str]:
     """Return what is wrong with the files that have not their certified sha256."""
+    values = cache(lambda day: _values_in(certificate(day)))
     places: dict[Path, tuple[str, str]] = {}
     sums: dict[Path, str] = {}
     for dataset, by_day in parts.items():
         for day, part in by_day.items():
             known = certified.get(day)
             if known is None:
-                sha256 = _sum_in(certificate(day), dataset)
+                sha256 = _sum_in(values(day), dataset)
             elif part.size == known.value(dataset, "bytes"):
                 sha256 = str(known.value(dataset, "sha256") or "")
             else:
@@ -104,16 +106,23 @@ def _damaged(
                 places[part.path], sums[part.path] = (dataset, day), sha256
     return damaged_files(
         {
-            path: _sum_in(certificate(places[path][1]), places[path][0])
+            path: _sum_in(values(places[path][1]), places[path][0])
             for path in damaged_files(sums)
         }
     )
 
 
-def _sum_in(certificate: Path, dataset: str) -> str:
-    """Return the sha256 of the file of *dataset* in a *certificate*, empty if none."""
+def _values_in(certificate: Path) -> Any:
+    """Return the values of a *certificate*, None if it cannot be read."""
     with suppress(OSError, *DAMAGED):
-        return str(json.loads(read_plain(certificate))["parts"][dataset]["sha256"])
+        return json.loads(read_plain(certificate))
+    return None
+
+
+def _sum_in(values: Any, dataset: str) -> str:
+    """Return the sha256 of the file of *dataset* in a certificate, empty if none."""
+    with suppress(*DAMAGED):
+        return str(values["parts"][dataset]["sha256"])
     return ""
 
 
