@@ -16,7 +16,6 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Clock, Times
 from bikecollect.core.slots import DAY, Slot, local_days
 from bikecollect.reports import evidence
-from bikecollect.setup import loader
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
@@ -103,6 +102,8 @@ def prepare(settings: Settings, name: str) -> None:
 
     Raises RenamedError if it would be a new one, but the system has another name now.
     """
+    from bikecollect.setup import loader  # not for --help
+
     check_name = partial(loader.check_name, settings, name)
     data_folder.prepare(settings.data / name, check_name=check_name)
 
