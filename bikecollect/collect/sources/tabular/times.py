@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
-from bikecollect.core.slots import DAY, MINUTE
+from bikecollect.core.slots import DAY, MINUTE, occurs_twice
 from bikecollect.feeds.reading.stamps import AHEAD, MILLISECONDS, Stamps
 
 KNOWN_TIMES = 10_000
@@ -77,6 +77,7 @@ class RepeatedHours:
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
+        self._times = TimeParser(zone)
         self._twice: dict[str, Twice | None] = {}
         self._rows: Counter[Key] = Counter()
         self._steps: Counter[Key] = Counter()
@@ -153,22 +154,14 @@ class RepeatedHours:
         return self._twice[text]
 
     def _read(self, text: str) -> Twice | None:
-        moment = TimeParser(self.zone)(text)
-        if moment is None:
+        moment = self._times(text)
+        if moment is None or not occurs_twice(moment, self.zone):
             return None
-        try:
-            local = datetime.fromtimestamp(moment, self.zone)
-            offsets = (
-                local.replace(fold=0).utcoffset(),
-                local.replace(fold=1).utcoffset(),
-            )
-        except (ValueError, OverflowError, OSError):
+        if have_offsets([text]):
             return None
-        before, after = offsets
-        if before is None or after is None or before <= after or have_offsets([text]):
-            return None
-        later = (before - after).total_seconds()
-        return Twice(moment - later * local.fold, later, str(local.date()))
+        local = datetime.fromtimestamp(moment, self.zone)
+        first, second = (local.replace(fold=fold).timestamp() for fold in (0, 1))
+        return Twice(first, second - first, str(local.date()))
 
     def _key(self, day: str, station_id: str) -> Key | None:
         """Return the rows by whose order a row is decided, None if it cannot be.
