@@ -26,6 +26,8 @@ DAMAGED = (
     *(RecursionError, TypeError, ValueError),
 )
 """What is raised for the values of a damaged certificate."""
+OTHER_BYTES, CANNOT_READ = ": sha256 mismatch", "cannot read "
+"""What is said of a damaged file: after its path, and before it."""
 
 
 class ArchivePart(NamedTuple):
@@ -116,11 +118,11 @@ def damage_of_file(
 ) -> str:
     """Return what is wrong with the file at *path*, empty if it has this *sha256*."""
     try:
-        return "" if sha256_of(path) == sha256 else f"{path}: sha256 mismatch"
+        return "" if sha256_of(path) == sha256 else f"{path}{OTHER_BYTES}"
     except FileNotFoundError:
         return f"{path} is missing"
     except OSError as error:
-        return f"cannot read {path}: {error.strerror}"
+        return f"{CANNOT_READ}{path}: {error.strerror}"
 
 
 def needs_summaries(

@@ -6,14 +6,13 @@ from functools import partial
 from bikecollect.archive.certificates import GROWN, Finding
 from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.checks.payload_files import OLDER
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
 from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
 from bikecollect.storage.repair import mirror_remedy
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
-OTHER_BYTES = ": sha256 mismatch"
 SUMMARIES = ("coverage", "profile")
 
 
@@ -102,7 +101,7 @@ def _of_day(
         return f"bikecollect compact {system}"
     restore = f"restore the archive's {day} from a backup"
     look = f"check the rights of that file, and the disk (dmesg); else {restore}"
-    is_unread = what.startswith(("cannot read", UNREADABLE))
+    is_unread = what.startswith((CANNOT_READ, UNREADABLE))
     return look if is_unread else lost()
 
 

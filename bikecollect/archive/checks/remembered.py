@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.csv_files import NO_BLOCK
-from bikecollect.archive.checks.remedies import OTHER_BYTES, UNREADABLE
+from bikecollect.archive.checks.remedies import UNREADABLE
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, part
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
 from bikecollect.archive.verify import CHANGED
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION, VEHICLES, SystemFolder
@@ -24,7 +24,6 @@ from bikecollect.storage.repair.found import (
     state_of,
 )
 
-CANNOT_READ = "cannot read "
 Range = tuple[str, str]
 """The first day, and the one after the last."""
 

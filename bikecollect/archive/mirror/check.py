@@ -26,7 +26,7 @@ from bikecollect.archive.mirror.certified import (
 from bikecollect.archive.mirror.live.live_paths import live_path
 from bikecollect.archive.mirror.record import LIVE, MirrorRecord, live_address
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
-from bikecollect.archive.parts import is_day
+from bikecollect.archive.parts import OTHER_BYTES, is_day
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.core.errors import (
     MirrorDenied,
@@ -119,7 +119,7 @@ class MirrorCheck:
                 if not sha256:
                     yield f"{self.store.address}/{path} is missing"
                 elif sha256 != part.sha256:
-                    yield f"{self.store.address}/{path}: sha256 mismatch"
+                    yield f"{self.store.address}/{path}{OTHER_BYTES}"
 
     def _others(self) -> Iterator[Finding]:
         """Yield the list of stations and live files that are not those that were sent.
@@ -136,7 +136,7 @@ class MirrorCheck:
             record = MirrorRecord(self.data, self.system_id, address)
             listed = [*objects]
             wrong = [s.path for s in listed if self._is_changed(s, record)]
-            yield from self._wrong_others(address, wrong, ": sha256 mismatch")
+            yield from self._wrong_others(address, wrong, OTHER_BYTES)
             sent = {
                 p for p in record.paths() if p == place or p.startswith(f"{place}/")
             }
