@@ -2,6 +2,7 @@
 -- what: added, removed, returned, moved, renamed, resized or reused
 -- since: first slot with the change, epoch seconds; metres: distance moved
 -- reused: moved over 500 m and renamed, so the id now names another place
+-- old, new: what changed: the names, the capacities, or the positions (lat, lon)
 -- Stations of the first list are not "added"; moves under 20 m are ignored.
 -- "removed" is known after 24 hours without the station, since its first slot without
 -- it; a station that returns before was neither removed nor returned.
@@ -34,6 +35,10 @@ WITH first_seen AS (
         v.name AS name, v.old_name AS old_name, v.capacity AS capacity,
         v.old_capacity AS old_capacity, v.before AS before, v.is_listed AS is_listed,
         v.was_listed AS was_listed, f.first_slot AS first_slot,
+        CONCAT(CAST(CAST(v.lat AS DECIMAL(9, 5)) AS VARCHAR(20)), ', ',
+            CAST(CAST(v.lon AS DECIMAL(9, 5)) AS VARCHAR(20))) AS place,
+        CONCAT(CAST(CAST(v.old_lat AS DECIMAL(9, 5)) AS VARCHAR(20)), ', ',
+            CAST(CAST(v.old_lon AS DECIMAL(9, 5)) AS VARCHAR(20))) AS old_place,
         CAST(111195 AS DOUBLE) * SQRT(
             (v.lat - v.old_lat) * (v.lat - v.old_lat)
             + POWER(LEAST(ABS(v.lon - v.old_lon), 360 - ABS(v.lon - v.old_lon))
@@ -58,11 +63,16 @@ WITH first_seen AS (
     WHERE m.was_listed = FALSE AND m.is_listed = TRUE
     UNION ALL
     SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
-        CASE WHEN m.metres > 500 AND m.name <> m.old_name THEN 'reused'
-            ELSE 'moved' END AS what,
-        m.old_name AS old, m.name AS new, m.metres AS metres
+        'reused' AS what, m.old_name AS old, m.name AS new, m.metres AS metres
+    FROM measured AS m
+    WHERE m.metres > 500 AND m.name <> m.old_name
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'moved' AS what, m.old_place AS old, m.place AS new, m.metres AS metres
     FROM measured AS m
     WHERE m.metres >= 20
+        AND (m.metres <= 500 OR m.name = m.old_name OR m.name IS NULL
+            OR m.old_name IS NULL)
     UNION ALL
     SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
         'renamed' AS what, m.old_name AS old, m.name AS new,

@@ -1,7 +1,9 @@
 """Descriptions and units of all columns, and the Frictionless data package."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +203,7 @@ def resource(
     """
     key = (["system_id"] if systems > 1 else []) + KEYS[name]
     return {
-        "name": path.rpartition("/")[2].partition(".")[0].lower(),
+        "name": _name(path),
         "path": path,
         "profile": "tabular-data-resource",
         "title": name,
@@ -219,7 +221,7 @@ def resource(
 def package(
     name: str, resources: Sequence[Mapping[str, Any]], version: str
 ) -> dict[str, Any]:
-    """Return the data package of *resources*."""
+    """Return the data package of *resources*, each with a name of its own."""
     return {
         "profile": "tabular-data-package",
         "name": name,
@@ -229,8 +231,32 @@ def package(
             "without rows was not collected: see the slots and their causes."
         ),
         "created_with": f"bikecollect {version}",
-        "resources": list(resources),
+        "resources": list(_uniquely_named(resources)),
     }
+
+
+def _name(path: str) -> str:
+    """Return the name of the file *path* in the letters that a package allows.
+
+    (https://specs.frictionlessdata.io/data-resource/#name)
+
+    >>> _name("out/My bikes.csv")
+    'my-bikes'
+    """
+    stem = path.rpartition("/")[2].partition(".")[0].lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-") or "data"
+
+
+def _uniquely_named(resources: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield *resources*; of those with one name, later ones get their format, too."""
+    names: set[str] = set()
+    for resource in resources:
+        name = str(resource.get("name", "data"))
+        longer = f"{name}-{resource.get('format', 'data')}"
+        others = (f"{longer}-{number}" for number in count(2))
+        name = next(n for n in chain((name, longer), others) if n not in names)
+        names.add(name)
+        yield {**resource, "name": name}
 
 
 def read_package(path: Path) -> tuple[str, list[dict[str, Any]]]:

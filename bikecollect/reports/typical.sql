@@ -2,7 +2,8 @@
 -- weekday: 0 = Monday; minute: of the local day, the first of its quarter
 -- days_seen: such days with a number of vehicles; days_expected: all such days between
 -- the station's first and last slot with a row; days_stale: seen, also in stale slots
--- low_, mid_, high_: quartiles: half of the values lie between low and high
+-- low_, mid_, high_: quartiles of the values of all slots in the quarter, on all those
+-- days: half of the values lie between low and high
 -- Docks that were never above 0 over a day are unknown on that day, unless they were
 -- known for less than 12 hours of it and above 0 on the day before.
 -- reads: slots, station_status (rows), profile (summaries), asked

@@ -368,7 +368,10 @@ VERSIONS = [
 
 @pytest.mark.parametrize("case", VERSIONS)
 def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
-    """Moves under 20 m are ignored; an id far away with another name is reused."""
+    """Moves under 20 m are ignored; an id far away with another name is reused.
+
+    Of a move, the positions before and after are given.
+    """
     world = World(folder / "city")
     world.fetch({"x": 1})
     place, name, capacity, listed, place2, name2, capacity2, listed2, expected = case
@@ -380,9 +383,12 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
     ]
     path.write_text("\n".join([head, *rows, ""]))
 
-    kinds = [r["what"] for r in answered(world, "changes") if r["station_id"] == "s"]
+    changes = [r for r in answered(world, "changes") if r["station_id"] == "s"]
 
-    assert kinds == expected
+    assert [change["what"] for change in changes] == expected
+    if expected[:1] == ["moved"]:
+        both = changes[0]["old"], changes[0]["new"]
+        assert both == ("25.00000, 121.50000", "25.00100, 121.50000")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ NOTES = {
         "begin_seen",
         "end_seen",
     ): "begin seen, end seen: if no, the episode may have been longer",
-    ("mid_vehicles",): "25 %, 50 %, 75 %: quartiles over the days",
+    ("mid_vehicles",): "25 %, 50 %, 75 %: quartiles of the slots of those days",
     ("metres",): "metres: straight-line distance",
     ("capacity",): "capacity: docks of the station",
     ("share_survived",): "survived %: ids of a slot that are in the next slot, too",
