@@ -31,6 +31,10 @@ DOCUMENTS = [
     "certificates.jsonl",
     "datapackage.json",
 ]
+CITED = (
+    *("--author", "Lovelace, Ada https://orcid.org/0000-0002-1825-0097"),
+    *("--doi", "https://doi.org/10.5281/zenodo.123"),
+)
 PUBLISHER = (
     '\n[systems.city.publisher]\ntitle = "City: \\"Bikes\\" & Co"\n'
     'name = "[Port] of <X>"\nurl = "https://port.example/"\nlicense = "CC-BY-4.0"\n'
@@ -54,7 +58,7 @@ def world(folder: Path) -> World:
         f'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n{PUBLISHER}',
         encoding="utf-8",
     )
-    publish(settings, "--author", "Lovelace, Ada", "-o", folder / "dataset")
+    publish(settings, *CITED, "-o", folder / "dataset")
     settings.unlink()
     return world
 
@@ -131,7 +135,12 @@ def test_frictionless_finds_it_valid(
     """Types, keys, sizes and checksums of every table."""
     frictionless = pytest.importorskip("frictionless")
     target = folder / form
-    publish(config, "--format", form, "-o", target)
+    publish(config, *CITED, "--format", form, "-o", target)
+    package = json.loads((target / "datapackage.json").read_text("utf-8"))
+    assert package["id"] == "https://doi.org/10.5281/zenodo.123"
+    assert len({table["name"] for table in package["resources"]}) == len(
+        package["resources"]
+    )
 
     report = frictionless.validate(str(target / "datapackage.json"))
 
@@ -174,8 +183,11 @@ def test_cffconvert_finds_the_citation_valid(
     text = config.read_text("utf-8").replace(PUBLISHER, publisher)
     config.write_text(text, encoding="utf-8")
     target = folder / "other"
-    publish(config, "-o", target)
+    publish(config, *CITED, "-o", target)
+    cited = (target / "CITATION.cff").read_text("utf-8")
 
+    assert "orcid: https://orcid.org/0000-0002-1825-0097\n" in cited
+    assert 'doi: "10.5281/zenodo.123"\n' in cited
     process = subprocess.run(
         [str(CFFCONVERT), "--validate", "-i", str(target / "CITATION.cff")],
         capture_output=True,
@@ -303,6 +315,8 @@ def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -
         "Data: \\[Port\\] of \\<X>",
         "[CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/)",
         "sha256sum -c SHA256SUMS",
+        "Lovelace, Ada (2",
+        "[Data set]. <https://doi.org/10.5281/zenodo.123>",
     ):
         assert words in text
     filled = text.partition("## How slots were filled")[2].partition("##")[0]
@@ -370,7 +384,10 @@ def test_zenodo_gets_its_metadata(dataset: Path) -> None:
     metadata = json.loads((dataset / ".zenodo.json").read_text("utf-8"))
 
     assert metadata["upload_type"] == "dataset"
-    assert metadata["creators"] == [{"name": "Lovelace, Ada"}]
+    assert metadata["creators"] == [
+        {"name": "Lovelace, Ada", "orcid": "0000-0002-1825-0097"}
+    ]
+    assert metadata["doi"] == "10.5281/zenodo.123"
     assert metadata["license"] == "cc-by-4.0"
     assert "Source: [Port] of &lt;X&gt;." in metadata["notes"]
     assert metadata["title"] == (
@@ -399,6 +416,8 @@ def test_a_range_without_any_station_is_no_dataset(
         ([], "already exists (use --force to overwrite)"),
         (["--since", "2019-01-01", "--until", "2019-01-02"], "has no closed day"),
         (["--since", "2031-01-01"], "is not before"),
+        (["--doi", "zenodo.123"], "is no DOI, which is like 10.5281/zenodo.1234567"),
+        (["--author", "A, B 0000-0002-1825-0098"], "is no ORCID: its last character"),
     ],
 )
 def test_a_dataset_that_cannot_be_published_is_an_error(

@@ -18,7 +18,7 @@ from reported import read_report, read_reports
 from templates import copied
 from world import NOON, TAIPEI, World
 
-from bikecollect.cli.publishing.description import METHODS
+from bikecollect.cli.publishing.readme import METHODS
 from bikecollect.cli.render import reports as render
 from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError

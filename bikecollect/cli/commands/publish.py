@@ -21,7 +21,9 @@ from bikecollect.cli.options import Shared, folder_option
 from bikecollect.cli.output_file import make_listable, placed
 from bikecollect.cli.printing import complain, say
 from bikecollect.cli.publishing import dataset_folder
-from bikecollect.cli.publishing.description import Author, Dataset, author
+from bikecollect.cli.publishing.authors import Author, author, doi
+from bikecollect.cli.publishing.description import Dataset
+from bikecollect.cli.publishing.readme import readme
 from bikecollect.cli.publishing.tables import (
     PUBLISHED,
     READABLE,
@@ -75,7 +77,11 @@ Range = tuple[str, str]
     "authors",
     multiple=True,
     metavar="NAME",
-    help='Author to be cited: "Family, Given", or a group; repeatable.',
+    help='Author to be cited: "Family, Given", or a group; an ORCID may follow. '
+    "Repeatable.",
+)
+@click.option(
+    "--doi", "identifier", metavar="DOI", help="DOI reserved for the dataset."
 )
 @click.option("--force", is_flag=True, help="Replace an earlier dataset in FOLDER.")
 @folder_option("Folder of the dataset.")
@@ -88,6 +94,7 @@ def publish(
     until: str | None,
     form: str,
     authors: tuple[str, ...],
+    identifier: str | None,
     force: bool,
     folder: Path,
 ) -> None:
@@ -101,6 +108,8 @@ def publish(
 
     The days are verified first; if files disagree, nothing is published.
     """
+    writers = [author(text) for text in authors]
+    reserved = doi(identifier) if identifier else ""
     settings = ctx.ensure_object(Shared).settings()
     name = _only(settings, system_id)
     span = _span(settings, name, since, until)
@@ -112,9 +121,7 @@ def publish(
             dataset = _write(
                 settings, name, span, form=form, folder=aside, collected=collected
             )
-        dataset = replace(
-            dataset, authors=[author(text) for text in authors] or dataset.authors
-        )
+        dataset = replace(dataset, authors=writers or dataset.authors, doi=reserved)
         _document(aside, dataset)
     _report(folder, dataset, publisher, has_author=bool(authors))
 
@@ -250,7 +257,7 @@ def _document(folder: Path, dataset: Dataset) -> None:
         (PACKAGE, dataset.data_package()),
         (dataset_folder.CITATION, dataset.citation()),
         (dataset_folder.ZENODO, dataset.zenodo()),
-        (dataset_folder.README, dataset.readme()),
+        (dataset_folder.README, readme(dataset)),
     ):
         dataset_folder.write_text(folder / name, text)
     dataset_folder.write_sums(folder)
