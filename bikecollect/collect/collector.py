@@ -61,7 +61,8 @@ class Collector:
     takes the runs and returns whether people were alerted; *logs* returns the handler
     that logs to the *folders*. *hosts* are the hosts of the feeds, *seconds* is the
     time for all requests, *workers* the maximum number of processes; *check_name*
-    raises RenamedError if a system has another name by now.
+    raises RenamedError if a system has another name by now. *mirror* is the address of
+    the archive's copy.
     """
 
     folders: Mapping[str, Path]
@@ -76,6 +77,7 @@ class Collector:
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: "Pinger | None" = None
     check_name: Callable[[str], object] = bool
+    mirror: str = ""
     redact: Redact = unredacted
     boot_id: str = field(default_factory=process.boot_id)
     open_notes: dict[str, OpenNote] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class Collector:
         """
         # In sequence: a folder that is being created must not look unmounted.
         known = known_folders.known_folders()
-        self.begun_anew.update(marker.gone(self.folders, known))
+        self.begun_anew.update(marker.gone(self.folders, known, self.mirror))
         troubles = {
             n: _prepare(folder, known, partial(self.check_name, n))
             for n, folder in self.folders.items()

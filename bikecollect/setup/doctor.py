@@ -97,7 +97,8 @@ def _user() -> Checks:
 def _system(name: str, settings: Settings, *, contact: bool, owned: bool) -> Checks:
     system = settings.systems[name]
     if owned:
-        yield from guarded(f"{name}: folder", check_folder(name, settings.data / name))
+        folder = check_folder(name, settings.data / name, settings.archive.mirror)
+        yield from guarded(f"{name}: folder", folder)
     yield from guarded(f"{name}: disk", check_disk(name, settings))
     yield from _columns(name, system, settings)
     yield from _facts(name, settings)

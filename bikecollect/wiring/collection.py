@@ -114,6 +114,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         alert=alert,
         logs=partial(run_logs, settings),
         ping=pinger(settings) if len(of_others) < len(folders) else None,
+        mirror=settings.archive.mirror,
         redact=settings.redact,
         check_name=partial(loader.check_name, settings),
     )

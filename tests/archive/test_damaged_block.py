@@ -302,6 +302,8 @@ def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
     world.fetch({"a": 1})
     with (world.folder / MARKER).open("ab") as file:
         file.write(marker.mark(world.clock.now))
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write('[archive]\nmirror = "s3://copy"\n')
 
     def run(*arguments: str) -> str:
         words = ["--config", str(config), *arguments]
@@ -309,6 +311,7 @@ def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
 
     found = run("verify")
     assert f"city {MARKER}: {world.folder} was gone on 2026-11-22 12:" in found
+    assert " backfill city --from s3://copy; or accept the loss: " in found
     assert " forget city earlier-data   (1 finding)" in found
     run("forget", "city", "earlier-data")
     assert MARKER not in run("verify")

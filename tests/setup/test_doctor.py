@@ -223,12 +223,17 @@ def test_a_folder_that_was_there_is_gone_and_not_to_be_created(tmp_path: Path) -
     (tmp_path / "old").rmdir()
 
     checks = [
-        *check_folder("old", tmp_path / "old"),
+        *check_folder("old", tmp_path / "old", "file:///srv/copy"),
         *check_folder("a", tmp_path / "a"),
     ]
 
     assert [check.verdict.value for check in checks] == ["BAD", "note"]
     assert "old is gone, with all data until now: was it removed" in checks[0].text
+    assert checks[0].remedy == (
+        "mount its disk, or put it back (from a backup); or fill it from the mirror: "
+        "bikecollect backfill old --from file:///srv/copy; the next fetch begins a new "
+        "one"
+    )
 
 
 def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_several_removed_folders_are_created_again(
     tmp_path: Path,
 ) -> None:
     """No system takes the others for unmounted."""
-    data = {"data_dir": str(tmp_path / "bikes")}
+    data = {"data_dir": str(tmp_path / "bikes"), "archive": {"mirror": "s3://copy"}}
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
     settings = parse(
         {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
@@ -168,6 +168,7 @@ def test_several_removed_folders_are_created_again(
     assert {run.cause for run in first + second} == {"connect"}
     lost = [n.text for run in second for n in run.notices if n.kind == "lost"]
     assert lost[0].startswith(f"{tmp_path}/bikes has none of the folders of 8 systems")
+    assert "bikecollect backfill NAME --from s3://copy; or accept" in lost[0]
     assert lost[0].endswith("bikecollect forget city0 city1 city2 ... earlier-data")
     folders = [tmp_path / f"bikes/city{n}" for n in range(1, 8)]
     assert lost[1:] == [f"{folder} is gone, too: see city0" for folder in folders]
@@ -180,7 +181,8 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
     systems = dict.fromkeys(("city", "town", "old"), system)
     data = {"data_dir": str(tmp_path / "bikes"), "interval": "1s"}
-    settings = parse({**data, "systems": systems})
+    archive = {"mirror": "s3://copy"}
+    settings = parse({**data, "systems": systems, "archive": archive})
     collect(settings)
     shutil.rmtree(tmp_path / "bikes/city")
     SystemRename(tmp_path / "bikes", "old", "new").run(lambda: None)
@@ -190,7 +192,8 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
 
     (notice,) = (notice for notice in city.notices if notice.kind == "lost")
     assert notice.text.startswith(f"{tmp_path}/bikes/city is gone, with all data")
-    assert "bikecollect backfill city --from" in notice.text
+    assert "bikecollect backfill city --from THE_NEW_ONE; or fill it" in notice.text
+    assert "bikecollect backfill city --from s3://copy; or accept" in notice.text
     for run in (town, old, *collect(settings)):
         assert {notice.kind for notice in run.notices} == {"fetch"}
     added = known_folders.known_folders() - remembered

@@ -7,8 +7,8 @@ from bikecollect.archive.certificates import GROWN, Finding
 from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.checks.payload_files import OLDER
 from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
-from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
+from bikecollect.storage.files import marker
 from bikecollect.storage.repair import mirror_remedy
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
@@ -39,7 +39,7 @@ def remedy(
     """
     system, where, what = finding
     if where in {LEDGER, MARKER}:
-        return _of_ledger(system, where, what)
+        return _of_ledger(system, where, what, mirror)
     if where == INFORMATION:
         return f"bikecollect rebuild stations {system}"
     if where.startswith("payloads/"):
@@ -63,10 +63,9 @@ def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> s
     return f"bikecollect verify --repair {system}"
 
 
-def _of_ledger(system: str, where: str, what: str) -> str:
+def _of_ledger(system: str, where: str, what: str, mirror: str) -> str:
     if where == MARKER:
-        restore = "put the earlier folder in its place (from a backup)"
-        return f"{restore}, or accept the loss: bikecollect forget {system} {EARLIER}"
+        return marker.restore(system, mirror)
     if what.endswith(OLDER):
         return f"bikecollect backfill {system}"
     if "packed runs" in what:

@@ -38,8 +38,8 @@ def guarded(name: str, checks: Checks) -> Checks:
         yield bad(name, text, "check that its disk is mounted and healthy: dmesg")
 
 
-def check_folder(name: str, place: Path) -> Checks:
-    """Check the folder *place* of the system *name*."""
+def check_folder(name: str, place: Path, mirror: str = "") -> Checks:
+    """Check the folder *place* of the system *name*, whose copy is in the *mirror*."""
     check_name = f"{name}: folder"
     if problem := machine.unusable(place, machine.nearest_existing(place)):
         yield bad(check_name, *problem)
@@ -54,8 +54,7 @@ def check_folder(name: str, place: Path) -> Checks:
             yield bad(check_name, text, remedy.removeprefix("run: "))
             return
         if is_known(place):
-            remedy = "mount its disk, or put it back: the next fetch begins a new one"
-            yield bad(check_name, f"{place} {marker.GONE}", remedy)
+            yield bad(check_name, *parted(marker.missing(name, place, mirror)))
             return
         text = f"{place} does not exist yet"
         yield note(check_name, text, "the first fetch creates it")

@@ -87,33 +87,37 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
     return [f for f, named in found if not named or named[-1].decode() not in names]
 
 
-def gone(folders: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
+def gone(
+    folders: Mapping[str, Path], known: Collection[str], mirror: str
+) -> dict[str, str]:
     """Return a text for each system of *folders* that is *known* and does not exist.
 
     It is created again, because a slot is worth more than the place where it lies. If
-    all of several are gone, their place is the cause: one text says so.
+    all of several are gone, their place is the cause: one text says so. Their data may
+    be in the *mirror*, if there is one.
     """
     texts: dict[str, str] = {}
     for name, folder in folders.items():
         with suppress(OSError):  # reported by whoever creates it
             if str(folder) in known and not folder.exists():
-                texts[name] = f"{folder} {GONE} {_remedy(name)}"
+                texts[name] = f"{folder} {GONE} {_remedy(name, mirror)}"
     places = {folders[name].parent for name in texts}
     if len(texts) > 1 and len(places) == 1 and not folders_with(MARKER, *places):
         first, *others = texts
         texts = {name: f"{folders[name]} is gone, too: see {first}" for name in others}
-        texts[first] = _all_gone(places.pop(), [first, *others])
+        texts[first] = _all_gone(places.pop(), [first, *others], mirror)
     return texts
 
 
-def _all_gone(place: Path, names: Sequence[str]) -> str:
+def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
     more = " ..." if names[SHOWN:] else ""
     return (
         f"{place} has none of the folders of {len(names)} systems, with all data until "
         "now: was it moved or emptied, is its disk not mounted, or is data_dir another "
         "one than before? New ones were begun. To go on with the earlier ones: move "
         "the new ones aside, put the earlier ones in their place, and run for each "
-        "system: bikecollect backfill NAME --from THE_NEW_ONE; or accept the loss: "
+        "system: bikecollect backfill NAME --from THE_NEW_ONE"
+        f"{_copied('NAME', mirror)}; or accept the loss: "
         f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
     )
 
@@ -159,14 +163,37 @@ def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
     return begun is not None and any(slot < begun for slot in slots)
 
 
-def _remedy(name: str, mirror: str = "") -> str:
-    fill = f"bikecollect backfill {name} --from"
-    copied = f"or fill it from the mirror: {fill} {quoted(mirror)}; " if mirror else ""
+def missing(name: str, folder: Path, mirror: str) -> str:
+    """Return that *folder*, of the system *name*, is gone, and no new one is begun yet.
+
+    Its data may be in the *mirror*, if there is one.
+    """
+    return (
+        f"{folder} {GONE} Mount its disk, or put it back (from a backup)"
+        f"{_copied(name, mirror)}; the next fetch begins a new one"
+    )
+
+
+def restore(name: str, mirror: str) -> str:
+    """Return what to do about the loss of all earlier data of *name*, as one line."""
+    return (
+        f"put the earlier folder in its place (from a backup){_copied(name, mirror)}; "
+        f"or accept the loss: bikecollect forget {name} {EARLIER}"
+    )
+
+
+def _copied(name: str, mirror: str) -> str:
+    """Return how to fill the folder of *name* from the *mirror*, empty without one."""
+    fill = f"bikecollect backfill {name} --from {quoted(mirror)}"
+    return f"; or fill it from the mirror: {fill}" if mirror else ""
+
+
+def _remedy(name: str, mirror: str) -> str:
     return (
         "A new one was begun. To go on with the earlier one: move the new one aside, "
         "put the earlier one in its place (from a backup), and run: "
-        f"{fill} THE_NEW_ONE; {copied}or accept the loss: bikecollect forget "
-        f"{name} {EARLIER}"
+        f"bikecollect backfill {name} --from THE_NEW_ONE{_copied(name, mirror)}; or "
+        f"accept the loss: bikecollect forget {name} {EARLIER}"
     )
 
 

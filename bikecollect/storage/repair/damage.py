@@ -68,7 +68,7 @@ def lost_data(system: SystemFolder) -> str:
     """Return that all earlier data of *system* are gone, empty if not."""
     folder = system.path
     if not folder.exists() and is_known(folder):
-        return f"{folder} {marker.GONE}"
+        return marker.missing(system.system_id, folder, system.mirror)
     path = folder / MARKER
     loss = marker.loss(system.system_id, path, system.zone, system.mirror)
     return loss.text if loss else ""
