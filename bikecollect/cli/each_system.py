@@ -11,11 +11,15 @@ from bikecollect.core.errors import (
     StorageError,
     resource_hint,
 )
+from bikecollect.core.slots import Slot
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.repair.damage import loss_of
 
 
 class Attempts:
     """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*.
 
+    Nor if data of an answer are lost: *losses* has the texts, see `report_loss`.
     *others* are errors for which a system is skipped, too.
     """
 
@@ -24,6 +28,7 @@ class Attempts:
         self._coded: tuple[type[BikecollectError], ...] = (*others, SettingsError)
         self.code = ExitCode.OK
         self.skipped: dict[str, None] = {}
+        self.losses: dict[str, str] = {}
 
     @contextmanager
     def on(self, name: str) -> Iterator[None]:
@@ -46,3 +51,19 @@ class Attempts:
             self.code = ExitCode.IO
             if isinstance(error, self._coded):
                 self.code = error.exit_code
+
+    def report_loss(
+        self, system: SystemFolder, begin: Slot, *, has_data: bool = True
+    ) -> None:
+        """Report on stderr if earlier data of *system* are gone, of *begin* or later.
+
+        Raises StorageError if it has no data at all any more.
+        """
+        loss = loss_of(system)
+        if loss is None or loss.since <= begin:
+            return
+        if not has_data:
+            raise StorageError(loss.text)
+        self.losses[system.system_id] = loss.text
+        complain(f"{system.system_id}: {loss.text}")
+        self.code = self.code or ExitCode.IO

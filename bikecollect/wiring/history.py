@@ -7,7 +7,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
-from bikecollect.archive.datasets import VEHICLE_LAYOUT
+from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.archive.query.view_source import ViewedSystem
@@ -26,12 +26,12 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.durable import make_folder
-from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair.damage import lost_data
 from bikecollect.storage.repair.lost_days import prepare_archive
 
 TRAIL_DAYS = 31
@@ -80,21 +80,25 @@ def compactor(
     )
 
 
-def prepare_lost(settings: Settings, name: str, times: Times) -> None:
+def has_archive(settings: Settings, name: str) -> bool:
+    """Return whether the archive has any day of the system *name*."""
+    certificates = (
+        layout.certificate(settings.data, name, "x").parent for layout in LAYOUTS
+    )
+    return any(any(folder.glob("*.json")) for folder in certificates)
+
+
+def prepare_lost(settings: Settings, name: str) -> None:
     """Create the folder of *name* if only its archive is there, as a copy.
 
-    Raises StorageError if it had data on this machine: the next `fetch` says so.
+    Raises StorageError if it had data on this machine.
     """
-    folder, days = settings.data / name, archive(settings, name, times)
-    layouts = (days.layout, VEHICLE_LAYOUT)
-    if folder.is_dir() or not any(replace(days, layout=x).days() for x in layouts):
+    if (settings.data / name).is_dir():
         return
-    if is_known(folder):
-        raise StorageError(
-            f"{folder} is gone: is its disk mounted? To begin a new one, which then "
-            f"takes over the archive: bikecollect fetch {name}; bikecollect compact"
-        )
-    prepare(settings, name)
+    if lost := lost_data(settings.system_folder(name)):
+        raise StorageError(lost)
+    if has_archive(settings, name):
+        prepare(settings, name)
 
 
 def prepare(settings: Settings, name: str) -> None:

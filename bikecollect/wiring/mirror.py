@@ -38,6 +38,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.repair.damage import lost_data
 from bikecollect.storage.repair.lost_days import archived_days, find_archive_damage
 from bikecollect.wiring.inherited_facts import with_facts_of
 
@@ -268,6 +269,10 @@ class MirrorCopying:
 
         for name in self._names:
             if not (self._settings.data / name).is_dir():
+                if lost := lost_data(self._settings.system_folder(name)):
+                    self._fail(name, StorageError(lost))
+                    del self.errors[name]  # `fetch` tells people
+                    yield MirrorStep(name, "", FAILED, why=lost)
                 continue
             try:
                 for step in self._steps(name):

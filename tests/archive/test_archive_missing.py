@@ -15,7 +15,7 @@ from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
-from bikecollect.storage.files import known_folders
+from bikecollect.storage.files import known_folders, marker
 
 
 @copied
@@ -56,15 +56,36 @@ def a_day_lost(archive: Path) -> None:
         shutil.rmtree(path)
 
 
+def folder_gone(archive: Path) -> None:
+    """Move the system's folder, whose archived days remain."""
+    city = archive.with_name("city")
+    known_folders.remember(city)
+    city.rename(archive.with_name("old"))
+
+
+def begun_anew(archive: Path) -> None:
+    """Mark the system's folder as the one in the place of another that is gone."""
+    with (archive.with_name("city") / ".bikecollect").open("ab") as file:
+        file.write(marker.mark(World(archive).clock.now))
+
+
 LOSSES: dict[str, Callable[[Path], None]] = {
     "not mounted": not_mounted,
     "removed": shutil.rmtree,
     "moved": moved,
     "a day lost": a_day_lost,
 }
+OF_FOLDER = {"folder gone": folder_gone, "begun anew": begun_anew}
 
 
-@pytest.mark.parametrize("lose", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize(
+    ("lose", "place"),
+    [
+        *((lose, "archive") for lose in LOSSES.values()),
+        *((lose, "city") for lose in OF_FOLDER.values()),
+    ],
+    ids=[*LOSSES, *OF_FOLDER],
+)
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -77,17 +98,21 @@ LOSSES: dict[str, Callable[[Path], None]] = {
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_a_lost_archive_is_reported(
-    config: Path, lose: Callable[[Path], None], command: tuple[str, ...], code: int
+def test_a_lost_archive_or_folder_is_reported(
+    config: Path,
+    lose: Callable[[Path], None],
+    place: str,
+    command: tuple[str, ...],
+    code: int,
 ) -> None:
     """No answer from a part is presented as complete."""
-    archive = config.with_name("data") / "archive"
-    lose(archive)
+    data = config.with_name("data")
+    lose(data / "archive")
 
     process = bikecollect("--config", str(config), *command)
 
     assert process.returncode == code
-    assert str(archive) in (process.stdout + process.stderr).replace("\n", "")
+    assert str(data / place) in (process.stdout + process.stderr).replace("\n", "")
 
 
 def a_pipe(part: Path) -> None:
@@ -158,6 +183,7 @@ READERS = [
     ("share", "-o", "pages"),
     ("publish", "city", "-o", "dataset"),
 ]
+COPIERS = [("compact",), ("push",), ("push", "--live")]
 JUDGES = [("status",), ("status", "--alert"), ("doctor", "--offline")]
 
 
@@ -176,6 +202,28 @@ def test_a_mount_point_is_no_system_without_data(
 
     assert (process.returncode, process.stdout) == (78, "")
     assert "is its disk mounted?" in process.stderr
+
+
+@pytest.mark.parametrize("command", [*READERS, *COPIERS], ids=" ".join)
+def test_a_folder_that_is_gone_is_no_system_without_data(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Its remedies are named; one that was never fetched has no data yet."""
+    data = tmp_path / "data"
+    config = write_settings(tmp_path / "bikecollect.toml", data, "city")
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write('[archive]\nmirror = "file:///copy"\n')
+    (data / "other").mkdir(parents=True)
+
+    new = bikecollect("--config", str(config), *command)
+    known_folders.remember(data / "city")
+    lost = bikecollect("--config", str(config), *command)
+
+    assert "is gone" not in new.stderr
+    assert (lost.returncode, lost.stdout) == (74, "")
+    assert lost.stderr.count(f"{data}/city is gone, with all data until now: ") == 1
+    assert "backfill city --from file:///copy" in lost.stderr
+    assert not (data / "city").exists()
 
 
 @pytest.mark.parametrize("command", JUDGES, ids=" ".join)

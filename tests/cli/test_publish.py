@@ -369,8 +369,9 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
         marker.text_of("city") + marker.mark(NOON)
     )
 
-    publish(config, "-o", dataset.parent / "again")
+    printed = publish(config, "-o", dataset.parent / "again")
 
+    assert "data of before 2026-11-22 12:00 (+08:00) were lost" in printed
     text = " ".join((dataset.parent / "again/README.md").read_text("utf-8").split())
     assert "took all over from another archive (see below)" in text
     assert "fetched the publisher's feed" not in text

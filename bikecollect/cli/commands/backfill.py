@@ -26,14 +26,14 @@ from bikecollect.collect.remedy import for_rejected
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode, Interrupted, UsageError
+from bikecollect.core.errors import ExitCode, Interrupted, StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
-from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.repair.damage import check_present, lost_data
 from bikecollect.storage.repair.lost_days import find_lost_days
 from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
@@ -131,7 +131,7 @@ def backfill(
     attempts, code, empty = Attempts(names), ExitCode.OK, 0
     for name in names:
         with attempts.on(name):
-            check_present(settings.system_folder(name), ledger=False)
+            _check_present(settings, name, path)
             span = _span(settings, name, since, until)
             now = times.clock()
             source = path and _source(
@@ -166,6 +166,17 @@ def backfill(
             "no slot is expected in that range; see: bikecollect backfill-report"
         )
     return attempts.code or code
+
+
+def _check_present(settings: Settings, name: str, path: str | None) -> None:
+    """Raise an error if the data of *name* are gone, and are not to come from *path*.
+
+    Or if its disk is not mounted.
+    """
+    system = settings.system_folder(name)
+    check_present(system, ledger=False)
+    if not (path or system.path.exists()) and (lost := lost_data(system)):
+        raise StorageError(lost)
 
 
 def _report_lost_days(filler: Backfiller) -> None:

@@ -30,7 +30,7 @@ from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.repair.damage import check_present, lost_data
 
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
@@ -110,6 +110,11 @@ def backfill_report(
     attempts, accounts = Attempts(names), list[Account]()
     for name in names:
         with attempts.on(name):
+            system = settings.system_folder(name)
+            check_present(system, ledger=True)
+            begin, _ = slots(since, until, system.zone, time.time())
+            has_data = system.path.exists()
+            attempts.report_loss(system, begin or Slot(0), has_data=has_data)
             accounts.append(account(settings, name, since, until))
     if not accounts:
         return attempts.code
@@ -131,7 +136,7 @@ def backfill_report(
         with written(output) as out:
             out.write(click.unstyle(text))
     if mail:
-        _send(settings, accounts, tuple(attempts.skipped))
+        _send(settings, accounts, attempts)
     least = min(
         (a.total.ratio for a in accounts if a.total.ratio is not None),
         default=0.0,
@@ -144,11 +149,12 @@ def account(
 ) -> Account:
     """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
-    check_present(system, ledger=True)
     begin, end = slots(since, until, system.zone, now)
     can_read = partial(_can_read, cache(partial(_trial, settings, name)))
+    lost = lost_data(system)  # reported by the caller, if it matters for the range
     for text in damage_of(system, History(name, system.path)):
-        complain(f"{name}: coverage is in doubt: {text}")
+        if text != lost:
+            complain(f"{name}: coverage is in doubt: {text}")
     with progress(f"{name}: reading the ledger and kept payloads ..."):
         return evidence.read_account(system, begin, end, now=now, can_read=can_read)
 
@@ -206,10 +212,8 @@ def _stations(
     return station_coverage.render(stations_by_system, form), skipped.code
 
 
-def _send(
-    settings: Settings, accounts: Sequence[Account], skipped: Sequence[str]
-) -> None:
-    """Send the report; it names the systems that were *skipped*."""
+def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -> None:
+    """Send the report; it names the systems that were skipped, and lost data."""
     from bikecollect.alerts import digest
     from bikecollect.alerts.mail.outbox import Outbox
     from bikecollect.alerts.mail.smtp_dialogue import text_of
@@ -218,6 +222,7 @@ def _send(
 
     times = Times(time.time, time.monotonic, process.Stop())
     mailer = alerting.required_mailer(settings, times)
+    skipped = attempts.skipped
     coverages: dict[str, Coverage | None] = {a.system_id: a.total for a in accounts}
     shares = digest.shares(coverages | dict.fromkeys(skipped))
     first = accounts[0].system_id
@@ -225,6 +230,7 @@ def _send(
     body = click.unstyle(_text(accounts, "text", "days"))
     if skipped:
         body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
+    body += "".join(f"\n{name}: {text}\n" for name, text in attempts.losses.items())
     text = alerting.wording(settings)(body)
     folder = settings.system_folder(first)
     spare = data_folder.spare_outbox_path(first, str(folder.path))

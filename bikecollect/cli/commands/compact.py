@@ -86,7 +86,9 @@ def compact(
     process.listen(times.stop)
     report_compact(settings, errors, times)
     if settings.archive.mirror:
-        copied = copy_to_mirror(settings, list(errors), times, form=form, quiet=quiet)
+        # What is to be said of one whose folder is gone is said above.
+        names = [name for name in errors if (settings.data / name).is_dir()]
+        copied = copy_to_mirror(settings, names, times, form=form, quiet=quiet)
         code, did_something = max(code, copied.code), did_something or copied.days > 0
     if not did_something and not code and form == "text" and not quiet:
         systems = map(settings.system_folder, errors)
@@ -106,7 +108,7 @@ def _steps(
     """Yield the steps for one system; a failure does not affect other systems."""
     try:
         data_folder.check_mounted(settings.data / name)
-        prepare_lost(settings, name, times)
+        prepare_lost(settings, name)
         if (settings.data / name).is_dir():
             stations = compactor(settings, name, times, csv_days=csv_days)
             vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)

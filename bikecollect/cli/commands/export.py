@@ -26,6 +26,7 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of
 from bikecollect.reports.data_dictionary import PACKAGE, resource
 from bikecollect.reports.export import WHATS, Exporter, ExportRequest
+from bikecollect.wiring import history
 
 TABLES = (
     "station_status",
@@ -115,10 +116,11 @@ def export(
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
     tables = {"slots" if what == "gaps" else what, "stations"}
-    data, systems, code = viewed(settings, chosen, tables, mirror=mirror)
-    zones = {shown.system_id: shown.system.zone for shown in systems}
     warn_of_times(since, until)
-    first, end = days(since, until, systems[0].system.zone, time.time())
+    zone = history.zone(settings, chosen[0])
+    first, end = days(since, until, zone, time.time())
+    data, systems, code = viewed(settings, chosen, tables, mirror=mirror, since=first)
+    zones = {shown.system_id: shown.system.zone for shown in systems}
     request = ExportRequest(
         what=what,
         systems=zones,

@@ -46,7 +46,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import MARKER
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.repair.damage import check_present, lost_data
 from bikecollect.wiring import history
 
 NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -140,6 +140,8 @@ def _span(settings: Settings, name: str, since: str | None, until: str | None) -
     zone, now = history.zone(settings, name), time.time()
     ends = History(name, settings.data / name).ends()
     if ends is None:
+        if lost := lost_data(settings.system_folder(name)):
+            raise StorageError(lost)
         raise UsageError(
             f"{name} has no data to publish yet; see: bikecollect status {name}"
         )
@@ -273,6 +275,10 @@ def _report(
         f"{folder}: {dataset.first} to {dataset.last}, {rows:,} rows of stations, "
         f"{size(total)}\nTo check it: bikecollect verify {folder}\n"
     )
+    if dataset.lost_before:
+        complain(
+            f"the dataset says that data of before {dataset.lost_before} were lost"
+        )
     if not (publisher.license or publisher.license_url):
         complain(
             "the dataset says that the licence of the data is unknown; ask the "

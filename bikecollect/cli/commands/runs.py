@@ -104,6 +104,8 @@ def listed(
         begin = first or Slot(0)
         with attempts.on(name):
             history = _history(settings, name)
+            has_data = history.ends() is not None
+            attempts.report_loss(settings.system_folder(name), begin, has_data=has_data)
             runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT
@@ -195,6 +197,9 @@ def show(
             known = _slotted(settings, name, zones[name], slot)
             if known.runs or known.block or known.payloads:
                 shown.append(known)
+    if not shown:
+        for name in names:
+            attempts.report_loss(settings.system_folder(name), Slot(0))
     if not (shown or attempts.code):
         places = {str(zones[name]) for name in names}
         where = f" in {', '.join(sorted(places))}" if TIME_OF_DAY.match(slot) else ""

@@ -75,7 +75,12 @@ def share(
         for name in names:
             place = folder / name if len(names) > 1 else folder
             with attempts.on(name), pages_folder.complete(place):
-                check_present(settings.system_folder(name), ledger=True)
+                system = settings.system_folder(name)
+                check_present(system, ledger=True)
+                # Live pages show the newest; from cron, a mail every time is too much.
+                begin = Slot(int(time.time()) if live else 0)
+                has_runs = service.days(name) is not None
+                attempts.report_loss(system, begin, has_data=has_runs)
                 if len(names) > 1 and not _has_stations(service, name):
                     unseen.append(name)
                     continue

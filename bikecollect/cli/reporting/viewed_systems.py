@@ -14,10 +14,14 @@ from bikecollect.core.errors import (
     SettingsError,
     StorageError,
 )
+from bikecollect.core.slots import bounds
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
+
+EPOCH = "1970-01-02"
+"""A day before all data, that every time zone can count from."""
 
 
 @dataclass
@@ -47,17 +51,23 @@ class SkippedDays:
 
 
 def readable(
-    settings: Settings, names: Sequence[str]
+    settings: Settings, names: Sequence[str], since: str = FIRST_DAY
 ) -> tuple[list[ViewedSystem], ExitCode]:
     """Return the systems of *names* that can be read, and the code for the others.
 
+    The loss of data of the day *since* or later is reported, and has a code, too.
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
     attempts, systems = Attempts(names), []
     for name in names:
         with attempts.on(name):
-            check_present(settings.system_folder(name), ledger=True)
-            systems.append(history.shown(settings, name))
+            system = settings.system_folder(name)
+            check_present(system, ledger=True)
+            shown = history.shown(settings, name)
+            begin, _ = bounds(max(since, EPOCH), system.zone)
+            has_data = bool(shown.days) or history.has_archive(settings, name)
+            attempts.report_loss(system, begin, has_data=has_data)
+            systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
         raise (SettingsError if is_setting else StorageError)("no system can be read")
@@ -65,14 +75,19 @@ def readable(
 
 
 def viewed(
-    settings: Settings, names: Sequence[str], tables: Collection[str], *, mirror: bool
+    settings: Settings,
+    names: Sequence[str],
+    tables: Collection[str],
+    *,
+    mirror: bool,
+    since: str = FIRST_DAY,
 ) -> tuple[Path, list[ViewedSystem], ExitCode]:
     """Return the folder and the systems to view, here or in the *mirror*.
 
-    Of the mirror, only *tables* are downloaded.
+    Of the mirror, only *tables* are downloaded. For *since*, see `readable`.
     """
     if not mirror:
-        return settings.data, *readable(settings, names)
+        return settings.data, *readable(settings, names, since)
     with progress("reading the mirror ..."):
         folder, systems = mirrored_views(settings, names, tables)
     return folder, systems, ExitCode.OK

@@ -21,7 +21,7 @@ from bikecollect.storage.files import marker
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
 from bikecollect.storage.repair.found import describe_found
@@ -66,12 +66,19 @@ def _days(damage: Iterable[ArchiveDamage]) -> set[str]:
 
 def lost_data(system: SystemFolder) -> str:
     """Return that all earlier data of *system* are gone, empty if not."""
-    folder = system.path
-    if not folder.exists() and is_known(folder):
-        return marker.missing(system.system_id, folder, system.mirror)
-    path = folder / MARKER
-    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
+    loss = loss_of(system)
     return loss.text if loss else ""
+
+
+def loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
+    """Return the loss of all earlier data of *system*, None if there is none.
+
+    It is that of all data while no new folder is begun.
+    """
+    name, folder = system.system_id, system.path
+    if not folder.exists() and is_known(folder):
+        return marker.EarlierLoss(END, marker.missing(name, folder, system.mirror))
+    return marker.loss(name, folder / MARKER, system.zone, system.mirror)
 
 
 def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
