@@ -32,17 +32,17 @@ def return_days(
     span: tuple[Slot, Slot],
     *,
     dry: bool,
-) -> None:
+) -> int:
     """Put the lost files of archived days in *span* back from *source*; log which.
 
-    It must be a folder, or a mirror. Nothing is done if the archive's disk may not be
-    mounted. Raises StorageError.
+    Return the number of days. The source must be a folder, or a mirror. Nothing is done
+    if the archive's disk may not be mounted. Raises StorageError.
     """
-    system = settings.system_folder(name)
+    system, days = settings.system_folder(name), set[str]()
     known = archived_days(system)
     is_there = known and is_mounted(system, settings.data / ARCHIVE, known)
     if not (isinstance(source, FolderSource) and is_there):
-        return
+        return 0
     for layout in LAYOUTS:
         own = system.vehicles if layout is VEHICLE_LAYOUT else system
         copy = CopiedArchive(
@@ -56,6 +56,8 @@ def return_days(
         results = list(_put_back(copy, system, own, span, times))
         kind = " of vehicles" if layout is VEHICLE_LAYOUT else ""
         _log(name, source, results, kind, dry=dry)
+        days.update(result.day for result in results if result.files)
+    return len(days)
 
 
 def _put_back(

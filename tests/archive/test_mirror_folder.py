@@ -102,10 +102,10 @@ def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
     before = files(archive)
     origins = {"mirror": f"file://{nas}", "copy": tmp_path / "copy"}
 
-    def fill(*words: str) -> str:
+    def fill(*words: str, code: int = 0) -> str:
         words = ("backfill", "city", "--from", str(origins.get(by, nas)), *words)
         process = bikecollect("--config", config, *words)
-        assert process.returncode == 0
+        assert process.returncode == code
         return " ".join((process.stdout + process.stderr).split())
 
     shutil.rmtree((archive.parent / PART).parent)
@@ -113,12 +113,14 @@ def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
     changed.write_bytes(changed.read_bytes().replace(b"PAR1", b"PAR2"))
     assert "the lost files of 2 archived days (between 2024" in fill("--dry-run")
     assert files(archive) != before
-    assert "2 archived days (between 2024-06-05 and 2024-06-06) were put" in fill()
+    text = fill()
+    assert text.startswith("city: 2 archived days put back ")
+    assert "2 archived days (between 2024-06-05 and 2024-06-06) were put" in text
     assert files(archive) == before
 
     shutil.rmtree(archive)
-    text = fill()
-    assert "not filled: the archive " in text
+    text = fill(code=78)
+    assert text.startswith("bikecollect: the archive ")
     fill_it = text.partition("to fill it from the mirror then: ")[2]
     assert fill_it.endswith(f"backfill city --from file://{nas}")
     archive.mkdir()
@@ -230,6 +232,8 @@ def test_another_state_of_a_lost_day_is_not_put_back_but_named(
 
     words = ("--config", config, "backfill", "city", "--from", copy)
     process = bikecollect(*words)
+    assert process.returncode == 74
+    assert bikecollect(*words, "--since", "2024-06-06").returncode == 0
     assert not own.exists()
     aside.rename(own)
 

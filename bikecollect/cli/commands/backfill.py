@@ -28,13 +28,13 @@ from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, StorageError, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
-from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.repair.damage import check_present, lost_data
-from bikecollect.storage.repair.lost_days import find_lost_days
+from bikecollect.storage.repair.lost_days import check_archive_mounted, find_lost_days
 from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
 from bikecollect.wiring.returned_days import return_days
@@ -138,7 +138,7 @@ def backfill(
                 settings, name, path, maps, layout, times_zone=zone, now=now
             )
             origin = source.folder if isinstance(source, FolderSource) else None
-            return_days(settings, name, source, times, span, dry=dry_run)
+            returned = return_days(settings, name, source, times, span, dry=dry_run)
             filler = backfilling.backfiller(
                 settings, name, times, span=span, dry=dry_run, origin=origin
             )
@@ -155,8 +155,9 @@ def backfill(
             if source and not dry_run:
                 backfilling.end_loss(filler.system, fillings)
             if is_text and empty < len(names):
-                say(_summary(filler, fillings, source or None, taken))
-                _report_lost_days(filler)
+                counts = taken, returned
+                say(_summary(filler, fillings, source or None, *counts))
+                code = max(code, _report_lost_days(filler, source))
             if rejected := {f.slot for f in fillings if f.what == "not understood"}:
                 code = ExitCode.DATA
                 lines = for_rejected(filler.committer, rejected)
@@ -171,18 +172,28 @@ def backfill(
 def _check_present(settings: Settings, name: str, path: str | None) -> None:
     """Raise an error if the data of *name* are gone, and are not to come from *path*.
 
-    Or if its disk is not mounted.
+    Or if its disk, or that of the archive to fill from there, is not mounted.
     """
     system = settings.system_folder(name)
     check_present(system, ledger=False)
-    if not (path or system.path.exists()) and (lost := lost_data(system)):
+    if path:
+        check_archive_mounted(system, History(name, system.path))
+    elif not system.path.exists() and (lost := lost_data(system)):
         raise StorageError(lost)
 
 
-def _report_lost_days(filler: Backfiller) -> None:
-    """Print the archived days whose slots are not filled before `forget`."""
-    for lost in find_lost_days(filler.system):
-        say(remedy([f"not filled: {lost.text}"]))
+def _report_lost_days(filler: Backfiller, source: object) -> ExitCode:
+    """Print the archived days whose slots are not filled before `forget`.
+
+    Return a code for those that *source*, if it is a copy, did not put back.
+    """
+    lost = find_lost_days(filler.system)
+    for damage in lost:
+        say(remedy([f"not filled: {damage.text}"]))
+    spans = (bounds(day, filler.system.zone) for damage in lost for day in damage.lost)
+    is_asked = any(b < filler.until and filler.since < end for b, end in spans)
+    is_restore = isinstance(source, FolderSource) and not filler.dry
+    return ExitCode.IO if is_restore and is_asked else ExitCode.OK
 
 
 def _summary(
@@ -190,8 +201,12 @@ def _summary(
     fillings: Sequence[Filling],
     source: "Source | None" = None,
     taken: int = 0,
+    returned: int = 0,
 ) -> str:
-    """Return the text about *fillings*, and about *taken* runs of the *source*."""
+    """Return the text about *fillings*, and about *taken* runs of the *source*.
+
+    And about the days that were *returned* to the archive.
+    """
     skipped = (source.bad, source.odd) if source else (0, 0)
     lacking = ""
     if isinstance(source, TableSource) and source.is_ours:
@@ -206,6 +221,7 @@ def _summary(
         filler.system.zone,
         skipped=skipped,
         taken=(taken, filler.stations.count),
+        returned=returned,
         lacking=lacking,
     )
 

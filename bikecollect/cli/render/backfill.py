@@ -40,20 +40,22 @@ def summary(
     *,
     skipped: tuple[int, int] = (0, 0),
     taken: tuple[int, int] = (0, 0),
+    returned: int = 0,
     lacking: str = "",
 ) -> str:
     """Return the results for a system, by day and origin.
 
     *skipped* has the numbers of unreadable rows or blocks and of impossible values in
     the other archive, *taken* those of its runs and of its versions of stations that
-    were taken over, *lacking* is what an export has not.
+    were taken over, *returned* is the number of archived days whose lost files were put
+    back, *lacking* is what an export has not.
     """
     unreadable, impossible = skipped
     tried = [filling for filling in fillings if filling.what not in UNTRIED]
     counts = Counter((f.day, _origin(f), f.what) for f in tried)
     present = sum(filling.what == "there" for filling in fillings)
     rejected = sum(filling.what == "left" for filling in fillings)
-    lines = [f"{system_id}: {_total(fillings)}", *_unread(fillings)]
+    lines = [f"{system_id}: {_total(fillings, returned)}", *_unread(fillings)]
     if present:
         lines.append(
             f"  {count_of(present, 'payload')} with a block already: unchanged"
@@ -128,9 +130,10 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
             yield from wrapped(listed, "  ", "    ")
 
 
-def _total(fillings: Sequence[Filling]) -> str:
+def _total(fillings: Sequence[Filling], returned: int) -> str:
     counts = Counter((filling.is_vehicles, filling.what) for filling in fillings)
-    parts = [
+    parts = [f"{count_of(returned, 'archived day')} put back"] if returned else []
+    parts += [
         f"{'vehicles of ' if is_vehicles else ''}{count_of(n, 'slot')} {what}"
         for (is_vehicles, what), n in counts.items()
         if what not in UNTRIED

@@ -104,16 +104,23 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
     try:
         if (archive / MARKER).exists():
             return
-        days = [day for day, *_ in history.select(ARCHIVED)]
-        if days and not is_mounted(system, archive, days):
-            raise SettingsError(
-                _not_mounted(system, archive, days), cause="not-mounted"
-            )
+        check_archive_mounted(system, history)
         make_folder(archive)
         write_file(archive / MARKER, marker.MARK)
         sync_folder(archive)
     except OSError as error:
         raise StorageError(f"cannot write to {archive}: {error}") from error
+
+
+def check_archive_mounted(system: SystemFolder, history: History) -> None:
+    """Raise SettingsError if the archive is not there, with days that it should have.
+
+    *history* is that of *system*.
+    """
+    archive = system.path.parent / ARCHIVE
+    days = [day for day, *_ in history.select(ARCHIVED)]
+    if days and not is_mounted(system, archive, days):
+        raise SettingsError(_not_mounted(system, archive, days), cause="not-mounted")
 
 
 def damage_of_days(
