@@ -37,7 +37,8 @@ class Past:
     None if none is set. *is_over* is set if no more data are expected, as of a demo;
     *final* then has the last slot, see `last_of`. *is_lost* is set if there are files
     of days, but no ledger: nothing is known then. *seen* is the latest slot whose run
-    was evaluated for alerts, 0 if that is unknown.
+    was evaluated for alerts, 0 if that is unknown. *gone* says in a few words that all
+    earlier data are gone, empty if not.
     """
 
     first: Slot | None
@@ -55,6 +56,7 @@ class Past:
     final: frozenset[Slot] = frozenset()
     is_lost: bool = False
     seen: Slot = Slot(0)
+    gone: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Health:
     *is_over*, no more data are expected: it is never late; the last 24 hours and the
     days of *coverage* end with its last slot. If *is_lost*, the ledger is missing: runs
     and slots are unknown. *unrecorded* is the slot of a later run than *last_run* that
-    the ledger lacks, as on a full disk, 0 if there is none.
+    the ledger lacks, as on a full disk, 0 if there is none. *gone* is as in `Past`.
     """
 
     now: float
@@ -89,6 +91,7 @@ class Health:
     is_over: bool = False
     is_lost: bool = False
     unrecorded: Slot = Slot(0)
+    gone: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -163,6 +166,7 @@ def judge(
         is_over=past.is_over,
         is_lost=past.is_lost,
         unrecorded=Slot(0) if is_recorded else past.seen,
+        gone=past.gone,
     )
 
 

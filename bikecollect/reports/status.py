@@ -17,8 +17,8 @@ from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
 from bikecollect.storage.files.known_folders import is_known
-from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import find_damage, lacks_ledger
+from bikecollect.storage.ledger_reader import END, History
+from bikecollect.storage.repair.damage import find_damage, lacks_ledger, loss_of
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.waiting import MirrorStanding
@@ -84,6 +84,7 @@ def survey(
         last = min({int(now), *final})
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(last - DAY))
+        damage = damage_of(system, history)
         past = Past(
             first=history.first(),
             blocks={s: state_of(f) for s, f in history.flags(Slot(last - TWO_DAYS))},
@@ -94,7 +95,7 @@ def survey(
             last_run=next(iter(history.runs(until=soon, limit=1)), None),
             newest=newest,
             incidents=_open_incidents(history, noted),
-            damage=damage_of(system, history),
+            damage=damage,
             is_known=is_known(folder),
             configured=configured,
             mirror=_mirror(system, mirror),
@@ -102,6 +103,7 @@ def survey(
             final=final,
             is_lost=lacks_ledger(system),
             seen=seen or Slot(0),
+            gone=_gone(system, damage),
         )
     first = past.first or Slot(0)
     imported = (
@@ -132,6 +134,14 @@ def _mirror(system: SystemFolder, address: str) -> "MirrorStanding | None":
     from bikecollect.archive.mirror.waiting import mirror_standing  # only with a mirror
 
     return mirror_standing(system.path.parent, system.system_id, address)
+
+
+def _gone(system: SystemFolder, damage: Sequence[str]) -> str:
+    """Return in a few words what *damage* begins with, if that is a loss of all."""
+    loss = loss_of(system)
+    if loss is None or loss.text not in damage[:1]:
+        return ""
+    return "its folder is gone" if loss.since == END else "all earlier data are gone"
 
 
 def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Incident]:

@@ -68,10 +68,11 @@ def verdict(health: Health) -> Part:
     count = len(health.incidents)
     late = "late" if health.late else ""
     many = count_of(count, "open incident") if count else ""
-    damaged = "stored data damaged or missing" if health.damage else ""
+    is_other = health.damage[1 if health.gone else 0 :]
+    damaged = "stored data damaged or missing" if is_other else ""
     is_reported = any(incident.kind == "mirror" for incident in health.incidents)
     behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
-    words = (late, many, damaged, behind)
+    words = (late, many, health.gone, damaged, behind)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 

@@ -354,7 +354,13 @@ def test_a_folder_that_has_lost_its_data_is_late(
         (tmp_path / lost).mkdir()
 
     alert = bikecollect("--config", path, "status", "--alert")
+    with path.open("a", encoding="utf-8") as file:
+        file.write('[systems.new]\nurl = "http://127.0.0.1:9/"\nfeed = "youbike"\n')
+        file.write('timezone = "Asia/Taipei"\n')
+    several = bikecollect("--config", path, "status").stdout
 
+    is_gone = words.startswith("is gone")
+    assert several.count("late and its folder is gone") == is_gone
     late, unmounted = alert.stdout.splitlines()
     assert (alert.returncode, late) == (1, "city: late: no data")
     assert words in unmounted
