@@ -13,6 +13,7 @@ from bikecollect.archive.archived_days import (
 from bikecollect.archive.checks.lost_blocks import (
     days_of_lost_files,
     loss_of,
+    loss_of_day,
     lost_files,
     strange_files,
     try_archive,
@@ -243,7 +244,8 @@ class Compactor:
         before = sum(sizes.get(file, 0) for file in self.store.segments(day))
         blocks = archived_days.blocks(begin, end)
         if lost := lost_files(archived_days, blocks, sizes):
-            return Step(name, day, LOST, before=before, why=loss_of(name, lost))
+            what, why = self._loss(archived_days.find(day), lost)
+            return Step(name, day, what, before=before, why=why)
         try_archive(self.archive, archived_days, self.store, day, sizes)
         if self.skip_damaged:
             self._skip_lost(archived_days, archived_days.blocks(begin, end))
@@ -255,6 +257,13 @@ class Compactor:
             return Step(name, day, "failed", before=before, why=str(error))
         after = sum(part["bytes"] for part in archived.parts.values())
         return Step(name, day, "archived", *archived.summary[:2], before, after)
+
+    def _loss(self, archived: Archived | None, files: Sequence[str]) -> tuple[str, str]:
+        """Return what to report of a day of which *files* are missing, and why."""
+        rows = archived and archived.only(self.archive.layout.rows)
+        if archived and rows and (damage := self.archive.damage(rows)):
+            return "failed", loss_of_day(self.system, archived.day, damage)
+        return LOST, loss_of(self.system, files)
 
     def _skip_lost(self, archived_days: ArchivedDays, blocks: Sequence[Block]) -> None:
         """Remove the lost ones of *blocks* from the ledger; their bytes are kept.

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from bikecollect.archive.certificates import Finding
-from bikecollect.archive.checks.remedies import remedy
+from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.checks.remembered import Range, remember_findings
-from bikecollect.archive.datasets import part
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.archive import (
@@ -18,18 +17,19 @@ from bikecollect.cli.render.archive import (
 )
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
+    ARCHIVE,
     STATUS,
     VEHICLE_STATUS,
     VEHICLES,
-    SystemFolder,
 )
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair import count_kept, kept_payloads, missing_files
+from bikecollect.storage.repair import missing_files
+from bikecollect.storage.repair.lost_days import has_rows
 
 REPAIR = "verify --repair"
 FEW = 3
 """Maximum findings with the same remedy that are printed as text."""
-ARCHIVED_DAY = "SELECT csv_gone FROM archives WHERE day = ?"
+ARCHIVED_DAY = "SELECT csv_gone, parts FROM archives WHERE day = ?"
 
 
 class PrintedFindings:
@@ -94,25 +94,20 @@ class PrintedFindings:
             own, dataset = system.vehicles, VEHICLE_STATUS
         day = finding.where.rpartition("/")[2][:10]
         history = History(name, own.path)
-        archived = history.select(ARCHIVED_DAY, day)
+        csv_gone, parts = next(iter(history.select(ARCHIVED_DAY, day)), (0, ""))
         # Files of slots that came after a day's files had been removed are not its CSV.
-        has_csv = archived != [(1,)] and any((own.path / dataset).glob(f"{day}*.csv"))
-        is_present = part(self._settings.data, dataset, name, day).exists()
+        has_csv = not csv_gone and any((own.path / dataset).glob(f"{day}*.csv"))
+        is_needed = bool(parts) and finding.what.startswith(MISSING)
+        archive = self._settings.data / ARCHIVE
+        is_archived = is_needed and has_rows(archive, dataset, name, day, parts)
         todo = remedy(
             named,
             has_csv=has_csv,
-            is_archived=bool(archived) and is_present,
-            lost_day=day if archived and not is_present else "",
-            kept=str if vehicles else partial(_kept, system, day),
+            is_archived=is_archived,
+            lost_day=day if is_needed and not is_archived else "",
+            kept=str if vehicles else partial(missing_files.kept_of_day, system, day),
             missing=lambda: missing_files.remedy(own, finding.where, history),
             mirror=system.mirror,
         )
         file = self._lost.get((name, f"{dataset}/{day}"))
         return remedy_of_lost(name, file) if file and REPAIR in todo else todo
-
-
-def _kept(system: SystemFolder, day: str) -> str:
-    """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
-    slots = History(system.system_id, system.path).slots_of(day)
-    count = count_kept(kept_payloads(system.payloads, day), slots)
-    return f"{count} of {len(slots)}" if count else ""

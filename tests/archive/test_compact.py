@@ -381,7 +381,7 @@ def test_a_day_without_csv_and_archive_is_not_said_to_be_recreated(
     (damage,) = find_damage(system, History("city", archived_world.folder))
 
     assert damage.endswith(": bikecollect forget city 2026-11-22")
-    assert [step.what for step in compacted(archived_world)] == ["lost"]
+    assert [step.what for step in compacted(archived_world)] == ["failed"]
 
 
 def test_lost_summaries_are_rebuilt_from_the_archive(archived_world: World) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from keeping import compacted, compactor, findings
 from templates import copied
 from world import World
@@ -71,6 +72,39 @@ def test_what_the_archive_has_is_not_lost(
     assert {step.what for step in steps} <= allowed
     assert compactor(world).archive.certified("2026-11-22").summary[:2] == (6, 3)
     assert findings(world) == []
+
+
+def test_a_day_that_is_lost_twice_is_restored_by_each_remedy(
+    folder: Path, config: Path
+) -> None:
+    """Its CSV is gone and a byte of its archived rows: no command suggests `compact`.
+
+    That cannot archive the day again, and ends with 74.
+    """
+    world = archived(folder)
+    with config.open("a") as settings:
+        settings.write("columns = []\n")
+    shutil.copytree(folder, copy := folder.parent / "copy")
+    (world.folder / CSV).unlink()
+    (part,) = folder.glob("archive/station_status/*/*/part.parquet")
+    changed(part)
+
+    def run(*arguments: str) -> Result:
+        words = ["--config", str(config), *arguments]
+        return CliRunner().invoke(cli, words, standalone_mode=False)
+
+    found = [run("verify"), run("status", "--alert"), run("compact")]
+    world.fetch({"a": 5, "b": 3}, after=300)
+    found.append(run("status", "--alert"))
+    run("backfill", "city", "--from", str(copy))
+
+    assert [result.return_value for result in found] == [1, 1, 74, 1]
+    for result in found:
+        text = " ".join(result.output.split())
+        assert "backfill city --from COPY; or accept the loss" in text
+        assert not re.search(r"\bcompact city", text)
+    assert findings(world) == []
+    assert run("status").output.count("damaged") == 0
 
 
 def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
@@ -328,7 +362,7 @@ def test_a_lost_late_block_can_be_given_up(folder: Path, config: Path) -> None:
     world.clock.now += DAY
 
     (step,) = compacted(world)
-    command = step.why.rpartition("or: bikecollect ")[2].split()
+    command = step.why.rpartition("the loss: bikecollect ")[2].split()
     CliRunner().invoke(cli, ["--config", str(config), *command], standalone_mode=False)
 
     assert findings(world) == []

@@ -3,16 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
+from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import SLOTS
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair import missing_files
 
 SAME = {name: SLOTS[name] for name in ("slot", "rows", "sha256", "run_id")}
 """The columns in which a block equals the archived one."""
@@ -100,14 +106,23 @@ def lost_files(
     return [file for file in files if file not in sizes]
 
 
-def loss_of(system_id: str, files: Sequence[str]) -> str:
-    """Return what is wrong with missing *files*, and what to do.
+def loss_of(folder: SystemFolder, files: Sequence[str]) -> str:
+    """Return what is wrong with missing *files* of *folder*, and what to do.
 
-    >>> loss_of("city/vehicles", ["vehicle_status/2026-11-22.csv"]).partition("or: ")[2]
-    'bikecollect forget city vehicle_status/2026-11-22.csv'
+    It is that of a system, or of its vehicles.
     """
-    forget = f"bikecollect forget {system_id.partition('/')[0]} {files[0]}"
-    return f"{', '.join(files)} is missing; restore it from a backup, or: {forget}"
+    own = replace(folder, system_id=folder.system_id.partition("/")[0])
+    history = History(own.system_id, own.path)
+    remedy = missing_files.remedy(own, files[0], history)
+    return f"{', '.join(files)} is missing; {remedy}"
+
+
+def loss_of_day(folder: SystemFolder, day: str, damage: Sequence[str]) -> str:
+    """Return the *damage* of an archived *day* whose CSV is missing, and what to do."""
+    name, _, vehicles = folder.system_id.partition("/")
+    kept = str if vehicles else partial(missing_files.kept_of_day, folder, day)
+    remedy = remedy_of_lost_day(name, day, kept, folder.mirror)
+    return f"{'; '.join(damage)}, and its CSV is missing; {remedy}"
 
 
 def days_of_lost_files(

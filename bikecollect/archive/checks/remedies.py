@@ -29,7 +29,7 @@ def remedy(
     """Return the command that fixes *finding*, or other advice, as one line.
 
     *has_csv* is set if the CSV of the finding's day still exists, *is_archived* if the
-    day of its file is in the archive, *lost_day* is that day if it should be there. If
+    archive has the rows of its file, *lost_day* is its day if it should have them. If
     payloads of that day are kept, *kept* returns for how many of its slots: "3 of 4".
     *missing* is the remedy for a daily file that is missing, *mirror* the address of
     the archive's copy.
@@ -45,11 +45,11 @@ def remedy(
     if where.startswith("payloads/"):
         return "restore these payloads, or delete them: only backfill reads them"
     if is_day(where):
-        lost = partial(_of_lost_day, system, where, kept, mirror)
+        lost = partial(remedy_of_lost_day, system, where, kept, mirror)
         return _of_day(system, where, what, has_csv=has_csv, lost=lost)
     if what.startswith(MISSING) and is_archived:
         return f"bikecollect compact {system}"
-    lost = partial(_of_lost_day, system, lost_day, kept, mirror)
+    lost = partial(remedy_of_lost_day, system, lost_day, kept, mirror)
     return _of_file(system, where, what, lost if lost_day else missing)
 
 
@@ -114,7 +114,13 @@ def _of_earlier_state(system: str, day: str, what: str) -> str:
     )
 
 
-def _of_lost_day(system: str, day: str, kept: Callable[[], str], mirror: str) -> str:
+def remedy_of_lost_day(
+    system: str, day: str, kept: Callable[[], str], mirror: str
+) -> str:
+    """Return how to get back an archived *day*, whose CSV is lost, too.
+
+    See `remedy` for *kept* and *mirror*.
+    """
     first = mirror_remedy(system, mirror)
     restore = (
         f"{first}restore the archive's {day} from a backup: bikecollect backfill "

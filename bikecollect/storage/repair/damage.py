@@ -14,6 +14,7 @@ from bikecollect.storage.data_folder import (
     MARKER,
     STATUS,
     VEHICLE_STATUS,
+    VEHICLES,
     SystemFolder,
     check_mounted,
 )
@@ -29,11 +30,13 @@ from bikecollect.storage.repair.lost_days import (
     ArchiveDamage,
     damage_of_days,
     damage_of_vehicles,
+    has_rows,
+    remedy_of_lost,
 )
 from bikecollect.storage.sqlite.ledger_file import absence
 
 DAMAGED = (
-    "SELECT f.file, count(b.slot), EXISTS (SELECT 1 FROM main.archives AS a"
+    "SELECT f.file, count(b.slot), (SELECT parts FROM main.archives AS a"
     f" WHERE a.day = {file_day('f.file')}) FROM files AS f CROSS JOIN main.blocks AS b"
     " ON b.file = f.file WHERE f.damaged = 1 GROUP BY f.file ORDER BY f.file"
 )
@@ -148,15 +151,15 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
     for file in missing_files.find(system, history):
         slots = history.select(SLOTS, file)
-        rows += [(file, len(slots), 0)] if slots else []
-    for file, blocks, is_archived in rows[:MAX_NAMED]:
+        rows += [(file, len(slots), None)] if slots else []
+    for file, blocks, parts in rows[:MAX_NAMED]:
         if (system.path / file).exists():
             counted = count_of(blocks, "slot")
             what = f"is damaged: another program changed it, with {counted}"
             remedy = f"run: {repair}"
-        elif is_archived:
+        elif parts is not None:
             what = removed_text(blocks)
-            remedy = f"its day is archived; run: bikecollect compact {system.system_id}"
+            remedy = _of_archived_day(system, file, parts)
         else:
             what = removed_text(blocks)
             remedy = missing_files.remedy(system, file, history)
@@ -164,3 +167,14 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     if more := rows[MAX_NAMED:]:
         files = count_of(len(more), "more file")
         yield f"{files} damaged; run: {repair}"
+
+
+def _of_archived_day(system: SystemFolder, file: str, parts: str) -> str:
+    """Return how to get back *file*, whose archived day has the files *parts*."""
+    dataset, _, name = file.partition("/")
+    is_of_vehicles = system.path.name == VEHICLES
+    archive = system.path.parents[1 if is_of_vehicles else 0] / ARCHIVE
+    if has_rows(archive, dataset, system.system_id, name[:10], parts):
+        return f"its day is archived; run: bikecollect compact {system.system_id}"
+    remedy = remedy_of_lost(system, name[:10], dataset)
+    return f"its day in the archive is damaged, too; {remedy}"

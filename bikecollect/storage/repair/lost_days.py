@@ -21,6 +21,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import mirror_remedy
@@ -168,13 +169,34 @@ def _lost_text(
     system: SystemFolder, archive: Path, days: Sequence[str], dataset: str
 ) -> str:
     """Return that the archived *days* are lost, with the remedies."""
-    place = f"{dataset}/system_id={system.system_id}/{PREFIX}{days[0]}"
     return (
         f"{_days(days, dataset)} missing or damaged in {archive}, and the CSV is "
-        f"gone; {mirror_remedy(system.system_id, system.mirror)}restore {place} from a "
-        f"backup: bikecollect backfill {system.system_id} --from COPY; or "
-        f"{ACCEPT}: bikecollect forget {system.system_id} {days[0]}"
+        f"gone; {remedy_of_lost(system, days[0], dataset)}"
     )
+
+
+def remedy_of_lost(system: SystemFolder, day: str, dataset: str) -> str:
+    """Return how to get back an archived *day*, whose files and CSV are lost."""
+    place = f"{dataset}/system_id={system.system_id}/{PREFIX}{day}"
+    return (
+        f"{mirror_remedy(system.system_id, system.mirror)}restore {place} from a "
+        f"backup: bikecollect backfill {system.system_id} --from COPY; or "
+        f"{ACCEPT}: bikecollect forget {system.system_id} {day}"
+    )
+
+
+def has_rows(archive: Path, dataset: str, system_id: str, day: str, parts: str) -> bool:
+    """Return whether the archive has the rows of *day*, by their checksum.
+
+    *parts* is the ledger's JSON. Rows that this user may not read are taken for sound.
+    """
+    path = archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}" / PART
+    try:
+        return bool(sha256_of(path) == json.loads(parts)[dataset]["sha256"])
+    except PermissionError:
+        return True
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
 
 
 def _days(days: Sequence[str], dataset: str) -> str:

@@ -4,7 +4,12 @@ from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import PAYLOADS, VEHICLES, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
-from bikecollect.storage.repair import SLOTS, kept_payloads, remedy_of_missing
+from bikecollect.storage.repair import (
+    SLOTS,
+    count_kept,
+    kept_payloads,
+    remedy_of_missing,
+)
 
 PRESENT = (
     "SELECT file FROM files WHERE damaged = 0"
@@ -36,3 +41,10 @@ def remedy(system: SystemFolder, file: str, history: History) -> str:
     slots = [slot for (slot,) in history.select(SLOTS, file)]
     kept = kept_payloads(folder / PAYLOADS)
     return remedy_of_missing(system.system_id, file, kept, slots)
+
+
+def kept_of_day(system: SystemFolder, day: str) -> str:
+    """Return how many slots of *day* have a kept payload: "3 of 4", empty for none."""
+    slots = History(system.system_id, system.path).slots_of(day)
+    count = count_kept(kept_payloads(system.payloads, day), slots)
+    return f"{count} of {len(slots)}" if count else ""
