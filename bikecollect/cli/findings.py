@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import MISSING, remedy
@@ -24,6 +25,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
+from bikecollect.storage.repair.found import found_damage
 from bikecollect.storage.repair.lost_days import has_rows
 
 REPAIR = "verify --repair"
@@ -52,6 +54,7 @@ class PrintedFindings:
         self._form = form
         self._counts: Counter[str] = Counter()
         self._found: dict[str, list[tuple[Finding, str]]] = {}
+        self._remembered: dict[Path, dict[tuple[str, str], str]] = {}
 
     @property
     def number(self) -> int:
@@ -109,5 +112,18 @@ class PrintedFindings:
             missing=lambda: missing_files.remedy(own, finding.where, history),
             mirror=system.mirror,
         )
-        file = self._lost.get((name, f"{dataset}/{day}"))
-        return remedy_of_lost(name, file) if file and REPAIR in todo else todo
+        if REPAIR not in todo:
+            return todo
+        if file := self._lost.get((name, f"{dataset}/{day}")):
+            return remedy_of_lost(name, file, system.mirror)
+        return self._remembered_remedy(own.path, finding) or todo
+
+    def _remembered_remedy(self, folder: Path, finding: Finding) -> str:
+        """Return the remedy that was printed for *finding* before, empty if none was.
+
+        After a repair that failed it is another one than that repair.
+        """
+        if folder not in self._remembered:
+            found = found_damage(folder)
+            self._remembered[folder] = {(f.where, f.what): f.remedy for f in found}
+        return self._remembered[folder].get((finding.where, finding.what), "")

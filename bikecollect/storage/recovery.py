@@ -38,13 +38,15 @@ class Recovery:
     """Brings the files and the ledger of one system into agreement.
 
     Every step is derived from the files on the disk, so that the next run completes a
-    recovery that was interrupted. Requires the lock and an open ledger.
+    recovery that was interrupted. Requires the lock and an open ledger. *mirror* is the
+    address of the archive's copy, which remedies name.
     """
 
     payloads: "Payloads"
     store: "Store"
     ledger: "Ledger"
     zone: tzinfo
+    mirror: str = ""
 
     def recover_files(self) -> list[Notice]:
         """Adopt, truncate or abandon each file that does not end as in the ledger.
@@ -232,7 +234,7 @@ class Recovery:
         """Return a notice about the missing *file*, with the remedy."""
         slots = [slot for (slot,) in self.ledger.all(SLOTS, file)]
         remedy = remedy_of_missing(
-            _system(self.ledger), file, self.payloads.kept(), slots
+            _system(self.ledger), file, self.payloads.kept(), slots, self.mirror
         )
         text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
         return Notice("file-missing", text)

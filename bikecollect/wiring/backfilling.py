@@ -113,7 +113,7 @@ def backfiller(
         files=LockedFiles(
             lock=lock,
             ledger=ledger,
-            recovery=Recovery(payloads, store, ledger, system.zone),
+            recovery=Recovery(payloads, store, ledger, system.zone, system.mirror),
             vehicles=vehicles,
             breathe=Breather(times.stop, times.monotonic),
         ),

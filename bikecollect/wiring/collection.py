@@ -161,7 +161,7 @@ def cycle(
             monotonic=times.monotonic,
         ),
         ledger=ledger,
-        recovery=Recovery(payloads, store, ledger, zone),
+        recovery=Recovery(payloads, store, ledger, zone, folder.mirror),
         committer=Committer(
             reader=PayloadReader(
                 feed=feed,
@@ -209,7 +209,7 @@ def _vehicles(
         interval=folder.interval,
         store=store,
         ledger=ledger,
-        recovery=Recovery(payloads, store, ledger, folder.zone),
+        recovery=Recovery(payloads, store, ledger, folder.zone, folder.mirror),
         only=from_settings({}, system.bbox),
     )
 

@@ -70,7 +70,7 @@ def compactor(
         archive=archive(settings, name, times),
         store=store,
         ledger=ledger,
-        recovery=Recovery(payloads, store, ledger, system.zone),
+        recovery=Recovery(payloads, store, ledger, system.zone, system.mirror),
         payloads=payloads,
         lock=system_lock(system, times),
         slot_rows=partial(evidence.slot_rows, system),
@@ -130,7 +130,7 @@ def vehicle_compactor(
         archive=replace(stations.archive, layout=VEHICLE_LAYOUT),
         store=store,
         ledger=ledger,
-        recovery=Recovery(stations.payloads, store, ledger, own.zone),
+        recovery=Recovery(stations.payloads, store, ledger, own.zone, own.mirror),
         slot_rows=partial(vehicle_slots, own),
     )
 

@@ -49,7 +49,9 @@ class _Files(NamedTuple):
     def recovered(self, times: Times) -> Iterator[Recovery]:
         """Hold the lock, with the ledger open and in agreement with the files."""
         payloads = Payloads(self.system.payloads)
-        recovery = Recovery(payloads, self.store, self.ledger, self.system.zone)
+        recovery = Recovery(
+            payloads, self.store, self.ledger, self.system.zone, self.system.mirror
+        )
         with system_lock(self.system, times).held():
             self.ledger.open()
             try:

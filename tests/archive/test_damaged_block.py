@@ -158,6 +158,9 @@ def test_a_repair_that_failed_names_what_remains_to_be_done(
         assert "backfill city --from THE_COPY && " in text
         assert f"or accept the loss: bikecollect forget city {CSV}" in text
     assert todo.count("verify --repair city") == 1
+    again = run("verify").partition("To do:")[2]
+    status = run("status", "--alert")
+    assert (again, status.count(todo.strip().partition(";")[0])) == (todo, 1)
     run("forget", "city", CSV)
     assert "all agree" in run("verify")
 

@@ -207,7 +207,7 @@ def _repair(
                 if form == "json":
                     say_json(repair_json(name, result))
                 else:
-                    say(repair_line(name, result, zone))
+                    say(repair_line(name, result, zone, settings.archive.mirror))
                 if result.damaged:
                     lost[name, result.file[:25]] = result.file
     return lost

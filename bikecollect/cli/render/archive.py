@@ -13,7 +13,7 @@ from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
 from bikecollect.storage.data_folder import INFORMATION
-from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair import Repair, mirror_fill
 
 RESULTS = {"kept": "CSV kept", NOT_RENEWED: "summaries not renewed"}
 
@@ -167,17 +167,24 @@ def finding_json(finding: Finding, remedy: str) -> str:
     return visible_json(values) + "\n"
 
 
-def remedy_of_lost(system_id: str, file: str) -> str:
-    """Return the commands for slots of *file* that cannot be repaired here."""
+def remedy_of_lost(system_id: str, file: str, mirror: str) -> str:
+    """Return the commands for slots of *file* that cannot be repaired here.
+
+    *mirror* is the address of the archive's copy, empty if there is none.
+    """
+    repair = f"bikecollect verify --repair {system_id}"
     return (
-        f"fill them from a copy: bikecollect backfill {system_id} --from THE_COPY && "
-        f"bikecollect verify --repair {system_id}; or accept the loss: "
+        f"{mirror_fill(system_id, mirror, repair)}fill them from a copy: bikecollect "
+        f"backfill {system_id} --from THE_COPY && {repair}; or accept the loss: "
         f"bikecollect forget {system_id} {file}"
     )
 
 
-def repair_line(system_id: str, repair: Repair, zone: tzinfo) -> str:
-    """Return the repair of a file as a line, with times in *zone*."""
+def repair_line(system_id: str, repair: Repair, zone: tzinfo, mirror: str) -> str:
+    """Return the repair of a file as a line, with times in *zone*.
+
+    See `remedy_of_lost` for *mirror*.
+    """
     head = f"{system_id} {repair.file}"
     why = visible(repair.why)
     if why and not repair.damaged:
@@ -191,7 +198,7 @@ def repair_line(system_id: str, repair: Repair, zone: tzinfo) -> str:
         f"{head}: not repaired: {len(repair.damaged)} of {slots} "
         f"({when}) have no checksum or payload that proves them"
         f"{f', and none is taken from the archive: {why}' if why else ''}; "
-        f"{remedy_of_lost(system_id, repair.file)}\n"
+        f"{remedy_of_lost(system_id, repair.file, mirror)}\n"
     )
 
 

@@ -52,6 +52,20 @@ def mirror_remedy(system_id: str, mirror: str) -> str:
     return f"restore it from the mirror: {restore}; else "
 
 
+def mirror_fill(system_id: str, mirror: str, then: str = "") -> str:
+    """Return how to fill lost slots from the *mirror*, if there is one.
+
+    *then* is the command that follows.
+
+    >>> mirror_fill("city", "s3://mine")
+    'fill what the mirror has: bikecollect backfill city --from s3://mine; else '
+    """
+    if not mirror:
+        return ""
+    fill = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
+    return f"fill what the mirror has: {fill}{then and f' && {then}'}; else "
+
+
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:
     """Return how many of *slots* have one of the kept *payloads*, given by name."""
     kept = {name.partition(".")[0] for name in payloads}
@@ -59,12 +73,16 @@ def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:
 
 
 def remedy_of_missing(
-    system_id: str, file: str, payloads: Iterable[str], slots: Collection[Slot]
+    system_id: str,
+    file: str,
+    payloads: Iterable[str],
+    slots: Collection[Slot],
+    mirror: str,
 ) -> str:
     """Return how to get back *file*, which is missing, with its *slots*.
 
     The kept *payloads* have all that the rows had; nothing else is needed if each slot
-    has one.
+    has one. *mirror* is the address of the copy, empty if there is none.
     """
     kept = count_kept(payloads, slots)
     fill = (
@@ -72,7 +90,8 @@ def remedy_of_missing(
         f"bikecollect backfill {system_id}"
     )
     repair = f"bikecollect verify --repair {system_id}"
-    restore = f"restore it from a backup and run {repair}, or"
+    first = mirror_fill(system_id, mirror)
+    restore = f"{first}restore it from a backup and run {repair}, or"
     if not kept:
         return f"{restore} accept the loss: bikecollect forget {system_id} {file}"
     return fill if kept == len(slots) else f"{restore} {fill}"

@@ -25,7 +25,7 @@ from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
-from bikecollect.storage.repair.found import describe_found
+from bikecollect.storage.repair.found import describe_found, found_damage
 from bikecollect.storage.repair.lost_days import (
     ArchiveDamage,
     damage_of_days,
@@ -152,11 +152,14 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     for file in missing_files.find(system, history):
         slots = history.select(SLOTS, file)
         rows += [(file, len(slots), None)] if slots else []
+    found = found_damage(system.path) if rows else ()
+    # After a repair that failed.
+    todo = {f.where: f.remedy for f in found if f.remedy != repair}
     for file, blocks, parts in rows[:MAX_NAMED]:
         if (system.path / file).exists():
             counted = count_of(blocks, "slot")
             what = f"is damaged: another program changed it, with {counted}"
-            remedy = f"run: {repair}"
+            remedy = todo.get(file, f"run: {repair}")
         elif parts is not None:
             what = removed_text(blocks)
             remedy = _of_archived_day(system, file, parts)

@@ -40,7 +40,7 @@ def remedy(system: SystemFolder, file: str, history: History) -> str:
     folder = system.path.parent if is_of_vehicles else system.path
     slots = [slot for (slot,) in history.select(SLOTS, file)]
     kept = kept_payloads(folder / PAYLOADS)
-    return remedy_of_missing(system.system_id, file, kept, slots)
+    return remedy_of_missing(system.system_id, file, kept, slots, system.mirror)
 
 
 def kept_of_day(system: SystemFolder, day: str) -> str:
