@@ -3,17 +3,19 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from command import bikecollect
 from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART
@@ -759,3 +761,55 @@ def test_a_day_that_knows_fewer_causes_does_not_replace_the_richer_one(
     assert (richer.returncode, richer.stderr) == (0, "")
     assert bikecollect(*query).stdout == before
     assert bikecollect("--config", config, "verify").returncode == 0
+
+
+def cut(text: bytes) -> bytes:
+    """Return *text* without its second half."""
+    return text[: len(text) // 2]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        cut,
+        lambda text: text.replace(b",0001,3,", b",0001,7,"),
+        lambda text: text.replace(b",0001,3,", b",0001,33,"),
+        lambda text: text.replace(b"slot,", b"Slot,", 1),
+    ],
+    ids=["cut", "changed", "longer", "header"],
+)
+def test_rows_that_are_damaged_here_replace_no_sound_ones(
+    nas: Path, config: Path, world: World, harm: Callable[[bytes], bytes]
+) -> None:
+    """Later slots are sent; the remedies, word by word, bring the sound rows back."""
+
+    def run(command: str) -> Result:
+        words = ["--config", str(config), *command.split()]
+        return CliRunner().invoke(cli, words, standalone_mode=False)
+
+    world.fetch({"0001": 3, "0002": 5}, after=DAY)
+    world.fetch({"0001": 4, "0002": 6}, after=300)
+    run("push --live")
+    csv = max(world.folder.glob("station_status/*.csv"))
+    intact = csv.read_bytes()
+    csv.write_bytes(harm(intact))
+    world.fetch({"0001": 8, "0002": 9}, after=300)
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+
+    pushed, again = run("push --live"), run("push --live")
+
+    copies = sorted((nas / "live/city/station_status").glob(f"{csv.stem}*.csv"))
+    assert [result.return_value for result in (pushed, again)] == [74, 74]
+    assert f"damaged rows of station_status/{csv.name}; " in pushed.output
+    assert pushed.output.endswith(" verify --repair city\n")
+    assert max(copies).read_bytes().startswith(intact)
+    assert any(b",0001,8," in copy.read_bytes() for copy in copies)
+    assert run("verify --mirror").return_value == 0
+    repaired = run("verify --repair city").output
+    todo = "&&".join(set(re.findall("mirror has: (.*?);", repaired)))
+    for command in filter(str.strip, re.split(r"\S*bikecollect --config \S+|&&", todo)):
+        run(command)
+    assert "all agree" in run("verify").output
+    assert run("push --live").return_value == 0
+    assert len(world.committed()) == 5

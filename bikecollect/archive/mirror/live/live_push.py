@@ -17,6 +17,7 @@ from bikecollect.archive.datasets import DatasetLayout
 from bikecollect.archive.mirror.certified import certificate_path, certificates_of
 from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
 from bikecollect.archive.mirror.live.missing_here import MissingHere
+from bikecollect.archive.mirror.live.sound_rows import SoundRows
 from bikecollect.archive.mirror.push import MirrorStep
 from bikecollect.archive.mirror.record import (
     LIVE,
@@ -85,7 +86,8 @@ class LivePush:
         copied = {part: self._copied_days(part, layout) for part, _, layout in PARTS}
         ledgers = [name for name in self._ledgers() if self._back_up(name, folder)]
         files = [n for n in self._files(copied) if self._copy_file(n, folder / n)]
-        names = [*files, *ledgers]
+        rows = SoundRows(self.store, self.data, self.system_id, folder, objects, record)
+        names = [*rows.mend(files), *ledgers]
         copies = {live_path(self.system_id, name): folder / name for name in names}
         self.missing.check(
             folder / "there",
@@ -97,6 +99,7 @@ class LivePush:
         for path, copy in copies.items():
             size += self._send(path, copy, objects.get(path), record)
         self._empty_archived(objects, record, copied)
+        rows.end()
         return size
 
     def _ledgers(self) -> Iterator[str]:
