@@ -109,13 +109,20 @@ class Store:
         return [name for _, name in sorted(numbered)]
 
     def tail(
-        self, file: str, end: int, waiting: Collection[Slot], known: Collection[Slot]
+        self,
+        file: str,
+        end: int,
+        waiting: Collection[Slot],
+        known: Collection[Slot],
+        *,
+        is_lost: bool = False,
     ) -> Tail:
         """Return the bytes of *file* after *end*, divided into groups and garbage.
 
         A group was committed if its slot is not *waiting* in the inbox, or if another
         committed group follows it, because nothing is ever appended after a torn one.
-        Slots in *known* are in the ledger already.
+        Slots in *known* are in the ledger already. If the ledger *is_lost*, a group of
+        a waiting slot may be of an earlier payload, which was committed: it is garbage.
         """
         header = self.header(file)
         begin = end or len(header)
@@ -130,7 +137,8 @@ class Store:
                 adopted += (group for group in later if group.slot not in known)
                 later, cut = [], group.span.end
         rest = self._read(file, cut, None)
-        is_torn_block = _is_torn_block(rest, later, cut)
+        has_rows = is_lost and bool(later)
+        is_torn_block = not has_rows and _is_torn_block(rest, later, cut)
         return Tail(file, tuple(adopted), cut, b"" if is_torn_block else rest)
 
     def find_blocks(

@@ -206,7 +206,9 @@ class Recovery:
             tail = self.store.tail(file, end, again, ())
             self._adopt_information(tail)
         else:
-            tail = self.store.tail(file, end, waiting, self.ledger.slots())
+            is_lost = bool(self.ledger.was_absent or self.ledger.trouble)
+            known = self.ledger.slots()
+            tail = self.store.tail(file, end, waiting, known, is_lost=is_lost)
             notices = self._payloads_before(tail.groups)
             self.ledger.adopt(_adopted(group) for group in tail.groups)
             return [*notices, *self._cut(tail, size)]
@@ -253,7 +255,7 @@ class Recovery:
             if tail.strange:
                 name = f"{tail.file.replace('/', '.')}.{tail.cut}-{size}.tail"
                 path = self.payloads.set_aside(name, tail.strange)
-                text = f"{tail.file} ended in bytes that are not rows; moved to {path}"
+                text = f"{tail.file} ended in bytes of no block: moved to {path}"
                 notices.append(Notice("file-repaired", text))
             self.store.truncate(tail.file, tail.cut)
         return notices

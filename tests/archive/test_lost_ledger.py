@@ -76,7 +76,7 @@ def test_the_next_run_reports_once_what_compact_has_found(
     later = world.fetch({"a": 6, "b": 4}, after=300).notices
 
     assert sum("rebuilt from" in text for text in found) == 1
-    assert sum("ended in bytes that are not rows" in text for text in found) == 1
+    assert sum("ended in bytes of no block" in text for text in found) == 1
     assert later == ()
 
 

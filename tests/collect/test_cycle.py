@@ -273,6 +273,25 @@ def test_foreign_bytes_at_the_end_are_kept_aside(world: World) -> None:
     assert world.agrees()
 
 
+def test_rows_of_a_slot_that_is_collected_again_after_a_loss_are_kept_aside(
+    world: World,
+) -> None:
+    """The ledger that knew of the first collection of this slot is lost (fault 96)."""
+    world.fetch({"a": 3})
+    world.fetch({"a": 4}, after=5 * MINUTES)
+    last = (world.folder / DAY_FILE).read_bytes().splitlines(keepends=True)[-1]
+    for file in world.folder.glob("ledger.sqlite3*"):
+        file.unlink()
+
+    run = world.fetch({"a": 5}, after=60)
+
+    aside = next((world.folder / "payloads/rejected").glob("*.tail"))
+    assert aside.read_bytes() == last
+    assert "file-repaired" in [notice.kind for notice in run.notices]
+    assert [line.split(",")[3] for line in world.lines()] == ["3", "5"]
+    assert world.agrees()
+
+
 def test_a_killed_run_is_recorded_by_the_next(world: World) -> None:
     """A run that left only its note is recorded as killed (fault 68)."""
     dead = world.begin()

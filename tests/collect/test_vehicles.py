@@ -384,7 +384,7 @@ def test_backfill_fills_a_system_without_stations(city: Publisher) -> None:
 def test_what_backfill_finds_in_the_file_of_vehicles_is_reported_by_the_next_run(
     city: Publisher,
 ) -> None:
-    """Once: `backfill` moves bytes that are not rows away, and sends no alerts."""
+    """Once: `backfill` moves bytes of no block away, and sends no alerts."""
     publish(city, [vehicle()], stations=[station()])
     city.fetch()
     with (city.folder / DAY).open("ab") as file:
@@ -397,7 +397,7 @@ def test_what_backfill_finds_in_the_file_of_vehicles_is_reported_by_the_next_run
     runs = [city.fetch() for _ in range(2)]
 
     told = ["\n".join(notice.text for notice in run.notices) for run in runs]
-    assert [text.count("ended in bytes that are not rows") for text in told] == [1, 0]
+    assert [text.count("ended in bytes of no block") for text in told] == [1, 0]
 
 
 def test_a_torn_tail_of_vehicles_is_written_again(
