@@ -18,6 +18,7 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import SLOTS, Repair, remedy_of_missing
 from bikecollect.storage.run_notes import RunNotes
@@ -61,7 +62,9 @@ class Recovery:
         sizes = self.store.sizes()
         if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
-            notices.append(Notice("ledger", f"{ledger} was {absence}: {REBUILT}"))
+            known = self.mirror and f"; {self._runs_of_mirror()}"
+            text = f"{ledger} was {absence}: {REBUILT}{known}"
+            notices.append(Notice("ledger", text))
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(
@@ -96,6 +99,12 @@ class Recovery:
         if last is None or last.slot >= slot - interval:
             return []
         return self._newer_payloads(last, slot)
+
+    def _runs_of_mirror(self) -> str:
+        fill = f"bikecollect backfill {_system(self.ledger)} --from"
+        return (
+            f"to take over the runs that the mirror has: {fill} {quoted(self.mirror)}"
+        )
 
     def _payloads_before(self, groups: Sequence[Group]) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the adopted *groups*.

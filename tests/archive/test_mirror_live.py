@@ -23,6 +23,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.setup.loader import load
 from bikecollect.storage.data_folder import INFORMATION, MARKER
 from bikecollect.storage.files.marker import mark, text_of
+from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.mirror import mirror_source
 
 pytest.importorskip("duckdb")
@@ -338,7 +339,11 @@ def test_a_folder_begun_anew_does_not_replace_the_copy_of_the_lost_one(
 def test_the_copy_of_a_lost_ledger_is_kept_aside(
     city: City, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new one has the same slots, but nothing else of what it was: it shrinks."""
+    """The new one has the same slots, but nothing else of what it was: it shrinks.
+
+    Its runs are taken over again.
+    """
+    runs = [run.run_id for run in History("city", city.folder).runs()]
     with closing(sqlite3.connect(city.folder / "ledger.sqlite3")) as db, db:
         db.execute("INSERT INTO memory VALUES ('of runs', ?)", ("x" * 99_999,))
     city.run("push", "--live")
@@ -353,6 +358,10 @@ def test_the_copy_of_a_lost_ledger_is_kept_aside(
 
     assert (process.returncode, process.stderr) == (0, "")
     assert store.digest(f"replaced/{path}/{sha256}") == sha256
+    left = [run.run_id for run in History("city", city.folder).runs()]
+    assert city.run("backfill", "city", "--from", city.address).returncode == 0
+    known = [run.run_id for run in History("city", city.folder).runs()]
+    assert (len(left), set(known)) == (1, {*left, *runs})
 
 
 def test_a_copy_whose_loss_was_accepted_is_kept_aside(

@@ -47,6 +47,8 @@ LISTS = "lists"
 """The folder with further lists of stations that a copy of a mirror has."""
 REPLACED = f"{LISTS}/replaced"
 """The beginning of the names of those that were replaced in the mirror."""
+LEDGERS = "ledgers"
+"""The folder with earlier ledgers that a copy of a mirror has, each in a folder."""
 log = logging.getLogger(__name__)
 
 
@@ -115,7 +117,7 @@ class FolderSource:
         """Yield its runs in batches, unchecked, newest first; some may come twice.
 
         They end where the ledger or a day cannot be read: between known runs, the slots
-        of unknown ones would get wrong causes.
+        of unknown ones would get wrong causes. Those of earlier ledgers come last.
         """
         with scratch() as scratch_folder:
             try:
@@ -123,6 +125,8 @@ class FolderSource:
                     yield from runs(self.folder, scratch_folder)
                 for day in sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]:
                     yield archived_runs(self.folder, scratch_folder, day)
+                for name in list_below(self.folder, LEDGERS):
+                    yield from runs(self.folder / LEDGERS / name, scratch_folder)
             except READ_ERRORS as error:
                 if not self.are_runs_cut:  # they may be read twice
                     where = self.address or self.folder

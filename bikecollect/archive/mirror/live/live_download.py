@@ -1,20 +1,29 @@
 """Download the copy of the open days in the mirror."""
 
+import re
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from bikecollect.archive.mirror.download import (
+    MAX_BYTES,
     NEW,
     is_being_written,
     replacing,
     writing_to,
 )
 from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
+from bikecollect.archive.mirror.record import replaced_path
 from bikecollect.archive.mirror.store.object_store import ObjectStore
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.facts.facts_file import FILE as FACTS
+from bikecollect.storage.files.durable import make_folder
+
+MAX_LEDGERS = 20
+SHA256 = re.compile("/[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,3 +76,38 @@ class LiveDownload:
         for path in (*(folder / daily).iterdir(), folder / LEDGER, *unfinished):
             if str(path.relative_to(own)) not in wanted and not is_being_written(path):
                 path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EarlierLedgers:
+    """Downloads the replaced ledgers of a system from *store* to *folder*.
+
+    After a loss of the ledger, or of all data, a shorter one replaced the live copy:
+    what is known of the runs until then is only here.
+    """
+
+    store: ObjectStore
+    folder: Path
+    system_id: str
+
+    def run(self) -> None:
+        """Bring the files up to date, each in a folder; raises StorageError."""
+        place = replaced_path(live_path(self.system_id, LEDGER), "").rstrip("/")
+        listed = self.store.list(place)
+        small = (s for s in listed if s.size <= MAX_BYTES and SHA256.search(s.path))
+        with writing_to(self.folder):
+            make_folder(self.folder)
+            wanted = set()
+            for stored in islice(small, MAX_LEDGERS):
+                sha256 = Path(stored.path).name
+                path = self.folder / sha256 / LEDGER
+                make_folder(path.parent)
+                if path.is_file():
+                    wanted.add(sha256)
+                    continue
+                with replacing(path) as new:
+                    if self.store.download(stored.path, new) == sha256:
+                        wanted.add(sha256)
+            for path in self.folder.iterdir():
+                if path.name not in wanted:
+                    shutil.rmtree(path)
