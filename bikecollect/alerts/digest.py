@@ -11,6 +11,7 @@ from bikecollect.reports.coverage import Coverage
 FEW = 3
 """Systems whose shares fit into a subject."""
 PERIODS = {"daily": 1, "weekly": 7}
+IDLE = "To do: nothing; problems have mails of their own"
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,15 @@ def _coverages(
 def body(summaries: Sequence[DigestSummary | UnreadableSystem], sender: str) -> str:
     """Return the digest of *summaries*; *sender* names the program and the host.
 
-    The systems with the lowest coverage come first.
+    The systems with the lowest coverage come first, after what is to do.
     """
     coverages = _coverages(summaries)
     ordered = sorted(summaries, key=lambda s: _order(coverages[s.system_id]))
-    parts = [shares(coverages)] if len(summaries) > FEW else []
+    unreadable = [s.system_id for s in summaries if isinstance(s, UnreadableSystem)]
+    parts = [
+        f"To do: bikecollect doctor {' '.join(unreadable)}" if unreadable else IDLE
+    ]
+    parts += [shares(coverages)] if len(summaries) > FEW else []
     parts += [_section(summary) for summary in ordered]
     parts.append("If this mail stops arriving, run: bikecollect status")
     return "\n\n".join(parts) + f"\n\n-- \n{sender}\n"

@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import PurePath
 from textwrap import fill
 
-from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
+from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS, NOTHING, to_do
 from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
@@ -155,12 +155,15 @@ def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
 def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """Return the text about *events*, which are all of one kind: a part per system.
 
-    Of many systems, those without a part are named.
+    Its first line says what is to do. Of many systems, those without a part are named.
     """
-    parts = _parts(events)
     event, facts = events[0]
     variant = event.incident.variant if _is_one_variant(events) else ""
-    parts.append(_next_steps(event, facts, variant))
+    begin = min(_begin(*pair) for pair in events)
+    action = to_do(event, variant, facts.slot - begin)
+    heading = "To know more:" if action.startswith(NOTHING) else "Next steps:"
+    parts = [f"To do: {action}", *_parts(events)]
+    parts.append(heading + _next_steps(event, facts, variant))
     if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
@@ -315,7 +318,7 @@ def _next_steps(event: Event, facts: MessageFacts, variant: str) -> str:
     values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
     values["data_dir"] = data_dir
     lines = [step.format(**values) for step in steps]
-    return "Next steps:\n" + "\n".join(f"  {line}" for line in lines)
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def bounded(text: str) -> str:

@@ -1,11 +1,12 @@
-"""The commands that messages recommend, by the kind or the variant of an incident."""
+"""What messages recommend, by the kind or the variant of an incident."""
 
-from bikecollect.core.incidents import EARLIER
+from bikecollect.core.incidents import EARLIER, Event, EventType
+from bikecollect.core.slots import HOUR
 
 DOCTOR = "bikecollect doctor {system}"
 TRY = "bikecollect feeds try {system}"
 SHOW = "bikecollect runs show {system} {slot}"
-REPAIRED = "none, it is repaired; to be sure: bikecollect verify {system}"
+REPAIRED = "bikecollect verify {system}   # to be sure"
 NEXT_STEPS = {
     "fetch": (DOCTOR, SHOW),
     "payload": (
@@ -94,3 +95,62 @@ AFTERWARDS = {
     ),
 }
 """What is left to do when an incident is over, where that differs."""
+NOTHING = "nothing"
+"""The begin of what is to do if nobody has to do anything."""
+TO_DO = {
+    "fetch": "find out why the feed cannot be fetched",
+    "credentials": "correct the credentials, or ask the publisher for access",
+    "payload": "see whether settings or an upgrade help; the payloads are kept",
+    "drift": "see whether the new values are right",
+    "zone": "correct timezone in the settings",
+    "disk": "make the disk usable again",
+    "folder": "put the right folder in its place",
+    "lost": "put the earlier folder in its place, or accept the loss",
+    "space": "make room on the disk",
+    "ledger": "find out why the ledger cannot be used",
+    "damage": "see what is damaged, and restore it",
+    "archive-lost": "bring the archived days back",
+    "denied": "allow access to the file",
+    "file-missing": "fill what is missing",
+    "file-repaired": f"{NOTHING}, it is repaired",
+    "list-repaired": f"{NOTHING}, it is repaired",
+    "obstacle": "remove what is in the way",
+    "older-copy": "fill the slots since the copy",
+    "older-folder": "fill the slots since the copy",
+    "clock": "set the clock of this machine",
+    "lock": "find out what holds the lock",
+    "settings": "correct the settings",
+    "mail": "see why the mail server does not accept mails",
+    "overload": "let the call have fewer systems, or more time",
+    "missed": f"{NOTHING}, if this machine was off; else find out why no run began",
+    "stale": f"{NOTHING} here, probably: the publisher sends old data",
+    "thin": f"{NOTHING} here, probably: the publisher lists fewer stations",
+    "partial": f"{NOTHING} here, probably: the publisher leaves out a part",
+    "archive": "find out why compact failed, or does not run",
+    "mirror": "find out why push failed, or does not run",
+    "bug": "report it, with this mail",
+}
+"""What a person has to do, in the first line of a mail."""
+TO_DO_AFTERWARDS = {
+    "payload": "run backfill, which fills what is understood now",
+    "zone": f"{NOTHING}, unless timezone was corrected: see below",
+}
+PASSING = frozenset({"fetch", "overload"})
+"""Kinds that mostly end within an hour, by themselves."""
+LASTING = frozenset({"damage", "drift"})
+"""Kinds whose incidents end before what is to do is done."""
+
+
+def to_do(event: Event, variant: str, age: int) -> str:
+    """Return what is to do about *event*, which is a problem for *age* seconds now.
+
+    It begins with `NOTHING` if nobody has to do anything.
+    """
+    kind = event.incident.kind
+    if event.what is EventType.RECOVERED and kind not in LASTING:
+        return TO_DO_AFTERWARDS.get(kind, f"{NOTHING}, it is over")
+    if event.what is EventType.NOTED and kind == "ledger":
+        return f"{NOTHING}, it is repaired"
+    if kind in PASSING and age < HOUR and variant not in TO_DO:
+        return f"{NOTHING} yet: each slot is tried again"
+    return TO_DO.get(variant) or TO_DO[kind]

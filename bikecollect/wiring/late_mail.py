@@ -31,6 +31,7 @@ NEXT_STEPS = {
     "damage": "bikecollect verify {systems}   # what is lost, and what to do",
     "mirror": "bikecollect push {systems}",
 }
+TO_DO = "To do: correct this, by the next steps below"
 DOCTOR = "bikecollect doctor"
 """The next step for every problem, and those for some kinds of problems before it."""
 
@@ -68,7 +69,7 @@ def mail_problems(
         lines = [f"{name}: {text}" for name, text in found]
         sender = f"bikecollect {__version__} on {os.uname().nodename}"
         steps = [f"  {step}" for step in _next_steps(problems, new)]
-        parts = [*lines, "", "Next steps:", *steps, "", "-- ", sender, ""]
+        parts = [TO_DO, "", *lines, "", "Next steps:", *steps, "", "-- ", sender, ""]
         text = "\n".join(parts)
         letter = Letter(name, _subject(found), alerting.wording(settings)(text))
         is_safe = mailer.spool(outbox, letter)

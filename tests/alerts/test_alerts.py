@@ -370,6 +370,7 @@ def test_a_digest_is_sent_once_a_day(tmp_path: Path, mailserver: MailServer) -> 
             world.slot(settings)
     assert mailserver.subjects() == ["digest: 2026-11-22: a 0.7 %"]
     text = mailserver.mails()[0].get_content()
+    assert text.startswith("To do: nothing; problems have mails of their own")
     assert "Collected  2 of 287, 0.7 %" in text
     assert "284 not-started, 1 http-503" in text
 
@@ -866,7 +867,7 @@ def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
     assert "Kept the other days; what a backup or the mirror has" in text
     assert "should hold 1 day" in text, text
     assert f"touch {world.folder}/archive/.bikecollect" in text
-    assert "mkdir" not in over.get_content().partition("Next steps:")[2]
+    assert "mkdir" not in over.get_content().partition("To know more:")[2]
 
 
 def test_a_compact_that_succeeds_as_always_is_not_reported(
@@ -1094,7 +1095,9 @@ def test_what_happened_to_a_file_and_what_is_left_to_do_are_in_its_mail(
     ]
     texts = (mail.get_content() for mail in mailserver.mails())
     repaired, missing, _ = (text.replace("\r\n", "\n") for text in texts)
-    assert "Next steps:\n  none, it is repaired" in repaired
+    assert repaired.startswith("To do: nothing, it is repaired\n\nSystem      a\n")
+    assert "To know more:" in repaired
+    assert "bikecollect verify a   # to be sure" in repaired
     assert "Kept        all versions of stations" in repaired
     assert "bikecollect backfill a   # fills what has kept payloads" in missing
     assert "Causes" not in repaired + missing  # nothing is lost that could have one

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
 from bikecollect.alerts.messages import MessageFacts, body, subject
-from bikecollect.alerts.next_steps import NEXT_STEPS
+from bikecollect.alerts.next_steps import NEXT_STEPS, TO_DO
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import (
@@ -356,6 +357,39 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
 
     assert set(KINDS) <= set(" ".join(rows).replace(",", " ").split())
     assert set(NEXT_STEPS) - set(VARIANTS) == set(KINDS)
+    assert set(TO_DO) == set(KINDS) | set(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "what", "minutes", "expected"),
+    [
+        ("fetch", "timeout", EventType.OPENED, 15, "nothing yet: each slot is"),
+        ("fetch", "timeout", EventType.ESCALATED, 60, "find out why the feed cannot"),
+        ("fetch", "timeout", EventType.RECOVERED, 60, "nothing, it is over"),
+        ("fetch", "credentials", EventType.OPENED, 0, "correct the credentials, or"),
+        ("payload", "shape", EventType.RECOVERED, 60, "run backfill, which fills"),
+        ("ledger", "ledger", EventType.OPENED, 0, "find out why the ledger cannot"),
+        ("ledger", "ledger", EventType.NOTED, 0, "nothing, it is repaired"),
+        ("damage", "damage", EventType.NOTED, 0, "see what is damaged, and"),
+        ("damage", "damage", EventType.RECOVERED, 60, "see what is damaged, and"),
+        ("damage", "file-repaired", EventType.NOTED, 0, "nothing, it is repaired"),
+        ("missed", "off", EventType.NOTED, 60, "nothing, if this machine was off;"),
+        ("settings", "settings", EventType.OPENED, 0, "correct the settings"),
+        ("stale", "stale", EventType.OPENED, 60, "nothing here, probably: the"),
+    ],
+)
+def test_a_mail_begins_with_what_is_to_do(
+    kind: str, cause: str, what: EventType, minutes: int, expected: str
+) -> None:
+    """By the problem, how long it is there, and whether it is over."""
+    zone, until = ZoneInfo("UTC"), Slot(BEGIN + 60 * minutes)
+    incident = Incident("i", kind, Slot(BEGIN), until, causes={cause: 1})
+    facts = MessageFacts("city", zone, zone, INTERVAL, until, "/srv/city")
+    text = body([(Event(what, incident), facts)])
+
+    assert text.startswith(f"To do: {expected}")
+    heading = "To know more" if expected.startswith("nothing") else "Next steps"
+    assert f"\n\n{heading}:\n  " in text
 
 
 def test_a_mail_about_many_systems_names_them_and_what_to_do() -> None:
@@ -398,7 +432,7 @@ def test_a_zone_that_fits_again_leaves_old_rows_to_be_read_anew() -> None:
     facts = MessageFacts("city", zone, zone, INTERVAL, Slot(BEGIN), "/srv/city")
     incident = Incident("zone-1", "zone", Slot(BEGIN), Slot(BEGIN))
     words = {
-        what: body([(Event(what, incident), facts)]).partition("Next steps:")[2]
+        what: body([(Event(what, incident), facts)]).split("\n\n", 2)[2]
         for what in (EventType.OPENED, EventType.RECOVERED)
     }
 

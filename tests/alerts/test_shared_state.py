@@ -373,7 +373,7 @@ def test_a_loss_of_all_data_is_mailed_until_it_is_accepted_or_undone(
     assert "bikecollect forget a earlier-data" in mail.get_content()
     last = mailserver.mails()[-1].get_content()
     assert "Slots lost" not in last  # they are back, or the loss was accepted
-    steps = last.partition("Next steps:")[2]
+    steps = last.partition("To know more:")[2]
     assert "bikecollect verify a" in steps
     assert " mv " not in steps  # of the folder that is back
     assert "forget" not in steps

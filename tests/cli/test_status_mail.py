@@ -153,7 +153,8 @@ def test_another_damage_of_a_system_is_mailed_within_the_day(
         "city: a.csv is missing, and 1 more",
     ]
     lines = mail.mails()[1].get_content().splitlines()
-    assert lines[:2] == [f"city: {first}", f"city: {other}"]
+    assert lines[:2] == ["To do: correct this, by the next steps below", ""]
+    assert lines[2:4] == [f"city: {first}", f"city: {other}"]
 
 
 def test_a_subject_has_no_remedies_and_no_long_problem(
