@@ -154,6 +154,8 @@ def test_lines_for_the_settings_are_shown_as_they_are_pasted(world: World) -> No
     assert text.endswith('\n\n  put these:\n\n[systems.x]\na = "b"\n')
     assert "    no bikes\n" in text
     assert "is kept" not in text
+    world.fetch({"a": 1})
+    assert "put these" not in shown(world, SLOT)  # the slot is filled
 
 
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:

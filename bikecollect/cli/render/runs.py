@@ -20,6 +20,7 @@ from bikecollect.cli.render.terminal import (
 )
 from bikecollect.collect.remedy import KIND as TO_PASTE
 from bikecollect.core.blocks import Block
+from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
@@ -175,7 +176,9 @@ def _run(run: Run, known: Slotted) -> list[str]:
     if logs:
         shown = (part for line in logs[-LOG_LINES:] for part in _paragraph(line))
         lines += ["  Log:", *shown]
-    if pasted := [notice.text for notice in run.notices if notice.kind == TO_PASTE]:
+    is_filled = known.block is not None and run.outcome is Outcome.REJECTED
+    pasted = [notice.text for notice in run.notices if notice.kind == TO_PASTE]
+    if pasted and not is_filled:
         lines += remedy(pasted).splitlines()
     return lines
 
