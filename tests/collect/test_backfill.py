@@ -22,10 +22,12 @@ from templates import copied
 from waiting import PATIENCE, wait_until
 from world import NOON, TAIPEI, World
 
+from bikecollect.cli.render.backfill import summary
 from bikecollect.collect.filling.foreign_stations import Versions
 from bikecollect.collect.filling.imports import BATCH
 from bikecollect.collect.filling.taken_stations import TakenStations, missing_versions
 from bikecollect.collect.reading.trial import PayloadTrial
+from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.errors import FeedUnavailable, PayloadError
 from bikecollect.core.payload import Documents
@@ -299,6 +301,9 @@ def test_two_collectors_with_different_outages_are_merged(
 
     assert "2 slots filled" in text
     assert "agreement with ours: 100 % of 16 values in 4 common slots" in text
+    differing = [Agreement(slots, values=100, equal=85) for slots in (11, 12)]
+    texts = [summary("city", [], agreement, TAIPEI) for agreement in differing]
+    assert ["! low agreement" in text for text in texts] == [False, True]
     rows = sorted(line.split(",") for line in world.lines())
     assert [(row[2], row[3]) for row in rows] == [
         (name, str(n if name == "0001" else 9 - n))

@@ -19,6 +19,9 @@ from bikecollect.core.text import count_of, local_minute, percent, visible, visi
 
 DAYS = 40
 DOUBT = 0.9
+FEW = 12
+"""Common slots with which a low agreement is no doubt: those that were fetched at
+different times of the slot differ, too."""
 STALE = {
     STALE_HERE: "stale only here (see --prefer-fresh)",
     STALE_THERE: "stale only there",
@@ -173,6 +176,6 @@ def _agreement(agreement: Agreement) -> list[str]:
             f"  stations only here: {agreement.only_ours / agreement.slots:.1f} per "
             f"slot, only there: {agreement.only_theirs / agreement.slots:.1f}"
         )
-    if agreement.share < DOUBT:
+    if agreement.share < DOUBT and agreement.slots >= FEW:
         lines.append("  ! low agreement: is it the same city, the same time zone?")
     return lines
