@@ -36,6 +36,7 @@ from bikecollect.setup.program import page
 from bikecollect.setup.scheduler.checks import other_user, schedule_checks
 from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.marker import MARKER, STOPPED
 from bikecollect.storage.files.trusted_files import quoted
 
 RECENT_DAYS = 7
@@ -109,7 +110,11 @@ def _system(name: str, settings: Settings, *, contact: bool, owned: bool) -> Che
 def _unowned(folder: Path) -> Check:
     text = f"{folder} has data of a system that the settings do not have"
     where = page("how-to/rename-move-restore.md")
-    remedy = f"nothing if it was stopped; if it was renamed by hand, see {where}"
+    path = quoted(folder / MARKER)
+    remedy = (
+        f"if it was stopped: echo {STOPPED} >> {path}; if it was a trial, delete the "
+        f"folder; if it was renamed by hand, see {where}"
+    )
     return note(f"{folder.name}: folder", text, remedy)
 
 

@@ -537,6 +537,8 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
     data = tmp_path / "bikes"
     (data / "archive").mkdir()
     (data / "archive/.bikecollect").write_bytes(marker.MARK)
+    (data / "trial").mkdir()  # of which no fetch had a reply
+    (data / "trial/.bikecollect").write_bytes(marker.text_of("trial"))
     status = run(config, "status")
     doctor = bikecollect("--config", config, "doctor", "--offline").stdout
 
@@ -544,7 +546,13 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
     assert f"town: a new history begins; {data}/city is there" in first.stderr
     assert "history" not in again.stderr
     assert f"not in the settings, but in {data}: city\n" in status
-    assert "note city: folder" in " ".join(doctor.split())
+    doctor = " ".join(doctor.split())
+    assert "note city: folder" in doctor
+    _, echo, stopped = doctor.partition(" echo stopped >> ")
+    mark = Path(stopped.partition(";")[0])
+    with mark.open("a") as file:
+        file.write(f"{echo.split()[1]}\n")
+    assert "not in the settings" not in run(config, "status")
     config.write_text(text)
     (data / "town").rename(tmp_path / "town")
     run(config, "rename", "city", "town")

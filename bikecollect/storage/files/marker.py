@@ -26,9 +26,19 @@ MARK = b"This folder holds the data of one system; see bikecollect.\n"
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
 MARKER = ".bikecollect"
 """The name of the marker."""
+STOPPED = "stopped"
+"""A line by which a person says that the system is not collected any more."""
+DATA = (
+    "station_information.csv",
+    "station_status/*",
+    "vehicles/vehicle_status/*",
+    "payloads/*/*",
+)
+"""What a folder has once a feed has replied."""
 MOST = 10_000
 SHOWN = 3
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
+_STOPPED = re.compile(rb"^%s[ \t\r]*$" % STOPPED.encode(), re.MULTILINE)
 _NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
 
 
@@ -80,11 +90,20 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
     """Return the folders of systems in *data* that are of none of *names*.
 
     Such a system was stopped, or has another name in the settings now. The folder of
-    one of *names* that was moved aside is not returned.
+    one of *names* that was moved aside is not returned, nor one without any data, nor
+    one whose marker has a line that says that it was stopped.
     """
     folders = sorted(f for f in folders_with(MARKER, data) if f.name not in names)
-    found = ((f, _NAME.findall(_text(f / MARKER) or b"")) for f in folders)
-    return [f for f, named in found if not named or named[-1].decode() not in names]
+    texts = ((f, _text(f / MARKER) or b"") for f in folders)
+    found = ((f, _NAME.findall(text)) for f, text in texts if not _STOPPED.search(text))
+    left = (f for f, named in found if not named or named[-1].decode() not in names)
+    return [folder for folder in left if _has_data(folder)]
+
+
+def _has_data(folder: Path) -> bool:
+    """Return whether a system's *folder* or the archive beside it has data of it."""
+    days = (f / f"system_id={folder.name}" for f in folder.parent.glob("archive/*"))
+    return any(any(folder.glob(name)) for name in DATA) or any(d.exists() for d in days)
 
 
 def gone(
