@@ -117,6 +117,7 @@ TO_DO = {
     "obstacle": "remove what is in the way",
     "older-copy": "fill the slots since the copy",
     "older-folder": "fill the slots since the copy",
+    "rate-limited": f"{NOTHING}, if it happens once; else set a longer interval",
     "clock": "set the clock of this machine",
     "lock": "find out what holds the lock",
     "settings": "correct the settings",

@@ -132,6 +132,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),
     "older-folder": ("an older folder was restored", "older copy restored"),
+    "rate-limited": ("the feed limits the rate of requests", "feed limits requests"),
 }
 """The title and the state of an incident by its cause, if these differ from its kind's.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from bikecollect.core.errors import Outcome
 from bikecollect.core.text import (
     ago,
     count_of,
@@ -178,6 +179,8 @@ def _last_run(standing: Standing) -> Iterable[Part]:
     cause = f" ({run.cause})" if run.cause else ""
     spent = f"{sum(run.seconds.values()):.2f} s"
     yield Part(f"{cause}, {when}, {count_of(run.rows, 'row')} in {spent}")
+    if run.outcome is Outcome.RATE_LIMITED:
+        yield Part(f"; {visible(run.error)}")
 
 
 def _schedule(standing: Standing) -> Iterable[Part]:

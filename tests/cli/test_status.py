@@ -26,7 +26,7 @@ from bikecollect.cli import cli
 from bikecollect.cli.render import status
 from bikecollect.cli.render.monitoring import status_json
 from bikecollect.cli.render.monitoring.metrics import metrics
-from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.errors import FeedUnavailable, RateLimited
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.reports.disk_usage import Disk
@@ -244,6 +244,17 @@ def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) ->
     assert "Last run     none yet" in plain(standing)
     assert "not yet due" not in plain(standing)
     assert "not yet due" in plain(stand(world))
+
+
+def test_a_rate_limit_is_shown_with_its_end(world: World) -> None:
+    """The feed is sound then, and nobody knows why nothing is fetched."""
+    world.feed.answer = RateLimited("too many", not_before=world.clock.now + 1_200)
+    world.fetch(after=300)
+    world.fetch(after=300)
+
+    text = " ".join(plain(stand(world)).split())
+
+    assert "s; rate-limited until 2026-11-22 04:45 (+00:00) Newest data" in text
 
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:

@@ -1,8 +1,10 @@
 """A host's Retry-After, as a note that later runs respect."""
 
+from datetime import UTC
 from typing import NamedTuple
 
 from bikecollect.core.errors import RateLimited
+from bikecollect.core.text import local_minute
 
 NOT_BEFORE = "bikecollect.not_before"
 """The key of the note in the ledger."""
@@ -48,14 +50,14 @@ def limit_of(note: str) -> Limit:
     return Limit(float(until or 0), host, limited)
 
 
-def rate_limited(not_before: float, now: float, limited: str = "") -> RateLimited:
+def rate_limited(not_before: float, limited: str = "") -> RateLimited:
     """Return the error that no request is allowed until *not_before*.
 
-    >>> str(rate_limited(90.0, 30.0, "oslo"))
-    'another system of this host, oslo, is rate-limited, retry in 60 s'
+    >>> str(rate_limited(90.0, "oslo"))
+    'another system of this host, oslo, is rate-limited until 1970-01-01 00:01 (+00:00)'
     """
     who = f"another system of this host, {limited}, is " if limited else ""
-    text = f"{who}rate-limited, retry in {not_before - now:.0f} s"
+    text = f"{who}rate-limited until {local_minute(not_before, UTC)}"
     return RateLimited(text, not_before=not_before, limited=limited)
 
 
@@ -66,4 +68,4 @@ def check_rate_limit(note: str, now: float, host: str = "") -> None:
     """
     limit = limit_of(note)
     if limit.host in {"", host} and now < limit.until < now + MAX_WAIT:
-        raise rate_limited(limit.until, now, limit.system)
+        raise rate_limited(limit.until, limit.system)

@@ -174,7 +174,7 @@ class Pool:
         for host in self._waiting:
             until, _, limited = self._resting.get(host, Limit())
             if until > now + left:
-                return host, Turn(0.0, rate_limited(until, now, limited))
+                return host, Turn(0.0, rate_limited(until, limited))
             is_free = self._active[host] < self._per_host and until <= now
             if is_free or self._times.stop.signum:
                 return host, Turn(self._share(host, left))
