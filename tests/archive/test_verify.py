@@ -13,6 +13,7 @@ from world import World
 from bikecollect.archive import datasets
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remedies import remedy
+from bikecollect.cli.render.archive import certificate_line
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
@@ -47,8 +48,11 @@ def world(folder: Path) -> World:
 def test_a_sound_history_has_no_findings_and_a_certificate_per_day(
     world: World,
 ) -> None:
-    """With slots, rows, digest, and place of the day."""
+    """With slots, rows, digest, and place of the day; each line is aligned."""
     assert findings(world, deep=True) == []
+    first, last = map(certificate_line, certificates(world))
+    assert first.startswith("city 2026-11-22     3 slots          6 rows  csv ")
+    assert last.startswith("city 2026-11-23     1 slot           1 row   csv ")
     assert [(c.date, c.summary.slots, c.summary.rows) for c in certificates(world)] == [
         ("2026-11-22", 3, 6),
         ("2026-11-23", 1, 1),

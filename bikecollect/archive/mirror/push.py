@@ -218,8 +218,8 @@ class MirrorPush:
             return ""  # the same rows, with summaries of another version
         if theirs.summary.slots > ours.summary.slots:
             return (
-                f"the mirror has {theirs.summary.slots} slots of that day, this "
-                f"machine only {ours.summary.slots}; {self._remedy()}"
+                f"the mirror has {count_of(theirs.summary.slots, 'slot')} of that day, "
+                f"this machine only {ours.summary.slots}; {self._remedy()}"
             )
         if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
             return (

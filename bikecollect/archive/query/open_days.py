@@ -14,6 +14,7 @@ from bikecollect.archive.datasets import part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
 from bikecollect.core.slots import DAY, Slot, bounds
+from bikecollect.core.text import count_of
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
@@ -233,7 +234,8 @@ def _segment(
         texts = _texts(path, fd, blocks, respelled, header=header, left=left)
         _write(target, texts)
     if left:
-        why = f"{path}: the rows of {len(left)} of {len(spans)} slots are damaged"
+        slots = count_of(len(spans), "slot")
+        why = f"{path}: the rows of {len(left)} of {slots} are damaged"
         is_part = len(left) < len(spans)
         lost.append(Loss(f"{why}; run: bikecollect verify --repair", is_part=is_part))
     if header:

@@ -112,10 +112,16 @@ def certificate_line(certificate: Certificate, width: int = 0) -> str:
             f"  {certificate.where} {summary.sha256[:12]}\n"
         )
     return (
-        f"{name} {certificate.date}  {summary.slots:4} slots  "
-        f"{summary.rows:9,} rows  {certificate.where:7}  "
+        f"{name} {certificate.date}  {_column(summary.slots, 'slot', 4)}  "
+        f"{_column(summary.rows, 'row', 9)}  {certificate.where:7}  "
         f"{summary.sha256[:12]}\n"
     )
+
+
+def _column(number: int, noun: str, width: int) -> str:
+    """Return *number* of *noun* as part of a column: both are aligned."""
+    count, _, nouns = count_of(number, noun).partition(" ")
+    return f"{count:>{width}} {nouns:{len(noun) + 1}}"
 
 
 def certificate_json(certificate: Certificate) -> str:
@@ -257,6 +263,8 @@ def verdict(
 
 def dataset_verdict(files: int, days: int, rows: int, findings: int) -> str:
     """Return the result of checking a published dataset."""
-    counts = f"{count_of(files, 'file')}, {count_of(days, 'day')}, {rows:,} rows"
+    counts = (
+        f"{count_of(files, 'file')}, {count_of(days, 'day')}, {count_of(rows, 'row')}"
+    )
     result = count_of(findings, "finding") if findings else "all agree"
     return "".join(f"{line}\n" for line in wrapped(f"{counts}: {result}", rest="  "))

@@ -168,7 +168,7 @@ def _taken(runs: int, versions: int, lacking: str) -> Iterator[str]:
 def _agreement(agreement: Agreement) -> list[str]:
     if agreement.share is None:
         return []
-    values = f"{percent(agreement.share)} of {agreement.values:,} values"
+    values = f"{percent(agreement.share)} of {count_of(agreement.values, 'value')}"
     slots = count_of(agreement.slots, "common slot")
     lines = [f"  agreement with ours: {values} in {slots}"]
     if agreement.only_ours or agreement.only_theirs:

@@ -86,7 +86,7 @@ def remedy_of_missing(
     """
     kept = count_kept(payloads, slots)
     fill = (
-        f"fill it from the kept payloads of {kept} of {len(slots)} slots: "
+        f"fill it from the kept payloads of {kept} of {count_of(len(slots), 'slot')}: "
         f"bikecollect backfill {system_id}"
     )
     repair = f"bikecollect verify --repair {system_id}"

@@ -17,6 +17,7 @@ from bikecollect.archive.parts import is_day
 from bikecollect.core.errors import StorageError
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import bounds
+from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.forget import forgotten
@@ -104,10 +105,12 @@ class MissingHere:
             if not any(begin <= slot < end for begin, end in accepted)
         )
         if missing:
-            slots = f"{len(missing)} slots{' of vehicles' if subfolder else ''}"
+            slots = count_of(len(missing), "slot")
+            are = "is" if len(missing) == 1 else "are"
+            of = " of vehicles" if subfolder else ""
             needs = " (it needs `vehicles = true`)" if subfolder else ""
             raise StorageError(
-                f"the live copy in the mirror has {slots} that are missing "
+                f"the live copy in the mirror has {slots}{of} that {are} missing "
                 f"here; run: bikecollect backfill {self.system_id} --from "
                 f"{self.store.address}{needs}; {OTHER_HOST}"
             )
