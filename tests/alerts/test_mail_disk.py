@@ -67,6 +67,10 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     for outcome in (first, second):
         assert outcome is not None
         assert "cannot read a mail in" in outcome.error
+    (outbox.folder / "a.eml").rmdir()
+    damaged = mailer.drain([outbox])
+    assert damaged is not None
+    assert damaged.error.endswith(f" of it: rm {outbox.folder}/d.eml")
 
 
 @pytest.mark.parametrize(

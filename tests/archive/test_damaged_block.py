@@ -279,7 +279,10 @@ def test_status_does_not_name_the_torn_end_that_a_run_has_removed(
 def test_a_record_that_cannot_be_read_or_written_changes_no_answer(
     world: World, config: Path, text: str
 ) -> None:
-    """It is a folder here if there is no text, as nothing is for root."""
+    """It is a folder here if there is no text, as nothing is for root.
+
+    A text that is damaged is named until `verify` has written it anew.
+    """
     path = world.folder / "verify.state"
     path.write_text(text) if text else path.mkdir()
     status, verify = (
@@ -292,6 +295,8 @@ def test_a_record_that_cannot_be_read_or_written_changes_no_answer(
     assert (status.return_value or 0, verify.return_value) == (0, 1)
     assert "block in bytes 344 to 496 is damaged" in verify.stdout
     assert path.is_dir() or path.read_text().startswith('[["station_status/')
+    named = "! verify.state is damaged: what `verify` found is not known; run:"
+    assert (named in " ".join(status.stdout.split())) == bool(text)
 
 
 def open_files(world: World, _: Path) -> None:

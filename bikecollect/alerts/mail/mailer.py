@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from bikecollect.alerts.mail import envelope, headers, smtp
 from bikecollect.alerts.mail.envelope import PAUSE, Audience
-from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
+from bikecollect.alerts.mail.outbox import KEPT_DAYS, SUFFIX, Outbox
 from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.mail.smtp_dialogue import Delivery
 from bikecollect.alerts.messages import Letter
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, HOUR
+from bikecollect.storage.files.trusted_files import quoted
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,9 @@ class Mailer:
                 unreadable.append(error)
             except headers.DAMAGED:
                 data = b""
+                path = quoted(outbox.folder / f"{name}{SUFFIX}")
                 text = f"cannot read a mail in {outbox.folder}: {name} is damaged"
+                text += f"; when you have read what is left of it: rm {path}"
                 unreadable.append(StorageError(text))
             if data and not envelope.is_paused(data, now):
                 ready.append((name, data))

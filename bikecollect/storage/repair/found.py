@@ -19,6 +19,8 @@ from bikecollect.storage.files.regular_file import read_file
 NAME = "verify.state"
 MOST = 1 << 24
 MAX_NAMED = 3
+UNREADABLE = (ValueError, TypeError, RecursionError)
+"""What reading a damaged record raises."""
 
 
 class FileState(NamedTuple):
@@ -55,12 +57,21 @@ def state_of(path: Path) -> FileState:
 
 def found_damage(folder: Path) -> list[FoundDamage]:
     """Return the remembered damage in *folder* that has not been repaired since."""
-    found = []
-    with suppress(OSError, ValueError, TypeError, RecursionError):
-        for where, what, remedy, state in json.loads(read_file(folder / NAME, MOST)):
-            damage = FoundDamage(str(where), str(what), str(remedy), FileState(*state))
-            found.append(damage)
-    return [damage for damage in found if damage.state.is_current]
+    with suppress(*UNREADABLE):
+        return [damage for damage in _recorded(folder) if damage.state.is_current]
+    return []
+
+
+def _recorded(folder: Path) -> list[FoundDamage]:
+    """Return all damage in the record of *folder*; raises one of `UNREADABLE`."""
+    try:
+        text = read_file(folder / NAME, MOST)
+    except OSError:  # nothing was found, or it is of another user
+        return []
+    return [
+        FoundDamage(str(where), str(what), str(remedy), FileState(*state))
+        for where, what, remedy, state in json.loads(text)
+    ]
 
 
 def remember(folder: Path, found: Sequence[FoundDamage]) -> None:
@@ -87,8 +98,13 @@ def describe_found(
     """Yield a message for remembered damage of *system*, with the remedy.
 
     Those of files that the messages *known* are about are left out, and those of
-    archived *days* that are named already.
+    archived *days* that are named already. So is a record that is damaged.
     """
+    try:
+        _recorded(system.path)
+    except UNREADABLE:
+        again = f"run: bikecollect verify {system.system_id}"
+        yield f"{NAME} is damaged: what `verify` found is not known; {again}"
     found = [
         damage
         for damage in found_damage(system.path)
