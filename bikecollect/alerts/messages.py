@@ -44,6 +44,8 @@ UNTIL_OVER = frozenset(
     {"disk", "lost", "archive", "mirror", "lock", "settings", "mail"}
 )
 """Kinds for which what is `KEPT` waits only until the incident is over."""
+ELSEWHERE = frozenset({"folder", "lost"})
+"""Kinds for which the latest good slot is in another folder."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
 REMINDERS = (
@@ -213,7 +215,7 @@ def part(event: Event, facts: MessageFacts) -> str:
         *_times(event, facts),
         *_own_time(_begin(event, facts), facts),
         *_losses(event),
-        ("Last good", _last_good(facts)),
+        *([] if incident.kind in ELSEWHERE else [("Last good", _last_good(facts))]),
         *([] if is_over and incident.kind in UNTIL_OVER else [("Kept", kept)]),
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]

@@ -314,6 +314,7 @@ def test_two_folders_that_were_exchanged_are_refused_and_unchanged(
     text = mailserver.mails()[0].get_content()
     assert f"{first} has the data of another system, b, as its file" in text
     assert f"echo 'system: a' >> {first}/.bikecollect" in text
+    assert "Last good" not in text  # it is in the right folder
     for name in "ab":
         system, end = settings.system_folder(name), Slot(int(world.clock.now))
         rows = slot_rows(system, BEGIN_SLOT, end, clock=world.clock)

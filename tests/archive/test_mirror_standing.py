@@ -217,12 +217,12 @@ def test_compact_without_the_library_archives_and_mails(
 
     archive = world.folder.parent / "archive" / "station_status" / "system_id=city"
     assert process.returncode == 69
-    assert "an object store needs obstore; run: " in process.stderr
+    assert "a mirror needs obstore; run: " in process.stderr
     assert len(list(archive.glob("date=*/part.parquet"))) == 2
     assert len(mail.subjects()) == 1
     assert "mirror behind" in mail.subjects()[0]
     assert "obstore" in mail.mails()[0].get_content()
-    assert "error: an object store needs" in mirror_line(config)
+    assert "error: a mirror needs" in mirror_line(config)
 
 
 @pytest.mark.usefixtures("world", "nas")

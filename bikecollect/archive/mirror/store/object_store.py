@@ -68,7 +68,7 @@ class ObjectStore:
             import obstore  # an extra, and heavy
         except ImportError as error:
             raise NotInstalled(
-                "an object store needs obstore; run: pip install 'bikecollect[cloud]'"
+                "a mirror needs obstore; run: pip install 'bikecollect[cloud]'"
             ) from error
         _require_threads()
         os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # else one per processor
