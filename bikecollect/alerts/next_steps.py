@@ -127,6 +127,7 @@ TO_DO = {
     "stale": f"{NOTHING} here, probably: the publisher sends old data",
     "thin": f"{NOTHING} here, probably: the publisher lists fewer stations",
     "partial": f"{NOTHING} here, probably: the publisher leaves out a part",
+    "implausible": f"{NOTHING} here, probably: the publisher sends such counts",
     "archive": "find out why compact failed, or does not run",
     "mirror": "find out why push failed, or does not run",
     "bug": "report it, with this mail",

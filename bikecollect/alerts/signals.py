@@ -41,6 +41,7 @@ OF_NOTICE = {
     "stale": "stale",
     "clock": "clock",
     "partial": "partial",
+    "implausible": "partial",
     "bug": "bug",
     "lock": "lock",
     "ledger-busy": "lock",
@@ -247,7 +248,8 @@ def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:
         signals["thin"] = Signal("short", text)
     if "clock" in run.flags:
         signals["clock"] = Signal("clock", CLOCK)
-    if "partial" in run.flags and not any(n.kind == "partial" for n in run.notices):
+    told = any(OF_NOTICE.get(notice.kind) == "partial" for notice in run.notices)
+    if "partial" in run.flags and not told:
         text = "some stations or a part of the feed could not be read"
         signals["partial"] = Signal("partial", text)
     return signals

@@ -30,6 +30,7 @@ from bikecollect.storage.recovery import target
 
 if TYPE_CHECKING:
     from bikecollect.collect.vehicles import VehicleCommitter
+    from bikecollect.core.snapshot import Snapshot
     from bikecollect.storage.csv_store import Store
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
@@ -193,6 +194,7 @@ class Committer:
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
             *(_zone_notices(payload, understood, doubt, flags) if doubt else ()),
+            *_noticed("implausible", _senseless(snapshot)),
             *_noticed("drift", others),
             *(self._remedy(name, payload) if others else ()),
             *((damage,) if damage else ()),
@@ -300,6 +302,13 @@ class Committer:
 
 def _noticed(kind: str, texts: Iterable[str]) -> Iterator[Notice]:
     return (Notice(kind, text) for text in texts)
+
+
+def _senseless(snapshot: "Snapshot") -> Iterator[str]:
+    """Yield a text if no station has a number of vehicles that can be right."""
+    text = snapshot.findings.get("implausible num_vehicles_available")
+    if text and all(s.num_vehicles_available is None for s in snapshot.statuses):
+        yield text
 
 
 def _zone_notices(

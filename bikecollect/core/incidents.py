@@ -128,6 +128,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "denied": ("a file or folder cannot be accessed", "no access to a file"),
     "file-missing": ("a data file is missing", "data file missing"),
     "file-repaired": ("a data file had a strange end", "data file repaired"),
+    "implausible": ("no count of the feed can be right", "all counts implausible"),
     "list-repaired": ("the list of stations was rebuilt", "list of stations repaired"),
     "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),

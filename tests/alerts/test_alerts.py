@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -1069,6 +1070,38 @@ def test_an_incident_that_only_the_ledger_has_is_closed(
         standing = survey(settings.system_folder("a"), now=world.clock.now)
 
     assert standing.health.incidents == []
+
+
+def test_counts_of_which_none_can_be_right_are_an_incident_while_they_last(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """All values are empty then; a few such stations are no incident."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    city, replaced = world.answer, [0]
+
+    def answer(path: str) -> Answer:
+        count = rb'"available_rent_bikes": ?"?\d+"?'
+        odd = b'"available_rent_bikes": -5'
+        body = city(path).body
+        return Answer(
+            re.sub(count, odd, body, count=replaced[0]) if replaced[0] else body
+        )
+
+    world.answer = answer  # type: ignore[method-assign]
+    with world.served() as settings, mailserver.up():
+        for some in (0, 19, 19, 19, 20, 20, 20):
+            replaced[0] = some
+            world.slot(settings)
+        standing = survey(settings.system_folder("a"), now=world.clock.now)
+        replaced[0] = 0
+        for _ in range(2):
+            world.slot(settings)
+
+    assert [i.variant for i in standing.health.incidents] == ["implausible"]
+    assert [s for s in mailserver.subjects() if "shape" not in s] == [
+        "a: all counts implausible since 00:25",
+        "a: resolved: all counts implausible 00:25 to 00:40",
+    ]
 
 
 def test_what_happened_to_a_file_and_what_is_left_to_do_are_in_its_mail(
