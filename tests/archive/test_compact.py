@@ -27,8 +27,10 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.compact import Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import needs_summaries
+from bikecollect.cli.render.archive import step_line
 from bikecollect.core.slots import DAY
 from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.storage.data_folder import SystemFolder
@@ -395,6 +397,9 @@ def test_lost_summaries_are_rebuilt_from_the_archive(archived_world: World) -> N
 
     assert part.exists()
     assert [f for f in findings(archived_world) if "2026-11-22" in f] == []
+    again = Step("city", "2026-11-22", "archived", 9_950, 144, 0, 81_000)
+    text = "city 2026-11-22: 9,950 rows archived, again, from the archive: 81.0 kB\n"
+    assert step_line(again) == text
 
 
 def test_a_day_that_another_compact_archived_again_is_not_damaged(

@@ -35,10 +35,10 @@ def step_line(step: Step) -> str:
     if step.what == IN_USE:
         return f"{head}: CSV kept: in use; the next compact removes it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
-    return (
-        f"{head}: {count_of(step.rows, 'row')} archived, "
-        f"{size(step.before)} -> {size(step.after)}, {share}\n"
-    )
+    sizes = f"{size(step.before)} -> {size(step.after)}, {share}"
+    if step.rows and not step.before:  # its CSV has gone: gaps have other causes now
+        sizes = f"again, from the archive: {size(step.after)}"
+    return f"{head}: {count_of(step.rows, 'row')} archived, {sizes}\n"
 
 
 def step_json(step: Step) -> str:
