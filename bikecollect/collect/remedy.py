@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot
-from bikecollect.core.text import visible_toml
+from bikecollect.core.text import local_minute, visible_toml
 from bikecollect.feeds import Feed
 from bikecollect.storage.data_folder import REJECTED
 from bikecollect.storage.payload_store import read_payload, slot_of
@@ -40,7 +40,8 @@ def notices(
 def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
     """Return the settings for renamed fields of the newest rejected payload of *slots*.
 
-    The result is a list of lines, empty if no field was renamed or there is none.
+    The result is a list of lines, empty if no field was renamed or there is none. The
+    first one names the slot: the feed may have changed since.
     """
     payloads = committer.payloads
     names = [name for name in payloads.rejected() if slot_of(name) in slots]
@@ -50,7 +51,9 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
         with committer.bounded():
             payload = read_payload(payloads.path(names[-1], REJECTED))
             feed, fields = committer.reader.feed, committer.fields
-            return [notice.text for notice in notices(feed, payload, payloads, fields)]
+            texts = [n.text for n in notices(feed, payload, payloads, fields)]
+            slot = local_minute(payload.slot, committer.zone)
+            return texts and [f"in the newest of these payloads, of {slot}:", *texts]
     except Exception:
         log.exception(
             "a bug while looking for renamed fields", extra={"is_reported": True}

@@ -122,6 +122,7 @@ def test_backfill_prints_the_lines_of_the_mail(
     process = bikecollect("--config", path, "backfill", *options)
 
     assert process.returncode == 65
+    assert "\n  in the newest of these payloads, of 20" in process.stdout
     assert "\n\n[systems.city.fields]\n" in process.stdout
     assert '\nnum_vehicles_available = "rentable"\n' in process.stdout
     command = r"then\s+run:\n +\S*bikecollect .*backfill city\n\n"
