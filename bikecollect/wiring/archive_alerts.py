@@ -18,7 +18,7 @@ from bikecollect.wiring.alerting import alerter, is_of_another
 
 log = logging.getLogger(__name__)
 
-ARCHIVE, MIRROR = "archive", "mirror"
+ARCHIVE, MIRROR, DISK = "archive", "mirror", "disk"
 """The kinds of incidents."""
 COMPACT, LOST = "compact", "archive-lost"
 """The causes of an incident about the archive: what failed, or lost days."""
@@ -61,6 +61,7 @@ def _report(
         name: _signal(settings, name, cause, error) if error else None
         for name, error in errors.items()
         if error or _is_open(settings, name, kind)
+        if not (error and _is_explained(settings, name, kind))
         if not is_of_another(settings.system_folder(name, now), now)
     }
     if not signals:
@@ -82,6 +83,18 @@ def _signal(settings: Settings, name: str, cause: str, error: str) -> Signal:
             lost = find_lost_days(settings.system_folder(name))
     texts = dict.fromkeys([*(damage.text for damage in lost), error])
     return Signal(LOST if lost else cause, "\n".join(texts))
+
+
+def _is_explained(settings: Settings, name: str, kind: str) -> bool:
+    """Return whether people know that the disk cannot be used, which explains it.
+
+    Once that is over, the next failure is reported; lost days are in any case.
+    """
+    if _is_open(settings, name, kind) or not _is_open(settings, name, DISK):
+        return False
+    with suppress(StorageError):
+        return not find_lost_days(settings.system_folder(name))
+    return True
 
 
 def _is_open(settings: Settings, name: str, kind: str) -> bool:

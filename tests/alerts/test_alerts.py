@@ -817,6 +817,28 @@ def test_a_compact_by_another_user_is_no_incident(
     assert [incident.kind for incident in stored_incidents(system)] == ["archive"]
 
 
+def test_a_full_disk_is_one_incident_also_if_compact_fails_because_of_it(
+    tmp_path: Path,
+) -> None:
+    """It is an incident of its own if it fails when the disk is usable again."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+        system, lock = settings.system_folder("a"), tmp_path / "data/a/lock"
+        lock.unlink()
+        lock.mkdir()
+        kinds = []
+        for is_usable in (False, True):
+            if is_usable:
+                lock.rmdir()
+                world.slot(settings)
+            world.slot(settings)
+            report(world, settings, "2026-11-20: no space left")
+            kinds.append([i.kind for i in stored_incidents(system) if not i.closed])
+
+    assert kinds == [["disk"], ["archive"]]
+
+
 def test_a_compact_that_fails_is_an_incident_of_its_own(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
