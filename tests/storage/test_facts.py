@@ -37,8 +37,16 @@ def test_a_folder_that_cannot_be_read_has_the_facts_of_the_settings(
 def test_a_file_that_has_no_facts_is_named_in_words(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, words: str
 ) -> None:
-    """Not as a `NoneType` that is not subscriptable."""
+    """Not as a `NoneType`, and once by a run, which replaces it."""
     (tmp_path / "facts.json").write_text(text, encoding="utf-8")
+    caplog.set_level("WARNING")
 
-    assert facts_file.load(tmp_path) == []
-    assert f"cannot read {tmp_path}/facts.json: {words}" in caplog.text
+    folder = system_folder(
+        tmp_path, timezone="Asia/Taipei", interval=300, columns=(), now=1_790_000_000
+    )
+    facts_file.record(folder)
+
+    assert [r.getMessage().partition(words)[0] for r in caplog.records] == [
+        f"cannot read {tmp_path}/facts.json: "
+    ]
+    assert facts_file.load(tmp_path) == list(folder.facts)

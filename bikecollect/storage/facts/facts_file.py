@@ -38,7 +38,8 @@ def load(folder: Path) -> list[SystemFact]:
             continue  # the next use of the folder reports why it cannot be read
         except INVALID as error:
             # Only `fetch` and `backfill` rename it; others read perhaps a copy.
-            log.warning("cannot read %s: %s", folder / FILE, _words(error))
+            text = "cannot read %s: %s; it is inferred from the ledger"
+            log.warning(text, folder / FILE, _words(error))
             break
     return []
 
@@ -92,11 +93,12 @@ def _read_or_set_aside(folder: Path) -> list[SystemFact]:
         if error.errno not in LOST | REFUSED:
             raise StorageError(f"cannot read {folder / FILE}: {error}") from error
         damage: Exception = error
+        level = logging.WARNING
     except INVALID as error:
-        damage = error
+        damage, level = error, logging.INFO  # `load` has named it
     name = set_aside(folder / FILE, ("",))
     text = "%s is damaged (%s): set aside as %s, and inferred from the ledger"
-    log.warning(text, folder / FILE, _words(damage), name)
+    log.log(level, text, folder / FILE, _words(damage), name)
     return []
 
 
