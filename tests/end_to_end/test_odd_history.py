@@ -44,7 +44,7 @@ OTHERS = (
     "INSERT INTO incidents VALUES ('q', 'disk', -62135596800, 1 << 62, NULL, 1 << 62,"
     " -5, 0, '{}', 'x')",
     "INSERT INTO incidents VALUES ('r', 'odd', 0, 0, NULL, 1, 1, 0, '[1]', 'x')",
-    "INSERT INTO archives VALUES ('9999-99-99', 1, 1, 'x', 'Nowhere', 1e300, 0, '{}')",
+    "INSERT INTO archives VALUES ('9999-99-99', 1, 1, 'x', 'UTC', 1e300, 0, '{}')",
     "INSERT INTO archives VALUES ('x', 1, 1, 'x', '', 0, 0, '{')",
     "INSERT INTO files VALUES ('../../x', 5, 1, 1, 0, NULL)",
     "INSERT INTO stations (station_id, valid_from, capacity, lat, is_listed)"

@@ -45,7 +45,7 @@ def facts_of(name: str, folder: Path, wanted: SystemFact) -> list[SystemFact]:
     try:
         with history.session():
             blocks: Rows = history.select(BLOCKS)
-            archives = [row for row in history.select(ARCHIVES) if _is_zone(row[1])]
+            archives = [row for row in history.select(ARCHIVES) if _is_known(*row)]
     except StorageError:
         return []
     if not blocks:
@@ -145,11 +145,11 @@ def _zones(
     return zones
 
 
-def _is_zone(name: object) -> bool:
-    """Return whether *name*, read from a ledger, is a time zone known here."""
+def _is_known(day: object, zone: object) -> bool:
+    """Return whether *day* and *zone*, read from a ledger, are known here as such."""
     try:
-        return isinstance(name, str) and bool(ZoneInfo(name))
-    except (ValueError, LookupError, OSError):
+        return bool(bounds(str(day), ZoneInfo(str(zone))))
+    except (ValueError, LookupError, OSError, OverflowError):
         return False
 
 
