@@ -12,7 +12,7 @@ from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import bounds
-from bikecollect.storage.csv_store import Store
+from bikecollect.storage.csv_store import Store, is_header
 
 REPAIR = "bikecollect verify --repair"
 
@@ -54,7 +54,7 @@ class DayRows(NamedTuple):
 
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)
-        if crc is not None and zlib.crc32(header) != crc:
+        if not is_header(header, crc):
             name = self.archive.system.system_id
             what = f"{file}: its first line is damaged; run: {REPAIR} {name}"
             raise StorageError(what, cause="damage")

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from bikecollect.core.blocks import Group, Span, Tail
+from bikecollect.core.blocks import Group, Span, Tail, is_misrecorded
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.csv_format import read_cells
@@ -40,6 +40,15 @@ def is_segment(file: str) -> bool:
     """
     folder, _, name = file.rpartition("/")
     return folder in {STATUS, VEHICLE_STATUS} and _SEGMENT.fullmatch(name) is not None
+
+
+def is_header(line: bytes, crc: int | None) -> bool:
+    """Return whether *line* is the first line with the *crc* that the ledger has of it.
+
+    None is that of an earlier version. A damaged record of it does not count.
+    """
+    actual = zlib.crc32(line)
+    return crc is None or crc == actual or is_misrecorded(crc, actual)
 
 
 class Store:

@@ -79,6 +79,26 @@ def test_a_day_with_a_damaged_slot_is_incomplete_and_its_other_slots_are_used(
     assert f"{text}damaged; run: bikecollect verify --repair; its" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("damage", "left"), [("UPDATE files SET header = header | 255", 8), ("", 6)]
+)
+def test_a_day_whose_first_line_is_damaged_is_not_left_out_silently(
+    world: World, caplog: pytest.LogCaptureFixture, damage: str, left: int
+) -> None:
+    """A damaged checksum of that line, in the ledger, costs no row."""
+    sheet = world.folder / "station_status/2026-11-23.csv"
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        db.executescript(damage)
+    if not damage:
+        sheet.write_bytes(sheet.read_bytes().replace(b"_at,", b"#at,", 1))
+
+    with viewed(world, tables=STATUS_ONLY) as db:
+        rows = db.execute(ROWS).fetchall()
+
+    lost = f"2026-11-23 cannot be read: {sheet}: the rows of 2 of 2 slots are"
+    assert (len(rows), lost in caplog.text) == (left, left < 8)
+
+
 def test_a_slot_whose_file_has_an_impossible_name_is_not_left_out_silently(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ from bikecollect.core.blocks import Span
 from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_format import read_cells
-from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.csv_store import is_header, is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.durable import write_all, writing
 from bikecollect.storage.files.regular_file import open_file, read_file
@@ -217,7 +217,7 @@ def _segment(
     with os.fdopen(open_file(path), "rb") as source:
         header = source.readline(MAX_HEADER)
         info = os.fstat(source.fileno())
-        is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
+        is_ours = header.startswith(b"slot,") and is_header(header, crc)
         is_all = sum(s.end - s.start for s in spans) + len(header) == info.st_size
         # A restored or edited file may have its old st_mtime, but never st_ctime.
         touched = max(info.st_mtime, info.st_ctime)
@@ -233,10 +233,10 @@ def _segment(
         fd = source.fileno()
         texts = _texts(path, fd, blocks, respelled, header=header, left=left)
         _write(target, texts)
-    if left:
-        slots = count_of(len(spans), "slot")
-        why = f"{path}: the rows of {len(left)} of {slots} are damaged"
-        is_part = len(left) < len(spans)
+    if left or not header:
+        count, slots = len(left) if header else len(spans), count_of(len(spans), "slot")
+        why = f"{path}: the rows of {count} of {slots} are damaged"
+        is_part = count < len(spans)
         lost.append(Loss(f"{why}; run: bikecollect verify --repair", is_part=is_part))
     if header:
         yield Segment(header, target)
