@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import zlib
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -150,19 +150,14 @@ class Store:
         is_torn_block = not has_rows and _is_torn_block(rest, later, cut)
         return Tail(file, tuple(adopted), cut, b"" if is_torn_block else rest)
 
-    def find_blocks(
-        self, file: str, sums: Container[tuple[int, int]]
-    ) -> Iterator[Span]:
-        """Yield where blocks are in *file* whose crc32 and length are in *sums*.
+    def groups(self, file: str) -> Iterator[Group]:
+        """Yield the groups of lines of *file*, with as many cells as its header.
 
-        Lines that belong to none are skipped; what follows a bad sector is lost.
+        Other lines are skipped; what follows a bad sector is lost.
         """
         header = self.header(file)
         try:
-            for group in self._groups(file, len(header), header.count(b",") + 1):
-                start, end, crc = group.span[1:]
-                if (crc, end - start) in sums:
-                    yield group.span
+            yield from self._groups(file, len(header), header.count(b",") + 1)
         except StorageError as error:
             if getattr(error.__cause__, "errno", None) not in LOST:
                 raise

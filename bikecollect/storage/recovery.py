@@ -176,7 +176,7 @@ class Recovery:
         return [Repair(INFORMATION, sum(map(len, versions.values())), ())]
 
     def _is_changed(self, extent: Extent, size: int) -> bool:
-        """Return whether the list of stations differs from what the ledger recorded."""
+        """Return whether the end of a file differs from what the ledger recorded."""
         return (
             extent.damaged
             or size < extent.end
@@ -203,9 +203,12 @@ class Recovery:
 
     def _file(self, file: str, size: int, extent: Extent | None) -> list[Notice]:
         end = extent.end if extent else 0
+        is_changed = extent is None or self._is_changed(extent, size)
+        if is_changed and (notices := _correct_end(file, self.store, self.ledger)):
+            return notices
         if size < end:
             return self._abandon(file, f"has {size} bytes, {end} were written")
-        if extent and self.store.crc(extent.last) != extent.last.crc:
+        if extent and is_changed:
             return self._abandon(file, "was changed by another program")
         waiting = self.payloads.waiting_slots()
         if file == INFORMATION:
@@ -231,19 +234,19 @@ class Recovery:
     def _vanished(
         self, extents: Mapping[str, Extent], sizes: Mapping[str, int]
     ) -> list[Notice]:
-        vanished = [
-            file
+        vanished = {
+            file: [slot for (slot,) in self.ledger.all(SLOTS, file)]
             for file, extent in extents.items()
             if file not in sizes and extent.end and not extent.damaged
             if file != INFORMATION
-        ]
+        }
         for file in vanished:
             self.ledger.mark_damaged(file)
-        return [self._missing(file) for file in vanished]
+        # Without blocks it has lost nothing, or never existed: the ledger is damaged.
+        return [self._missing(file, slots) for file, slots in vanished.items() if slots]
 
-    def _missing(self, file: str) -> Notice:
+    def _missing(self, file: str, slots: Sequence[Slot]) -> Notice:
         """Return a notice about the missing *file*, with the remedy."""
-        slots = [slot for (slot,) in self.ledger.all(SLOTS, file)]
         remedy = remedy_of_missing(
             _system(self.ledger), file, self.payloads.kept(), slots, self.mirror
         )
@@ -304,6 +307,12 @@ def _system(ledger: "Ledger") -> str:
     return (folder.parent if folder.name == VEHICLES else folder).name
 
 
+def _correct_end(file: str, store: "Store", ledger: "Ledger") -> list[Notice]:
+    from bikecollect.storage.repair.records import correct_end  # seldom needed
+
+    return correct_end(ledger, store, file)
+
+
 def _repair(ledger: "Ledger") -> str:
     return f"bikecollect verify --repair {_system(ledger)}"
 
@@ -329,6 +338,8 @@ def target(
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:
+        if notices := _correct_end(file, store, ledger):
+            return file, store.sizes()[file], notices[0]
         ledger.mark_damaged(file)
         text = (
             f"{file} was changed by another program (its last block): new rows go to "

@@ -160,3 +160,31 @@ def test_bytes_that_are_no_text_are_found_once_a_reader_met_them(world: World) -
     assert (is_marked, mark.exists(), damaged) == (True, False, [False, True])
     assert len(history.select("SELECT * FROM main.blocks")) == 3
     assert world.agrees()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'UPDATE files SET "end" = "end" + 64',
+        'UPDATE files SET "end" = "end" - 64',
+        "UPDATE files SET start = start + 1",
+        "UPDATE files SET crc32 = crc32 + 7",
+        "UPDATE files SET file = replace(file, '22', '32')",
+        "UPDATE files SET file = replace(file, '/', 'o')",
+    ],
+)
+def test_a_damaged_record_of_a_file_is_no_damage_of_the_file(
+    world: World, statement: str
+) -> None:
+    """Its last block proves its end: the next one follows, and the ledger is named."""
+    before = world.fetch()
+    sql(f"{statement} WHERE file <> 'station_information.csv'")(world.folder / LEDGER)
+
+    after = world.fetch(after=300)
+
+    (notice,) = after.notices
+    corrected = f"ledger.sqlite3 had a wrong end of {before.file}: corrected by its"
+    assert (notice.kind, notice.text) == ("ledger", f"{corrected} last block")
+    assert after.file == before.file
+    assert world.fetch(after=300).notices == ()
+    assert world.agrees()

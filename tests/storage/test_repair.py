@@ -259,9 +259,18 @@ def edit_ledger(world: World, sql: str) -> None:
         "UPDATE blocks SET slot = slot + 60",
         "UPDATE blocks SET slot = slot - 7, rows = 0 WHERE slot % 900 = 0",
         "UPDATE blocks SET slot = slot + 86400",
+        "UPDATE blocks SET start = start + 64 WHERE slot % 900 = 0",
+        "UPDATE blocks SET start = start - 64 WHERE slot % 900 = 0",
+        'UPDATE blocks SET "end" = "end" - 2',
+        'UPDATE blocks SET "end" = "end" + (1 << 40) WHERE slot % 900 = 300',
+        "UPDATE blocks SET crc32 = crc32 + (1 << 32)",
+        "UPDATE blocks SET file = replace(file, '22', '32') WHERE slot % 900 = 0",
+        "UPDATE blocks SET file = replace(file, '/', 'o') WHERE slot % 900 = 0",
+        "UPDATE files SET header = header | 255",
+        "UPDATE files SET damaged = damaged + 1",
     ],
 )
-def test_slots_and_rows_that_were_edited_in_the_ledger_are_corrected(
+def test_what_was_edited_or_damaged_in_the_ledger_is_corrected(
     world: World, sql: str
 ) -> None:
     """The lines of the CSV are the truth; nothing is written into it."""

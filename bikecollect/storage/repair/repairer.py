@@ -2,17 +2,20 @@
 
 import errno
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.text import csv_text
 from bikecollect.storage.csv_format import COLUMNS
-from bikecollect.storage.csv_store import LOST, Store, is_segment, slot_of
+from bikecollect.storage.csv_store import LOST, Store, is_header, is_segment
 from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.files.durable import (
     replacing,
@@ -21,9 +24,15 @@ from bikecollect.storage.files.durable import (
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.records import Correction, corrections
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 from bikecollect.storage.vehicles import rows as vehicle_rows
 
+PRESENT = (
+    "SELECT b.* FROM main.blocks AS b LEFT JOIN files AS f ON f.file = b.file"
+    f" WHERE coalesce(f.damaged, 0) <> {GONE} ORDER BY b.file, b.start"
+)
+"""The blocks whose files were not removed by `compact`."""
 BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
 FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
 HEADER = "SELECT header FROM files WHERE file = ?"
@@ -59,11 +68,11 @@ class Repairer:
     def run(self) -> Iterator[Repair]:
         """Repair what can be repaired; yield a result for each changed file."""
         sizes = self.store.sizes()
+        corrected = self._correct_ledger(sizes)
         for row in self.ledger.all(FILES):
             file = _File(row[0], row[1], bool(row[2]), row[3])
             if is_segment(file.name) and file.name in sizes:
                 try:
-                    corrected = self._correct_ledger(self._blocks(file))
                     blocks = self._blocks(file)
                     is_changed = self._is_changed(file, blocks, sizes[file.name])
                 except StorageError as error:
@@ -74,22 +83,26 @@ class Repairer:
                     continue
                 if is_changed:
                     yield self._repair(file, blocks)
-                elif corrected:
-                    yield Repair(file.name, corrected, ())
+                elif corrected[file.name]:
+                    yield Repair(file.name, corrected[file.name], ())
 
     def lost(self, blocks: Sequence[Block]) -> list[Block]:
         """Return those of *blocks* whose rows are nowhere in their files.
 
         The others are in their place, or `run` finds them elsewhere in the file: it has
-        become shorter or longer before them, or a spreadsheet has saved it.
+        become shorter or longer before them, a spreadsheet has saved it, or the ledger
+        is wrong.
         """
         lost = []
+        sizes = self.store.sizes()
         for name in sorted({block.span.file for block in blocks}):
             changed = self.changed([b for b in blocks if b.span.file == name])
             if changed:
                 ((crc,),) = self.ledger.all(HEADER, name) or [(None,)]
                 _, found = self._read(name, crc, changed)
-                lost += [block for block in changed if _sum(block) not in found]
+                changed = [block for block in changed if _sum(block) not in found]
+                wrong = [c.recorded for c in corrections(self.store, changed, sizes)]
+                lost += [block for block in changed if block not in wrong]
         return lost
 
     def changed(self, blocks: Sequence[Block]) -> list[Block]:
@@ -99,30 +112,29 @@ class Repairer:
     def _blocks(self, file: _File) -> list[Block]:
         return [Block.from_row(row) for row in self.ledger.all(BLOCKS, file.name)]
 
-    def _correct_ledger(self, blocks: Sequence[Block]) -> int:
-        """Correct slot and rows of *blocks* in the ledger; return how many changed.
+    def _correct_ledger(self, sizes: Mapping[str, int]) -> Counter[str]:
+        """Correct what the ledger says of files; return the corrected blocks, by file.
 
-        The checksums prove the lines of the file, so the ledger was edited. If two
-        blocks have one slot, the one whose lines have it is kept.
+        Their lines prove that it was edited or damaged. If two blocks have one slot,
+        the one whose lines have it is kept. Nothing is rewritten before: a block may
+        seem to be in another file.
         """
-        wrong = []
-        for block in blocks:
-            text = self.store.text(block.span)
-            slot, rows = slot_of(text), text.count(b"\n")
-            if zlib.crc32(text) != block.span.crc or slot is None:
-                continue
-            if (slot, rows) != (block.slot, block.rows):
-                wrong.append((block, block._replace(slot=slot, rows=rows)))
-        if not wrong:
-            return 0
+        wrong: list[Correction] = []
+        for _, members in groupby(self.ledger.all(PRESENT), key=itemgetter(1)):
+            with suppress(StorageError):  # reported with the file
+                blocks = map(Block.from_row, members)
+                wrong += corrections(self.store, blocks, sizes)
+        if wrong:
+            self._replace(wrong)
+        return Counter(proven.span.file for _, proven in wrong)
+
+    def _replace(self, wrong: Sequence[Correction]) -> None:
+        rows = [proven.to_row() for _, proven in wrong]
+        marks = ", ".join("?" * len(rows[0]))
         with self.ledger.transaction() as db:
             slots = [(block.slot,) for block, _ in wrong]
             db.executemany("DELETE FROM blocks WHERE slot = ?", slots)
-            rows_of_blocks = [block.to_row() for _, block in wrong]
-            marks = ", ".join("?" * len(rows_of_blocks[0]))
-            insert = f"INSERT OR IGNORE INTO blocks VALUES ({marks})"
-            db.executemany(insert, rows_of_blocks)
-        return len(wrong)
+            db.executemany(f"INSERT OR IGNORE INTO blocks VALUES ({marks})", rows)
 
     def _is_changed(self, file: _File, blocks: Sequence[Block], size: int) -> bool:
         header = self.store.header(file.name)
@@ -162,11 +174,11 @@ class Repairer:
         *crc* is the crc32 of its original first line, None if unknown.
         """
         header = self.store.header(file)
-        is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
+        is_ours = header.startswith(b"slot,") and is_header(header, crc)
         wanted, found = {_sum(block) for block in changed}, {}
         if is_ours:
-            spans = self.store.find_blocks(file, wanted)
-            texts = [self.store.text(span) for span in spans]
+            spans = (group.span for group in self.store.groups(file))
+            texts = [self.store.text(s) for s in spans if _sum_of(s) in wanted]
             found = {sum_of(text): text for text in texts}
         if is_ours and found.keys() >= wanted:
             return header, found
@@ -223,4 +235,8 @@ class Repairer:
 
 
 def _sum(block: Block) -> Sum:
-    return block.span.crc, block.span.end - block.span.start
+    return _sum_of(block.span)
+
+
+def _sum_of(span: Span) -> Sum:
+    return span.crc, span.end - span.start

@@ -1,0 +1,115 @@
+"""Correct what the ledger says of daily files, where their lines prove it wrong.
+
+A changed byte in the ledger is not blamed on the file: its blocks, its lines and the
+record of its end are witnesses of each other.
+"""
+
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from bikecollect.core.blocks import Block, Span, is_misrecorded
+from bikecollect.core.run import Notice
+from bikecollect.storage.csv_store import Store, slot_of
+from bikecollect.storage.data_folder import LEDGER
+
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+
+LAST = (
+    'SELECT file, start, "end", crc32 FROM blocks WHERE file = ?'
+    ' ORDER BY "end" DESC LIMIT 1'
+)
+
+
+class Correction(NamedTuple):
+    """A block as the ledger has it, and what it is by its lines."""
+
+    recorded: Block
+    proven: Block
+
+
+def corrections(
+    store: Store, blocks: Iterable[Block], files: Collection[str]
+) -> Iterator[Correction]:
+    """Yield what the ledger says wrongly of *blocks*, of which some are damaged.
+
+    The checksum of a block proves its slot, its place and its number of rows; of these
+    and the checksum one may be wrong, or the name of its file, which is one of *files*.
+    """
+    others: dict[str, list[Block]] = {}
+    for block in blocks:
+        if not (proven := _by_checksum(store, block)):
+            others.setdefault(block.span.file, []).append(block)
+        elif proven != block:
+            yield Correction(block, proven)
+    for file, damaged in others.items():
+        lines = store.groups(file) if file in files else ()
+        groups = {group.slot: group for group in lines}
+        for block in damaged:
+            group = groups.get(block.slot)
+            if group and _is_of(block.span, group.span):
+                proven = block._replace(span=group.span, rows=group.length)
+                yield Correction(block, proven)
+            elif found := _elsewhere(store, block, files):
+                yield Correction(block, found)
+
+
+def _by_checksum(store: Store, block: Block) -> Block | None:
+    """Return *block* with the slot and the rows of its lines, None if they changed.
+
+    Those of a block without lines are not known.
+    """
+    text = store.text(block.span)
+    if zlib.crc32(text) != block.span.crc:
+        return None
+    if (slot := slot_of(text)) is None:
+        return block
+    return block._replace(slot=slot, rows=text.count(b"\n"))
+
+
+def _is_of(recorded: Span, found: Span) -> bool:
+    """Return whether *recorded*, of the same slot, has one damaged value of *found*.
+
+    A block that only moved has its length.
+    """
+    if recorded.crc == found.crc:
+        return recorded.end - recorded.start != found.end - found.start
+    return recorded[:3] == found[:3] and is_misrecorded(recorded.crc, found.crc)
+
+
+def _elsewhere(store: Store, block: Block, files: Collection[str]) -> Block | None:
+    """Return *block* in the one of *files* whose name differs in one character."""
+    for file in files:
+        if is_near(file, block.span.file):
+            found = block._replace(span=block.span._replace(file=file))
+            if store.text(found.span) and _by_checksum(store, found) == found:
+                return found
+    return None
+
+
+def is_near(text: str, other: str) -> bool:
+    """Return whether both differ in one character.
+
+    >>> is_near("2026-11-22", "2026-11-32"), is_near("ab", "abc"), is_near("a", "a")
+    (True, False, False)
+    """
+    if len(text) != len(other):
+        return False
+    return sum(a != b for a, b in zip(text, other, strict=True)) == 1
+
+
+def correct_end(ledger: "Ledger", store: Store, file: str) -> list[Notice]:
+    """Correct what the ledger says of the end of *file*; return a notice of it.
+
+    There is none if the last block in the ledger is not that at the end of the file, or
+    if the ledger was lost: then it is rebuilt.
+    """
+    is_rebuilt = ledger.was_absent or ledger.trouble
+    for row in () if is_rebuilt else ledger.all(LAST, file):
+        span = Span(*row)
+        if span.end == store.sizes().get(file) and store.crc(span) == span.crc:
+            ledger.adopt_stations(span, {})  # writes the end of any file
+            text = f"{LEDGER} had a wrong end of {file}: corrected by its last block"
+            return [Notice("ledger", text)]
+    return []
