@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from bikecollect.archive.checks.confirmation import confirmed
 from bikecollect.archive.checks.csv_files import (
     DailyFile,
     check_file,
+    check_information,
     describe_damage,
 )
 from bikecollect.archive.checks.payload_files import (
@@ -27,15 +28,14 @@ from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
-from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.csv_format import information_header, information_lines
+from bikecollect.core.slots import EARLIEST, LATEST, stamp
 from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.lost_days import is_half_replaced
+from bikecollect.storage.repair.records import corrected, corrections
 
 CHANGED = "its archived rows have changed"
 INTERRUPTED = "a compact that replaced its files was interrupted"
@@ -64,6 +64,13 @@ class _Names:
 
     def __contains__(self, name: object) -> bool:
         return self.names is None or name in self.names
+
+    def suspects(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return those of *blocks* that may be why these names have findings."""
+        if self.names is None:
+            return []
+        files = ((block, block.span.file) for block in blocks)
+        return [b for b, file in files if file in self or not is_segment(file)]
 
     def has(self, day: _Day) -> bool:
         """Return whether *day*, or a file of it, is among them."""
@@ -117,6 +124,10 @@ class Verifier:
         sizes, known, files, stations, archives = read_snapshot(
             self.system, self.store, self.history, self.lock, self.sleep
         )
+        wrong = list(corrections(self.store, names.suspects(known), sizes))
+        for correction in wrong:
+            yield self._finding(correction.file, correction.text)
+        known = corrected(known, wrong)
         blocks = [block for block in known if is_segment(block.span.file)]
         days = [
             d for d in self._wanted(blocks, archived_days(archives)) if names.has(d)
@@ -191,31 +202,9 @@ class Verifier:
         self, rows: Sequence[Sequence[Any]], size: int
     ) -> Iterator[Finding]:
         """Yield how station_information.csv differs from the ledger."""
-        path = self.system.path / INFORMATION
-        if not size:
-            if rows:
-                yield self._finding(INFORMATION, "is missing")
-            return
-        self.counts.files += 1
-        expected = {
-            line
-            for row in rows
-            for line in information_lines(
-                Slot(row[1]), self.system.zone, [_version(row)]
-            ).splitlines()
-        }
-        try:
-            head, *lines = path.read_bytes()[:size].splitlines()
-        except OSError as error:
-            yield self._finding(INFORMATION, f"{UNREADABLE}: {error.strerror}")
-            return
-        if head + b"\n" != information_header():
-            yield self._finding(INFORMATION, "its first line has changed")
-        for number, line in enumerate(lines, 2):
-            if line not in expected:
-                yield self._finding(INFORMATION, f"line {number} is not in the ledger")
-        if missing := expected - set(lines):
-            yield self._finding(INFORMATION, f"{len(missing)} versions are missing")
+        self.counts.files += bool(size)
+        for what in check_information(self.system, rows, size):
+            yield self._finding(INFORMATION, what)
 
     def _wanted(
         self, blocks: Sequence[Block], archived: Mapping[str, Archived]
@@ -339,11 +328,3 @@ class Verifier:
                 self.counts.payloads += 1
                 if what := check_payload(path, sums):
                     yield self._finding(name, what)
-
-
-def _version(row: Sequence[object]) -> StationInformation:
-    station_id, _, *values = row
-    for place in (8, 12):
-        flag = values[place]
-        values[place] = None if flag is None else bool(flag)
-    return StationInformation._make((station_id, *values))

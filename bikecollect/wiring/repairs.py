@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bikecollect.archive.archived_days import OpenedDays
 from bikecollect.archive.checks.lost_blocks import Taken, use_archive
+from bikecollect.archive.checks.payload_files import damaged_sums
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import (
     NotInstalled,
@@ -17,7 +18,7 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
+from bikecollect.storage.data_folder import ARCHIVE, LEDGER, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
@@ -34,6 +35,7 @@ from bikecollect.wiring.history import (
 )
 
 ARCHIVED = "SELECT day FROM archives"
+SUMS = "SELECT run_id, sha256 FROM blocks"
 
 
 class _Files(NamedTuple):
@@ -146,9 +148,21 @@ def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:
         with files.recovered(times) as recovery:
             if files.layout is not VEHICLE_LAYOUT:
                 repairs += recovery.check_stations()
+                repairs += _correct_sums(files)
             place, aside = files.folder.path, files.system.rejected
             repairs += Repairer(place, files.store, files.ledger, aside).run()
     return repairs
+
+
+def _correct_sums(files: _Files) -> list[Repair]:
+    """Correct damaged checksums of kept payloads in the ledger."""
+    sums = dict(files.ledger.all(SUMS))
+    wrong = [(digest, run_id) for run_id, digest in damaged_sums(files.system, sums)]
+    if not wrong:
+        return []
+    with files.ledger.transaction() as db:
+        db.executemany("UPDATE blocks SET sha256 = ? WHERE run_id = ?", wrong)
+    return [Repair(LEDGER, len(wrong), ())]
 
 
 def forget(settings: Settings, name: str, times: Times, item: str, reason: str) -> str:

@@ -65,6 +65,23 @@ def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
     assert run(world, "verify")[-1].endswith("all agree")
 
 
+def test_a_damaged_checksum_in_the_ledger_is_not_blamed_on_the_payload(
+    world: World,
+) -> None:
+    """They differ in one digit; the remedy corrects the ledger."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        db.execute("UPDATE blocks SET sha256 = 'x' || substr(sha256, 2)")
+        db.commit()
+
+    lines = run(world, "verify")
+    run(world, "verify", "--repair")
+
+    wrong = ".zip: is sound, but the ledger has a wrong sha256 of it"
+    assert any(line.endswith(wrong) for line in lines)
+    assert any("verify --repair city   (1 finding)" in line for line in lines)
+    assert run(world, "verify")[-1].endswith("all agree")
+
+
 def test_a_lost_day_whose_csv_exists_is_rebuilt_by_the_remedy(
     world: World,
 ) -> None:

@@ -280,7 +280,9 @@ def test_what_was_edited_or_damaged_in_the_ledger_is_corrected(
     before = findings(world)
     results = repair(world)
 
+    named = ("the ledger has", "is marked as damaged")
     assert before
+    assert all(any(name in finding for name in named) for finding in before)
     assert [result.file for result in results] == [FILE]
     assert world.committed() == blocks
     assert (world.folder / FILE).read_bytes() == text

@@ -1,13 +1,17 @@
 """Verify a daily file: every byte belongs to a block that matches its checksum."""
 
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.text import count_of
-from bikecollect.storage.csv_store import Store
+from bikecollect.storage.csv_format import information_header, information_lines
+from bikecollect.storage.csv_store import Store, is_header
+from bikecollect.storage.data_folder import INFORMATION, SystemFolder
 from bikecollect.storage.repair import removed_text
 
 FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
@@ -63,9 +67,48 @@ def describe_damage(span: Span) -> str:
     return f"the block in bytes {span.start} to {span.end} is damaged"
 
 
-def _of_header(header: bytes, crc: int | None) -> Iterator[str]:
-    if crc is not None and zlib.crc32(header) != crc:
+def check_information(
+    system: SystemFolder, rows: Iterable[Sequence[Any]], size: int
+) -> Iterator[str]:
+    """Yield how the list of stations, of *size* bytes, differs from *rows*, its own."""
+    expected = {
+        line
+        for row in rows
+        for line in information_lines(
+            Slot(row[1]), system.zone, [_version(row)]
+        ).splitlines()
+    }
+    if not size:
+        if expected:
+            yield "is missing"
+        return
+    try:
+        head, *lines = (system.path / INFORMATION).read_bytes()[:size].splitlines()
+    except OSError as error:
+        yield f"cannot be read: {error.strerror}"
+        return
+    if head + b"\n" != information_header():
         yield "its first line has changed"
+    for number, line in enumerate(lines, 2):
+        if line not in expected:
+            yield f"line {number} is not in the ledger"
+    if missing := expected - set(lines):
+        yield f"{len(missing)} versions are missing"
+
+
+def _version(row: Sequence[object]) -> StationInformation:
+    station_id, _, *values = row
+    for place in (8, 12):
+        flag = values[place]
+        values[place] = None if flag is None else bool(flag)
+    return StationInformation._make((station_id, *values))
+
+
+def _of_header(header: bytes, crc: int | None) -> Iterator[str]:
+    if not is_header(header, crc):
+        yield "its first line has changed"
+    elif crc not in {None, zlib.crc32(header)}:
+        yield "its first line is sound, but the ledger has a wrong checksum of it"
     elif not header.startswith(FIRST_COLUMNS):
         yield "its first line is not that of a daily file"
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -17,9 +17,11 @@ from bikecollect.storage.files.regular_file import open_plain
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import run_of, slot_of
 from bikecollect.storage.repair.forget import forgotten
+from bikecollect.storage.repair.records import is_near
 
 OLDER = "was an older copy put over newer data?"
 RUNS = "SELECT run_id FROM runs WHERE slot >= ? AND slot < ?"
+WRONG_SUM = "is sound, but the ledger has a wrong sha256 of it"
 FETCHED = frozenset({"fetch", "recovery"})
 """The sources of blocks whose payload is kept."""
 
@@ -101,9 +103,23 @@ def check_payload(path: Path, sums: Mapping[str, str]) -> str:
         return ""  # moved by a run in the meantime
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         return f"cannot be read: {error}"
-    if sums.get(run_id) and digest != sums[run_id]:
-        return "is not the payload that was committed"
-    return ""
+    recorded = sums.get(run_id) or digest
+    if is_near(recorded, digest):
+        return WRONG_SUM
+    return "" if recorded == digest else "is not the payload that was committed"
+
+
+def damaged_sums(
+    system: SystemFolder, sums: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each run whose kept payload has another sha256 than in *sums*, and that.
+
+    Both differ in one digit: the ledger is damaged, not the payload.
+    """
+    for path in (system.payloads / KEPT).glob("*/*.*.zip"):
+        run_id = run_of(path.name)
+        if run_id in sums and check_payload(path, sums) == WRONG_SUM:
+            yield run_id, _documents(path)
 
 
 def _documents(path: Path) -> str:

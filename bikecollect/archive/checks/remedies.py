@@ -5,7 +5,7 @@ from functools import partial
 
 from bikecollect.archive.certificates import GROWN, Finding
 from bikecollect.archive.checks.csv_files import LINK
-from bikecollect.archive.checks.payload_files import OLDER
+from bikecollect.archive.checks.payload_files import OLDER, WRONG_SUM
 from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
 from bikecollect.storage.files import marker
@@ -43,7 +43,8 @@ def remedy(
     if where == INFORMATION:
         return f"bikecollect rebuild stations {system}"
     if where.startswith("payloads/"):
-        return "restore these payloads, or delete them: only backfill reads them"
+        restore = "restore these payloads, or delete them: only backfill reads them"
+        return f"bikecollect verify --repair {system}" if what == WRONG_SUM else restore
     if is_day(where):
         lost = partial(remedy_of_lost_day, system, where, kept, mirror)
         return _of_day(system, where, what, has_csv=has_csv, lost=lost)

@@ -6,16 +6,22 @@ record of its end are witnesses of each other.
 
 import zlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.core.blocks import Block, Span, is_misrecorded
+from bikecollect.core.errors import StorageError
 from bikecollect.core.run import Notice
-from bikecollect.storage.csv_store import Store, slot_of
+from bikecollect.core.slots import stamp
+from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.data_folder import LEDGER
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
+NAMES = ("slot", "file name", "start", "end", "checksum", "number of rows")
+"""The values of a block that its lines prove, as in the ledger's table."""
 LAST = (
     'SELECT file, start, "end", crc32 FROM blocks WHERE file = ?'
     ' ORDER BY "end" DESC LIMIT 1'
@@ -28,6 +34,22 @@ class Correction(NamedTuple):
     recorded: Block
     proven: Block
 
+    @property
+    def file(self) -> str:
+        """The file in which it is recorded, or in which it is."""
+        name = self.recorded.span.file
+        return name if is_segment(name) else self.proven.span.file
+
+    @property
+    def text(self) -> str:
+        """What is wrong, for people."""
+        old, new = self.recorded.to_row(), self.proven.to_row()
+        wrong = [name for name, a, b in zip(NAMES, old, new, strict=False) if a != b]
+        return (
+            f"the block of {stamp(self.proven.slot)} is sound, but the ledger has a "
+            f"wrong {' and '.join(wrong)} of it"
+        )
+
 
 def corrections(
     store: Store, blocks: Iterable[Block], files: Collection[str]
@@ -36,23 +58,37 @@ def corrections(
 
     The checksum of a block proves its slot, its place and its number of rows; of these
     and the checksum one may be wrong, or the name of its file, which is one of *files*.
+    Of files that cannot be read nothing is known.
     """
-    others: dict[str, list[Block]] = {}
+    for file, members in groupby(blocks, key=lambda block: block.span.file):
+        with suppress(StorageError):
+            yield from _of_file(store, file, list(members), files)
+
+
+def _of_file(
+    store: Store, file: str, blocks: Iterable[Block], files: Collection[str]
+) -> Iterator[Correction]:
+    damaged = []
     for block in blocks:
         if not (proven := _by_checksum(store, block)):
-            others.setdefault(block.span.file, []).append(block)
+            damaged.append(block)
         elif proven != block:
             yield Correction(block, proven)
-    for file, damaged in others.items():
-        lines = store.groups(file) if file in files else ()
-        groups = {group.slot: group for group in lines}
-        for block in damaged:
-            group = groups.get(block.slot)
-            if group and _is_of(block.span, group.span):
-                proven = block._replace(span=group.span, rows=group.length)
-                yield Correction(block, proven)
-            elif found := _elsewhere(store, block, files):
-                yield Correction(block, found)
+    lines = store.groups(file) if damaged and file in files else ()
+    groups = {group.slot: group for group in lines}
+    for block in damaged:
+        group = groups.get(block.slot)
+        if group and _is_of(block.span, group.span):
+            proven = block._replace(span=group.span, rows=group.length)
+            yield Correction(block, proven)
+        elif found := _elsewhere(store, block, files):
+            yield Correction(block, found)
+
+
+def corrected(blocks: Iterable[Block], wrong: Iterable[Correction]) -> list[Block]:
+    """Return *blocks* without what is *wrong*, in the order of their places."""
+    proven = dict(wrong)
+    return sorted((proven.get(b, b) for b in blocks), key=lambda b: b.span[:3])
 
 
 def _by_checksum(store: Store, block: Block) -> Block | None:

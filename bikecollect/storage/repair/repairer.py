@@ -4,10 +4,8 @@ import errno
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,11 +117,8 @@ class Repairer:
         the one whose lines have it is kept. Nothing is rewritten before: a block may
         seem to be in another file.
         """
-        wrong: list[Correction] = []
-        for _, members in groupby(self.ledger.all(PRESENT), key=itemgetter(1)):
-            with suppress(StorageError):  # reported with the file
-                blocks = map(Block.from_row, members)
-                wrong += corrections(self.store, blocks, sizes)
+        blocks = map(Block.from_row, self.ledger.all(PRESENT))
+        wrong = list(corrections(self.store, blocks, sizes))
         if wrong:
             self._replace(wrong)
         return Counter(proven.span.file for _, proven in wrong)
