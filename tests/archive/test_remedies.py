@@ -9,11 +9,14 @@ import pytest
 from command import bikecollect
 from keeping import compacted, findings
 from quiet_settings import write_settings
-from world import World
+from world import TAIPEI, World
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import remedy
 from bikecollect.core.slots import DAY
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import find_damage
 
 
 @pytest.fixture
@@ -111,6 +114,27 @@ def test_a_lost_day_is_forgotten_although_slots_came_later(world: World) -> None
     assert any("the kept payloads of 1 of 1 slots: " in line for line in lines)
     assert any("forget city 2026-11-22; then: " in line for line in lines)
     assert run(world, "verify")[-1].endswith("all agree")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["rows = rows + 8", "sha256 = 'x' || sha256", "day = replace(day, 6, ':')"]
+)
+def test_an_archived_day_that_is_damaged_in_the_ledger_is_corrected_by_the_remedy(
+    world: World, wrong: str
+) -> None:
+    """Its rows are those of its certificate."""
+    compacted(world, csv_days=0)
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        db.execute(f"UPDATE archives SET {wrong}")
+        db.commit()
+
+    lines = run(world, "verify")
+    run(world, "compact")
+
+    history = History("city", world.folder)
+    assert any("compact city   (1 finding)" in line for line in lines)
+    assert find_damage(SystemFolder("city", world.folder, TAIPEI, 300), history) == []
+    assert findings(world, deep=True) == []
 
 
 @pytest.mark.parametrize("dataset", ["slots", "runs"])

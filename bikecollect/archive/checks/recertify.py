@@ -77,6 +77,22 @@ def is_another_state(archive: "Archive", archived: "Archived") -> bool:
     return is_sound and bool(_damage(archive, archived.day, archived.parts))
 
 
+def has_rows_of_certificate(archive: "Archive", archived: "Archived") -> bool:
+    """Return whether the archived rows are those of the certificate, not of *archived*.
+
+    They are read back. The ledger is damaged then. Raises StorageError if they cannot
+    be read.
+    """
+    day = archived.day
+    certified = archive.certified(day)
+    if certified.summary == archived.summary:
+        return False
+    archive.raise_if_damaged(certified.only(archive.layout.rows))
+    return certified.summary == _summary(
+        archive, day, ZoneInfo(certified.timezone), _columns(archive, day)
+    )
+
+
 def has_all_rows(
     archive: "Archive", archived_days: "ArchivedDays", store: "Store", day: str
 ) -> bool:

@@ -12,6 +12,7 @@ from bikecollect.archive.checks.lost_blocks import ROWS
 from bikecollect.archive.checks.recertify import (
     DIFFER,
     has_all_rows,
+    has_rows_of_certificate,
     is_another_state,
     recertify,
     shorter,
@@ -81,7 +82,11 @@ def _agree(
         _adopt(archive, archived_days, store, archived)
     elif why and archived.csv_gone:
         with suppress(StorageError):  # `verify` reports it
-            recertify(archive, archived.day, archived)
+            if why == DIFFER and has_rows_of_certificate(archive, archived):
+                certified = archive.certified(archived.day)
+                archived_days.save(certified._replace(csv_gone=True))
+            else:
+                recertify(archive, archived.day, archived)
 
 
 def _is_whole(

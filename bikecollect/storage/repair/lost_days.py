@@ -26,7 +26,10 @@ from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import mirror_remedy
 
-ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
+ARCHIVED = (
+    "SELECT day, csv_gone, parts FROM archives WHERE date(day) = day ORDER BY day"
+)
+"""A day with an impossible name, in a damaged ledger, is archived under its own."""
 ACCEPT = (
     "accept the loss (`backfill` then fills what kept payloads have, `backfill --from` "
     "what an intact copy has)"
