@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from command import bikecollect
+from in_process import bikecollect
 from keeping import archived_past_days
 from mirrored import CERTIFICATE, PART
 from world import World

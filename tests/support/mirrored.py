@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from s3server import BUCKET, Proxy, environment
 from world import World
 
