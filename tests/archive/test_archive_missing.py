@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
 from templates import copied

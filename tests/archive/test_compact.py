@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import forking
 import pytest
 from children import run_in_child
-from command import bikecollect, forked
+from command import forked
+from in_process import bikecollect
 from keeping import (
     archived_past_days,
     compacted,

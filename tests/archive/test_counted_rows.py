@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import archived_past_days, two_past_days
 from world import World
 

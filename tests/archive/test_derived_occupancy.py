@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, findings, viewed
 from world import World
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
 from templates import copied

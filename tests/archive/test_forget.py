@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, findings
 from quiet_settings import write_settings
 from world import NOON, World

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, findings, viewed
 from templates import copied
 from world import NOON, World

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import archived_past_days, two_past_days
 from mirrored import (
     CERTIFICATE,

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from command import bikecollect, forked
+from command import forked
+from in_process import bikecollect
 from keeping import archived_past_days, two_past_days
 from mailserver import MailServer
 from mirrored import CERTIFICATE, renewed

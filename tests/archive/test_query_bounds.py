@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import archived_past_days, compacted, two_past_days, viewed
 from templates import copied
 from world import World

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, findings
 from quiet_settings import write_settings
 from world import TAIPEI, World

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from quiet_settings import write_settings
 from world import World
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from publisher import BEGIN, Publisher, publishing
 from vehicles import publish, station, vehicle
 

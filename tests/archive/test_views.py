@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, compactor, findings, replace_summaries, viewed
 from small_disk import fill, mounted
 from templates import copied
