@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from appserver import app_serving
-from command import bikecollect
+from in_process import bikecollect
 from nginx import NGINX, nginx_serving
 from visits import CHROMIUM, follow, new_context
 from world import World

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from visits import CHROMIUM, TIMEOUT, Visit, follow, violations
 
 from bikecollect.setup import settings_file

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from appserver import app_serving
-from command import bikecollect
+from in_process import bikecollect
 from world import World
 
 pytest.importorskip("duckdb")

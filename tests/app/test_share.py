@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from visits import CHROMIUM, new_context, violations
 from world import World
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from series import CUTS, OUTAGES, SERIES, Player, check_gaps, youbike
 from world import TAIPEI
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trail
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compactor, data_service, viewed
 from quiet_settings import write_settings
 from templates import copied

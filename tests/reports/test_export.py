@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import bikecollect, on_terminal
+from command import on_terminal
+from in_process import bikecollect
 from templates import copied
 from world import World
 

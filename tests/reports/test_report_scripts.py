@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import viewed
 from three_days import VALUES, WITHOUT_ROWS, three_days, tidy
 from world import World

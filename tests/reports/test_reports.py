@@ -10,8 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from command import bikecollect, on_terminal
+from command import on_terminal
 from demo_city import ended
+from in_process import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
 from reported import read_report, read_reports

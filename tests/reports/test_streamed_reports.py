@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
 from demo_city import ended
+from in_process import bikecollect
 from keeping import viewed
 from templates import copied
 from world import TAIPEI, World

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from templates import copied
 from world import World
 
