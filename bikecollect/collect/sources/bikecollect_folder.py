@@ -123,8 +123,8 @@ class FolderSource:
             try:
                 if has_ledger(self.folder):
                     yield from runs(self.folder, scratch_folder)
-                for day in sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]:
-                    yield archived_runs(self.folder, scratch_folder, day)
+                days = sorted(certified_days(self.folder, STATION_LAYOUT))[::-1]
+                yield from archived_runs(self.folder, scratch_folder, days)
                 for name in list_below(self.folder, LEDGERS):
                     yield from runs(self.folder / LEDGERS / name, scratch_folder)
             except READ_ERRORS as error:

@@ -242,21 +242,26 @@ def _facts(
 
 
 def archived_runs(
-    folder: Path, scratch_folder: Path, day: str
-) -> list[tuple[Any, ...]]:
-    """Return the runs of an archived *day*, unchecked; raises `READ_ERRORS`."""
+    folder: Path, scratch_folder: Path, days: Iterable[str]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the runs of each archived day, unchecked; raises `READ_ERRORS`."""
+    with closing(_ConfinedEngine(scratch_folder)) as engine:
+        for day in days:
+            yield _runs(folder, day, engine)
+
+
+def _runs(folder: Path, day: str, engine: _ConfinedEngine) -> list[tuple[Any, ...]]:
     name = f"{_certificates(folder, STATION_LAYOUT)}/{day}.json"
     certified = _certified(folder, name, day, STATION_LAYOUT)
     if certified.runs is None or not 0 < certified.runs[0] <= MAX_BYTES:
         raise ValueError("it has no runs")
-    with closing(_ConfinedEngine(scratch_folder)) as engine:
-        place = _place(folder, "runs", day)
-        _copy_verified(folder, place, *certified.runs, engine.rows)
-        source = duckdb_engine.parquet(engine.rows)
-        with duckdb_engine.translated("not the runs of a day"):
-            cells = _cells(engine.db, source, RUNS, RUNS)
-            sql = f"SELECT {cells} FROM {source} LIMIT {MAX_SLOTS}"
-            return engine.db.execute(sql).fetchall()
+    place = _place(folder, "runs", day)
+    _copy_verified(folder, place, *certified.runs, engine.rows)
+    source = duckdb_engine.parquet(engine.rows)
+    with duckdb_engine.translated("not the runs of a day"):
+        cells = _cells(engine.db, source, RUNS, RUNS)
+        sql = f"SELECT {cells} FROM {source} LIMIT {MAX_SLOTS}"
+        return engine.db.execute(sql).fetchall()
 
 
 def _empty(facts: Facts, certified: _Certified) -> Iterator[ForeignBlock[Any]]:
