@@ -12,13 +12,13 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import driver
 import forking
-from interception import ALONE, Fault, run_traced, run_with_fault, run_with_pauses
+from interception import Fault, run_traced, run_with_fault, run_with_pauses
+from repeated import Repeated
 
 DRIVER = Path(driver.__file__)
 CALLS = (
@@ -29,7 +29,6 @@ DAY = "2026-11-22"
 UNREAD = (".log", "-shm")
 """Nothing is read from a log, and SQLite empties what was left of a -shm file."""
 EARLIER = -288
-WORKERS = 3
 
 
 def history(folder: Path) -> Path:
@@ -103,8 +102,7 @@ def accepted(folder: Path) -> set[int]:
 def recover(folder: Path, first: int, slot: int) -> None:
     """Let the next two runs do their work."""
     for more in range(2):
-        with ALONE:
-            driver.run(folder, first + more, slot + more)
+        driver.run(folder, first + more, slot + more)
 
 
 def violations(folder: Path, numbers: Iterable[int], earlier: bytes) -> list[str]:
@@ -235,18 +233,39 @@ def each_case(
     template: Path, cases: Iterable[str], attempt: Callable[[Path, str], list[str]]
 ) -> dict[str, list[str]]:
     """Run *attempt* for each of *cases* on a copy of *template*; return what failed."""
-
-    def one(case: str) -> tuple[str, list[str]]:
+    violations = {}
+    for case in cases:
         folder = template.with_name(f"{template.name}-{case}")
         shutil.copytree(template, folder)
-        try:
-            return case, attempt(folder, case)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            Path(f"{folder}.trace").unlink(missing_ok=True)
+        violations[case] = attempt(folder, case)
+        shutil.rmtree(folder)
+        Path(f"{folder}.trace").unlink(missing_ok=True)
+    return {case: bad for case, bad in violations.items() if bad}
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return {case: bad for case, bad in pool.map(one, cases) if bad}
+
+def each_error(
+    template: Path,
+    cases: Iterable[str],
+    what: str,
+    heal: Callable[[Path, int], list[str]],
+    *,
+    run: tuple[int, int],
+    prepare: Callable[[Path], object] = lambda _: None,
+) -> dict[str, list[str]]:
+    """Let a *run* (its number and slot) meet *what* at each of *cases*.
+
+    *prepare* gets its folder before; *heal* gets the folder and the run's exit code,
+    and returns the violations.
+    """
+    with Repeated(DRIVER.stem) as repeated:
+
+        def attempt(folder: Path, case: str) -> list[str]:
+            prepare(folder)
+            fault = fault_at(case, what)
+            code = repeated.fail(folder, *run, fault)
+            return heal(folder, fail(folder, *run, fault) if code is None else code)
+
+        return each_case(template, cases, attempt)
 
 
 def account(name: str, cases: int, bad: dict[str, list[str]]) -> None:

@@ -20,8 +20,8 @@ import struct
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,9 +39,6 @@ TICK = 100
 NAMES = {number: name for name, number in NUMBERS.items()}
 Judge = Callable[[int, str], str]
 """Returns what happens at a thread's call of a name: empty, or as in `Fault`."""
-ALONE = threading.Lock()
-"""Held to start a process, and to run in this one: a new process has our descriptors,
-and so the run's lock, until it executes its program."""
 
 
 class Fault(NamedTuple):
@@ -80,16 +77,20 @@ def run_with_fault(
     process, listener = _started(start)
     if listener is None:
         return _traced(process, fault.options, trace)
+    with judging(listener, judge_of(fault, process.pid)):
+        return process.communicate()
+
+
+def judge_of(fault: Fault, main: int = 0) -> Judge:
+    """Return the judge that lets *fault* happen in a process whose thread is *main*."""
     seen: Counter[int] = Counter()
 
     def judge(thread: int, name: str) -> str:
         seen[thread] += 1
-        is_met = seen[thread] == fault.number and (
-            fault.follows or thread == process.pid
-        )
+        is_met = seen[thread] == fault.number and (fault.follows or thread == main)
         return fault.what if is_met else ""
 
-    return _judged(process, listener, judge)
+    return judge
 
 
 def run_with_pauses(
@@ -111,17 +112,19 @@ def run_with_pauses(
         look(f"{name}:{seen[thread, name]}")
         return ""
 
-    _judged(process, listener, judge)
+    with judging(listener, judge):
+        process.communicate()
     return True
 
 
-def _judged(process: forking.Fork, listener: int, judge: Judge) -> tuple[int, str, str]:
-    """Return how *process* ends, and what it prints, while *judge* judges its calls."""
+@contextmanager
+def judging(listener: int, judge: Judge) -> Iterator[None]:
+    """Let *judge* judge the calls that *listener* tells of."""
     ended = threading.Event()
     thread = threading.Thread(target=_answer_all, args=(listener, judge, ended))
     thread.start()
     try:
-        return process.communicate()
+        yield
     finally:
         ended.set()
         thread.join()
@@ -162,9 +165,7 @@ def _traced(
     process: forking.Fork, options: Sequence[str], trace: Path
 ) -> tuple[int, str, str]:
     command = ["strace", "-o", str(trace), *options, "-p", str(process.pid)]
-    with ALONE:
-        strace = subprocess.Popen(command, stderr=subprocess.PIPE)
-    with strace as tracer:
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
         assert tracer.stderr is not None
         first = tracer.stderr.readline()
         assert b"attached" in first, first

@@ -44,16 +44,26 @@ def wait_for_tracer(address: str, names: str) -> None:
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"\0{address}")
-        listener = _filtered(names.split(","))
-        if listener >= 0:
-            # `send_fds` would import a module first, whose calls would count.
-            rights = struct.pack("i", listener)
-            connection.sendmsg([b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            os.close(listener)
+        if lets_wait(connection, names.split(",")):
             return
         ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
         connection.sendall(b"?")
     sys.stdin.readline()
+
+
+def lets_wait(connection: socket.socket, names: Sequence[str]) -> bool:
+    """Let calls *names* of this thread wait; return whether they do.
+
+    Who answers them is at the other end of *connection*.
+    """
+    listener = _filtered(names)
+    if listener < 0:
+        return False
+    # `send_fds` would import a module first, whose calls would count.
+    rights = struct.pack("i", listener)
+    connection.sendmsg([b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    os.close(listener)
+    return True
 
 
 def _filtered(names: Sequence[str]) -> int:

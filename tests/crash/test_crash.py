@@ -90,14 +90,13 @@ def test_an_error_at_every_system_call_is_healed(
 ) -> None:
     """Each call fails once, the next run recovers (faults 48, 50, 53, 54, 55)."""
 
-    def attempt(folder: Path, case: str) -> list[str]:
-        code = harness.fail(folder, 4, 2, harness.fault_at(case, f"error={error}"))
+    def heal(folder: Path, code: int) -> list[str]:
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         bad = harness.violations(folder, numbers, earlier)
         return bad if code in {0, 74, 75} else [*bad, f"ended with {code}"]
 
-    bad = harness.each_case(template, calls, attempt)
+    bad = harness.each_error(template, calls, f"error={error}", heal, run=(4, 2))
     harness.account(error, len(calls), bad)
     assert bad == {}
 
@@ -111,16 +110,19 @@ def test_a_read_that_fails_once_costs_neither_slot_nor_ledger(
     shutil.copytree(template, counted)
     cases = harness.every_call(counted, 4, 2, "pread64,getdents64")
 
-    def attempt(folder: Path, case: str) -> list[str]:
+    def prepare(folder: Path) -> None:
         (folder / "ledger.sqlite3-check").touch()
-        harness.fail(folder, 4, 2, harness.fault_at(case, "error=EIO"))
+
+    def heal(folder: Path, _code: int) -> list[str]:
         numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
         harness.recover(folder, 5, 3)
         aside = [path.name for path in folder.glob("*.damaged-*")]
         rejected = [path.name for path in folder.glob("payloads/rejected/*")]
         return [*harness.violations(folder, numbers, earlier), *aside, *rejected]
 
-    bad = harness.each_case(template, cases, attempt)
+    bad = harness.each_error(
+        template, cases, "error=EIO", heal, run=(4, 2), prepare=prepare
+    )
     harness.account("EIO of reads", len(cases), bad)
     assert len(cases) > 10
     assert bad == {}

@@ -10,7 +10,6 @@ from pathlib import Path
 import harness
 import pytest
 import vehicle_driver
-from interception import ALONE
 from vehicle_driver import stations, vehicles
 
 from bikecollect.storage.data_folder import MARKER
@@ -88,8 +87,7 @@ def heal(folder: Path) -> list[str]:
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
     marker.write_name(folder / MARKER)  # it may be a copy with another name
     for number in (4, 5):
-        with ALONE:
-            vehicle_driver.run(folder, number, number)
+        vehicle_driver.run(folder, number, number)
     return violations(folder, numbers)
 
 
@@ -110,11 +108,10 @@ def test_a_run_with_vehicles_that_fails_anywhere_is_healed(
 ) -> None:
     """Both files have each accepted slot once, and both ledgers agree with them."""
 
-    def attempt(folder: Path, case: str) -> list[str]:
-        harness.fail(folder, 3, 3, harness.fault_at(case, what))
+    def healed(folder: Path, _code: int) -> list[str]:
         return heal(folder)
 
-    bad = harness.each_case(template, calls, attempt)
+    bad = harness.each_error(template, calls, what, healed, run=(3, 3))
     harness.account(f"vehicles {what}", len(calls), bad)
 
     assert bad == {}
