@@ -105,7 +105,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     (folder / DEMO_MARKER).touch()
     command = [sys.executable, "-m", "bikecollect", "demo", "--folder", str(folder)]
     process = subprocess.Popen(
-        [*command, "--days", "30"],
+        [*command, "--days", "30", "--stations", "5"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
