@@ -148,12 +148,27 @@ def _safe(text: str) -> str:
     return Screen.person(text)
 
 
+def _is_journal(stream: TextIO) -> bool:
+    """Return whether *stream* is the log of a service of systemd, which mails nothing.
+
+    Processes of the service inherit the variable, also if their output goes elsewhere.
+    """
+    journal = os.environ.get("JOURNAL_STREAM")
+    if not journal:
+        return False
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return journal == f"{status.st_dev}:{status.st_ino}"
+
+
 def set_up(verbose: int, form: str) -> None:
     """Log warnings and errors to stderr, and more with *verbose* 1 or 2.
 
-    Unless stderr is a terminal, messages that were mailed are skipped, because cron
-    would mail them again. If the command was begun at a terminal, a retry is shown even
-    if stderr is none. Lines of runs are always passed on to the log file.
+    Unless stderr is a terminal or the journal, messages that were mailed are skipped,
+    because cron would mail them again. If the command was begun at a terminal, a retry
+    is shown even if stderr is none. Lines of runs are always passed on to the log file.
     """
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -163,7 +178,7 @@ def set_up(verbose: int, form: str) -> None:
     if (is_terminal or is_by_hand) and not verbose and form != "json":
         handler = (_Progress if is_terminal else _Lines)(sys.stderr)
     handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
-    if not verbose and not sys.stderr.isatty():
+    if not verbose and not sys.stderr.isatty() and not _is_journal(sys.stderr):
         handler.addFilter(_is_news)
     root = logging.getLogger("bikecollect")
     root.handlers[:] = [handler]

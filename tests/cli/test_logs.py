@@ -3,6 +3,7 @@
 import json
 import logging
 import smtpd
+import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -216,10 +217,19 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
     assert smtpd.PASSWORD not in "".join(outputs)
 
 
+AS_A_SERVICE = """
+export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2)
+exec "$0" -m bikecollect --config "$1" fetch
+"""
+
+
 def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
     tmp_path: Path,
 ) -> None:
-    """Cron's MAILTO sends no second mail, and every failure is reported."""
+    """Cron's MAILTO sends no second mail, and every failure is reported.
+
+    The journal of systemd mails nothing, and says why a service failed.
+    """
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     table = "[mail]\n" + "\n".join(lines)
@@ -228,6 +238,14 @@ def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
         process = bikecollect("--config", path, "fetch")
         assert (process.returncode, process.stderr) == (77, "")
         assert list((tmp_path / "data/city/outbox").glob("*.eml"))
+        service = subprocess.run(
+            ["sh", "-c", AS_A_SERVICE, sys.executable, path],
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+        assert service.returncode == 77
+        assert service.stderr.count("HTTP 403") == 1
         path = settings(tmp_path, url, interval="4s")
         process = bikecollect("--config", path, "fetch")
     assert process.returncode == 77
