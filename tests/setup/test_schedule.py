@@ -639,15 +639,19 @@ def test_systemctl_starts_the_timer(tmp_path: Path) -> None:
     """Reload, then enable; the data folder exists for the sandbox."""
     log = tmp_path / "log"
     program = tmp_path / "systemctl"
-    program.write_text(f"#!/bin/sh\necho $@ >> {log}\n", encoding="utf-8")
+    script = f"#!/bin/sh\necho $XDG_RUNTIME_DIR $@ >> {log}\n"
+    program.write_text(script, encoding="utf-8")
     program.chmod(0o755)
 
-    process = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
+    process = bikecollect(
+        *("schedule", "install", "--systemd"), PATH=str(tmp_path), XDG_RUNTIME_DIR=""
+    )
 
     assert process.stdout.startswith("The timers are started.\n")
+    runtime = f"/run/user/{os.geteuid()}"  # after `sudo -u`, too
     assert log.read_text(encoding="utf-8").splitlines() == [
-        "--user daemon-reload",
-        "--user enable --now bikecollect.timer bikecollect-compact.timer",
+        f"{runtime} --user daemon-reload",
+        f"{runtime} --user enable --now bikecollect.timer bikecollect-compact.timer",
     ]
     assert Path("~/.local/share/bikecollect").expanduser().is_dir()
 
@@ -656,6 +660,7 @@ def test_systemctl_starts_the_timer(tmp_path: Path) -> None:
     ("answer", "verdict", "text"),
     [
         ("echo active", "good", "a systemd timer: "),
+        ("[ $2 = is-active ] && echo active || echo disabled", "note", "not after the"),
         ("echo inactive; exit 3", "bad", "but it is inactive"),
         ("echo no bus >&2; exit 1", "note", "whether it is started is unknown: no bus"),
     ],
@@ -680,6 +685,25 @@ def test_the_doctor_checks_that_the_timer_is_started(
     assert ("\nnext:" in shown) == (verdict != "bad")
     if verdict == "bad":
         assert check["remedy"].startswith("systemctl --user enable --now bikecollect.t")
+
+
+def test_timers_that_end_with_the_session_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a user lingers, the user's systemd ends at the last logout."""
+    monkeypatch.setattr(service_user, "LINGER", tmp_path)
+    monkeypatch.setenv("PATH", "/no")
+    bikecollect("schedule", "install", "--systemd", PATH="/no")
+    settings = parse({"systems": {"nextbike-berlin": {}}})
+    name = pwd.getpwuid(os.geteuid()).pw_name
+
+    (_, logged_out, *_) = checks.schedule_checks(settings)
+    (tmp_path / name).touch()
+    after = [check.name for check in checks.schedule_checks(settings)]
+
+    assert logged_out.name == "schedule: logged out"
+    assert logged_out.remedy == f"loginctl enable-linger {name}"
+    assert logged_out.name not in after
 
 
 @real_crontab

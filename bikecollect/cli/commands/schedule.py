@@ -32,6 +32,7 @@ from bikecollect.setup.scheduler.cron_schedule import (
     remove_from_cron,
     stray_variable,
 )
+from bikecollect.setup.scheduler.service_user import to_linger
 from bikecollect.setup.scheduler.systemd_schedule import (
     install_in_systemd,
     is_system_wide,
@@ -280,7 +281,9 @@ def _as_json(plan: Plan) -> str:
 
 
 def _start_text(why: str, path: Path | None, *, system_wide: bool) -> str:
-    linger = "" if system_wide else LINGER
+    command = "" if system_wide else to_linger()
+    linger = "It runs only while you are logged in; to change that:\n"
+    linger = f"{linger}  {command}\n" if command else ""
     if not why:
         return f"The timers are started.\n{linger}"
     commands = start_commands(path, system_wide=system_wide)
@@ -289,8 +292,3 @@ def _start_text(why: str, path: Path | None, *, system_wide: bool) -> str:
         f"The units are written, but the timers were not started:\n  {why}\n"
         f"Run these two commands:\n{lines}{linger}"
     )
-
-
-LINGER = (
-    "It runs only while you are logged in; to change that:\n  loginctl enable-linger\n"
-)

@@ -15,7 +15,7 @@ from bikecollect.setup.scheduler import (
     cron,
     cron_schedule,
     service_user,
-    systemd,
+    systemctl,
     systemd_schedule,
 )
 from bikecollect.setup.scheduler.cron import CronState
@@ -31,6 +31,9 @@ def schedule_checks(settings: Settings) -> Checks:
     if timer := systemd_schedule.timer(source):
         is_system_wide = systemd_schedule.is_system_wide(timer)
         yield timer_check(timer, source)
+        if not is_system_wide and (command := service_user.to_linger()):
+            text = "the timers run only while you are logged in"
+            yield note("schedule: logged out", text, command)
         if twice := scheduled_twice(source):
             yield note("schedule: twice", *twice)
         plan = systemd_schedule.plan_systemd(
@@ -105,15 +108,18 @@ def other_user(settings: Settings) -> Check | None:
 def timer_check(timer: Path, source: Path | None) -> Check:
     """Check that *timer* is not only installed, but started."""
     system_wide = systemd_schedule.is_system_wide(timer)
-    state, unknown = systemd.activity(timer.name, system_wide=system_wide)
+    state, unknown = systemctl.activity(timer.name, system_wide=system_wide)
     text = f"a systemd timer: {timer}"
     if unknown:
-        status = [*systemd.systemctl(system_wide=system_wide), "status", timer.name]
+        status = [*systemctl.words(system_wide=system_wide), "status", timer.name]
         text = f"{text}; whether it is started is unknown: {unknown}"
         return note("schedule", text, shlex.join(status))
+    start = systemd_schedule.start_commands(source, system_wide=system_wide)[-1]
     if state != "active":
-        start = systemd_schedule.start_commands(source, system_wide=system_wide)[-1]
         return bad("schedule", f"{text}, but it is {state}", shlex.join(start))
+    if systemctl.is_disabled(timer.name, system_wide=system_wide):
+        text = f"{text}, which is started, but not after the next boot"
+        return note("schedule", text, shlex.join(start))
     return good("schedule", text)
 
 

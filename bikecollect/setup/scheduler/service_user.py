@@ -15,11 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.setup.scheduler import systemd
+from bikecollect.setup.scheduler import systemctl
 from bikecollect.storage.files import durable
+from bikecollect.storage.files.trusted_files import user_name
 
 NAME = "bikecollect"
 ROOT = 0
+LINGER = Path("/var/lib/systemd/linger")
+"""Has a file for each user whose timers also run while logged out."""
 MODE = 0o750
 """Mode of the data folder: readable by the group."""
 DECLARED = f'u {NAME} - "collects the history of bike-share systems"'
@@ -36,6 +39,15 @@ def choose(data: Path) -> str:
     if uid == ROOT:
         return NAME
     return next((e.pw_name for e in pwd.getpwall() if e.pw_uid == uid), str(uid))
+
+
+def to_linger() -> str:
+    """Return the command by which our own timers run while we are logged out.
+
+    It is empty if they do.
+    """
+    name = user_name(os.geteuid())
+    return "" if (LINGER / name).exists() else f"loginctl enable-linger {name}"
 
 
 def prepare(data: Path) -> None:
@@ -126,7 +138,7 @@ def _create_user() -> None:
     with suppress(KeyError):
         pwd.getpwnam(NAME)
         return
-    error = systemd.control(["systemd-sysusers", "--inline", DECLARED])
+    error = systemctl.control(["systemd-sysusers", "--inline", DECLARED])
     if error:
         raise StorageError(
             f"cannot create the user `{NAME}`: {error}; create it, then install again: "

@@ -1,7 +1,6 @@
-"""systemd: the service and the timer units, their files, and systemctl."""
+"""systemd: the service and the timer units, and their files."""
 
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
-TIMEOUT = 60.0
 
 SERVICE, TIMER = "bikecollect.service", "bikecollect.timer"
 OFFSET = 7
@@ -135,39 +133,6 @@ def remove(folder: Path, names: Sequence[str]) -> None:
     except OSError as error:
         where = error.filename or folder
         raise StorageError(f"cannot remove {where}: {error.strerror}") from error
-
-
-def control(*commands: Sequence[str]) -> str:
-    """Run *commands* in order until one fails; return its error, else ""."""
-    for command in commands:
-        try:
-            process = subprocess.run(  # noqa: S603 - fixed words, no shell
-                command, capture_output=True, timeout=TIMEOUT, check=False, text=True
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{command[0]}: {getattr(error, 'strerror', '') or error}"
-        if process.returncode:
-            message = process.stderr.strip() or f"exit code {process.returncode}"
-            return f"{command[0]}: {message.splitlines()[0]}"
-    return ""
-
-
-def activity(unit: str, *, system_wide: bool) -> tuple[str, str]:
-    """Return the state of *unit*, such as active or inactive, and why it is unknown."""
-    command = [*systemctl(system_wide=system_wide), "is-active", unit]
-    try:
-        process = subprocess.run(  # noqa: S603 - fixed words, no shell
-            command, capture_output=True, timeout=TIMEOUT, check=False, text=True
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return "", f"systemctl: {getattr(error, 'strerror', '') or error}"
-    problem = process.stderr.strip().partition("\n")[0]
-    return ("", problem) if problem else (process.stdout.strip(), "")
-
-
-def systemctl(*, system_wide: bool) -> list[str]:
-    """Return the command that controls units of the machine or of the user."""
-    return ["systemctl"] if system_wide else ["systemctl", "--user"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import bikecollect
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.program import program
-from bikecollect.setup.scheduler import jobs, service_user, systemd
+from bikecollect.setup.scheduler import jobs, service_user, systemctl, systemd
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.scheduler.cron_schedule import (
     Installation,
@@ -73,7 +73,7 @@ def install_in_systemd(
     superfluous = [job for job in present if job.name not in chosen]
     _remove(path, superfluous, system_wide=system_wide)
     systemd.write(folder, texts)
-    error = systemd.control(*start_commands(path, system_wide=system_wide))
+    error = systemctl.control(*start_commands(path, system_wide=system_wide))
     state = CronState.OUTDATED if present else CronState.ABSENT
     return Installation(state, choice, error=error)
 
@@ -109,13 +109,13 @@ def remove_from_systemd(
 
 def start_commands(path: Path | None, *, system_wide: bool) -> list[list[str]]:
     """Return the commands that start the installed timers of the settings at *path*."""
-    systemctl = systemd.systemctl(system_wide=system_wide)
+    words = systemctl.words(system_wide=system_wide)
     folder = _folder(system_wide=system_wide)
     installed = _installed(path, folder)
     timers = [_unit_names(path, folder, job)[1] for job in installed]
     return [
-        [*systemctl, "daemon-reload"],
-        [*systemctl, "enable", "--now", *timers],
+        [*words, "daemon-reload"],
+        [*words, "enable", "--now", *timers],
     ]
 
 
@@ -145,12 +145,12 @@ def _remove(path: Path | None, removed: Sequence[Job], *, system_wide: bool) -> 
     """Stop the timers of the jobs *removed*, and delete their units."""
     if not removed:
         return
-    systemctl = systemd.systemctl(system_wide=system_wide)
+    words = systemctl.words(system_wide=system_wide)
     folder = _folder(system_wide=system_wide)
     units = [_unit_names(path, folder, job) for job in removed]
-    systemd.control([*systemctl, "disable", "--now", *(timer for _, timer in units)])
+    systemctl.control([*words, "disable", "--now", *(timer for _, timer in units)])
     systemd.remove(folder, [name for pair in units for name in pair])
-    systemd.control([*systemctl, "daemon-reload"])
+    systemctl.control([*words, "daemon-reload"])
 
 
 def _installed(path: Path | None, folder: Path) -> list[Job]:
