@@ -7,8 +7,10 @@
 -- mean_hours: of the stays that ended; longest_hours: of all
 -- share_survived: share of the system's ids that are in the next slot too, as in
 -- vehicle_ids. Where it is low, ids rotate while vehicles stand: stays are too short.
+-- slots: collected slots of the range, of slots_expected between the first and the last
+-- one with vehicles: no vehicle is seen to leave in a gap
 -- reads: vehicle_status (rows), vehicle_slots, slots
-WITH $numbered, $turns, placed AS (
+WITH $numbered, $turns, $vehicle_expected, placed AS (
     SELECT v.system_id AS system_id, v.vehicle_id AS vehicle_id, v.slot AS slot,
         v.lat AS lat, v.lon AS lon, n.place AS place, n.places AS places,
         LAG(n.place) OVER (PARTITION BY v.system_id, v.vehicle_id ORDER BY v.slot)
@@ -47,16 +49,21 @@ WITH $numbered, $turns, placed AS (
         CAST(FLOOR(AVG(j.lat) / 0.00225) AS BIGINT) AS cell_row, AVG(j.lon) AS lon,
         (MAX(j.slot + COALESCE(n.seconds, $interval)) - MIN(j.slot)) / 3600.0
             AS hours,
-        CASE WHEN MAX(j.place) < MAX(j.places) THEN 1 ELSE 0 END AS ended
+        CASE WHEN MAX(j.place) < MAX(j.places) THEN 1 ELSE 0 END AS ended,
+        MAX(j.places) AS slots
     FROM joined AS j
     LEFT JOIN numbered AS n ON n.system_id = j.system_id AND n.slot = j.slot
     GROUP BY j.system_id, j.vehicle_id, j.stay
 ), celled AS (
     SELECT t.system_id AS system_id, t.cell_row AS cell_row, t.hours AS hours,
-        t.ended AS ended,
+        t.ended AS ended, t.slots AS slots,
         CAST(FLOOR(t.lon * COS(RADIANS((t.cell_row + 0.5) * 0.00225)) / 0.00225)
             AS BIGINT) AS cell_col
     FROM stays AS t
+), expected AS (
+    SELECT e.system_id AS system_id, COUNT(*) AS slots
+    FROM vehicle_expected AS e
+    GROUP BY e.system_id
 )
 SELECT c.system_id AS system_id, c.cell_row AS cell_row, c.cell_col AS cell_col,
     CAST((c.cell_row + 0.5) * 0.00225 AS DOUBLE) AS lat,
@@ -64,8 +71,11 @@ SELECT c.system_id AS system_id, c.cell_row AS cell_row, c.cell_col AS cell_col,
     COUNT(*) AS stays, CAST(SUM(c.ended) AS BIGINT) AS ended,
     AVG(CASE WHEN c.ended = 1 THEN CAST(c.hours AS DOUBLE) END) AS mean_hours,
     CAST(MAX(c.hours) AS DOUBLE) AS longest_hours,
-    CAST(MAX(u.share_survived) AS DOUBLE) AS share_survived
+    CAST(MAX(u.share_survived) AS DOUBLE) AS share_survived,
+    CAST(MAX(c.slots) AS BIGINT) AS slots,
+    CAST(MAX(e.slots) AS BIGINT) AS slots_expected
 FROM celled AS c
 LEFT JOIN survival AS u ON u.system_id = c.system_id
+LEFT JOIN expected AS e ON e.system_id = c.system_id
 GROUP BY c.system_id, c.cell_row, c.cell_col
 ORDER BY system_id, cell_row, cell_col

@@ -91,17 +91,25 @@ def test_an_interval_that_changed_later_does_not_lengthen_stays(
 
 
 def test_missing_slots_do_not_lengthen_stays(tmp_path: Path) -> None:
-    """Of a day two slots are there, ten hours apart: each has an hour."""
-    with publishing(tmp_path, vehicles=True, interval=3_600) as city:
+    """Three slots are there, hours apart: each has half an hour, others are missing."""
+    with publishing(tmp_path, vehicles=True, interval=1_800) as city:
         for hours, ids in ((0, ""), (10, "a"), (14, "")):
             publish(city, [vehicle(name) for name in ids])
             city.fetch(after=3_600 * hours)
         shown = history.shown(city.settings, "city")
         with views.connected(tmp_path, [shown]) as db:
-            answer = ask(Duck(db), REPORTS["vehicle_idle"], VALUES)
+            answers = {
+                name: ask(Duck(db), REPORTS[f"vehicle_{name}"], VALUES)
+                for name in ("idle", "ids", "grid")
+            }
 
-    (row,) = answer.rows
-    assert row[answer.columns.index("mean_hours")] == 1.0
+    told = {
+        name: dict(zip(answer.columns, *answer.rows, strict=True))
+        for name, answer in answers.items()
+    }
+    assert told["idle"]["mean_hours"] == 0.5
+    slots = {name: (row["slots"], row["slots_expected"]) for name, row in told.items()}
+    assert slots == {"idle": (3, 49), "ids": (3, 49), "grid": (1, 2)}
 
 
 def test_ids_without_a_location_survive_too(tmp_path: Path) -> None:

@@ -386,7 +386,8 @@ def _placed(fleet: Mapping[str, Vehicle]) -> dict[str, tuple[float, float]]:
 def vehicle_grid(truth: Truth) -> Rows:
     """Return the vehicles by cell and hour of the week."""
     rows = []
-    for hour, moments in grouped(truth.collected, truth.week_hour):
+    for hour, expected in grouped(truth.moments, truth.week_hour):
+        moments = [moment for moment in expected if not moment.cause]
         counts: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         for moment in moments:
             placed = _placed(moment.vehicles).items()
@@ -397,6 +398,7 @@ def vehicle_grid(truth: Truth) -> Rows:
         for where, seen in counts.items():
             row = {"cell_row": where[0], "cell_col": where[1], "hour_of_week": hour}
             row |= {"slots": len(moments), "max_vehicles": max(n for n, _ in seen)}
+            row["slots_expected"] = len(expected)
             row["mean_vehicles"] = sum(n for n, _ in seen) / len(moments)
             rows.append({**row, "mean_free": sum(f for _, f in seen) / len(moments)})
     return sorted(rows, key=lambda r: [*r.values()][:3])
@@ -413,6 +415,7 @@ def vehicle_ids(truth: Truth) -> Rows:
     )
     row = {"slots": len(fleets), "ids": len(set().union(*fleets))}
     row |= {"vanished": followed - survived, "returned": returned}
+    row["slots_expected"] = len(truth.moments)
     return [{**row, "share_survived": share(survived, followed)}]
 
 
@@ -447,6 +450,8 @@ def vehicle_idle(truth: Truth) -> Rows:
             "mean_hours": mean([hours for hours, has_ended in found if has_ended]),
             "longest_hours": max(hours for hours, _ in found),
             "share_survived": survived,
+            "slots": len(slots),
+            "slots_expected": len(truth.moments),
         }
         for where, found in sorted(by_cell.items())
     ]

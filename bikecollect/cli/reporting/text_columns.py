@@ -68,6 +68,8 @@ HIDDEN = {
     "days": {"day_slots", "day_closed", "capacity_min"},
     "typical": {"slots_seen", "slots_expected", "mean_vehicles"},
     "vehicles": {"station_id"},
+    "vehicle_grid": {"cell_row", "cell_col"},
+    "vehicle_idle": {"cell_row", "cell_col"},
 }
 """Columns that only CSV and JSON have, because a table has 80 characters."""
 ORDER = {
@@ -80,6 +82,8 @@ NOTES = {
     ("slots_seen", "slots_expected"): "seen, expected: slots with data, and slots that "
     "there should be",
     ("slots_seen",): "seen: slots with data",
+    ("slots", "slots_expected"): "slots, expected: slots collected, and slots that "
+    "there should be",
     ("days_seen", "days_expected"): "seen, expected: such days with data, and all such "
     "days",
     ("days_seen",): "seen: such days with data",

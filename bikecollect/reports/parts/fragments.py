@@ -36,7 +36,8 @@ def parts() -> Mapping[str, str]:
     Parts that end with a table are the beginning of a WITH clause; their tables:
     ``dockless`` has station days without known docks (``dockless_of_asked``: of the
     stations in ``asked`` only; ``dockless_by_day``: the same from ``station_days``),
-    ``expected`` has numbers of expected slots, ``turns`` those of vehicles, collected.
+    ``expected`` has numbers of expected slots, ``turns`` those of vehicles, collected,
+    ``vehicle_expected`` the slots in which vehicles were expected.
     """
     dockless = _read("dockless")
     of_asked = dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}")
@@ -62,6 +63,7 @@ def parts() -> Mapping[str, str]:
         "expected_by_hour": _expected("hour_of_week"),
         "expected_by_date_and_hour": _expected("date", "hour_of_week"),
         "turns": _read("turns"),
+        "vehicle_expected": _read("vehicle_expected"),
         "scarce": Template(_read("scarce")).safe_substitute(joins),
     }
 
