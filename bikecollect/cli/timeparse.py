@@ -160,8 +160,9 @@ def _invalid(text: str) -> UsageError:
             name = f"{date(2000, month, 1):%B} {date_[1]}"
             return UsageError(f'invalid day "{text}": {name} has {last} days')
     return UsageError(
-        f'invalid time "{text}"; use a day (2026-11-22, yesterday), a time '
-        "(2026-11-22T10:05, 10:05), or a duration before now (24h, 7d)"
+        f'invalid time "{text}"; use a day (2026-11-22, yesterday), a week '
+        "(2026-W47), a time (2026-11-22T10:05, 10:05), or a duration before now "
+        "(24h, 7d)"
     )
 
 

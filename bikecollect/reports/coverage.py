@@ -13,6 +13,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot, SlotState, local_days, state_of
+from bikecollect.core.text import count_of, percent
 from bikecollect.core.timeline.grid import Grid
 
 HOURS = 168
@@ -122,6 +123,17 @@ class Coverage:
     def ratio(self) -> float | None:
         """Share of expected slots that were collected; None if none was expected."""
         return self.collected / self.expected if self.expected else None
+
+    @property
+    def sentence(self) -> str:
+        """What was collected, as the beginning of a sentence.
+
+        >>> Coverage(expected=2_000, collected=1_000).sentence
+        '1,000 of 2,000 expected slots were collected (50.0 %)'
+        """
+        counts = f"{self.collected:,} of {count_of(self.expected, 'expected slot')}"
+        verb = "was" if self.expected == 1 else "were"
+        return f"{counts} {verb} collected ({percent(self.ratio)})"
 
 
 @dataclass(frozen=True)

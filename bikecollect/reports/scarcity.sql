@@ -1,6 +1,7 @@
 -- Number of stations that were empty, full or closed in each slot.
--- stations: stations with a row in the slot; empty: no vehicle; full: no dock
--- closed: not installed, or neither renting nor returning; not counted as empty or full
+-- stations: stations with a row in the slot; empty_stations: no vehicle
+-- full_stations: no dock; closed_stations: not installed, or neither renting nor
+-- returning; not counted as empty or full
 -- vehicles, docks: the sum over the stations whose number is known
 -- A missing slot has its cause and no counts.
 -- Docks that were never above 0 over a day are unknown on that day, unless they were

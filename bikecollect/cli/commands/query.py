@@ -107,7 +107,8 @@ def query(
     """Run SQL over the open days and the archive.
 
     The SQL is DuckDB's; `-` reads it from stdin. The tables are station_status, slots,
-    coverage, profile, runs and stations, each with system_id and date. Times are epoch
+    coverage, profile and runs, each with system_id and date, and stations (versions,
+    without date); with vehicles also vehicle_status and vehicle_slots. Times are epoch
     seconds; slot_time is the slot as a timestamp, shown in the first system's time
     zone; minute_of_day and hour_of_week are local. Open days have only committed rows.
     The SQL must be one SELECT, which can read only these tables.

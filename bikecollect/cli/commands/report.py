@@ -27,6 +27,7 @@ from bikecollect.cli.output_file import ENDINGS, format_of, placed
 from bikecollect.cli.printing import emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.reporting import files
+from bikecollect.cli.reporting.basis import basis
 from bikecollect.cli.reporting.files import Output
 from bikecollect.cli.reporting.results import (
     Question,
@@ -208,6 +209,8 @@ def report(
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
     _give(chosen, results, zones, Output(output, form, limit))
+    if form == "text" and output is None:
+        say_figures(basis(chosen, systems, values))
     return code or skipped.code
 
 

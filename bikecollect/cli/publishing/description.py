@@ -9,7 +9,7 @@ from typing import Any
 from bikecollect import __version__
 from bikecollect.cli.publishing.authors import Author
 from bikecollect.cli.publishing.tables import WrittenTable
-from bikecollect.core.text import lengths, percent
+from bikecollect.core.text import lengths
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher
@@ -69,13 +69,12 @@ class Dataset:
     @property
     def summary(self) -> str:
         """The description in catalogues."""
-        total = self.account.total
         return (
             f"Snapshots of all stations of the bike-share system "
             f"{self.publisher.title}, one every {self.interval}, from "
             f"{self.first} to {self.last} (local days, {self.zone}). "
-            f"{total.collected:,} of {total.expected:,} expected slots were collected "
-            f"({percent(total.ratio)}); every missing slot is listed with its cause."
+            f"{self.account.total.sentence}; every missing slot is listed with its "
+            "cause."
         )
 
     def data_package(self) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from bikecollect import __version__
 from bikecollect.cli.publishing.description import RESOLVER, Dataset
 from bikecollect.core.causes import meaning
-from bikecollect.core.text import markdown, percent
+from bikecollect.core.text import markdown
 from bikecollect.setup.catalogue.publishers import Publisher
 from bikecollect.storage.data_folder import BACKFILLED
 
@@ -137,9 +137,8 @@ def _files(dataset: Dataset) -> str:
 def _coverage(dataset: Dataset) -> str:
     total = dataset.account.total
     text = (
-        f"{total.collected:,} of {total.expected:,} expected slots were collected "
-        f"({percent(total.ratio)}), of which {total.stale:,} are stale and "
-        f"{total.partial:,} partial; {total.missing:,} are missing."
+        f"{total.sentence}, of which {total.stale:,} are stale and {total.partial:,} "
+        f"partial; {total.missing:,} are missing."
     )
     if dataset.lost_before:
         text += (
