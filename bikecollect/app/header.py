@@ -15,7 +15,7 @@ from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import count_of
+from bikecollect.core.text import count_of, local_minute
 from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
@@ -244,11 +244,18 @@ def _warn(name: str) -> None:
     if health.behind is None and not health.damage:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
     skipped = widgets.service().skipped(name)
-    if skipped and mode.is_public():
-        days = count_of(len(skipped), "day")
-        st.warning(f"Missing in all figures: {days} that cannot be read.")
+    loss = widgets.service().loss(name)
+    if mode.is_public():
+        if loss and health.behind is not None:
+            when = local_minute(loss.since, frames.zone(name))
+            st.warning(f"Missing in all figures: all data of before {when}.")
+        if skipped:
+            days = count_of(len(skipped), "day")
+            st.warning(f"Missing in all figures: {days} that cannot be read.")
         return
-    for text in skipped:
+    # Without any data, the page itself says so.
+    lost = [loss.text] if loss and health.behind is not None else []
+    for text in [*lost, *skipped]:
         left_out = f"Missing in all figures: {text}"
         st.warning(widgets.plain(widgets.service().addressed(left_out)))
 

@@ -15,11 +15,12 @@ from app_pages import page_script, run_lightly, said
 from keeping import data_service
 from world import FakeClock, World
 
-from bikecollect.app import environment
+from bikecollect.app import environment, header
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.sharing import map_data
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
+from bikecollect.storage.files import marker
 from bikecollect.wiring import history
 
 pytest.importorskip("duckdb")
@@ -499,6 +500,26 @@ def test_a_lost_day_is_not_said_to_be_uncollected(show: Show, world: World) -> N
     assert about.value.startswith("The data of 2026-11-22 cannot be read; see Coll")
     assert "2026-11-22.csv is missing" in lost.value
     assert lost.value.endswith("bikecollect backfill city")
+
+
+def test_the_top_of_each_page_says_that_earlier_data_are_lost(
+    show: Show, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures without them are not those of all days; visitors get no remedies."""
+    mark = marker.text_of("city") + marker.mark(world.clock.now)
+    (world.folder / ".bikecollect").write_bytes(mark)
+    warnings: list[str] = []
+    monkeypatch.setattr("streamlit.warning", warnings.append)
+
+    header._warn("city")
+    monkeypatch.setenv(environment.PUBLIC, "1")
+    header._warn("city")
+
+    own, public = warnings
+    assert own.startswith("Missing in all figures")
+    assert "forget city earlier" in own
+    when = "2026-11-22 13:00 (+08:00)"
+    assert public == f"Missing in all figures: all data of before {when}."
 
 
 def test_the_page_of_all_systems_counts_one_that_cannot_be_read(

@@ -12,7 +12,7 @@ from in_process import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
 from templates import copied
-from world import World
+from world import NOON, World
 
 from bikecollect.core.slots import DAY
 from bikecollect.storage.files import known_folders, marker
@@ -66,7 +66,7 @@ def folder_gone(archive: Path) -> None:
 def begun_anew(archive: Path) -> None:
     """Mark the system's folder as the one in the place of another that is gone."""
     with (archive.with_name("city") / ".bikecollect").open("ab") as file:
-        file.write(marker.mark(World(archive).clock.now))
+        file.write(marker.mark(NOON + DAY))
 
 
 LOSSES: dict[str, Callable[[Path], None]] = {
@@ -113,6 +113,22 @@ def test_a_lost_archive_or_folder_is_reported(
 
     assert process.returncode == code
     assert str(data / place) in (process.stdout + process.stderr).replace("\n", "")
+
+
+def test_shared_pages_say_what_they_lack(config: Path, tmp_path: Path) -> None:
+    """So does the command: figures without a day are not those of all days."""
+    archive = config.with_name("data") / "archive"
+    (archive / "station_status/system_id=city/date=2026-11-23/part.parquet").unlink()
+    begun_anew(archive)
+
+    process = bikecollect("--config", config, "share", "city", "-o", tmp_path / "web")
+
+    assert process.returncode == 74
+    assert f"{archive.with_name('city')} was gone on 2026-11-23 " in process.stderr
+    assert "city: 2026-11-23 cannot be read: " in process.stderr
+    texts = [page.read_text("utf-8") for page in (tmp_path / "web").glob("*.html")]
+    lost = "all data of before 2026-11-23 12:00 (+08:00), and data of 1 day that cannot"
+    assert ["Missing in all figures: " + lost in text for text in texts] == [True] * 4
 
 
 def a_pipe(part: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bikecollect.archive.query import views
+from bikecollect.archive.query.open_days import Loss
 from bikecollect.core.errors import StorageError
 from bikecollect.core.process import Clock
 from bikecollect.setup.settings import Settings
@@ -28,13 +29,13 @@ log = logging.getLogger(__name__)
 class _Held(NamedTuple):
     """An open connection, and the *state* of the data when it was opened.
 
-    *skipped* has a message for each file that was skipped.
+    *skipped* has the day and the reason for each file that was skipped.
     """
 
     state: State
     db: "DuckDBPyConnection"
     stack: ExitStack
-    skipped: list[str]
+    skipped: list[tuple[str, Loss]]
 
 
 class Held:
@@ -83,8 +84,8 @@ class Held:
 
     def skipped(
         self, settings: Settings, name: str, state: State, since: str = ""
-    ) -> list[str]:
-        """Return a message for each file of the system *name* that was skipped."""
+    ) -> list[tuple[str, Loss]]:
+        """Return day and reason for each file of the system *name* that was skipped."""
         return self.run(
             settings,
             name,
@@ -121,7 +122,7 @@ class Held:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
             shown = history.shown(settings, name, self._clock)
-            skipped: list[str] = []
+            skipped: list[tuple[str, Loss]] = []
             db = stack.enter_context(
                 views.connected(
                     settings.data,
@@ -129,7 +130,7 @@ class Held:
                     memory=MEMORY,
                     settled=self._settled,
                     fails_on=(),
-                    on_skip=lambda _, day, loss: skipped.append(f"{day}: {loss.why}"),
+                    on_skip=lambda _, day, loss: skipped.append((day, loss)),
                     compared_since=opened[2],
                 )
             )

@@ -15,6 +15,7 @@ from bikecollect.app.queries.films.day_film import Film, film
 from bikecollect.app.queries.station_names import StationTexts
 from bikecollect.archive import datasets
 from bikecollect.archive.query.duckdb_engine import translated
+from bikecollect.archive.query.open_days import Loss
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, HOUR, Slot, bounds, day_of
@@ -26,7 +27,9 @@ from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import program
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.files.marker import EarlierLoss
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import loss_of
 from bikecollect.wiring import history
 
 if TYPE_CHECKING:
@@ -182,8 +185,19 @@ class DataService:
 
     def skipped(self, name: str) -> list[str]:
         """Return a message for each unreadable file, which is skipped in figures."""
+        return [f"{day}: {loss.why}" for day, loss in self.losses(name)]
+
+    def losses(self, name: str) -> list[tuple[str, Loss]]:
+        """Return day and reason for each unreadable file, which is skipped in figures.
+
+        For a loss of all earlier data, see `loss`.
+        """
         state = self.state(name)
         return self._held.skipped(self.settings, name, state, self._since)
+
+    def loss(self, name: str) -> EarlierLoss | None:
+        """Return the loss of all earlier data of the system *name*, None if none."""
+        return loss_of(self.settings.system_folder(name))
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""

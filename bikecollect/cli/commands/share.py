@@ -15,10 +15,11 @@ from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, folder_option
 from bikecollect.cli.printing import complain, is_on_terminal, say
+from bikecollect.cli.reporting.viewed_systems import SkippedDays
 from bikecollect.cli.sharing import folder as pages_folder
-from bikecollect.cli.sharing.pages import INDEX
+from bikecollect.cli.sharing.pages import INDEX, RANGE
 from bikecollect.cli.timeparse import moment
-from bikecollect.core.errors import NotInstalled, UsageError
+from bikecollect.core.errors import ExitCode, NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.text import size
 from bikecollect.setup.catalogue.publishers import publisher_in
@@ -95,6 +96,8 @@ def share(
                     service, name, place, days, last=end, front=front
                 )
                 remarks += _remarks(service, name)
+                skipped = _warn_of_skipped(service, name, end or last)
+                attempts.code = attempts.code or skipped
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             shown = {name: name in unseen for name in names}
@@ -109,6 +112,15 @@ def share(
         _report(unseen, ())
         complain(summary if paths else "nothing was written")
     return attempts.code
+
+
+def _warn_of_skipped(service: DataService, name: str, end: date) -> ExitCode:
+    """Warn of the days that the pages lack, up to *end*; return the exit code."""
+    skipped = SkippedDays((end - RANGE).isoformat())
+    for day, loss in service.losses(name):
+        skipped(name, day, loss)
+    skipped.warn()
+    return skipped.code
 
 
 def _report(unseen: Sequence[str], remarks: Sequence[str]) -> None:

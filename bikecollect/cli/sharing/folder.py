@@ -13,7 +13,8 @@ from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
-from bikecollect.core.slots import HOUR, iso
+from bikecollect.core.slots import HOUR, day_of, iso
+from bikecollect.core.text import count_of, local_minute
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import publisher_in
 
@@ -85,12 +86,13 @@ def write_days(
     links = [Link(INDEX if day == newest else f"{day}.html", f"{day}") for day in days]
     known = {day for day, _ in films}
     listed = [link for day, link in zip(days, links, strict=True) if day in known]
-    writer = _writer(service, name, listed, front)
+    end = last or newest
+    writer = _writer(service, name, listed, front, since=end - pages.RANGE)
     paths = [
         _put(folder / link.file, writer.map(film, link.file, f"{day:%A}, {day}"))
         for (day, film), link in zip(films, listed, strict=True)
     ]
-    return [*paths, *_write_others(writer, folder, last or newest)]
+    return [*paths, *_write_others(writer, folder, end)]
 
 
 def _films(
@@ -122,7 +124,9 @@ def write_live(
     film = map_data.film_of_last_hours(service, name)
     zone = service.settings.system_folder(name).zone
     when = iso(film.newest, zone)[:16].replace("T", " ")
-    writer = _writer(service, name, (), front)
+    writer = _writer(
+        service, name, (), front, since=date.fromisoformat(when[:10]) - DAY
+    )
     data = json.dumps({**film.packed(), "when": when})
     paths = [
         _put(folder / FILM, data),
@@ -131,7 +135,9 @@ def write_live(
     if _is_old(folder / pages.COVERAGE):
         newest = date.fromisoformat(when[:10])
         last = service.last_day(name, newest)
-        service.needs_only(last - pages.RANGE)
+        since = last - pages.RANGE
+        service.needs_only(since)
+        writer = _writer(service, name, (), front, since=since)
         paths += _write_others(writer, folder, last)
     return paths
 
@@ -160,10 +166,23 @@ def write_systems(
 
 
 def _writer(
-    service: DataService, name: str, days: Sequence[Link], front: str
+    service: DataService, name: str, days: Sequence[Link], front: str, *, since: date
 ) -> PageWriter:
+    """Return the writer of pages with figures of the days from *since* on."""
     publisher = publisher_in(service.settings, name)
-    return PageWriter(service, name, publisher, days, front)
+    lacking = _lacking(service, name, since)
+    return PageWriter(service, name, publisher, days, front, lacking)
+
+
+def _lacking(service: DataService, name: str, since: date) -> str:
+    """Return what is lost of the days from *since* on, empty if nothing."""
+    zone = service.settings.system_folder(name).zone
+    loss, texts = service.loss(name), list[str]()
+    if loss and date.fromisoformat(day_of(loss.since, zone)) >= since:
+        texts.append(f"all data of before {local_minute(loss.since, zone)}")
+    if days := {day for day, _ in service.losses(name) if day >= since.isoformat()}:
+        texts.append(f"data of {count_of(len(days), 'day')} that cannot be read")
+    return f"Missing in all figures: {', and '.join(texts)}." if texts else ""
 
 
 def _write_others(writer: PageWriter, folder: Path, last: date) -> list[Path]:

@@ -66,7 +66,8 @@ LINKS = (
 class PageWriter:
     """Renders the pages of the system *name*; *days* are links to pages of days.
 
-    *front* is the address of the front page of several systems, if there is one.
+    *front* is the address of the front page of several systems, if there is one;
+    *lacking* says what is missing in all figures.
     """
 
     service: DataService
@@ -74,6 +75,7 @@ class PageWriter:
     publisher: Publisher
     days: Sequence[Link] = ()
     front: str = ""
+    lacking: str = ""
 
     def map(self, film: CityFilm, file: str, when: str) -> str:
         """Return the page with the map of *film*; *when* is its heading."""
@@ -169,6 +171,7 @@ class PageWriter:
             pages=LINKS,
             days=self.days,
             front=self.front,
+            lacking=self.lacking,
             file=file,
             title=title,
             interval=system.interval,
