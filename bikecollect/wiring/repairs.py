@@ -24,6 +24,7 @@ from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.damage import lost_data
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.repairer import Repairer
@@ -63,9 +64,16 @@ class _Files(NamedTuple):
                 self.ledger.close()
 
 
-def _all_files(settings: Settings, name: str) -> list[_Files]:
-    """Return the files of the system *name*: of stations, and of vehicles, if any."""
+def _all_files(
+    settings: Settings, name: str, *, accepts_loss: bool = False
+) -> list[_Files]:
+    """Return the files of the system *name*: of stations, and of vehicles, if any.
+
+    Raises StorageError if its folder is gone, unless that loss is to be accepted.
+    """
     system = settings.system_folder(name)
+    if not (accepts_loss or system.path.exists()) and (lost := lost_data(system)):
+        raise StorageError(lost)
     prepare(settings, name)
     every = []
     for layout in LAYOUTS:
@@ -173,7 +181,7 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     it is unknown whether one of both is lost: nothing is forgotten then.
     """
     if item == EARLIER:
-        stations = _all_files(settings, name)[0]
+        stations = _all_files(settings, name, accepts_loss=True)[0]
         with stations.recovered(times):
             return _forgetter(settings, stations, times).accept_gone(reason)
     for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
