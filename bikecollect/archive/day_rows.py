@@ -13,6 +13,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import bounds
 from bikecollect.storage.csv_store import Store, is_header
+from bikecollect.storage.repair import mirror_fill
 
 REPAIR = "bikecollect verify --repair"
 
@@ -66,11 +67,12 @@ class DayRows(NamedTuple):
         for block in blocks:
             file, text = block.span.file, self.store.text(block.span)
             if zlib.crc32(text) != block.span.crc:
+                mirror = mirror_fill(name, self.archive.system.mirror)
                 raise StorageError(
                     f"{file}: the block at byte {block.span.start} is damaged; run: "
                     f"{REPAIR} {name}, then bikecollect backfill {name}; if neither "
-                    "has its rows, archive the day without it: bikecollect compact "
-                    f"--skip-damaged {name}",
+                    f"has its rows, {mirror}archive the day without it: bikecollect "
+                    f"compact --skip-damaged {name}",
                     cause="damage",
                 )
             if file not in columns:

@@ -293,7 +293,8 @@ class Verifier:
                 yield self._finding(day.name, what)
             return
         archived = day.archived.summary if day.archived else summary
-        if archived != summary and archived[:2] == summary[:2]:
+        is_same_size = archived[:2] == summary[:2]
+        if archived != summary and is_same_size and not findings:
             yield self._finding(day.name, "CSV and archive have different rows")
         yield Certificate(self.system.system_id, day.name, summary, "csv")
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,6 @@ def test_a_day_that_is_lost_twice_is_restored_by_each_remedy(
     That cannot archive the day again, and ends with 74.
     """
     world = archived(folder)
-    with config.open("a") as settings:
-        settings.write("columns = []\n")
     shutil.copytree(folder, copy := folder.parent / "copy")
     (world.folder / CSV).unlink()
     (part,) = folder.glob("archive/station_status/*/*/part.parquet")
@@ -103,8 +102,11 @@ def test_a_day_that_is_lost_twice_is_restored_by_each_remedy(
         text = " ".join(result.output.split())
         assert "backfill city --from COPY; or accept the loss" in text
         assert not re.search(r"\bcompact city", text)
-    assert findings(world) == []
     assert run("status").output.count("damaged") == 0
+    # The settings have a column that the archive lacks.
+    again = run("verify").output.partition("archive its CSV again: ")[2]
+    run(*again.partition("   (1 finding)")[0].split()[3:])
+    assert findings(world) == []
 
 
 def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
@@ -131,6 +133,7 @@ def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
 
     assert "and none is taken from the archive: out of memory;" in result.stdout
+    assert "have different rows" not in result.stdout
     assert not any("2026-11-23" in finding for finding in findings(world))
 
 
@@ -397,8 +400,12 @@ def world(folder: Path) -> World:
 def test_the_message_names_the_remedies(world: World) -> None:
     """The day is not archived, and the message says what to do (fault 62)."""
     (step,) = compacted(world)
+    own = compactor(world)
+    there = replace(own.archive, system=replace(own.system, mirror="s3://mine"))
+    (mirrored,) = replace(own, archive=there).run()
 
     assert step.what == "failed"
+    assert " fill what the mirror has: bikecollect backfill city " in mirrored.why
     assert step.why == (
         f"{CSV}: the block at byte 344 is damaged; run: bikecollect verify --repair "
         "city, then bikecollect backfill city; if neither has its rows, archive the "

@@ -206,7 +206,7 @@ def test_with_a_lost_ledger_a_lost_day_does_not_keep_others_from_it(
     steps = compacted(world)
 
     assert steps[0].day == "2026-11-23"
-    remedy = steps[0].why.partition("from a backup, or give it up: bikecollect ")[2]
+    remedy = steps[0].why.partition("or accept the loss: bikecollect ")[2]
     assert {step.what for step in steps[1:]} == {"restored", "archived"}
     assert steps[-1].day == "2026-11-24"
     assert certified.read_bytes() == before

@@ -81,8 +81,8 @@ def _of_day(
 ) -> str:
     if what == MISSING or "its certificate says" in what:
         return _of_earlier_state(system, day, what)
-    if "different rows" in what:
-        return f"bikecollect verify --repair {system}"
+    if "different rows" in what:  # both are sound: slots were filled since
+        return f"archive its CSV again: bikecollect compact --csv-days 0 {system}"
     if "are those of the certificate" in what and not has_csv:
         other = f"restore the archive's {day} from a newer backup"
         return f"bikecollect compact {system}; if that changes nothing, {other}"

@@ -18,6 +18,7 @@ from bikecollect.archive.checks.recertify import (
     shorter,
     uncertified,
 )
+from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import damaged_parts
@@ -26,6 +27,7 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, SlotState, bounds
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.recovery import ADOPTED
 
 log = logging.getLogger(__name__)
@@ -68,8 +70,9 @@ def report_lost_list(archive: Archive) -> None:
         log.warning(
             "%s: names and places of stations are unknown: %s is missing, and the "
             "archive has none; the next fetch writes today's; if a mirror or a copy of "
-            "the folder has it, run: bikecollect backfill %s --from MIRROR",
+            "the folder has it, run: bikecollect backfill %s --from %s",
             *(system.system_id, INFORMATION, system.system_id),
+            quoted(system.mirror) if system.mirror else "MIRROR",
         )
 
 
@@ -176,9 +179,8 @@ def _slots(archive: Archive, archived: Archived) -> list[tuple[Any, ...]]:
 
 def _lost(archive: Archive, day: str, why: str) -> StorageError:
     system_id = archive.system.system_id.partition("/")[0]
-    what = f"{why}; restore the archive's {day} from a backup"
-    forget = f"bikecollect forget {system_id} {day}"
-    return StorageError(f"{what}, or give it up: {forget}", cause="archive")
+    remedy = remedy_of_lost_day(system_id, day, str, archive.system.mirror)
+    return StorageError(f"{why}; {remedy}", cause="archive")
 
 
 def _is_lost(archive: Archive, archived: Archived, dataset: str) -> bool:
