@@ -813,3 +813,31 @@ def test_rows_that_are_damaged_here_replace_no_sound_ones(
     assert "all agree" in run("verify").output
     assert run("push --live").return_value == 0
     assert len(world.committed()) == 5
+
+
+def test_a_damaged_ledger_does_not_replace_the_sound_one(
+    nas: Path, config: Path, world: World
+) -> None:
+    """The next run, which would not see the damage, rebuilds it; then it is copied."""
+
+    def push() -> object:
+        words = ["--config", str(config), "push", "--live"]
+        return CliRunner().invoke(cli, words, standalone_mode=False).return_value
+
+    world.fetch({"0001": 3, "0002": 5}, after=DAY)
+    there, ledger = nas / "live/city/ledger.sqlite3", world.folder / "ledger.sqlite3"
+    with closing(sqlite3.connect(ledger)) as db:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'incidents_by_slot'"
+        ((page,),) = db.execute(sql)
+    results, sound = [push()], there.read_bytes()
+    intact = ledger.read_bytes()
+    at = (page - 1) * 4096
+    ledger.write_bytes(intact[:at] + b"x" * 64 + intact[at + 64 :])
+
+    results.append(push())
+    left = there.read_bytes()
+    run = world.fetch({"0001": 4, "0002": 6}, after=300)
+    results.append(push())
+
+    assert (results, left == sound) == ([0, 74, 0], True)
+    assert "ledger" in [notice.kind for notice in run.notices]

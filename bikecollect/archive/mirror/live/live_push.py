@@ -34,6 +34,7 @@ from bikecollect.storage.facts.facts_file import FILE as FACTS
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.sqlite.ledger_file import suspect
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
@@ -149,7 +150,11 @@ class LivePush:
                 ledger.backup(copy)
                 # A single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode = DELETE")
+                ((verdict,),) = copy.execute("PRAGMA quick_check(1)")
+                if verdict != "ok":  # the one there may be sound
+                    raise sqlite3.DatabaseError(verdict)
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            suspect(path, error)
             what = f"cannot copy {path} to {target}: {error}"
             if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_FULL:
                 what += "; if it is damaged, the next fetch rebuilds it"
