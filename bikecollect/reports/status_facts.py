@@ -69,10 +69,12 @@ def verdict(health: Health) -> Part:
     count = len(health.incidents)
     late = "late" if health.late else ""
     many = count_of(count, "open incident") if count else ""
-    is_other = health.damage[1 if health.gone else 0 :]
-    damaged = "stored data damaged or missing" if is_other else ""
-    is_reported = any(incident.kind == "mirror" for incident in health.incidents)
-    behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
+    kinds = {incident.kind for incident in health.incidents}
+    others = health.damage[1 if health.gone else 0 :]
+    is_damaged = others and "folder" not in kinds  # else sound, but elsewhere
+    damaged = "stored data damaged or missing" if is_damaged else ""
+    is_behind = health.is_mirror_behind and "mirror" not in kinds
+    behind = "mirror behind" if is_behind else ""
     words = (late, many, health.gone, damaged, behind)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 

@@ -18,7 +18,8 @@ from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.reports.evidence import slot_rows
-from bikecollect.reports.status import damage_of
+from bikecollect.reports.status import damage_of, survey
+from bikecollect.reports.status_facts import verdict
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     MARKER,
@@ -303,6 +304,10 @@ def test_two_folders_that_were_exchanged_are_refused_and_unchanged(
             runs = world.slot(settings)
             assert {(r.exit_code, r.cause) for r in runs} == {(78, "folder")}
         assert content(world.folder) == before
+        system = settings.system_folder("a")
+        noted = stored_incidents(system)
+        health = survey(system, now=world.clock.now, noted=noted).health
+        assert verdict(health).text == "late and 1 open incident"  # no data is damaged
         exchange()
         for _ in range(3):
             world.slot(settings)
