@@ -128,7 +128,7 @@ def of_older_folder(
     *told* are the last slots that were reported of both. Between them the ledger has
     the *filled* slots, and *runs*, of which one may be earlier.
     """
-    if filled or any(run.slot > told[0] for run in runs):
+    if filled or any(told[0] < run.slot <= told[1] for run in runs):
         return None
     zone, name = system.zone, system.system_id
     first, last = (local_minute(slot, zone) for slot in told)

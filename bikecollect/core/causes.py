@@ -3,10 +3,11 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple, Self
 
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import DAY, GRACE, Slot
 
 
 class Cause(StrEnum):
@@ -55,6 +56,10 @@ class Cause(StrEnum):
     UNKNOWN = "unknown", "unknown: the ledger that recorded the runs was lost"
 
 
+DOUBTED = "doubted"
+"""The outcome of an entry for a run whose clock may have been wrong."""
+CLOCK_SET = 120.0
+"""Seconds by which the clock must have been set for a run to be dated otherwise."""
 OR = " or "
 """Joins two causes between which the evidence does not decide."""
 NO_NETWORK = {"no-stations": Cause.FEED, "version": Cause.FEED}
@@ -94,10 +99,14 @@ class SeenRuns:
     """The known runs, in the order in which they started.
 
     An entry without an outcome is not a run: it only records the state of the machine.
+    One that is `DOUBTED` is that of a run, in these slots or near them, whose clock may
+    have been wrong.
     """
 
     def __init__(self, runs: Iterable[SeenRun]) -> None:
-        self._order = sorted(runs, key=itemgetter(0))
+        every = sorted(runs, key=itemgetter(0))
+        self._doubted = [run for run in every if run.outcome == DOUBTED]
+        self._order = [run for run in every if run.outcome != DOUBTED]
         self._last = {run.slot: run for run in self._order if run.outcome}
         self._slots = [run.slot for run in self._order]
 
@@ -113,7 +122,36 @@ class SeenRuns:
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None
         after = self._order[high] if high < len(self._order) else None
+        if self._has_other_clock(slot, interval):
+            return Cause.CLOCK
         return _unstarted(slot, before, after, interval)
+
+    def _has_other_clock(self, slot: Slot, interval: int) -> bool:
+        """Return whether a run of *slot* was recorded in another one."""
+        place = bisect_left(self._real_starts, slot - GRACE)
+        return any(s < slot + interval - GRACE for s in self._real_starts[place:][:1])
+
+    @cached_property
+    def _real_starts(self) -> list[float]:
+        """When runs really started whose clock was wrong, in order.
+
+        That is known by the time since boot, and a run of that boot with a right clock.
+        """
+        doubted = {(run.boot_id, run.uptime) for run in self._doubted if run.boot_id}
+        right: dict[str, list[tuple[float, float]]] = {}
+        for run in self._order if doubted else ():
+            if run.outcome == "collected" and (run.boot_id, run.uptime) not in doubted:
+                right.setdefault(run.boot_id, []).append((run.uptime, run.started))
+        known = {boot_id: sorted(runs) for boot_id, runs in right.items()}
+        starts = []
+        for run in self._doubted:
+            if others := known.get(run.boot_id):
+                place = bisect_left(others, (run.uptime, 0.0))
+                uptime, started = others[max(place - 1, 0)]
+                start = started + run.uptime - uptime
+                if CLOCK_SET < abs(start - run.started) <= DAY:
+                    starts.append(start)
+        return sorted(starts)
 
 
 def cause_of(run: SeenRun) -> str:

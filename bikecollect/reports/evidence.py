@@ -14,7 +14,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
-from bikecollect.core.slots import EARLIEST, LATEST, Slot, state_of
+from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, state_of
 from bikecollect.reports.coverage import (
     Account,
     Evidence,
@@ -24,7 +24,7 @@ from bikecollect.reports.coverage import (
     judge,
     last_of,
 )
-from bikecollect.storage.alert_ledger import RUN
+from bikecollect.storage.alert_ledger import OF_DOUBTED, RUN
 from bikecollect.storage.data_folder import (
     INBOX,
     KEPT,
@@ -95,6 +95,8 @@ def read(
         ]
         rows += history.packed_runs(since, until, SeenRun._fields)
         recorded = [*map(SeenRun._make, rows)]
+        near = since - DAY, until + DAY
+        dead += map(SeenRun._make, history.select(OF_DOUBTED, *near))
         blocks = read_blocks(history, since, until)
         incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
         silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]

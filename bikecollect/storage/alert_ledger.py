@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.causes import SeenRun
+from bikecollect.core.causes import CLOCK_SET, DOUBTED, SeenRun
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
@@ -26,14 +26,19 @@ BEFORE = (
 BETWEEN = (
     f"SELECT {RUN} FROM runs WHERE slot > :first AND slot < :last ORDER BY started"
 )
+OF_DOUBTED = (
+    f"SELECT slot, started, '{DOUBTED}', cause, boot_id, uptime, awake FROM runs"
+    " WHERE slot >= ? AND slot < ?"
+    f" AND ({has_flag_sql('flags', 'clock')} OR cause = 'clock'"
+    " OR outcome = 'duplicate')"
+)
+"""The runs whose clock may have been wrong."""
 BOOT = (
     "SELECT started - uptime FROM runs WHERE boot_id = ? AND uptime <= ?"
     " AND slot >= ? AND slot <= ? AND outcome = 'collected'"
     f" AND NOT {has_flag_sql('flags', 'clock')} ORDER BY uptime DESC LIMIT 1"
 )
 """When a boot began, by its latest run with a right clock."""
-CLOCK_SET = 120.0
-"""Seconds by which the clock must have been set for a run to be dated otherwise."""
 
 
 class AlertLedger:
@@ -160,7 +165,7 @@ class AlertLedger:
     def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[SeenRun]]:
         """Return the slots between *first* and *last* that have a block, and the runs.
 
-        The runs include the newest one before these slots.
+        The runs include the newest one before these slots, and the doubted ones.
         """
         filled: list[Slot] = []
         runs: list[SeenRun] = []
@@ -170,6 +175,8 @@ class AlertLedger:
             for sql in (BEFORE, BETWEEN):
                 rows = db.execute(sql, {"first": first, "last": last})
                 runs += map(SeenRun._make, rows)
+            near = first - DAY, last + DAY
+            runs += map(SeenRun._make, db.execute(OF_DOUBTED, near))
         return filled, runs
 
     @contextmanager

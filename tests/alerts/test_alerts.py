@@ -33,7 +33,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.reports.evidence import read_account
+from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
@@ -722,6 +722,11 @@ def test_a_wrong_clock_loses_no_slots_that_were_not_due(
         incidents = stored_incidents(settings.system_folder("a"))
 
     assert sum(i.lost for i in incidents) == 2
+    (missed,) = [i for i in incidents if i.kind == "missed"]
+    assert missed.text == "2 x the machine's clock was changed"
+    end = Slot(int(BEGIN) + 5 * 300)
+    rows = slot_rows(settings.system_folder("a"), Slot(int(BEGIN)), end, clock=true)
+    assert [row[4] for row in rows] == ["", "", "clock", "clock", ""]
     assert mailserver.subjects() == [
         "a: clock wrong since 00:10",
         "a: slots not collected 00:10 to 00:20, 2 slots lost",
