@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
+from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident, Signal
 from bikecollect.core.run import Run
@@ -137,7 +137,8 @@ def of_older_folder(
         f"until {last} had been reported, and what they had is gone; to fill them from "
         f"the newer folder or the mirror: bikecollect backfill {name} --from PATH"
     )
-    return Signal("older-folder", text, over=True, until=told[1])
+    since = system.grid.next(told[0])
+    return Signal(Cause.OLDER_FOLDER, text, over=True, since=since, until=told[1])
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

@@ -45,6 +45,7 @@ class Cause(StrEnum):
     NOT_COLLECTING = "not-collecting", "collection had not started yet"
     NOT_MOUNTED = "not-mounted", "the data disk was not mounted"
     NOT_STARTED = "not-started", "cron did not start a run"
+    OLDER_FOLDER = "older-folder", "an older copy of the folder was put back"
     OVERLOAD = "overload", "the call had no time or thread left for this system"
     PROTOCOL = (
         "protocol",

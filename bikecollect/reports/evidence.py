@@ -11,7 +11,7 @@ from typing import Any
 
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
-from bikecollect.core.causes import SeenRun
+from bikecollect.core.causes import Cause, SeenRun
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, state_of
@@ -98,8 +98,11 @@ def read(
         near = since - DAY, until + DAY
         dead += map(SeenRun._make, history.select(OF_DOUBTED, *near))
         blocks = read_blocks(history, since, until)
-        incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
+        every = history.incidents(since)
+        incidents = [i for i in every if i.kind in SILENCING]
         silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
+        restored = [i for i in every if i.causes.keys() == {Cause.OLDER_FOLDER}]
+        silencing += [i._replace(kind=Cause.OLDER_FOLDER) for i in restored]
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(

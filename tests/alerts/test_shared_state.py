@@ -464,3 +464,7 @@ def test_a_folder_that_is_older_than_what_was_told_is_named_once(
     assert all("older copy restored" in subject for subject in mailserver.subjects())
     assert not texts or "an older copy of the folder was put back" in texts[0]
     assert not texts or "00:05 (+08:00), slots until 2026-11-22 00:25" in texts[0]
+    folder = settings.system_folder("a")
+    rows = slot_rows(folder, BEGIN_SLOT, Slot(BEGIN_SLOT + 8 * 300), clock=world.clock)
+    lost = ["older-folder"] * 4 if is_whole else []
+    assert [row[4] for row in rows if row[4]] == lost
