@@ -23,7 +23,7 @@ from bikecollect.archive.checks.payload_files import (
     count_gone,
     unknown_to,
 )
-from bikecollect.archive.checks.remedies import UNREADABLE
+from bikecollect.archive.checks.remedies import STRUCTURE, UNREADABLE
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
@@ -36,6 +36,7 @@ from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.records import corrected, corrections
+from bikecollect.storage.sqlite.ledger_file import suspect
 
 CHANGED = "its archived rows have changed"
 INTERRUPTED = "a compact that replaced its files was interrupted"
@@ -120,6 +121,9 @@ class Verifier:
             yield from self._verify(_Names(None))
 
     def _verify(self, names: _Names) -> Iterator[Finding | Certificate]:
+        if LEDGER in names and (damage := list(self._structure())):
+            yield from damage  # what else it says is in doubt
+            return
         kept = comparable(self.system)  # before the blocks that have them
         sizes, known, files, stations, archives = read_snapshot(
             self.system, self.store, self.history, self.lock, self.sleep
@@ -149,10 +153,14 @@ class Verifier:
     def _finding(self, where: object, what: str) -> Finding:
         return Finding(self.system.system_id, str(where), what)
 
-    def _ledger(self) -> Iterator[Finding]:
+    def _structure(self) -> Iterator[Finding]:
+        """Yield how SQLite finds the ledger damaged; the next run repairs it."""
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
-                yield self._finding(LEDGER, verdict)
+                suspect(self.system.ledger)
+                yield self._finding(LEDGER, f"{STRUCTURE}: {verdict}")
+
+    def _ledger(self) -> Iterator[Finding]:
         for day in self.history.days_of_damaged_runs():
             what = f"the packed runs of {day} are damaged; run: bikecollect compact"
             yield self._finding(LEDGER, what)

@@ -145,7 +145,7 @@ class Recovery:
         text = information_header() + b"".join(groups)
         old = self.store.content(INFORMATION)
         reason = "is missing" if old is None else "was changed by another program"
-        if old == text:
+        if old is not None and sorted(old.split(b"\n")) == sorted(text.split(b"\n")):
             reason = "was intact"
         elif old is not None and set(old.split(b"\n")) <= set(text.split(b"\n")):
             reason = "lacked versions"

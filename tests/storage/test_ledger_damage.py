@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from keeping import findings
 from world import NOON, World, body
 
 from bikecollect.core.errors import Outcome, StorageError
@@ -188,3 +189,38 @@ def test_a_damaged_record_of_a_file_is_no_damage_of_the_file(
     assert after.file == before.file
     assert world.fetch(after=300).notices == ()
     assert world.agrees()
+
+
+def test_bytes_that_are_no_text_stop_no_second_run(world: World) -> None:
+    """A run that meets them lets the next one set the ledger aside."""
+    world.fetch()
+    world.ledger.open()
+    world.ledger.remember({"any": "text"})
+    world.ledger.close()
+    sql("UPDATE memory SET value = CAST(x'ff' AS TEXT)")(world.folder / LEDGER)
+
+    outcomes = [world.fetch(after=300).outcome for _ in range(2)]
+
+    assert outcomes == [Outcome.DISK, Outcome.COLLECTED]
+    assert len(world.committed()) == 3
+
+
+def test_a_damaged_index_costs_no_run(world: World) -> None:
+    """It is rebuilt by the next run after `verify` has named the ledger."""
+    world.fetch()
+    empty = "CREATE INDEX runs_by_slot ON runs (slot)"
+    sql(
+        f"DROP INDEX runs_by_slot; {empty} WHERE slot < 0; PRAGMA writable_schema = 1;"
+        f" UPDATE sqlite_master SET sql = '{empty}' WHERE name = 'runs_by_slot'"
+    )(world.folder / LEDGER)
+
+    before = findings(world)
+    run = world.fetch(after=300)
+
+    named = f"{LEDGER}: is damaged: row 1 missing from index runs_by_slot"
+    assert before[0] == named
+    assert [n.text for n in run.notices] == [
+        f"{LEDGER} had a damaged index: rebuilt from its table"
+    ]
+    assert len(History("city", world.folder).runs()) == 2
+    assert findings(world) == []

@@ -13,6 +13,7 @@ from bikecollect.storage.repair import mirror_remedy
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
+STRUCTURE = "is damaged"
 SUMMARIES = ("coverage", "profile")
 
 
@@ -73,6 +74,9 @@ def _of_ledger(system: str, where: str, what: str, mirror: str) -> str:
         return f"bikecollect compact {system}"
     if what in {MISSING, EMPTY}:
         return f"bikecollect fetch {system}"
+    if what.startswith(STRUCTURE):
+        again = f"if that does not help, move {LEDGER} away before it"
+        return f"bikecollect fetch {system}; {again}"
     return f"move {LEDGER} away; the next fetch rebuilds it: bikecollect fetch {system}"
 
 

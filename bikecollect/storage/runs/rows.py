@@ -2,12 +2,15 @@
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import MAX_TRIES, OUTCOMES, Notice, Result, Run
 from bikecollect.core.text import ends
+
+T = TypeVar("T")
 
 
 def to_row(run: Run) -> tuple[object, ...]:
@@ -52,7 +55,7 @@ def from_row(system_id: str, row: Sequence[Any]) -> Run:
         stations=stations,
         file=file,
         flags=tuple(flags.split()),
-        notices=tuple(Notice(**values) for values in json.loads(notices)),
+        notices=_records(Notice, notices),
         error=error,
     )
     return Run(
@@ -65,13 +68,28 @@ def from_row(system_id: str, row: Sequence[Any]) -> Run:
         version=version,
         finished=finished if math.isfinite(finished or 0) else None,
         http_status=status,
-        attempts=tuple(Attempt(**values) for values in json.loads(tries)),
+        attempts=_records(Attempt, tries),
         bytes=size,
-        seconds=json.loads(spent),
+        seconds=_seconds(spent),
         accepted=bool(accepted),
         awake=awake,
         result=result,
     )
+
+
+def _records(kind: Callable[..., T], text: str) -> tuple[T, ...]:
+    """Return the records of *kind* in the JSON *text*, none if it is damaged."""
+    try:
+        return tuple(kind(**values) for values in json.loads(text))
+    except (ValueError, TypeError):
+        return ()
+
+
+def _seconds(text: str) -> dict[str, float]:
+    """Return the seconds of each stage in the JSON *text*, none if it is damaged."""
+    with suppress(ValueError, TypeError):
+        return {stage: float(seconds) for stage, seconds in json.loads(text).items()}
+    return {}
 
 
 def _storable(value: object) -> object:

@@ -60,7 +60,7 @@ class LedgerFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
-        self._has_session = False
+        self._has_session = self._has_new_indexes = False
         self._base = ""
 
     def connect(
@@ -79,6 +79,7 @@ class LedgerFile:
             if is_special(self._path):
                 trouble = _set_aside(self._path, OSError("not a regular file"))
             is_suspect = beside(self._path, SUSPECT).exists()
+            self._has_new_indexes = False
             is_unclean = is_suspect or has_log(self._path)
             trouble = (_set_log_aside(self._path) if is_unclean else "") or trouble
         check = check or is_unclean
@@ -88,6 +89,8 @@ class LedgerFile:
             identify(None)
             with self.translated():
                 self._connect()
+        elif self._has_new_indexes:
+            trouble = f"{self._path.name} had a damaged index: rebuilt from its table"
         if is_unclean or damage:
             with suppress(OSError):
                 beside(self._path, SUSPECT).unlink(missing_ok=True)
@@ -157,6 +160,7 @@ class LedgerFile:
                     _check_structure(self.opened())
                 identify(self.opened())
                 if texts:
+                    self._has_new_indexes = _rebuild_indexes(self.opened())
                     _read_values(self.opened())
             except DAMAGE as error:
                 self._abandon()
@@ -192,7 +196,9 @@ class LedgerFile:
 
     def _failure(self, error: Exception) -> StorageError:
         code = getattr(error, "sqlite_errorname", "")
-        is_unreadable = isinstance(error, UnicodeDecodeError)
+        # Python's own error, without a name, is that of bytes that are no text.
+        is_unreadable = isinstance(error, (UnicodeDecodeError, sqlite3.DatabaseError))
+        is_unreadable = is_unreadable and not code
         if is_unreadable or code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             suspect(self._path)
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
@@ -224,6 +230,21 @@ def _check_structure(db: sqlite3.Connection) -> None:
     verdict = db.execute("PRAGMA quick_check(1)").fetchall()
     if verdict != [("ok",)]:
         raise sqlite3.DatabaseError(str(verdict[0][0]))
+
+
+def _rebuild_indexes(db: sqlite3.Connection) -> bool:
+    """Rebuild the indexes if their content is damaged; return whether it was.
+
+    The structure of the file must be sound. Raises DatabaseError if a table is damaged.
+    """
+    check = "PRAGMA integrity_check(1)"
+    if db.execute(check).fetchall() == [("ok",)]:
+        return False
+    db.execute("REINDEX")
+    for (verdict,) in db.execute(check).fetchall():
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+    return True
 
 
 def _read_values(db: sqlite3.Connection) -> None:
