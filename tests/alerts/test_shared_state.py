@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from alerting_world import BEGIN_SLOT, World
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 
 from bikecollect.alerts.state import AlertState, AlertStateFile

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 from templates import copied
 from world import NOON, World

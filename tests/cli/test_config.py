@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from syncs import noted_syncs
 
 from bikecollect.archive.mirror.record import MirrorRecord

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import Answer, serving
 
 from bikecollect.setup import first_run, loader

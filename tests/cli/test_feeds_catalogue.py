@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import Answer, serving
 
 from bikecollect.cli.completion import complete_system

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from tokens import AVAILABILITY, SECRET, TOKEN, Platform, platform
 
 

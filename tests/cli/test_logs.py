@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 

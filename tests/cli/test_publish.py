@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from templates import copied
 from world import NOON, World
 

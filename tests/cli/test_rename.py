@@ -15,7 +15,8 @@ from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
-from command import bikecollect, forked
+from command import forked
+from in_process import bikecollect
 from served import Answer, serving
 from templates import copied
 from world import World

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from command import bikecollect as run_bikecollect
 from command import on_terminal
+from in_process import bikecollect as run_bikecollect
 
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import two_past_days
 from mirrored import City, archived_city
 from s3server import Proxy

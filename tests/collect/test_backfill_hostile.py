@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted
 from templates import copied
 from test_backfill import fill, toml

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 
 from bikecollect.collect.derived_columns import chosen
 

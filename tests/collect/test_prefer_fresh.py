@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from keeping import compacted, findings
 from world import NOON, World
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 from publisher import Publisher, publishing
 from served import Answer

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import Answer, serving
 
 BEFORE = Path(__file__).parent / "before" / "87c69d1.tar.xz"

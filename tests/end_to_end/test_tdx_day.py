@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from tokens import BEGIN, Platform, platform
 
 from bikecollect.app.queries.service import DataService

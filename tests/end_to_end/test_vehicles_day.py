@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 
 from bikecollect.core.errors import Outcome
 from bikecollect.setup.loader import parse

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import running
 from test_client import client, tls_server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from publisher import Publisher, publishing
 
 from bikecollect.core.payload import Document

@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 
 from bikecollect.core.errors import ExitCode, StorageError

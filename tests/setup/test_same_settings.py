@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import bikecollect
 from hosts import Host, good, moved
+from in_process import bikecollect
 from test_client import tls_server
 
 from bikecollect.setup import loader

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
@@ -28,14 +29,18 @@ from bikecollect.core.secrets import redact
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def bikecollect(*arguments: object, **env: str) -> CompletedProcess[str]:
+def bikecollect(
+    *arguments: object, answers: str = "", **env: str
+) -> CompletedProcess[str]:
     """Run ``bikecollect`` with *arguments* here; *env* is added to the environment.
 
-    What matters when Python starts, or to its libraries, has a process of its own.
+    What matters when Python starts, or to its libraries, has a process of its own, and
+    so has a command that is given *answers*, or runs beside another one.
     """
     words = [*map(str, arguments)]
-    if "TZ" in env or forking.startup(env):
-        return run_command(words, "", {**os.environ, **env})
+    is_beside = threading.current_thread() is not threading.main_thread()
+    if answers or is_beside or "TZ" in env or forking.startup(env):
+        return run_command(words, answers, {**os.environ, **env})
     with as_if_started(env) as patch, taken(1) as stdout, taken(2) as stderr:
         patch.setattr(sys, "stdin", TextIOWrapper(BytesIO()))
         patch.setattr(sys, "stdout", stdout)
