@@ -35,9 +35,12 @@ gc.disable()
 
 trail.shorten()
 
-# Shells start what runs in the background with SIGINT ignored, and so would be ours.
+# Shells start what runs in the background with SIGINT ignored, nohup starts it with
+# SIGHUP ignored, and so would be ours.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Each process that a test starts would compile the program again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -303,6 +304,27 @@ def test_a_folder_that_others_may_write_to_is_refused(
         data_folder.prepare(city)
     os.system(str(caught.value).rpartition("run: ")[2])
     data_folder.prepare(city)
+
+
+def test_what_closes_a_folder_on_a_disk_of_windows_is_an_option_of_its_mount(
+    city: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No `chmod` changes the mode of a file there; names in the table are escaped."""
+    place = str(city.parent)
+    mount = place.replace("\\", "\\134").replace(" ", "\\040")
+    table = f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {mount} vfat rw 0 0\n"
+    (tmp_path / "mounts").write_text(table, encoding="utf-8")
+    monkeypatch.setattr(entries, "MOUNTS", tmp_path / "mounts")
+    city.chmod(0o777)
+
+    with pytest.raises(SettingsError, match=r"run: (sudo )?sh -c ") as caught:
+        data_folder.prepare(city)
+
+    words = shlex.split(str(caught.value).rpartition("sh -c ")[2])[0]
+    options = f"uid={os.geteuid()},umask=077"
+    assert shlex.split(words.partition("&& ")[2]) == [
+        *("mount", "-o", options, "/dev/sdb1", place)
+    ]
 
 
 @pytest.mark.parametrize("part", PARTS)

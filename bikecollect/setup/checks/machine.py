@@ -11,15 +11,21 @@ from bikecollect.core.text import to_run
 from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
 from bikecollect.storage.files.durable import REMEDIES, sync_folder
-from bikecollect.storage.files.trusted_files import owned_by_us, quoted, user_name
+from bikecollect.storage.files.entries import mount_of
+from bikecollect.storage.files.trusted_files import (
+    WITHOUT_MODES,
+    owned_by_us,
+    quoted,
+    user_name,
+)
 
 BAD_FILE_SYSTEMS = {
     "nfs": "locks and syncs depend on the server",
     "nfs4": "locks and syncs depend on the server",
     "cifs": "locks and syncs depend on the server",
     "9p": "syncs may not reach the disk",
-    "vfat": "no permissions, and not safe in a crash",
-    "exfat": "no permissions, and not safe in a crash",
+    "smb3": "locks and syncs depend on the server",
+    **dict.fromkeys(WITHOUT_MODES, "no permissions, and not safe in a crash"),
     "tmpfs": "it is in memory and lost at a reboot",
     "overlay": "it may be deleted with its container",
 }
@@ -55,7 +61,7 @@ def unusable(place: Path, folder: Path) -> tuple[str, str] | None:
     if not folder.is_dir():
         text = f"{folder} is a file, not a folder"
         return text, "move it away, or change data_dir"
-    mount, kind = _mounted(folder)
+    kind, mount, _ = mount_of(folder)
     if kind in KERNEL_FILE_SYSTEMS:
         text = f"{place} is not on a disk but in a file system of the kernel ({kind})"
         return text, "set data_dir to a folder on a disk"
@@ -113,24 +119,7 @@ def with_files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
 
 def file_system(place: Path) -> str:
     """Return the type of the file system of *place*, empty if unknown."""
-    return _mounted(place)[1]
-
-
-def _mounted(place: Path) -> tuple[str, str]:
-    """Return the mount point of *place* and the type of its file system, or ""."""
-    longest, kind = "", ""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    except OSError:
-        return "", ""
-    real = str(place.resolve())
-    for line in mounts.splitlines():
-        _, mount, name, *_ = line.split(" ")
-        mount = mount.encode().decode("unicode_escape")
-        inside = real == mount or real.startswith(f"{mount.rstrip('/')}/")
-        if inside and len(mount) >= len(longest):
-            longest, kind = mount, name
-    return longest, kind
+    return mount_of(place).kind
 
 
 def cron_daemon(processes: Path = Path("/proc")) -> str | None:

@@ -1,10 +1,14 @@
 """The entries of folders that may be missing or unreadable."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError
+
+MOUNTS = Path("/proc/self/mounts")
 
 
 def has_entries(folder: Path) -> bool:
@@ -90,3 +94,38 @@ def is_own(folder: Path) -> bool:
     with suppress(OSError):
         return folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
     return False
+
+
+class Mount(NamedTuple):
+    """A mounted file system: its type, folder and device, each empty if unknown."""
+
+    kind: str
+    folder: str
+    device: str
+
+
+def mount_of(place: Path) -> Mount:
+    """Return the mounted file system that *place* is in."""
+    best = Mount("", "", "")
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return best
+    real = os.path.realpath(place)
+    for line in lines:
+        device, folder, kind = (_unescaped(word) for word in line.split(b" ")[:3])
+        inside = real == folder or real.startswith(f"{folder.rstrip('/')}/")
+        if inside and len(folder) >= len(best.folder):
+            best = Mount(kind, folder, device)
+    return best
+
+
+def _unescaped(word: bytes) -> str:
+    r"""Return *word* of the table of mounts, in which a space is `\040`.
+
+    >>> _unescaped(b"/media/a\\040b")
+    '/media/a b'
+    """
+    return os.fsdecode(
+        re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), word)
+    )

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, UntrustedFile
 from bikecollect.core.text import AS_ROOT
+from bikecollect.storage.files.entries import mount_of
 from bikecollect.storage.files.regular_file import read_file
 
 SECRET_BYTES = 4_096
 ROOT = 0
 PLAIN = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
+WITHOUT_MODES = ("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk")
+"""File systems of Windows: an option of the mount gives all files the same mode."""
 LINKS = 40
 """The maximum number of links that Linux follows, see path_resolution(7)."""
 
@@ -60,7 +63,7 @@ def check_closed(path: Path) -> None:
     if _others_write(path):
         raise UntrustedFile(
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
-            _as(info.st_uid, f"chmod go-w {quoted(path)}"),
+            _closing(path, _as(info.st_uid, f"chmod go-w {quoted(path)}")),
         )
 
 
@@ -91,7 +94,7 @@ def read_secret(path: Path) -> str:
     if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         raise UntrustedFile(
             f"others may read the secret in {path} (mode {mode:04o})",
-            f"chmod 600 {quoted(path)}",
+            _closing(path, f"chmod 600 {quoted(path)}"),
         )
     return read_credential(path)
 
@@ -217,7 +220,7 @@ def _check(path: Path) -> None:
     if not stat.S_ISLNK(info.st_mode) and not is_sticky and _others_write(path):
         raise UntrustedFile(
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
-            _as(info.st_uid, f"chmod go-w {quoted(path)}"),
+            _closing(path, _as(info.st_uid, f"chmod go-w {quoted(path)}")),
             first="check its content, then ",
         )
 
@@ -229,6 +232,19 @@ def as_root(command: str) -> str:
     if os.geteuid() == ROOT:
         return command
     return f"sudo {command}" if which("sudo") else f"{AS_ROOT}{command}"
+
+
+def _closing(path: Path, chmod: str) -> str:
+    """Return what closes *path* to others: *chmod*, or options of its mount.
+
+    On a disk of Windows a file has no mode of its own, and chmod changes nothing.
+    """
+    kind, folder, device = mount_of(path)
+    if kind not in WITHOUT_MODES:
+        return chmod
+    options = f"uid={os.geteuid()},umask=077"
+    again = f"mount -o {options} {quoted(device)} {quoted(folder)}"
+    return as_root(f"sh -c {quoted(f'umount {quoted(folder)} && {again}')}")
 
 
 def _as(owner: int, command: str) -> str:
