@@ -288,12 +288,14 @@ def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) 
 
 
 def test_a_folder_that_may_not_be_written_to_is_read(disk: Path) -> None:
-    """A reader leaves no file."""
-    fetched = World(disk / "bikes").fetch({"a": 1})
+    """A reader leaves no file; a run says that the disk is read-only, not a `chmod`."""
+    world = World(disk / "bikes")
+    fetched = world.fetch({"a": 1})
     remount(disk, "ro")
     before = sorted(disk.rglob("*"))
 
     assert ids(History("city", disk / "bikes").runs()) == ids([fetched])
+    assert world.fetch({"a": 2}).error.endswith("; mount the disk writable")
     assert sorted(disk.rglob("*")) == before
 
 

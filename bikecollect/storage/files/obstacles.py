@@ -1,5 +1,6 @@
 """What keeps a system's files from being used: another kind of entry, or no access."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.text import to_run
+from bikecollect.storage.files.durable import REMEDIES
 from bikecollect.storage.files.entries import is_own
 from bikecollect.storage.files.trusted_files import quoted
 
@@ -35,6 +37,8 @@ def obstacles(files: Iterable[Path], folders: Iterable[Path]) -> Iterator[Obstac
 def remedy_of(path: Path) -> str:
     """Return what helps with the file *path*, to append to an error, empty if none."""
     with suppress(OSError):
+        if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+            return f"; {REMEDIES[errno.EROFS]}"  # no mode of a file changes that
         found = obstacles([path], ())
         return "".join(f"; {what.text}; {to_run(what.command)}" for what in found)
     return ""
