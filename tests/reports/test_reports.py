@@ -785,5 +785,5 @@ def test_a_report_may_find_nothing(world: World, config: Path) -> None:
 
     assert "No rows: nothing matches.\n" in told
     assert told.endswith(
-        "  5 of 6 expected slots were collected (83.3 %); the rest is not known\n"
+        "  2026-11-22: 5 of 6 expected slots were collected (83.3 %)\n"
     )

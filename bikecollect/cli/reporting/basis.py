@@ -1,32 +1,38 @@
-"""What a report rests on, where its rows do not have the numbers of slots."""
+"""What a report rests on: its days, and how many of their slots were collected."""
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.slots import bounds
 from bikecollect.reports import evidence
 from bikecollect.reports.registry import Report, Values
 
-WITHOUT_SLOTS = ("episodes", "changes")
-"""Reports on events: what happened in a missing slot is not in them."""
+OF_NO_RANGE = ("snapshot", "stations", "vehicles")
+"""Reports on the present."""
 
 
 def basis(report: Report, systems: Sequence[ViewedSystem], values: Values) -> str:
-    """Return lines on the slots of *report*, "" if its rows have their numbers."""
-    if report.name not in WITHOUT_SLOTS:
+    """Return lines on each of *systems*, none for a report on the present."""
+    if report.name in OF_NO_RANGE:
         return ""
-    return "".join(f"  {line}\n" for line in _lines(systems, values))
+    texts = _texts(systems, values)
+    lines = [line for text in texts for line in wrapped(text, "  ", "    ")]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(systems: Sequence[ViewedSystem], values: Values) -> Iterator[str]:
+def _texts(systems: Sequence[ViewedSystem], values: Values) -> Iterator[str]:
     now = time.time()
     for viewed in systems:
+        zone = viewed.system.zone
         days = values.since.isoformat(), values.until.isoformat()
-        begin, end = (bounds(day, viewed.system.zone)[0] for day in days)
-        total = evidence.read_account(viewed.system, begin, end, now=now).total
-        name = f"{viewed.system_id}: " if len(systems) > 1 else ""
-        if total.missing:
-            yield f"{name}{total.sentence}; the rest is not known"
-        elif total.expected:
-            yield f"{name}{total.sentence}"
+        begin, end = (bounds(day, zone)[0] for day in days)
+        account = evidence.read_account(viewed.system, begin, end, now=now)
+        if account.total.expected:
+            name = f"{viewed.system_id}: " if len(systems) > 1 else ""
+            ends = (account.since, account.until - 1)
+            first, last = (datetime.fromtimestamp(end, zone).date() for end in ends)
+            span = f"{first}" if first == last else f"{first} to {last}"
+            yield f"{name}{span}: {account.total.sentence}"
