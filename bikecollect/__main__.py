@@ -7,6 +7,8 @@ import sys
 
 ROOM = 16 * 1024 * 1024
 """Bytes that the bytecode of all modules needs, with some to spare."""
+UNAVAILABLE = 69
+"""`ExitCode.UNAVAILABLE`, which may be in a module that is missing."""
 
 
 def main() -> None:
@@ -15,6 +17,13 @@ def main() -> None:
         _main()
     except KeyboardInterrupt:  # while the first modules are loaded
         os._exit(130)
+    except ImportError as error:
+        sys.stderr.write(
+            f"bikecollect: the installation is not complete ({error}); if it is being "
+            "upgraded, the next run will work, else install bikecollect again\n"
+        )
+        sys.stderr.flush()
+        os._exit(UNAVAILABLE)
 
 
 def _main() -> None:

@@ -16,7 +16,10 @@ DUCKDB_ERROR = "OutOfMemoryException"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line *arguments*; return the exit code, never raise."""
+    """Run the command line *arguments*; return the exit code.
+
+    Raises nothing but ImportError, if a module is missing.
+    """
     try:
         result = cli.main(list(arguments), "bikecollect", standalone_mode=False)
     except (click.ClickException, click.exceptions.Abort) as error:
@@ -29,6 +32,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except OSError as error:
         return _io_error(error)
+    except ImportError:
+        raise  # for `__main__`: other modules may be missing, too
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _no_memory(error) if is_out_of_memory(error) else _bug(error)
     code = result if isinstance(result, int) else ExitCode.OK

@@ -1,6 +1,7 @@
 """Files in the current folder are neither imported nor read as settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 import pytest
 
 import bikecollect
+from bikecollect.core.errors import ExitCode
 from bikecollect.setup.program import program
 
 PLANTED = (
@@ -17,6 +19,7 @@ PLANTED = (
     *("logging", "textwrap", "tempfile", "hashlib", "datetime", "idna", "certifi"),
 )
 WORDS = ("status", "--format", "json")
+UNUSED = shutil.ignore_patterns("__pycache__", "app", "simulator", "reports")
 START = "import sys; from bikecollect.__main__ import main; main()"
 
 # Without `site`: a development install has Python itself import `pathlib` from there,
@@ -60,6 +63,29 @@ def test_no_module_comes_from_the_current_folder(
 
     assert "EVIL" not in process.stdout + process.stderr
     assert process.stdout.startswith('{"system": ')
+
+
+def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
+    """Pip removes the modules one by one, then writes the new ones."""
+    own = Path(bikecollect.__file__).parent
+    copy = shutil.copytree(own, tmp_path / "bikecollect", ignore=UNUSED)
+    for missing in ("cli.commands.fetch", "core.slots"):
+        (copy / f"{missing.replace('.', '/')}.py").unlink()
+        process = subprocess.run(
+            [sys.executable, "-S", "-m", "bikecollect", "fetch"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{INSTALLED[1]}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert process.returncode == ExitCode.UNAVAILABLE
+        assert process.stderr == (
+            "bikecollect: the installation is not complete (No module named "
+            f"'bikecollect.{missing}'); if it is being upgraded, the next run will "
+            "work, else install bikecollect again\n"
+        )
 
 
 def test_a_deleted_current_folder_is_no_error(tmp_path: Path) -> None:
