@@ -12,7 +12,7 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
-from bikecollect.collect.sources.bikecollect_folder import LEDGERS, LISTS, FolderSource
+from bikecollect.collect.sources.bikecollect_folder import LISTS, FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.foreign_segments import scanned
 from bikecollect.collect.sources.plausible import Plausible
@@ -127,10 +127,7 @@ def mirror_source(
     """
     from bikecollect.archive.mirror.contents import systems_of
     from bikecollect.archive.mirror.download import MirrorDownload, OtherLists
-    from bikecollect.archive.mirror.live.live_download import (
-        EarlierLedgers,
-        LiveDownload,
-    )
+    from bikecollect.archive.mirror.live.live_download import LiveDownload
     from bikecollect.archive.mirror.record import live_address
 
     store = _store(address)
@@ -152,7 +149,6 @@ def mirror_source(
             text += f"afterwards; {_renaming(settings, name, others[0])}"
         raise UsageError(text)
     OtherLists(store, folder / name / LISTS, name).run()
-    EarlierLedgers(store, folder / name / LEDGERS, name).run()
     _leave_out_damaged_ledgers(folder / name, store.address)
     own = with_facts_of(folder / name, settings.system_folder(name), now)
     return FolderSource(folder / name, own.grid, now, str(store.address))

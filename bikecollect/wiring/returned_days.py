@@ -101,7 +101,7 @@ def _log(
         log.warning(text, name, _days(found, kind), what, origin)
     if others := [result.day for result in results if result.differs]:
         text = (
-            "%s: %s has other rows for %s, which are lost here; to take those: "
+            "%s: %s has %s, lost here, in another state; to take the rows: "
             "bikecollect forget %s %s && bikecollect backfill %s --from %s"
         )
         log.warning(

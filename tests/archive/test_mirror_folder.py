@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from in_process import bikecollect
-from keeping import archived_past_days
+from keeping import archived_past_days, two_past_days
 from mirrored import CERTIFICATE, PART
 from world import World
 
@@ -214,14 +214,10 @@ def test_a_folder_of_another_system_is_not_copied(
     assert sorted(nas.rglob("*")) == before
 
 
-def test_another_state_of_a_lost_day_is_not_put_back_but_named(
-    nas: Path, config: Path, world: World, tmp_path: Path
-) -> None:
-    """Nor its certificate. The command that takes it all the same fills its slots."""
+def archived_otherwise(data: Path, copy: Path) -> None:
+    """Make *copy* one of *data* in which a day has the same rows in other bytes."""
     duckdb = pytest.importorskip("duckdb")
-    copy = tmp_path / "copy"
-    shutil.copytree(world.folder.parent, copy)
-    (world.folder.parent / PART).unlink()
+    shutil.copytree(data, copy)
     part, new = copy / PART, copy / "new"
     duckdb.execute(f"COPY (FROM '{part}') TO '{new}' (FORMAT parquet)")
     new.rename(part)
@@ -229,6 +225,24 @@ def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     found = {"bytes": part.stat().st_size, "sha256": sha256_of(part)}
     values["parts"]["station_status"] = found
     (copy / CERTIFICATE).write_text(json.dumps(values))
+
+
+def open_then(_: Path, copy: Path) -> None:
+    """Make *copy* one of before the days were archived."""
+    two_past_days(copy)
+
+
+@pytest.mark.parametrize("prepare", [archived_otherwise, open_then])
+def test_another_state_of_a_lost_day_is_not_put_back_but_named(
+    nas: Path,
+    config: Path,
+    world: World,
+    tmp_path: Path,
+    prepare: Callable[[Path, Path], None],
+) -> None:
+    """Nor its certificate. The command that takes it all the same fills its slots."""
+    prepare(world.folder.parent, copy := tmp_path / "copy")
+    (world.folder.parent / PART).unlink()
     own = world.folder.parent / CERTIFICATE
     aside = own.rename(tmp_path / "aside")
 
@@ -239,11 +253,11 @@ def test_another_state_of_a_lost_day_is_not_put_back_but_named(
     assert not own.exists()
     aside.rename(own)
 
-    told = f"{copy}/city has other rows for 1 archived day (2024-06-05), which are lost"
+    told = f"{copy}/city has 1 archived day (2024-06-05), lost here, in another state; "
     assert told in process.stderr
     assert "not filled: 1 archived day (2024-06-05) is missing" in process.stdout
     assert not (world.folder.parent / PART).exists()
-    command = process.stderr.partition("to take those: ")[2].splitlines()[0]
+    command = process.stderr.partition("to take the rows: ")[2].splitlines()[0]
     done = subprocess.run(
         command.replace("bikecollect ", f"bikecollect --config {config} "),
         shell=True,

@@ -128,15 +128,17 @@ def test_only_vehicles_of_the_range_are_restored(
 def test_a_damaged_block_of_vehicles_is_filled_again(
     city: City, publisher: Publisher
 ) -> None:
-    """A changed byte in the file here costs no row."""
+    """A changed byte in the file here costs no row, and changes none in the mirror."""
     before, blocks_before = copied(city, publisher)
     path = city.folder / VEHICLE_CSV
     data = path.read_bytes()
     path.write_bytes(data.replace(b",v1,", b",w1,"))
     shutil.rmtree(city.folder / "payloads/2024-06-05", ignore_errors=True)
+    pushed = city.run("push", "--live")
 
     process = restore(city)
 
+    assert f"damaged rows of {VEHICLE_CSV}; " in pushed.stderr
     assert b",v1," in data
     assert "vehicles of 1 slot filled" in process.stdout
     assert exported(city) == before

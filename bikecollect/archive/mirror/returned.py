@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from bikecollect.archive.archived_days import Archived, certified
 from bikecollect.archive.checks.recertify import is_of
-from bikecollect.archive.datasets import DatasetLayout, part
+from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout, part
 from bikecollect.archive.parts import DAMAGED
 from bikecollect.core.errors import StorageError
+from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files.durable import (
     make_folder,
     replacing,
@@ -38,7 +39,7 @@ READABLE = 0o644
 class Returned(NamedTuple):
     """The number of *files* of *day* that were put back; *left* are still lost.
 
-    If *differs*, the copy has other rows of that day.
+    If *differs*, the copy has the rows of that day in another state.
     """
 
     day: str
@@ -90,7 +91,7 @@ class CopiedArchive:
                 continue
             left.append(dataset)
             if dataset == self.layout.rows:
-                differs = any(self._is_certified(name, day) for name in names)
+                differs = any(self._has_rows(name, day) for name in names)
         files += self._put_certificate_back(archived)
         return Returned(day, files, left, differs) if files or left else None
 
@@ -104,6 +105,15 @@ class CopiedArchive:
         except OSError:
             return False  # it cannot be read
         return True
+
+    def _has_rows(self, name: str, day: str) -> bool:
+        """Return whether the copy has other rows of *day*: archived, or as CSV."""
+        own = VEHICLES if self.layout is VEHICLE_LAYOUT else ""
+        files = (self.origin / name / own / self.layout.rows).glob(f"{day}*.csv")
+        with suppress(OSError):
+            if any(file.stat().st_size for file in files):
+                return True
+        return self._is_certified(name, day)
 
     def _is_certified(self, name: str, day: str) -> bool:
         """Return whether the rows of *day* in the copy are those of its certificate."""

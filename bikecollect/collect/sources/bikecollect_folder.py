@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.archive.datasets import STATION_LAYOUT, DatasetLayout
+from bikecollect.archive.mirror.live.live_paths import LEDGERS
 from bikecollect.collect.sources import (
     ForeignBlock,
     ForeignSnapshot,
@@ -47,8 +48,6 @@ LISTS = "lists"
 """The folder with further lists of stations that a copy of a mirror has."""
 REPLACED = f"{LISTS}/replaced"
 """The beginning of the names of those that were replaced in the mirror."""
-LEDGERS = "ledgers"
-"""The folder with earlier ledgers that a copy of a mirror has, each in a folder."""
 log = logging.getLogger(__name__)
 
 

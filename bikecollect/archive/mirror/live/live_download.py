@@ -14,7 +14,7 @@ from bikecollect.archive.mirror.download import (
     replacing,
     writing_to,
 )
-from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
+from bikecollect.archive.mirror.live.live_paths import LEDGERS, PARTS, live_path
 from bikecollect.archive.mirror.record import replaced_path
 from bikecollect.archive.mirror.store.object_store import ObjectStore
 from bikecollect.storage.csv_store import is_segment
@@ -58,6 +58,7 @@ class LiveDownload:
             for name in reversed(wanted):
                 with replacing(own / name) as new:
                     self.store.download(f"{place}{name}", new)
+        EarlierLedgers(self.store, own / LEDGERS, self.system_id).run()
         return len(wanted)
 
     @staticmethod
