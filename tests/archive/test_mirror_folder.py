@@ -1,5 +1,6 @@
 """The mirror may be a folder of another disk, with the faults of such disks."""
 
+import errno
 import hashlib
 import json
 import os
@@ -855,3 +856,30 @@ def test_a_damaged_ledger_does_not_replace_the_sound_one(
 
     assert (results, left == sound) == ([0, 74, 0], True)
     assert "ledger" in [notice.kind for notice in run.notices]
+
+
+def test_a_bad_sector_keeps_nothing_else_from_the_mirror(
+    nas: Path, config: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows behind it are sent, and the ledger; those in it stay in the mirror."""
+    words = ["--config", str(config), "push", "--live"]
+    world.fetch({"0001": 3, "0002": 5}, after=DAY)
+    CliRunner().invoke(cli, words, standalone_mode=False)
+    world.fetch({"0001": 4, "0002": 6}, after=300)
+    csv = max(world.folder.glob("station_status/*.csv"))
+    copied, copy = shutil.copyfile, nas / "live/city/station_status" / csv.name
+    before = (copy.parents[1] / "ledger.sqlite3").read_bytes()
+
+    def failing(source: Path, target: Path) -> None:
+        copied(source, target)
+        if source == csv:
+            os.truncate(target, 200)
+            raise OSError(errno.EIO, "Input/output error", str(csv))
+
+    monkeypatch.setattr(shutil, "copyfile", failing)
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+
+    assert result.return_value == 74
+    assert f"damaged rows of station_status/{csv.name}; " in result.output
+    assert copy.read_bytes() == csv.read_bytes()
+    assert (copy.parents[1] / "ledger.sqlite3").read_bytes() != before

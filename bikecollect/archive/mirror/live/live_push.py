@@ -17,7 +17,7 @@ from bikecollect.archive.datasets import DatasetLayout
 from bikecollect.archive.mirror.certified import certificate_path, certificates_of
 from bikecollect.archive.mirror.live.live_paths import PARTS, live_path
 from bikecollect.archive.mirror.live.missing_here import MissingHere
-from bikecollect.archive.mirror.live.sound_rows import SoundRows
+from bikecollect.archive.mirror.live.sound_rows import SoundRows, is_daily
 from bikecollect.archive.mirror.push import MirrorStep
 from bikecollect.archive.mirror.record import (
     LIVE,
@@ -28,7 +28,7 @@ from bikecollect.archive.mirror.record import (
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.archive.query.open_days import open_days
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.csv_store import LOST, is_segment
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.facts.facts_file import FILE as FACTS
 from bikecollect.storage.files.regular_file import sha256_of
@@ -162,12 +162,18 @@ class LivePush:
         return True
 
     def _copy_file(self, name: str, target: Path) -> bool:
-        """Copy a file that may grow meanwhile; return whether it exists."""
+        """Copy a file that may grow meanwhile; return whether it exists.
+
+        A daily file with a bad sector is copied up to there: the rest is damaged.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(self.data / self.system_id / name, target)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno not in LOST or not is_daily(name):
+                raise
         return True
 
     def _send(

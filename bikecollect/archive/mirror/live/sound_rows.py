@@ -54,7 +54,7 @@ class SoundRows:
                 stored = self.objects.get(live_path(self.system_id, name))
                 if stored is not None and self._is_mended(name, stored):
                     known.append(name)
-                elif stored is not None:
+                else:
                     self._mend(name, damaged)
         return [name for name in names if name not in known]
 
@@ -84,17 +84,23 @@ class SoundRows:
         return [span for span in found if span in now]
 
     def _mend(self, name: str, damaged: Sequence[Span]) -> None:
+        """Replace *damaged* parts of the copy of *name* by sound ones.
+
+        They are read once more here, behind a bad sector, and then from the mirror.
+        """
         part, _ = _part(name)
+        path = live_path(self.system_id, name)
         theirs = self.folder / DAMAGED / name
         theirs.parent.mkdir(parents=True, exist_ok=True)
-        self.store.download(live_path(self.system_id, name), theirs)
-        there = Store(self.folder / DAMAGED / part)
+        if path in self.objects:
+            self.store.download(path, theirs)
+        places = (self.data / self.system_id / part, self.folder / DAMAGED / part)
         with (self.folder / name).open("r+b") as copy:
             for span in damaged:
-                text = there.text(span)
-                if zlib.crc32(text) == span.crc:
-                    copy.seek(span.start)
-                    copy.write(text)
+                for text in (Store(place).text(span) for place in places):
+                    if zlib.crc32(text) == span.crc:
+                        copy.seek(span.start)
+                        copy.write(text)
 
     def _is_mended(self, name: str, stored: StoredObject) -> bool:
         is_known = self.record.has(stored, self.record.copied_sha256(stored.path))
@@ -110,6 +116,11 @@ class SoundRows:
             return []
         rows = History(self.system_id, place).select(SPANS, file)
         return [Span(*row) for row in rows if row[-1] is not None]
+
+
+def is_daily(name: str) -> bool:
+    """Return whether *name*, in the folder of a system, is a daily file."""
+    return is_segment(_part(name)[1])
 
 
 def _part(name: str) -> tuple[str, str]:
