@@ -557,6 +557,7 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
     config.write_text(text)
     (data / "town").rename(tmp_path / "town")
     run(config, "rename", "city", "town")
+    assert "stopped" not in (data / "town/.bikecollect").read_text()
     run(config, "backfill", "town", "--from", str(tmp_path / "town"))
     assert "all agree" in run(config, "verify")
     assert "not in the settings" not in run(config, "status")

@@ -81,7 +81,9 @@ def write_name(marker: Path) -> None:
     """
     text = _text(marker)
     if text is not None:
-        lines = [x for x in text.splitlines() if not _NAME.match(x)] or [MARK.strip()]
+        old = text.splitlines()
+        lines = [x for x in old if not (_NAME.match(x) or _STOPPED.match(x))]
+        lines = lines or [MARK.strip()]
         name = _line(marker.parent.name)
         _replace(marker, b"".join(line + b"\n" for line in lines) + name)
 
