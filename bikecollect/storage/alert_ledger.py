@@ -1,6 +1,7 @@
 """The alerts' view of the ledger: short connections that need no system lock."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -192,7 +193,7 @@ class AlertLedger:
         """Open the ledger, or an empty database if it cannot be opened."""
         with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
             if self._is_usable():
-                name = f"file:{quote(str(self._path))}?mode=rw"
+                name = f"file:{quote(os.fsencode(self._path))}?mode=rw"
                 return sqlite3.connect(name, timeout=PATIENCE, uri=True)
         return sqlite3.connect(":memory:")
 

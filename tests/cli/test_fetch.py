@@ -16,8 +16,11 @@ import pytest
 from command import on_terminal, run_command
 from served import Answer, serving
 
+from bikecollect.archive.query.duckdb_engine import connect
+from bikecollect.core.errors import StorageError
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.storage.ledger_reader import History
 
 GOOD = Answer(dialects.youbike(City(20), time.time()))
 
@@ -399,15 +402,21 @@ def test_output_that_cannot_be_written_changes_nothing(
 
 
 def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
-    """No PATH, HOME, LANG: one row per station, in UTF-8 (fault 92)."""
+    """No PATH, HOME, LANG: one row per station, in UTF-8 (fault 92).
+
+    Also in a folder whose name is not UTF-8, in which nothing can be archived.
+    """
     # The real home of this user knows the folders of an earlier run of the tests.
-    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    folder = Path(tempfile.mkdtemp(os.fsdecode(b"stra\xdfe"), dir=tmp_path))
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(folder, url), "fetch", env={})
 
     assert (process.returncode, process.stderr) == (0, "")
     text = (folder / "data/city/station_information.csv").read_text(encoding="utf-8")
     assert "模擬" in text
+    assert len(History("city", folder / "data/city").runs()) == 1
+    with pytest.raises(StorageError, match="DuckDB requires UTF-8 in names"):
+        connect(folder)
 
 
 @pytest.mark.parametrize(

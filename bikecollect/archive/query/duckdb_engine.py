@@ -68,6 +68,8 @@ def connect(
         raise NotInstalled(
             "DuckDB is not installed; run: pip install 'bikecollect[archive]'"
         ) from error
+    if os.fsencode(temporary).decode(errors="replace") != str(temporary):
+        raise StorageError(f"{temporary}: DuckDB requires UTF-8 in names; rename it")
     with translated("DuckDB cannot be started"):
         return duckdb.connect(
             config={

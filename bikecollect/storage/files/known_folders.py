@@ -3,6 +3,7 @@
 A folder on it that is empty, or gone, has lost its disk or was removed.
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bikecollect.storage.files.regular_file import is_special, read_plain
 def known_folders() -> frozenset[str]:
     """Return the folders that have held data of a system."""
     with suppress(OSError, RuntimeError, ValueError):
-        return frozenset(read_plain(_list()).decode().splitlines())
+        return frozenset(os.fsdecode(read_plain(_list())).splitlines())
     return frozenset()
 
 
@@ -32,8 +33,8 @@ def remember(folder: Path) -> None:
         if is_special(path):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{folder}\n")
+        with path.open("ab") as file:
+            file.write(os.fsencode(f"{folder}\n"))
 
 
 def disregard(folder: Path) -> None:
@@ -41,7 +42,7 @@ def disregard(folder: Path) -> None:
     with suppress(OSError, RuntimeError):
         left = sorted(known_folders() - {str(folder)})
         new = _list().with_suffix(".new")
-        write_file(new, "".join(f"{name}\n" for name in left).encode())
+        write_file(new, os.fsencode("".join(f"{name}\n" for name in left)))
         new.replace(_list())
 
 

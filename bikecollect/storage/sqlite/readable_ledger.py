@@ -1,6 +1,7 @@
 """Read a ledger also where SQLite can create no file beside it, as on a full disk."""
 
 import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -92,4 +93,4 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _address(path: Path, mode: str) -> str:
-    return f"file:{quote(str(path))}?{mode}"
+    return f"file:{quote(os.fsencode(path))}?{mode}"
