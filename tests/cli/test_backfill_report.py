@@ -21,6 +21,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files import marker
 
 TAIL = ("--until", "2026-11-22T12:40")
 
@@ -285,7 +286,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
 ) -> None:
     """By the settings of all mails; in the outbox until the server accepts it.
 
-    It names a system that cannot be read: town has lost its ledger.
+    It names a system that cannot be read, town without its ledger, and lost data.
     """
     (world.folder / ".bikecollect").touch()
     mail = MailServer.new(tmp_path / "mail")
@@ -303,6 +304,8 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     csv_file = world.folder.with_name("town") / "station_status" / "2026-11-22.csv"
     csv_file.parent.mkdir(parents=True)
     csv_file.touch()
+    with (world.folder / ".bikecollect").open("ab") as file:
+        file.write(marker.mark(NOON + 1))
     with mail.up():
         up = bikecollect(*command)
 
@@ -313,6 +316,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     text = str(mail.mails()[-1].get_content())
     assert "not-started" in text
     assert "Cannot be read: town; see `" in text
+    assert f"city: {world.folder} was gone on 2026-11-22 12:00 (+08:00)" in text
     assert f"--config {path} status`" in text
 
 
