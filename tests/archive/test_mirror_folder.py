@@ -63,7 +63,7 @@ def test_the_first_remedy_for_a_lost_day_is_the_mirror(
     data = world.folder.parent
     before = bikecollect("--config", config, "export", "city").stdout.splitlines()
     shutil.rmtree((data / PART).parent)
-    whats = [("verify",), ("status", "--alert"), ("compact",)]
+    whats = [("verify",), ("status", "--alert"), ("push",), ("compact",)]
 
     runs = [bikecollect("--config", config, *words) for words in whats]
     texts = [" ".join((run.stdout + run.stderr).split()) for run in runs]

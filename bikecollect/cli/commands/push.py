@@ -8,10 +8,11 @@ from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Shared
-from bikecollect.cli.printing import say
+from bikecollect.cli.printing import complain, say
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import Times
+from bikecollect.storage.repair.lost_days import find_lost_days
 
 
 @click.command()
@@ -56,4 +57,7 @@ def push(
         and not live
     ):
         say("Nothing to do: the mirror has every archived day.\n")
+        for name in names:
+            for lost in find_lost_days(settings.system_folder(name)):
+                complain(f"{name}: {lost.text}")
     return copied.code
