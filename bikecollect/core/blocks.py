@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from bikecollect.core.payload import Payload
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, from_iso
 from bikecollect.core.snapshot import StationInformation
 
 
@@ -142,4 +142,19 @@ def block_of(
         source=source,
         flags=" ".join(flags),
         header=header,
+    )
+
+
+def adopted_block(group: Group, source: str) -> Block:
+    """Return the block of *group*, which was found in a file."""
+    try:
+        fetched_at = float(from_iso(group.rows[0][1]))
+    except ValueError:
+        fetched_at = 0.0
+    return Block(
+        slot=group.slot,
+        span=group.span,
+        rows=group.length,
+        fetched_at=fetched_at,
+        source=source,
     )

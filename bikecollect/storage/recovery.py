@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from bikecollect.core.blocks import Block, Extent, Group, Span, Tail
+from bikecollect.core.blocks import Block, Extent, Group, Span, Tail, adopted_block
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
-from bikecollect.core.slots import Slot, from_iso, stamp
+from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.text import count_of
 from bikecollect.storage.csv_format import (
@@ -18,9 +18,8 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
-from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.payload_store import slot_of
-from bikecollect.storage.repair import SLOTS, Repair, remedy_of_missing
+from bikecollect.storage.repair import SLOTS, Repair, mirror_runs, remedy_of_missing
 from bikecollect.storage.run_notes import RunNotes
 from bikecollect.storage.runs import left_notices
 
@@ -62,9 +61,8 @@ class Recovery:
         sizes = self.store.sizes()
         if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
-            known = self.mirror and f"; {self._runs_of_mirror()}"
-            text = f"{ledger} was {absence}: {REBUILT}{known}"
-            notices.append(Notice("ledger", text))
+            runs = mirror_runs(_system(self.ledger), self.mirror)
+            notices.append(Notice("ledger", f"{ledger} was {absence}: {REBUILT}{runs}"))
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(
@@ -99,12 +97,6 @@ class Recovery:
         if last is None or last.slot >= slot - interval:
             return []
         return self._newer_payloads(last, slot)
-
-    def _runs_of_mirror(self) -> str:
-        fill = f"bikecollect backfill {_system(self.ledger)} --from"
-        return (
-            f"to take over the runs that the mirror has: {fill} {quoted(self.mirror)}"
-        )
 
     def _payloads_before(self, groups: Sequence[Group]) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the adopted *groups*.
@@ -222,7 +214,7 @@ class Recovery:
             known = self.ledger.slots()
             tail = self.store.tail(file, end, waiting, known, is_lost=is_lost)
             notices = self._payloads_before(tail.groups)
-            self.ledger.adopt(_adopted(group) for group in tail.groups)
+            self.ledger.adopt(adopted_block(group, ADOPTED) for group in tail.groups)
             return [*notices, *self._cut(tail, size)]
         return self._cut(tail, size)
 
@@ -271,24 +263,6 @@ class Recovery:
                 notices.append(Notice("file-repaired", text))
             self.store.truncate(tail.file, tail.cut)
         return notices
-
-
-def _adopted(group: Group) -> Block:
-    fetched_at = _epoch(group.rows[0][1])
-    return Block(
-        slot=group.slot,
-        span=group.span,
-        rows=group.length,
-        fetched_at=fetched_at,
-        source=ADOPTED,
-    )
-
-
-def _epoch(text: str) -> float:
-    try:
-        return float(from_iso(text))
-    except ValueError:
-        return 0.0
 
 
 def _versions(group: Group) -> list[StationInformation]:

@@ -66,6 +66,16 @@ def mirror_fill(system_id: str, mirror: str, then: str = "") -> str:
     return f"fill what the mirror has: {fill}{then and f' && {then}'}; else "
 
 
+def mirror_runs(system_id: str, mirror: str) -> str:
+    """Return how to get the runs of a lost ledger from the *mirror*, if there is one.
+
+    >>> mirror_runs("city", "s3://mine")
+    '; for the runs that the mirror has: bikecollect backfill city --from s3://mine'
+    """
+    fill = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
+    return f"; for the runs that the mirror has: {fill}" if mirror else ""
+
+
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:
     """Return how many of *slots* have one of the kept *payloads*, given by name."""
     kept = {name.partition(".")[0] for name in payloads}
