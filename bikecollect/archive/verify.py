@@ -35,7 +35,7 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.lost_days import is_half_replaced
-from bikecollect.storage.repair.records import corrected, corrections
+from bikecollect.storage.repair.records import corrected, corrections, misnamed
 from bikecollect.storage.sqlite.ledger_file import suspect
 
 CHANGED = "its archived rows have changed"
@@ -129,6 +129,9 @@ class Verifier:
             self.system, self.store, self.history, self.lock, self.sleep
         )
         wrong = list(corrections(self.store, names.suspects(known), sizes))
+        if names.names is not None:
+            named = {*sizes, *(file for file, *_ in files)}
+            wrong = [*misnamed(corrected(known, wrong), named), *wrong]
         for correction in wrong:
             yield self._finding(correction.file, correction.text)
         known = corrected(known, wrong)

@@ -109,6 +109,31 @@ def test_a_day_that_is_lost_twice_is_restored_by_each_remedy(
     assert findings(world) == []
 
 
+@pytest.mark.parametrize("name", ["station_status/2026-11-12.csv", "statIon_status/2"])
+def test_a_damaged_name_of_a_removed_file_is_corrected(
+    folder: Path, config: Path, name: str
+) -> None:
+    """It is that of the blocks before and after; no file is called missing."""
+    world = archived(folder)
+    world.clock.now += 9 * DAY
+    compacted(world)
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        (slots,) = db.execute("SELECT min(slot) + 300 FROM blocks")
+        db.execute(
+            "UPDATE blocks SET file = ? || substr(file, ?) WHERE slot = ?",
+            (name, len(name) + 1, *slots),
+        )
+        db.commit()
+
+    before = findings(world)
+    arguments = ["--config", str(config), "verify", "--repair", "city"]
+    CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+    assert len(before) == 1
+    assert before[0].endswith("is sound, but the ledger has a wrong file name of it")
+    assert findings(world) == []
+
+
 def test_a_day_that_cannot_be_read_keeps_no_other_from_its_repair(
     folder: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

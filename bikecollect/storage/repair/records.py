@@ -85,6 +85,23 @@ def _of_file(
             yield Correction(block, found)
 
 
+def misnamed(blocks: Iterable[Block], files: Collection[str]) -> Iterator[Correction]:
+    """Yield the *blocks* of files that are not among *files*, with the right name.
+
+    It is that of the block before or after, if it differs in one character: so it is
+    found also after the file was archived and removed. They are all blocks.
+    """
+    ordered = sorted(blocks)
+    for place, block in enumerate(ordered):
+        name = block.span.file
+        if name not in files:
+            others = ordered[max(place - 1, 0) : place + 2]
+            names = {b.span.file for b in others if is_near(b.span.file, name)}
+            for file in names if len(names) == 1 else ():
+                span = block.span._replace(file=file)
+                yield Correction(block, block._replace(span=span))
+
+
 def corrected(blocks: Iterable[Block], wrong: Iterable[Correction]) -> list[Block]:
     """Return *blocks* without what is *wrong*, in the order of their places."""
     proven = dict(wrong)

@@ -22,7 +22,7 @@ from bikecollect.storage.files.durable import (
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair import Repair
-from bikecollect.storage.repair.records import Correction, corrections
+from bikecollect.storage.repair.records import Correction, corrections, misnamed
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 from bikecollect.storage.vehicles import rows as vehicle_rows
 
@@ -31,6 +31,7 @@ PRESENT = (
     f" WHERE coalesce(f.damaged, 0) <> {GONE} ORDER BY b.file, b.start"
 )
 """The blocks whose files were not removed by `compact`."""
+MISNAMED = "main.blocks WHERE file NOT IN (SELECT file FROM files) LIMIT 1"
 BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
 FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
 HEADER = "SELECT header FROM files WHERE file = ?"
@@ -119,11 +120,18 @@ class Repairer:
         """
         blocks = map(Block.from_row, self.ledger.all(PRESENT))
         wrong = list(corrections(self.store, blocks, sizes))
-        if wrong:
-            self._replace(wrong)
+        self._replace(wrong)
+        if self.ledger.all(f"SELECT 1 FROM {MISNAMED}"):
+            every = map(Block.from_row, self.ledger.all("SELECT * FROM main.blocks"))
+            known = {file for (file,) in self.ledger.all("SELECT file FROM files")}
+            lost = list(misnamed(every, known | sizes.keys()))
+            self._replace(lost)
+            wrong += lost
         return Counter(proven.span.file for _, proven in wrong)
 
     def _replace(self, wrong: Sequence[Correction]) -> None:
+        if not wrong:
+            return
         rows = [proven.to_row() for _, proven in wrong]
         marks = ", ".join("?" * len(rows[0]))
         with self.ledger.transaction() as db:
