@@ -57,8 +57,13 @@ class Recovery:
         return [*left_notices.take(self.ledger), *notices]
 
     def _recover_files(self) -> list[Notice]:
-        extents, notices = self.ledger.extents(), []
-        sizes = self.store.sizes()
+        sizes, extents = self.store.sizes(), self.ledger.extents()
+        notices: list[Notice] = []
+        if any(extents[f].end != end for f, end in sizes.items() if f in extents):
+            from bikecollect.storage.repair.foreign import set_foreign_aside
+
+            notices = set_foreign_aside(self.ledger, self.store, self.payloads)
+            extents = self.ledger.extents() if notices else extents
         if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
             runs = mirror_runs(_system(self.ledger), self.mirror)

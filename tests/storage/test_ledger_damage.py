@@ -1,6 +1,7 @@
 """A damaged ledger is repaired or rebuilt: it never stops the collection."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -224,3 +225,27 @@ def test_a_damaged_index_costs_no_run(world: World) -> None:
     ]
     assert len(History("city", world.folder).runs()) == 2
     assert findings(world) == []
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_the_ledger_of_another_system_is_set_aside(
+    world: World, *, is_copy: bool
+) -> None:
+    """Its stations do not get into the list here; one of a copied folder is kept."""
+    other = World(world.folder.with_name("town"), runs=100)
+    for _ in range(2):
+        world.fetch(after=300)
+        other.fetch({"z": 4, "y": 0, "x": 2}, after=300)
+    name = "city" if is_copy else "town"
+    (other.folder / ".bikecollect").write_text(f"system: {name}\n")
+    shutil.copy(other.folder / LEDGER, world.folder / LEDGER)
+    aside = world.folder.glob(f"{LEDGER}.damaged-*")
+
+    run = world.fetch({"a": 1, "b": 3}, after=300)
+
+    named = [n for n in run.notices if f"{LEDGER} was that of town" in n.text]
+    assert (len(named), len(list(aside))) == ((0, 0) if is_copy else (1, 1))
+    if not is_copy:
+        assert len(world.committed()) == 3
+        assert world.agrees()
+        assert ",z," not in (world.folder / "station_information.csv").read_text()
