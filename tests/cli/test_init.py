@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from command import bikecollect
+from in_process import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 

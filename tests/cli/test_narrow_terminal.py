@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from command import bikecollect, on_terminal
+from command import on_terminal
+from in_process import bikecollect
 from templates import copied
 from world import World
 

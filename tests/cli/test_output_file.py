@@ -12,7 +12,8 @@ from unittest.mock import Mock
 
 import limited
 import pytest
-from command import bikecollect, forked
+from command import forked
+from in_process import bikecollect
 from templates import copied
 from world import World, noon_of_last_month
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from unittest.mock import Mock
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import Answer, serving
 
 from bikecollect.core.errors import StorageError

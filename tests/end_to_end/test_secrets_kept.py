@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 from served import Answer, serving
 
 from bikecollect.core.errors import SettingsError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from in_process import bikecollect
 
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError, UntrustedFile
