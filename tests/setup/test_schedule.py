@@ -18,8 +18,10 @@ from unittest.mock import Mock
 import covered_spool
 import pytest
 from click.testing import CliRunner
-from command import bikecollect, forked
+from command import bikecollect as in_own_process
+from command import forked
 from cron_daemon import first_lines
+from in_process import bikecollect
 from waiting import wait_until
 
 from bikecollect.cli import cli
@@ -128,7 +130,7 @@ def test_a_kill_amid_the_installation_leaves_the_users_lines(tmp_path: Path) -> 
     lines.write_bytes(OTHERS)
     path = f"{tmp_path}:{os.environ['PATH']}"
 
-    killed = bikecollect("schedule", "install", PATH=path)
+    killed = in_own_process("schedule", "install", PATH=path)
 
     assert killed.returncode == -signal.SIGKILL
     wait_until((tmp_path / "done").exists, "the crontab is installed")
