@@ -12,7 +12,7 @@ from world import TAIPEI, World
 from bikecollect.cli.render.status import unattended
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.incidents import Incident
-from bikecollect.core.process import Stop, Times
+from bikecollect.core.process import Stop, Times, boot_id
 from bikecollect.core.slots import Slot
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.loader import load
@@ -117,11 +117,16 @@ def test_lost_data_whose_incident_is_open_are_not_mailed_twice(folder: Path) -> 
     assert [*found.values()] == [{"damage": "a.csv is missing"}]
 
 
-def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
-    """Its first run has not had time to start."""
+def test_a_machine_that_just_started_or_woke_up_is_not_late_yet(folder: Path) -> None:
+    """Its first run has not had time to start: timers fire together after a sleep."""
     standing = _failing(folder, later=7_200)
+    assert standing.health.last_run
+    run = replace(standing.health.last_run, boot_id=boot_id(), awake=AWAKE - 599)
+    woken = replace(standing, health=replace(standing.health, last_run=run))
 
     assert unattended([standing], {}, 599.0) == {}
+    assert unattended([woken], {}, AWAKE) == {}
+    assert unattended([woken], {}, AWAKE + 2) != {}
     assert unattended([standing], {}, AWAKE) == {
         "city": {"run": "no run for 2 h 0 min"}
     }

@@ -15,7 +15,9 @@ from bikecollect.cli.render.terminal import (
     unicode,
     wrapped,
 )
+from bikecollect.core import process
 from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
     count_of,
@@ -138,13 +140,14 @@ def unattended(
 ) -> dict[str, dict[str, str]]:
     """Return the problems that `fetch` cannot report: by system, texts by kind.
 
-    *awake* is the time in seconds since the machine started: if that is less than two
-    slots, no run is late yet.
+    *awake* is the time in seconds since the machine started, without time suspended:
+    if less than two slots of it have passed since the last run, no run is late yet.
     """
     problems = {name: {"error": str(error)} for name, error in errors.items()}
     for standing in standings:
         health, texts = standing.health, {}
-        if health.silent is not None and awake > 2 * health.interval:
+        waited = awake - _awake_at(health.last_run, awake)
+        if health.silent is not None and waited > 2 * health.interval:
             texts["run"] = f"no run for {length(health.silent)}"
         told = {incident.text for incident in health.incidents}
         untold = [visible(text) for text in health.damage if text not in told]
@@ -155,6 +158,13 @@ def unattended(
         if texts:
             problems[standing.system_id] = texts
     return problems
+
+
+def _awake_at(run: Run | None, awake: float) -> float:
+    """Return *awake* at the time of *run*, 0 if the machine was started since."""
+    if run is None or run.boot_id != process.boot_id() or run.awake > awake:
+        return 0.0
+    return run.awake
 
 
 def _mirror_problems(health: Health) -> list[str]:
