@@ -148,7 +148,12 @@ def _remove(path: Path | None, removed: Sequence[Job], *, system_wide: bool) -> 
     words = systemctl.words(system_wide=system_wide)
     folder = _folder(system_wide=system_wide)
     units = [_unit_names(path, folder, job) for job in removed]
-    systemctl.control([*words, "disable", "--now", *(timer for _, timer in units)])
+    timers = [timer for _, timer in units]
+    systemctl.control(
+        [*words, "disable", "--now", *timers],
+        # When they last ran: else the jobs would run as missed when installed again.
+        [*words, "clean", "--what=state", *timers],
+    )
     systemd.remove(folder, [name for pair in units for name in pair])
     systemctl.control([*words, "daemon-reload"])
 
