@@ -293,8 +293,13 @@ def _prepare(
     """Prepare *folder*; return the error if that fails. Raises RenamedError.
 
     It is tried twice, because a momentary failure of the disk would cost the slot.
+    A system that was stopped is collected again.
     """
-    prepare = partial(data_folder.prepare, folder, known, check_name)
+
+    def prepare() -> None:
+        data_folder.prepare(folder, known, check_name)
+        marker.go_on(folder / data_folder.MARKER)
+
     try:
         prepare()
     except StorageError:

@@ -209,7 +209,7 @@ def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
 
 
 def last_of(ends: tuple[Slot, Slot] | None, *, is_over: bool) -> frozenset[Slot]:
-    """Return the last slot if no more data are expected (*is_over*), as of a demo.
+    """Return the last slot if no more data are expected (*is_over*).
 
     It is the second of *ends*, the first and last known slot. It counts, collected or
     not; coverage ends with it wherever it is shown.

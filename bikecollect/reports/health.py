@@ -34,11 +34,11 @@ class Past:
     are earlier slots with a block. *first* is the first expected slot, *newest* the
     newest slot with a block. *is_known* is set if the folder has held data before;
     *configured* is when the settings were written. *mirror* is the state of the mirror,
-    None if none is set. *is_over* is set if no more data are expected, as of a demo;
-    *final* then has the last slot, see `last_of`. *is_lost* is set if there are files
-    of days, but no ledger: nothing is known then. *seen* is the latest slot whose run
-    was evaluated for alerts, 0 if that is unknown. *gone* says in a few words that all
-    earlier data are gone, empty if not.
+    None if none is set. *is_over* is set if no more data are expected: it *is_demo*, or
+    was stopped; *final* then has its last slot (`last_of`). *is_lost* is set if there
+    are files of days, but no ledger: nothing is known then. *seen* is the latest slot
+    whose run was evaluated for alerts, 0 if that is unknown. *gone* says in a few words
+    that all earlier data are gone, empty if not.
     """
 
     first: Slot | None
@@ -53,6 +53,7 @@ class Past:
     configured: float = math.inf
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
+    is_demo: bool = False
     final: frozenset[Slot] = frozenset()
     is_lost: bool = False
     seen: Slot = Slot(0)
@@ -68,10 +69,11 @@ class Health:
     the newest block's slot, None without a block. *silent* is the time since the last
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
-    *is_over*, no more data are expected: it is never late; the last 24 hours and the
-    days of *coverage* end with its last slot. If *is_lost*, the ledger is missing: runs
-    and slots are unknown. *unrecorded* is the slot of a later run than *last_run* that
-    the ledger lacks, as on a full disk, 0 if there is none. *gone* is as in `Past`.
+    *is_over*, no more data are expected (it *is_demo*, or was stopped): it is never
+    late; the last 24 hours and the days of *coverage* end with its last slot. If
+    *is_lost*, the ledger is missing: runs and slots are unknown. *unrecorded* is the
+    slot of a later run than *last_run* that the ledger lacks, as on a full disk, 0 if
+    there is none. *gone* is as in `Past`.
     """
 
     now: float
@@ -89,6 +91,7 @@ class Health:
     damage: Sequence[str] = ()
     mirror: "MirrorStanding | None" = None
     is_over: bool = False
+    is_demo: bool = False
     is_lost: bool = False
     unrecorded: Slot = Slot(0)
     gone: str = ""
@@ -164,6 +167,7 @@ def judge(
         damage=past.damage,
         mirror=past.mirror,
         is_over=past.is_over,
+        is_demo=past.is_demo,
         is_lost=past.is_lost,
         unrecorded=Slot(0) if is_recorded else past.seen,
         gone=past.gone,

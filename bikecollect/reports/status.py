@@ -100,6 +100,7 @@ def survey(
             configured=configured,
             mirror=_mirror(system, mirror),
             is_over=system.is_over,
+            is_demo=system.is_demo,
             final=final,
             is_lost=lacks_ledger(system),
             seen=seen or Slot(0),

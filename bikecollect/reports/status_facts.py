@@ -60,7 +60,7 @@ def verdict(health: Health) -> Part:
     """
     if not health.in_trouble:
         if health.is_over:
-            return Part("a demo, which is over")
+            return Part("a demo, which is over" if health.is_demo else "was stopped")
         if health.is_new:
             return Part("waiting for its first slot")
         if health.has_old_data:
@@ -188,7 +188,8 @@ def _last_run(standing: Standing) -> Iterable[Part]:
 def _schedule(standing: Standing) -> Iterable[Part]:
     health = standing.health
     if health.is_over:
-        yield Part("none needed: the simulated city is no longer served")
+        why = "the simulated city is no longer served"
+        yield Part(f"none needed: {why if health.is_demo else 'it was stopped'}")
         return
     if health.last_run is None:
         yield Part("no run yet")

@@ -72,7 +72,7 @@ def _shared(settings: Settings, *, network: bool, send: bool, owned: bool) -> Ch
     yield check_scratch()
     if settings.archive.mirror:
         yield from guarded("mirror", check_mirror(settings, network=network))
-    if not all(map(settings.is_demo, settings.systems)):
+    if not all(settings.system_folder(name).is_over for name in settings.systems):
         yield from schedule_checks(settings)
     if problem := machine.state_problem():
         yield bad("alert state", *problem)

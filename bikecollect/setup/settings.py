@@ -278,7 +278,7 @@ class Settings:
             now=time.time() if now is None else now,
         )
         mirror = self.archive.mirror
-        return replace(folder, is_over=self.is_demo(name), mirror=mirror)
+        return replace(folder, is_demo=self.is_demo(name), mirror=mirror)
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError if its file is not safe.

@@ -25,11 +25,7 @@ from bikecollect.storage.files.durable import (
     unwritten,
     write_file,
 )
-from bikecollect.storage.files.known_folders import (
-    is_known,
-    known_folders,
-    remember,
-)
+from bikecollect.storage.files.known_folders import is_known, known_folders, remember
 
 MARKER = marker.MARKER
 SQLITE = b"SQLite format 3\0"
@@ -54,9 +50,9 @@ class SystemFolder:
     """The folder *path* of one system, and what its files depend on.
 
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
-    these values over time, *recorded* those in its file. *is_over* is set if no more
-    data are expected, as of a demo: slots after that of its last run do not count.
-    *mirror* is the address of the archive's copy, empty if there is none.
+    these values over time, *recorded* those in its file. *is_demo* is set for a
+    simulated city. *mirror* is the address of the archive's copy, empty if there is
+    none.
     """
 
     system_id: str
@@ -65,8 +61,13 @@ class SystemFolder:
     interval: int
     facts: tuple[SystemFact, ...] = ()
     recorded: tuple[SystemFact, ...] = ()
-    is_over: bool = False
+    is_demo: bool = False
     mirror: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more data are expected: later slots than the last do not count."""
+        return self.is_demo or marker.is_stopped(self.path / MARKER)
 
     @property
     def grid(self) -> Grid:

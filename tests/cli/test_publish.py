@@ -350,6 +350,9 @@ def test_a_changed_interval_and_another_archive_are_described(
 
     text = (dataset.parent / "again/README.md").read_text("utf-8")
     assert "one every 5 min, then 10 min, from" in text
+    lengths = "slots of 5 min, from 2026-11-23 00:00 (+08:00) on of 10 min,"
+    assert lengths in " ".join(text.split())
+    assert "A slot counts once, however long it is." in text
     assert "Days are those of Asia/Taipei, then Asia/Singapore." in text
     assert "| committed later from a payload that was kept |" in text
     other = "| backfill other\\_a\\|b.csv |"
@@ -359,14 +362,17 @@ def test_a_changed_interval_and_another_archive_are_described(
 def test_a_dataset_of_another_archive_and_a_loss_are_described(
     world: World, dataset: Path, config: Path
 ) -> None:
-    """Nothing was fetched, and what was there before is not known."""
+    """Nothing was fetched, and what was there before is not known.
+
+    The system was stopped: its account ends with its last slot.
+    """
     before = (dataset / "README.md").read_text("utf-8")
     world.ledger.open()
     with world.ledger.transaction() as db:
         db.execute("UPDATE blocks SET source = 'backfill mapped a.csv'")
     world.ledger.close()
     (world.folder / ".bikecollect").write_bytes(
-        marker.text_of("city") + marker.mark(NOON)
+        marker.text_of("city") + marker.mark(NOON) + b"stopped\n"
     )
 
     printed = publish(config, "-o", dataset.parent / "again")
@@ -378,6 +384,9 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
     assert "fetched the publisher's feed" in before
     assert "Data of before 2026-11-22 12:00 (+08:00) were lost" in text
     assert "were lost" not in before
+    assert " 5 of 294 expected slots" in text
+    assert "its last slot is that of 2026-11-23 12:30 (+08:00), and" in text
+    assert "not collected any more" not in before
 
 
 def test_zenodo_gets_its_metadata(dataset: Path) -> None:

@@ -554,6 +554,7 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
     with mark.open("a") as file:
         file.write(f"{echo.split()[1]}\n")
     assert "not in the settings" not in run(config, "status")
+    assert "was stopped" in run(old, "status")
     config.write_text(text)
     (data / "town").rename(tmp_path / "town")
     run(config, "rename", "city", "town")

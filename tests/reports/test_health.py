@@ -18,7 +18,8 @@ from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.health import Past, judge
 from bikecollect.reports.status import survey
 from bikecollect.reports.status_facts import verdict
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import MARKER, SystemFolder
+from bikecollect.storage.files.marker import text_of
 
 GRID = Grid.of(300)
 
@@ -191,19 +192,27 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     assert (health.late, health.in_trouble) == (False, True)
 
 
-def test_a_demo_that_is_over_ends_with_its_last_slot(tmp_path: Path) -> None:
-    """In the status, the account and the slots of the archive; a lost slot counts."""
+def test_a_system_that_is_over_ends_with_its_last_slot(tmp_path: Path) -> None:
+    """In the status, the account and the slots of the archive; a lost slot counts.
+
+    A demo is over, and a system of which a person has said that it was stopped.
+    """
     world = World(tmp_path / "city")
     for after in (0, 300, 600):
         world.fetch({"a": 1}, after=after)
     now = world.clock.now + 3 * 86_400 + 7
     going_on = SystemFolder("city", world.folder, TAIPEI, 300)
-    demo = SystemFolder("city", world.folder, TAIPEI, 300, is_over=True)
+    demo = SystemFolder("city", world.folder, TAIPEI, 300, is_demo=True)
 
     health = survey(demo, now=now).health
 
     expected = Coverage(4, 3)
     assert survey(going_on, now=now).health.coverage["30d"].expected == 867
+    (world.folder / MARKER).write_bytes(text_of("city") + b"stopped\n")
+    stopped = survey(going_on, now=now).health
+    assert (stopped.coverage, stopped.late) == (health.coverage, False)
+    assert (stopped.is_demo, health.is_demo) == (False, True)
+    assert read_account(going_on, now=now).total == expected
     assert health.coverage == dict.fromkeys(("today", "7d", "30d"), expected)
     assert read_account(demo, now=now).total == expected
     rows = slot_rows(demo, Slot(NOON), Slot(int(now)), clock=lambda: now)

@@ -234,15 +234,36 @@ def test_a_marker_that_cannot_be_written_waits_for_the_next_run(
     folder = tmp_path / "city"
     data_folder.prepare(folder)
     path = folder / data_folder.MARKER
-    path.write_bytes(marker.MARK)
+    stopped = marker.MARK + b"stopped\n"
+    path.write_bytes(stopped)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with monkeypatch.context() as patch:
         patch.setattr(marker, "write_file", Mock(side_effect=full))
         data_folder.prepare(folder)
+        marker.go_on(path)
     before = path.read_bytes()
     data_folder.prepare(folder)
+    marker.go_on(path)
 
-    assert (before, path.read_bytes()) == (marker.MARK, marker.text_of("city"))
+    assert (before, path.read_bytes()) == (stopped, marker.text_of("city"))
+
+
+def test_a_system_that_was_stopped_goes_on_with_the_next_fetch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its gaps count again; other commands, such as `backfill`, leave the mark."""
+    system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
+    values = {"data_dir": str(tmp_path), "interval": "1s", "systems": {"city": system}}
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    path = folder / data_folder.MARKER
+    path.write_bytes(path.read_bytes() + b"stopped\nbegun anew: 7\n")
+    data_folder.prepare(folder)
+
+    assert marker.is_stopped(path)
+    collect(parse(values))
+    assert path.read_bytes() == marker.text_of("city") + b"begun anew: 7\n"
+    assert "city is collected again" in caplog.text
 
 
 def test_a_folder_with_a_new_name_goes_on_with_the_line_of_the_message(

@@ -134,10 +134,11 @@ class DataService:
     def last_day(self, name: str, newest: date) -> date:
         """Return the last day of ranges: today, so that a current outage counts.
 
-        For a system without a run for a month, and for a demo that is over, it is
+        For a system without a run for a month, and if no more data are expected, it is
         *newest*, the newest day with a run or data.
         """
-        trail = timedelta(0 if self.settings.is_demo(name) else history.TRAIL_DAYS)
+        is_over = self.settings.system_folder(name).is_over
+        trail = timedelta(0 if is_over else history.TRAIL_DAYS)
         today = self.today(name)
         return today if newest <= today <= newest + trail else newest
 

@@ -79,7 +79,7 @@ def count_gone(system: SystemFolder, blocks: Iterable[Block]) -> int:
     Payloads are removed by whole days: one is missing if there is another of that day,
     or of an earlier one. Those of a demo never existed.
     """
-    if system.is_over:
+    if system.is_demo:
         return 0
     payloads = system.payloads
     paths = [*payloads.glob(f"{KEPT}/*/*.*.zip")]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -37,9 +38,11 @@ from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import bounds, local_days
-from bikecollect.core.text import count_of, local_minute, size
+from bikecollect.core.text import count_of, length, local_minute, size
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
+from bikecollect.reports.coverage import Account
 from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
@@ -224,6 +227,8 @@ def _write(
     begin, end = (bounds(day, zone)[0] for day in span)
     zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)
+    account = evidence.read_account(system, begin, end, now=time.time())
+    ended = system.is_over and account.until < end and not system.is_demo
     lost = marker.since(system.path / MARKER)
     return Dataset(
         system_id=name,
@@ -233,11 +238,24 @@ def _write(
         created=datetime.now(UTC).date().isoformat(),
         publisher=publisher,
         authors=[Author(publisher.name or publisher.title)],
-        account=evidence.read_account(system, begin, end, now=time.time()),
+        account=account,
         tables=[dataset_folder.with_checksum(folder, table) for table in written],
         sources=sources,
+        slots=_lengths(system.grid, account),
+        stopped=local_minute(account.judged[-1].slot, zone) if ended else "",
         lost_before="" if lost is None else local_minute(lost, zone),
     )
+
+
+def _lengths(grid: Grid, account: Account) -> str:
+    """Return the lengths of the slots of *account*, and since when each one holds."""
+    text = length(grid.interval_at(account.since))
+    for before, after in pairwise(grid.periods):
+        is_change = after.interval != before.interval
+        if is_change and account.since < after.since < account.until:
+            since = local_minute(after.since, account.zone)
+            text += f", from {since} on of {length(after.interval)}"
+    return text
 
 
 def _write_csv(

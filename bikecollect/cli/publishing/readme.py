@@ -47,7 +47,7 @@ METHODS = """
 ## Methods
 
 - *Collection.* {collection} Days are those of {zone}.
-- *Slot.* Time is divided into slots of {interval}, each named by its start. A snapshot
+- *Slot.* Time is divided into slots of {slots}, each named by its start. A snapshot
   belongs to the slot in which it was fetched, never to a time stated by the publisher.
 - *Missing.* An expected slot without a snapshot. Its cause was derived from the record
   of runs: whether one started, how it ended, whether the machine was off or suspended.
@@ -91,7 +91,7 @@ def readme(dataset: Dataset) -> str:
         "## Files",
         _files(dataset),
         METHODS.format(
-            interval=dataset.interval,
+            slots=dataset.slots,
             zone=dataset.zone,
             collection=(
                 COLLECTED if SOURCES.keys() & dataset.sources else IMPORTED
@@ -145,6 +145,13 @@ def _coverage(dataset: Dataset) -> str:
             f" Data of before {dataset.lost_before} were lost: what they had is not "
             "known."
         )
+    if dataset.stopped:
+        text += (
+            f" The system is not collected any more: its last slot is that of "
+            f"{dataset.stopped}, and no later one is expected."
+        )
+    if len(dataset.account.intervals) > 1:
+        text += " A slot counts once, however long it is."
     if not dataset.account.causes:
         return text
     lines = ["| cause | missing slots | meaning |", "|---|---|---|"]

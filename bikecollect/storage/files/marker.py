@@ -6,6 +6,7 @@ one was gone has a mark, until the earlier one is back in its place, with its ow
 marker, or until the loss is accepted.
 """
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
@@ -39,6 +40,7 @@ MOST = 10_000
 SHOWN = 3
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
 _STOPPED = re.compile(rb"^%s[ \t\r]*$" % STOPPED.encode(), re.MULTILINE)
+log = logging.getLogger(__name__)
 _NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
 
 
@@ -88,6 +90,29 @@ def write_name(marker: Path) -> None:
         _replace(marker, b"".join(line + b"\n" for line in lines) + name)
 
 
+def is_stopped(marker: Path) -> bool:
+    """Return whether *marker* says that its system is not collected any more."""
+    return bool(_STOPPED.search(_text(marker) or b""))
+
+
+def go_on(marker: Path) -> None:
+    """Remove the line from *marker* that says that its system was stopped.
+
+    Where it stays, because the disk is full or fails, the next run tries again.
+    """
+    text = _text(marker) or b""
+    if not _STOPPED.search(text):
+        return
+    lines = [line for line in text.splitlines() if not _STOPPED.match(line)]
+    with suppress(StorageError):
+        _replace(marker, b"".join(line + b"\n" for line in lines))
+        log.warning(
+            "%s is collected again: its data are not marked as %s any more",
+            marker.parent.name,
+            STOPPED,
+        )
+
+
 def unowned(data: Path, names: Collection[str]) -> list[Path]:
     """Return the folders of systems in *data* that are of none of *names*.
 
@@ -96,10 +121,10 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
     one whose marker has a line that says that it was stopped.
     """
     folders = sorted(f for f in folders_with(MARKER, data) if f.name not in names)
-    texts = ((f, _text(f / MARKER) or b"") for f in folders)
-    found = ((f, _NAME.findall(text)) for f, text in texts if not _STOPPED.search(text))
-    left = (f for f, named in found if not named or named[-1].decode() not in names)
-    return [folder for folder in left if _has_data(folder)]
+    left = [f for f in folders if not is_stopped(f / MARKER)]
+    found = ((f, _NAME.findall(_text(f / MARKER) or b"")) for f in left)
+    others = (f for f, named in found if not named or named[-1].decode() not in names)
+    return [folder for folder in others if _has_data(folder)]
 
 
 def _has_data(folder: Path) -> bool:
