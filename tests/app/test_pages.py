@@ -351,7 +351,8 @@ def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> N
 @pytest.mark.parametrize(
     ("measure", "is_reversed", "title", "end"),
     [
-        ("slots with a bike", True, "difference, percentage points", 100 / 3),
+        ("slots without a bike", False, "difference, percentage points", 100 / 3),
+        ("slots without a dock", True, "difference, percentage points", 1),
         ("free docks at a station", False, "difference", 0.2),
     ],
 )
@@ -361,9 +362,10 @@ def test_a_comparison_has_the_colours_of_the_maps(
     """Orange is emptier; a difference of shares is in percentage points.
 
     The scale ends at the largest difference, on both sides of 0, which has no sign.
+    Station c is closed then, which is neither empty nor full.
     """
-    week = 7 * 86_400
-    world.fetch({"a": 1, "b": 3, "c": 5}, after=week, places=PLACES, names=NAMES)
+    more = {"places": PLACES, "names": NAMES, "closed": ["c"]}
+    world.fetch({"a": 1, "b": 3, "c": 5}, after=7 * 86_400, **more)
     (chart,) = show("city", view="Compare", measure=measure).get("vega_lite_chart")
 
     colour = json.loads(chart.proto.spec)["encoding"]["color"]

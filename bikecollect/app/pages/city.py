@@ -23,12 +23,14 @@ from bikecollect.app.queries.stations import film_dot
 from bikecollect.reports.runner import Answer
 
 MEASURES = {
-    "slots with a bike": ("share_with_vehicle", ".1%"),
-    "slots with a dock": ("share_with_dock", ".1%"),
+    "slots without a bike": ("share_empty", ".1%"),
+    "slots without a dock": ("share_full", ".1%"),
     "bikes at a station": ("mean_vehicles", ".1f"),
     "free docks at a station": ("mean_docks", ".1f"),
 }
-OF_BIKES = frozenset({"share_with_vehicle", "mean_vehicles"})
+FULLER = frozenset({"share_full", "mean_vehicles"})
+"""The measures that are larger where stations are fuller."""
+CLOSED = " A closed station is neither without a bike nor without a dock."
 MIN_DIFFERENCE = {".1%": 0.05, ".1f": 1.0}
 """By the number format of a measure, the difference below which colours are pale."""
 MIN_CHANGE = {".1%": 0.01, ".1f": 0.2}
@@ -78,7 +80,9 @@ def _week(name: str) -> None:
         ),
         table,
         f"{name}-week",
-        widgets.summed(table, widgets.STATION_SLOTS) + widgets.unseen(table[column]),
+        widgets.summed(table, widgets.STATION_SLOTS)
+        + widgets.unseen(table[column])
+        + (CLOSED if form.endswith("%") else ""),
         f"{measure} by weekday and hour",
     )
 
@@ -181,7 +185,7 @@ def _areas(name: str) -> None:
         chosen = inputs.several(
             "Areas (up to twelve)", "areas", areas, areas[:9], max_selections=12
         )
-    some = table[table["place"].isin(chosen)]
+    some, is_share = table[table["place"].isin(chosen)], form.endswith("%")
     st.header(f"Areas through the week: {measure}", anchor=False)
     known = some[column].dropna()
     if known.empty:
@@ -191,13 +195,13 @@ def _areas(name: str) -> None:
         {area: _by_hour(some[some["place"] == area], column) for area in chosen},
         title=measure,
         domain=small_weeks.scale_of(known.min(), known.max(), MIN_DIFFERENCE[form]),
-        is_share=form.endswith("%"),
+        is_share=is_share,
     )
     widgets.foot(
         some,
         f"{name}-areas",
         f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts have one scale, "
-        "from the lowest to the highest value shown.",
+        f"from the lowest to the highest value shown.{CLOSED if is_share else ''}",
     )
 
 
@@ -264,13 +268,13 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
             domain=(100 * low, 100 * high) if is_share else (low, high),
             scheme="blueorange",
             # Fewer bikes are orange, fewer docks are blue, as on the maps.
-            reverse=column in OF_BIKES,
+            reverse=column in FULLER,
             points="difference" if is_share else "",
         ),
         table,
         f"{name}-compared",
         f"Orange: emptier in the second period, blue: fuller. {caption}"
-        f"{widgets.unseen(table['difference'])}",
+        f"{widgets.unseen(table['difference'])}{CLOSED if is_share else ''}",
         f"Difference of {measure} between the periods, by weekday and hour",
     )
 
