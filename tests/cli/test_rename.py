@@ -148,12 +148,14 @@ def test_a_refused_rename_changes_nothing(
 
 
 def test_a_folder_of_another_system_is_not_renamed(world: World) -> None:
-    """Its name would hide whose data it has."""
+    """Its name would hide whose data it has. One that is not there is named."""
     with (world.folder / ".bikecollect").open("a") as file:
         file.write("system: other\n")
 
     with pytest.raises(SettingsError, match="has the data of another system, other"):
         SystemRename(world.folder.parent, "city", "town").check()
+    with pytest.raises(SettingsError, match="/gone does not exist or has no file"):
+        SystemRename(world.folder.parent, "gone", "town").check()
 
 
 def test_settings_of_another_form_are_not_changed(history: Path, world: World) -> None:

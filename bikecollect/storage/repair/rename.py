@@ -43,7 +43,7 @@ class SystemRename:
         source, target = self._folders()
         if source.exists():
             data_folder.check_mounted(source)
-        folders = source if source.exists() else target
+        folders = source if source.exists() or not target.exists() else target
         if not (folders / MARKER).exists():
             data_folder.check_mounted(source)  # it may be on its way to another name
             raise SettingsError(f"{folders} does not exist or has no file {MARKER}")
