@@ -59,11 +59,16 @@ class Recovery:
     def _recover_files(self) -> list[Notice]:
         sizes, extents = self.store.sizes(), self.ledger.extents()
         notices: list[Notice] = []
-        if any(extents[f].end != end for f, end in sizes.items() if f in extents):
+        is_list_changed = INFORMATION in extents and self._is_changed(
+            extents[INFORMATION], sizes.get(INFORMATION, 0)
+        )
+        others = (extents[f].end != end for f, end in sizes.items() if f in extents)
+        if is_list_changed or any(others):
             from bikecollect.storage.repair.foreign import set_foreign_aside
 
             notices = set_foreign_aside(self.ledger, self.store, self.payloads)
-            extents = self.ledger.extents() if notices else extents
+            if notices:
+                extents, is_list_changed = self.ledger.extents(), False
         if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
             runs = mirror_runs(_system(self.ledger), self.mirror)
@@ -76,13 +81,11 @@ class Recovery:
             extent = extents.get(file)
             if extent is not None and (extent.damaged or extent.end == size):
                 continue
-            if file == INFORMATION and extent and self._is_changed(extent, size):
+            if file == INFORMATION and is_list_changed:
                 continue  # rebuilt below
             notices += self._file(file, size, extent)
         notices += self._vanished(extents, sizes)
-        information = extents.get(INFORMATION)
-        size = sizes.get(INFORMATION, 0)
-        if information and self._is_changed(information, size):
+        if is_list_changed:
             notices += self.rebuild_stations()
         return notices
 
