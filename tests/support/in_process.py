@@ -27,6 +27,11 @@ from bikecollect.core import process, user_folders
 from bikecollect.core.secrets import redact
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STARTUP = forking.startup(os.environ)
+SCREEN = {
+    name: vars(Screen)[name] for name in ("clear", "redact", "config", "shard", "lost")
+}
+"""How a process prints at its start."""
 
 
 def bikecollect(
@@ -37,10 +42,11 @@ def bikecollect(
     What matters when Python starts, or to its libraries, has a process of its own, and
     so has a command that is given *answers*, or runs beside another one.
     """
-    words = [*map(str, arguments)]
+    words, environment = [*map(str, arguments)], {**os.environ, **env}
     is_beside = threading.current_thread() is not threading.main_thread()
-    if answers or is_beside or "TZ" in env or forking.startup(env):
-        return run_command(words, answers, {**os.environ, **env})
+    differs = "TZ" in environment or forking.startup(environment) != STARTUP
+    if answers or is_beside or differs:
+        return run_command(words, answers, environment)
     with as_if_started(env) as patch, taken(1) as stdout, taken(2) as stderr:
         patch.setattr(sys, "stdin", TextIOWrapper(BytesIO()))
         patch.setattr(sys, "stdout", stdout)
@@ -82,7 +88,8 @@ def as_if_started(env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(tempfile, "tempdir", None)
         patch.setattr(user_folders, "_beside", [])
         patch.setattr(redact, "_learned", {})
-        patch.setattr(Screen, "lost", None)
+        for name, value in SCREEN.items():
+            patch.setattr(Screen, name, value)
         # A run that takes too long would end the tests.
         patch.setattr(process, "arm", lambda _: None)
         try:
