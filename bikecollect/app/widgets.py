@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -157,6 +157,18 @@ def unseen(by_hour: "pd.Series[float]") -> str:
     """Return the part of a caption about hours of the week without a value, if any."""
     count = HOURS - int(by_hour.notna().sum())
     return f" Blank: {count_of(count, 'hour')} of the week, not seen." if count else ""
+
+
+def few_seen(table: pd.DataFrame, tails: Sequence[str] = ("",)) -> str:
+    """Return the part of a caption about hours that are outlined, if there are any."""
+    few = pd.Series(data=False, index=table.index)
+    for tail in tails:
+        seen = table[f"slots_seen{tail}"]
+        few |= (seen > 0) & (2 * seen < table[f"slots_expected{tail}"])
+    if not few.any():
+        return ""
+    hours = count_of(int(few.sum()), "hour")
+    return f" Outlined: {hours} of the week with fewer than half of the slots seen."
 
 
 def figure(

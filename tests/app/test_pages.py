@@ -362,13 +362,19 @@ def test_a_comparison_has_the_colours_of_the_maps(
     """Orange is emptier; a difference of shares is in percentage points.
 
     The scale ends at the largest difference, on both sides of 0, which has no sign.
-    Station c is closed then, which is neither empty nor full.
+    Station c is closed then, which is neither empty nor full. Of that hour one slot in
+    twelve was seen.
     """
     more = {"places": PLACES, "names": NAMES, "closed": ["c"]}
     world.fetch({"a": 1, "b": 3, "c": 5}, after=7 * 86_400, **more)
-    (chart,) = show("city", view="Compare", measure=measure).get("vega_lite_chart")
+    app = show("city", view="Compare", measure=measure)
+    (chart,) = app.get("vega_lite_chart")
 
-    colour = json.loads(chart.proto.spec)["encoding"]["color"]
+    assert "Outlined: 1 hour of the week with fewer than half" in said(app)
+    encoding = json.loads(chart.proto.spec)["encoding"]
+    (few,) = encoding["stroke"]["condition"]
+    assert "slots_seen_second < " in few["test"]
+    colour = encoding["color"]
     assert (colour["scale"]["scheme"], colour["scale"]["reverse"]) == (
         *("blueorange", is_reversed),
     )

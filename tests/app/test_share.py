@@ -26,7 +26,7 @@ from world import World
 from bikecollect.cli import cli
 from bikecollect.cli.commands import share as share_command
 from bikecollect.cli.sharing import folder as pages_folder
-from bikecollect.cli.sharing import overview
+from bikecollect.cli.sharing import overview, week_chart
 from bikecollect.core.errors import NotInstalled
 from bikecollect.reports.coverage import COLOURS
 from bikecollect.setup import settings_file
@@ -183,7 +183,7 @@ def test_a_closed_station_is_not_without_a_bike_nor_a_dock(tmp_path: Path) -> No
     share(settings, "--week", "-o", tmp_path / "pages")
 
     texts = ((tmp_path / "pages" / name).read_text("utf-8") for name in PAGES[1:3])
-    cells = [re.findall(r'(?:<td class="n">|12:00: )([\d.]+ %)</', t) for t in texts]
+    cells = [re.findall(r'(?:<td class="n">|12:00: )([\d.]+ %)[<,]', t) for t in texts]
     assert cells == [["25.0 %", "25.0 %"], ["25.0 %", "25.0 %", "50.0 %"]]
 
 
@@ -331,6 +331,27 @@ def test_live_rewrites_the_map_and_the_rest_once_an_hour(
     assert newest["week.html"] != after["week.html"]
     film = unpacked(json.loads((tmp_path / "film.json").read_text("utf-8")))
     assert (film["when"], film["labels"][-1]) == ("2026-05-20 12:00", "12:00")
+
+
+def test_an_hour_of_which_few_slots_were_seen_is_marked() -> None:
+    """Its colour rests on less than those beside it; half is not few."""
+    rows = [
+        {"hour_of_week": hour, "share_empty": 0.1, "slots_seen": seen}
+        | {"slots_expected": 6}
+        for hour, seen in enumerate((2, 3))
+    ]
+
+    week = week_chart.chart(rows, "share_empty", "Bikes", "orange", 0.2)
+
+    assert week is not None
+    cells = week.days[0][1]
+    assert [cell.is_few for cell in cells[:3]] == [True, False, False]
+    assert [cell.text for cell in cells[:3]] == [
+        "Mon 00:00: 10.0 %, from 33.3 % of the slots",
+        "Mon 01:00: 10.0 %",
+        "Mon 02:00: -",
+    ]
+    assert week.has_few
 
 
 def test_the_pages_of_a_city_that_is_over_end_with_its_last_day(

@@ -5,7 +5,13 @@ from typing import Literal
 
 import altair as alt
 
-from bikecollect.app.charts.encodings import GREY, Tips, built_once, tooltips
+from bikecollect.app.charts.encodings import (
+    GREY,
+    VERMILLION,
+    Tips,
+    built_once,
+    tooltips,
+)
 from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.coverage import COLOURS, LEGEND
 
@@ -15,6 +21,11 @@ MONTH = (
 )
 """The expression for the label of a Monday: the month if it is the first one in it."""
 NO_SIGN_AT_ZERO = "datum.label === '+0.0' ? '0' : datum.label"
+FEW = " || ".join(
+    f"2 * datum.slots_seen{tail} < datum.slots_expected{tail}"
+    for tail in ("", "_first", "_second")
+)
+"""The expression for an hour of which fewer than half of the slots were seen."""
 CALENDAR_TIPS = {
     "day": ("day", ""),
     "share": ("coverage", ".1%"),
@@ -37,8 +48,9 @@ def week(
 ) -> alt.Chart:
     """Return a heat map of a week, from the columns ``hour`` and ``weekday``.
 
-    The scale ends at *domain*. With *reverse* its colours are exchanged. With *points*
-    the *measure* is that column, which is a share, in percentage points.
+    Hours of which few slots were seen are outlined. The scale ends at *domain*. With
+    *reverse* its colours are exchanged. With *points* the *measure* is that column,
+    which is a share, in percentage points.
     """
     legend = alt.Legend(
         title=title, orient="bottom", format=form, gradientLength=220, titleLimit=300
@@ -54,7 +66,7 @@ def week(
     hours = alt.Axis(labelAngle=0, labelOverlap=True, values=list(range(0, 24, 3)))
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
-        .mark_rect(stroke=None)
+        .mark_rect(strokeWidth=2)
         .encode(
             # Whole pixels: otherwise the background would show between the hours.
             x=alt.X("hour:O", title="hour of the day", axis=hours).scale(
@@ -62,6 +74,7 @@ def week(
             ),
             y=alt.Y("weekday:O", title=None).scale(domain=WEEKDAYS),
             color=colour.legend(legend),
+            stroke=alt.when(FEW).then(alt.value(VERMILLION)).otherwise(alt.value(None)),
             tooltip=tooltips(tips),
         )
     )

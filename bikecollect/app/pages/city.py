@@ -82,6 +82,7 @@ def _week(name: str) -> None:
         f"{name}-week",
         widgets.summed(table, widgets.STATION_SLOTS)
         + widgets.unseen(table[column])
+        + widgets.few_seen(table)
         + (CLOSED if form.endswith("%") else ""),
         f"{measure} by weekday and hour",
     )
@@ -274,7 +275,9 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
         table,
         f"{name}-compared",
         f"Orange: emptier in the second period, blue: fuller. {caption}"
-        f"{widgets.unseen(table['difference'])}{CLOSED if is_share else ''}",
+        f"{widgets.unseen(table['difference'])}"
+        f"{widgets.few_seen(table, ('_first', '_second'))}"
+        f"{CLOSED if is_share else ''}",
         f"Difference of {measure} between the periods, by weekday and hour",
     )
 

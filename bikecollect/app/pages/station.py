@@ -209,7 +209,7 @@ def _chance(name: str, station: str, when: Span) -> None:
         ),
         table,
         f"{station}-chance",
-        widgets.summed(table) + widgets.unseen(table[column]),
+        widgets.summed(table) + widgets.unseen(table[column]) + widgets.few_seen(table),
         f"Chance of {measure} by weekday and hour",
     )
 

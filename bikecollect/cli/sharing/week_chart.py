@@ -13,10 +13,14 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class HourCell:
-    """An hour of the week: the strength of its colour, 0 to 1, None without data."""
+    """An hour of the week: the strength of its colour, 0 to 1, None without data.
+
+    Of *is_few* hours fewer than half of the slots were seen.
+    """
 
     strength: float | None
     text: str
+    is_few: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class WeekChart:
     colour: str
     top: str
     days: Sequence[tuple[str, Sequence[HourCell]]]
+
+    @property
+    def has_few(self) -> bool:
+        """Whether of some hour few slots were seen."""
+        return any(cell.is_few for _, cells in self.days for cell in cells)
 
 
 def scale_top(values: Sequence[float | None]) -> float:
@@ -46,16 +55,14 @@ def chart(
 
     *column* is the share without a bike or a dock.
     """
-    lacking = {
-        row["hour_of_week"]: row[column] for row in rows if row[column] is not None
-    }
+    lacking = {row["hour_of_week"]: row for row in rows if row[column] is not None}
     if not lacking:
         return None
     days = [
         (
             weekday,
             [
-                _cell(weekday, hour, lacking.get(number * HOURS + hour), top)
+                _cell(weekday, hour, lacking.get(number * HOURS + hour), column, top)
                 for hour in range(HOURS)
             ],
         )
@@ -64,6 +71,16 @@ def chart(
     return WeekChart(title, colour, f"{100 * top:.0f} %", days)
 
 
-def _cell(weekday: str, hour: int, value: float | None, top: float) -> HourCell:
-    text = f"{weekday} {hour:02}:00: {percent(value) if value is not None else '-'}"
-    return HourCell(None if value is None else min(1.0, value / top), text)
+def _cell(
+    weekday: str, hour: int, row: Mapping[str, Any] | None, column: str, top: float
+) -> HourCell:
+    text = f"{weekday} {hour:02}:00: "
+    if row is None:
+        return HourCell(None, f"{text}-")
+    text += percent(row[column])
+    is_few = 2 * row["slots_seen"] < row["slots_expected"]
+    if is_few:
+        text += (
+            f", from {percent(row['slots_seen'] / row['slots_expected'])} of the slots"
+        )
+    return HourCell(min(1.0, row[column] / top), text, is_few)
