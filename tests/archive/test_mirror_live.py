@@ -41,10 +41,22 @@ def world(folder: Path) -> World:
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its past days in the mirror, and two slots of today."""
     city = pushed_city(world, config, s3_proxy, tmp_path)
+    fetch_twice(world)
+    return city
+
+
+@pytest.fixture
+def live(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
+    """Return `city` with nothing in the mirror: only today's slots matter."""
+    fetch_twice(world)
+    return mirrored_city(world, config, s3_proxy, tmp_path)
+
+
+def fetch_twice(world: World) -> None:
+    """Collect two slots of today."""
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3, "0002": 5})
     world.fetch({"0001": 4, "0002": 6}, after=300)
-    return city
 
 
 def rows(city: City) -> list[list[str]]:
@@ -131,28 +143,28 @@ def test_late_slots_of_an_archived_day_are_restored(city: City, world: World) ->
     assert city.run("push", "--live").returncode == 0
 
 
-def test_two_calls_at_once_leave_each_other_their_files(city: City) -> None:
+def test_two_calls_at_once_leave_each_other_their_files(live: City) -> None:
     """A file that another call downloads stays; one that was left over does not."""
-    city.run("push", "--live")
-    city.run("backfill", "city", "--dry-run", "--from", city.address)
-    (copied,) = (city.data.parent / "cache").rglob("city/station_status")
+    live.run("push", "--live")
+    live.run("backfill", "city", "--dry-run", "--from", live.address)
+    (copied,) = (live.data.parent / "cache").rglob("city/station_status")
     fresh, old = copied / "2024-06-01.csv.7.new", copied.parent / "facts.json.8.new"
     fresh.touch()
     old.touch()
     os.utime(old, (time.time() - 9_000,) * 2)
 
-    process = city.run("backfill", "city", "--dry-run", "--from", city.address)
+    process = live.run("backfill", "city", "--dry-run", "--from", live.address)
 
     assert process.returncode == 0
     assert (fresh.exists(), old.exists()) == (True, False)
 
 
 def test_a_download_that_breaks_off_leaves_no_file(
-    city: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    live: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On a full disk each try would leave another one, named after its process."""
-    city.run("push", "--live")
-    store = city.store(monkeypatch)
+    live.run("push", "--live")
+    store = live.store(monkeypatch)
 
     def breaks_off(path: str, target: Path) -> str:
         target.write_bytes(b"half")
@@ -166,11 +178,11 @@ def test_a_download_that_breaks_off_leaves_no_file(
 
 
 def test_a_full_disk_here_is_no_damage_of_the_ledger_there(
-    city: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    live: City, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its slots would be filled from the daily files, which do not flag stale ones."""
-    city.run("push", "--live")
-    city.store(monkeypatch)
+    live.run("push", "--live")
+    live.store(monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
 
     def is_full(*_: Path) -> Path:
@@ -179,7 +191,7 @@ def test_a_full_disk_here_is_no_damage_of_the_ledger_there(
     monkeypatch.setattr(foreign_ledger, "_copy_ledger", is_full)
 
     with pytest.raises(StorageError, match="No space left"):
-        mirror_source(load(str(city.config)), city.address, "city", time.time())
+        mirror_source(load(str(live.config)), live.address, "city", time.time())
 
 
 def test_each_call_replaces_the_copy(
@@ -233,36 +245,36 @@ def test_a_push_that_fails_before_the_ledger_leaves_a_usable_copy(
     assert rows(city) == before
 
 
-def test_the_ledger_is_sent_after_the_daily_files(city: City, world: World) -> None:
+def test_the_ledger_is_sent_after_the_daily_files(live: City, world: World) -> None:
     """A push that fails at a daily file has not replaced the ledger."""
-    city.run("push", "--live")
+    live.run("push", "--live")
     world.fetch({"0001": 7, "0002": 8}, after=300)
-    city.proxy.requests.clear()
-    city.proxy.fault = lambda method, path: (
+    live.proxy.requests.clear()
+    live.proxy.fault = lambda method, path: (
         Fault(status=400) if method == "PUT" and "station_status" in path else None
     )
 
-    process = city.run("push", "--live")
+    process = live.run("push", "--live")
 
     assert process.returncode == 74
-    assert not [path for path in city.proxy.puts() if "ledger" in path]
+    assert not [path for path in live.proxy.puts() if "ledger" in path]
 
 
 def test_the_ledger_is_copied_while_it_is_written(
-    city: City, world: World, tmp_path: Path
+    live: City, world: World, tmp_path: Path
 ) -> None:
     """A write-ahead log and an open transaction do not tear the copy."""
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as writer, writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("DELETE FROM blocks")
-        process = city.run("push", "--live")
+        process = live.run("push", "--live")
         writer.rollback()
     writer.close()
     copy = tmp_path / "copy.sqlite3"
 
     city_path = "live/city/ledger.sqlite3"
     with pytest.MonkeyPatch.context() as patch:
-        city.store(patch).download(city_path, copy)
+        live.store(patch).download(city_path, copy)
 
     db = sqlite3.connect(copy)
     checked = db.execute("PRAGMA integrity_check").fetchall()
@@ -337,30 +349,30 @@ def test_a_folder_begun_anew_does_not_replace_the_copy_of_the_lost_one(
 
 
 def test_the_copy_of_a_lost_ledger_is_kept_aside(
-    city: City, world: World, monkeypatch: pytest.MonkeyPatch
+    live: City, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new one has the same slots, but nothing else of what it was: it shrinks.
 
     Its runs are taken over again.
     """
-    runs = [run.run_id for run in History("city", city.folder).runs()]
-    with closing(sqlite3.connect(city.folder / "ledger.sqlite3")) as db, db:
+    runs = [run.run_id for run in History("city", live.folder).runs()]
+    with closing(sqlite3.connect(live.folder / "ledger.sqlite3")) as db, db:
         db.execute("INSERT INTO memory VALUES ('of runs', ?)", ("x" * 99_999,))
-    city.run("push", "--live")
+    live.run("push", "--live")
     path = "live/city/ledger.sqlite3"
-    store = city.store(monkeypatch)
+    store = live.store(monkeypatch)
     sha256 = store.digest(path)
-    for file in city.folder.glob("ledger.sqlite3*"):
+    for file in live.folder.glob("ledger.sqlite3*"):
         file.unlink()
     world.fetch({"0001": 7, "0002": 8}, after=300)
 
-    process = city.run("push", "--live")
+    process = live.run("push", "--live")
 
     assert (process.returncode, process.stderr) == (0, "")
     assert store.digest(f"replaced/{path}/{sha256}") == sha256
-    left = [run.run_id for run in History("city", city.folder).runs()]
-    assert city.run("backfill", "city", "--from", city.address).returncode == 0
-    known = [run.run_id for run in History("city", city.folder).runs()]
+    left = [run.run_id for run in History("city", live.folder).runs()]
+    assert live.run("backfill", "city", "--from", live.address).returncode == 0
+    known = [run.run_id for run in History("city", live.folder).runs()]
     assert (len(left), set(known)) == (1, {*left, *runs})
 
 
@@ -389,18 +401,18 @@ def test_a_copy_whose_loss_was_accepted_is_kept_aside(
 
 @pytest.mark.parametrize("damaged", [b"", b"SQLite format 3, and then nothing"])
 def test_a_damaged_copy_of_the_ledger_is_replaced(
-    city: City, s3_server: S3Server, damaged: bytes
+    live: City, s3_server: S3Server, damaged: bytes
 ) -> None:
     """Its slots are those of the daily files beside it, and all of them are here."""
-    city.run("push", "--live")
-    ledger = f"{city.prefix}/live/city/ledger.sqlite3"
+    live.run("push", "--live")
+    ledger = f"{live.prefix}/live/city/ledger.sqlite3"
     s3_server.request("PUT", f"/{BUCKET}/{ledger}", damaged)
 
-    process = city.run("push", "--live")
-    after = city.run("push", "--live")
+    process = live.run("push", "--live")
+    after = live.run("push", "--live")
 
     assert process.returncode == 0
-    assert f"{city.address}/live/city/ledger.sqlite3 is damaged; " in process.stderr
+    assert f"{live.address}/live/city/ledger.sqlite3 is damaged; " in process.stderr
     assert (after.returncode, after.stderr) == (0, "")
 
 
@@ -464,11 +476,11 @@ def test_a_day_that_was_archived_is_emptied_there(
     assert rows(city) == before
 
 
-def test_a_failure_is_reported_and_recorded(city: City) -> None:
+def test_a_failure_is_reported_and_recorded(live: City) -> None:
     """Exit code 77 as for `push`; JSON has the reason."""
-    city.proxy.fault = lambda _method, _path: Fault(status=403)
+    live.proxy.fault = lambda _method, _path: Fault(status=403)
 
-    process = city.run("push", "--live", "--format", "json")
+    process = live.run("push", "--live", "--format", "json")
 
     values = json.loads(process.stdout)
     assert process.returncode == 77
