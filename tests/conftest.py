@@ -115,7 +115,7 @@ LONGEST = (
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(
     r"^(?:from|import) (?:appserver|command|driver|forking|harness|hosts|hostile_day"
-    r"|keeping|mailserver|ports|publisher|rawserver|s3server|series|served|socket|subprocess"
+    r"|in_process|keeping|mailserver|ports|publisher|rawserver|s3server|series|served|socket|subprocess"
     r"|test_\w+|threading|trouble_day|bikecollect\.simulator\.server)\b"
     r"|importorskip\(\"(?:duckdb|playwright|pyspark|streamlit)|pytest\.mark\.slow",
     re.MULTILINE,

@@ -1,10 +1,11 @@
-"""Tests fork a prepared process for a command, which behaves like a started one."""
+"""A command that tests fork, or call, behaves like one that is started."""
 
 import os
 from pathlib import Path
 
 import pytest
 from command import forked, started
+from in_process import bikecollect
 
 SETTINGS = """
 [systems.city]
@@ -26,20 +27,25 @@ timezone = "Asia/Taipei"
         "--config b.toml fetch -x",
     ],
 )
-def test_a_forked_command_behaves_as_a_started_one(words: str) -> None:
+def test_a_command_without_a_start_behaves_as_a_started_one(
+    words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same output, errors and exit code, for the same folder and settings."""
     Path("b.toml").write_text(SETTINGS, encoding="utf-8")
-    env = {**os.environ, "COLUMNS": "100", "TZ": "Asia/Taipei"}
+    monkeypatch.setenv("COLUMNS", "100")
+    arguments, answers = words.split(), "SELECT 1 AS n"
+    env = {**os.environ, "TZ": "Asia/Taipei"}
 
-    first, second = (
-        way(words.split(), "SELECT 1 AS n", env) for way in (forked, started)
+    start, *others = (
+        (process.returncode, process.stdout, process.stderr)
+        for process in (
+            started(arguments, answers, env),
+            forked(arguments, answers, env),
+            bikecollect(*arguments, answers=answers if "-" in arguments else ""),
+        )
     )
 
-    assert (first.returncode, first.stdout, first.stderr) == (
-        second.returncode,
-        second.stdout,
-        second.stderr,
-    )
+    assert others == [start, start]
 
 
 def test_a_forked_command_ends_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
