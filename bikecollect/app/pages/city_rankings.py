@@ -10,7 +10,13 @@ import streamlit as st
 
 from bikecollect.app import charts, frames, inputs, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
-from bikecollect.app.queries.ranking import ORDERS, RULE, least_basis, rankable
+from bikecollect.app.queries.ranking import (
+    ORDERS,
+    RULE,
+    least_basis,
+    rankable,
+    tied,
+)
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.text import percent
 
@@ -68,7 +74,9 @@ def view(name: str) -> None:
     st.header(f"Stations, {order.lower()} first", anchor=False)
     left_out = HAVING if column in LACKING else LACKING
     columns = [name for name in RANKED if name not in left_out]
-    shown = ranked.assign(number=range(1, len(ranked) + 1))
+    # Those that never lacked any are in no order.
+    number = pd.Series(range(1, len(ranked) + 1), ranked.index, "Int64")
+    shown = ranked.assign(number=number.where(ranked[column] > 0))
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
         widgets.percents(
@@ -85,6 +93,8 @@ def view(name: str) -> None:
         _draw_map(known, first, order, column)
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)
     text = f"{summed} {least_basis(answer.records())} {RULE}"
+    if tie := tied([value for value in ranked[column] if value]):
+        text += f" {tie}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
             f" Half of the stations are unchanged in {percent(float(usual))} of slots "

@@ -68,3 +68,15 @@ def ranked(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, 
     kept = zip(rows, rankable(rows), strict=True)
     some = [row for row, has_basis in kept if has_basis and row[column] is not None]
     return sorted(some, key=lambda row: (-row[column], row["station_id"]))
+
+
+def tied(values: Sequence[float]) -> str:
+    """Return a sentence if the first ones of the ranked *values* are equal, or empty.
+
+    >>> tied([1.0, 1.0, 0.5]), tied([1.0, 0.5]), tied([])
+    ('The first 2 are equal: their order is that of their ids.', '', '')
+    """
+    if values[:1] != values[1:2] or not values:
+        return ""
+    count = values.count(values[0])
+    return f"The first {count:,} are equal: their order is that of their ids."

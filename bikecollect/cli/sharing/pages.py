@@ -17,6 +17,7 @@ from bikecollect.app.queries.ranking import (
     RULE,
     least_basis,
     ranked,
+    tied,
 )
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
@@ -240,7 +241,8 @@ def _ranking(
     if stations:
         none = f"None: no ranked station was ever {measure}."
     colour = COLOURS.get(column, "blue")
-    top = [row for row in stations if row[column]][:RANKED]
+    lacking = [row for row in stations if row[column]]
+    top = lacking[:RANKED]
     ids = [row["station_id"] for row in top]
     first = []
     for row in top:
@@ -261,4 +263,5 @@ def _ranking(
         "map": maps.svg(ids, f"Map: {title.lower()}", colour) if maps and ids else "",
         "rows": first,
         "none": none,
+        "tied": tied([row[column] for row in lacking]),
     }
