@@ -306,10 +306,10 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     rows = [re.sub("<[^>]+>", "|", row) for row in front.split("<tr>")[2:]]
     cells = (filter(None, map(str.strip, row.split("|"))) for row in rows)
     first, second = map(list, cells)
-    assert first[:3] == ["simport-youbike", "simport-youbike", "Asia/Taipei"]
+    assert first[:3] == ["simport-youbike", "simport-youbike", "time zone Asia/Taipei"]
     assert re.fullmatch(r"\d\d\.\d %", first[3])
     assert f"{NEWEST} 12:00 (+08:00)" in first
-    assert second[:3] == ["simport-youbike", "a-new-one", "UTC"]
+    assert second[:3] == ["simport-youbike", "a-new-one", "time zone UTC"]
     assert "no data yet" in second
     assert front.count("<a href") == 1
     last_day = re.findall(r'<rect x="(\d+)"', front)[-1]

@@ -172,6 +172,8 @@ def test_a_query_that_is_too_wide_for_a_table_says_what_to_do(config: Path) -> N
     assert re.search(r"^station_id +0001$", shown, re.MULTILINE)
     assert shown.endswith(f"too wide for a table: {hint}, or see --format csv\n")
     assert hint not in on_terminal("--config", config, "query", sql.format(1))
+    none = on_terminal("--config", config, "query", sql.format(0))
+    assert "no rows: nothing matches, or it was not collected; see: " in none
 
 
 @pytest.mark.usefixtures("world")

@@ -375,8 +375,11 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
         marker.text_of("city") + marker.mark(NOON) + b"stopped\n"
     )
 
-    printed = publish(config, "-o", dataset.parent / "again")
+    people = ("--author", "Jane Doe", "--author", "Lovelace, Ada")
+    printed = publish(config, *people, "-o", dataset.parent / "again")
 
+    assert '"Jane Doe" is cited as a group; a person: --author "Last, First"' in printed
+    assert "Lovelace" not in printed
     assert "data of before 2026-11-22 12:00 (+08:00) were lost" in printed
     text = " ".join((dataset.parent / "again/README.md").read_text("utf-8").split())
     assert "took all over from another archive (see below)" in text

@@ -308,6 +308,11 @@ def _report(
             "without --author the publisher of the data is named as the author of the "
             'dataset; to name yourself: --author "Last, First"'
         )
+        return
+    for writer in dataset.authors:
+        if " " in writer.name and not writer.family:
+            text = f'"{writer.name}" is cited as a group; a person: --author'
+            complain(f'{text} "Last, First"')
 
 
 def _files(folder: Path) -> Iterator[Path]:

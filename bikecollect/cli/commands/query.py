@@ -257,6 +257,9 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
     say_figures(screen.text)
     if screen.is_per_value and len(rows) > 1:
         click.echo("\n".join(wrapped(TOO_WIDE, "")), err=True)
+    if names and not rows:
+        text = "no rows: nothing matches, or it was not collected; see: "
+        complain(f"{text}bikecollect backfill-report")
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 

@@ -52,7 +52,7 @@ def overview(service: DataService, name: str) -> SystemOverview:
     publisher = publisher_in(service.settings, name)
     system = service.settings.system_folder(name)
     entry = builtin.find(name)
-    where = f"{entry.city}, {entry.country}" if entry else str(system.zone)
+    where = f"{entry.city}, {entry.country}" if entry else f"time zone {system.zone}"
     line = SystemOverview(
         name, publisher, "a simulated city" if publisher.is_simulated else where
     )
