@@ -83,9 +83,13 @@ DOCS: Mapping[str, str] = {
     "state": "collected, stale, partial or missing; the first three have rows",
     "cause": "why the slot is missing or the run failed; empty if it succeeded",
     "rows": "rows written",
-    "flags": "words separated by a blank: partial, short, stale, dup, clock, late, "
-    "implausible, contradictory, cut, no-stations",
-    "source": "where the block came from: fetch, recovery, adopted, backfill ...",
+    "flags": "words separated by a blank: partial (stations or documents are missing), "
+    "short (less than half of the usual rows), stale (old data), dup (an id twice, "
+    "stored once), clock (the server's clock differs by over two minutes), late "
+    "(fetched long after the slot's start), implausible (values that cannot be, left "
+    "empty), contradictory (fewer vehicles than e-bikes), cut (texts cut off), "
+    "no-stations (vehicles alone)",
+    "source": "where the rows came from: fetch, recovery, adopted, backfill ...",
     "last_updated": "the feed's own time stamp",
     "sha256": "sha256 of the payload's documents",
     "run_id": "id of the run",
@@ -104,12 +108,11 @@ DOCS: Mapping[str, str] = {
     "version": "version of bikecollect",
     "error": "error message",
     "valid_to": "first slot at which this version is no longer valid; empty: current",
-    "slots": "slots in which the station has a row; of a gap: missing slots",
+    "slots": "slots in which the station has a row",
     "expected": "slots that the day should have",
-    "collected": "slots of the day that have a block",
-    "first_slot": "start of the first slot; of a gap: of the first missing one",
-    "last_slot": "start of the last slot; of a gap: of the last missing one, which "
-    "ends an interval later",
+    "collected": "slots of the day that were collected",
+    "first_slot": "start of the first slot",
+    "last_slot": "start of the last slot",
     "gaps": "number of gaps: sequences of slots without the station",
     "longest_gap_s": "length of the longest gap of the day, which ends at midnight",
     "known": "rows with a number of vehicles",
@@ -137,6 +140,13 @@ DOCS: Mapping[str, str] = {
     "sum_capacity": "sum of capacities over the rows with a capacity",
     "capacity_known": "rows with a capacity",
 }
+OF_GAPS = {
+    "cause": "why the slots are missing",
+    "slots": "missing slots",
+    "first_slot": "start of the first missing slot",
+    "last_slot": "start of the last missing slot, which ends an interval later",
+}
+"""The columns of gaps that mean something else in other tables."""
 KEYS = {
     "station_status": ["slot", "station_id"],
     "vehicle_status": ["slot", "vehicle_id"],
@@ -155,19 +165,24 @@ MEDIA = {
 }
 
 
-def doc(column: str, form: str = "csv") -> str:
-    """Return the description of *column* in a file of the format *form*.
+def doc(column: str, form: str = "csv", table: str = "") -> str:
+    """Return the description of *column* of *table* in a file of the format *form*.
 
     >>> doc("num_docks_available"), doc("fetched_at", "parquet")
     ('docks that accept a vehicle', 'when the response was complete; epoch seconds')
+    >>> doc("slots"), doc("slots", table="gaps")
+    ('slots in which the station has a row', 'missing slots')
     """
-    text = DOCS.get(column, "a column defined by the user")
+    docs = {**DOCS, **OF_GAPS} if table == "gaps" else DOCS
+    text = docs.get(column, "a column defined by the user")
     if column in SECONDS and form in TIMES:
         return f"{text.partition('; ISO 8601')[0]}; {TIMES[form]}"
     return text
 
 
-def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
+def fields(
+    columns: Mapping[str, str], form: str, table: str = ""
+) -> list[dict[str, Any]]:
     """Return the fields of a table schema for *columns* (names with SQL types).
 
     *form* is csv, jsonl, parquet or xlsx; in the first two times are texts.
@@ -189,7 +204,7 @@ def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
             field |= {"trueValues": ["true"], "falseValues": ["false"]}
         if name in UNITS:
             field["unit"] = UNITS[name]
-        field["description"] = doc(name, form)
+        field["description"] = doc(name, form, table)
         described.append(field)
     return described
 
@@ -211,7 +226,7 @@ def resource(
         "mediatype": MEDIA[form],
         "encoding": "utf-8",
         "schema": {
-            "fields": fields(columns, form),
+            "fields": fields(columns, form, name),
             "missingValues": [""],
             "primaryKey": [column for column in key if column in columns],
         },

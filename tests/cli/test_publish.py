@@ -141,6 +141,9 @@ def test_frictionless_finds_it_valid(
     assert len({table["name"] for table in package["resources"]}) == len(
         package["resources"]
     )
+    gaps = next(r for r in package["resources"] if r["title"] == "gaps")
+    texts = {f["name"]: f["description"] for f in gaps["schema"]["fields"]}
+    assert texts["slots"] == "missing slots"
 
     report = frictionless.validate(str(target / "datapackage.json"))
 
@@ -375,6 +378,8 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
         marker.text_of("city") + marker.mark(NOON) + b"stopped\n"
     )
 
+    (world.folder / "vehicles").mkdir()
+    (world.folder / "vehicles/ledger.sqlite3").touch()
     people = ("--author", "Jane Doe", "--author", "Lovelace, Ada")
     printed = publish(config, *people, "-o", dataset.parent / "again")
 
@@ -390,6 +395,8 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
     assert " 5 of 294 expected slots" in text
     assert "its last slot is that of 2026-11-23 12:30 (+08:00), and" in text
     assert "not collected any more" not in before
+    assert "Rows of single vehicles, which were collected too." in text
+    assert "single vehicles" not in before
 
 
 def test_zenodo_gets_its_metadata(dataset: Path) -> None:

@@ -242,6 +242,7 @@ def _write(
         tables=[dataset_folder.with_checksum(folder, table) for table in written],
         sources=sources,
         slots=_lengths(system.grid, account),
+        has_vehicles=system.vehicles.ledger.exists(),
         stopped=local_minute(account.judged[-1].slot, zone) if ended else "",
         lost_before="" if lost is None else local_minute(lost, zone),
     )

@@ -41,9 +41,10 @@ class Dataset:
 
     *first* and *last* are its local days, in *zone* (or several in turn), *created* is
     the day of its creation; *sources* has the numbers of slots by the source of their
-    rows; *slots* are their lengths, and since when. Earlier data than *lost_before*, a
-    local time, were lost, if it is set; it is not collected any more if *stopped* has
-    its last slot; *doi* is one that was reserved for the dataset.
+    rows; *slots* are their lengths, and since when; *has_vehicles* is set if single
+    vehicles were collected too. Earlier data than *lost_before*, a local time, were
+    lost, if it is set; it is not collected any more if *stopped* has its last slot;
+    *doi* is one that was reserved for the dataset.
     """
 
     system_id: str
@@ -57,6 +58,7 @@ class Dataset:
     tables: Sequence[WrittenTable]
     sources: Mapping[str, int]
     slots: str
+    has_vehicles: bool
     lost_before: str = ""
     stopped: str = ""
     doi: str = ""

@@ -61,8 +61,9 @@ METHODS = """
   known for less than 12 hours of it and above 0 on the day before.
 - *Stations that left.* A station has left when it was not listed for 24 hours, from its
   first slot without it; until then, and after a shorter absence, it counts as listed.
-- *Not published.* Columns of the runs that describe the collecting machine.
+- *Not published.* Columns of the runs that describe the collecting machine.{vehicles}
 """
+VEHICLES = " Rows\n  of single vehicles, which were collected too."
 VERIFY = """
 ## How to check it
 
@@ -93,6 +94,7 @@ def readme(dataset: Dataset) -> str:
         METHODS.format(
             slots=dataset.slots,
             zone=dataset.zone,
+            vehicles=VEHICLES if dataset.has_vehicles else "",
             collection=(
                 COLLECTED if SOURCES.keys() & dataset.sources else IMPORTED
             ).format(interval=dataset.interval, version=__version__),
