@@ -22,7 +22,6 @@ from bikecollect.archive.checks.restore import report_lost_list, restore
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.parts import needs_summaries
-from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
     DAY,
@@ -39,10 +38,12 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair.forget import note_of
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.storage.runs.packer import RunPacker
 
 IN_USE, CHANGED, LOST = "in use", "changed", "lost"
+SKIPPED = "compact --skip-damaged"
 RENEWED, NOT_RENEWED, RESTORED = "summed up", "not summed up", "restored"
 ROW = 120
 """Approximate bytes of a row."""
@@ -248,7 +249,7 @@ class Compactor:
             return Step(name, day, what, before=before, why=why)
         try_archive(self.archive, archived_days, self.store, day, sizes)
         if self.skip_damaged:
-            self._skip_lost(archived_days, archived_days.blocks(begin, end))
+            self._skip_lost(archived_days, day)
         try:
             size = max(before, archived_days.counts().get(day, (0, 0))[1] * ROW)
             self.archive.prepare(self.contents(archived_days, day, size))
@@ -265,17 +266,22 @@ class Compactor:
             return "failed", loss_of_day(self.system, archived.day, damage)
         return LOST, loss_of(self.system, files)
 
-    def _skip_lost(self, archived_days: ArchivedDays, blocks: Sequence[Block]) -> None:
-        """Remove the lost ones of *blocks* from the ledger; their bytes are kept.
+    def _skip_lost(self, archived_days: ArchivedDays, day: str) -> None:
+        """Remove the lost blocks of *day* from the ledger; their bytes are kept.
 
-        The files are repaired then: the others have perhaps changed their place.
+        Their loss is accepted. The files are repaired then: the other blocks have
+        perhaps changed their place.
         """
+        blocks = archived_days.blocks(*bounds(day, self.system.zone))
         removed = set(archived_days.removed_files())
         place, aside = self.ledger.folder, self.system.rejected
         repairer = Repairer(place, self.store, self.ledger, aside)
         live = [block for block in blocks if block.span.file not in removed]
         if repairer.changed(live):
-            archived_days.forget(block.slot for block in repairer.lost(live))
+            if lost := repairer.lost(live):
+                values = {"what": day, "slots": len(lost), "reason": SKIPPED}
+                self.ledger.remember(note_of(values, self.clock(), self.system.zone))
+                archived_days.forget(block.slot for block in lost)
             for _ in repairer.run():
                 pass
 

@@ -24,6 +24,8 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.storage.data_folder import MARKER
 from bikecollect.storage.files import marker
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.forget import forgotten
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -441,7 +443,10 @@ def test_the_message_names_the_remedies(world: World) -> None:
 def test_the_day_is_archived_without_its_damaged_block(
     world: World, config: Path
 ) -> None:
-    """Two slots are archived; the CSV is kept aside, and nothing remains to do."""
+    """Two slots are archived; the CSV is kept aside, and nothing remains to do.
+
+    The loss is accepted: it does not keep back a mirror whose copy is damaged, too.
+    """
     damaged = (world.folder / CSV).read_bytes()
     arguments = ["--config", str(config), "compact", "--skip-damaged"]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
@@ -453,6 +458,8 @@ def test_the_day_is_archived_without_its_damaged_block(
     assert compactor(world).archive.certified("2026-11-22").summary[:2] == (4, 2)
     aside = world.folder / "payloads/rejected/2026-11-22.csv.1.changed"
     assert aside.read_bytes() == damaged
+    accepted = forgotten(History("city", world.folder))
+    assert [loss.day for loss in accepted] == ["2026-11-22"]
     assert compacted(world) == []
     assert findings(world) == []
 

@@ -348,6 +348,33 @@ def test_a_folder_begun_anew_does_not_replace_the_copy_of_the_lost_one(
     assert [row for row in rows(city) if row in before] == before
 
 
+def test_slots_that_an_archived_day_lacks_are_not_emptied(
+    folder: Path,
+    config: Path,
+    s3_proxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older folder was put back, and then its day archived, and sent."""
+    world = renewed(two_past_days, folder)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    shutil.copytree(city.folder, tmp_path / "older")
+    world.fetch({"0001": 7}, after=300)
+    city.run("push", "--live")
+    before, objects = rows(city), live_objects(city, monkeypatch)
+    shutil.rmtree(city.folder)
+    shutil.copytree(tmp_path / "older", city.folder)
+    city.run("compact", "--csv-days", "0")
+
+    error = refused_until_filled(city, monkeypatch, objects)
+    city.run("compact", "--csv-days", "0")
+    city.run("push", "--live")
+
+    assert "has 1 slot that is missing here; run: " in error
+    assert rows(city) == before
+    assert sum(live_objects(city, monkeypatch).values()) < sum(objects.values())
+
+
 def test_the_copy_of_a_lost_ledger_is_kept_aside(
     live: City, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,10 @@
 
 import errno
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,12 @@ def forgotten(history: History) -> Iterator[Forgotten]:
     for (key,) in history.select(NOTES):
         when, _, item = key.removeprefix(NOTE).partition(".")
         yield Forgotten(when, item)
+
+
+def note_of(values: Mapping[str, object], when: float, zone: tzinfo) -> dict[str, str]:
+    """Return the note of a loss, by its key: *values* have `what` is forgotten."""
+    text = json.dumps({"at": iso(when, zone), **values})
+    return {f"{NOTE}{int(when)}.{values['what']}": text}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,10 +231,8 @@ class Forgetter:
             return bool(packed.find(self.ledger.opened(), run_id)[0])
 
     def _note(self, item: str, reason: str, slots: int, rows: int) -> dict[str, str]:
-        now = int(self.clock())
         values = {"what": item, "slots": slots, "rows": rows, "reason": reason}
-        text = json.dumps({"at": iso(now, self.system.zone), **values})
-        return {f"{NOTE}{now}.{item}": text}
+        return note_of(values, self.clock(), self.system.zone)
 
 
 def _is_run(item: str) -> bool:

@@ -90,9 +90,11 @@ class LivePush:
         rows = SoundRows(self.store, self.data, self.system_id, folder, objects, record)
         names = [*rows.mend(files), *ledgers]
         copies = {live_path(self.system_id, name): folder / name for name in names}
+        archived = self._archived(objects, copied)
+        self.missing.check_archived(folder / "archived", archived)
         self.missing.check(
             folder / "there",
-            self._left(objects, copied),
+            {path: objects[path] for path in objects.keys() - archived.keys()},
             record,
             lambda path: self._is_less(copies.get(path), objects[path], record),
         )
@@ -214,16 +216,16 @@ class LivePush:
                 left -= len(piece)
         return not left and begin.hexdigest() == known
 
-    def _left(
+    def _archived(
         self, objects: Mapping[str, StoredObject], copied: CopiedDays
     ) -> dict[str, StoredObject]:
-        """Return *objects* without the daily files that the archive there replaces."""
+        """Return the daily files of *objects* that the archive there replaces."""
         done = tuple(
             live_path(self.system_id, f"{subfolder}{daily}/{day}.")
             for subfolder, daily, _ in PARTS
             for day in copied[subfolder]
         )
-        return {p: stored for p, stored in objects.items() if not p.startswith(done)}
+        return {p: stored for p, stored in objects.items() if p.startswith(done)}
 
     def _empty_archived(
         self,

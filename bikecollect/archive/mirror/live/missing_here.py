@@ -73,6 +73,19 @@ class MissingHere:
             for stored in doubted:  # they may stay there for ever
                 record.add(_compared(stored), COMPARED)
 
+    def check_archived(self, folder: Path, objects: Mapping[str, StoredObject]) -> None:
+        """Raise StorageError if daily files among *objects* have slots missing here.
+
+        They are those of archived days, which are to be emptied. See `check`.
+        """
+        full = [path for path, stored in objects.items() if stored.size]
+        for subfolder, daily, _ in PARTS:
+            place = live_path(self.system_id, f"{subfolder}{daily}")
+            files = [path for path in full if path.startswith(f"{place}/")]
+            if files:
+                theirs = self._slots_there(folder / subfolder / daily, None, files)
+                self._check_slots(theirs, subfolder)
+
     def _slots_there(
         self, folder: Path, ledger: StoredObject | None, files: Collection[str]
     ) -> Collection[int]:
