@@ -4,8 +4,9 @@ import importlib
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -544,9 +545,15 @@ def test_the_page_of_all_systems_counts_one_that_cannot_be_read(
     assert "**1 system, 1 in trouble.**" in app.markdown[0].value
 
 
-def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
-    """Like in backfill-report."""
+def test_a_gap_has_its_cause_in_words(
+    show: Show, world: World, service: DataService
+) -> None:
+    """Like in backfill-report; the remedy of an incident is for this installation."""
     world.fetch({"a": 1, "b": 1, "c": 1}, after=1500, places=PLACES, names=NAMES)
+    remedy, slot = "pip install 'bikecollect[cloud]'", int(world.clock.now)
+    sql = "INSERT INTO incidents VALUES ('i', 'disk', ?, ?, NULL, 3, 2, 1, '{}', ?)"
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute(sql, (slot, slot, remedy))
 
     app = show("collection")
 
@@ -554,6 +561,8 @@ def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
     assert table[["slots", "cause", "meaning"]].to_numpy().tolist() == [
         [4, "not-started", "cron did not start a run"]
     ]
+    (text,) = app.dataframe[-2].value["text"]
+    assert text == service.addressed(remedy) != remedy
 
 
 def test_without_data_every_page_says_what_to_do(

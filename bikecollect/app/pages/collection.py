@@ -116,8 +116,9 @@ def _incidents(name: str) -> None:
     answer = collection.incidents(incidents, grid)
     table = frames.frame(answer, frames.zone(name))
     until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
+    text = table["text"].map(data_service().addressed)
     widgets.data_table(
-        table.assign(until=until),
+        table.assign(until=until, text=text),
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since"),
@@ -128,8 +129,8 @@ def _incidents(name: str) -> None:
         },
     )
     count = count_of(len(incidents), "incident")
-    text = f"{count}, open ones first, then the newest."
-    widgets.foot(table, f"{name}-incidents", text)
+    caption = f"{count}, open ones first, then the newest."
+    widgets.foot(table, f"{name}-incidents", caption)
 
 
 def _calendar(name: str) -> None:

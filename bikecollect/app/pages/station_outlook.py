@@ -1,12 +1,13 @@
 """The usual availability of a station in the next hours, with the basis of each."""
 
+import math
 from datetime import datetime, timedelta
 
 import streamlit as st
 
 from bikecollect.app import frames, header, widgets
 from bikecollect.app.queries.stations import Known
-from bikecollect.core.text import percent
+from bikecollect.core.text import count_of, percent
 
 HOURS_AHEAD = 3
 DAYS = timedelta(days=28)
@@ -59,7 +60,9 @@ def _next_hours(name: str, station: str) -> None:
             ]
         )
     )
+    most = count_of(math.ceil((today - when[0]).days / 7), "day")
     st.caption(
-        f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}: "
-        "mean of the bikes, share of the slots seen with a bike and a free dock."
+        f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}, "
+        f"{most} each at most: mean of the bikes, share of the slots seen with a bike "
+        "and a free dock."
     )
