@@ -241,6 +241,7 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
     text = "The station was not seen on another Sunday of the range."
     assert [info.value for info in new.info] == [text]
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
+    assert "of each quarter, of too few days to be usual. Dashed" in said(app)
     assert "without 2026-11-29 itself" in said(app)
 
 

@@ -20,6 +20,7 @@ NEAR, MIN_NEAR = 14, 3
 """Maximum and minimum of stations on the map of a neighbourhood."""
 AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
+ENOUGH, FEW = 4, ", of too few days to be usual"
 
 
 def page() -> None:
@@ -185,7 +186,8 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
         f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour, without "
-        f"{day} itself. The band holds the middle half of them. Dashed: {day}.",
+        f"{day} itself. The band holds the middle half of the slots of each quarter"
+        f"{FEW if high < ENOUGH else ''}. Dashed: {day}.",
         "The typical day of the station as a band, and the chosen day as a line",
     )
 
