@@ -13,7 +13,8 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.slots import Slot
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.repair.damage import loss_of
+from bikecollect.storage.files.marker import EarlierLoss
+from bikecollect.storage.repair.damage import loss_of, vehicles_loss_of
 
 
 class Attempts:
@@ -64,6 +65,15 @@ class Attempts:
             return
         if not has_data:
             raise StorageError(loss.text)
+        self._add_loss(system, loss)
+
+    def report_lost_vehicles(self, system: SystemFolder, begin: Slot) -> None:
+        """Report on stderr if earlier vehicles of *system* are gone, as above."""
+        loss = vehicles_loss_of(system)
+        if loss is not None and loss.since > begin:
+            self._add_loss(system, loss)
+
+    def _add_loss(self, system: SystemFolder, loss: EarlierLoss) -> None:
         self.losses[system.system_id] = loss.text
         complain(f"{system.system_id}: {loss.text}")
         self.code = self.code or ExitCode.IO

@@ -91,7 +91,7 @@ class Collector:
         """
         # In sequence: a folder that is being created must not look unmounted.
         known = known_folders.known_folders()
-        self.begun_anew.update(marker.gone(self.folders, known, self.mirror))
+        self.begun_anew.update(known_folders.gone(self.folders, known, self.mirror))
         troubles = {
             n: _prepare(folder, known, partial(self.check_name, n))
             for n, folder in self.folders.items()

@@ -26,6 +26,7 @@ from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.storage.csv_format import EncodedRows
 from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.files import marker
 from bikecollect.storage.recovery import Recovery, target
 from bikecollect.storage.vehicles import ALONE
 from bikecollect.storage.vehicles.rows import HEADER, encode
@@ -70,7 +71,15 @@ class VehicleCommitter:
         self.store.make_folder()
         trouble = self.ledger.open()
         notices = [Notice("ledger", f"vehicles: {trouble}")] if trouble else []
-        return notices + self.recovery.recover_files()
+        return [*notices, *self._loss(), *self.recovery.recover_files()]
+
+    def _loss(self) -> list[Notice]:
+        """Return a notice if the ledger is new because the folder was gone."""
+        if not self.ledger.was_absent:
+            return []
+        folder, mirror = self.ledger.folder.parent, self.recovery.mirror
+        loss = marker.loss_of_vehicles(folder.name, folder, self.zone, mirror)
+        return [Notice("file-missing", loss.text)] if loss else []
 
     def close(self) -> None:
         """Close the ledger."""

@@ -41,7 +41,7 @@ from bikecollect.storage.data_folder import (
     name_error,
 )
 from bikecollect.storage.facts.system import system_folder
-from bikecollect.storage.files import marker, trusted_files
+from bikecollect.storage.files import known_folders, trusted_files
 
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
@@ -200,7 +200,7 @@ class Settings:
 
     def unowned(self) -> list[Path]:
         """Return the folders in `data_dir` of systems that the settings do not have."""
-        return marker.unowned(self.data, {*self.systems, *self.others, ARCHIVE})
+        return known_folders.unowned(self.data, {*self.systems, *self.others, ARCHIVE})
 
     def _hint_of(self, name: str) -> str:
         """Return what to do about the system *name*, which is not in use."""

@@ -155,9 +155,7 @@ def prepare(
         check(folder)
         entries.check_case(folder)
         if (folder / MARKER).exists():
-            if not marker.check_name(folder / MARKER):
-                with suppress(StorageError):  # the next run does it
-                    marker.write_name(folder / MARKER)
+            marker.update(folder / MARKER, time.time())
             _check_writable(folder)
             if str(folder) not in known:
                 # The first run was killed, or the state folder was lost since, or a

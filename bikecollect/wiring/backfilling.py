@@ -184,10 +184,14 @@ def source(
 
 def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
     """Remove the mark of a loss if *fillings* of another archive are what was lost."""
-    path = system.path / MARKER
-    if marker.is_restored(path, (f.slot for f in fillings if f.what == FILLED)):
+    path, filled = system.path / MARKER, [f for f in fillings if f.what == FILLED]
+    if marker.is_restored(path, (f.slot for f in filled)):
         marker.accept(path)
         log.warning("%s: data of before the loss are here again", system.system_id)
+    path, vehicles = system.vehicles.path / MARKER, (f for f in filled if f.is_vehicles)
+    if marker.is_restored(path, (f.slot for f in vehicles)):
+        marker.accept(path)
+        log.warning("%s: vehicles of before the loss are here again", system.system_id)
 
 
 def _check_ledgers(folder: Path, *, vehicles: bool) -> None:

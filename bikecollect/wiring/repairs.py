@@ -18,7 +18,8 @@ from bikecollect.core.incidents import EARLIER
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import ARCHIVE, LEDGER, SystemFolder
+from bikecollect.storage.data_folder import ARCHIVE, LEDGER, MARKER, SystemFolder
+from bikecollect.storage.files import marker
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
@@ -78,7 +79,8 @@ def _all_files(
     every = []
     for layout in LAYOUTS:
         folder = system.vehicles if layout is VEHICLE_LAYOUT else system
-        if layout is not VEHICLE_LAYOUT or folder.ledger.exists():
+        is_lost = accepts_loss and marker.since(folder.path / MARKER) is not None
+        if layout is not VEHICLE_LAYOUT or folder.ledger.exists() or is_lost:
             store, ledger = Store(folder.path, layout.rows), Ledger(folder.ledger)
             every.append(_Files(system, folder, layout, store, ledger))
     return every
@@ -181,18 +183,27 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     it is unknown whether one of both is lost: nothing is forgotten then.
     """
     if item == EARLIER:
-        stations = _all_files(settings, name, accepts_loss=True)[0]
-        with stations.recovered(times):
-            return _forgetter(settings, stations, times).accept_gone(reason)
+        every = _all_files(settings, name, accepts_loss=True)
+        gone = [f for f in every if marker.since(f.folder.path / MARKER) is not None]
+        messages = []
+        for files in gone or every[:1]:
+            with files.recovered(times):
+                message = _forgetter(settings, files, times).accept_gone(reason)
+                messages.append(_named(files, message))
+        return "; ".join(messages)
     for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
         pass
     messages = []
     for files in _lost_files(settings, name, times, item):
         with files.recovered(times):
             message = _forgetter(settings, files, times).forget(item, reason)
-            is_own = files.layout is VEHICLE_LAYOUT
-            messages.append(f"vehicles: {message}" if is_own else message)
+            messages.append(_named(files, message))
     return "; ".join(messages)
+
+
+def _named(files: _Files, message: str) -> str:
+    is_own = files.layout is VEHICLE_LAYOUT
+    return f"vehicles: {message}" if is_own else message
 
 
 def _lost_files(

@@ -69,13 +69,21 @@ def begun_anew(archive: Path) -> None:
         file.write(marker.mark(NOON + DAY))
 
 
+def emptied(archive: Path) -> None:
+    """Remove all of the system's folder but the marker, as ``rm -r city/*`` does."""
+    city = archive.with_name("city")
+    (city / ".bikecollect").write_bytes(marker.text_of("city") + b"holds: stations\n")
+    for path in city.glob("[!.]*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 LOSSES: dict[str, Callable[[Path], None]] = {
     "not mounted": not_mounted,
     "removed": shutil.rmtree,
     "moved": moved,
     "a day lost": a_day_lost,
 }
-OF_FOLDER = {"folder gone": folder_gone, "begun anew": begun_anew}
+OF_FOLDER = {"folder gone": folder_gone, "begun anew": begun_anew, "emptied": emptied}
 
 
 @pytest.mark.parametrize(

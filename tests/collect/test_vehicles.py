@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import bikecollect
 from publisher import MISSING, Publisher, publishing
 from served import Answer
 from vehicles import publish, station, vehicle
@@ -21,6 +22,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import find_damage
 from bikecollect.wiring import backfilling
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
@@ -458,6 +460,71 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> No
 
     assert (city.folder / DAY).read_bytes().startswith(before)
     assert len(rows(city)) == 6
+
+
+def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
+    city: Publisher,
+) -> None:
+    """Once by `fetch`; by whatever reads vehicles, and by nothing that does not."""
+    pytest.importorskip("duckdb")
+    city.clock.now -= 900 * 86_400
+    config, folder = city.folder / "settings.toml", city.folder / "city"
+    config.write_text(
+        f'data_dir = "{city.folder}"\n[systems.city]\nfeed = "gbfs"\n'
+        f'url = "{city.base}/gbfs.json"\ntimezone = "Asia/Taipei"\nvehicles = true\n'
+    )
+    publish(city, [vehicle()], stations=[station()])
+
+    def codes() -> list[int]:
+        every = (
+            ["verify", "city"],
+            ["export", "city", "--what", "vehicle_status"],
+            ["export", "city"],
+        )
+        return [bikecollect("--config", config, *words).returncode for words in every]
+
+    def missing() -> list[str]:
+        return [text for run in (city.fetch(), city.fetch()) for text in gone(run)]
+
+    def gone(run: Run) -> list[str]:
+        return notices(run, "file-missing")
+
+    def has_damage() -> bool:
+        system = city.settings.system_folder("city")
+        return bool(find_damage(system, History("city", system.path)))
+
+    assert missing() == []
+    shutil.copytree(folder, city.folder / "copy")
+    shutil.rmtree(folder / "payloads/kept")
+    (folder / "vehicles").rename(city.folder / "earlier")
+    assert has_damage()
+    city.more = {**city.more, "vehicles": False}
+    assert missing() == []
+    assert has_damage()
+    city.more = {**city.more, "vehicles": True}
+
+    (text,) = missing()
+
+    assert text.startswith(f"{folder}/vehicles was gone on ")
+    assert "bikecollect backfill city --from COPY" in text
+    assert has_damage()
+    assert codes() == [1, 74, 0]
+    report = bikecollect("--config", config, "report", "vehicles", "city")
+    assert (report.returncode, report.stderr.count(" was gone on ")) == (74, 1)
+    (folder / "vehicles").rename(city.folder / "later")
+    (city.folder / "earlier").rename(folder / "vehicles")
+    assert (missing(), has_damage()) == ([], False)
+    shutil.rmtree(folder / "vehicles")
+    assert len(missing()) == 1
+    filled = bikecollect(
+        *("--config", config, "backfill", "city", "--from", city.folder / "copy")
+    )
+    assert "vehicles of before the loss are here again" in filled.stderr
+    assert (missing(), codes()) == ([], [0] * 3)
+    shutil.rmtree(folder / "vehicles")
+    forgotten = bikecollect("--config", config, "forget", "city", "earlier-data")
+    assert "city: vehicles: the loss of all data before" in forgotten.stdout
+    assert (missing(), has_damage()) == ([], False)
 
 
 def test_many_more_vehicles_than_usual_wait_for_an_hour(city: Publisher) -> None:

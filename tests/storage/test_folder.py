@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 from small_disk import mounted, remount
-from world import World
+from world import TAIPEI, World
 
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
 from bikecollect.core.run import Run, failure_line, payload_name
@@ -199,6 +199,51 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
         assert {notice.kind for notice in run.notices} == {"fetch"}
     added = known_folders.known_folders() - remembered
     assert added == {f"{tmp_path}/bikes/old"}
+
+
+LEDGER, DAYS = "ledger.sqlite3", "station_status"
+
+
+@pytest.mark.parametrize(
+    ("lost", "archived", "is_loss"),
+    [
+        ((LEDGER, DAYS, "payloads"), False, True),
+        ((LEDGER, DAYS), True, True),
+        ((LEDGER, f"{DAYS}/2026-11-22.csv"), False, True),
+        ((LEDGER, f"{DAYS}/2026-11-22.csv"), True, False),  # closed, and archived
+        ((LEDGER,), False, False),  # it is rebuilt
+        ((DAYS,), False, False),  # the ledger knows what is missing
+        (("payloads",), False, False),
+    ],
+)
+def test_a_folder_that_was_emptied_is_begun_anew(
+    tmp_path: Path, lost: tuple[str, ...], *, archived: bool, is_loss: bool
+) -> None:
+    """Its marker knows that it had data; the next run tells of it, once."""
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    for part in ("payloads", DAYS):
+        (folder / part).mkdir()
+    if archived:
+        (tmp_path / "archive" / DAYS / "system_id=city").mkdir(parents=True)
+    (folder / LEDGER).touch()
+    data_folder.prepare(folder)
+    begun = marker.lost_parts(folder)  # nothing had been collected
+    (folder / DAYS / "2026-11-22.csv").touch()
+    data_folder.prepare(folder)
+    for part in lost:
+        place = folder / part
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    gone = [known_folders.gone({"city": folder}, (), "")]
+    data_folder.prepare(folder)
+    gone.append(known_folders.gone({"city": folder}, (), ""))
+
+    assert not begun
+    assert ["city" in texts for texts in gone] == [is_loss, False]
+    loss = marker.loss("city", folder / data_folder.MARKER, TAIPEI, "")
+    assert (loss is not None) == is_loss
+    assert marker.check_name(folder / data_folder.MARKER)
 
 
 def test_only_slots_of_before_a_loss_end_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from bikecollect.archive.certificates import GROWN, Finding
 from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.checks.payload_files import OLDER, WRONG_SUM
 from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER, VEHICLES
 from bikecollect.storage.files import marker
 from bikecollect.storage.repair import mirror_remedy
 
@@ -39,7 +39,7 @@ def remedy(
     'bikecollect rebuild stations city'
     """
     system, where, what = finding
-    if where in {LEDGER, MARKER}:
+    if where in {LEDGER, MARKER, VEHICLES}:
         return _of_ledger(system, where, what, mirror)
     if where == INFORMATION:
         return f"bikecollect rebuild stations {system}"
@@ -66,8 +66,9 @@ def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> s
 
 
 def _of_ledger(system: str, where: str, what: str, mirror: str) -> str:
-    if where == MARKER:
-        return marker.restore(system, mirror)
+    if where in {MARKER, VEHICLES}:
+        is_gone = where == MARKER and marker.LEFT not in what
+        return (marker.restore if is_gone else marker.refill)(system, mirror)
     if what.endswith(OLDER):
         return f"bikecollect backfill {system}"
     if "packed runs" in what:

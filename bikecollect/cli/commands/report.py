@@ -205,7 +205,8 @@ def report(
         results = results_of_spark(place, master, question, skipped, names=names)
         _give(chosen, results, zones, Output(output, form, limit))
         return skipped.code
-    systems, code = readable(settings, ids, values.since.isoformat())
+    tables = tables_of(question)
+    systems, code = readable(settings, ids, values.since.isoformat(), tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
     _give(chosen, results, zones, Output(output, form, limit))

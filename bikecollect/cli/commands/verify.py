@@ -42,7 +42,7 @@ from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER
-from bikecollect.storage.repair.damage import lacks_ledger, lost_data
+from bikecollect.storage.repair.damage import lacks_ledger, lost_data, vehicles_loss_of
 from bikecollect.storage.sqlite.ledger_file import absence
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
@@ -232,6 +232,8 @@ def _verify(
             folder = settings.system_folder(name)
             if why := lost_data(folder):
                 yield Finding(name, data_folder.MARKER, why)
+            if loss := vehicles_loss_of(folder):
+                yield Finding(name, data_folder.VEHICLES, loss.text)
             if lacks_ledger(folder):
                 yield Finding(name, LEDGER, f"is {absence(folder.ledger)}")
                 continue

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bikecollect.archive.datasets import VEHICLE_SLOTS
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.each_system import Attempts
@@ -16,12 +17,14 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.slots import bounds
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
 
 EPOCH = "1970-01-02"
 """A day before all data, that every time zone can count from."""
+OF_VEHICLES = frozenset({VEHICLE_STATUS, VEHICLE_SLOTS})
 
 
 @dataclass
@@ -51,11 +54,16 @@ class SkippedDays:
 
 
 def readable(
-    settings: Settings, names: Sequence[str], since: str = FIRST_DAY
+    settings: Settings,
+    names: Sequence[str],
+    since: str = FIRST_DAY,
+    *,
+    tables: Collection[str],
 ) -> tuple[list[ViewedSystem], ExitCode]:
     """Return the systems of *names* that can be read, and the code for the others.
 
-    The loss of data of the day *since* or later is reported, and has a code, too.
+    The loss of data of the day *since* or later is reported, and has a code, too; that
+    of vehicles if *tables* have them.
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
     attempts, systems = Attempts(names), []
@@ -67,6 +75,8 @@ def readable(
             begin, _ = bounds(max(since, EPOCH), system.zone)
             has_data = bool(shown.days) or history.has_archive(settings, name)
             attempts.report_loss(system, begin, has_data=has_data)
+            if not OF_VEHICLES.isdisjoint(tables):
+                attempts.report_lost_vehicles(system, begin)
             systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
@@ -87,7 +97,7 @@ def viewed(
     Of the mirror, only *tables* are downloaded. For *since*, see `readable`.
     """
     if not mirror:
-        return settings.data, *readable(settings, names, since)
+        return settings.data, *readable(settings, names, since, tables=tables)
     with progress("reading the mirror ..."):
         folder, systems = mirrored_views(settings, names, tables)
     return folder, systems, ExitCode.OK

@@ -10,6 +10,14 @@ from bikecollect.core.errors import SettingsError
 
 MOUNTS = Path("/proc/self/mounts")
 
+STATIONS, VEHICLES = "stations", "vehicles"
+PARTS = {STATIONS: ("", "station_status"), VEHICLES: (VEHICLES, "vehicle_status")}
+"""The parts of a system's folder that have data of their own.
+
+Each has a ledger in a subfolder, and daily files in a folder beside it, which is called
+like their dataset in the archive.
+"""
+
 
 def has_entries(folder: Path) -> bool:
     """Return whether *folder* exists, can be read and is not empty."""
@@ -129,3 +137,23 @@ def _unescaped(word: bytes) -> str:
     return os.fsdecode(
         re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), word)
     )
+
+
+def has_part(folder: Path, part: str) -> bool:
+    """Return whether a system's *folder* has the ledger or daily files of a *part*.
+
+    An empty folder of daily files is enough if days of the part are archived.
+    """
+    subfolder, dataset = PARTS[part]
+    place = folder / subfolder
+    archived = folder.parent / "archive" / dataset / f"system_id={folder.name}"
+    return (
+        (place / "ledger.sqlite3").exists()
+        or has_days(folder, part)
+        or ((place / dataset).is_dir() and archived.is_dir())
+    )
+
+
+def has_days(folder: Path, part: str) -> bool:
+    """Return whether a system's *folder* has daily files of a *part*."""
+    return any(folder.joinpath(*PARTS[part]).glob("*.csv"))

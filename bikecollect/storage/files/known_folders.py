@@ -1,15 +1,29 @@
 """The folders that have held data of a system: a list that survives without them.
 
-A folder on it that is empty, or gone, has lost its disk or was removed.
+A folder on it that is empty, or gone, has lost its disk or was removed. Others may have
+data of systems that are not in the settings.
 """
 
 import os
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core import user_folders
+from bikecollect.core.incidents import EARLIER
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import write_file
+from bikecollect.storage.files.entries import STATIONS, folders_with
 from bikecollect.storage.files.regular_file import is_special, read_plain
+
+DATA = (
+    "station_information.csv",
+    "station_status/*",
+    "vehicles/vehicle_status/*",
+    "payloads/*/*",
+)
+"""What a folder has once a feed has replied."""
+SHOWN = 3
 
 
 def known_folders() -> frozenset[str]:
@@ -44,6 +58,66 @@ def disregard(folder: Path) -> None:
         new = _list().with_suffix(".new")
         write_file(new, os.fsencode("".join(f"{name}\n" for name in left)))
         new.replace(_list())
+
+
+def gone(
+    folders: Mapping[str, Path], known: Collection[str], mirror: str
+) -> dict[str, str]:
+    """Return a text for each system of *folders* that is *known* and does not exist.
+
+    It is created again, because a slot is worth more than the place where it lies. If
+    all of several are gone, their place is the cause: one text says so. Their data may
+    be in the *mirror*, if there is one. A folder is also gone if only its marker is
+    left, and what is no ledger nor daily file.
+    """
+    texts: dict[str, str] = {}
+    for name, folder in folders.items():
+        with suppress(OSError):  # reported by whoever creates it
+            if str(folder) in known and not folder.exists():
+                texts[name] = f"{folder} {marker.GONE} {marker.remedy(name, mirror)}"
+    places = {folders[name].parent for name in texts}
+    if len(texts) > 1 and len(places) == 1 and not folders_with(marker.MARKER, *places):
+        first, *others = texts
+        texts = {name: f"{folders[name]} is gone, too: see {first}" for name in others}
+        texts[first] = _all_gone(places.pop(), [first, *others], mirror)
+    for name, folder in folders.items():
+        with suppress(OSError):
+            if STATIONS in marker.lost_parts(folder):
+                texts[name] = marker.missing(name, folder, mirror)
+    return texts
+
+
+def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
+    more = " ..." if names[SHOWN:] else ""
+    return (
+        f"{place} has none of the folders of {len(names)} systems, with all data until "
+        "now: was it moved or emptied, is its disk not mounted, or is data_dir another "
+        "one than before? New ones were begun. To go on with the earlier ones: move "
+        "the new ones aside, put the earlier ones in their place, and run for each "
+        "system: bikecollect backfill NAME --from THE_NEW_ONE"
+        f"{marker.copied('NAME', mirror)}; or accept the loss: "
+        f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
+    )
+
+
+def unowned(data: Path, names: Collection[str]) -> list[Path]:
+    """Return the folders of systems in *data* that are of none of *names*.
+
+    Such a system was stopped, or has another name in the settings now. The folder of
+    one of *names* that was moved aside is not returned, nor one without any data, nor
+    one whose marker has a line that says that it was stopped.
+    """
+    every = folders_with(marker.MARKER, data)
+    folders = sorted(f for f in every if f.name not in names)
+    left = [f for f in folders if not marker.is_stopped(f / marker.MARKER)]
+    others = (f for f in left if marker.name_in(f / marker.MARKER) not in names)
+    return [folder for folder in others if _has_data(folder)]
+
+
+def _has_data(folder: Path) -> bool:
+    """Return whether a system's *folder* or the archive beside it has data of it."""
+    days = (f / f"system_id={folder.name}" for f in folder.parent.glob("archive/*"))
+    return any(any(folder.glob(name)) for name in DATA) or any(d.exists() for d in days)
 
 
 def _list() -> Path:

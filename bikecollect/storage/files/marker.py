@@ -4,11 +4,15 @@ It names the system, so that folders that were exchanged or copied are not mixed
 Markers of earlier versions have no name: the next run adds it. A folder whose earlier
 one was gone has a mark, until the earlier one is back in its place, with its own
 marker, or until the loss is accepted.
+
+The marker also names the parts of its folder that have had data (`PARTS`), so that the
+loss of one is known, or that of all but the marker. The folder of vehicles has a marker
+only when it was begun anew.
 """
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -16,29 +20,35 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import EARLIER
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import LATEST, Slot
 from bikecollect.core.text import local_minute
-from bikecollect.storage.files.durable import sync_folder, unwritten, write_file
-from bikecollect.storage.files.entries import folders_with
+from bikecollect.storage.files.durable import (
+    make_folder,
+    sync_folder,
+    unwritten,
+    write_file,
+)
+from bikecollect.storage.files.entries import (
+    PARTS,
+    STATIONS,
+    VEHICLES,
+    has_days,
+    has_part,
+)
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.files.trusted_files import quoted
 
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
+LEFT = "its ledger and its daily files: was it emptied?"
+EMPTIED = b"Its ledger and its daily files were lost.\n"
 MARKER = ".bikecollect"
 """The name of the marker."""
 STOPPED = "stopped"
 """A line by which a person says that the system is not collected any more."""
-DATA = (
-    "station_information.csv",
-    "station_status/*",
-    "vehicles/vehicle_status/*",
-    "payloads/*/*",
-)
-"""What a folder has once a feed has replied."""
 MOST = 10_000
-SHOWN = 3
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
+_HOLDS = re.compile(rb"^holds: (\w+)[ \t\r]*$", re.MULTILINE)
 _STOPPED = re.compile(rb"^%s[ \t\r]*$" % STOPPED.encode(), re.MULTILINE)
 log = logging.getLogger(__name__)
 _NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
@@ -56,15 +66,20 @@ def text_of(name: str) -> bytes:
     return MARK + _line(name)
 
 
+def name_in(marker: Path) -> str:
+    """Return the name of the system in *marker*, empty if it has none."""
+    names = _NAME.findall(_text(marker) or b"")
+    return names[-1].decode() if names else ""
+
+
 def check_name(marker: Path) -> bool:
     """Return whether *marker* names its system; raises SettingsError for another one.
 
     It has the name of its folder. The last name counts: a person can append one.
     """
-    folder, names = marker.parent, _NAME.findall(_text(marker) or b"")
-    if not names:
+    folder, other = marker.parent, name_in(marker)
+    if not other:
         return False
-    other = names[-1].decode()
     if other != folder.name:
         raise SettingsError(
             f"{folder} has the data of another system, {other}, as its file "
@@ -74,6 +89,57 @@ def check_name(marker: Path) -> bool:
             cause="folder",
         )
     return True
+
+
+def update(marker: Path, now: float) -> None:
+    """Check and write the name in *marker*, and the parts that have data or lost them.
+
+    Raises SettingsError if it names another system.
+    """
+    is_named = check_name(marker)
+    with suppress(StorageError):  # the next run does it
+        if not is_named:
+            write_name(marker)
+        _write_parts(marker, now)
+
+
+def _write_parts(marker: Path, now: float) -> None:
+    """Note in *marker* which parts have data; mark those that are begun anew."""
+    folder, text = marker.parent, _text(marker)
+    if text is None:
+        return
+    held = _parts_in(text)
+    lost = {part for part in held if not has_part(folder, part)}
+    if STATIONS in lost:
+        _replace(marker, text_of(folder.name) + EMPTIED + mark(now))
+        return
+    if VEHICLES in lost:
+        place = folder / VEHICLES
+        try:
+            make_folder(place)
+            write_file(place / MARKER, MARK + mark(now))
+            sync_folder(place)
+        except OSError as error:
+            raise unwritten(f"cannot write {place / MARKER}: {error}", error) from error
+    new = {part for part in PARTS if part not in held and has_days(folder, part)}
+    if new or lost:
+        lines = [line for line in text.splitlines() if not _HOLDS.match(line)]
+        lines += [b"holds: %b" % part.encode() for part in sorted({*held, *new} - lost)]
+        _replace(marker, b"".join(line + b"\n" for line in lines))
+
+
+def lost_parts(folder: Path) -> set[str]:
+    """Return the parts that *folder* has had, by its marker, and has no more.
+
+    Such a part has neither its ledger nor daily files. An empty folder of daily files
+    is none if all its days are archived.
+    """
+    text = _text(folder / MARKER) or b""
+    return {part for part in _parts_in(text) if not has_part(folder, part)}
+
+
+def _parts_in(text: bytes) -> set[str]:
+    return {part.decode() for part in _HOLDS.findall(text)} & set(PARTS)
 
 
 def write_name(marker: Path) -> None:
@@ -113,64 +179,28 @@ def go_on(marker: Path) -> None:
         )
 
 
-def unowned(data: Path, names: Collection[str]) -> list[Path]:
-    """Return the folders of systems in *data* that are of none of *names*.
-
-    Such a system was stopped, or has another name in the settings now. The folder of
-    one of *names* that was moved aside is not returned, nor one without any data, nor
-    one whose marker has a line that says that it was stopped.
-    """
-    folders = sorted(f for f in folders_with(MARKER, data) if f.name not in names)
-    left = [f for f in folders if not is_stopped(f / MARKER)]
-    found = ((f, _NAME.findall(_text(f / MARKER) or b"")) for f in left)
-    others = (f for f, named in found if not named or named[-1].decode() not in names)
-    return [folder for folder in others if _has_data(folder)]
-
-
-def _has_data(folder: Path) -> bool:
-    """Return whether a system's *folder* or the archive beside it has data of it."""
-    days = (f / f"system_id={folder.name}" for f in folder.parent.glob("archive/*"))
-    return any(any(folder.glob(name)) for name in DATA) or any(d.exists() for d in days)
-
-
-def gone(
-    folders: Mapping[str, Path], known: Collection[str], mirror: str
-) -> dict[str, str]:
-    """Return a text for each system of *folders* that is *known* and does not exist.
-
-    It is created again, because a slot is worth more than the place where it lies. If
-    all of several are gone, their place is the cause: one text says so. Their data may
-    be in the *mirror*, if there is one.
-    """
-    texts: dict[str, str] = {}
-    for name, folder in folders.items():
-        with suppress(OSError):  # reported by whoever creates it
-            if str(folder) in known and not folder.exists():
-                texts[name] = f"{folder} {GONE} {_remedy(name, mirror)}"
-    places = {folders[name].parent for name in texts}
-    if len(texts) > 1 and len(places) == 1 and not folders_with(MARKER, *places):
-        first, *others = texts
-        texts = {name: f"{folders[name]} is gone, too: see {first}" for name in others}
-        texts[first] = _all_gone(places.pop(), [first, *others], mirror)
-    return texts
-
-
-def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
-    more = " ..." if names[SHOWN:] else ""
-    return (
-        f"{place} has none of the folders of {len(names)} systems, with all data until "
-        "now: was it moved or emptied, is its disk not mounted, or is data_dir another "
-        "one than before? New ones were begun. To go on with the earlier ones: move "
-        "the new ones aside, put the earlier ones in their place, and run for each "
-        "system: bikecollect backfill NAME --from THE_NEW_ONE"
-        f"{_copied('NAME', mirror)}; or accept the loss: "
-        f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
-    )
-
-
 def mark(now: float) -> bytes:
     """Return the lines in the marker of a folder that is begun anew at *now*."""
     return b"An earlier folder was gone, with its data.\nbegun anew: %d\n" % now
+
+
+def loss_of_vehicles(
+    name: str, folder: Path, zone: tzinfo, mirror: str
+) -> EarlierLoss | None:
+    """Return the loss of the vehicles alone in the *folder* of *name*, None if none.
+
+    They may be in the *mirror*, if there is one.
+    """
+    place = folder / VEHICLES
+    begun = since(place / MARKER)
+    if begun is None and lost_parts(folder) != {VEHICLES}:
+        return None
+    when = "is gone" if begun is None else f"was gone on {local_minute(begun, zone)}"
+    return EarlierLoss(
+        LATEST if begun is None else begun,
+        f"{place} {when}, with the vehicles until then: was it removed? "
+        f"{refill(name, mirror)}",
+    )
 
 
 def since(marker: Path) -> Slot | None:
@@ -188,16 +218,28 @@ def loss(name: str, marker: Path, zone: tzinfo, mirror: str) -> EarlierLoss | No
     if begun is None:
         return None
     when = local_minute(begun, zone)
+    if EMPTIED in (_text(marker) or b""):
+        left = f"{marker.parent} had lost, on {when}, {LEFT} {refill(name, mirror)}"
+        return EarlierLoss(begun, left)
     return EarlierLoss(
         begun,
         f"{marker.parent} was gone on {when}, with all data until then: was it "
-        f"removed, or was its disk not mounted? {_remedy(name, mirror)}",
+        f"removed, or was its disk not mounted? {remedy(name, mirror)}",
     )
 
 
 def accept(marker: Path) -> None:
-    """Remove the mark from *marker*. Raises StorageError."""
-    _replace(marker, text_of(marker.parent.name))
+    """Remove the mark from *marker*; raises StorageError.
+
+    That of vehicles has nothing else, and is removed.
+    """
+    if name_in(marker):
+        _replace(marker, text_of(marker.parent.name))
+        return
+    try:
+        marker.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritten(f"cannot remove {marker}: {error}", error) from error
 
 
 def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
@@ -214,31 +256,44 @@ def missing(name: str, folder: Path, mirror: str) -> str:
 
     Its data may be in the *mirror*, if there is one.
     """
+    if (folder / MARKER).exists():
+        return f"{folder} has lost {LEFT} {refill(name, mirror)}"
     return (
         f"{folder} {GONE} Mount its disk, or put it back (from a backup)"
-        f"{_copied(name, mirror)}; the next fetch begins a new one"
+        f"{copied(name, mirror)}; the next fetch begins a new one"
+    )
+
+
+def refill(name: str, mirror: str) -> str:
+    """Return what to do about lost daily files of *name*, as one line."""
+    fill = f"bikecollect backfill {name}"
+    return (
+        f"Fill what kept payloads have: {fill}; the rest from a copy of the folder: "
+        f"{fill} --from COPY{copied(name, mirror)}; then accept what is still lost: "
+        f"bikecollect forget {name} {EARLIER}"
     )
 
 
 def restore(name: str, mirror: str) -> str:
     """Return what to do about the loss of all earlier data of *name*, as one line."""
     return (
-        f"put the earlier folder in its place (from a backup){_copied(name, mirror)}; "
+        f"put the earlier folder in its place (from a backup){copied(name, mirror)}; "
         f"or accept the loss: bikecollect forget {name} {EARLIER}"
     )
 
 
-def _copied(name: str, mirror: str) -> str:
+def copied(name: str, mirror: str) -> str:
     """Return how to fill the folder of *name* from the *mirror*, empty without one."""
     fill = f"bikecollect backfill {name} --from {quoted(mirror)}"
     return f"; or fill it from the mirror: {fill}" if mirror else ""
 
 
-def _remedy(name: str, mirror: str) -> str:
+def remedy(name: str, mirror: str) -> str:
+    """Return what to do about a folder of *name* that was begun anew."""
     return (
         "A new one was begun. To go on with the earlier one: move the new one aside, "
         "put the earlier one in its place (from a backup), and run: "
-        f"bikecollect backfill {name} --from THE_NEW_ONE{_copied(name, mirror)}; or "
+        f"bikecollect backfill {name} --from THE_NEW_ONE{copied(name, mirror)}; or "
         f"accept the loss: bikecollect forget {name} {EARLIER}"
     )
 

@@ -19,7 +19,7 @@ from bikecollect.storage.data_folder import (
     check_mounted,
 )
 from bikecollect.storage.files import marker
-from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.entries import STATIONS, has_entries
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import END, History
@@ -79,14 +79,24 @@ def loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
     It is that of all data while no new folder is begun.
     """
     name, folder = system.system_id, system.path
-    if not folder.exists() and is_known(folder):
+    is_gone = not folder.exists() and is_known(folder)
+    if is_gone or STATIONS in marker.lost_parts(folder):
         return marker.EarlierLoss(END, marker.missing(name, folder, system.mirror))
     return marker.loss(name, folder / MARKER, system.zone, system.mirror)
+
+
+def vehicles_loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
+    """Return the loss of the earlier vehicles of *system*, None if there is none."""
+    return marker.loss_of_vehicles(
+        system.system_id, system.path, system.zone, system.mirror
+    )
 
 
 def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
     """Yield a message for the files and days of vehicles that are damaged."""
     own = system.vehicles
+    if loss := vehicles_loss_of(system):
+        yield loss.text
     if own.ledger.exists():
         files = [
             *_linked_files(own, VEHICLE_STATUS),

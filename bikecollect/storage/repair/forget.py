@@ -78,7 +78,7 @@ class Forgetter:
 
     def accept_gone(self, reason: str) -> str:
         """Accept that the earlier data are gone; raises UsageError if they are not."""
-        path = self.system.path / MARKER
+        path = self.folder / MARKER
         begun = marker.since(path)
         if begun is None:
             raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
