@@ -17,7 +17,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, STATUS, VEHICLES
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import SLOTS, Repair, mirror_runs, remedy_of_missing
 from bikecollect.storage.run_notes import RunNotes
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
 REBUILT = "it is rebuilt from the files, without the runs and incidents so far"
+LOST_LIST = (
+    f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
+    "a copy of the folder has them: bikecollect backfill {} --from COPY"
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +76,8 @@ class Recovery:
         if (absence := self.ledger.was_absent) and any(sizes.values()):
             ledger = f"{self.ledger.folder.name}/{LEDGER}"
             runs = mirror_runs(_system(self.ledger), self.mirror)
+            if self.store.dataset == STATUS and INFORMATION not in sizes:
+                runs += LOST_LIST.format(self.ledger.folder.name)
             notices.append(Notice("ledger", f"{ledger} was {absence}: {REBUILT}{runs}"))
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))

@@ -184,7 +184,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
     before = (world.folder / DAY_FILE).read_bytes()
     for path in world.folder.glob("ledger.sqlite3*"):
         path.unlink()
-    world.fetch({"a": 5}, after=5 * MINUTES)
+    run = world.fetch({"a": 5}, after=5 * MINUTES)
 
     assert (world.folder / DAY_FILE).read_bytes().startswith(before)
     assert [block.source for block in world.committed()] == [
@@ -193,6 +193,11 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
         "fetch",
     ]
     assert world.agrees()
+    assert "station_information.csv is gone, too" not in run.notices[0].text
+    for path in world.folder.glob("[ls]*[3v]"):  # the ledger, and the stations
+        path.unlink()
+    run = world.fetch({"a": 5}, after=5 * MINUTES)
+    assert "station_information.csv is gone, too" in run.notices[0].text
 
 
 def test_a_lost_ledger_keeps_the_stations_of_a_slot_that_is_fetched_again(

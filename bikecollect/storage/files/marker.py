@@ -34,6 +34,7 @@ from bikecollect.storage.files.entries import (
     VEHICLES,
     has_days,
     has_part,
+    is_own,
 )
 from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.files.trusted_files import quoted
@@ -106,7 +107,7 @@ def update(marker: Path, now: float) -> None:
 def _write_parts(marker: Path, now: float) -> None:
     """Note in *marker* which parts have data; mark those that are begun anew."""
     folder, text = marker.parent, _text(marker)
-    if text is None:
+    if text is None or not is_own(marker):  # another user could not read a new one
         return
     held = _parts_in(text)
     lost = {part for part in held if not has_part(folder, part)}
