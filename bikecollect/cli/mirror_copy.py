@@ -7,9 +7,11 @@ import click
 
 from bikecollect.cli.printing import Screen, say, say_json
 from bikecollect.cli.render.archive import mirror_json, mirror_line
-from bikecollect.core.errors import ExitCode, UsageError
+from bikecollect.core.errors import ExitCode, SettingsError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import ARCHIVE
+from bikecollect.storage.repair.lost_days import missing_archive
 from bikecollect.wiring.archive_alerts import report_live_push, report_push
 from bikecollect.wiring.mirror import NO_MIRROR, MirrorCopying
 
@@ -33,10 +35,14 @@ def copy_to_mirror(
     """Copy the archive of *names*, print the steps, report failures to people.
 
     If *live*, the open days are copied instead. Raises UsageError if no mirror is set.
-    A missing library is reported, too.
+    A missing library is reported, too. Raises SettingsError if the archive is missing,
+    which `compact` reports to people; open days are copied then, too.
     """
     if not settings.archive.mirror:
         raise UsageError(NO_MIRROR)
+    missing = missing_archive(settings.data / ARCHIVE, settings.archive.mirror)
+    if missing and not live:
+        raise SettingsError(missing, cause="not-mounted")
     copying, days = MirrorCopying(settings, names, times, live=live), 0
     try:
         for step in copying.run():

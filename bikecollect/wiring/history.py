@@ -62,7 +62,7 @@ def compactor(
         trusted_files.check_owner(system.path, system.path)
     data_folder.check_archive(settings.data)
     with suppress(StorageError):  # an unreadable ledger is replaced below
-        prepare_archive(system, History(name, system.path))
+        prepare_archive(system)
     ledger, store = Ledger(system.ledger), Store(system.path)
     payloads = Payloads(system.payloads)
     return Compactor(

@@ -169,17 +169,29 @@ def test_compact_names_a_lost_day(
 
 @pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])
 def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
-    """It ends with the remedy, and nothing is written there. Nor is a day forgotten."""
+    """It ends with the remedy, and nothing is written there. Nor is a day forgotten.
+
+    The same holds for a system that has no archived day yet, and for the mirror's
+    record; open days are copied to the mirror nevertheless.
+    """
     archive = config.with_name("data") / "archive"
     day = max(path.stem for path in archive.rglob("*.json"))
     LOSSES[name](archive)
+    archive.with_name("town").mkdir()
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write(f'[archive]\nmirror = "file://{config.with_name("nas")}"\n')
 
-    process = bikecollect("--config", str(config), "compact", "city")
-    forgotten = bikecollect("--config", str(config), "forget", "city", day)
+    live = bikecollect("--config", config, "push", "--live", "city")
+    calls = [
+        bikecollect("--config", config, *command)
+        for command in (["compact"], ["push"], ["forget", "city", day])
+    ]
 
-    assert (process.returncode, forgotten.returncode) == (78, 78)
-    assert "is its disk mounted?" in forgotten.stderr
-    assert "is its disk mounted?" in process.stderr
+    assert (live.returncode, live.stderr) == (0, "")
+    assert [process.returncode for process in calls] == [78] * 3
+    asked = [process.stderr.count("is its disk mounted?") for process in calls]
+    assert asked == [2, 1, 1]
+    assert "3 days of city (2026-11-22 to 2026-11-24)" in calls[1].stderr
     assert not archive.exists() or list(archive.iterdir()) == []
 
 

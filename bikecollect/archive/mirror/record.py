@@ -14,6 +14,7 @@ from bikecollect.archive.mirror.store.object_store import StoredObject
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.durable import make_folder, temporary, write_file
+from bikecollect.storage.repair.lost_days import missing_archive
 
 FOLDER = ".mirror"
 LIVE = "live"
@@ -43,6 +44,7 @@ class MirrorRecord:
 
     def __init__(self, data: Path, system_id: str, address: str) -> None:
         self.path = record_path(data, system_id, address)
+        self._archive = data / ARCHIVE
         values = _read(self.path)
         self._objects: dict[str, Any] = values.get("objects", {})
         self._saved = dict(self._objects)
@@ -78,7 +80,10 @@ class MirrorRecord:
         """Write the record atomically; raises StorageError.
 
         What `verify --mirror` has doubted since the record was read stays doubted.
+        Nothing is written into an archive that is missing: its disk may not be mounted.
         """
+        if missing_archive(self._archive):
+            return
         for path, known in _read(self.path).get("objects", {}).items():
             if _is_doubt(known) and not _is_doubt(self._saved.get(path)):
                 self._objects[path] = known

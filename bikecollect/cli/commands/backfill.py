@@ -32,7 +32,7 @@ from bikecollect.core.slots import Slot, bounds
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
-from bikecollect.storage.ledger_reader import BEGINNING, END, History
+from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.repair.damage import check_present, lost_data
 from bikecollect.storage.repair.lost_days import check_archive_mounted, find_lost_days
 from bikecollect.wiring import backfilling, history
@@ -177,7 +177,7 @@ def _check_present(settings: Settings, name: str, path: str | None) -> None:
     system = settings.system_folder(name)
     check_present(system, ledger=False)
     if path:
-        check_archive_mounted(system, History(name, system.path))
+        check_archive_mounted(system)
     elif not system.path.exists() and (lost := lost_data(system)):
         raise StorageError(lost)
 

@@ -18,9 +18,9 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.storage import data_folder
+from bikecollect.storage.data_folder import ARCHIVE, check_mounted
 from bikecollect.storage.payload_store import list_files
-from bikecollect.storage.repair.lost_days import find_lost_days
+from bikecollect.storage.repair.lost_days import find_lost_days, missing_archive
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
 
@@ -85,8 +85,8 @@ def compact(
             complain(f"{name}: {error}")
     process.listen(times.stop)
     report_compact(settings, errors, times)
-    if settings.archive.mirror:
-        # What is to be said of one whose folder is gone is said above.
+    # What is to be said of one whose folder or archive is gone is said above.
+    if settings.archive.mirror and not missing_archive(settings.data / ARCHIVE):
         names = [name for name in errors if (settings.data / name).is_dir()]
         copied = copy_to_mirror(settings, names, times, form=form, quiet=quiet)
         code, did_something = max(code, copied.code), did_something or copied.days > 0
@@ -107,7 +107,7 @@ def _steps(
 ) -> Iterator[Step]:
     """Yield the steps for one system; a failure does not affect other systems."""
     try:
-        data_folder.check_mounted(settings.data / name)
+        check_mounted(settings.data / name)
         prepare_lost(settings, name)
         if (settings.data / name).is_dir():
             stations = compactor(settings, name, times, csv_days=csv_days)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.text import count_of
@@ -21,6 +22,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.entries import folders_with
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
@@ -98,7 +100,7 @@ def damage_of_vehicles(system: SystemFolder, archive: Path) -> Iterator[ArchiveD
         yield from damage_of_days(own, history, archive, VEHICLE_STATUS)
 
 
-def prepare_archive(system: SystemFolder, history: History) -> None:
+def prepare_archive(system: SystemFolder) -> None:
     """Ensure that the archive can be written to; create and mark it if it is new.
 
     Raises SettingsError if it has no marker and none of the days that it should have:
@@ -108,7 +110,7 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
     try:
         if (archive / MARKER).exists():
             return
-        check_archive_mounted(system, history)
+        check_archive_mounted(system)
         make_folder(archive)
         write_file(archive / MARKER, marker.MARK)
         sync_folder(archive)
@@ -116,15 +118,31 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
         raise StorageError(f"cannot write to {archive}: {error}") from error
 
 
-def check_archive_mounted(system: SystemFolder, history: History) -> None:
+def check_archive_mounted(system: SystemFolder) -> None:
     """Raise SettingsError if the archive is not there, with days that it should have.
 
-    *history* is that of *system*.
+    It is missing for *system*, too, if only others in the same folder had days in it.
     """
     archive = system.path.parent / ARCHIVE
-    days = [day for day, *_ in history.select(ARCHIVED)]
+    days = [day for day, *_ in History(system.system_id, system.path).select(ARCHIVED)]
     if days and not is_mounted(system, archive, days):
         raise SettingsError(_not_mounted(system, archive, days), cause="not-mounted")
+    if text := missing_archive(archive, system.mirror):
+        raise SettingsError(text, cause="not-mounted")
+
+
+def missing_archive(archive: Path, mirror: str = "") -> str:
+    """Return that *archive* should have days of any system, empty if it has or is new.
+
+    Those days may be in the *mirror*, if there is one.
+    """
+    if (archive / MARKER).exists() or any(archive.glob("*/system_id=*")):
+        return ""
+    for folder in folders_with(MARKER, archive.parent):
+        system = SystemFolder(folder.name, folder, ZoneInfo("UTC"), 0, mirror=mirror)
+        if days := archived_days(system) or archived_days(system.vehicles):
+            return _not_mounted(system, archive, days)
+    return ""
 
 
 def damage_of_days(
@@ -234,10 +252,10 @@ def _not_mounted(system: SystemFolder, archive: Path, days: Sequence[str]) -> st
     fill = f"bikecollect backfill {system.system_id} --from {quoted(system.mirror)}"
     then = f"; to fill it from the mirror then: {fill}" if system.mirror else ""
     return (
-        f"the archive {archive} should hold {count_of(len(days), 'day')} "
-        f"({days[0]} to {days[-1]}) but has none and no file {MARKER}: is its "
-        f"disk mounted? To start a new archive there: mkdir -p {archive} && "
-        f"touch {archive / MARKER}{then}"
+        f"the archive {archive} should hold {count_of(len(days), 'day')} of "
+        f"{system.system_id} ({days[0]} to {days[-1]}) but has none and no file "
+        f"{MARKER}: is its disk mounted? To start a new archive there: mkdir -p "
+        f"{archive} && touch {archive / MARKER}{then}"
     )
 
 
