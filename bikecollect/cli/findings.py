@@ -9,28 +9,30 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.checks.remembered import Range, remember_findings
 from bikecollect.archive.mirror.record import LIVE
+from bikecollect.archive.parts import is_day
 from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.archive import (
+    FEW,
     finding_json,
     finding_line,
     remedies_text,
     remedy_of_lost,
 )
+from bikecollect.core.errors import SettingsError
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (
     ARCHIVE,
     STATUS,
     VEHICLE_STATUS,
     VEHICLES,
+    SystemFolder,
 )
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
 from bikecollect.storage.repair.found import found_damage
-from bikecollect.storage.repair.lost_days import has_rows
+from bikecollect.storage.repair.lost_days import check_archive_mounted, has_rows
 
 REPAIR = "verify --repair"
-FEW = 3
-"""Maximum findings with the same remedy that are printed as text."""
 ARCHIVED_DAY = "SELECT csv_gone, parts FROM archives WHERE day = ?"
 
 
@@ -54,6 +56,7 @@ class PrintedFindings:
         self._form = form
         self._counts: Counter[str] = Counter()
         self._found: dict[str, list[tuple[Finding, str]]] = {}
+        self._of_archives: dict[str, str] = {}
         self._remembered: dict[Path, dict[tuple[str, str], str]] = {}
 
     @property
@@ -92,6 +95,8 @@ class PrintedFindings:
         if name not in self._settings.systems:  # an old certificate of it is compared
             return remedy(named, has_csv=False)
         system = self._settings.system_folder(name)
+        if is_day(finding.where) and (todo := self._remedy_of_archive(system)):
+            return todo
         own, dataset = system, STATUS
         if vehicles:
             own, dataset = system.vehicles, VEHICLE_STATUS
@@ -117,6 +122,16 @@ class PrintedFindings:
         if file := self._lost.get((name, f"{dataset}/{day}")):
             return remedy_of_lost(name, file, system.mirror)
         return self._remembered_remedy(own.path, finding) or todo
+
+    def _remedy_of_archive(self, system: SystemFolder) -> str:
+        """Return what to do about an archive that is missing, empty if it is there."""
+        if system.system_id not in self._of_archives:
+            self._of_archives[system.system_id] = ""
+            try:
+                check_archive_mounted(system)
+            except SettingsError as error:
+                self._of_archives[system.system_id] = str(error)
+        return self._of_archives[system.system_id]
 
     def _remembered_remedy(self, folder: Path, finding: Finding) -> str:
         """Return the remedy that was printed for *finding* before, empty if none was.

@@ -172,7 +172,7 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
     """It ends with the remedy, and nothing is written there. Nor is a day forgotten.
 
     The same holds for a system that has no archived day yet, and for the mirror's
-    record; open days are copied to the mirror nevertheless.
+    record; open days are copied to the mirror nevertheless. `verify` has one remedy.
     """
     archive = config.with_name("data") / "archive"
     day = max(path.stem for path in archive.rglob("*.json"))
@@ -181,12 +181,15 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
     with config.open("a", encoding="utf-8") as settings:
         settings.write(f'[archive]\nmirror = "file://{config.with_name("nas")}"\n')
 
+    found = bikecollect("--config", config, "verify", "city").stdout.splitlines()
     live = bikecollect("--config", config, "push", "--live", "city")
     calls = [
         bikecollect("--config", config, *command)
         for command in (["compact"], ["push"], ["forget", "city", day])
     ]
 
+    todo = [line for line in found if line.endswith(" findings)")]
+    assert ["is its disk mounted?" in line for line in todo] == [True]
     assert (live.returncode, live.stderr) == (0, "")
     assert [process.returncode for process in calls] == [78] * 3
     asked = [process.stderr.count("is its disk mounted?") for process in calls]

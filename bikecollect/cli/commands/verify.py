@@ -13,7 +13,7 @@ from bikecollect.archive.checks.remembered import Range
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.findings import FEW, PrintedFindings
+from bikecollect.cli.findings import PrintedFindings
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.options import Shared
@@ -25,6 +25,7 @@ from bikecollect.cli.publishing.dataset_check import (
     systems_or_why,
 )
 from bikecollect.cli.render.archive import (
+    FEW,
     certificate,
     certificate_json,
     certificate_line,

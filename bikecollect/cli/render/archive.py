@@ -1,6 +1,7 @@
 """The output of `compact`, `push` and `verify`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
@@ -15,6 +16,9 @@ from bikecollect.core.text import count_of, local_minute, size, visible, visible
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.repair import Repair, mirror_fill
 
+FEW = 3
+"""Maximum remedies that differ by their day only, and findings with one remedy."""
+OF_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 RESULTS = {"kept": "CSV kept", NOT_RENEWED: "summaries not renewed"}
 
 
@@ -154,12 +158,33 @@ def finding_line(finding: Finding) -> str:
 
 
 def remedies_text(counts: Mapping[str, int]) -> str:
-    """Return a line per remedy, with the number of its findings."""
-    lines = [
-        f"  {visible(remedy)}   ({count_of(count, 'finding')})\n"
-        for remedy, count in counts.items()
-    ]
-    return "".join(["To do:\n", *lines])
+    """Return a line per remedy, with the number of its findings.
+
+    Of those that differ by their day only, a few are printed.
+
+    >>> days = ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04", "2026-11-05"]
+    >>> print(remedies_text({f"restore {day}": 2 for day in days}), end="")
+    To do:
+      restore 2026-11-01   (2 findings)
+      restore 2026-11-02   (2 findings)
+      restore 2026-11-03   (2 findings)
+      likewise for 2 more days, up to 2026-11-05   (4 findings)
+    """
+    alike: dict[str, list[str]] = {}
+    for remedy in counts:
+        alike.setdefault(OF_DAY.sub("", remedy), []).append(remedy)
+    lines = ["To do:\n"]
+    for remedies in alike.values():
+        lines += [_remedy_line(visible(r), counts[r]) for r in remedies[:FEW]]
+        if more := remedies[FEW:]:
+            last = OF_DAY.findall(more[-1])[-1]
+            text = f"likewise for {count_of(len(more), 'more day')}, up to {last}"
+            lines.append(_remedy_line(text, sum(counts[r] for r in more)))
+    return "".join(lines)
+
+
+def _remedy_line(text: str, count: int) -> str:
+    return f"  {text}   ({count_of(count, 'finding')})\n"
 
 
 def finding_json(finding: Finding, remedy: str) -> str:
