@@ -134,6 +134,8 @@ TO_DO = {
 }
 """What a person has to do, in the first line of a mail."""
 TO_DO_AFTERWARDS = {
+    "lost": f"{NOTHING}, if the earlier folder itself is back; if a copy of it, see "
+    "which slots that lacked: bikecollect backfill-report",
     "payload": "run backfill, which fills what is understood now",
     "zone": f"{NOTHING}, unless timezone was corrected: see below",
 }

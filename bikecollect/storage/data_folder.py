@@ -166,7 +166,8 @@ def prepare(
         check_name()
         check_mounted(folder)
         if str(folder) in known and not folder.exists():
-            text += marker.mark(time.time())
+            told = marker.last_told(alert_state_path(folder.name, str(folder)))
+            text += marker.mark(time.time(), told)
     except OSError as error:
         where = error.filename or folder
         raise StorageError(

@@ -22,10 +22,14 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
+from bikecollect.core.causes import Cause
 from bikecollect.core.errors import UsageError
+from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import count_of, local_minute
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARKER, VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
@@ -48,6 +52,11 @@ from bikecollect.wiring.source_files import (
 )
 
 log = logging.getLogger(__name__)
+NEWEST = (
+    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM blocks WHERE slot <= ?"
+    " UNION ALL SELECT max(slot) FROM runs WHERE slot <= ?)"
+)
+"""The last slot up to one that has a block or a run."""
 
 
 def backfiller(
@@ -183,15 +192,41 @@ def source(
 
 
 def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
-    """Remove the mark of a loss if *fillings* of another archive are what was lost."""
+    """Remove the mark of a loss if *fillings* of another archive are what was lost.
+
+    What the earlier folder had, and this archive has not, is accounted for.
+    """
     path, filled = system.path / MARKER, [f for f in fillings if f.what == FILLED]
+    told = marker.told(path)
     if marker.is_restored(path, (f.slot for f in filled)):
         marker.accept(path)
         log.warning("%s: data of before the loss are here again", system.system_id)
+        if told is not None:
+            _record_lost(system, told)
     path, vehicles = system.vehicles.path / MARKER, (f for f in filled if f.is_vehicles)
     if marker.is_restored(path, (f.slot for f in vehicles)):
         marker.accept(path)
         log.warning("%s: vehicles of before the loss are here again", system.system_id)
+
+
+def _record_lost(system: SystemFolder, told: Slot) -> None:
+    """Record that the slots from what is here again until *told* are lost."""
+    history = History(system.system_id, system.path)
+    ((last,),) = history.select(NEWEST, told, told) or [(None,)]
+    lost = [] if last is None else [*system.grid.between(last + 1, told + 1)]
+    if not lost:
+        return
+    since, until = (local_minute(slot, system.zone) for slot in (lost[0], lost[-1]))
+    text = (
+        f"{count_of(len(lost), 'slot')} from {since} to {until}, collected or "
+        "accounted for before the loss, were not in the archive that it was filled from"
+    )
+    log.warning("%s: %s", system.system_id, text)
+    causes = {Cause.OLDER_FOLDER.value: len(lost)}
+    incident = Incident(process.run_id(), "damage", lost[0], lost[-1], lost[-1])
+    AlertLedger(system.ledger).save(
+        [incident._replace(slots=len(lost), told=1, causes=causes, text=text)]
+    )
 
 
 def _check_ledgers(folder: Path, *, vehicles: bool) -> None:

@@ -13,6 +13,7 @@ from mailserver import MailServer
 
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Result
@@ -30,7 +31,10 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring.backfilling import backfiller, end_loss
+from bikecollect.wiring.backfilling import source as source_of
 from bikecollect.wiring.repairs import forget
+from bikecollect.wiring.taken_runs import take_over_runs
 
 
 @pytest.fixture
@@ -468,3 +472,33 @@ def test_a_folder_that_is_older_than_what_was_told_is_named_once(
     rows = slot_rows(folder, BEGIN_SLOT, Slot(BEGIN_SLOT + 8 * 300), clock=world.clock)
     lost = ["older-folder"] * 4 if is_whole else []
     assert [row[4] for row in rows if row[4]] == lost
+
+
+def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Cron did start these runs. Slots of before the copy, and since then, are here."""
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    copy, own = tmp_path / "copy", world.folder / "a"
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        shutil.copytree(own, copy)
+        for _ in range(4):
+            world.slot(settings)
+        shutil.rmtree(own)
+        world.slot(settings, skip=1)
+        times = Times(world.clock, world.clock, Stop())
+        span = BEGIN_SLOT, Slot(BEGIN_SLOT + 8 * 300)
+        filler = backfiller(settings, "a", times, span=span, dry=False)
+        source = source_of(settings, "a", copy, (), "", now=world.clock())
+        assert isinstance(source, FolderSource)
+        fillings = list(filler.fill_from_source(source))
+        take_over_runs(settings, "a", source, times, span)
+        end_loss(filler.system, fillings)
+        world.slot(settings)
+
+    folder = settings.system_folder("a")
+    rows = slot_rows(folder, *span, clock=world.clock)
+    assert [row[4] for row in rows if row[4]] == ["older-folder"] * 4 + ["not-started"]
+    first = mailserver.mails()[-1].get_content().splitlines()[0]
+    assert "if a copy of it, see which slots that lacked: " in first

@@ -48,7 +48,10 @@ MARKER = ".bikecollect"
 STOPPED = "stopped"
 """A line by which a person says that the system is not collected any more."""
 MOST = 10_000
+MOST_OF_ALERTS = 1_000_000
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
+_TOLD = re.compile(rb"told until: ([0-9]{1,11})\n")
+_SEEN = re.compile(rb'"seen": ([0-9]{1,11})\b')
 _HOLDS = re.compile(rb"^holds: (\w+)[ \t\r]*$", re.MULTILINE)
 _STOPPED = re.compile(rb"^%s[ \t\r]*$" % STOPPED.encode(), re.MULTILINE)
 log = logging.getLogger(__name__)
@@ -180,9 +183,27 @@ def go_on(marker: Path) -> None:
         )
 
 
-def mark(now: float) -> bytes:
-    """Return the lines in the marker of a folder that is begun anew at *now*."""
-    return b"An earlier folder was gone, with its data.\nbegun anew: %d\n" % now
+def mark(now: float, told: Slot | None = None) -> bytes:
+    """Return the lines in the marker of a folder that is begun anew at *now*.
+
+    *told* is the last slot that people were told about the earlier folder, if known.
+    """
+    text = b"An earlier folder was gone, with its data.\nbegun anew: %d\n" % now
+    return text if told is None else text + b"told until: %d\n" % told
+
+
+def last_told(alerts: Path) -> Slot | None:
+    """Return the last slot in *alerts*, the user's copy of the state of the alerts."""
+    with suppress(OSError):
+        if seen := _SEEN.search(read_file(alerts, MOST_OF_ALERTS)):
+            return Slot(int(seen[1]))
+    return None
+
+
+def told(marker: Path) -> Slot | None:
+    """Return the last slot of the folder before that of *marker*, None if unknown."""
+    found = _TOLD.search(_text(marker) or b"")
+    return Slot(int(found[1])) if found else None
 
 
 def loss_of_vehicles(
