@@ -6,7 +6,7 @@ blocks are replaced on request.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -44,11 +44,16 @@ from bikecollect.storage.data_folder import (
     VEHICLE_STATUS,
     SystemFolder,
 )
-from bikecollect.storage.payload_store import Payloads, name_of, slot_of
+from bikecollect.storage.payload_store import Payloads, name_of, run_of, slot_of
 from bikecollect.storage.repair.repairer import Repairer
 
 log = logging.getLogger(__name__)
 
+WRITERS = (
+    "SELECT run_id FROM blocks UNION SELECT run_id FROM runs"
+    " WHERE outcome = 'collected'"
+)
+"""The runs that have written a block, also one that is lost."""
 STATIONS = "SELECT DISTINCT station_id FROM stations"
 
 
@@ -87,11 +92,11 @@ class Backfiller:
         filled = self.blocks.read() | self._filled_by_vehicles()
         vehicles = self.vehicles.read() if self.vehicles else set()
         kept = self.payloads.kept()  # before others are committed and kept
-        missing = [
+        missing = self._collected_first(
             (name, day)
             for name, day in kept.items()
             if slot_of(name) not in filled or self._lacks_vehicles(name, day, vehicles)
-        ]
+        )
         names = self.payloads.waiting()
         waiting = [(name, "") for name in names if slot_of(name) not in filled]
         rejected = [(name, "") for name in self.payloads.rejected()]
@@ -100,6 +105,16 @@ class Backfiller:
         yield from self._recommit(missing, filled, vehicles, KEPT)
         if not self.dry:
             self.payloads.drop_reasons()
+
+    def _collected_first(
+        self, names: Iterable[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Return *names* by slot, first the payload whose rows the slot had.
+
+        The others of a slot are from later runs, whose payloads were not needed.
+        """
+        runs = {run_id for (run_id,) in self.blocks.history.select(WRITERS)}
+        return sorted(names, key=lambda n: (slot_of(n[0]), run_of(n[0]) not in runs))
 
     def fill_from_source(
         self, source: Source, *, force: bool = False, prefer_fresh: bool = False

@@ -204,11 +204,14 @@ def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
 
 
 def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
-    """Into a new segment: the damaged file is unchanged, and reported."""
+    """Into a new segment: the damaged file is unchanged, and reported.
+
+    Payloads of later runs in that slot, which were duplicates, are not taken.
+    """
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
-    for bikes in (1, 2, 3):
+    for bikes, after in ((1, 300), (2, 300), (7, 0), (8, 0), (9, 0), (3, 300)):
         world.feed.answer = youbike({"a": bikes})
-        world.fetch(after=300)
+        world.fetch(after=after)
     path = world.folder / CSV
     data = path.read_bytes().replace(b",a,2,", b",a,9,")
     path.write_bytes(data)
