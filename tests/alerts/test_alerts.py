@@ -41,6 +41,8 @@ from bikecollect.simulator.demo import Time
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.lost_days import ArchiveDamage
+from bikecollect.wiring import archive_alerts
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor
 
@@ -822,10 +824,15 @@ def test_a_compact_by_another_user_is_no_incident(
     assert [incident.kind for incident in stored_incidents(system)] == ["archive"]
 
 
+@pytest.mark.parametrize("lost", [[], [ArchiveDamage("a day is lost", ["2026-11-19"])]])
 def test_a_full_disk_is_one_incident_also_if_compact_fails_because_of_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: list[ArchiveDamage]
 ) -> None:
-    """It is an incident of its own if it fails when the disk is usable again."""
+    """It is an incident of its own if it fails when the disk is usable again.
+
+    Or if the archive has lost days, which the disk does not explain.
+    """
+    monkeypatch.setattr(archive_alerts, "find_lost_days", lambda _: lost)
     world = World(tmp_path / "data", "a")
     with world.served() as settings:
         world.slot(settings)
@@ -841,7 +848,7 @@ def test_a_full_disk_is_one_incident_also_if_compact_fails_because_of_it(
             report(world, settings, "2026-11-20: no space left")
             kinds.append([i.kind for i in stored_incidents(system) if not i.closed])
 
-    assert kinds == [["disk"], ["archive"]]
+    assert kinds == [["disk", *["archive"] * len(lost)], ["archive"]]
 
 
 def test_a_compact_that_fails_is_an_incident_of_its_own(

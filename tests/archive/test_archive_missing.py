@@ -123,6 +123,18 @@ def test_a_lost_archive_or_folder_is_reported(
     assert str(data / place) in (process.stdout + process.stderr).replace("\n", "")
 
 
+def test_a_range_after_a_loss_is_complete(config: Path) -> None:
+    """A report on later days ends with 0, without a word on earlier ones."""
+    begun_anew(config.with_name("data") / "archive")
+    words = ("--config", config, "backfill-report", "city", "--since")
+
+    codes = [
+        bikecollect(*words, day).returncode for day in ("2026-11-23", "2026-11-24")
+    ]
+
+    assert codes == [74, 0]
+
+
 def test_shared_pages_say_what_they_lack(config: Path, tmp_path: Path) -> None:
     """So does the command: figures without a day are not those of all days."""
     archive = config.with_name("data") / "archive"

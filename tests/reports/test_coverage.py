@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.causes import SeenRun, meaning
+from bikecollect.core.causes import DOUBTED, SeenRun, SeenRuns, meaning
 from bikecollect.core.slots import Slot, SlotState, local_days
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import (
@@ -263,3 +263,20 @@ def test_days_follow_each_other_without_a_hole(name: str) -> None:
     ends = [end for *_, end in days]
     assert [begin for _, begin, _ in days][1:] == ends[:-1]
     assert 365 <= len(days) <= 366
+
+
+@pytest.mark.parametrize(
+    ("wrong", "slots"), [(6_900, [300, 600]), (0, [])], ids=["wrong", "right"]
+)
+def test_the_slots_of_doubted_runs_are_told_by_a_right_clock(
+    wrong: int, slots: list[int]
+) -> None:
+    """By that of another run: theirs, which may be wrong, is no evidence."""
+    seen = [
+        SeenRun(Slot(at), float(at), "collected", "", "boot", uptime, uptime)
+        for at, uptime in ((0, 100.0), (300 + wrong, 400.0), (600 + wrong, 700.0))
+    ]
+    runs = SeenRuns([*seen, *(run._replace(outcome=DOUBTED) for run in seen[1:])])
+    missing = map(Slot, (300, 600, 7_200, 7_500))
+
+    assert [slot for slot in missing if runs.unstarted(slot, 300) == "clock"] == slots

@@ -249,3 +249,25 @@ def test_the_ledger_of_another_system_is_set_aside(
         assert len(world.committed()) == 3
         assert world.agrees()
         assert ",z," not in (world.folder / "station_information.csv").read_text()
+
+
+@pytest.mark.parametrize("proof", ["its file", "its payloads"])
+def test_a_ledger_that_another_system_began_with_is_not_foreign(
+    world: World, proof: str
+) -> None:
+    """The other one was begun as a copy; here a file does not end as it did."""
+    for _ in range(2):
+        world.fetch(after=300)
+    other = shutil.copytree(world.folder, world.folder.with_name("town"))
+    (other / ".bikecollect").write_text("system: town\n")
+    (csv,) = world.folder.glob("station_status/*.csv")
+    if proof == "its file":
+        csv.write_bytes(csv.read_bytes() + b"torn")
+        shutil.rmtree(world.folder / "payloads/kept")
+    else:
+        os.truncate(csv, csv.stat().st_size - 5)
+
+    run = world.fetch(after=300)
+
+    assert run.outcome is Outcome.COLLECTED
+    assert not [notice for notice in run.notices if "was that of" in notice.text]
