@@ -246,6 +246,24 @@ def test_a_folder_that_was_emptied_is_begun_anew(
     assert marker.check_name(folder / data_folder.MARKER)
 
 
+def test_a_folder_that_cannot_be_read_is_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user runs `status`: that says so, and ends with no error."""
+    (tmp_path / data_folder.MARKER).write_bytes(b"holds: vehicles\n")
+    place, stat = tmp_path / "vehicles", Path.stat
+
+    def denied(path: Path, **words: bool) -> os.stat_result:
+        if place in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **words)
+
+    before = marker.lost_parts(tmp_path)
+    monkeypatch.setattr(Path, "stat", denied)
+
+    assert (before, marker.lost_parts(tmp_path)) == ({"vehicles"}, set())
+
+
 def test_only_slots_of_before_a_loss_end_it(tmp_path: Path) -> None:
     """What is filled of the time since then says nothing about the earlier data."""
     path = tmp_path / "marker"

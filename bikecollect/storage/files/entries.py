@@ -142,16 +142,19 @@ def _unescaped(word: bytes) -> str:
 def has_part(folder: Path, part: str) -> bool:
     """Return whether a system's *folder* has the ledger or daily files of a *part*.
 
-    An empty folder of daily files is enough if days of the part are archived.
+    An empty folder of daily files is enough if days of the part are archived. What this
+    user may not see, or the disk does not tell, is not lost.
     """
     subfolder, dataset = PARTS[part]
     place = folder / subfolder
     archived = folder.parent / "archive" / dataset / f"system_id={folder.name}"
-    return (
-        (place / "ledger.sqlite3").exists()
-        or has_days(folder, part)
-        or ((place / dataset).is_dir() and archived.is_dir())
-    )
+    with suppress(OSError):
+        return (
+            (place / "ledger.sqlite3").exists()
+            or has_days(folder, part)
+            or ((place / dataset).is_dir() and archived.is_dir())
+        )
+    return True
 
 
 def has_days(folder: Path, part: str) -> bool:
