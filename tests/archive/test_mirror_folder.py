@@ -289,6 +289,20 @@ def test_a_day_that_is_neither_here_nor_in_the_mirror_is_named(
     assert " forget city 2024-06-05\n" in process.stderr
 
 
+def test_an_emptied_file_of_a_copy_has_no_rows_of_a_lost_day(
+    config: Path, world: World, tmp_path: Path
+) -> None:
+    """`push --live` has emptied it; nothing is said to be there in another state."""
+    copy = shutil.copytree(world.folder.parent, tmp_path / "copy")
+    for place in (world.folder.parent, copy):
+        (place / PART).unlink()
+    (copy / "city/station_status/2024-06-05.csv").touch()
+
+    process = bikecollect("--config", config, "backfill", "city", "--from", copy)
+
+    assert (process.returncode, "in another state" in process.stderr) == (74, False)
+
+
 @pytest.mark.parametrize("has_folder", [True, False])
 def test_the_documented_copy_restores_the_archive(
     nas: Path, config: Path, world: World, *, has_folder: bool
@@ -852,6 +866,34 @@ def test_a_damaged_ledger_does_not_replace_the_sound_one(
 
     assert (results, left == sound) == ([0, 74, 0], True)
     assert "ledger" in [notice.kind for notice in run.notices]
+
+
+def test_rows_that_move_during_a_push_are_not_damaged(
+    nas: Path, config: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger was copied before a repair, the file after it."""
+    assert nas.exists()
+
+    def run(*words: str) -> Result:
+        words = ("--config", str(config), *words)
+        return CliRunner().invoke(cli, words, standalone_mode=False)
+
+    for _ in range(2):
+        world.fetch({"0001": 3, "0002": 5}, after=DAY // 2)
+    csv = max(world.folder.glob("station_status/*.csv"))
+    csv.write_bytes(csv.read_bytes().replace(b",0001,3,", b",0001,33,", 1))
+    copied, item = shutil.copyfile, f"station_status/{csv.name}"
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+
+    def after_repair(source: Path, target: Path) -> None:
+        if source == csv:
+            run("forget", "city", item)
+        copied(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", after_repair)
+
+    assert run("push", "--live").return_value == 0
 
 
 def test_a_bad_sector_keeps_nothing_else_from_the_mirror(

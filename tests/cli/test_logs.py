@@ -235,7 +235,8 @@ def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
     table = "[mail]\n" + "\n".join(lines)
     with serving(lambda _: Answer(b"", 403)) as url:
         path = settings(tmp_path, url, table, "4s")
-        process = bikecollect("--config", path, "fetch")
+        inherited = {"JOURNAL_STREAM": "1:1"}  # by cron, of its service
+        process = bikecollect("--config", path, "fetch", **inherited)
         assert (process.returncode, process.stderr) == (77, "")
         assert list((tmp_path / "data/city/outbox").glob("*.eml"))
         service = subprocess.run(
