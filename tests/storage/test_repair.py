@@ -14,9 +14,9 @@ from keeping import findings, viewed
 from templates import copied
 from world import TAIPEI, World
 
-from bikecollect.core.blocks import Span
+from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY, stamp
+from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.storage.csv_format import DERIVED
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
@@ -24,6 +24,7 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import find_damage
+from bikecollect.storage.repair.records import misnamed
 from bikecollect.storage.repair.repairer import Repairer
 
 FILE = "station_status/2026-11-22.csv"
@@ -329,3 +330,15 @@ def test_a_file_that_a_run_saw_changed_is_damaged_until_it_is_repaired(
     assert damage.startswith(f"{FILE} is damaged: another program changed it")
     assert not repaired.damaged
     assert find_damage(system, History("city", world.folder)) == []
+
+
+def test_a_name_that_differs_in_more_than_a_byte_is_not_guessed() -> None:
+    """The ledger of another program may have such names: the block stays a finding."""
+    spans = [Span(f"station_status/2026-11-{day}.csv", 0, 9, 0) for day in (22, 13, 32)]
+    blocks = [
+        Block(Slot(300 * n), span, 1, fetched_at=0.0) for n, span in enumerate(spans)
+    ]
+
+    assert list(misnamed(blocks[:2], [spans[0].file])) == []
+    ((wrong, right),) = misnamed([blocks[0], blocks[2]], [spans[0].file])
+    assert (wrong, right.span) == (blocks[2], spans[0])
