@@ -37,7 +37,7 @@ KEPT = {
     "file-repaired": "all rows; the bytes after them, in {folder}/payloads/rejected",
     "list-repaired": "all versions of stations; they were in the ledger, too",
     "older-copy": "the payloads of later slots, in {folder}/payloads/kept",
-    "older-folder": "what the folder has; later slots only where the newer one is",
+    "older-folder": "what this folder has; later slots are in the newer one only",
 }
 """What was kept, by the kind or the variant of an incident."""
 UNTIL_OVER = frozenset(

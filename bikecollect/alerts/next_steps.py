@@ -96,20 +96,20 @@ AFTERWARDS = {
 }
 """What is left to do when an incident is over, where that differs."""
 NOTHING = "nothing"
-"""The begin of what is to do if nobody has to do anything."""
+"""The beginning of what is to do if nobody has to act."""
 TO_DO = {
     "fetch": "find out why the feed cannot be fetched",
     "credentials": "correct the credentials, or ask the publisher for access",
-    "payload": "see whether settings or an upgrade help; the payloads are kept",
-    "drift": "see whether the new values are right",
+    "payload": "find out if new settings or an upgrade help; the payloads are kept",
+    "drift": "check whether the new values are right",
     "zone": "correct timezone in the settings",
     "disk": "make the disk usable again",
     "folder": "put the right folder in its place",
     "lost": "put the earlier folder in its place, or accept the loss",
     "space": "make room on the disk",
     "ledger": "find out why the ledger cannot be used",
-    "damage": "see what is damaged, and restore it",
-    "archive-lost": "bring the archived days back",
+    "damage": "find out what is damaged, and restore it",
+    "archive-lost": "restore the archived days",
     "denied": "allow access to the file",
     "file-missing": "fill what is missing",
     "file-repaired": f"{NOTHING}, it is repaired",
@@ -121,8 +121,8 @@ TO_DO = {
     "clock": "set the clock of this machine",
     "lock": "find out what holds the lock",
     "settings": "correct the settings",
-    "mail": "see why the mail server does not accept mails",
-    "overload": "let the call have fewer systems, or more time",
+    "mail": "find out why the mail server does not accept mails",
+    "overload": "give the call fewer systems, or more time",
     "missed": f"{NOTHING}, if this machine was off; else find out why no run began",
     "stale": f"{NOTHING} here, probably: the publisher sends old data",
     "thin": f"{NOTHING} here, probably: the publisher lists fewer stations",
@@ -136,19 +136,19 @@ TO_DO = {
 TO_DO_AFTERWARDS = {
     "lost": f"{NOTHING}, if the earlier folder itself is back; if a copy of it, see "
     "which slots that lacked: bikecollect backfill-report",
-    "payload": "run backfill, which fills what is understood now",
+    "payload": "run backfill: it fills the slots that are understood now",
     "zone": f"{NOTHING}, unless timezone was corrected: see below",
 }
 PASSING = frozenset({"fetch", "overload"})
 """Kinds that mostly end within an hour, by themselves."""
 LASTING = frozenset({"damage", "drift"})
-"""Kinds whose incidents end before what is to do is done."""
+"""Kinds that need an action even after their incidents have ended."""
 
 
 def to_do(event: Event, variant: str, age: int) -> str:
     """Return what is to do about *event*, which is a problem for *age* seconds now.
 
-    It begins with `NOTHING` if nobody has to do anything.
+    It begins with `NOTHING` if nobody has to act.
     """
     kind = event.incident.kind
     if event.what is EventType.RECOVERED and kind not in LASTING:
@@ -156,5 +156,5 @@ def to_do(event: Event, variant: str, age: int) -> str:
     if event.what is EventType.NOTED and kind == "ledger":
         return f"{NOTHING}, it is repaired"
     if kind in PASSING and age < HOUR and variant not in TO_DO:
-        return f"{NOTHING} yet: each slot is tried again"
+        return f"{NOTHING} yet: the next slot is tried as usual"
     return TO_DO.get(variant) or TO_DO[kind]

@@ -248,7 +248,7 @@ def _warn(name: str) -> None:
     if mode.is_public():
         if loss and health.behind is not None:
             when = local_minute(loss.since, frames.zone(name))
-            st.warning(f"Missing in all figures: all data of before {when}.")
+            st.warning(f"Missing in all figures: all data from before {when}.")
         if skipped:
             days = count_of(len(skipped), "day")
             st.warning(f"Missing in all figures: {days} that cannot be read.")

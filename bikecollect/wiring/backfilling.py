@@ -200,13 +200,15 @@ def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
     told = marker.told(path)
     if marker.is_restored(path, (f.slot for f in filled)):
         marker.accept(path)
-        log.warning("%s: data of before the loss are here again", system.system_id)
+        log.warning("%s: data from before the loss are here again", system.system_id)
         if told is not None:
             _record_lost(system, told)
     path, vehicles = system.vehicles.path / MARKER, (f for f in filled if f.is_vehicles)
     if marker.is_restored(path, (f.slot for f in vehicles)):
         marker.accept(path)
-        log.warning("%s: vehicles of before the loss are here again", system.system_id)
+        log.warning(
+            "%s: vehicles from before the loss are here again", system.system_id
+        )
 
 
 def _record_lost(system: SystemFolder, told: Slot) -> None:

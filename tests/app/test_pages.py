@@ -241,7 +241,7 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
     text = "The station was not seen on another Sunday of the range."
     assert [info.value for info in new.info] == [text]
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
-    assert "of each quarter, of too few days to be usual. Dashed" in said(app)
+    assert "but these are too few days for a typical one. Dashed" in said(app)
     assert "without 2026-11-29 itself" in said(app)
 
 
@@ -529,7 +529,7 @@ def test_the_top_of_each_page_says_that_earlier_data_are_lost(
     assert own.startswith("Missing in all figures")
     assert "forget city earlier" in own
     when = "2026-11-22 13:00 (+08:00)"
-    assert public == f"Missing in all figures: all data of before {when}."
+    assert public == f"Missing in all figures: all data from before {when}."
 
 
 def test_the_page_of_all_systems_counts_one_that_cannot_be_read(

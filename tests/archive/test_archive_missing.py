@@ -147,7 +147,9 @@ def test_shared_pages_say_what_they_lack(config: Path, tmp_path: Path) -> None:
     assert f"{archive.with_name('city')} was gone on 2026-11-23 " in process.stderr
     assert "city: 2026-11-23 cannot be read: " in process.stderr
     texts = [page.read_text("utf-8") for page in (tmp_path / "web").glob("*.html")]
-    lost = "all data of before 2026-11-23 12:00 (+08:00), and data of 1 day that cannot"
+    lost = (
+        "all data from before 2026-11-23 12:00 (+08:00), and data of 1 day that cannot"
+    )
     assert ["Missing in all figures: " + lost in text for text in texts] == [True] * 4
 
 

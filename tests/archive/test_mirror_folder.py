@@ -826,7 +826,7 @@ def test_rows_that_are_damaged_here_replace_no_sound_ones(
 
     copies = sorted((nas / "live/city/station_status").glob(f"{csv.stem}*.csv"))
     assert [result.return_value for result in (pushed, again)] == [74, 74]
-    assert f"damaged rows of station_status/{csv.name}; " in pushed.output
+    assert f"damaged rows in station_status/{csv.name}; " in pushed.output
     assert pushed.output.endswith(" verify --repair city\n")
     assert max(copies).read_bytes().startswith(intact)
     assert any(b",0001,8," in copy.read_bytes() for copy in copies)
@@ -918,6 +918,6 @@ def test_a_bad_sector_keeps_nothing_else_from_the_mirror(
     result = CliRunner().invoke(cli, words, standalone_mode=False)
 
     assert result.return_value == 74
-    assert f"damaged rows of station_status/{csv.name}; " in result.output
+    assert f"damaged rows in station_status/{csv.name}; " in result.output
     assert copy.read_bytes() == csv.read_bytes()
     assert (copy.parents[1] / "ledger.sqlite3").read_bytes() != before

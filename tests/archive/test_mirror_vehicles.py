@@ -138,7 +138,7 @@ def test_a_damaged_block_of_vehicles_is_filled_again(
 
     process = restore(city)
 
-    assert f"damaged rows of {VEHICLE_CSV}; " in pushed.stderr
+    assert f"damaged rows in {VEHICLE_CSV}; " in pushed.stderr
     assert b",v1," in data
     assert "vehicles of 1 slot filled" in process.stdout
     assert exported(city) == before

@@ -353,7 +353,7 @@ def test_a_changed_interval_and_another_archive_are_described(
 
     text = (dataset.parent / "again/README.md").read_text("utf-8")
     assert "one every 5 min, then 10 min, from" in text
-    lengths = "slots of 5 min, from 2026-11-23 00:00 (+08:00) on of 10 min,"
+    lengths = "slots of 5 min, and of 10 min from 2026-11-23 00:00 (+08:00) on,"
     assert lengths in " ".join(text.split())
     assert "A slot counts once, however long it is." in text
     assert "Days are those of Asia/Taipei, then Asia/Singapore." in text
@@ -385,16 +385,16 @@ def test_a_dataset_of_another_archive_and_a_loss_are_described(
 
     assert '"Jane Doe" is cited as a group; a person: --author "Last, First"' in printed
     assert "Lovelace" not in printed
-    assert "data of before 2026-11-22 12:00 (+08:00) were lost" in printed
+    assert "data from before 2026-11-22 12:00 (+08:00) were lost" in printed
     text = " ".join((dataset.parent / "again/README.md").read_text("utf-8").split())
     assert "took all over from another archive (see below)" in text
     assert "fetched the publisher's feed" not in text
     assert "fetched the publisher's feed" in before
-    assert "Data of before 2026-11-22 12:00 (+08:00) were lost" in text
+    assert "Data from before 2026-11-22 12:00 (+08:00) were lost" in text
     assert "were lost" not in before
     assert " 5 of 294 expected slots" in text
     assert "its last slot is that of 2026-11-23 12:30 (+08:00), and" in text
-    assert "not collected any more" not in before
+    assert "no longer collected" not in before
     assert "Rows of single vehicles, which were collected too." in text
     assert "single vehicles" not in before
 
@@ -436,8 +436,8 @@ def test_a_range_without_any_station_is_no_dataset(
         ([], "already exists (use --force to overwrite)"),
         (["--since", "2019-01-01", "--until", "2019-01-02"], "has no closed day"),
         (["--since", "2031-01-01"], "is not before"),
-        (["--doi", "zenodo.123"], "is no DOI, which is like 10.5281/zenodo.1234567"),
-        (["--author", "A, B 0000-0002-1825-0098"], "is no ORCID: its last character"),
+        (["--doi", "zenodo.123"], "is not a DOI such as 10.5281/zenodo.1234567"),
+        (["--author", "A, B 0000-0002-1825-0098"], "is not an ORCID: its last char"),
     ],
 )
 def test_a_dataset_that_cannot_be_published_is_an_error(

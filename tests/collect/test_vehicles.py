@@ -519,7 +519,7 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
     filled = bikecollect(
         *("--config", config, "backfill", "city", "--from", city.folder / "copy")
     )
-    assert "vehicles of before the loss are here again" in filled.stderr
+    assert "vehicles from before the loss are here again" in filled.stderr
     assert (missing(), codes()) == ([], [0] * 3)
     shutil.rmtree(folder / "vehicles")
     forgotten = bikecollect("--config", config, "forget", "city", "earlier-data")

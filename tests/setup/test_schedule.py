@@ -669,7 +669,11 @@ def test_systemctl_starts_the_timer(tmp_path: Path) -> None:
     ("answer", "verdict", "text"),
     [
         ("echo active", "good", "a systemd timer: "),
-        ("[ $2 = is-active ] && echo active || echo disabled", "note", "not after the"),
+        (
+            "[ $2 = is-active ] && echo active || echo disabled",
+            "note",
+            "will not start",
+        ),
         ("echo inactive; exit 3", "bad", "but it is inactive"),
         ("echo no bus >&2; exit 1", "note", "whether it is started is unknown: no bus"),
     ],

@@ -185,7 +185,7 @@ def test_a_damaged_record_of_a_file_is_no_damage_of_the_file(
     after = world.fetch(after=300)
 
     (notice,) = after.notices
-    corrected = f"ledger.sqlite3 had a wrong end of {before.file}: corrected by its"
+    corrected = f"ledger.sqlite3 had a wrong end for {before.file}: corrected by its"
     assert (notice.kind, notice.text) == ("ledger", f"{corrected} last block")
     assert after.file == before.file
     assert world.fetch(after=300).notices == ()

@@ -156,7 +156,7 @@ class Mailer:
                 data = b""
                 path = quoted(outbox.folder / f"{name}{SUFFIX}")
                 text = f"cannot read a mail in {outbox.folder}: {name} is damaged"
-                text += f"; when you have read what is left of it: rm {path}"
+                text += f"; read what is left of it, then remove it: rm {path}"
                 unreadable.append(StorageError(text))
             if data and not envelope.is_paused(data, now):
                 ready.append((name, data))

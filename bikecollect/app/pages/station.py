@@ -20,7 +20,7 @@ NEAR, MIN_NEAR = 14, 3
 """Maximum and minimum of stations on the map of a neighbourhood."""
 AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
-ENOUGH, FEW = 4, ", of too few days to be usual"
+ENOUGH, FEW = 4, ", but these are too few days for a typical one"
 
 
 def page() -> None:

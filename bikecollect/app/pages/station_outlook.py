@@ -63,6 +63,6 @@ def _next_hours(name: str, station: str) -> None:
     most = count_of(math.ceil((today - when[0]).days / 7), "day")
     st.caption(
         f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}, "
-        f"{most} each at most: mean of the bikes, share of the slots seen with a bike "
+        f"at most {most} each: mean of the bikes, share of the slots seen with a bike "
         "and a free dock."
     )

@@ -74,9 +74,9 @@ def tied(values: Sequence[float]) -> str:
     """Return a sentence if the first ones of the ranked *values* are equal, or empty.
 
     >>> tied([1.0, 1.0, 0.5]), tied([1.0, 0.5]), tied([])
-    ('The first 2 are equal: their order is that of their ids.', '', '')
+    ('The first 2 are equal: they are in the order of their ids.', '', '')
     """
     if values[:1] != values[1:2] or not values:
         return ""
     count = values.count(values[0])
-    return f"The first {count:,} are equal: their order is that of their ids."
+    return f"The first {count:,} are equal: they are in the order of their ids."

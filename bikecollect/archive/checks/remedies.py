@@ -76,7 +76,7 @@ def _of_ledger(system: str, where: str, what: str, mirror: str) -> str:
     if what in {MISSING, EMPTY}:
         return f"bikecollect fetch {system}"
     if what.startswith(STRUCTURE):
-        again = f"if that does not help, move {LEDGER} away before it"
+        again = f"if that does not help, move {LEDGER} away and fetch again"
         return f"bikecollect fetch {system}; {again}"
     return f"move {LEDGER} away; the next fetch rebuilds it: bikecollect fetch {system}"
 

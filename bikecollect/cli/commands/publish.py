@@ -255,7 +255,7 @@ def _lengths(grid: Grid, account: Account) -> str:
         is_change = after.interval != before.interval
         if is_change and account.since < after.since < account.until:
             since = local_minute(after.since, account.zone)
-            text += f", from {since} on of {length(after.interval)}"
+            text += f", and of {length(after.interval)} from {since} on"
     return text
 
 
@@ -296,7 +296,7 @@ def _report(
     )
     if dataset.lost_before:
         complain(
-            f"the dataset says that data of before {dataset.lost_before} were lost"
+            f"the dataset says that data from before {dataset.lost_before} were lost"
         )
     if not (publisher.license or publisher.license_url):
         complain(

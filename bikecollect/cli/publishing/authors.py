@@ -29,7 +29,7 @@ def author(text: str) -> Author:
     found = ORCID.search(text)
     orcid = found[1] if found else ""
     if orcid and orcid[-1] != _check_character(orcid):
-        raise UsageError(f"{orcid} is no ORCID: its last character does not fit")
+        raise UsageError(f"`{orcid}` is not an ORCID: its last character is wrong")
     name = text[: found.start()] if found else text
     family, comma, given = (part.strip() for part in name.partition(","))
     if comma and family and given:
@@ -53,5 +53,5 @@ def doi(text: str) -> str:
     """
     found = DOI.fullmatch(text.strip())
     if not found:
-        raise UsageError(f"`{text}` is no DOI, which is like 10.5281/zenodo.1234567")
+        raise UsageError(f"`{text}` is not a DOI such as 10.5281/zenodo.1234567")
     return found[1]

@@ -144,12 +144,12 @@ def _coverage(dataset: Dataset) -> str:
     )
     if dataset.lost_before:
         text += (
-            f" Data of before {dataset.lost_before} were lost: what they had is not "
+            f" Data from before {dataset.lost_before} were lost: what they had is not "
             "known."
         )
     if dataset.stopped:
         text += (
-            f" The system is not collected any more: its last slot is that of "
+            f" The system is no longer collected: its last slot is that of "
             f"{dataset.stopped}, and no later one is expected."
         )
     if len(dataset.account.intervals) > 1:

@@ -179,7 +179,7 @@ def _lacking(service: DataService, name: str, since: date) -> str:
     zone = service.settings.system_folder(name).zone
     loss, texts = service.loss(name), list[str]()
     if loss and date.fromisoformat(day_of(loss.since, zone)) >= since:
-        texts.append(f"all data of before {local_minute(loss.since, zone)}")
+        texts.append(f"all data from before {local_minute(loss.since, zone)}")
     if days := {day for day, _ in service.losses(name) if day >= since.isoformat()}:
         texts.append(f"data of {count_of(len(days), 'day')} that cannot be read")
     return f"Missing in all figures: {', and '.join(texts)}." if texts else ""

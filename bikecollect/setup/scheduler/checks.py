@@ -118,7 +118,7 @@ def timer_check(timer: Path, source: Path | None) -> Check:
     if state != "active":
         return bad("schedule", f"{text}, but it is {state}", shlex.join(start))
     if systemctl.is_disabled(timer.name, system_wide=system_wide):
-        text = f"{text}, which is started, but not after the next boot"
+        text = f"{text}, which runs now, but will not start at the next boot"
         return note("schedule", text, shlex.join(start))
     return good("schedule", text)
 

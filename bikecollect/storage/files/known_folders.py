@@ -91,8 +91,8 @@ def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
     more = " ..." if names[SHOWN:] else ""
     return (
         f"{place} has none of the folders of {len(names)} systems, with all data until "
-        "now: was it moved or emptied, is its disk not mounted, or is data_dir another "
-        "one than before? New ones were begun. To go on with the earlier ones: move "
+        "now: was it moved or emptied, is its disk not mounted, or was data_dir "
+        "changed? New ones were begun. To go on with the earlier ones: move "
         "the new ones aside, put the earlier ones in their place, and run for each "
         "system: bikecollect backfill NAME --from THE_NEW_ONE"
         f"{marker.copied('NAME', mirror)}; or accept the loss: "

@@ -177,9 +177,10 @@ def go_on(marker: Path) -> None:
     with suppress(StorageError):
         _replace(marker, b"".join(line + b"\n" for line in lines))
         log.warning(
-            "%s is collected again: its data are not marked as %s any more",
+            "%s is collected again: the line `%s` was removed from %s",
             marker.parent.name,
             STOPPED,
+            marker,
         )
 
 

@@ -40,7 +40,7 @@ def set_foreign_aside(
     ledger.close()
     name = set_aside(ledger.folder / LEDGER, ("-wal", "-shm", ""))
     ledger.open()
-    return [Notice("ledger", f"{LEDGER} was that of {owner}, and renamed to {name}")]
+    return [Notice("ledger", f"{LEDGER} was that of {owner}: renamed to {name}")]
 
 
 def _owner(ledger: "Ledger", store: Store) -> str:

@@ -163,6 +163,6 @@ def correct_end(ledger: "Ledger", store: Store, file: str) -> list[Notice]:
         span = Span(*row)
         if span.end == store.sizes().get(file) and store.crc(span) == span.crc:
             ledger.adopt_stations(span, {})  # writes the end of any file
-            text = f"{LEDGER} had a wrong end of {file}: corrected by its last block"
+            text = f"{LEDGER} had a wrong end for {file}: corrected by its last block"
             return [Notice("ledger", text)]
     return []

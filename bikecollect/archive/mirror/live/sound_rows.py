@@ -66,8 +66,8 @@ class SoundRows:
             first, *others = sorted(self.sums)
             more = f" and {count_of(len(others), 'more file')}" if others else ""
             raise StorageError(
-                f"damaged rows of {first}{more}; those that are sound in the mirror "
-                "stay there, all else was copied; run: bikecollect verify --repair "
+                f"damaged rows in {first}{more}; where the mirror has them undamaged, "
+                "it keeps them; all else was copied; run: bikecollect verify --repair "
                 f"{self.system_id}"
             )
 
