@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import PurePath
 from textwrap import fill
 
-from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS, NOTHING, to_do
+from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS, NOTHING, first_line
 from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
@@ -159,13 +159,15 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
 
     Its first line says what is to do. Of many systems, those without a part are named.
     """
-    event, facts = events[0]
-    variant = event.incident.variant if _is_one_variant(events) else ""
     begin = min(_begin(*pair) for pair in events)
-    action = to_do(event, variant, facts.slot - begin)
-    heading = "To know more:" if action.startswith(NOTHING) else "Next steps:"
+    named = [(event, facts.system_id) for event, facts in events]
+    action, place = first_line(named, events[0][1].slot - begin)
+    event, facts = events[place]
+    heading = "To know more" if action.startswith(NOTHING) else "Next steps"
+    of_which = f"\n  # of {facts.system_id}; the others likewise"
+    others = of_which if len(events) > 1 else ""
     parts = [f"To do: {action}", *_parts(events)]
-    parts.append(heading + _next_steps(event, facts, variant))
+    parts.append(f"{heading}:{others}{_next_steps(event, facts)}")
     if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
@@ -306,8 +308,8 @@ def _moment(slot: Slot, facts: MessageFacts) -> str:
     return local_minute(slot, facts.reader_zone)
 
 
-def _next_steps(event: Event, facts: MessageFacts, variant: str) -> str:
-    incident = event.incident
+def _next_steps(event: Event, facts: MessageFacts) -> str:
+    incident, variant = event.incident, event.incident.variant
     steps = NEXT_STEPS.get(variant) or NEXT_STEPS[incident.kind]
     if event.what is EventType.RECOVERED:
         steps = AFTERWARDS.get(variant) or AFTERWARDS.get(incident.kind, steps)

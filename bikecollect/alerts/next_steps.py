@@ -1,6 +1,8 @@
 """What messages recommend, by the kind or the variant of an incident."""
 
-from bikecollect.core.incidents import EARLIER, Event, EventType
+from collections.abc import Sequence
+
+from bikecollect.core.incidents import EARLIER, RUNS_LOST, Event, EventType
 from bikecollect.core.slots import HOUR
 
 DOCTOR = "bikecollect doctor {system}"
@@ -31,6 +33,11 @@ NEXT_STEPS = {
     ),
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": (DOCTOR, SHOW),
+    RUNS_LOST: (
+        "bikecollect backfill {system} --from PATH   # MIRROR or a copy of the folder",
+        "bikecollect compact {system}   # records archived days, as each night",
+        REPAIRED,
+    ),
     "damage": (
         "bikecollect verify {system}   # what is damaged, and what to do",
         "bikecollect verify --repair {system}",
@@ -108,6 +115,7 @@ TO_DO = {
     "lost": "put the earlier folder in its place, or accept the loss",
     "space": "make room on the disk",
     "ledger": "find out why the ledger cannot be used",
+    RUNS_LOST: "get the earlier runs from a mirror or backup, if there is one",
     "damage": "find out what is damaged, and restore it",
     "archive-lost": "restore the archived days",
     "denied": "allow access to the file",
@@ -145,16 +153,48 @@ LASTING = frozenset({"damage", "drift"})
 """Kinds that need an action even after their incidents have ended."""
 
 
-def to_do(event: Event, variant: str, age: int) -> str:
+STAYING = frozenset({"address", "redirect", "version"})
+"""Causes of a passing kind that seldom end by themselves."""
+
+
+def to_do(event: Event, age: int) -> str:
     """Return what is to do about *event*, which is a problem for *age* seconds now.
 
     It begins with `NOTHING` if nobody has to act.
     """
-    kind = event.incident.kind
+    kind, variant = event.incident.kind, event.incident.variant
     if event.what is EventType.RECOVERED and kind not in LASTING:
         return TO_DO_AFTERWARDS.get(kind, f"{NOTHING}, it is over")
-    if event.what is EventType.NOTED and kind == "ledger":
+    if event.what is EventType.NOTED and kind == "ledger" and variant not in TO_DO:
         return f"{NOTHING}, it is repaired"
-    if kind in PASSING and age < HOUR and variant not in TO_DO:
+    is_passing = kind in PASSING and not STAYING.intersection(event.incident.causes)
+    if is_passing and age < HOUR and variant not in TO_DO:
         return f"{NOTHING} yet: the next slot is tried as usual"
     return TO_DO.get(variant) or TO_DO[kind]
+
+
+def first_line(events: Sequence[tuple[Event, str]], age: int) -> tuple[str, int]:
+    """Return what is to do about *events*, each with its system, in one line.
+
+    Also returns the place of the first event that needs it. Events that need nothing
+    are left out, if others do.
+    """
+    actions = [to_do(event, age) for event, _ in events]
+    needed = [a for a in actions if not a.startswith(NOTHING)] or actions
+    systems: dict[str, list[str]] = {action: [] for action in needed}
+    for (_, system), action in zip(events, actions, strict=True):
+        systems.get(action, []).append(system)
+    place = actions.index(needed[0])
+    if len(set(actions)) == 1:
+        return actions[0], place
+    return "; ".join(f"{a} ({_some(names)})" for a, names in systems.items()), place
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of *names*, and how many follow.
+
+    >>> _some(["taipei", "york", "lyon"]), _some(["taipei"])
+    ('taipei and 2 more', 'taipei')
+    """
+    first, *others = names
+    return f"{first} and {len(others)} more" if others else first

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Incident, Signal
+from bikecollect.core.incidents import RUNS_LOST, Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
@@ -31,6 +31,7 @@ OF_NOTICE = {
     "folder": "folder",
     "disk": "disk",
     "ledger": "ledger",
+    RUNS_LOST: "ledger",
     "damage": "damage",
     "file-missing": "damage",
     "file-repaired": "damage",
@@ -215,7 +216,8 @@ def ended_by(run: Run) -> str:
 def _of_notices(run: Run) -> dict[str, Signal]:
     """Return the signals of the notices: the first of each kind, but all of some."""
     signals: dict[str, Signal] = {}
-    for notice in run.notices:
+    # A ledger that was lost explains what else was found of it.
+    for notice in sorted(run.notices, key=lambda notice: notice.kind != RUNS_LOST):
         kind = OF_NOTICE.get(notice.kind)
         if kind is None:
             continue

@@ -36,7 +36,7 @@ from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.records import corrected, corrections, misnamed
-from bikecollect.storage.sqlite.ledger_file import suspect
+from bikecollect.storage.sqlite.ledger_file import reason, suspect
 
 CHANGED = "its archived rows have changed"
 INTERRUPTED = "a compact that replaced its files was interrupted"
@@ -161,7 +161,7 @@ class Verifier:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
                 suspect(self.system.ledger)
-                yield self._finding(LEDGER, f"{STRUCTURE}: {verdict}")
+                yield self._finding(LEDGER, f"{STRUCTURE}: {reason(verdict)}")
 
     def _ledger(self) -> Iterator[Finding]:
         for day in self.history.days_of_damaged_runs():

@@ -36,6 +36,7 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import INBOX, REJECTED
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair import found_at_open
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ class Cycle:
     def _open_ledger(self, run: Run) -> Run:
         """Open the ledger, which is rebuilt if it was lost."""
         self._ignore_future_blocks()
-        return with_notice(run, "ledger", self.ledger.open())
+        self.ledger.open()
+        return run.noticed(*found_at_open(self.ledger, self.recovery.mirror))
 
     def _ignore_future_blocks(self) -> None:
         """Make the ledgers ignore blocks written while the clock was ahead."""

@@ -28,6 +28,7 @@ from bikecollect.storage.csv_format import EncodedRows
 from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.files import marker
 from bikecollect.storage.recovery import Recovery, target
+from bikecollect.storage.repair import found_at_open
 from bikecollect.storage.vehicles import ALONE
 from bikecollect.storage.vehicles.rows import HEADER, encode
 
@@ -69,8 +70,9 @@ class VehicleCommitter:
     def open(self) -> list[Notice]:
         """Open the ledger, and bring it into agreement with the files."""
         self.store.make_folder()
-        trouble = self.ledger.open()
-        notices = [Notice("ledger", f"vehicles: {trouble}")] if trouble else []
+        self.ledger.open()
+        found = found_at_open(self.ledger, self.recovery.mirror)
+        notices = [Notice(kind, f"vehicles: {text}") for kind, text in found]
         return [*notices, *self._loss(), *self.recovery.recover_files()]
 
     def _loss(self) -> list[Notice]:

@@ -54,7 +54,7 @@ class Cause(StrEnum):
     RATE_LIMITED = "rate-limited", "the feed limits the rate of requests"
     REJECTED = "rejected", "the payload was not understood"
     SETTINGS = "settings", "the settings could not be used"
-    UNKNOWN = "unknown", "unknown: the ledger that recorded the runs was lost"
+    UNKNOWN = "unknown", "the ledger that recorded the runs was lost"
 
 
 DOUBTED = "doubted"

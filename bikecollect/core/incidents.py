@@ -8,6 +8,8 @@ from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
 
 EARLIER = "earlier-data"
 """The word by which `forget` accepts that the earlier data are gone."""
+RUNS_LOST = "runs-lost"
+"""The kind of a notice that a ledger is rebuilt without its runs; the cause, too."""
 STORED_TEXT = 1_000
 """Characters of an incident's text that are kept between runs."""
 
@@ -133,6 +135,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),
     "older-folder": ("an older folder was restored", "older copy restored"),
+    RUNS_LOST: ("the ledger is rebuilt without its runs", "ledger rebuilt, runs lost"),
     "rate-limited": ("the feed limits the rate of requests", "feed limits requests"),
 }
 """The title and the state of an incident by its cause, if these differ from its kind's.

@@ -29,7 +29,7 @@ from bikecollect.storage.ledger_schema import (
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
 from bikecollect.storage.runs.rows import from_row
-from bikecollect.storage.sqlite.ledger_file import suspect
+from bikecollect.storage.sqlite.ledger_file import reason, suspect
 from bikecollect.storage.vehicles import ALONE
 
 LIMIT = 1_000_000
@@ -299,8 +299,8 @@ class History:
         except (sqlite3.Error, ValueError, TypeError) as error:
             suspect(self._path, error)
             raise StorageError(
-                f"cannot read {self._path}: {error}; if it is damaged, the next fetch "
-                "sets it aside and rebuilds it"
+                f"cannot read {self._path}: {reason(error)}; if it is damaged, "
+                "the next fetch sets it aside and rebuilds it"
             ) from error
 
 

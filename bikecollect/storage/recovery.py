@@ -17,9 +17,16 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, STATUS, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, STATUS
 from bikecollect.storage.payload_store import slot_of
-from bikecollect.storage.repair import SLOTS, Repair, mirror_runs, remedy_of_missing
+from bikecollect.storage.repair import (
+    SLOTS,
+    Repair,
+    found_at_open,
+    rebuilt,
+    remedy_of_missing,
+    system_of,
+)
 from bikecollect.storage.run_notes import RunNotes
 from bikecollect.storage.runs import left_notices
 
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
 
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
-REBUILT = "it is rebuilt from the files, without the runs and incidents so far"
 LOST_LIST = (
     f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
     "a copy of the folder has them: bikecollect backfill {} --from COPY"
@@ -70,15 +76,17 @@ class Recovery:
         if is_list_changed or any(others):
             from bikecollect.storage.repair.foreign import set_foreign_aside
 
-            notices = set_foreign_aside(self.ledger, self.store, self.payloads)
-            if notices:
+            owner = set_foreign_aside(self.ledger, self.store, self.payloads)
+            if owner:
+                notices = [rebuilt(self.ledger, owner, self.mirror)]
                 extents, is_list_changed = self.ledger.extents(), False
-        if (absence := self.ledger.was_absent) and any(sizes.values()):
-            ledger = f"{self.ledger.folder.name}/{LEDGER}"
-            runs = mirror_runs(_system(self.ledger), self.mirror)
+        absence = self.ledger.was_absent
+        if absence and not notices and any(sizes.values()):
+            what = f"{self.ledger.folder.name}/{LEDGER} was {absence}"
+            kind, text = rebuilt(self.ledger, what, self.mirror)
             if self.store.dataset == STATUS and INFORMATION not in sizes:
-                runs += LOST_LIST.format(self.ledger.folder.name)
-            notices.append(Notice("ledger", f"{ledger} was {absence}: {REBUILT}{runs}"))
+                text += LOST_LIST.format(self.ledger.folder.name)
+            notices = [Notice(kind, text)]
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(
@@ -97,10 +105,8 @@ class Recovery:
 
     def recover_beside_runs(self) -> None:
         """Do the same for a command that sends no alerts: the next run does it."""
-        trouble, notices = self.ledger.trouble, self._recover_files()
-        if trouble:
-            notices.insert(0, Notice("ledger", trouble))
-        left_notices.leave(self.ledger, notices)
+        notices = found_at_open(self.ledger, self.mirror)
+        left_notices.leave(self.ledger, [*notices, *self._recover_files()])
 
     def find_newer_payloads(self, slot: Slot, interval: int) -> list[Notice]:
         """Return a notice if kept payloads fill the gap before the block of *slot*.
@@ -163,8 +169,8 @@ class Recovery:
         span = Span(INFORMATION, start, end, zlib.crc32(groups[-1]))
         self.ledger.replace_file(span)
         count = count_of(sum(map(len, versions.values())), "version")
-        rebuilt = f"{INFORMATION} {reason}: rebuilt from the ledger, {count}"
-        return [Notice("list-repaired", rebuilt)]
+        what = f"{INFORMATION} {reason}: rebuilt from the ledger, {count}"
+        return [Notice("list-repaired", what)]
 
     def check_stations(self) -> list[Repair]:
         """Rebuild the list of stations if a line of it is not in the ledger."""
@@ -254,7 +260,7 @@ class Recovery:
     def _missing(self, file: str, slots: Sequence[Slot]) -> Notice:
         """Return a notice about the missing *file*, with the remedy."""
         remedy = remedy_of_missing(
-            _system(self.ledger), file, self.payloads.kept(), slots, self.mirror
+            system_of(self.ledger), file, self.payloads.kept(), slots, self.mirror
         )
         text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
         return Notice("file-missing", text)
@@ -289,12 +295,6 @@ def _versions(group: Group) -> list[StationInformation]:
     return versions
 
 
-def _system(ledger: "Ledger") -> str:
-    """Return the name of the system of *ledger*."""
-    folder = ledger.folder
-    return (folder.parent if folder.name == VEHICLES else folder).name
-
-
 def _correct_end(file: str, store: "Store", ledger: "Ledger") -> list[Notice]:
     from bikecollect.storage.repair.records import correct_end  # seldom needed
 
@@ -302,7 +302,7 @@ def _correct_end(file: str, store: "Store", ledger: "Ledger") -> list[Notice]:
 
 
 def _repair(ledger: "Ledger") -> str:
-    return f"bikecollect verify --repair {_system(ledger)}"
+    return f"bikecollect verify --repair {system_of(ledger)}"
 
 
 def target(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.errors import Outcome, StorageError
+from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.run import Notice, Run, from_json
 from bikecollect.core.slots import stamp
 from bikecollect.storage.data_folder import KEPT, LEDGER
@@ -161,7 +162,7 @@ class RunNotes:
 
     def _lost_ledger(self, fd: int, run: Run) -> list[Notice]:
         """Return a notice if the killed *run* replaced a damaged ledger."""
-        known = any(notice.kind == "ledger" for notice in run.notices)
+        known = any(notice.kind == RUNS_LOST for notice in run.notices)
         begun = os.fstat(fd).st_mtime_ns
         names = sorted(
             path.name
@@ -171,7 +172,8 @@ class RunNotes:
         if known or not names:
             return []
         text = f"the ledger was damaged; it was set aside as {names[0]} and rebuilt"
-        return [Notice("ledger", text)]
+        text += ", without the runs and incidents so far"
+        return [Notice(RUNS_LOST, text)]
 
 
 class OpenNote(NamedTuple):

@@ -1029,8 +1029,10 @@ def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
         world.slot(settings)
         world.slot(settings)
 
-    assert "a: ledger repaired 00:10 to 00:15" in mailserver.subjects()
-    assert mailserver.subjects().count("a: ledger repaired 00:10 to 00:15") == 1
+    assert "a: ledger rebuilt, runs lost 00:10 to 00:15" in mailserver.subjects()
+    assert (
+        mailserver.subjects().count("a: ledger rebuilt, runs lost 00:10 to 00:15") == 1
+    )
     inbox = settings.system_folder("a").payloads / "inbox"
     assert list(inbox.iterdir()) == []
 
@@ -1045,10 +1047,11 @@ def test_a_ledger_that_was_removed_is_reported_as_missing(
         settings.system_folder("a").ledger.unlink()
         world.slot(settings)
 
-    assert mailserver.subjects() == ["a: ledger repaired 00:10 to 00:15"]
+    assert mailserver.subjects() == ["a: ledger rebuilt, runs lost 00:10 to 00:15"]
     (text,) = [mail.get_content() for mail in mailserver.mails()]
-    assert "the ledger was missing, damaged or incomplete (noted)" in text
-    assert "a/ledger.sqlite3 was missing: it is rebuilt from the files" in text
+    assert text.startswith("To do: get the earlier runs from a mirror or backup")
+    assert "the ledger is rebuilt without its runs (noted)" in text
+    assert "a/ledger.sqlite3 was missing: a new one is rebuilt from the files" in text
 
 
 def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
@@ -1070,7 +1073,7 @@ def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
         world.clock.now += INTERVAL
         world.slot(settings)
 
-    assert "a: ledger repaired 00:10 to 00:15" in mailserver.subjects()
+    assert "a: ledger rebuilt, runs lost 00:10 to 00:15" in mailserver.subjects()
 
 
 @pytest.mark.parametrize("point", ["state.AlertStateFile.save", "alerter._save"])

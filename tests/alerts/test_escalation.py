@@ -369,7 +369,9 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
         ("fetch", "credentials", EventType.OPENED, 0, "correct the credentials, or"),
         ("payload", "shape", EventType.RECOVERED, 60, "run backfill: it fills the"),
         ("ledger", "ledger", EventType.OPENED, 0, "find out why the ledger cannot"),
+        ("fetch", "address", EventType.OPENED, 15, "find out why the feed cannot"),
         ("ledger", "ledger", EventType.NOTED, 0, "nothing, it is repaired"),
+        ("ledger", "runs-lost", EventType.NOTED, 0, "get the earlier runs from a"),
         ("damage", "damage", EventType.NOTED, 0, "find out what is damaged,"),
         ("damage", "damage", EventType.RECOVERED, 60, "find out what is damaged,"),
         ("damage", "file-repaired", EventType.NOTED, 0, "nothing, it is repaired"),
@@ -409,6 +411,25 @@ def test_a_mail_about_many_systems_names_them_and_what_to_do() -> None:
     left = re.search(r"\nand (\d+) more, see `bikecollect status`\n", most)
     assert left
     assert set(names[: -int(left[1])]) <= set(most.replace(",", " ").split())
+
+
+def test_a_mail_about_many_systems_begins_with_what_some_of_them_need() -> None:
+    """Not with "nothing" because that is true of the others, or of the first."""
+    zone = ZoneInfo("UTC")
+    facts = MessageFacts("", zone, zone, INTERVAL, Slot(BEGIN), "/srv")
+    causes = {"york": "ledger", "lyon": "runs-lost", "bath": "runs-lost"}
+    pairs = [
+        (
+            Event(EventType.NOTED, Incident("i", "ledger", *times, causes={cause: 1})),
+            replace(facts, system_id=name),
+        )
+        for times in [(Slot(BEGIN), Slot(BEGIN))]
+        for name, cause in causes.items()
+    ]
+
+    first, *_, steps, _ = body(pairs).split("\n\n")
+    assert first.endswith("from a mirror or backup, if there is one (lyon and 1 more)")
+    assert "backfill lyon --from" in steps
 
 
 def test_trouble_within_a_minute_has_one_time() -> None:

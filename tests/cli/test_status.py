@@ -410,7 +410,7 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(
         rebuilt = bikecollect("--config", path, "fetch")
     (tmp_path / "data/city/ledger.sqlite3").stat()
 
-    assert f"city/ledger.sqlite3 was {absence}: it is rebuilt" in rebuilt.stderr
+    assert f"city/ledger.sqlite3 was {absence}: a new one is rebuilt" in rebuilt.stderr
     assert (
         f"city: ledger.sqlite3 is {absence}; the next fetch rebuilds it" in lost.stdout
     )

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import NamedTuple
 
+from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.logs import of_run
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 
 ONCE = frozenset(
     {
         *("clock", "damage", "disk", "drift", "ledger", "lost", "pruned"),
+        RUNS_LOST,
         *("file-missing", "file-repaired", "list-repaired", "older-copy"),
     }
 )

@@ -19,6 +19,7 @@ from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.durable import write_all, writing
 from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import GONE, VERSION, newer_schema
+from bikecollect.storage.sqlite.ledger_file import reason
 
 MAX_BYTES = 4 << 30
 """Maximum bytes of a ledger; a hundred years of runs take less."""
@@ -218,6 +219,6 @@ def _translated_errors(folder: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, MemoryError, UnicodeError) as error:
         raise StorageError(
-            f"cannot read {folder / LEDGER}: {error}; the CSV files can be read "
-            "without it: copy the folder without the ledger, and fill from the copy"
+            f"cannot read {folder / LEDGER}: {reason(error)}; the CSV files can be "
+            "read without it: copy the folder without it, and fill from the copy"
         ) from error

@@ -2,12 +2,17 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from bikecollect.core.incidents import RUNS_LOST
+from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import KEPT
+from bikecollect.storage.data_folder import KEPT, VEHICLES
 from bikecollect.storage.files.trusted_files import quoted
+
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
 
 
 class Repair(NamedTuple):
@@ -74,6 +79,28 @@ def mirror_runs(system_id: str, mirror: str) -> str:
     """
     fill = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
     return f"; for the runs that the mirror has: {fill}" if mirror else ""
+
+
+def rebuilt(ledger: "Ledger", what: str, mirror: str) -> Notice:
+    """Return the notice of a new *ledger*; *what* became of the one before."""
+    text = f"{what}: a new one is rebuilt from the files"
+    if ledger.folder.name == VEHICLES:
+        return Notice("ledger", text)  # it had no runs
+    text = f"{text}, without the runs and incidents so far"
+    return Notice(RUNS_LOST, text + mirror_runs(system_of(ledger), mirror))
+
+
+def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:
+    """Return a notice if *ledger* was damaged when it was opened."""
+    if ledger.was_replaced:
+        return [rebuilt(ledger, ledger.trouble, mirror)]
+    return [Notice("ledger", ledger.trouble)] if ledger.trouble else []
+
+
+def system_of(ledger: "Ledger") -> str:
+    """Return the name of the system of *ledger*."""
+    folder = ledger.folder
+    return (folder.parent if folder.name == VEHICLES else folder).name
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Extent
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.core.run import Notice
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER, VEHICLES
 from bikecollect.storage.files import marker
@@ -22,25 +21,23 @@ FEW = 9
 """Kept payloads, the newest ones, that tell whose runs the ledger has."""
 
 
-def set_foreign_aside(
-    ledger: "Ledger", store: Store, payloads: "Payloads"
-) -> list[Notice]:
+def set_foreign_aside(ledger: "Ledger", store: Store, payloads: "Payloads") -> str:
     """Replace the open *ledger* by an empty one if it is another system's.
 
     That is proven if no daily file of *store* ends as it says, but one of another
     system in the same data folder does, and it has no run of the newest kept payloads.
-    Return a notice then.
+    Return a text for people then, else an empty one.
     """
     owner = ""
     with suppress(StorageError):  # a file that cannot be read proves nothing
         owner = _owner(ledger, store)
     newest = sorted(payloads.kept())[-FEW:] if owner else []
     if not owner or any(ledger.has_run(run_of(name)) for name in newest):
-        return []
+        return ""
     ledger.close()
     name = set_aside(ledger.folder / LEDGER, ("-wal", "-shm", ""))
     ledger.open()
-    return [Notice("ledger", f"{LEDGER} was that of {owner}: renamed to {name}")]
+    return f"{LEDGER} was that of {owner}: renamed to {name}"
 
 
 def _owner(ledger: "Ledger", store: Store) -> str:

@@ -47,6 +47,8 @@ ENVIRONMENT = (
 """Names of errors of the disk or the machine; all others are due to the content."""
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """Errors of damaged content: a message that quotes a damaged schema is not UTF-8."""
+REASON = 120
+"""Characters of an error that are shown."""
 HEADER, FORMATS = 20, frozenset({1, 2})
 """Bytes of a database file's header, and the valid values of the last two of them."""
 
@@ -60,6 +62,8 @@ class LedgerFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
+        self.was_replaced = False
+        """Whether a damaged file was replaced by an empty one when it was opened."""
         self._has_session = self._has_new_indexes = False
         self._base = ""
 
@@ -76,7 +80,8 @@ class LedgerFile:
         """
         with self.translated():
             trouble = ""
-            if is_special(self._path):
+            self.was_replaced = is_special(self._path)
+            if self.was_replaced:
                 trouble = _set_aside(self._path, OSError("not a regular file"))
             is_suspect = beside(self._path, SUSPECT).exists()
             self._has_new_indexes = False
@@ -85,6 +90,7 @@ class LedgerFile:
         check = check or is_unclean
         damage = self._find_damage(identify, check=check, texts=is_suspect)
         if damage is not None:
+            self.was_replaced = True
             trouble = _set_aside(self._path, damage)
             identify(None)
             with self.translated():
@@ -202,7 +208,7 @@ class LedgerFile:
         if is_unreadable or code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             suspect(self._path)
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
-        text = f"the ledger {self._path}: {error}"
+        text = f"the ledger {self._path}: {reason(error)}"
         if long := too_long(self._path):
             text += f"; {long}: choose a shorter data_dir"
         return StorageError(text, cause=cause)
@@ -279,6 +285,17 @@ def is_usable(path: Path) -> bool:
     return True
 
 
+def reason(error: object) -> str:
+    r"""Return what *error* says in one line; one of a damaged schema quotes all of it.
+
+    >>> reason("*** in database main ***\nTree 2 page 2: 2nd reference")
+    '*** in database main *** Tree 2 page 2: 2nd reference'
+    """
+    quoted = getattr(error, "object", b"").decode("utf-8", "backslashreplace")
+    text = " ".join((quoted or str(error)).split())
+    return text if len(text) <= REASON else f"{text[:REASON]} ..."
+
+
 def suspect(path: Path, error: Exception | None = None) -> None:
     """Make the next run check *path*, unless *error* is due to the disk or machine."""
     with suppress(OSError):
@@ -311,11 +328,7 @@ def _is_foreign_format(path: Path) -> bool:
 def _set_aside(path: Path, error: Exception) -> str:
     """Rename the damaged ledger at *path*; return a message for people."""
     name = set_aside(path, ("-wal", "-shm", ""))
-    why = getattr(error, "object", b"").decode("utf-8", "backslashreplace") or error
-    return (
-        f"the ledger was damaged ({why}) and renamed to {name}; a new one is "
-        "rebuilt from the CSV files"
-    )
+    return f"the ledger was damaged ({reason(error)}) and renamed to {name}"
 
 
 def _set_log_aside(path: Path) -> str:

@@ -34,7 +34,7 @@ from bikecollect.storage.facts.facts_file import FILE as FACTS
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.sqlite.ledger_file import suspect
+from bikecollect.storage.sqlite.ledger_file import reason, suspect
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
@@ -157,7 +157,7 @@ class LivePush:
                     raise sqlite3.DatabaseError(verdict)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             suspect(path, error)
-            what = f"cannot copy {path} to {target}: {error}"
+            what = f"cannot copy {path} to {target}: {reason(error)}"
             if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_FULL:
                 what += "; if it is damaged, the next fetch rebuilds it"
             raise StorageError(what) from error
