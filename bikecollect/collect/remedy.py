@@ -11,6 +11,7 @@ from bikecollect.core.text import local_minute, visible_toml
 from bikecollect.feeds import Feed
 from bikecollect.storage.data_folder import REJECTED
 from bikecollect.storage.payload_store import read_payload, slot_of
+from bikecollect.storage.repair import system_of
 
 if TYPE_CHECKING:
     from bikecollect.collect.commit import Committer
@@ -25,16 +26,21 @@ KIND = "fields"
 
 
 def notices(
-    feed: Feed, payload: Payload, payloads: "Payloads", fields: Mapping[str, str]
+    system_id: str,
+    feed: Feed,
+    payload: Payload,
+    payloads: "Payloads",
+    fields: Mapping[str, str],
 ) -> list[Notice]:
     """Return the settings for renamed fields of *payload*, as notices.
 
-    It is compared with the newest kept one of *payloads*.
+    It is compared with the newest kept one of *payloads*. It may have been accepted
+    before its system was renamed to *system_id*.
     """
     kept = payloads.newest_kept(payload.slot)
     before = kept.documents if kept is not None else ()
     renames = feed.renames(before, payload.documents)
-    return [Notice(KIND, line) for line in lines(payload.system_id, fields, renames)]
+    return [Notice(KIND, line) for line in lines(system_id, fields, renames)]
 
 
 def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
@@ -51,7 +57,8 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
         with committer.bounded():
             payload = read_payload(payloads.path(names[-1], REJECTED))
             feed, fields = committer.reader.feed, committer.fields
-            texts = [n.text for n in notices(feed, payload, payloads, fields)]
+            name = system_of(committer.reader.ledger)
+            texts = [n.text for n in notices(name, feed, payload, payloads, fields)]
             slot = local_minute(payload.slot, committer.zone)
             return texts and [f"in the newest of these payloads, of {slot}:", *texts]
     except Exception:

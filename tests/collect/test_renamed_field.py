@@ -106,7 +106,7 @@ NAMES = {
 def test_backfill_prints_the_lines_of_the_mail(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """For the newest payload that is not understood, also without filling anything."""
+    """Those of the newest payload that is not understood, by the new name."""
     path = tmp_path / "bikecollect.toml"
     with publishing(tmp_path / "bikes", feed="youbike", path="/list") as city:
         youbike(city)
@@ -119,13 +119,14 @@ def test_backfill_prints_the_lines_of_the_mail(
         encoding="utf-8",
     )
 
+    renamed = bikecollect("--config", path, "rename", "city", "town")
     process = bikecollect("--config", path, "backfill", *options)
 
-    assert process.returncode == 65
+    assert (renamed.returncode, process.returncode) == (0, 65)
     assert "\n  in the newest of these payloads, of 20" in process.stdout
-    assert "\n\n[systems.city.fields]\n" in process.stdout
+    assert "\n\n[systems.town.fields]\n" in process.stdout
     assert '\nnum_vehicles_available = "rentable"\n' in process.stdout
-    command = r"then\s+run:\n +\S*bikecollect .*backfill city\n\n"
+    command = r"then\s+run:\n +\S*bikecollect .*backfill town\n\n"
     assert re.search(command, process.stdout), process.stdout
 
 
