@@ -201,6 +201,7 @@ class Dispatcher:
             version=self.version,
             host=os.uname().nodename,
             tail=_tail(system.path / LOG, run.run_id),
+            mirror=system.mirror,
         )
 
     def _spool_digest(

@@ -62,7 +62,8 @@ OVER = frozenset({EventType.RECOVERED, EventType.NOTED})
 class MessageFacts:
     """What a message says about a system in addition to the incident.
 
-    *zone* is the time zone of the system, *reader_zone* the one used in mails.
+    *zone* is the time zone of the system, *reader_zone* the one used in mails, *mirror*
+    the address of the archive's copy, if there is one.
     """
 
     system_id: str
@@ -78,6 +79,7 @@ class MessageFacts:
     version: str = ""
     host: str = ""
     tail: Sequence[str] = ()
+    mirror: str = ""
 
 
 @dataclass(frozen=True)
@@ -321,6 +323,7 @@ def _next_steps(event: Event, facts: MessageFacts) -> str:
     data_dir = shlex.quote(visible(str(PurePath(facts.folder).parent)))
     values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
     values["data_dir"] = data_dir
+    values["mirror"] = shlex.quote(facts.mirror) if facts.mirror else "MIRROR"
     lines = [step.format(**values) for step in steps]
     return "".join(f"\n  {line}" for line in lines)
 

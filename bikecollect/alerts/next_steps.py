@@ -34,7 +34,7 @@ NEXT_STEPS = {
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": (DOCTOR, SHOW),
     RUNS_LOST: (
-        "bikecollect backfill {system} --from PATH   # MIRROR or a copy of the folder",
+        "bikecollect backfill {system} --from {mirror}   # or a copy of the folder",
         "bikecollect compact {system}   # records archived days, as each night",
         REPAIRED,
     ),
@@ -45,7 +45,7 @@ NEXT_STEPS = {
     "archive-lost": (
         "df -h {data_dir}/archive   # is a disk not mounted? if not:",
         "mkdir -p {data_dir}/archive && touch {data_dir}/archive/.bikecollect",
-        "bikecollect backfill {system} --from MIRROR   # or copy them from a backup",
+        "bikecollect backfill {system} --from {mirror}   # or copy them from a backup",
         "bikecollect verify {system}   # what is still lost, and what to do",
     ),
     "denied": (f"{DOCTOR}   # names it, and the command", "ls -la {folder}"),
@@ -61,7 +61,7 @@ NEXT_STEPS = {
         "bikecollect verify {system}",
     ),
     "older-folder": (
-        "bikecollect backfill {system} --from PATH   # of the newer folder, or MIRROR",
+        "bikecollect backfill {system} --from {mirror}   # or the newer folder",
         "bikecollect verify {system}",
     ),
     "clock": ("timedatectl status", "bikecollect doctor"),
@@ -85,6 +85,7 @@ AFTERWARDS = {
         REPORT,
     ),
     "archive-lost": ("bikecollect verify {system}",),
+    "folder": ("bikecollect verify {system}", REPORT),
     "disk": (REPORT,),
     "lost": ("bikecollect verify {system}", REPORT),
     "ledger": (REPORT, SHOW),

@@ -375,6 +375,8 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
         ("damage", "damage", EventType.NOTED, 0, "find out what is damaged,"),
         ("damage", "damage", EventType.RECOVERED, 60, "find out what is damaged,"),
         ("damage", "file-repaired", EventType.NOTED, 0, "nothing, it is repaired"),
+        ("damage", "older-folder", EventType.NOTED, 0, "fill the slots since the copy"),
+        ("folder", "folder", EventType.RECOVERED, 60, "nothing, it is over"),
         ("missed", "off", EventType.NOTED, 60, "nothing, if this machine was off;"),
         ("settings", "settings", EventType.OPENED, 0, "correct the settings"),
         ("stale", "stale", EventType.OPENED, 60, "nothing here, probably: the"),
@@ -387,9 +389,11 @@ def test_a_mail_begins_with_what_is_to_do(
     zone, until = ZoneInfo("UTC"), Slot(BEGIN + 60 * minutes)
     incident = Incident("i", kind, Slot(BEGIN), until, causes={cause: 1})
     facts = MessageFacts("city", zone, zone, INTERVAL, until, "/srv/city")
-    text = body([(Event(what, incident), facts)])
+    text = body([(Event(what, incident), replace(facts, mirror="s3://mine"))])
 
     assert text.startswith(f"To do: {expected}")
+    assert " mv " not in text or what is not EventType.RECOVERED
+    assert ("--from s3://mine" in text) == (cause in {"runs-lost", "older-folder"})
     heading = "To know more" if expected.startswith("nothing") else "Next steps"
     assert f"\n\n{heading}:\n  " in text
 
