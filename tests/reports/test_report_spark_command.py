@@ -176,6 +176,10 @@ SPARK_ONLY = {
 }
 NUMBERS = {"BIGINT", "INTEGER", "SMALLINT", "UTINYINT", "TINYINT", "DOUBLE"}
 Answers = Mapping[str, tuple[int, str, str]]
+BASIS = re.compile(
+    r"^  2026-.*: [\d,]+ of [\d,]+ expected slots were\s+collected.*\n", re.MULTILINE
+)
+"""The end of a text by DuckDB."""
 
 
 @pytest.fixture(scope="module")
@@ -291,8 +295,13 @@ def summary(dataset: str) -> str:
 def test_spark_prints_what_duckdb_prints(
     of_duckdb: Answers, of_spark: Answers, name: str
 ) -> None:
-    """`--engine spark` changes who computes, and nothing else, also in errors."""
-    assert of_spark[name] == of_duckdb[name]
+    """`--engine spark` changes who computes, and nothing else, also in errors.
+
+    But the slots of the days are counted from the ledger, which Spark does not have.
+    """
+    code, text, errors = of_duckdb[name]
+
+    assert of_spark[name] == (code, BASIS.sub("", text), errors)
 
 
 @needs_java

@@ -159,8 +159,9 @@ def report(
     With --sql and --engine the SQL for that engine is printed, with its views.
 
     Every figure comes with its basis, the numbers of slots seen and expected. Missing
-    slots are excluded. Stale slots, whose content had not changed for too long, are
-    included; their number is shown if there are any.
+    slots are excluded. The text ends with the days and how many of their slots were
+    collected (not with --engine spark). Stale slots, whose content had not changed for
+    too long, are included; their number is shown if there are any.
     """
     without = NO_NAME if name is None else NO_FILE if sql else ""
     form = _form(form, output, without)
