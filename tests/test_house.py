@@ -153,7 +153,7 @@ def test_every_call_in_the_docs_is_a_real_one(call: str) -> None:
 def recommended_calls() -> list[str]:
     """Return the calls of bikecollect that mails about incidents recommend."""
     names = {"system": "taipei", "slot": "2026-11-22T10:05+08:00", "day": "2026-11-22"}
-    folders = {"folder": "/srv/taipei", "data_dir": "/srv"}
+    folders = {"folder": "/srv/taipei", "data_dir": "/srv", "mirror": "COPY"}
     steps = [*NEXT_STEPS.values(), *AFTERWARDS.values()]
     texts = {step.format(**names, **folders) for each in steps for step in each}
     return sorted(text for text in texts if text.startswith("bikecollect "))
