@@ -70,7 +70,7 @@ def test_a_mail_that_cannot_be_read_does_not_stop_the_others(
     (outbox.folder / "a.eml").rmdir()
     damaged = mailer.drain([outbox])
     assert damaged is not None
-    assert damaged.error.endswith(f" of it: rm {outbox.folder}/d.eml")
+    assert damaged.error.endswith(f" remove it: rm {outbox.folder}/d.eml")
 
 
 @pytest.mark.parametrize(
