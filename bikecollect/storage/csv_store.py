@@ -253,6 +253,8 @@ class Store:
         return Span(file, start, start + len(text), zlib.crc32(text))
 
     def _read_or_lose(self, file: str, start: int, end: int) -> bytes:
+        with suppress(StorageError):  # a bad sector fails again
+            return self._read(file, start, end)
         try:
             return self._read(file, start, end)
         except StorageError as error:
