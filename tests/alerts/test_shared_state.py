@@ -462,8 +462,10 @@ def test_a_folder_that_is_older_than_what_was_told_is_named_once(
             shutil.copy(older / name, world.folder / "a" / name)
         for _ in range(3):
             world.slot(settings)
-        texts = [i.text for i in stored_incidents(settings.system_folder("a"))]
+        told = stored_incidents(settings.system_folder("a"))
 
+    texts = [incident.text for incident in told]
+    assert [incident.lost for incident in told] == [4] * is_whole
     assert len(mailserver.subjects()) == len(texts) == is_whole
     assert all("older copy restored" in subject for subject in mailserver.subjects())
     assert not texts or "an older copy of the folder was put back" in texts[0]
