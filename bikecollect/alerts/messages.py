@@ -33,6 +33,7 @@ KEPT = {
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "all rows, in CSV files and archive; a damaged ledger is renamed",
     "archive-lost": "the other days; what a backup or the mirror has of these",
+    "archived-missing": "all rows, in the archive",
     "file-missing": "all other files; new rows go into new files",
     "file-repaired": "all rows; the bytes after them, in {folder}/payloads/rejected",
     "list-repaired": "all versions of stations; they were in the ledger, too",

@@ -48,6 +48,7 @@ NEXT_STEPS = {
         "bikecollect backfill {system} --from {mirror}   # or copy them from a backup",
         "bikecollect verify {system}   # what is still lost, and what to do",
     ),
+    "archived-missing": ("bikecollect compact {system}   # as each night", REPAIRED),
     "denied": (f"{DOCTOR}   # names it, and the command", "ls -la {folder}"),
     "file-missing": (
         "bikecollect backfill {system}   # fills what has kept payloads",
@@ -119,6 +120,7 @@ TO_DO = {
     RUNS_LOST: "get the earlier runs from a mirror or backup, if there is one",
     "damage": "find out what is damaged, and restore it",
     "archive-lost": "restore the archived days",
+    "archived-missing": "run compact, or wait for it: the archive has the rows",
     "denied": "allow access to the file",
     "file-missing": "fill what is missing",
     "file-repaired": f"{NOTHING}, it is repaired",

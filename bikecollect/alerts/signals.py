@@ -35,6 +35,7 @@ OF_NOTICE = {
     RUNS_LOST: "ledger",
     "damage": "damage",
     "file-missing": "damage",
+    "archived-missing": "damage",
     "file-repaired": "damage",
     "list-repaired": "damage",
     "older-copy": "damage",

@@ -29,8 +29,9 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
+from bikecollect.storage.repair.archived_rows import has_rows
 from bikecollect.storage.repair.found import found_damage
-from bikecollect.storage.repair.lost_days import check_archive_mounted, has_rows
+from bikecollect.storage.repair.lost_days import check_archive_mounted
 
 REPAIR = "verify --repair"
 ARCHIVED_DAY = "SELECT csv_gone, parts FROM archives WHERE day = ?"

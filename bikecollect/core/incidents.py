@@ -126,6 +126,10 @@ KINDS: Mapping[str, IncidentKind] = {
 
 VARIANTS: Mapping[str, tuple[str, str]] = {
     "archive-lost": ("archived days are missing or damaged", "archived days missing"),
+    "archived-missing": (
+        "the CSV of an archived day is missing",
+        "CSV of an archived day missing",
+    ),
     "credentials": ("the feed denies access", "feed denies access"),
     "denied": ("a file or folder cannot be accessed", "no access to a file"),
     "file-missing": ("a data file is missing", "data file missing"),

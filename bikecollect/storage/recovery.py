@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
 
+PARTS = "SELECT parts FROM archives WHERE day = ?"
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
 LOST_LIST = (
@@ -259,9 +260,15 @@ class Recovery:
 
     def _missing(self, file: str, slots: Sequence[Slot]) -> Notice:
         """Return a notice about the missing *file*, with the remedy."""
-        remedy = remedy_of_missing(
-            system_of(self.ledger), file, self.payloads.kept(), slots, self.mirror
-        )
+        from bikecollect.storage.repair.archived_rows import archived_remedy
+
+        name = system_of(self.ledger)
+        for (parts,) in self.ledger.all(PARTS, _day(file)):
+            if remedy := archived_remedy(self.ledger.folder, name, file, parts):
+                text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
+                return Notice("archived-missing", text)
+        kept = self.payloads.kept()
+        remedy = remedy_of_missing(name, file, kept, slots, self.mirror)
         text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
         return Notice("file-missing", text)
 

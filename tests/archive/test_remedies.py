@@ -100,6 +100,26 @@ def test_a_lost_day_whose_csv_exists_is_rebuilt_by_the_remedy(
     assert run(world, "verify")[-1].endswith("all agree")
 
 
+def test_the_csv_of_an_archived_day_is_done_without_by_the_remedy(world: World) -> None:
+    """The mail, `status` and `verify` name the same command."""
+    compacted(world)
+    (csv,) = world.folder.glob("station_status/*.csv")
+    csv.unlink()
+
+    notice, *_ = world.fetch({"a": 1}).notices
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    (damage,) = find_damage(system, History("city", world.folder))
+    lines = run(world, "verify")
+    run(world, "compact")
+
+    end = "; its day is archived; run: bikecollect compact city"
+    assert notice.kind == "archived-missing"
+    assert notice.text.endswith(end)
+    assert damage.endswith(end)
+    assert any("compact city   (1 finding)" in line for line in lines)
+    assert run(world, "verify")[-1].endswith("all agree")
+
+
 def test_a_lost_day_is_forgotten_although_slots_came_later(world: World) -> None:
     """Their CSV lacks the rows that were only in the archive."""
     compacted(world, csv_days=0)

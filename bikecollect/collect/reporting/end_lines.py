@@ -13,7 +13,13 @@ ONCE = frozenset(
     {
         *("clock", "damage", "disk", "drift", "ledger", "lost", "pruned"),
         RUNS_LOST,
-        *("file-missing", "file-repaired", "list-repaired", "older-copy"),
+        *(
+            "archived-missing",
+            "file-missing",
+            "file-repaired",
+            "list-repaired",
+            "older-copy",
+        ),
     }
 )
 """Kinds of notices about single events; other kinds repeat in every slot."""

@@ -14,7 +14,6 @@ from bikecollect.storage.data_folder import (
     MARKER,
     STATUS,
     VEHICLE_STATUS,
-    VEHICLES,
     SystemFolder,
     check_mounted,
 )
@@ -25,12 +24,12 @@ from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import SLOTS, missing_files, removed_text
+from bikecollect.storage.repair.archived_rows import archived_remedy
 from bikecollect.storage.repair.found import describe_found, found_damage
 from bikecollect.storage.repair.lost_days import (
     ArchiveDamage,
     damage_of_days,
     damage_of_vehicles,
-    has_rows,
     remedy_of_lost,
 )
 from bikecollect.storage.sqlite.ledger_file import absence
@@ -184,10 +183,8 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
 
 def _of_archived_day(system: SystemFolder, file: str, parts: str) -> str:
     """Return how to get back *file*, whose archived day has the files *parts*."""
+    if remedy := archived_remedy(system.path, system.system_id, file, parts):
+        return remedy
     dataset, _, name = file.partition("/")
-    is_of_vehicles = system.path.name == VEHICLES
-    archive = system.path.parents[1 if is_of_vehicles else 0] / ARCHIVE
-    if has_rows(archive, dataset, system.system_id, name[:10], parts):
-        return f"its day is archived; run: bikecollect compact {system.system_id}"
     remedy = remedy_of_lost(system, name[:10], dataset)
     return f"its day in the archive is damaged, too; {remedy}"

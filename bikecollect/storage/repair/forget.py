@@ -22,7 +22,7 @@ from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE, file_day, store_notes
-from bikecollect.storage.repair.lost_days import PART, PREFIX
+from bikecollect.storage.repair.archived_rows import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 

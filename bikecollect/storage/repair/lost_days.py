@@ -23,10 +23,10 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import folders_with
-from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import mirror_remedy
+from bikecollect.storage.repair.archived_rows import PART, PREFIX
 
 ARCHIVED = (
     "SELECT day, csv_gone, parts FROM archives WHERE date(day) = day ORDER BY day"
@@ -36,7 +36,6 @@ ACCEPT = (
     "accept the loss (`backfill` then fills what kept payloads have, `backfill --from` "
     "what an intact copy has)"
 )
-PREFIX, PART = "date=", "part.parquet"
 
 
 class ArchiveDamage(NamedTuple):
@@ -204,20 +203,6 @@ def remedy_of_lost(system: SystemFolder, day: str, dataset: str) -> str:
         f"backup: bikecollect backfill {system.system_id} --from COPY; or "
         f"{ACCEPT}: bikecollect forget {system.system_id} {day}"
     )
-
-
-def has_rows(archive: Path, dataset: str, system_id: str, day: str, parts: str) -> bool:
-    """Return whether the archive has the rows of *day*, by their checksum.
-
-    *parts* is the ledger's JSON. Rows that this user may not read are taken for sound.
-    """
-    path = archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}" / PART
-    try:
-        return bool(sha256_of(path) == json.loads(parts)[dataset]["sha256"])
-    except PermissionError:
-        return True
-    except (OSError, ValueError, TypeError, LookupError):
-        return False
 
 
 def _days(days: Sequence[str], dataset: str) -> str:
