@@ -159,13 +159,16 @@ def _is_another(before: Incident, slot: Slot) -> bool:
 def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:
     causes = dict(incident.causes)
     causes[signal.cause] = causes.get(signal.cause, 0) + max(signal.lost, 1)
+    # Its text counts slots, which are not all that the incident has lost.
+    is_more = incident.kind == "missed" and incident.lost
+    text = f"most recently: {signal.text}" if is_more else signal.text
     return incident._replace(
         last=slot if signal.until is None else signal.until,
         slots=incident.slots + max(signal.lost, 1),
         lost=incident.lost + signal.lost,
         last_lost=signal.lost > 0,
         causes=causes,
-        text=message(signal.text, lines=True),
+        text=message(text, lines=True),
     )
 
 

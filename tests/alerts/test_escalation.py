@@ -287,6 +287,10 @@ def test_trouble_that_is_over_when_detected_is_one_mail() -> None:
     assert words(events) == [(0, "NOTED")]
     incident = events[0][1].incident
     assert (incident.lost, incident.opened) == (8, BEGIN - 2_400)
+    assert incident.text == "8 x off"
+    again = [True, False, True, *[False] * HOUR]
+    (*_, (_, event)) = play(again, "missed", sign._replace(since=None, over=False))
+    assert (event.incident.lost, event.incident.text) == (16, "most recently: 8 x off")
 
 
 def test_another_damage_is_another_mail_at_once() -> None:
