@@ -145,8 +145,8 @@ TO_DO = {
 }
 """What a person has to do, in the first line of a mail."""
 TO_DO_AFTERWARDS = {
-    "lost": f"{NOTHING}, if the earlier folder itself is back; if a copy of it, see "
-    "which slots that lacked: bikecollect backfill-report",
+    "lost": f"{NOTHING}, if the earlier folder itself is back; if it was filled "
+    "from a copy, find out which slots that lacks: bikecollect backfill-report",
     "payload": "run backfill: it fills the slots that are understood now",
     "zone": f"{NOTHING}, unless timezone was corrected: see below",
 }

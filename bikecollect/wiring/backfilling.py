@@ -220,8 +220,8 @@ def _record_lost(system: SystemFolder, told: Slot) -> None:
         return
     since, until = (local_minute(slot, system.zone) for slot in (lost[0], lost[-1]))
     text = (
-        f"{count_of(len(lost), 'slot')} from {since} to {until}, collected or "
-        "accounted for before the loss, were not in the archive that it was filled from"
+        f"the archive that it was filled from lacks {count_of(len(lost), 'slot')} from "
+        f"{since} to {until}, collected or accounted for before the loss"
     )
     log.warning("%s: %s", system.system_id, text)
     causes = {Cause.OLDER_FOLDER.value: len(lost)}

@@ -503,4 +503,4 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
     rows = slot_rows(folder, *span, clock=world.clock)
     assert [row[4] for row in rows if row[4]] == ["older-folder"] * 4 + ["not-started"]
     first = mailserver.mails()[-1].get_content().splitlines()[0]
-    assert "if a copy of it, see which slots that lacked: " in first
+    assert "from a copy, find out which slots that lacks: " in first
