@@ -38,6 +38,7 @@ INTERVAL = 60
 """The interval, in seconds, whose time limits apply to a trial."""
 DEFAULTS = System()
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
+VEHICLE_FILES = frozenset({"free_bike_status", "vehicle_status"})
 MAX_TRIES = 2
 MAX_ID = 60
 """Characters of a system id that is made from a feed's own one or its address."""
@@ -237,14 +238,16 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
         return About()
     bodies = {document.name: decode(document.body) for document in payload.documents}
     version = _plain_text(at(bodies.get("station_status"), "version")) or "1.0"
+    has_vehicles = False
     try:
         base = next(doc.url for doc in payload.documents if doc.name == "gbfs")
         listed = addresses(bodies["gbfs"], system.language, base)
+        has_vehicles = not VEHICLE_FILES.isdisjoint(listed)
         url = listed["system_information"]
         document, _ = ask(get, "system_information", url, system.url)
         data = at(decode(document.body), "data")
     except (FeedError, PayloadError, KeyError, StopIteration):
-        return About(version=version)
+        return About(version=version, lists_vehicles=has_vehicles)
     zone = str(at(data, "timezone") or "")
     return About(
         system_id=str(at(data, "system_id") or ""),
@@ -252,6 +255,7 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
         operator=_plain_text(at(data, "operator")),
         timezone=zone if is_zone(zone) else "",
         version=version,
+        lists_vehicles=has_vehicles,
     )
 
 

@@ -42,13 +42,17 @@ class Target:
 
 @dataclass(frozen=True)
 class About:
-    """A system's description of itself; unknown values are empty."""
+    """A system's description of itself; unknown values are empty.
+
+    *lists_vehicles* is set if the feed lists a file of single vehicles.
+    """
 
     system_id: str = ""
     name: str = ""
     operator: str = ""
     timezone: str = ""
     version: str = ""
+    lists_vehicles: bool = False
 
 
 @dataclass(frozen=True)

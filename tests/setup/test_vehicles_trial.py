@@ -43,9 +43,11 @@ def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
     with publishing(tmp_path, vehicles=True) as city:
         publish(city, [vehicle(), vehicle("b")], stations=[station()])
         trial = probe.try_system("city", city.settings.systems["city"])
+        without = probe.try_feed(f"{city.base}/gbfs.json")
 
     assert trial.counts == "1 station, 2 vehicles"
     assert trial.has_stations
+    assert "vehicles:             listed too: set `vehicles =" in _trial_text(without)
 
 
 def test_the_doctor_knows_a_system_without_stations(

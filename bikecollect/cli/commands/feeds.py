@@ -259,6 +259,17 @@ def _age(seconds: float) -> str:
     return f"{length(seconds)} old"
 
 
+def _vehicles(trial: Trial) -> str:
+    """Return the number of single vehicles, or how to collect them, if there are any.
+
+    A system that has stations is collected without them by default.
+    """
+    if trial.vehicles is None:
+        is_listed = trial.about.lists_vehicles
+        return "listed too: set `vehicles = true` to collect each" if is_listed else ""
+    return str(len(trial.vehicles.statuses) or "")
+
+
 def _trial_text(trial: Trial) -> str:
     facts = _facts(trial)
     dialect = " ".join(filter(None, (facts["feed"], facts["version"])))
@@ -270,7 +281,7 @@ def _trial_text(trial: Trial) -> str:
         ("name", facts["name"]),
         ("operator", facts["operator"]),
         ("time zone", facts["timezone"] or "unknown"),
-        ("vehicles", facts["vehicles"] and str(facts["vehicles"])),
+        ("vehicles", _vehicles(trial)),
         ("stations", str(facts["stations"])),
         *((f"  {word}", f"{facts['with'][n]}") for n, word in COUNTED.items()),
         ("stamp", stamp),
