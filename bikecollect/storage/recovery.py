@@ -22,6 +22,7 @@ from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
     SLOTS,
     Repair,
+    adopted,
     found_at_open,
     rebuilt,
     remedy_of_missing,
@@ -279,9 +280,7 @@ class Recovery:
         self.ledger.adopt_stations(tail.groups[-1].span, versions)
 
     def _cut(self, tail: Tail, size: int) -> list[Notice]:
-        blocks = count_of(len(tail.groups), "block")
-        adopted = [Notice("ledger", f"{blocks} of {tail.file} adopted")]
-        notices = adopted if tail.groups else []
+        notices = adopted(self.ledger, tail, self.mirror)
         if tail.cut < size:
             if tail.strange:
                 name = f"{tail.file.replace('/', '.')}.{tail.cut}-{size}.tail"

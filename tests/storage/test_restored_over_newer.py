@@ -43,7 +43,8 @@ def test_rows_that_an_older_ledger_lacks_are_adopted(world: World) -> None:
     run = world.fetch({"a": 8}, after=300)
 
     texts = [notice.text for notice in run.notices]
-    assert texts == ["4 blocks of station_status/2026-11-22.csv adopted"]
+    what = "adopted: the ledger is older, without the runs of these slots"
+    assert texts == [f"4 blocks of station_status/2026-11-22.csv {what}"]
     assert slots(world) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert findings(world) == []
 
@@ -116,7 +117,7 @@ def test_slots_before_a_newer_file_that_survived_are_named(tmp_path: Path) -> No
     run = world.fetch({"a": 7}, after=300)
 
     texts = [notice.text for notice in run.notices]
-    assert "2 blocks of station_status/2026-11-23.csv adopted" in texts
+    assert "2 blocks of station_status/2026-11-23.csv adopted: " in " ".join(texts)
     (named,) = [text for text in texts if "was an older copy" in text]
     assert "kept payloads of 3 slots are newer (to 20261122T155500Z)" in named
 

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bikecollect.core.blocks import Tail
 from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import KEPT, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, KEPT, VEHICLES
 from bikecollect.storage.files.trusted_files import quoted
 
 if TYPE_CHECKING:
@@ -95,6 +96,21 @@ def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:
     if ledger.was_replaced:
         return [rebuilt(ledger, ledger.trouble, mirror)]
     return [Notice("ledger", ledger.trouble)] if ledger.trouble else []
+
+
+def adopted(ledger: "Ledger", tail: Tail, mirror: str) -> list[Notice]:
+    """Return a notice of the blocks of *tail* that *ledger* has adopted, if any.
+
+    A killed run leaves one; several are those of a ledger older than the file, which
+    was not replaced by an empty one.
+    """
+    text = f"{count_of(len(tail.groups), 'block')} of {tail.file} adopted"
+    is_new = ledger.was_absent or ledger.was_replaced
+    is_older = len(tail.groups) > 1 and not is_new and tail.file != INFORMATION
+    if not is_older or ledger.folder.name == VEHICLES:
+        return [Notice("ledger", text)] if tail.groups else []
+    text = f"{text}: the ledger is older, without the runs of these slots"
+    return [Notice(RUNS_LOST, text + mirror_runs(system_of(ledger), mirror))]
 
 
 def system_of(ledger: "Ledger") -> str:
