@@ -17,6 +17,8 @@ LOW_SHARE = 0.1
 """... or that share of a small disk."""
 MARGIN = 1.25
 """The factor by which a limit must be exceeded for the warning to end."""
+FULL = "No slot can be collected now"
+UNTIL_FULL = "Slots are collected until it is full"
 RECENT, MIN_DAYS = 8, 4
 """Maximum and minimum of daily measurements from which a rate is computed."""
 
@@ -113,7 +115,6 @@ def _text(folder: Path, space: Space, left: float | None) -> str:
     if left is not None:
         days = count_of(round(left), "day")
         text += f", used up in {days} at the rate of the last week"
-    return (
-        f"{text}; free some space, or enlarge the disk. Slots are collected until it "
-        "is full"
-    )
+    is_full = not space.free or (space.all_inodes and not space.inodes)
+    until = FULL if is_full else UNTIL_FULL
+    return f"{text}; free some space, or enlarge the disk. {until}"

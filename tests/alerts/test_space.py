@@ -39,6 +39,9 @@ def days(*free: float, inodes: int = 0) -> list[DailySpace]:
         (Space(50 * GB, 99 * GB, 1_999, 10**6), (), "1,999 inodes free"),
         (Space(50 * GB, 99 * GB, 2_501, 10**6), (), {"space": None}),
         (Space(50 * GB, 99 * GB, 0, 0), (), {"space": None}),  # btrfs
+        (Space(0, 99 * GB), (), "the disk. No slot can be collected now"),
+        (Space(9 * GB, 99 * GB, 0, 10**6), (), "the disk. No slot can be collected"),
+        (Space(9 * 2**20, 99 * GB), (), "the disk. Slots are collected until it is"),
         (Space(39 * GB, 99 * GB), days(48, 45, 42, 39), "used up in 13 days"),
         (Space(3 * GB, 99 * GB), days(12, 9, 6, 3), "used up in 1 day at"),
         (Space(45 * GB, 99 * GB), days(54, 51, 48, 45), {}),
