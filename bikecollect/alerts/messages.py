@@ -26,7 +26,7 @@ KEPT = {
     "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
-    "mirror": "all data, on this machine; missing days are copied to the mirror later",
+    "mirror": "what this machine has; missing days are copied to the mirror later",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
     "settings": "all data so far; collection stops until the settings are corrected",
     "bug": "the unchanged payload, in {folder}/payloads",
@@ -324,7 +324,7 @@ def _next_steps(event: Event, facts: MessageFacts) -> str:
     data_dir = shlex.quote(visible(str(PurePath(facts.folder).parent)))
     values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
     values["data_dir"] = data_dir
-    values["mirror"] = shlex.quote(facts.mirror) if facts.mirror else "MIRROR"
+    values["mirror"] = shlex.quote(visible(facts.mirror)) if facts.mirror else "MIRROR"
     lines = [step.format(**values) for step in steps]
     return "".join(f"\n  {line}" for line in lines)
 

@@ -140,7 +140,7 @@ TO_DO = {
     "partial": f"{NOTHING} here, probably: the publisher leaves out a part",
     "implausible": f"{NOTHING} here, probably: the publisher sends such counts",
     "archive": "find out why compact failed, or does not run",
-    "mirror": "find out why push failed, or does not run",
+    "mirror": "see below why push failed, and what helps",
     "bug": "report it, with this mail",
 }
 """What a person has to do, in the first line of a mail."""

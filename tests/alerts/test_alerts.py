@@ -885,7 +885,9 @@ def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
     """The next steps restore it."""
-    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    archive = {"mirror": "file:///copy"}
+    mail = mailserver.settings()
+    world = World(tmp_path / "data", "a", mail=mail, archive=archive)
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         world.clock.now += 2 * DAY
@@ -902,6 +904,7 @@ def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
     assert "Kept the other days; what a backup or the mirror has" in text
     assert "should hold 1 day" in text, text
     assert f"touch {world.folder}/archive/.bikecollect" in text
+    assert "backfill a --from file:///copy # or copy them from a backup" in text
     assert "mkdir" not in over.get_content().partition("To know more:")[2]
 
 
