@@ -208,7 +208,10 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
     assert [process.returncode for process in calls] == [78] * 3
     asked = [process.stderr.count("is its disk mounted?") for process in calls]
     assert asked == [2, 1, 1]
-    assert "3 days of city (2026-11-22 to 2026-11-24)" in calls[1].stderr
+    assert (
+        "3 archived days of city (2026-11-22 to 2026-11-24) missing in"
+        in calls[1].stderr
+    )
     assert not archive.exists() or list(archive.iterdir()) == []
 
 

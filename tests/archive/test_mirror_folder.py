@@ -123,7 +123,7 @@ def test_what_is_lost_of_the_archive_is_put_back_byte_by_byte(
 
     shutil.rmtree(archive)
     text = fill(code=78)
-    assert text.startswith("bikecollect: the archive ")
+    assert text.startswith("bikecollect: 2 archived days of city ")
     fill_it = text.partition("to fill it from the mirror then: ")[2]
     assert fill_it.endswith(f"backfill city --from file://{nas}")
     archive.mkdir()

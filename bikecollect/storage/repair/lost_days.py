@@ -237,10 +237,10 @@ def _not_mounted(system: SystemFolder, archive: Path, days: Sequence[str]) -> st
     fill = f"bikecollect backfill {system.system_id} --from {quoted(system.mirror)}"
     then = f"; to fill it from the mirror then: {fill}" if system.mirror else ""
     return (
-        f"the archive {archive} should hold {count_of(len(days), 'day')} of "
-        f"{system.system_id} ({days[0]} to {days[-1]}) but has none and no file "
-        f"{MARKER}: is its disk mounted? To start a new archive there: mkdir -p "
-        f"{archive} && touch {archive / MARKER}{then}"
+        f"{count_of(len(days), 'archived day')} of {system.system_id} ({days[0]} to "
+        f"{days[-1]}) missing in {archive}, which has no file {MARKER}: is its disk "
+        f"mounted? To start a new archive there: mkdir -p {archive} && touch "
+        f"{archive / MARKER}{then}"
     )
 
 
