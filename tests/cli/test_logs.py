@@ -256,7 +256,7 @@ def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
 def test_unusable_settings_are_mailed_once_and_so_is_their_repair(
     tmp_path: Path,
 ) -> None:
-    """If the mail settings in them can be read (fault 90). Cron does not mail, too."""
+    """If the mail settings in them can be read (fault 90)."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     table = "[mail]\n" + "\n".join(lines)
@@ -264,7 +264,8 @@ def test_unusable_settings_are_mailed_once_and_so_is_their_repair(
         path = settings(tmp_path, url, f'columnz = ["hour"]\n{table}')
         for _ in range(3):
             process = bikecollect("--config", path, "fetch")
-            assert (process.returncode, process.stderr) == (78, "")
+            assert process.returncode == 78
+            assert "columnz" in process.stderr
     (subject,) = mail.subjects()
     assert subject.startswith("settings: settings wrong since ")
     assert "columnz" in mail.mails()[0].get_content()

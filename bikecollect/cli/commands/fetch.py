@@ -83,11 +83,9 @@ def _settings(shared: Shared) -> "Settings":
         from bikecollect.setup.loader import read_alert_settings
 
         ways = read_alert_settings(shared.config)
-        if ways is None or not report_settings(ways, error):
-            raise
-        # Cron would mail it again.
-        log.log(logging.ERROR, "%s", error, extra={"is_reported": True})
-        click.get_current_context().exit(error.exit_code)
+        if ways is not None:
+            report_settings(ways, error)
+        raise
     if settings.source:
         report_settings(settings, None)
     if settings.mail_error:
