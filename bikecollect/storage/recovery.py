@@ -17,7 +17,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, STATUS
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
     SLOTS,
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 PARTS = "SELECT parts FROM archives WHERE day = ?"
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
-LOST_LIST = (
-    f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
-    "a copy of the folder has them: bikecollect backfill {} --from COPY"
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,10 +81,8 @@ class Recovery:
         absence = self.ledger.was_absent
         if absence and not notices and any(sizes.values()):
             what = f"{self.ledger.folder.name}/{LEDGER} was {absence}"
-            kind, text = rebuilt(self.ledger, what, self.mirror)
-            if self.store.dataset == STATUS and INFORMATION not in sizes:
-                text += LOST_LIST.format(self.ledger.folder.name)
-            notices = [Notice(kind, text)]
+            lacks_list = INFORMATION not in sizes
+            notices = [rebuilt(self.ledger, what, self.mirror, lacks_list=lacks_list)]
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(

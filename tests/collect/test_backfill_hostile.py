@@ -283,9 +283,7 @@ def test_a_ledger_that_is_no_file_is_not_opened(
     (other.folder / "ledger.sqlite3").rename(other.folder / "moved")
     plant(other.folder / "ledger.sqlite3")
 
-    with pytest.raises(
-        StorageError, match=r"ledger\.sqlite3.*folder without the ledger"
-    ):
+    with pytest.raises(StorageError, match=r"ledger\.sqlite3.*folder without it"):
         slots(other)
 
 

@@ -30,6 +30,10 @@ class Repair(NamedTuple):
 
 SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 """The slots with rows in a daily file."""
+LOST_LIST = (
+    f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
+    "a copy of the folder has them: bikecollect backfill {} --from COPY"
+)
 
 
 def kept_payloads(folder: Path, day: str = "*") -> Iterator[str]:
@@ -82,13 +86,19 @@ def mirror_runs(system_id: str, mirror: str) -> str:
     return f"; for the runs that the mirror has: {fill}" if mirror else ""
 
 
-def rebuilt(ledger: "Ledger", what: str, mirror: str) -> Notice:
-    """Return the notice of a new *ledger*; *what* became of the one before."""
+def rebuilt(
+    ledger: "Ledger", what: str, mirror: str, *, lacks_list: bool = False
+) -> Notice:
+    """Return the notice of a new *ledger*; *what* became of the one before.
+
+    If it *lacks_list*, the list of stations is lost, too.
+    """
     text = f"{what}: a new one is rebuilt from the files"
     if ledger.folder.name == VEHICLES:
         return Notice("ledger", text)  # it had no runs
-    text = f"{text}, without the runs and incidents so far"
-    return Notice(RUNS_LOST, text + mirror_runs(system_of(ledger), mirror))
+    system = system_of(ledger)
+    text = f"{text}, without the runs and incidents so far{mirror_runs(system, mirror)}"
+    return Notice(RUNS_LOST, text + LOST_LIST.format(system) * lacks_list)
 
 
 def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:
