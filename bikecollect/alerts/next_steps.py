@@ -15,6 +15,7 @@ NEXT_STEPS = {
         TRY,
         "bikecollect backfill {system}   # after an upgrade or new settings",
     ),
+    "not-json": (TRY, SHOW),
     "drift": (TRY, SHOW),
     "zone": (
         f"{TRY}   # names a time zone that fits",
@@ -85,6 +86,7 @@ AFTERWARDS = {
         "bikecollect backfill {system}   # fills slots, if it understands them now",
         REPORT,
     ),
+    "not-json": (REPORT, SHOW),
     "archive-lost": ("bikecollect verify {system}",),
     "folder": ("bikecollect verify {system}", REPORT),
     "disk": (REPORT,),
@@ -110,6 +112,7 @@ TO_DO = {
     "fetch": "find out why the feed cannot be fetched",
     "credentials": "correct the credentials, or ask the publisher for access",
     "payload": "find out if new settings or an upgrade help; the payloads are kept",
+    "not-json": f"{NOTHING}, if it passes; else find out what the address answers with",
     "drift": "check whether the new values are right",
     "zone": "correct timezone in the settings",
     "disk": "make the disk usable again",
@@ -147,6 +150,7 @@ TO_DO = {
 TO_DO_AFTERWARDS = {
     "lost": f"{NOTHING}, if the earlier folder itself is back; if it was filled "
     "from a copy, find out which slots that lacks: bikecollect backfill-report",
+    "not-json": f"{NOTHING}: what was not JSON cannot be read later, either",
     "payload": "run backfill: it fills the slots that are understood now",
     "zone": f"{NOTHING}, unless timezone was corrected: see below",
 }
@@ -167,7 +171,8 @@ def to_do(event: Event, age: int) -> str:
     """
     kind, variant = event.incident.kind, event.incident.variant
     if event.what is EventType.RECOVERED and kind not in LASTING:
-        return TO_DO_AFTERWARDS.get(kind, f"{NOTHING}, it is over")
+        over = f"{NOTHING}, it is over"
+        return TO_DO_AFTERWARDS.get(variant) or TO_DO_AFTERWARDS.get(kind, over)
     if event.what is EventType.NOTED and kind == "ledger" and variant not in TO_DO:
         return f"{NOTHING}, it is repaired"
     is_passing = kind in PASSING and not STAYING.intersection(event.incident.causes)

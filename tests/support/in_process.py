@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TextIO
 
@@ -26,6 +27,7 @@ from bikecollect.cli.printing import Screen
 from bikecollect.core import process, user_folders
 from bikecollect.core.secrets import redact
 
+ROOT = str(Path(__file__).parents[2])
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STARTUP = forking.startup(os.environ)
 SCREEN = {
@@ -85,6 +87,8 @@ def as_if_started(env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
+        # Pytest puts the source first: what is installed comes first for a user.
+        patch.setattr(sys, "path", [*(p for p in sys.path if p != ROOT), ROOT])
         patch.setattr(tempfile, "tempdir", None)
         patch.setattr(user_folders, "_beside", [])
         patch.setattr(redact, "_learned", {})
