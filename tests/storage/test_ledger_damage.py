@@ -1,6 +1,7 @@
 """A damaged ledger is repaired or rebuilt: it never stops the collection."""
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -218,8 +219,8 @@ def test_a_damaged_index_costs_no_run(world: World) -> None:
     before = findings(world)
     run = world.fetch(after=300)
 
-    named = f"{LEDGER}: is damaged: row 1 missing from index runs_by_slot"
-    assert before[0] == named
+    # The words are SQLite's, and differ by its version.
+    assert re.fullmatch(f"{LEDGER}: is damaged: .* index runs_by_slot", before[0])
     assert [n.text for n in run.notices] == [
         f"{LEDGER} had a damaged index: rebuilt from its table"
     ]
