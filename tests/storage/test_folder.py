@@ -12,6 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 from small_disk import mounted, remount
+from syncs import noted_syncs
 from world import TAIPEI, World
 
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
@@ -568,6 +569,23 @@ def test_a_part_that_cannot_be_read_is_named(
 
     with pytest.raises(StorageError, match=f"^cannot use {part}: Transport endpoint"):
         data_folder.prepare(folder)
+
+
+def test_the_mark_of_lost_vehicles_is_durable_before_they_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut between both, the next run marks the loss again."""
+    (tmp_path / ".bikecollect").write_bytes(
+        marker.text_of(tmp_path.name) + b"holds: vehicles\n"
+    )
+    steps = noted_syncs(monkeypatch, "replace")
+
+    marker.update(tmp_path / ".bikecollect", 0.0)
+
+    assert "begun anew" in (tmp_path / "vehicles/.bikecollect").read_text("utf-8")
+    assert marker.lost_parts(tmp_path) == set()
+    made, forgotten = "sync,sync folder", "sync,rename,sync folder"
+    assert ",".join(steps).endswith(f"{made},{forgotten}")
 
 
 def test_an_error_beside_an_open_ledger_names_its_own_path(tmp_path: Path) -> None:
