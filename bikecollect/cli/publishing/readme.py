@@ -120,11 +120,8 @@ def readme(dataset: Dataset) -> str:
 def _reference(dataset: Dataset) -> str:
     """Return the reference of the dataset, as Markdown."""
     authors = "; ".join(markdown(writer.name) for writer in dataset.authors)
-    year, place = (
-        dataset.created[:4],
-        f" <{RESOLVER}{dataset.doi}>" if dataset.doi else "",
-    )
-    return f"{authors} ({year}). {dataset.title} [Data set].{place}"
+    address = f" <{RESOLVER}{dataset.doi}>" if dataset.doi else ""
+    return f"{authors} ({dataset.created[:4]}). {dataset.title} [Data set].{address}"
 
 
 def _files(dataset: Dataset) -> str:
