@@ -7,7 +7,7 @@
 -- mean_free: of these, neither reserved nor disabled; max_vehicles: in one slot
 -- Vehicles without a location are in no cell.
 -- reads: vehicle_status (rows), vehicle_slots, slots
-WITH $vehicle_expected, rowed AS (
+WITH $vehicle_expected_by_hour, rowed AS (
     SELECT v.system_id AS system_id, v.slot AS slot, v.hour_of_week AS hour_of_week,
         v.lon AS lon, CAST(FLOOR(v.lat / 0.00225) AS BIGINT) AS cell_row,
         CASE WHEN v.is_reserved = TRUE OR v.is_disabled = TRUE THEN 0 ELSE 1 END AS free
@@ -31,10 +31,6 @@ WITH $vehicle_expected, rowed AS (
     FROM vehicle_slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
     GROUP BY s.system_id, s.hour_of_week
-), expected_hours AS (
-    SELECT e.system_id AS system_id, e.hour_of_week AS hour_of_week, COUNT(*) AS slots
-    FROM vehicle_expected AS e
-    GROUP BY e.system_id, e.hour_of_week
 )
 SELECT n.system_id AS system_id, n.cell_row AS cell_row, n.cell_col AS cell_col,
     CAST((n.cell_row + 0.5) * 0.00225 AS DOUBLE) AS lat,
@@ -46,7 +42,7 @@ SELECT n.system_id AS system_id, n.cell_row AS cell_row, n.cell_col AS cell_col,
     CAST(MAX(e.slots) AS BIGINT) AS slots_expected
 FROM counted AS n
 JOIN hours AS h ON h.system_id = n.system_id AND h.hour_of_week = n.hour_of_week
-LEFT JOIN expected_hours AS e ON e.system_id = n.system_id
+LEFT JOIN vehicle_expected AS e ON e.system_id = n.system_id
     AND e.hour_of_week = n.hour_of_week
 GROUP BY n.system_id, n.cell_row, n.cell_col, n.hour_of_week, h.slots
 ORDER BY system_id, cell_row, cell_col, hour_of_week

@@ -60,10 +60,6 @@ WITH $numbered, $turns, $vehicle_expected, placed AS (
         CAST(FLOOR(t.lon * COS(RADIANS((t.cell_row + 0.5) * 0.00225)) / 0.00225)
             AS BIGINT) AS cell_col
     FROM stays AS t
-), expected AS (
-    SELECT e.system_id AS system_id, COUNT(*) AS slots
-    FROM vehicle_expected AS e
-    GROUP BY e.system_id
 )
 SELECT c.system_id AS system_id, c.cell_row AS cell_row, c.cell_col AS cell_col,
     CAST((c.cell_row + 0.5) * 0.00225 AS DOUBLE) AS lat,
@@ -76,6 +72,6 @@ SELECT c.system_id AS system_id, c.cell_row AS cell_row, c.cell_col AS cell_col,
     CAST(MAX(e.slots) AS BIGINT) AS slots_expected
 FROM celled AS c
 LEFT JOIN survival AS u ON u.system_id = c.system_id
-LEFT JOIN expected AS e ON e.system_id = c.system_id
+LEFT JOIN vehicle_expected AS e ON e.system_id = c.system_id
 GROUP BY c.system_id, c.cell_row, c.cell_col
 ORDER BY system_id, cell_row, cell_col

@@ -24,10 +24,6 @@ WITH $turns, $vehicle_expected, placed AS (
         SUM(CASE WHEN p.place_after > p.place + 1 THEN 1 ELSE 0 END) AS returned
     FROM placed AS p
     GROUP BY p.system_id
-), expected AS (
-    SELECT e.system_id AS system_id, COUNT(*) AS slots
-    FROM vehicle_expected AS e
-    GROUP BY e.system_id
 )
 SELECT t.system_id AS system_id, CAST(t.slots AS BIGINT) AS slots,
     CAST(t.ids AS BIGINT) AS ids,
@@ -41,5 +37,5 @@ SELECT t.system_id AS system_id, CAST(t.slots AS BIGINT) AS slots,
         ELSE 'persistent' END AS ids_are,
     CAST(e.slots AS BIGINT) AS slots_expected
 FROM totals AS t
-LEFT JOIN expected AS e ON e.system_id = t.system_id
+LEFT JOIN vehicle_expected AS e ON e.system_id = t.system_id
 ORDER BY system_id

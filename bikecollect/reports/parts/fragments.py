@@ -36,8 +36,8 @@ def parts() -> Mapping[str, str]:
     Parts that end with a table are the beginning of a WITH clause; their tables:
     ``dockless`` has station days without known docks (``dockless_of_asked``: of the
     stations in ``asked`` only; ``dockless_by_day``: the same from ``station_days``),
-    ``expected`` has numbers of expected slots, ``turns`` those of vehicles, collected,
-    ``vehicle_expected`` the slots in which vehicles were expected.
+    ``expected`` has numbers of expected slots, ``vehicle_expected`` those of vehicles,
+    ``turns`` their collected ones.
     """
     dockless = _read("dockless")
     of_asked = dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}")
@@ -63,17 +63,21 @@ def parts() -> Mapping[str, str]:
         "expected_by_hour": _expected("hour_of_week"),
         "expected_by_date_and_hour": _expected("date", "hour_of_week"),
         "turns": _read("turns"),
-        "vehicle_expected": _read("vehicle_expected"),
+        "vehicle_expected": _by_keys("vehicle_expected"),
+        "vehicle_expected_by_hour": _by_keys("vehicle_expected", "hour_of_week"),
         "scarce": Template(_read("scarce")).safe_substitute(joins),
     }
 
 
 def _expected(*keys: str) -> str:
     """Return the SQL of the tables ``lives`` and ``expected``, by *keys*."""
-    columns = "".join(f"s.{key} AS {key}, " for key in keys)
-    return Template(_read("expected")).safe_substitute(
-        lives=_read("lives"),
-        columns=columns,
+    return Template(_by_keys("expected", *keys)).safe_substitute(lives=_read("lives"))
+
+
+def _by_keys(name: str, *keys: str) -> str:
+    """Return the SQL of the part *name*, whose slots ``s`` are counted by *keys*."""
+    return Template(_read(name)).safe_substitute(
+        columns="".join(f"s.{key} AS {key}, " for key in keys),
         keys="".join(f", s.{key}" for key in keys),
     )
 
