@@ -26,6 +26,7 @@ from bikecollect.feeds.gbfs.document_places import STATUS, VEHICLES
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.vehicle_reader import LISTED_AS
 from bikecollect.setup import feed_access
 from bikecollect.setup.catalogue import builtin, lookup
 from bikecollect.setup.catalogue.entry import BUILT_IN, CLIENT, access_text
@@ -38,7 +39,6 @@ INTERVAL = 60
 """The interval, in seconds, whose time limits apply to a trial."""
 DEFAULTS = System()
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
-VEHICLE_FILES = frozenset({"free_bike_status", "vehicle_status"})
 MAX_TRIES = 2
 MAX_ID = 60
 """Characters of a system id that is made from a feed's own one or its address."""
@@ -242,7 +242,7 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
     try:
         base = next(doc.url for doc in payload.documents if doc.name == "gbfs")
         listed = addresses(bodies["gbfs"], system.language, base)
-        has_vehicles = not VEHICLE_FILES.isdisjoint(listed)
+        has_vehicles = not listed.keys().isdisjoint(LISTED_AS)
         url = listed["system_information"]
         document, _ = ask(get, "system_information", url, system.url)
         data = at(decode(document.body), "data")
