@@ -21,7 +21,7 @@ from bikecollect.archive.checks.recertify import (
 from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.parts import damaged_parts
+from bikecollect.archive.parts import CANNOT_READ, damaged_parts
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, SlotState, bounds
@@ -187,7 +187,7 @@ def _is_lost(archive: Archive, archived: Archived, dataset: str) -> bool:
     """Return whether the file of *dataset* is missing or damaged, by its bytes."""
     parts = archived.only(dataset).parts
     damage = damaged_parts(archive.data, archive.system.system_id, archived.day, parts)
-    return any(not what.startswith("cannot read") for what in damage)
+    return any(not what.startswith(CANNOT_READ) for what in damage)
 
 
 def _block(file: str, row: Sequence[Any]) -> Block:

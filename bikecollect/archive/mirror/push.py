@@ -28,6 +28,7 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
+from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorUnavailable,
@@ -307,9 +308,9 @@ class MirrorPush:
         try:
             if sha256_of(path) == sha256:
                 return
-            what = f"{path}: sha256 mismatch"
+            what = f"{path}{OTHER_BYTES}"
         except OSError as error:
-            what = f"cannot read {path}: {error.strerror}"
+            what = f"{CANNOT_READ}{path}: {error.strerror}"
         raise StorageError(f"{what}; run: bikecollect verify", cause="archive")
 
     def _keep_aside(self, stored: StoredObject | None) -> None:
