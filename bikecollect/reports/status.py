@@ -80,7 +80,8 @@ def survey(
     with history.session():
         newest = history.newest_block(soon)
         ends = history.ends()
-        final = last_of(ends, is_over=system.is_over)
+        is_over = system.is_over
+        final = last_of(ends, is_over=is_over)
         last = min({int(now), *final})
         begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
         outcomes = history.outcomes(Slot(last - DAY))
@@ -99,7 +100,7 @@ def survey(
             is_known=is_known(folder),
             configured=configured,
             mirror=_mirror(system, mirror),
-            is_over=system.is_over,
+            is_over=is_over,
             is_demo=system.is_demo,
             final=final,
             is_lost=lacks_ledger(system),
@@ -139,8 +140,8 @@ def _mirror(system: SystemFolder, address: str) -> "MirrorStanding | None":
 
 def _gone(system: SystemFolder, damage: Sequence[str]) -> str:
     """Return in a few words what *damage* begins with, if that is a loss of all."""
-    loss = loss_of(system)
-    if loss is None or loss.text not in damage[:1]:
+    loss = loss_of(system) if damage else None
+    if loss is None or loss.text != damage[0]:
         return ""
     return "its folder is gone" if loss.since == END else "all earlier data are gone"
 
