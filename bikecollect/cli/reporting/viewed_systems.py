@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bikecollect.archive.datasets import VEHICLE_SLOTS
+from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.each_system import Attempts
@@ -17,14 +17,12 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.slots import bounds
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
 
 EPOCH = "1970-01-02"
 """A day before all data, that every time zone can count from."""
-OF_VEHICLES = frozenset({VEHICLE_STATUS, VEHICLE_SLOTS})
 
 
 @dataclass
@@ -75,7 +73,7 @@ def readable(
             begin, _ = bounds(max(since, EPOCH), system.zone)
             has_data = bool(shown.days) or history.has_archive(settings, name)
             attempts.report_loss(system, begin, has_data=has_data)
-            if not OF_VEHICLES.isdisjoint(tables):
+            if not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables):
                 attempts.report_lost_vehicles(system, begin)
             systems.append(shown)
     if not systems:
