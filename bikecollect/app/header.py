@@ -244,18 +244,17 @@ def _warn(name: str) -> None:
     if health.behind is None and not health.damage:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
     skipped = widgets.service().skipped(name)
-    loss = widgets.service().loss(name)
+    # Without any data, the page itself says so.
+    loss = widgets.service().loss(name) if health.behind is not None else None
     if mode.is_public():
-        if loss and health.behind is not None:
+        if loss:
             when = local_minute(loss.since, frames.zone(name))
             st.warning(f"Missing in all figures: all data from before {when}.")
         if skipped:
             days = count_of(len(skipped), "day")
             st.warning(f"Missing in all figures: {days} that cannot be read.")
         return
-    # Without any data, the page itself says so.
-    lost = [loss.text] if loss and health.behind is not None else []
-    for text in [*lost, *skipped]:
+    for text in [*([loss.text] if loss else []), *skipped]:
         left_out = f"Missing in all figures: {text}"
         st.warning(widgets.plain(widgets.service().addressed(left_out)))
 

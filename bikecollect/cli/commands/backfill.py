@@ -155,8 +155,7 @@ def backfill(
             if source and not dry_run:
                 backfilling.end_loss(filler.system, fillings)
             if is_text and empty < len(names):
-                counts = taken, returned
-                say(_summary(filler, fillings, source or None, *counts))
+                say(_summary(filler, fillings, source or None, taken, returned))
                 code = max(code, _report_lost_days(filler, source))
             if rejected := {f.slot for f in fillings if f.what == "not understood"}:
                 code = ExitCode.DATA

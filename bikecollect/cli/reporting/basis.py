@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import Slot, bounds, day_of
 from bikecollect.reports import evidence
 from bikecollect.reports.registry import Report, Values
 
@@ -25,14 +24,14 @@ def basis(report: Report, systems: Sequence[ViewedSystem], values: Values) -> st
 
 def _texts(systems: Sequence[ViewedSystem], values: Values) -> Iterator[str]:
     now = time.time()
+    days = values.since.isoformat(), values.until.isoformat()
     for viewed in systems:
         zone = viewed.system.zone
-        days = values.since.isoformat(), values.until.isoformat()
         begin, end = (bounds(day, zone)[0] for day in days)
         account = evidence.read_account(viewed.system, begin, end, now=now)
         if account.total.expected:
             name = f"{viewed.system_id}: " if len(systems) > 1 else ""
-            ends = (account.since, account.until - 1)
-            first, last = (datetime.fromtimestamp(end, zone).date() for end in ends)
-            span = f"{first}" if first == last else f"{first} to {last}"
+            ends = account.since, Slot(account.until - 1)
+            first, last = (day_of(end, zone) for end in ends)
+            span = first if first == last else f"{first} to {last}"
             yield f"{name}{span}: {account.total.sentence}"

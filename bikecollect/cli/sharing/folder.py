@@ -124,16 +124,14 @@ def write_live(
     film = map_data.film_of_last_hours(service, name)
     zone = service.settings.system_folder(name).zone
     when = iso(film.newest, zone)[:16].replace("T", " ")
-    writer = _writer(
-        service, name, (), front, since=date.fromisoformat(when[:10]) - DAY
-    )
+    newest = date.fromisoformat(when[:10])
+    writer = _writer(service, name, (), front, since=newest - DAY)
     data = json.dumps({**film.packed(), "when": when})
     paths = [
         _put(folder / FILM, data),
         _put(folder / INDEX, writer.map(film, INDEX, when)),
     ]
     if _is_old(folder / pages.COVERAGE):
-        newest = date.fromisoformat(when[:10])
         last = service.last_day(name, newest)
         since = last - pages.RANGE
         service.needs_only(since)
@@ -177,10 +175,10 @@ def _writer(
 def _lacking(service: DataService, name: str, since: date) -> str:
     """Return what is lost of the days from *since* on, empty if nothing."""
     zone = service.settings.system_folder(name).zone
-    loss, texts = service.loss(name), list[str]()
-    if loss and date.fromisoformat(day_of(loss.since, zone)) >= since:
+    loss, texts, first = service.loss(name), list[str](), since.isoformat()
+    if loss and day_of(loss.since, zone) >= first:
         texts.append(f"all data from before {local_minute(loss.since, zone)}")
-    if days := {day for day, _ in service.losses(name) if day >= since.isoformat()}:
+    if days := {day for day, _ in service.losses(name) if day >= first}:
         texts.append(f"data of {count_of(len(days), 'day')} that cannot be read")
     return f"Missing in all figures: {', and '.join(texts)}." if texts else ""
 
