@@ -53,6 +53,20 @@ def live(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     return mirrored_city(world, config, s3_proxy, tmp_path)
 
 
+@pytest.fixture
+def unarchived(world: World) -> World:
+    """Return a world with two past days that are not archived yet."""
+    return renewed(two_past_days, world.folder.parent)
+
+
+@pytest.fixture
+def unarchived_city(
+    unarchived: World, config: Path, s3_proxy: Proxy, tmp_path: Path
+) -> City:
+    """Return `unarchived` with nothing in the mirror."""
+    return mirrored_city(unarchived, config, s3_proxy, tmp_path)
+
+
 def fetch_twice(world: World) -> None:
     """Collect two slots of today."""
     world.clock.now = time.time() - 900
@@ -93,13 +107,12 @@ def test_a_new_machine_gets_all_slots_back(city: City) -> None:
 
 
 def test_days_are_restored_without_any_archive(
-    folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path
+    unarchived: World, unarchived_city: City
 ) -> None:
     """Nothing was compacted yet: the live copy is all there is."""
-    world = renewed(two_past_days, folder)
-    world.clock.now = time.time() - 900
-    world.fetch({"0001": 3})
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    city = unarchived_city
+    unarchived.clock.now = time.time() - 900
+    unarchived.fetch({"0001": 3})
     city.run("push", "--live")
     before = rows(city)
     shutil.rmtree(city.data)
@@ -111,11 +124,10 @@ def test_days_are_restored_without_any_archive(
 
 
 def test_archived_days_whose_csv_is_kept_are_not_called_unreadable(
-    folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path
+    unarchived_city: City,
 ) -> None:
     """Their daily files are not copied, as the archive there has their rows."""
-    world = renewed(two_past_days, folder)
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    city = unarchived_city
     city.run("compact", "--csv-days", "9999")
     city.run("push", "--live")
     before = rows(city)
@@ -350,17 +362,15 @@ def test_a_folder_begun_anew_does_not_replace_the_copy_of_the_lost_one(
 
 
 def test_slots_that_an_archived_day_lacks_are_not_emptied(
-    folder: Path,
-    config: Path,
-    s3_proxy: Proxy,
+    unarchived: World,
+    unarchived_city: City,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An older folder was put back, and then its day archived, and sent."""
-    world = renewed(two_past_days, folder)
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    city = unarchived_city
     shutil.copytree(city.folder, tmp_path / "older")
-    world.fetch({"0001": 7}, after=300)
+    unarchived.fetch({"0001": 7}, after=300)
     city.run("push", "--live")
     before, objects = rows(city), live_objects(city, monkeypatch)
     shutil.rmtree(city.folder)
@@ -472,18 +482,13 @@ def test_without_the_copy_of_the_ledger_all_slots_are_restored(
 
 
 def test_a_day_that_was_archived_is_emptied_there(
-    folder: Path,
-    config: Path,
-    s3_proxy: Proxy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    unarchived_city: City, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The archive in the mirror has it; the live copy does not grow for ever.
 
     Unless the mirror lacks the day: it was restored from an older backup.
     """
-    world = renewed(two_past_days, folder)
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
+    city = unarchived_city
     city.run("push", "--live")
     full = live_objects(city, monkeypatch)
     city.run("compact")
