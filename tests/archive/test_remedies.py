@@ -37,6 +37,12 @@ def run(world: World, *words: str) -> list[str]:
     return bikecollect("--config", config, *words).stdout.splitlines()
 
 
+def change_ledger(world: World, sql: str) -> None:
+    """Change the ledger as no run does."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute(sql)
+
+
 def test_a_deleted_ledger_is_one_finding(world: World) -> None:
     """Not one per line of the list of stations."""
     for file in world.folder.glob("ledger.sqlite3*"):
@@ -53,9 +59,7 @@ def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
     world: World,
 ) -> None:
     """The command repairs all; JSON has each finding."""
-    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
-        db.execute("UPDATE stations SET name = 'other'")
-        db.commit()
+    change_ledger(world, "UPDATE stations SET name = 'other'")
 
     lines = run(world, "verify")
     objects = [json.loads(line) for line in run(world, "verify", "--format", "json")]
@@ -72,9 +76,7 @@ def test_a_damaged_checksum_in_the_ledger_is_not_blamed_on_the_payload(
     world: World,
 ) -> None:
     """They differ in one digit; the remedy corrects the ledger."""
-    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
-        db.execute("UPDATE blocks SET sha256 = 'x' || substr(sha256, 2)")
-        db.commit()
+    change_ledger(world, "UPDATE blocks SET sha256 = 'x' || substr(sha256, 2)")
 
     lines = run(world, "verify")
     run(world, "verify", "--repair")
@@ -144,9 +146,7 @@ def test_an_archived_day_that_is_damaged_in_the_ledger_is_corrected_by_the_remed
 ) -> None:
     """Its rows are those of its certificate."""
     compacted(world, csv_days=0)
-    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
-        db.execute(f"UPDATE archives SET {wrong}")
-        db.commit()
+    change_ledger(world, f"UPDATE archives SET {wrong}")
 
     lines = run(world, "verify")
     run(world, "compact")
