@@ -40,8 +40,8 @@ def copy_to_mirror(
     """
     if not settings.archive.mirror:
         raise UsageError(NO_MIRROR)
-    missing = missing_archive(settings.data / ARCHIVE, settings.archive.mirror)
-    if missing and not live:
+    mirror = settings.archive.mirror
+    if not live and (missing := missing_archive(settings.data / ARCHIVE, mirror)):
         raise SettingsError(missing, cause="not-mounted")
     copying, days = MirrorCopying(settings, names, times, live=live), 0
     try:

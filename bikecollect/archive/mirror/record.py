@@ -81,8 +81,9 @@ class MirrorRecord:
 
         What `verify --mirror` has doubted since the record was read stays doubted.
         Nothing is written into an archive that is missing: its disk may not be mounted.
+        That is asked before the first record only: it reads the ledgers of all systems.
         """
-        if missing_archive(self._archive):
+        if not self.path.parent.is_dir() and missing_archive(self._archive):
             return
         for path, known in _read(self.path).get("objects", {}).items():
             if _is_doubt(known) and not _is_doubt(self._saved.get(path)):
