@@ -101,7 +101,7 @@ class LivePush:
         size = 0
         for path, copy in copies.items():
             size += self._send(path, copy, objects.get(path), record)
-        self._empty_archived(objects, record, copied)
+        self._empty(archived, record)
         rows.end()
         return size
 
@@ -227,19 +227,14 @@ class LivePush:
         )
         return {p: stored for p, stored in objects.items() if p.startswith(done)}
 
-    def _empty_archived(
-        self,
-        objects: dict[str, StoredObject],
-        record: MirrorRecord,
-        copied: CopiedDays,
+    def _empty(
+        self, archived: Mapping[str, StoredObject], record: MirrorRecord
     ) -> None:
         for subfolder, daily, layout in PARTS:
-            days = copied[subfolder]
             place = f"{live_path(self.system_id, f'{subfolder}{daily}')}/"
-            for path, stored in objects.items():
-                day = path.removeprefix(place)[:10]
-                is_done = path.startswith(place) and stored.size and day in days
-                if is_done and self._has_day(layout, day):
+            for path, stored in archived.items():
+                is_full = path.startswith(place) and stored.size
+                if is_full and self._has_day(layout, path.removeprefix(place)[:10]):
                     record.add(self.store.write(path, b"", EMPTY), EMPTY)
 
     def _has_day(self, layout: DatasetLayout, day: str) -> bool:
