@@ -74,9 +74,10 @@ def view(name: str) -> None:
     st.header(f"Stations, {order.lower()} first", anchor=False)
     left_out = HAVING if column in LACKING else LACKING
     columns = [name for name in RANKED if name not in left_out]
-    # Those that never lacked any are in no order.
-    number = pd.Series(range(1, len(ranked) + 1), ranked.index, "Int64")
-    shown = ranked.assign(number=number.where(ranked[column] > 0))
+    # Those that never lacked any are in no order, and have no number.
+    lacking = ranked[ranked[column] > 0]
+    number = pd.Series(range(1, len(lacking) + 1), lacking.index, "Int64")
+    shown = ranked.assign(number=number)
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
         widgets.percents(
@@ -88,12 +89,12 @@ def view(name: str) -> None:
         column_config=RANKED,
         width="stretch",
     )
-    first = list(ranked[ranked[column] > 0]["station_id"][:MAPPED])
+    first = list(lacking["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
         _draw_map(known, first, order, column)
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)
     text = f"{summed} {least_basis(answer.records())} {RULE}"
-    if tie := tied([value for value in ranked[column] if value]):
+    if tie := tied(list(lacking[column])):
         text += f" {tie}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
