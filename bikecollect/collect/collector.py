@@ -297,8 +297,8 @@ def _prepare(
     """
 
     def prepare() -> None:
-        data_folder.prepare(folder, known, check_name)
-        marker.go_on(folder / data_folder.MARKER)
+        if data_folder.prepare(folder, known, check_name):
+            marker.go_on(folder / data_folder.MARKER)
 
     try:
         prepare()

@@ -141,11 +141,12 @@ def prepare(
     folder: Path,
     known: Collection[str] | None = None,
     check_name: Callable[[], object] = bool,
-) -> None:
+) -> bool:
     """Ensure that *folder* can be written to; create and mark it if it is new.
 
-    *known* are the `known_folders`, passed by callers that prepare many; *check_name*,
-    see `loader.check_name`, is called before one is created. Raises SettingsError if
+    Return whether its marker says that the system was stopped. *known* are the
+    `known_folders`, passed by callers that prepare many; *check_name*, see
+    `loader.check_name`, is called before one is created. Raises SettingsError if
     another user may change its content (`check`), or if it should hold data and has no
     marker: most likely its disk is not mounted, and the mount point must not be filled.
     """
@@ -155,14 +156,14 @@ def prepare(
         check(folder)
         entries.check_case(folder)
         if (folder / MARKER).exists():
-            marker.update(folder / MARKER, time.time())
+            is_stopped = marker.update(folder / MARKER, time.time())
             _check_writable(folder)
             if str(folder) not in known:
                 # The first run was killed, or the state folder was lost since, or a
                 # rename was killed at its end.
                 remember(folder)
                 renamed.remove_note(folder)
-            return
+            return is_stopped
         check_name()
         check_mounted(folder)
         if str(folder) in known and not folder.exists():
@@ -186,6 +187,7 @@ def prepare(
             raise StorageError(f"{problem}; {to_run(ours)}") from error
         raise unwritten(problem, error) from error
     remember(folder)
+    return False
 
 
 def check(folder: Path) -> None:

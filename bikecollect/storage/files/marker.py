@@ -70,18 +70,21 @@ def text_of(name: str) -> bytes:
     return MARK + _line(name)
 
 
-def name_in(marker: Path) -> str:
-    """Return the name of the system in *marker*, empty if it has none."""
-    names = _NAME.findall(_text(marker) or b"")
+def name_in(marker: Path, text: bytes | None = None) -> str:
+    """Return the name of the system in *marker*, empty if it has none.
+
+    *text* is that of the marker if it was read before; so below.
+    """
+    names = _NAME.findall(text or _text(marker) or b"")
     return names[-1].decode() if names else ""
 
 
-def check_name(marker: Path) -> bool:
+def check_name(marker: Path, text: bytes | None = None) -> bool:
     """Return whether *marker* names its system; raises SettingsError for another one.
 
     It has the name of its folder. The last name counts: a person can append one.
     """
-    folder, other = marker.parent, name_in(marker)
+    folder, other = marker.parent, name_in(marker, text)
     if not other:
         return False
     if other != folder.name:
@@ -95,51 +98,50 @@ def check_name(marker: Path) -> bool:
     return True
 
 
-def update(marker: Path, now: float) -> None:
+def update(marker: Path, now: float) -> bool:
     """Check and write the name in *marker*, and the parts that have data or lost them.
 
-    Raises SettingsError if it names another system.
+    Return whether it said that its system was stopped. Raises SettingsError if it names
+    another system.
     """
-    is_named = check_name(marker)
+    text = _text(marker)
+    is_named = check_name(marker, text)
     with suppress(StorageError):  # the next run does it
         if not is_named:
             write_name(marker)
-        _write_parts(marker, now)
+            text = _text(marker)
+        _write_parts(marker, text, now)
+    return is_stopped(marker, text)
 
 
-def _write_parts(marker: Path, now: float) -> None:
+def _write_parts(marker: Path, text: bytes | None, now: float) -> None:
     """Note in *marker* which parts have data; mark those that are begun anew."""
-    folder, text = marker.parent, _text(marker)
     if text is None or not is_own(marker):  # another user could not read a new one
         return
-    held = _parts_in(text)
-    lost = {part for part in held if not has_part(folder, part)}
+    folder, held = marker.parent, _parts_in(text)
+    lost = lost_parts(folder, text)
     if STATIONS in lost:
         _replace(marker, text_of(folder.name) + EMPTIED + mark(now))
         return
     if VEHICLES in lost:
-        place = folder / VEHICLES
-        try:
-            make_folder(place)
-            write_file(place / MARKER, MARK + mark(now))
-            sync_folder(place)
-        except OSError as error:
-            raise unwritten(f"cannot write {place / MARKER}: {error}", error) from error
+        with suppress(OSError):  # then its marker cannot be written
+            make_folder(folder / VEHICLES)
+        _replace(folder / VEHICLES / MARKER, MARK + mark(now))
     new = {part for part in PARTS if part not in held and has_days(folder, part)}
     if new or lost:
-        lines = [line for line in text.splitlines() if not _HOLDS.match(line)]
-        lines += [b"holds: %b" % part.encode() for part in sorted({*held, *new} - lost)]
-        _replace(marker, b"".join(line + b"\n" for line in lines))
+        parts = sorted({*held, *new} - lost)
+        lines = b"".join(b"holds: %b\n" % part.encode() for part in parts)
+        _replace(marker, _without(text, _HOLDS) + lines)
 
 
-def lost_parts(folder: Path) -> set[str]:
+def lost_parts(folder: Path, text: bytes | None = None) -> set[str]:
     """Return the parts that *folder* has had, by its marker, and has no more.
 
     Such a part has neither its ledger nor daily files. An empty folder of daily files
     is none if all its days are archived.
     """
-    text = _text(folder / MARKER) or b""
-    return {part for part in _parts_in(text) if not has_part(folder, part)}
+    parts = _parts_in(text or _text(folder / MARKER) or b"")
+    return {part for part in parts if not has_part(folder, part)}
 
 
 def _parts_in(text: bytes) -> set[str]:
@@ -153,16 +155,13 @@ def write_name(marker: Path) -> None:
     """
     text = _text(marker)
     if text is not None:
-        old = text.splitlines()
-        lines = [x for x in old if not (_NAME.match(x) or _STOPPED.match(x))]
-        lines = lines or [MARK.strip()]
-        name = _line(marker.parent.name)
-        _replace(marker, b"".join(line + b"\n" for line in lines) + name)
+        left = _without(text, _NAME, _STOPPED) or MARK
+        _replace(marker, left + _line(marker.parent.name))
 
 
-def is_stopped(marker: Path) -> bool:
+def is_stopped(marker: Path, text: bytes | None = None) -> bool:
     """Return whether *marker* says that its system is not collected any more."""
-    return bool(_STOPPED.search(_text(marker) or b""))
+    return bool(_STOPPED.search(text or _text(marker) or b""))
 
 
 def go_on(marker: Path) -> None:
@@ -170,12 +169,11 @@ def go_on(marker: Path) -> None:
 
     Where it stays, because the disk is full or fails, the next run tries again.
     """
-    text = _text(marker) or b""
-    if not _STOPPED.search(text):
+    text = _text(marker)
+    if text is None or not is_stopped(marker, text):
         return
-    lines = [line for line in text.splitlines() if not _STOPPED.match(line)]
     with suppress(StorageError):
-        _replace(marker, b"".join(line + b"\n" for line in lines))
+        _replace(marker, _without(text, _STOPPED))
         log.warning(
             "%s is collected again: the line `%s` was removed from %s",
             marker.parent.name,
@@ -195,16 +193,12 @@ def mark(now: float, told: Slot | None = None) -> bytes:
 
 def last_told(alerts: Path) -> Slot | None:
     """Return the last slot in *alerts*, the user's copy of the state of the alerts."""
-    with suppress(OSError):
-        if seen := _SEEN.search(read_file(alerts, MOST_OF_ALERTS)):
-            return Slot(int(seen[1]))
-    return None
+    return _slot(_SEEN, _text(alerts, MOST_OF_ALERTS))
 
 
 def told(marker: Path) -> Slot | None:
     """Return the last slot of the folder before that of *marker*, None if unknown."""
-    found = _TOLD.search(_text(marker) or b"")
-    return Slot(int(found[1])) if found else None
+    return _slot(_TOLD, _text(marker))
 
 
 def loss_of_vehicles(
@@ -228,8 +222,7 @@ def loss_of_vehicles(
 
 def since(marker: Path) -> Slot | None:
     """Return when the folder of *marker* was begun anew, None if it was not."""
-    found = _MARK.search(_text(marker) or b"")
-    return Slot(int(found[1])) if found else None
+    return _slot(_MARK, _text(marker))
 
 
 def loss(name: str, marker: Path, zone: tzinfo, mirror: str) -> EarlierLoss | None:
@@ -237,11 +230,12 @@ def loss(name: str, marker: Path, zone: tzinfo, mirror: str) -> EarlierLoss | No
 
     They may be in the *mirror*, if there is one.
     """
-    begun = since(marker)
+    text = _text(marker) or b""
+    begun = _slot(_MARK, text)
     if begun is None:
         return None
     when = local_minute(begun, zone)
-    if EMPTIED in (_text(marker) or b""):
+    if EMPTIED in text:
         left = f"{marker.parent} had lost, on {when}, {LEFT} {refill(name, mirror)}"
         return EarlierLoss(begun, left)
     return EarlierLoss(
@@ -325,11 +319,22 @@ def _line(name: str) -> bytes:
     return b"system: %b\n" % name.encode()
 
 
-def _text(marker: Path) -> bytes | None:
+def _text(marker: Path, most: int = MOST) -> bytes | None:
     """Return the text of *marker*, None if it cannot be read."""
     with suppress(OSError):
-        return read_file(marker, MOST)
+        return read_file(marker, most)
     return None
+
+
+def _slot(line: re.Pattern[bytes], text: bytes | None) -> Slot | None:
+    found = line.search(text or b"")
+    return Slot(int(found[1])) if found else None
+
+
+def _without(text: bytes, *patterns: re.Pattern[bytes]) -> bytes:
+    """Return *text* without the lines that match one of *patterns*."""
+    lines = (x for x in text.splitlines() if not any(p.match(x) for p in patterns))
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _replace(marker: Path, text: bytes) -> None:
