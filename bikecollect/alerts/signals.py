@@ -13,7 +13,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.files.trusted_files import quoted
+from bikecollect.storage.files.trusted_files import from_mirror
 
 UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
@@ -139,19 +139,11 @@ def of_older_folder(
         f"an older copy of the folder was put back: its last run is of {first}, slots "
         f"until {last} had been reported, and what they had is gone; to fill them from "
         f"the newer folder: bikecollect backfill {name} --from PATH"
-        f"{_from_mirror(system)}"
+        f"{from_mirror('; or from the mirror: ', name, system.mirror)}"
     )
     since = system.grid.next(told[0])
     lost = sum(1 for _ in system.grid.between(since, told[1] + 1))
     return Signal(Cause.OLDER_FOLDER, text, lost, over=True, since=since, until=told[1])
-
-
-def _from_mirror(system: SystemFolder) -> str:
-    """Return how to fill *system* from its mirror, empty if it has none."""
-    if not system.mirror:
-        return ""
-    fill = f"bikecollect backfill {system.system_id} --from {quoted(system.mirror)}"
-    return f"; or from the mirror: {fill}"
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

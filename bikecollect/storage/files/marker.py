@@ -37,7 +37,7 @@ from bikecollect.storage.files.entries import (
     is_own,
 )
 from bikecollect.storage.files.regular_file import read_file
-from bikecollect.storage.files.trusted_files import quoted
+from bikecollect.storage.files.trusted_files import from_mirror, quoted
 
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
@@ -301,8 +301,7 @@ def restore(name: str, mirror: str) -> str:
 
 def copied(name: str, mirror: str) -> str:
     """Return how to fill the folder of *name* from the *mirror*, empty without one."""
-    fill = f"bikecollect backfill {name} --from {quoted(mirror)}"
-    return f"; or fill it from the mirror: {fill}" if mirror else ""
+    return from_mirror("; or fill it from the mirror: ", name, mirror)
 
 
 def remedy(name: str, mirror: str) -> str:

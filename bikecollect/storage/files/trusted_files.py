@@ -179,6 +179,19 @@ def quoted(path: Path | str) -> str:
     return shlex.quote(str(path))
 
 
+def from_mirror(before: str, system_id: str, mirror: str, after: str = "") -> str:
+    """Return the command that fills a system from the *mirror*, between two texts.
+
+    The result is empty if there is no mirror.
+
+    >>> from_mirror("; or: ", "city", "s3://mine"), from_mirror("; or: ", "city", "")
+    ('; or: bikecollect backfill city --from s3://mine', '')
+    """
+    if not mirror:
+        return ""
+    return f"{before}bikecollect backfill {system_id} --from {quoted(mirror)}{after}"
+
+
 def user_name(uid: int) -> str:
     """Return the name of the user *uid*, or its number if it has no name."""
     import pwd  # only on the way to an error

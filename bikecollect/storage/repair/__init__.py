@@ -10,7 +10,7 @@ from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import INFORMATION, KEPT, VEHICLES
-from bikecollect.storage.files.trusted_files import quoted
+from bikecollect.storage.files.trusted_files import from_mirror
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
@@ -56,10 +56,7 @@ def mirror_remedy(system_id: str, mirror: str) -> str:
     >>> mirror_remedy("city", "")
     ''
     """
-    if not mirror:
-        return ""
-    restore = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
-    return f"restore it from the mirror: {restore}; else "
+    return from_mirror("restore it from the mirror: ", system_id, mirror, "; else ")
 
 
 def mirror_fill(system_id: str, mirror: str, then: str = "") -> str:
@@ -70,10 +67,8 @@ def mirror_fill(system_id: str, mirror: str, then: str = "") -> str:
     >>> mirror_fill("city", "s3://mine")
     'fill what the mirror has: bikecollect backfill city --from s3://mine; else '
     """
-    if not mirror:
-        return ""
-    fill = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
-    return f"fill what the mirror has: {fill}{then and f' && {then}'}; else "
+    after = f"{then and f' && {then}'}; else "
+    return from_mirror("fill what the mirror has: ", system_id, mirror, after)
 
 
 def mirror_runs(system_id: str, mirror: str) -> str:
@@ -82,8 +77,7 @@ def mirror_runs(system_id: str, mirror: str) -> str:
     >>> mirror_runs("city", "s3://mine")
     '; for the runs that the mirror has: bikecollect backfill city --from s3://mine'
     """
-    fill = f"bikecollect backfill {system_id} --from {quoted(mirror)}"
-    return f"; for the runs that the mirror has: {fill}" if mirror else ""
+    return from_mirror("; for the runs that the mirror has: ", system_id, mirror)
 
 
 def rebuilt(

@@ -23,7 +23,7 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.files.entries import folders_with
-from bikecollect.storage.files.trusted_files import quoted
+from bikecollect.storage.files.trusted_files import from_mirror
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import mirror_remedy
 from bikecollect.storage.repair.archived_rows import PART, PREFIX
@@ -234,10 +234,10 @@ def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[st
 
 
 def _not_mounted(system: SystemFolder, archive: Path, days: Sequence[str]) -> str:
-    fill = f"bikecollect backfill {system.system_id} --from {quoted(system.mirror)}"
-    then = f"; to fill it from the mirror then: {fill}" if system.mirror else ""
+    name, mirror = system.system_id, system.mirror
+    then = from_mirror("; to fill it from the mirror then: ", name, mirror)
     return (
-        f"{count_of(len(days), 'archived day')} of {system.system_id} ({days[0]} to "
+        f"{count_of(len(days), 'archived day')} of {name} ({days[0]} to "
         f"{days[-1]}) missing in {archive}, which has no file {MARKER}: is its disk "
         f"mounted? To start a new archive there: mkdir -p {archive} && touch "
         f"{archive / MARKER}{then}"
