@@ -27,7 +27,6 @@ from bikecollect.storage.csv_format import information_header, information_lines
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.payload_store import KILLED
 from bikecollect.storage.recovery import target
-from bikecollect.storage.repair import system_of
 
 if TYPE_CHECKING:
     from bikecollect.collect.vehicles import VehicleCommitter
@@ -257,13 +256,7 @@ class Committer:
 
         try:
             with self.payloads.mark_reading(name), self.bounded():
-                return remedy.notices(
-                    system_of(self._ledger),
-                    self.reader.feed,
-                    payload,
-                    self.payloads,
-                    self.fields,
-                )
+                return remedy.notices(self, payload)
         except Exception:
             log.exception(
                 "a bug while looking for renamed fields", extra={"is_reported": True}

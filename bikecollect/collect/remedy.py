@@ -8,7 +8,6 @@ from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute, visible_toml
-from bikecollect.feeds import Feed
 from bikecollect.storage.data_folder import REJECTED
 from bikecollect.storage.payload_store import read_payload, slot_of
 from bikecollect.storage.repair import system_of
@@ -16,7 +15,6 @@ from bikecollect.storage.repair import system_of
 if TYPE_CHECKING:
     from bikecollect.collect.commit import Committer
     from bikecollect.feeds.reading.renames import Rename, Renames
-    from bikecollect.storage.payload_store import Payloads
 
 log = logging.getLogger(__name__)
 BLANK = "NEW_NAME"
@@ -25,22 +23,18 @@ KIND = "fields"
 """Kind of the notices that hold lines for the settings, one line each."""
 
 
-def notices(
-    system_id: str,
-    feed: Feed,
-    payload: Payload,
-    payloads: "Payloads",
-    fields: Mapping[str, str],
-) -> list[Notice]:
+def notices(committer: "Committer", payload: Payload) -> list[Notice]:
     """Return the settings for renamed fields of *payload*, as notices.
 
-    It is compared with the newest kept one of *payloads*. It may have been accepted
-    before its system was renamed to *system_id*.
+    It is compared with the newest kept one. It may have been accepted before its system
+    was renamed.
     """
-    kept = payloads.newest_kept(payload.slot)
+    reader = committer.reader
+    kept = committer.payloads.newest_kept(payload.slot)
     before = kept.documents if kept is not None else ()
-    renames = feed.renames(before, payload.documents)
-    return [Notice(KIND, line) for line in lines(system_id, fields, renames)]
+    renames = reader.feed.renames(before, payload.documents)
+    name = system_of(reader.ledger)
+    return [Notice(KIND, line) for line in lines(name, committer.fields, renames)]
 
 
 def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
@@ -56,9 +50,7 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
     try:
         with committer.bounded():
             payload = read_payload(payloads.path(names[-1], REJECTED))
-            feed, fields = committer.reader.feed, committer.fields
-            name = system_of(committer.reader.ledger)
-            texts = [n.text for n in notices(name, feed, payload, payloads, fields)]
+            texts = [notice.text for notice in notices(committer, payload)]
             slot = local_minute(payload.slot, committer.zone)
             return texts and [f"in the newest of these payloads, of {slot}:", *texts]
     except Exception:
