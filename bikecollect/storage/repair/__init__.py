@@ -119,8 +119,12 @@ def adopted(ledger: "Ledger", tail: Tail, mirror: str) -> list[Notice]:
 
 def system_of(ledger: "Ledger") -> str:
     """Return the name of the system of *ledger*."""
-    folder = ledger.folder
-    return (folder.parent if folder.name == VEHICLES else folder).name
+    return folder_of_system(ledger.folder).name
+
+
+def folder_of_system(folder: Path) -> Path:
+    """Return the system's folder: *folder*, or the one of whose vehicles it is."""
+    return folder.parent if folder.name == VEHICLES else folder
 
 
 def count_kept(payloads: Iterable[str], slots: Iterable[Slot]) -> int:

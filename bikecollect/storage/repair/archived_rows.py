@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from bikecollect.storage.data_folder import ARCHIVE, VEHICLES
+from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.repair import folder_of_system
 
 PREFIX, PART = "date=", "part.parquet"
 
@@ -15,7 +16,7 @@ def archived_remedy(folder: Path, system_id: str, file: str, parts: str) -> str:
     The text is empty if the archive lacks its rows.
     """
     dataset, _, name = file.partition("/")
-    archive = folder.parents[folder.name == VEHICLES] / ARCHIVE
+    archive = folder_of_system(folder).parent / ARCHIVE
     if not has_rows(archive, dataset, system_id, name[:10], parts):
         return ""
     return f"its day is archived; run: bikecollect compact {system_id}"

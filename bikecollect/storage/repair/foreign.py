@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from bikecollect.core.blocks import Extent
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import LEDGER, MARKER, VEHICLES
+from bikecollect.storage.data_folder import LEDGER, MARKER
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.aside import set_aside
 from bikecollect.storage.files.entries import folders_with
 from bikecollect.storage.payload_store import run_of
+from bikecollect.storage.repair import folder_of_system
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
@@ -49,10 +50,9 @@ def _owner(ledger: "Ledger", store: Store) -> str:
     ]
     if any(_ends_as(store, extent) for extent in ends):
         return ""
-    is_of_vehicles = ledger.folder.name == VEHICLES
-    own = ledger.folder.parent if is_of_vehicles else ledger.folder
+    own = folder_of_system(ledger.folder)
     for other in folders_with(MARKER, own.parent):
-        place = other / VEHICLES if is_of_vehicles else other
+        place = other / ledger.folder.relative_to(own)
         there = Store(place, store.dataset)
         if other != own and _is_named(other) and any(_ends_as(there, e) for e in ends):
             return other.name

@@ -1,12 +1,13 @@
 """Daily files that other programs removed: which they are, and the remedy."""
 
 from bikecollect.storage.csv_store import is_segment
-from bikecollect.storage.data_folder import PAYLOADS, VEHICLES, SystemFolder
+from bikecollect.storage.data_folder import PAYLOADS, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import file_day
 from bikecollect.storage.repair import (
     SLOTS,
     count_kept,
+    folder_of_system,
     kept_payloads,
     remedy_of_missing,
 )
@@ -36,10 +37,8 @@ def remedy(system: SystemFolder, file: str, history: History) -> str:
 
     *history* is that of the ledger that has its slots.
     """
-    is_of_vehicles = system.path.name == VEHICLES
-    folder = system.path.parent if is_of_vehicles else system.path
     slots = [slot for (slot,) in history.select(SLOTS, file)]
-    kept = kept_payloads(folder / PAYLOADS)
+    kept = kept_payloads(folder_of_system(system.path) / PAYLOADS)
     return remedy_of_missing(system.system_id, file, kept, slots, system.mirror)
 
 
