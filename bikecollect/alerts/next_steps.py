@@ -155,13 +155,11 @@ TO_DO_AFTERWARDS = {
     "zone": f"{NOTHING}, unless timezone was corrected: see below",
 }
 PASSING = frozenset({"fetch", "overload"})
-"""Kinds that mostly end within an hour, by themselves."""
+"""Kinds that mostly end within an hour, by themselves..."""
+STAYING = frozenset({"address", "redirect", "version"})
+"""... but seldom if they have one of these causes."""
 LASTING = frozenset({"damage", "drift"})
 """Kinds that need an action even after their incidents have ended."""
-
-
-STAYING = frozenset({"address", "redirect", "version"})
-"""Causes of a passing kind that seldom end by themselves."""
 
 
 def to_do(event: Event, age: int) -> str:

@@ -29,7 +29,7 @@ from bikecollect.storage.files.known_folders import is_known, known_folders, rem
 
 MARKER = marker.MARKER
 SQLITE = b"SQLite format 3\0"
-LEDGER = "ledger.sqlite3"
+LEDGER = entries.LEDGER
 PAYLOADS = "payloads"
 INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
 """The folders inside `PAYLOADS`, the folder of payloads in a system's folder."""
@@ -38,8 +38,8 @@ BACKFILLED = tuple(f"backfill {folder}" for folder in (INBOX, KEPT, REJECTED))
 WAITING = f"{PAYLOADS}/{INBOX}"
 PAYLOAD_FOLDERS = (WAITING, f"{PAYLOADS}/{REJECTED}", f"{PAYLOADS}/{KEPT}/*")
 """The folders of payload files in a system's folder, as patterns."""
-STATUS = "station_status"
-VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
+STATUS = entries.STATUS
+VEHICLES, VEHICLE_STATUS = entries.VEHICLES, entries.VEHICLE_STATUS
 """The folder of vehicles in a system's folder, and the folder of their daily files."""
 ARCHIVE, CERTIFICATES = "archive", "certificates"
 INFORMATION = "station_information.csv"

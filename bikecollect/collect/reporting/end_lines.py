@@ -11,15 +11,9 @@ from bikecollect.core.run import Run, failure_line, run_line, run_values
 
 ONCE = frozenset(
     {
-        *("clock", "damage", "disk", "drift", "ledger", "lost", "pruned"),
-        RUNS_LOST,
-        *(
-            "archived-missing",
-            "file-missing",
-            "file-repaired",
-            "list-repaired",
-            "older-copy",
-        ),
+        *("clock", "damage", "disk", "drift", "ledger", "lost", "pruned", RUNS_LOST),
+        *("archived-missing", "file-missing", "file-repaired", "list-repaired"),
+        "older-copy",
     }
 )
 """Kinds of notices about single events; other kinds repeat in every slot."""

@@ -10,8 +10,10 @@ from bikecollect.core.errors import SettingsError
 
 MOUNTS = Path("/proc/self/mounts")
 
+LEDGER = "ledger.sqlite3"
+STATUS, VEHICLE_STATUS = "station_status", "vehicle_status"
 STATIONS, VEHICLES = "stations", "vehicles"
-PARTS = {STATIONS: ("", "station_status"), VEHICLES: (VEHICLES, "vehicle_status")}
+PARTS = {STATIONS: ("", STATUS), VEHICLES: (VEHICLES, VEHICLE_STATUS)}
 """The parts of a system's folder that have data of their own.
 
 Each has a ledger in a subfolder, and daily files in a folder beside it, which is called
@@ -150,7 +152,7 @@ def has_part(folder: Path, part: str) -> bool:
     archived = folder.parent / "archive" / dataset / f"system_id={folder.name}"
     with suppress(OSError):
         return (
-            (place / "ledger.sqlite3").exists()
+            (place / LEDGER).exists()
             or has_days(folder, part)
             or ((place / dataset).is_dir() and archived.is_dir())
         )

@@ -13,13 +13,19 @@ from bikecollect.core import user_folders
 from bikecollect.core.incidents import EARLIER
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import write_file
-from bikecollect.storage.files.entries import STATIONS, folders_with
+from bikecollect.storage.files.entries import (
+    STATIONS,
+    STATUS,
+    VEHICLE_STATUS,
+    VEHICLES,
+    folders_with,
+)
 from bikecollect.storage.files.regular_file import is_special, read_plain
 
 DATA = (
     "station_information.csv",
-    "station_status/*",
-    "vehicles/vehicle_status/*",
+    f"{STATUS}/*",
+    f"{VEHICLES}/{VEHICLE_STATUS}/*",
     "payloads/*/*",
 )
 """What a folder has once a feed has replied."""
