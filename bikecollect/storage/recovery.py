@@ -20,6 +20,7 @@ from bikecollect.storage.csv_format import (
 from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
+    PARTS,
     SLOTS,
     Repair,
     adopted,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
 
-PARTS = "SELECT parts FROM archives WHERE day = ?"
 ADOPTED = "adopted"
 """The source of a block that a file had and the ledger lacked."""
 

@@ -31,7 +31,7 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
-from bikecollect.storage.repair.damage import lost_data
+from bikecollect.storage.repair.damage import check_not_gone
 from bikecollect.storage.repair.lost_days import prepare_archive
 
 TRAIL_DAYS = 31
@@ -95,8 +95,7 @@ def prepare_lost(settings: Settings, name: str) -> None:
     """
     if (settings.data / name).is_dir():
         return
-    if lost := lost_data(settings.system_folder(name)):
-        raise StorageError(lost)
+    check_not_gone(settings.system_folder(name))
     if has_archive(settings, name):
         prepare(settings, name)
 

@@ -25,7 +25,7 @@ from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
-from bikecollect.storage.repair.damage import lost_data
+from bikecollect.storage.repair.damage import check_not_gone
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.repairer import Repairer
@@ -73,8 +73,8 @@ def _all_files(
     Raises StorageError if its folder is gone, unless that loss is to be accepted.
     """
     system = settings.system_folder(name)
-    if not (accepts_loss or system.path.exists()) and (lost := lost_data(system)):
-        raise StorageError(lost)
+    if not accepts_loss:
+        check_not_gone(system)
     prepare(settings, name)
     every = []
     for layout in LAYOUTS:

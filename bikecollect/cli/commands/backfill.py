@@ -26,14 +26,14 @@ from bikecollect.collect.remedy import for_rejected
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode, Interrupted, StorageError, UsageError
+from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
-from bikecollect.storage.repair.damage import check_present, lost_data
+from bikecollect.storage.repair.damage import check_not_gone, check_present
 from bikecollect.storage.repair.lost_days import check_archive_mounted, find_lost_days
 from bikecollect.wiring import backfilling, history
 from bikecollect.wiring.mirror import mirror_source
@@ -177,8 +177,8 @@ def _check_present(settings: Settings, name: str, path: str | None) -> None:
     check_present(system, ledger=False)
     if path:
         check_archive_mounted(system)
-    elif not system.path.exists() and (lost := lost_data(system)):
-        raise StorageError(lost)
+    else:
+        check_not_gone(system)
 
 
 def _report_lost_days(filler: Backfiller, source: object) -> ExitCode:

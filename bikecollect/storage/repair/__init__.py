@@ -30,6 +30,8 @@ class Repair(NamedTuple):
 
 SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 """The slots with rows in a daily file."""
+PARTS = "SELECT parts FROM archives WHERE day = ?"
+"""The files of an archived day."""
 LOST_LIST = (
     f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
     "a copy of the folder has them: bikecollect backfill {} --from COPY"

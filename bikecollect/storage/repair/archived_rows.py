@@ -10,6 +10,11 @@ from bikecollect.storage.repair import folder_of_system
 PREFIX, PART = "date=", "part.parquet"
 
 
+def part_of(archive: Path, dataset: str, system_id: str, day: str) -> Path:
+    """Return the path of the file of an archived *day*."""
+    return archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}" / PART
+
+
 def archived_remedy(folder: Path, system_id: str, file: str, parts: str) -> str:
     """Return how to do without *file* of *folder*, whose archived day has *parts*.
 
@@ -27,7 +32,7 @@ def has_rows(archive: Path, dataset: str, system_id: str, day: str, parts: str) 
 
     *parts* is the ledger's JSON. Rows that this user may not read are taken for sound.
     """
-    path = archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}" / PART
+    path = part_of(archive, dataset, system_id, day)
     try:
         return bool(sha256_of(path) == json.loads(parts)[dataset]["sha256"])
     except PermissionError:

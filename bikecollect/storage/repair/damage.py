@@ -72,6 +72,12 @@ def lost_data(system: SystemFolder) -> str:
     return loss.text if loss else ""
 
 
+def check_not_gone(system: SystemFolder) -> None:
+    """Raise StorageError if the folder of *system* is gone, with its data."""
+    if not system.path.exists() and (lost := lost_data(system)):
+        raise StorageError(lost)
+
+
 def loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
     """Return the loss of all earlier data of *system*, None if there is none.
 

@@ -22,7 +22,8 @@ from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE, file_day, store_notes
-from bikecollect.storage.repair.archived_rows import PART, PREFIX
+from bikecollect.storage.repair import PARTS
+from bikecollect.storage.repair.archived_rows import part_of
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 
@@ -172,9 +173,8 @@ class Forgetter:
         Raises StorageError if that is unknown: this user may not read them.
         """
         dataset = self.store.dataset
-        path = self.archive / dataset
-        path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
-        rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
+        path = part_of(self.archive, dataset, self.system.system_id, day)
+        rows = self.ledger.all(PARTS, day)
         try:
             digest = sha256_of(path)
         except OSError as error:
