@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bikecollect.alerts.mail import envelope, headers, smtp
 from bikecollect.alerts.mail.envelope import PAUSE, Audience
-from bikecollect.alerts.mail.outbox import KEPT_DAYS, SUFFIX, Outbox
+from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
 from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.mail.smtp_dialogue import Delivery
 from bikecollect.alerts.messages import Letter
@@ -154,7 +154,7 @@ class Mailer:
                 unreadable.append(error)
             except headers.DAMAGED:
                 data = b""
-                path = quoted(outbox.folder / f"{name}{SUFFIX}")
+                path = quoted(outbox.path(name))
                 text = f"cannot read a mail in {outbox.folder}: {name} is damaged"
                 text += f"; read what is left of it, then remove it: rm {path}"
                 unreadable.append(StorageError(text))

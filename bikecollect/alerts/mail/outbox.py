@@ -29,6 +29,10 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def path(self, name: str) -> Path:
+        """Return the path of the mail *name*."""
+        return self.folder / f"{name}{SUFFIX}"
+
     def host(self) -> str:
         """Return the right part of Message-IDs of mails from here.
 
@@ -53,7 +57,7 @@ class Outbox:
                 flock.try_lock(fd)
                 write_all(fd, data)
                 os.fsync(fd)
-                aside.rename(self.folder / f"{name}{SUFFIX}")
+                aside.rename(self.path(name))
             except OSError:
                 with suppress(OSError):  # on a full disk its room is needed
                     aside.unlink()
@@ -70,7 +74,7 @@ class Outbox:
         On a full disk a shorter one is written in place: only the headers change, which
         are in the first block, so that a kill cannot leave half of each.
         """
-        path = self.folder / f"{name}{SUFFIX}"
+        path = self.path(name)
         try:
             times = path.stat()
             try:
@@ -113,21 +117,21 @@ class Outbox:
     def read(self, name: str) -> bytes:
         """Return the mail *name*."""
         try:
-            return read_file(self.folder / f"{name}{SUFFIX}", MAX_BYTES)
+            return read_file(self.path(name), MAX_BYTES)
         except OSError as error:
             raise self._failure("read a mail", error) from error
 
     def remove(self, name: str) -> None:
         """Delete the mail *name*, if it exists."""
         try:
-            (self.folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
+            self.path(name).unlink(missing_ok=True)
         except OSError as error:
             raise self._failure("remove a mail", error) from error
 
     def age(self, name: str, now: float) -> float:
         """Return how many seconds before *now* the mail *name* was written."""
         try:
-            return now - (self.folder / f"{name}{SUFFIX}").stat().st_mtime
+            return now - self.path(name).stat().st_mtime
         except OSError:
             return 0.0
 
