@@ -183,27 +183,25 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     it is unknown whether one of both is lost: nothing is forgotten then.
     """
     if item == EARLIER:
-        every = _all_files(settings, name, accepts_loss=True)
-        gone = [f for f in every if marker.since(f.folder.path / MARKER) is not None]
-        messages = []
-        for files in gone or every[:1]:
-            with files.recovered(times):
-                message = _forgetter(settings, files, times).accept_gone(reason)
-                messages.append(_named(files, message))
-        return "; ".join(messages)
-    for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
-        pass
+        lost = _begun_anew(settings, name)
+    else:
+        for _ in _use_archive(settings, name, times, item.rpartition("/")[2][:10]):
+            pass
+        lost = _lost_files(settings, name, times, item)
     messages = []
-    for files in _lost_files(settings, name, times, item):
+    for files in lost:
         with files.recovered(times):
             message = _forgetter(settings, files, times).forget(item, reason)
-            messages.append(_named(files, message))
+            is_own = files.layout is VEHICLE_LAYOUT
+            messages.append(f"vehicles: {message}" if is_own else message)
     return "; ".join(messages)
 
 
-def _named(files: _Files, message: str) -> str:
-    is_own = files.layout is VEHICLE_LAYOUT
-    return f"vehicles: {message}" if is_own else message
+def _begun_anew(settings: Settings, name: str) -> Sequence[_Files]:
+    """Return the files whose folder was begun anew, those of stations if none was."""
+    every = _all_files(settings, name, accepts_loss=True)
+    gone = [f for f in every if marker.since(f.folder.path / MARKER) is not None]
+    return gone or every[:1]
 
 
 def _lost_files(

@@ -77,16 +77,6 @@ class Forgetter:
     ledger: Ledger
     clock: Callable[[], float]
 
-    def accept_gone(self, reason: str) -> str:
-        """Accept that the earlier data are gone; raises UsageError if they are not."""
-        path = self.folder / MARKER
-        begun = marker.since(path)
-        if begun is None:
-            raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
-        self.ledger.remember(self._note(EARLIER, reason, 0, 0))
-        marker.accept(path)
-        return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
-
     def check(self, item: str) -> None:
         """Raise UsageError if there is nothing called *item*, or if it is not lost."""
         if _is_run(item):
@@ -97,11 +87,24 @@ class Forgetter:
     def forget(self, item: str, reason: str) -> str:
         """Forget a day, a daily file or a run; return a message on what was forgotten.
 
-        Raises UsageError if there is nothing of that name, or if it is not lost.
+        Or all `EARLIER` data. Raises UsageError if there is nothing of that name, or if
+        it is not lost.
         """
+        if item == EARLIER:
+            return self._accept_gone(reason)
         if _is_run(item):
             return self._forget_run(item, reason)
         return self._forget_blocks(item, self._lost_blocks(item), reason)
+
+    def _accept_gone(self, reason: str) -> str:
+        """Accept that the earlier data are gone; raises UsageError if they are not."""
+        path = self.folder / MARKER
+        begun = marker.since(path)
+        if begun is None:
+            raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
+        self.ledger.remember(self._note(EARLIER, reason, 0, 0))
+        marker.accept(path)
+        return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
 
     def _lost_blocks(self, item: str) -> Sequence[Block]:
         """Return the lost blocks of a day or a file; raises UsageError if none is.
