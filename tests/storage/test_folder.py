@@ -584,8 +584,8 @@ def test_the_mark_of_lost_vehicles_is_durable_before_they_are_forgotten(
 
     assert "begun anew" in (tmp_path / "vehicles/.bikecollect").read_text("utf-8")
     assert marker.lost_parts(tmp_path) == set()
-    made, forgotten = "sync,sync folder", "sync,rename,sync folder"
-    assert ",".join(steps).endswith(f"{made},{forgotten}")
+    marked = forgotten = "sync,rename,sync folder"
+    assert ",".join(steps).endswith(f"{marked},{forgotten}")
 
 
 def test_an_error_beside_an_open_ledger_names_its_own_path(tmp_path: Path) -> None:
