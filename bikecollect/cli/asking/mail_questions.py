@@ -72,7 +72,7 @@ class MailQuestions:
             text = f"Mail server, such as smtp.example.org (empty or {NOBODY}: no mail)"
             host = self._answer(text, self.mail.host, _optional(host_error))
             if not host:
-                say("Without a mail server no alerts are mailed.\n")
+                say("No mail is sent without a mail server; the address is not kept.\n")
         self.mail = replace(self.mail, host=host)
 
     def _security(self) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from bikecollect.cli.asking import questions
-from bikecollect.cli.asking.questions import Back, confirm
+from bikecollect.cli.asking.questions import Back
 from bikecollect.cli.printing import complain, say
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import (
@@ -140,13 +140,18 @@ class SystemQuestions:
         return new
 
     def _is_used_anyway(self) -> bool:
+        text = "Use it anyway? (No: name another.)"
+        return self._confirm_or_name(text, default=False)
+
+    def _confirm_or_name(self, text: str, *, default: bool) -> bool:
         """Ask; an answer that is neither yes nor no names another system."""
         with suppress(Back):
-            text = "Use it anyway? (No: name another.) [y/N]"
-            answer = questions.ask(text, "")
-            if answer.lower() not in questions.YES_OR_NO:
+            hint = "Y/n" if default else "y/N"
+            answer = questions.ask(f"{text} [{hint}]", "")
+            if answer and answer.lower() not in questions.YES_OR_NO:
                 self.given = answer
-            return questions.YES_OR_NO.get(answer.lower(), False)
+                return False
+            return questions.YES_OR_NO.get(answer.lower(), default)
         return False
 
     def _with_timezone(self, new: NewSystem, name: str, *, ask: bool) -> NewSystem:
@@ -187,8 +192,21 @@ class SystemQuestions:
             offers_list = not near and self.attempt and world.load() is None
             lines = _choice(answer, entries, near, offers_list=offers_list)
             say("".join(f"{line}\n" for line in lines))
-            if offers_list and _updates():
+            if offers_list and self._gets_the_list():
                 self.given = answer  # look for it once more
+
+    def _gets_the_list(self) -> bool:
+        """Offer the list of the world's systems; return whether it is there now."""
+        text = "Or get the list of the world's systems now, from GitHub?"
+        if not self._confirm_or_name(text, default=True):
+            return False
+        try:
+            update = world.update(world.OFFICIAL, now=time.time())
+        except BikecollectError as error:
+            say(f"{error}\n")
+            return False
+        say(f"{count_of(len(update.world.entries), 'system')}\n")
+        return True
 
 
 def _choice(
@@ -210,20 +228,6 @@ def _choice(
         yield f"  {entry.system_id:<21} {entry.name}, {entry.city}"
     if len(near) > MANY:
         yield f"  and {len(near) - MANY} more: enter another word, too"
-
-
-def _updates() -> bool:
-    """Get the list of the world's systems, if wanted; return whether it is there."""
-    with suppress(Back):
-        if confirm("Or get the list of the world's systems now, from GitHub?"):
-            try:
-                update = world.update(world.OFFICIAL, now=time.time())
-            except BikecollectError as error:
-                say(f"{error}\n")
-                return False
-            say(f"{count_of(len(update.world.entries), 'system')}\n")
-            return True
-    return False
 
 
 def _only_match(query: str) -> str:
