@@ -17,14 +17,9 @@ from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import (
-    MARKER,
-    SystemFolder,
-    is_marked,
-    oldest_csv,
-)
+from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
 from bikecollect.storage.files import marker
-from bikecollect.storage.files.entries import may_have_entries
+from bikecollect.storage.files.entries import may_have_entries, oldest_csv
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher

@@ -25,7 +25,12 @@ from bikecollect.storage.files.durable import (
     unwritten,
     write_file,
 )
-from bikecollect.storage.files.known_folders import is_known, known_folders, remember
+from bikecollect.storage.files.known_folders import (
+    had_data,
+    is_known,
+    known_folders,
+    remember,
+)
 
 MARKER = marker.MARKER
 SQLITE = b"SQLite format 3\0"
@@ -166,7 +171,7 @@ def prepare(
             return is_stopped
         check_name()
         check_mounted(folder)
-        if str(folder) in known and not folder.exists():
+        if not folder.exists() and had_data(folder, known):
             told = marker.last_told(alert_state_path(folder.name, str(folder)))
             text += marker.mark(time.time(), told)
     except OSError as error:
@@ -339,12 +344,3 @@ def spare_outbox_path(name: str, known_by: str, home: Path | None = None) -> Pat
     See `alert_state_path`: other data of this user may have a system of that name.
     """
     return (home or state_home()) / "outbox" / alert_state_path(name, known_by).stem
-
-
-def oldest_csv(folder: Path) -> str:
-    """Return the day of the oldest CSV of stations or vehicles, empty for none."""
-    names: list[str] = []
-    for place in (folder / STATUS, folder / VEHICLES / VEHICLE_STATUS):
-        names += [path.name for path in entries.paths_in(place)]
-    days = (re.match(r"(\d{4}-\d\d-\d\d)\.(\d+\.)?csv$", name) for name in names)
-    return min((day[1] for day in days if day), default="")

@@ -200,6 +200,14 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
         assert {notice.kind for notice in run.notices} == {"fetch"}
     added = known_folders.known_folders() - remembered
     assert added == {f"{tmp_path}/bikes/old"}
+    # The root disk was replaced: only the archive knows that there was a town.
+    shutil.rmtree(tmp_path / "bikes/town")
+    known_folders.disregard(tmp_path / "bikes/town")
+    archived = tmp_path / "bikes/archive/station_status/system_id=town"
+    (archived / "date=2026-11-22").mkdir(parents=True)
+    _, town, _ = collect(settings)
+    assert "town is gone, with all data" in town.notices[0].text
+    assert marker.since(tmp_path / "bikes/town/.bikecollect") is not None
 
 
 LEDGER, DAYS = "ledger.sqlite3", "station_status"

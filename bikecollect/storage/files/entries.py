@@ -162,3 +162,11 @@ def has_part(folder: Path, part: str) -> bool:
 def has_days(folder: Path, part: str) -> bool:
     """Return whether a system's *folder* has daily files of a *part*."""
     return any(folder.joinpath(*PARTS[part]).glob("*.csv"))
+
+
+def oldest_csv(folder: Path) -> str:
+    """Return the day of the oldest CSV of a system's *folder*, empty for none."""
+    places = (folder.joinpath(*part) for part in PARTS.values())
+    names = (path.name for place in places for path in paths_in(place))
+    days = (re.match(r"(\d{4}-\d\d-\d\d)\.(\d+\.)?csv$", name) for name in names)
+    return min((day[1] for day in days if day), default="")

@@ -19,6 +19,7 @@ from bikecollect.storage.files.entries import (
     VEHICLE_STATUS,
     VEHICLES,
     folders_with,
+    has_entries,
 )
 from bikecollect.storage.files.regular_file import is_special, read_plain
 
@@ -42,6 +43,16 @@ def known_folders() -> frozenset[str]:
 def is_known(folder: Path) -> bool:
     """Return whether *folder* has held data of a system."""
     return str(folder) in known_folders()
+
+
+def had_data(folder: Path, known: Collection[str] | None = None) -> bool:
+    """Return whether *folder* has held data of its system, even if it is gone now.
+
+    It is one of the `known_folders`, passed by callers that have them, or the archive
+    beside it has days of its system: if all else was lost with a disk, only these tell.
+    """
+    known = known_folders() if known is None else known
+    return str(folder) in known or any(map(has_entries, _archived(folder)))
 
 
 def remember(folder: Path) -> None:
@@ -69,17 +80,17 @@ def disregard(folder: Path) -> None:
 def gone(
     folders: Mapping[str, Path], known: Collection[str], mirror: str
 ) -> dict[str, str]:
-    """Return a text for each system of *folders* that is *known* and does not exist.
+    """Return a text for each system of *folders* that had data and does not exist.
 
-    It is created again, because a slot is worth more than the place where it lies. If
-    all of several are gone, their place is the cause: one text says so. Their data may
-    be in the *mirror*, if there is one. A folder is also gone if only its marker is
-    left, and what is no ledger nor daily file.
+    For *known* see `had_data`. It is created again, because a slot is worth more than
+    the place where it lies. If all of several are gone, their place is the cause: one
+    text says so. Their data may be in the *mirror*, if there is one. A folder is also
+    gone if only its marker is left, and what is no ledger nor daily file.
     """
     texts: dict[str, str] = {}
     for name, folder in folders.items():
         with suppress(OSError):  # reported by whoever creates it
-            if str(folder) in known and not folder.exists():
+            if not folder.exists() and had_data(folder, known):
                 texts[name] = f"{folder} {marker.GONE} {marker.remedy(name, mirror)}"
     places = {folders[name].parent for name in texts}
     if len(texts) > 1 and len(places) == 1 and not folders_with(marker.MARKER, *places):
@@ -122,8 +133,14 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
 
 def _has_data(folder: Path) -> bool:
     """Return whether a system's *folder* or the archive beside it has data of it."""
-    days = (f / f"system_id={folder.name}" for f in folder.parent.glob("archive/*"))
-    return any(any(folder.glob(name)) for name in DATA) or any(d.exists() for d in days)
+    archived = (place.exists() for place in _archived(folder))
+    return any(any(folder.glob(name)) for name in DATA) or any(archived)
+
+
+def _archived(folder: Path) -> list[Path]:
+    """Return where the archive beside a system's *folder* has its days."""
+    archive, own = folder.parent / "archive", f"system_id={folder.name}"
+    return [archive / dataset / own for dataset in (STATUS, VEHICLE_STATUS)]
 
 
 def _list() -> Path:
