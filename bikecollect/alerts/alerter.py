@@ -17,8 +17,7 @@ from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
-from bikecollect.storage.files import marker
+from bikecollect.storage.data_folder import is_marked
 from bikecollect.storage.files.entries import may_have_entries, oldest_csv
 
 if TYPE_CHECKING:
@@ -58,7 +57,8 @@ class Alerter:
     *mail_settings* is their fingerprint, empty without mails; *mail_errors* says by
     system why they cannot be used. *digests* and *has_channel* are set if there are
     some. CSVs are kept for *csv_days*. The first report follows after *after* lost
-    slots. *left* returns outboxes with mails of systems that are not in the settings.
+    slots. *left* returns outboxes with mails of systems that are not in the settings;
+    *namesakes* are other folders of systems of the same name, by folder.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -72,6 +72,7 @@ class Alerter:
     csv_days: int = 7
     after: int = 1
     left: Callable[[], Sequence[Path]] = tuple
+    namesakes: Mapping[Path, Sequence[Path]] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
 
     def report(self, runs: Iterable[Run]) -> bool:
@@ -222,7 +223,15 @@ class Alerter:
         observed |= self._unarchived(run, before)
         is_alive = run.outcome is not Outcome.KILLED
         if is_alive:
-            observed |= _lost(self.systems[run.system_id].system, run.slot)
+            system = self.systems[run.system_id].system
+            observed |= signals.of_loss(system, run.slot)
+            others = self.namesakes.get(system.path, ())
+            if others and observed.get("lost", others) is None:
+                from bikecollect.alerts import earlier_data  # a fetch seldom needs it
+
+                observed["lost"] = earlier_data.of_new_history(
+                    system, run.slot, others, ledger, before.incidents
+                )
         if is_alive and not observed.get("disk"):  # a full disk is reported as such
             folder = self.systems[run.system_id].system.path
             observed |= space.of_space(folder, room, before.space)
@@ -301,21 +310,6 @@ def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
     if state.revision or state.seen is None:
         return False
     return state.seen < (ledger.last_run(run.slot) or state.seen)
-
-
-def _lost(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
-    """Return whether the earlier data of *system* are gone, as seen in *slot*.
-
-    Empty if that is unknown: its disk may not be mounted.
-    """
-    if not is_marked(system.path):
-        return {}
-    path = system.path / MARKER
-    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
-    if loss is None:
-        return {"lost": None}
-    since = Slot(min(loss.since, slot))
-    return {"lost": Signal("earlier data", loss.text, since=since, until=slot)}
 
 
 def _has_wrong_clock(run: Run) -> bool:

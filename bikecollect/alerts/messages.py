@@ -9,7 +9,14 @@ from pathlib import PurePath
 from textwrap import fill
 
 from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS, NOTHING, first_line
-from bikecollect.core.incidents import AT_TIMES, KINDS, Event, EventType, Incident
+from bikecollect.core.incidents import (
+    AT_TIMES,
+    ELSEWHERE,
+    KINDS,
+    Event,
+    EventType,
+    Incident,
+)
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
 
@@ -23,6 +30,7 @@ KEPT = {
     "zone": "all slots and counts; last_reported is wrong, but can be read anew",
     "folder": "all data so far; nothing is written to a wrong folder",
     "lost": "nothing of the time before; new rows go into a new folder",
+    ELSEWHERE: "all earlier data, in the folder named below; new rows go into {folder}",
     "damage": "what is left, unchanged; new rows go into new files",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
@@ -45,7 +53,7 @@ UNTIL_OVER = frozenset(
     {"disk", "lost", "archive", "mirror", "lock", "settings", "mail"}
 )
 """Kinds for which what is `KEPT` waits only until the incident is over."""
-ELSEWHERE = frozenset({"folder", "lost"})
+IN_ANOTHER_FOLDER = frozenset({"folder", "lost"})
 """Kinds for which the latest good slot is in another folder."""
 LOST = {"lost": "all until then"}
 """The lost slots of incidents that do not count them."""
@@ -220,7 +228,11 @@ def part(event: Event, facts: MessageFacts) -> str:
         *_times(event, facts),
         *_own_time(_begin(event, facts), facts),
         *_losses(event),
-        *([] if incident.kind in ELSEWHERE else [("Last good", _last_good(facts))]),
+        *(
+            []
+            if incident.kind in IN_ANOTHER_FOLDER
+            else [("Last good", _last_good(facts))]
+        ),
         *([] if is_over and incident.kind in UNTIL_OVER else [("Kept", kept)]),
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
@@ -278,7 +290,7 @@ def _losses(event: Event) -> list[tuple[str, str]]:
     """Return the lost slots and their causes, if known; an event has no causes."""
     incident = event.incident
     if incident.kind in LOST:
-        is_over = event.what is EventType.RECOVERED
+        is_over = event.what in OVER
         return [] if is_over else [("Slots lost", LOST[incident.kind])]
     lost = ("Slots lost", _lost(incident))
     is_event = KINDS[incident.kind].each and not incident.lost

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bikecollect.core.incidents import EARLIER, RUNS_LOST, Event, EventType
+from bikecollect.core.incidents import EARLIER, ELSEWHERE, RUNS_LOST, Event, EventType
 from bikecollect.core.slots import HOUR
 
 DOCTOR = "bikecollect doctor {system}"
@@ -32,6 +32,7 @@ NEXT_STEPS = {
         "bikecollect backfill {system} --from {folder}.new",
         f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
     ),
+    ELSEWHERE: ("bikecollect doctor {system}   # names both folders, and what to do",),
     "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": (DOCTOR, SHOW),
     RUNS_LOST: (
@@ -118,6 +119,7 @@ TO_DO = {
     "disk": "make the disk usable again",
     "folder": "put the right folder in its place",
     "lost": "put the earlier folder in its place, or accept the loss",
+    ELSEWHERE: "see whether data_dir is right: the earlier data are in another folder",
     "space": "make room on the disk",
     "ledger": "find out why the ledger cannot be used",
     RUNS_LOST: "get the earlier runs from a mirror or backup, if there is one",

@@ -12,7 +12,8 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
+from bikecollect.storage.files import marker
 from bikecollect.storage.files.trusted_files import from_mirror
 
 UNFETCHED = frozenset(
@@ -144,6 +145,21 @@ def of_older_folder(
     since = system.grid.next(told[0])
     lost = sum(1 for _ in system.grid.between(since, told[1] + 1))
     return Signal(Cause.OLDER_FOLDER, text, lost, over=True, since=since, until=told[1])
+
+
+def of_loss(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
+    """Return whether the earlier data of *system* are gone, as seen in *slot*.
+
+    Empty if that is unknown: its disk may not be mounted.
+    """
+    if not is_marked(system.path):
+        return {}
+    path = system.path / MARKER
+    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
+    if loss is None:
+        return {"lost": None}
+    since = Slot(min(loss.since, slot))
+    return {"lost": Signal("earlier data", loss.text, since=since, until=slot)}
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

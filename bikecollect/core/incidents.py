@@ -8,6 +8,8 @@ from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
 
 EARLIER = "earlier-data"
 """The word by which `forget` accepts that the earlier data are gone."""
+ELSEWHERE = "elsewhere"
+"""The cause of an incident: earlier data are in another folder."""
 RUNS_LOST = "runs-lost"
 """The kind of a notice that a ledger is rebuilt without its runs; the cause, too."""
 STORED_TEXT = 1_000
@@ -131,6 +133,10 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
         "CSV of an archived day missing",
     ),
     "credentials": ("the feed denies access", "feed denies access"),
+    ELSEWHERE: (
+        "a new history has begun, and the earlier data are in another folder",
+        "collected into another folder",
+    ),
     "denied": ("a file or folder cannot be accessed", "no access to a file"),
     "file-missing": ("a data file is missing", "data file missing"),
     "file-repaired": ("a data file had a strange end", "data file repaired"),

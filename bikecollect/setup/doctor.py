@@ -17,7 +17,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.text import count_of
 from bikecollect.core.timeline.facts import describe_change
 from bikecollect.setup.checks import machine
-from bikecollect.setup.checks.check import Check, Checks, bad, good, note
+from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
 from bikecollect.setup.checks.folders import (
     check_archive,
     check_disk,
@@ -38,6 +38,7 @@ from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.marker import MARKER, STOPPED
 from bikecollect.storage.files.trusted_files import quoted
+from bikecollect.storage.repair.new_history import new_histories
 
 RECENT_DAYS = 7
 """Days for which a change of the settings is noted."""
@@ -60,6 +61,7 @@ def examine(
     for name in only or settings.systems:
         contact = network and name not in demos
         yield from _system(name, settings, contact=contact, owned=not foreign)
+    yield from _new_histories(settings, only or tuple(settings.systems))
     if not only:
         yield from map(_unowned, settings.unowned())
         yield from _shared(settings, network=network, send=send, owned=not foreign)
@@ -116,6 +118,12 @@ def _unowned(folder: Path) -> Check:
         f"folder; if it was renamed by hand, see {where}"
     )
     return note(f"{folder.name}: folder", text, remedy)
+
+
+def _new_histories(settings: Settings, names: Sequence[str]) -> Checks:
+    folders = [settings.data / name for name in names]
+    for name, text in new_histories(folders, settings.system_folder, time.time()):
+        yield note(f"{name}: folder", *parted(text))
 
 
 def _python() -> Check:

@@ -21,7 +21,7 @@ from bikecollect.setup.tables.sections import SECTIONS, Mail
 from bikecollect.setup.tables.values import check_values, possible_checks, table_of
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import renamed, trusted_files
-from bikecollect.storage.files.known_folders import is_known
+from bikecollect.storage.files.known_folders import is_known, latest, namesakes
 from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.lock import Lock
 
@@ -66,8 +66,15 @@ def check_name(settings: Settings, name: str) -> None:
             f"{settings.source} was changed meanwhile, and has no system {name} any "
             "more; run the same command again, with the new name"
         )
-    if left and not is_known(settings.data / name):
-        from bikecollect.setup.program import page  # for a new folder only
+    folder = settings.data / name
+    if is_known(folder):
+        return
+    for other in filter(None, map(latest, namesakes([folder]).values())):
+        from bikecollect.storage.repair.new_history import text_of  # for a new folder
+
+        log.warning("%s: %s", name, text_of(settings.system_folder(name), other))
+    if left:
+        from bikecollect.setup.program import page
 
         log.warning(
             "%s: a new history begins; %s is there, and has data of no system in %s; "

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +34,7 @@ from bikecollect.storage.files.entries import (
     is_reachable,
     paths_in,
 )
+from bikecollect.storage.files.known_folders import namesakes
 from bikecollect.storage.files.trusted_files import ROOT
 from bikecollect.storage.ledger_reader import History
 
@@ -121,7 +123,8 @@ def alerter(
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     muted = frozenset(settings.tell.mute)
     left = partial(_left_outboxes, settings, paths.values(), home)
-    return _alerter(settings, times, paths, muted, unusable=unusable, left=left)
+    alerter = _alerter(settings, times, paths, muted, unusable=unusable, left=left)
+    return replace(alerter, namesakes=namesakes(s.path for s in systems))
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:

@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from alerting_world import BEGIN_SLOT, World
+from alerting_world import BEGIN, BEGIN_SLOT, World
 from in_process import bikecollect
 from mailserver import MailServer
 
@@ -17,7 +18,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Result
-from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.reports.evidence import slot_rows
 from bikecollect.reports.status import damage_of, survey
 from bikecollect.reports.status_facts import verdict
@@ -31,6 +32,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.backfilling import backfiller, end_loss
 from bikecollect.wiring.backfilling import source as source_of
 from bikecollect.wiring.repairs import forget
@@ -504,3 +506,54 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
     assert [row[4] for row in rows if row[4]] == ["older-folder"] * 4 + ["not-started"]
     first = mailserver.mails()[-1].get_content().splitlines()[0]
     assert "from a copy, find out which slots that lacks: " in first
+
+
+def _last_run(folder: Path, moment: float) -> None:
+    os.utime(folder / "payloads/inbox", (moment, moment))
+
+
+@pytest.mark.parametrize(
+    ("decide", "is_told"),
+    [
+        (lambda _: None, True),
+        (lambda folder: _last_run(folder, BEGIN + 5000), False),  # both are collected
+        (lambda folder: _last_run(folder, BEGIN - 8 * DAY), False),  # surely meant
+        (lambda folder: (folder / MARKER).write_text("stopped\n"), False),
+        (shutil.rmtree, False),  # moved, or deleted
+    ],
+)
+def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
+    tmp_path: Path,
+    mailserver: MailServer,
+    decide: Callable[[Path], object],
+    *,
+    is_told: bool,
+) -> None:
+    """A wrong `data_dir` would hide all that was collected until then."""
+    earlier = World(tmp_path / "bikes", "a")
+    mail, tell = mailserver.settings(), {"mute": ["missed"]}
+    world = World(tmp_path / "bikess", "a", "b", mail=mail, tell=tell)
+    world.clock = earlier.clock
+    folder = tmp_path / "bikes/a"
+    with earlier.served() as before, world.served() as settings, mailserver.up():
+        earlier.slot(before)
+        _last_run(folder, world.clock())
+        world.slot(settings)
+        decide(folder)
+        folders = [world.folder / "a", world.folder / "b"]
+        now = world.clock()
+        texts = [t for _, t in new_histories(folders, settings.system_folder, now)]
+        assert mailserver.subjects() == []
+        world.slot(settings, skip=12)
+        world.slot(settings, skip=12)
+        back = new_histories([folder], before.system_folder, now)
+
+    subject = "a: collected into another folder 00:10 to 01:20"
+    assert mailserver.subjects() == [subject] * is_told
+    assert len(texts) == is_told
+    assert list(back) == []
+    mails = [mail.get_content() for mail in mailserver.mails()]
+    for text in texts + mails:
+        words = " ".join(text.split())
+        assert f"{folder} has the data until 2026-11-22 00:05 (+08:00)" in words
+        assert f"backfill a --from {tmp_path}/bikess/a; to go on here" in words

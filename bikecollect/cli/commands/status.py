@@ -35,6 +35,7 @@ from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem
 from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
@@ -186,6 +187,10 @@ def _show(
         if left := settings.unowned():
             names = ", ".join(visible(folder.name) for folder in left)
             text += f"not in the settings, but in {settings.data}: {names}\n"
+        folders = [settings.data / name for name in system_ids or settings.systems]
+        for name, why in new_histories(folders, settings.system_folder, time.time()):
+            problem = visible(why.partition("; ")[0])
+            text += f"{name}: {problem}; see: bikecollect doctor {name}\n"
     if is_watched and output is None:
         click.clear()
     is_seen = _publish(text, form, output)

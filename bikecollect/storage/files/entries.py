@@ -114,14 +114,17 @@ class Mount(NamedTuple):
     device: str
 
 
-def mount_of(place: Path) -> Mount:
-    """Return the mounted file system that *place* is in."""
+def mount_of(place: Path, *, is_real: bool = False) -> Mount:
+    """Return the mounted file system that *place* is in.
+
+    If *place* *is_real*, no link is followed: that may wait for a network disk.
+    """
     best = Mount("", "", "")
     try:
         lines = MOUNTS.read_bytes().splitlines()
     except OSError:
         return best
-    real = os.path.realpath(place)
+    real = str(place) if is_real else os.path.realpath(place)
     for line in lines:
         device, folder, kind = (_unescaped(word) for word in line.split(b" ")[:3])
         inside = real == folder or real.startswith(f"{folder.rstrip('/')}/")

@@ -5,12 +5,14 @@ data of systems that are not in the settings.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.core import user_folders
 from bikecollect.core.incidents import EARLIER
+from bikecollect.core.slots import Slot
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.durable import write_file
 from bikecollect.storage.files.entries import (
@@ -20,6 +22,7 @@ from bikecollect.storage.files.entries import (
     VEHICLES,
     folders_with,
     has_entries,
+    mount_of,
 )
 from bikecollect.storage.files.regular_file import is_special, read_plain
 
@@ -30,7 +33,18 @@ DATA = (
     "payloads/*/*",
 )
 """What a folder has once a feed has replied."""
+RUNS = "payloads/inbox"
+"""The folder that each run changes, also one without a reply."""
+REMOTE = ("9p", "afs", "autofs", "ceph", "cifs", "fuse", "gluster", "nfs", "smb")
+"""How the types of file systems begin whose server may not answer."""
 SHOWN = 3
+
+
+class Elsewhere(NamedTuple):
+    """Another *folder* has data of a system; the last run there was at *until*."""
+
+    folder: Path
+    until: Slot
 
 
 def known_folders() -> frozenset[str]:
@@ -115,6 +129,41 @@ def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
         f"{marker.copied('NAME', mirror)}; or accept the loss: "
         f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
     )
+
+
+def namesakes(folders: Iterable[Path]) -> Mapping[Path, Sequence[Path]]:
+    """Return the other known folders of the same name by each of *folders*, if any."""
+    own = {folder.name: folder for folder in folders}
+    found: dict[Path, list[Path]] = {}
+    for path in known_folders():
+        folder = own.get(path.rpartition("/")[2])
+        if folder is not None and path != str(folder):
+            found.setdefault(folder, []).append(Path(path))
+    return found
+
+
+def latest(folders: Iterable[Path]) -> Elsewhere | None:
+    """Return which of *folders* has data and the latest run, None if none has.
+
+    One whose system was stopped does not count, nor one on a network disk: a fetch must
+    not wait for its server.
+    """
+    found = [
+        Elsewhere(folder, until) for folder in folders if (until := _until(folder))
+    ]
+    return max(found, key=lambda other: other.until, default=None)
+
+
+def _until(folder: Path) -> Slot | None:
+    """Return when the last run in *folder* was, None if it has no data."""
+    if mount_of(folder, is_real=True).kind.startswith(REMOTE):
+        return None
+    with suppress(OSError):
+        mark = folder / marker.MARKER
+        is_own = mark.exists() and marker.name_in(mark) in {"", folder.name}
+        if is_own and not marker.is_stopped(mark) and _has_data(folder):
+            return Slot(int((folder / RUNS).stat().st_mtime))
+    return None
 
 
 def unowned(data: Path, names: Collection[str]) -> list[Path]:
