@@ -17,7 +17,7 @@ from bikecollect.core.incidents import (
     EventType,
     Incident,
 )
-from bikecollect.core.slots import Slot, iso
+from bikecollect.core.slots import MINUTE, Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
 
 LIMIT = 10_240
@@ -160,7 +160,7 @@ def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
 
     *today* defaults to the slot of the run that reports.
     """
-    text = clock_minute(slot, facts.reader_zone)
+    text = clock_minute(slot, facts.reader_zone, facts.interval)
     other = iso(facts.slot if today is None else today, facts.reader_zone)
     return text[11:] if text[:10] == other[:10] else text
 
@@ -280,10 +280,10 @@ def _begin(event: Event, facts: MessageFacts) -> Slot:
 
 def _own_time(slot: Slot, facts: MessageFacts) -> list[tuple[str, str]]:
     """Return *slot* in the zone of the system, if that differs from the reader's."""
-    own = iso(slot, facts.zone)
-    if own[19:] == iso(slot, facts.reader_zone)[19:]:
+    own = local_minute(slot, facts.zone, facts.interval)
+    if own == _moment(slot, facts):
         return []
-    return [("", f"{own[11:16]} ({own[19:]}) by the system's clock, as in `runs`")]
+    return [("", f"{own[11:]} by the system's clock, as in `runs`")]
 
 
 def _losses(event: Event) -> list[tuple[str, str]]:
@@ -320,7 +320,7 @@ def _last_good(facts: MessageFacts) -> str:
 
 
 def _moment(slot: Slot, facts: MessageFacts) -> str:
-    return local_minute(slot, facts.reader_zone)
+    return local_minute(slot, facts.reader_zone, facts.interval)
 
 
 def _next_steps(event: Event, facts: MessageFacts) -> str:
@@ -329,8 +329,9 @@ def _next_steps(event: Event, facts: MessageFacts) -> str:
     if event.what is EventType.RECOVERED:
         steps = AFTERWARDS.get(variant) or AFTERWARDS.get(incident.kind, steps)
     # With the offset: in the zone of the times above, and right for all systems.
-    text = iso(incident.last, facts.reader_zone)
-    slot = text[:16] + text[19:]
+    slot = iso(incident.last, facts.reader_zone)
+    if not incident.last % MINUTE:
+        slot = slot[:16] + slot[19:]
     folder = shlex.quote(visible(facts.folder))
     day = iso(incident.opened, facts.zone)[:10]
     data_dir = shlex.quote(visible(str(PurePath(facts.folder).parent)))

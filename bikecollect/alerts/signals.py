@@ -134,8 +134,8 @@ def of_older_folder(
     """
     if filled or any(told[0] < run.slot <= told[1] for run in runs):
         return None
-    zone, name = system.zone, system.system_id
-    first, last = (local_minute(slot, zone) for slot in told)
+    name = system.system_id
+    first, last = (local_minute(s, system.zone, system.interval) for s in told)
     text = (
         f"an older copy of the folder was put back: its last run is of {first}, slots "
         f"until {last} had been reported, and what they had is gone; to fill them from "

@@ -14,8 +14,7 @@ from bikecollect.app import environment, frames, inputs, mode, widgets
 from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.slots import iso
-from bikecollect.core.text import count_of, local_minute
+from bikecollect.core.text import clock_minute, count_of, local_minute
 from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
@@ -215,12 +214,11 @@ def _age(name: str) -> None:
     if health.behind is None:
         return
     newest = health.now - health.behind
-    when = iso(newest, frames.zone(name))
     _component("age", '<div class="age"></div>')(
         key="age",
         data={
             "age": widgets.service().clock() - newest,
-            "when": f"{when[:10]} {when[11:16]}",
+            "when": clock_minute(newest, frames.zone(name), health.interval),
             "late": health.late,
             "trouble": health.in_trouble and not mode.is_public(),
             "over": health.is_over,

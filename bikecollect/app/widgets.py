@@ -3,9 +3,8 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
@@ -236,11 +235,6 @@ def _disarmed(value: Any) -> Any:
     return disarmed(value) if isinstance(value, str) else value
 
 
-def clock(seconds: float, zone: ZoneInfo) -> str:
-    """Return *seconds* since the epoch as local date and time, to the minute."""
-    return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
-
-
 def share_column(title: str, help_: str = "", width: int | None = None) -> ColumnConfig:
     """Return the configuration of a column of `percents`, drawn as bars."""
     return st.column_config.ProgressColumn(
@@ -268,11 +262,19 @@ def percents(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     )
 
 
-def time_column(title: str, help_: str = "") -> ColumnConfig:
-    """Return the configuration of a column of local times."""
-    return st.column_config.DatetimeColumn(
-        title, help=help_ or None, format="YYYY-MM-DD HH:mm"
-    )
+def clock_format(slots: pd.Series) -> str:
+    """Return the format of the times of *slots*: with seconds if any has some."""
+    return "%H:%M:%S" if slots.dt.second.gt(0).any() else "%H:%M"
+
+
+def time_column(title: str, slots: pd.Series | None = None) -> ColumnConfig:
+    """Return the configuration of a column of local times.
+
+    They are shown to the minute, those of *slots* see `clock_format`.
+    """
+    has_seconds = slots is not None and clock_format(slots).endswith("S")
+    time = "HH:mm:ss" if has_seconds else "HH:mm"
+    return st.column_config.DatetimeColumn(title, format=f"YYYY-MM-DD {time}")
 
 
 def plain(text: str) -> str:

@@ -23,7 +23,7 @@ WEEK_ONLY = re.compile(r"\d{4}-?W\d\d")
 DATE, DECEMBER = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"), 12
 DATED = re.compile(r"\d{4}-?(\d\d|W)")
 DAYS_BEFORE = re.compile(r"\d{1,5}\s*[dw]")
-TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -140,10 +140,10 @@ def _reversed(since: str | None, until: str | None) -> UsageError:
 
 
 def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
-    hour, minute = map(int, text.split(":"))
+    hour, minute, second = map(int, f"{text}:00".split(":")[:3])
     try:
         today = datetime.fromtimestamp(now, zone).replace(
-            hour=hour, minute=minute, second=0, microsecond=0
+            hour=hour, minute=minute, second=second, microsecond=0
         )
     except ValueError as error:
         raise _invalid(text) from error
@@ -161,8 +161,8 @@ def _invalid(text: str) -> UsageError:
             return UsageError(f'invalid day "{text}": {name} has {last} days')
     return UsageError(
         f'invalid time "{text}"; use a day (2026-11-22, yesterday), a week '
-        "(2026-W47), a time (2026-11-22T10:05, 10:05), or a duration before now "
-        "(24h, 7d)"
+        "(2026-W47), a time (2026-11-22T10:05, 10:05, 10:05:30), or a duration before "
+        "now (24h, 7d)"
     )
 
 

@@ -51,7 +51,7 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
         with committer.bounded():
             payload = read_payload(payloads.path(names[-1], REJECTED))
             texts = [notice.text for notice in notices(committer, payload)]
-            slot = local_minute(payload.slot, committer.zone)
+            slot = local_minute(payload.slot, committer.zone, payload.slot)
             return texts and [f"in the newest of these payloads, of {slot}:", *texts]
     except Exception:
         log.exception(

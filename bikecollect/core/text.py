@@ -197,15 +197,6 @@ def length(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
-def lengths(intervals: Iterable[float]) -> str:
-    """Return *intervals* in seconds, which held in turn, for people.
-
-    >>> lengths([300]), lengths([900, 1_800])
-    ('5 min', '15 min, then 30 min')
-    """
-    return ", then ".join(map(length, intervals))
-
-
 def ago(seconds: float) -> str:
     """Return how long ago an event was, *seconds* before now.
 
@@ -245,18 +236,28 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def local_minute(moment: float, zone: tzinfo) -> str:
-    """Return *moment* as date, time to the minute, and UTC offset."""
-    text = iso(moment, zone)
-    return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"
+def local_minute(moment: float, zone: tzinfo, interval: int = MINUTE) -> str:
+    """Return *moment* as date, time to the minute, and UTC offset.
 
-
-def clock_minute(moment: float, zone: tzinfo) -> str:
-    """Return *moment* as date and time to the minute, by the clocks in *zone*.
-
-    With the UTC offset in the hour that they show twice, when summer time ends.
+    A slot of an *interval* that is not whole minutes has its seconds, too.
     """
-    return local_minute(moment, zone)[: None if occurs_twice(moment, zone) else 16]
+    text = iso(moment, zone)
+    time = text[11 : 19 if interval % MINUTE else 16]
+    return f"{text[:10]} {time} ({text[19:] or '+00:00'})"
+
+
+def clock_minute(moment: float, zone: tzinfo, interval: int = MINUTE) -> str:
+    """Return *moment* like `local_minute`, by the clocks in *zone*.
+
+    With the UTC offset only in the hour that they show twice, when summer time ends.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> oslo = ZoneInfo("Europe/Oslo")
+    >>> clock_minute(1_792_893_595, oslo, 5), clock_minute(1_792_893_600, oslo)
+    ('2026-10-25 02:59:55 (+01:00)', '2026-10-25 03:00')
+    """
+    text = local_minute(moment, zone, interval)
+    return text if occurs_twice(moment, zone) else text.partition(" (")[0]
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

@@ -129,7 +129,7 @@ def facts(standing: Standing) -> list[Fact]:
     """Return the facts about a system's status, with the mirror if one is set."""
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
-    following = local_minute(health.next_slot, standing.zone)
+    following = local_minute(health.next_slot, standing.zone, health.interval)
     known = [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health), *_stale(standing))),

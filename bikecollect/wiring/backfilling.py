@@ -218,7 +218,9 @@ def _record_lost(system: SystemFolder, told: Slot) -> None:
     lost = [] if last is None else [*system.grid.between(last + 1, told + 1)]
     if not lost:
         return
-    since, until = (local_minute(slot, system.zone) for slot in (lost[0], lost[-1]))
+    since, until = (
+        local_minute(slot, system.zone, system.interval) for slot in (lost[0], lost[-1])
+    )
     text = (
         f"the archive that it was filled from lacks {count_of(len(lost), 'slot')} from "
         f"{since} to {until}, collected or accounted for before the loss"

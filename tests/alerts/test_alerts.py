@@ -749,6 +749,9 @@ def test_a_clock_set_back_by_seconds_tells_no_lost_slot_twice(
         incidents = stored_incidents(settings.system_folder("a"))
 
     assert [(i.kind, i.lost) for i in incidents] == [("missed", 218)]
+    assert mailserver.subjects()[0] == (
+        "a: slots not collected 00:00:15 to 00:01:50, 19 slots lost"
+    )
 
 
 def test_what_closed_in_the_future_is_not_returned_to(

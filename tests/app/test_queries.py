@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from keeping import archived_past_days, compacted, data_service, unpacked
@@ -172,6 +173,12 @@ def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
         (1200, "b", None, 2),
     ]
     assert film.collected == 3
+    # Seconds if a slot has some, the offset in the hour that occurs twice.
+    winter = 1_792_893_600  # 03:00, when summer time has ended for an hour
+    twice, seconds = ([winter - 3_600, winter], [winter, winter + 30])
+    oslo = ZoneInfo("Europe/Oslo")
+    assert replace(film, slots=twice).labels(oslo) == ["02:00 (+01:00)", "03:00"]
+    assert replace(film, slots=seconds).labels(oslo) == ["03:00:00", "03:00:30"]
 
 
 def test_the_service_reads_new_commits(world: World, held: DataService) -> None:

@@ -385,7 +385,9 @@ def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
 TIMES = """([width, count, minutes]) => {
   const film = Object.create(map.film), times = [];
   const two = (number) => String(Math.floor(number)).padStart(2, '0');
-  const label = (_, i) => `${two(i * minutes / 60)}:${two(i * minutes % 60)}`;
+  const seconds = (i) => minutes % 1 ? `:${two(i * minutes * 60 % 60)}` : '';
+  const minute = (i) => `${two(i * minutes / 60)}:${two(i * minutes % 60)}`;
+  const label = (_, i) => `${minute(i)}${seconds(i)}${i ? '' : ' (+02:00)'}`;
   const labels = [...Array(count)].map(label), fillText = (text) => times.push(text);
   Object.assign(film, { count, seconds: 60 * minutes, labels });
   film.hours({ measureText: () => ({ width: 31 }), fillText }, width, 84);

@@ -91,6 +91,14 @@ def test_the_intervals_are_those_of_the_range(world: World) -> None:
     page = report(world, "--format", "html")
     assert "one slot every 5 min, then 10 min" in page
 
+    facts[1:] = [facts[1] | {"interval": 90}]
+    (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
+    text = report(world)
+    assert ", slots of 5 min, then 90 s\n" in text
+    assert "2026-11-22 12:10:00  12:20:00      2  not-started" in text
+    assert "2026-11-22 12:25:30  12:30:00      3  not-started" in text
+    assert "2026-11-22 12:25:30</td>" in report(world, "--format", "html")
+
 
 def test_a_long_outage_is_reported_without_reading_all_its_payloads(
     world: World, monkeypatch: pytest.MonkeyPatch

@@ -3,8 +3,9 @@
 import json
 import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -40,6 +41,7 @@ def shown(world: World, slot: Slot) -> str:
         system_id="city",
         slot=slot,
         zone=TAIPEI,
+        interval=300,
         runs=runs,
         block=history.block(slot),
         payloads=history.payloads(slot),
@@ -84,6 +86,34 @@ def test_a_long_outcome_is_cut_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     assert f"running ({'x' * 40}) [late]      -    0.00" in piped
     assert line.startswith("2026-11-22 12:00  running (xxxxxxxxxxxxx..      -    0.00")
     assert other.startswith("2026-11-22 12:00  xxxxxxxxxxxxxxxx [late]       -    0.00")
+
+
+def test_no_two_slots_of_the_table_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots of seconds have them; the hour that occurs twice has its offset."""
+    summer = 1_792_889_940  # 02:59 in Oslo, an hour before it is 02:59 again
+    moments = summer, summer + 3_600, summer + 3_660
+    runs = [Run("0000000a", "city", Slot(slot), NOON) for slot in moments]
+    odd = replace(runs[2], slot=Slot(summer + 3_690))
+    oslo: dict[str, tzinfo] = {"city": ZoneInfo("Europe/Oslo")}
+
+    def printed(*runs: Run) -> list[str]:
+        text = click.unstyle(screens.table(runs, oslo, many=False))
+        return [line.partition("      -")[0].rstrip() for line in text.splitlines()]
+
+    assert printed(*runs)[1:] == [
+        "2026-10-25 02:59 (+02:00)  running",
+        "2026-10-25 02:59 (+01:00)  running",
+        "2026-10-25 03:00           running",
+    ]
+    assert printed(runs[2], odd)[1:] == [
+        "2026-10-25 03:00:00  running",
+        "2026-10-25 03:00:30  running",
+    ]
+    monkeypatch.setattr(screens, "columns", lambda: 44)
+    assert printed(runs[0], odd) == [
+        "10-25 02:59:00 (+02:00) 0000000a running",
+        "10-25 03:00:30 0000000a running",
+    ]
 
 
 def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:
@@ -291,9 +321,12 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     at = datetime.fromtimestamp(run.slot, TAIPEI)
 
     process = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}")
+    exact = bikecollect("--config", path, "runs", "show", f"{at:%H:%M:%S}")
+    later = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}:01")
     listed = bikecollect("--config", path, "runs")
 
     assert f"city, slot {at.isoformat()}\n" in process.stdout
+    assert process.stdout == exact.stdout == later.stdout
     assert listed.stdout == "No runs.\n"
     last = f"the last such run was in {at.isoformat()}; to list it: --since {at.date()}"
     assert listed.stderr == f"bikecollect: {last}\n"
@@ -305,6 +338,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
         (["show", "deadbeef"], 64, "no run found for deadbeef;"),
         (["show", "10:05"], 64, "no run found for 10:05 in Asia/Taipei;"),
         (["show", "soon"], 64, "or a run's id"),
+        (["show", "10:05:60"], 64, "10:05, 10:05:30), or a duration"),
         (["--since", "soon"], 64, "invalid time"),
         (["--since", "2026-11-31"], 64, '"2026-11-31": November 2026 has 30 days'),
         (["--since", "2027-02-29T10:05"], 64, "February 2027 has 28 days"),

@@ -91,10 +91,14 @@ def test_a_mark_is_of_five_minutes_at_least(world: World) -> None:
     """Of several slots it is the worst one; the legend says so."""
     standing = stand(world)
     health = replace(standing.health, interval=60)
+    of_seconds = replace(standing.health, interval=5)
 
     text = plain(replace(standing, health=health))
+    exact = plain(replace(standing, health=of_seconds))
 
     assert "a mark is the worst slot of five minutes\n" in text
+    assert "Next slot    2026-11-22 12:30 (+08:00)\n" in text
+    assert "Next slot    2026-11-22 12:30:00 (+08:00)\n" in exact
 
 
 def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> None:

@@ -219,10 +219,11 @@ class CityFilm {
     pens.textAlign = 'center';
     const half = pens.measureText('00:00').width / 2;
     this.labels.forEach((label, slot) => {
-      const [hour, minute] = label.split(':').map(Number);
+      const [, hour, minute, second] = label.match(/(\d+):(\d+)(?::(\d+))?/);
       const x = Math.min(width - half, Math.max(half, (slot / this.count) * width));
-      const begins = label !== this.labels[slot - 1];
-      if (begins && (hour * 60 + minute) % gap === 0) pens.fillText(label, x, height - 3);
+      const begins = !Number(second ?? 0) && label !== this.labels[slot - 1];
+      const isTick = begins && (hour * 60 + Number(minute)) % gap === 0;
+      if (isTick) pens.fillText(label.slice(0, 5), x, height - 3);
     });
     pens.globalAlpha = 1;
   }

@@ -132,7 +132,7 @@ def _film(name: str, day: date, film: Film) -> None:
         places,
         key=f"film-{day}",
         film=film,
-        labels=[widgets.clock(slot, zone)[11:] for slot in film.slots],
+        labels=film.labels(zone),
         system=name,
         at=st.query_params.get("at", ""),
         selected=selected,
@@ -160,7 +160,7 @@ def _scarcity(name: str, when: frames.Span) -> None:
         "full_stations": ("full", encodings.BLUE),
         "closed_stations": ("closed", encodings.GREY),
     }
-    tips = {"slot": ("slot", "%a %d %b %H:%M")}
+    tips = {"slot": ("slot", f"%a %d %b {widgets.clock_format(table['slot'])}")}
     tips |= {column: (title, "d") for column, (title, _) in series.items()}
     tips |= {"stations": ("stations seen", "d"), "said": ("this slot", "")}
     basis = widgets.basis((~table["missing"]).sum(), len(table))

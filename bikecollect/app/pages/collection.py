@@ -70,8 +70,10 @@ def _runs(name: str, health: Health) -> None:
     if not runs:
         st.caption("No run in the last 24 hours.")
         return
+    answer = collection.runs(runs)
+    table = frames.frame(answer, frames.zone(name))
     tips = {
-        "slot": ("slot", "%a %d %b %H:%M"),
+        "slot": ("slot", f"%a %d %b {widgets.clock_format(table['slot'])}"),
         "outcome": ("outcome", ""),
         "cause": ("cause", ""),
         "seconds": ("seconds", ".2f"),
@@ -79,9 +81,7 @@ def _runs(name: str, health: Health) -> None:
         "attempts": ("attempts", "d"),
     }
     share = percent(health.good / health.runs) if health.runs else percent(None)
-    answer = collection.runs(runs)
     top = collection.scale_top(answer)
-    table = frames.frame(answer, frames.zone(name))
     widgets.figure(
         bars.over_time(
             "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips, top=top
@@ -115,13 +115,17 @@ def _incidents(name: str) -> None:
     grid = data_service().settings.system_folder(name).grid
     answer = collection.incidents(incidents, grid)
     table = frames.frame(answer, frames.zone(name))
-    until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
+    until = (
+        table["until"]
+        .dt.strftime(f"%Y-%m-%d {widgets.clock_format(table['until'])}")
+        .fillna("still open")
+    )
     text = table["text"].map(data_service().addressed)
     widgets.data_table(
         table.assign(until=until, text=text),
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
-            "since": widgets.time_column("since"),
+            "since": widgets.time_column("since", table["since"]),
             "until": "until",
             "slots": "bad slots",
             "lost": "slots lost",
@@ -173,8 +177,8 @@ def _gaps(name: str) -> None:
     widgets.data_table(
         table,
         column_config={
-            "first_slot": widgets.time_column("from"),
-            "until": widgets.time_column("until"),
+            "first_slot": widgets.time_column("from", table["first_slot"]),
+            "until": widgets.time_column("until", table["until"]),
             "hours": st.column_config.NumberColumn("hours", format="%.2f"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "can_be_filled": st.column_config.TextColumn(

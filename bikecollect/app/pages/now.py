@@ -16,6 +16,7 @@ from bikecollect.app.queries.stations import (
     table_of,
     vehicle_dots,
 )
+from bikecollect.core.text import clock_minute
 from bikecollect.reports.runner import Answer
 
 MAX_DOTS = 10_000
@@ -77,7 +78,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
         stations,
         key="now-map",
         film=film,
-        labels=[widgets.clock(slot, zone)[11:] for slot in film.slots],
+        labels=film.labels(zone),
         system=name,
         live=True,
         points=not mode.is_embedded(),
@@ -91,7 +92,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
     _follow(picked, selected)
     seen = sum(station.vehicles is not None for station in shown)
     closed = sum(station.is_closed for station in shown)
-    when = widgets.clock(stations[0].slot, zone)
+    when = clock_minute(stations[0].slot, zone, stations[0].slot)
     table = _table(name, shown)
     widgets.foot(
         table,
@@ -110,12 +111,13 @@ def _vehicles(name: str, vehicles: Answer) -> None:
     st.header("Vehicles", anchor=False)
     dots = vehicle_dots(vehicles)
     city_map.draw(dots[:MAX_DOTS], key="vehicles-map", system=name, vehicles_only=True)
-    table = frames.frame(vehicles, frames.zone(name))
+    zone = frames.zone(name)
+    table = frames.frame(vehicles, zone)
     widgets.foot(
         table,
         f"{name}-vehicles",
         f"{len(vehicles.rows):,} vehicles in the slot "
-        f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
+        f"{clock_minute(dots[0].slot, zone, dots[0].slot) if dots else '-'}; "
         f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
     shown = widgets.percents(table.head(MAX_DOTS), ["current_fuel_percent"])

@@ -11,7 +11,7 @@ from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_outlook, station_past
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.stations import Known, MapStation, nearest
-from bikecollect.core.text import count_of, percent
+from bikecollect.core.text import clock_minute, count_of, percent
 
 HALF_AN_HOUR = 1800
 MAX_ID = 40
@@ -71,7 +71,7 @@ def _picked(name: str) -> Known:
 
 def _head(name: str, station: Known) -> None:
     if station.until is not None:
-        when = widgets.clock(station.until, frames.zone(name))
+        when = clock_minute(station.until, frames.zone(name), station.until)
         st.warning(f"Removed from the station list at {when}; its history is kept.")
     snapshot = frames.snapshot(name, widgets.newest_day(name))
     place = {s.station_id: s for s in snapshot}.get(station.station_id)
@@ -278,8 +278,8 @@ def _episodes(name: str, station: str, when: Span) -> None:
         placeholder="-",
         column_config={
             "what": "state",
-            "first_slot": widgets.time_column("from"),
-            "last_slot": widgets.time_column("to"),
+            "first_slot": widgets.time_column("from", table["first_slot"]),
+            "last_slot": widgets.time_column("to", table["last_slot"]),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
                 "both ends seen",

@@ -45,7 +45,7 @@ def _by_slot(name: str, station: str, when: Span) -> None:
         "num_docks_available": ("free docks", encodings.ORANGE),
         "capacity": ("capacity", encodings.GREY),
     }
-    tips = {"slot": ("slot", "%a %d %b %H:%M")}
+    tips = {"slot": ("slot", f"%a %d %b {widgets.clock_format(table['slot'])}")}
     tips |= {column: (title, "d") for column, (title, _) in shown.items()}
     tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
     _past(
@@ -171,7 +171,7 @@ def _identity(name: str, station: str) -> None:
     widgets.data_table(
         table.assign(metres=moved)[["since", "what", "old", "new", "metres"]],
         column_config={
-            "since": widgets.time_column("since"),
+            "since": widgets.time_column("since", table["since"]),
             "what": "change",
             "old": "before",
             "new": "after",

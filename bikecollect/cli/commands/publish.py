@@ -37,9 +37,10 @@ from bikecollect.cli.timeparse import days, warn_of_times
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import bounds, local_days
-from bikecollect.core.text import count_of, length, local_minute, size
+from bikecollect.core.slots import Slot, bounds, local_days
+from bikecollect.core.text import count_of, local_minute, size
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.core.timeline.interval import interval_text
 from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
@@ -229,6 +230,7 @@ def _write(
     publisher = publisher_in(settings, name)
     account = evidence.read_account(system, begin, end, now=time.time())
     ended = system.is_over and account.until < end and not system.is_demo
+    last = account.judged[-1].slot if ended else Slot(0)
     lost = marker.since(system.path / MARKER)
     return Dataset(
         system_id=name,
@@ -243,19 +245,19 @@ def _write(
         sources=sources,
         slots=_lengths(system.grid, account),
         has_vehicles=system.vehicles.ledger.exists(),
-        stopped=local_minute(account.judged[-1].slot, zone) if ended else "",
+        stopped=local_minute(last, zone, last) if ended else "",
         lost_before="" if lost is None else local_minute(lost, zone),
     )
 
 
 def _lengths(grid: Grid, account: Account) -> str:
     """Return the lengths of the slots of *account*, and since when each one holds."""
-    text = length(grid.interval_at(account.since))
+    text = interval_text(grid.interval_at(account.since))
     for before, after in pairwise(grid.periods):
         is_change = after.interval != before.interval
         if is_change and account.since < after.since < account.until:
-            since = local_minute(after.since, account.zone)
-            text += f", and of {length(after.interval)} from {since} on"
+            since = local_minute(after.since, account.zone, after.since)
+            text += f", and of {interval_text(after.interval)} from {since} on"
     return text
 
 

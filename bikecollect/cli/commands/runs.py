@@ -184,9 +184,9 @@ def show(
 ) -> int:
     """Show SLOT in full detail.
 
-    SLOT is a time (2026-11-22T10:05, 10:05) or a run's id. A time of day is that of
-    its latest run in the last week. Shows the runs with their
-    stages, requests, notices and log lines; the block; the payloads.
+    SLOT is a time (2026-11-22T10:05, 10:05, 10:05:30) or a run's id. A time of day is
+    that of its latest run in the last week. Shows the runs with their stages, requests,
+    notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = settings.zones(), list[screens.Slotted]()
@@ -225,6 +225,7 @@ def _slotted(
         system_id=name,
         slot=at,
         zone=zone,
+        interval=settings.system_folder(name).grid.interval_at(at),
         runs=slot_runs,
         block=history.block(at),
         payloads=history.payloads(at),

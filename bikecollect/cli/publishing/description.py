@@ -9,7 +9,7 @@ from typing import Any
 from bikecollect import __version__
 from bikecollect.cli.publishing.authors import Author
 from bikecollect.cli.publishing.tables import WrittenTable
-from bikecollect.core.text import lengths
+from bikecollect.core.timeline.interval import lengths
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.coverage import Account
 from bikecollect.setup.catalogue.publishers import Publisher

@@ -222,7 +222,8 @@ def repair_line(system_id: str, repair: Repair, zone: tzinfo, mirror: str) -> st
         return f"{head}: not repaired: {why}\n"
     if not repair.damaged:
         return f"{head}: {_repaired(repair)}\n"
-    first, last = (local_minute(f(repair.damaged), zone) for f in (min, max))
+    ends = min(repair.damaged), max(repair.damaged)
+    first, last = (local_minute(slot, zone, slot) for slot in ends)
     when = first if first == last else f"{first} to {last}"
     slots = count_of(repair.blocks, "slot")
     return (

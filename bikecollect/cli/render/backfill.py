@@ -127,7 +127,7 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
     for what, text in STALE.items():
         slots = sorted(filling.slot for filling in fillings if filling.what == what)
         if slots:
-            times = [local_minute(slot, zone) for slot in slots[:MAX_TIMES]]
+            times = [local_minute(slot, zone, slot) for slot in slots[:MAX_TIMES]]
             more = f" and {len(slots) - MAX_TIMES} more" if slots[MAX_TIMES:] else ""
             listed = f"{count_of(len(slots), 'slot')} {text}: {', '.join(times)}{more}"
             yield from wrapped(listed, "  ", "    ")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
+from math import gcd
 
 import click
 
@@ -16,16 +17,16 @@ from bikecollect.cli.render.terminal import (
     wrapped,
 )
 from bikecollect.core.causes import meaning
-from bikecollect.core.slots import SlotState, iso
+from bikecollect.core.slots import MINUTE, Slot, SlotState, iso
 from bikecollect.core.text import (
     clock_minute,
     count_of,
     csv_text,
-    lengths,
     percent,
     visible,
     visible_json,
 )
+from bikecollect.core.timeline.interval import lengths
 from bikecollect.reports.coverage import Account, Coverage, Gap
 
 CELLS = 48
@@ -241,12 +242,17 @@ def _level(count: Coverage | None) -> str:
     return _mark(SlotState.MISSING)
 
 
+def clock(slot: Slot, account: Account) -> str:
+    """Return the time of *slot*, with seconds if slots of *account* have some."""
+    return clock_minute(slot, account.zone, gcd(MINUTE, *account.intervals))
+
+
 def _gaps(account: Account) -> list[str]:
     shown = sorted(account.gaps, key=lambda gap: -gap.slots)[:GAPS]
     shown.sort(key=lambda gap: gap.start)
     rows = [
         (
-            clock_minute(gap.start, account.zone),
+            clock(gap.start, account),
             _end(gap, account),
             gap.slots,
             gap.cause,
@@ -280,7 +286,7 @@ def _gaps(account: Account) -> list[str]:
 
 
 def _end(gap: Gap, account: Account) -> str:
-    end = clock_minute(gap.end, account.zone)
+    end = clock(gap.end, account)
     return end[11:] if end[:10] == _day(gap.start, account) else end
 
 

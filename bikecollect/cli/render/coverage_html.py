@@ -7,9 +7,11 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.cli.render.coverage import clock
 from bikecollect.core.causes import meaning
 from bikecollect.core.errors import NotInstalled
-from bikecollect.core.text import WEEKDAYS, clock_minute, length, lengths, percent
+from bikecollect.core.text import WEEKDAYS, percent
+from bikecollect.core.timeline.interval import interval_text, lengths
 from bikecollect.reports.coverage import (
     COLOURS,
     LEGEND,
@@ -98,10 +100,10 @@ def _template(packages: Sequence[str], name: str) -> str | None:
 def _filters() -> Mapping[str, Any]:
     return {
         "calendar": calendar,
+        "clock": clock,
         "colour": _colour,
-        "length_of": length,
+        "length_of": interval_text,
         "lengths_of": lengths,
-        "local": clock_minute,
         "longest": _longest,
         "meaning": meaning,
         "number": "{:,}".format,

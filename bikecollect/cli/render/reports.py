@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from itertools import islice
 from sys import maxsize
 from typing import Any
@@ -23,7 +23,7 @@ from bikecollect.cli.reporting.text_columns import (
     SHORT,
     SPARE,
 )
-from bikecollect.core.slots import iso
+from bikecollect.core.slots import MINUTE, iso
 from bikecollect.core.text import (
     WEEKDAYS,
     clock_minute,
@@ -37,6 +37,8 @@ from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import BatchedAnswer
 
+MOMENTS = frozenset({"fetched_at", "last_reported", "last_updated"})
+"""Times that are no slots: shown to the minute."""
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
 SHOWN = 60
@@ -260,13 +262,8 @@ def _slots(
 ) -> set[str]:
     """Return the slots of *rows*, as shown in text."""
     pairs = {(r[columns.index("slot")], r[columns.index("system_id")]) for r in rows}
-    return {_slot_time(slot, zones[name]) for slot, name in pairs}
-
-
-def _slot_time(slot: int, zone: tzinfo) -> str:
-    """Return the time of *slot*, with seconds if it does not begin at a minute."""
-    local = datetime.fromtimestamp(slot, zone)
-    return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else clock_minute(slot, zone)
+    # A slot that is not whole minutes is shown to the second, as its interval is.
+    return {clock_minute(slot, zones[name], slot) for slot, name in pairs}
 
 
 def _cells(
@@ -286,8 +283,7 @@ def _cell(column: str, row: Mapping[str, Any], zone: tzinfo) -> Any:
     if value is None:
         return None
     if column in TIMES:
-        is_slot = column.endswith("slot")
-        return _slot_time(value, zone) if is_slot else clock_minute(value, zone)
+        return clock_minute(value, zone, MINUTE if column in MOMENTS else value)
     if column == "low":
         return f"{100 * value:.1f} to {100 * row['high']:.1f} %"
     if (words := WORDS.get(column)) is not None:

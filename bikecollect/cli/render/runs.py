@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import groupby
+from math import gcd
 from pathlib import Path
 
 import click
@@ -23,16 +24,23 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
-from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
+from bikecollect.core.slots import MINUTE, Slot, iso
+from bikecollect.core.text import (
+    clock_minute,
+    count_of,
+    local_minute,
+    size,
+    visible,
+    visible_json,
+)
 from bikecollect.storage.retention.rejected import REASON
 
 BAR = 10
 STAGE_BAR = 44
 OUTCOME = 24
 MIN_OUTCOME = 12
-FIXED = 46
-"""Characters of a line without outcome and system or bar, and one more."""
+FIXED = 30
+"""Characters of a line without slot, outcome and system or bar, and one more."""
 LOG_LINES = 40
 
 
@@ -43,6 +51,7 @@ class Slotted:
     system_id: str
     slot: Slot
     zone: tzinfo
+    interval: int
     runs: Sequence[Run]
     block: Block | None
     payloads: Sequence[Path] = ()
@@ -59,22 +68,34 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     if columns() < WIDTH:
         return _narrow(runs, zones, many=many)
     longest = max(sum(run.seconds.values()) for run in runs)
-    width = _outcome_width(runs, many=many)
-    head = f"{'slot':<16}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}  {'run':<8}"
+    slots = _slots(runs, zones)
+    room = max(map(len, slots))
+    width = _outcome_width(runs, room, many=many)
+    head = f"{'slot':<{room}}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}"
+    head = f"{head}  {'run':<8}"
     lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
-    for run in runs:
+    for slot, run in zip(slots, runs, strict=True):
         spent = sum(run.seconds.values())
-        slot = iso(run.slot, zones[run.system_id])[:16].replace("T", " ")
         outcome = click.style(f"{_short(run, width):<{width}}", fg=_colour(run))
-        line = f"{slot}  {outcome} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
+        line = f"{slot:<{room}}  {outcome} {run.rows or '-':>6} {spent:>7.2f}"
+        line = f"{line}  {run.run_id:<8}"
         last = run.system_id if many else bar(spent, longest, BAR)
         lines.append(f"{line}  {last}".rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _outcome_width(runs: Sequence[Run], *, many: bool) -> int:
-    """Return the width of the outcomes: in a pipe the longest one is complete."""
-    taken = FIXED + (max(len(run.system_id) for run in runs) if many else BAR)
+def _slots(runs: Sequence[Run], zones: dict[str, tzinfo]) -> list[str]:
+    """Return the times of the slots of *runs*, with seconds if any of them has some."""
+    step = gcd(MINUTE, *(run.slot for run in runs))
+    return [clock_minute(run.slot, zones[run.system_id], step) for run in runs]
+
+
+def _outcome_width(runs: Sequence[Run], room: int, *, many: bool) -> int:
+    """Return the width of the outcomes: in a pipe the longest one is complete.
+
+    *room* is the width of the slots.
+    """
+    taken = FIXED + room + (max(len(run.system_id) for run in runs) if many else BAR)
     least = max(MIN_OUTCOME, min(OUTCOME, WIDTH - taken))
     needed = max(least, *(len(_full(run)) for run in runs))
     terminal = terminal_columns()
@@ -84,10 +105,11 @@ def _outcome_width(runs: Sequence[Run], *, many: bool) -> int:
 def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     """Return *runs* for a narrow terminal: time, id, outcome, and the system below."""
     lines = []
-    for run in runs:
-        slot = iso(run.slot, zones[run.system_id])[5:16].replace("T", " ")
-        outcome = _short(run, columns() - 23)
-        lines.append(f"{slot} {run.run_id:<8} {click.style(outcome, fg=_colour(run))}")
+    for slot, run in zip(_slots(runs, zones), runs, strict=True):
+        outcome = _short(run, columns() - len(slot) - 7)
+        lines.append(
+            f"{slot[5:]} {run.run_id:<8} {click.style(outcome, fg=_colour(run))}"
+        )
         if many:
             lines.append(f"  {run.system_id}")
     return "\n".join(lines) + "\n"
@@ -159,7 +181,7 @@ def _block(known: Slotted) -> list[str]:
 
 def _run(run: Run, known: Slotted) -> list[str]:
     outcome = click.style(_ending(run), fg=_colour(run), bold=True)
-    started = local_minute(run.started, known.zone)
+    started = local_minute(run.started, known.zone, known.interval)
     delay = run.started - run.slot
     text = f"started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}"
     lines = [f"{title(f'Run {run.run_id}')}: {outcome}"]

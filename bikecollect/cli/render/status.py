@@ -18,8 +18,9 @@ from bikecollect.cli.render.terminal import (
 from bikecollect.core import process
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import SlotState, iso
+from bikecollect.core.slots import SlotState
 from bikecollect.core.text import (
+    clock_minute,
     count_of,
     length,
     local_minute,
@@ -232,7 +233,7 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 
 
 def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
-    since = local_minute(incident.began(interval), zone)
+    since = local_minute(incident.began(interval), zone, interval)
     lost = LOST.get(incident.kind, incident.lost)
     return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
 
@@ -253,25 +254,27 @@ def _strip(standing: Standing) -> list[str]:
     lines: dict[int, list[tuple[int, SlotState]]] = {}
     for place, state in cells.items():
         lines.setdefault(place * span // line, []).append((place, state))
-    strip = []
+    strip: list[tuple[str, str]] = []
     for members in lines.values():
         if all(state is SlotState.BEFORE for _, state in members):
             continue
         before = (members[0][0] * span % line) // span
-        begin = iso((members[0][0] - before) * span, standing.zone)[11:16]
+        begin = clock_minute((members[0][0] - before) * span, standing.zone)[11:]
         text = " " * (before + before // 12)
         for place, state in members:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
-        strip.append(f"  {begin}  {text}")
+        strip.append((begin, text))
     if not strip:
         return []
+    room = max(len(begin) for begin, _ in strip)
+    rows = [f"  {begin:<{room}}  {text}" for begin, text in strip]
     marks = [f"{_mark(state)} {state.value}" for state in list(SlotState)[:5]]
     if health.interval < CELL:
-        strip.append("         a mark is the worst slot of five minutes")
+        rows.append("         a mark is the worst slot of five minutes")
     if columns() == WIDTH:
-        return [*strip, f"         {'  '.join(marks)}"]
-    return [*strip, *(f"         {mark}" for mark in marks)]
+        return [*rows, f"         {'  '.join(marks)}"]
+    return [*rows, *(f"         {mark}" for mark in marks)]
 
 
 def _mark(state: SlotState) -> str:

@@ -13,8 +13,8 @@ from bikecollect.cli.output_file import make_listable, written
 from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
-from bikecollect.core.slots import HOUR, day_of, iso
-from bikecollect.core.text import count_of, local_minute
+from bikecollect.core.slots import HOUR, day_of
+from bikecollect.core.text import clock_minute, count_of, local_minute
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import publisher_in
 
@@ -122,8 +122,8 @@ def write_live(
     if newest := service.newest_day(name):
         service.needs_only(newest - DAY)
     film = map_data.film_of_last_hours(service, name)
-    zone = service.settings.system_folder(name).zone
-    when = iso(film.newest, zone)[:16].replace("T", " ")
+    system = service.settings.system_folder(name)
+    when = clock_minute(film.newest, system.zone, system.interval)
     newest = date.fromisoformat(when[:10])
     writer = _writer(service, name, (), front, since=newest - DAY)
     data = json.dumps({**film.packed(), "when": when})

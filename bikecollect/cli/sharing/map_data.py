@@ -14,7 +14,6 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import MapStation, film_dot, places
 from bikecollect.core.errors import UsageError
-from bikecollect.core.slots import iso
 from bikecollect.core.timeline.zones import DAY
 
 PACKED = ("vehicles", "docks", "closed", "usual", "usual_days")
@@ -100,5 +99,5 @@ def _city_film(
         for slot, state in zip(film.slots, film.states, strict=True)
         if state in {"collected", "stale", "partial"}
     ]
-    labels = [iso(slot, zone)[11:16] for slot in film.slots]
+    labels = film.labels(zone)
     return CityFilm(name, film, stations, labels, max(collected, default=0), live)

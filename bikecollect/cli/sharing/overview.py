@@ -75,7 +75,7 @@ def overview(service: DataService, name: str) -> SystemOverview:
             name,
             publisher,
             line.where,
-            local_minute(newest, system.zone),
+            local_minute(newest, system.zone, system.interval),
             percent(account.total.ratio),
             marks,
             newest_counts(system),

@@ -26,8 +26,7 @@ from bikecollect.cli.render import coverage_html
 from bikecollect.cli.sharing import overview
 from bikecollect.cli.sharing.map_data import CityFilm
 from bikecollect.cli.sharing.week_chart import chart, scale_top
-from bikecollect.core.slots import iso
-from bikecollect.core.text import percent
+from bikecollect.core.text import clock_minute, percent
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import Publisher
 
@@ -176,7 +175,7 @@ class PageWriter:
             file=file,
             title=title,
             interval=system.interval,
-            written=iso(now, system.zone)[:16].replace("T", " "),
+            written=clock_minute(now, system.zone),
             **values,
         )
         return text + "\n"
@@ -198,7 +197,7 @@ def systems(service: DataService, names: Sequence[str], linked: Container[str]) 
         size=overview.SIZE,
         width=overview.WIDTH,
         legend_colours=overview.legend(),
-        written=iso(int(service.clock()), UTC)[:16].replace("T", " "),
+        written=clock_minute(service.clock(), UTC),
     )
     return text + "\n"
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.slots import DAY, iso
-from bikecollect.core.text import length
 from bikecollect.core.timeline.grid import Grid, Period
+from bikecollect.core.timeline.interval import interval_text
 from bikecollect.core.timeline.zones import SystemZone, first_clear, first_midnight
 
 MAX_AHEAD = 3 * DAY
@@ -160,8 +160,8 @@ def describe_change(before: SystemFact, after: SystemFact) -> str:
     if before.timezone != after.timezone:
         changes.append(f"time zone {before.timezone} -> {after.timezone}")
     if before.interval != after.interval:
-        lengths = length(before.interval), length(after.interval)
-        changes.append(f"interval {' -> '.join(lengths)}")
+        texts = interval_text(before.interval), interval_text(after.interval)
+        changes.append(f"interval {' -> '.join(texts)}")
     if before.columns != after.columns:
         changes.append(f"columns {list(before.columns)} -> {list(after.columns)}")
     moment = iso(after.since, ZoneInfo(after.timezone))

@@ -1,9 +1,11 @@
-"""Parse the interval of the settings, such as ``5min``."""
+"""The interval of the settings, such as ``5min``: parsed, and shown to people."""
 
 import re
+from collections.abc import Iterable
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, MINUTE
+from bikecollect.core.text import length
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -22,3 +24,21 @@ def parse_interval(text: str) -> int:
             'a day, such as "5min"'
         )
     return length
+
+
+def interval_text(interval: int) -> str:
+    """Return *interval* in seconds for people, exactly.
+
+    >>> interval_text(300), interval_text(90)
+    ('5 min', '90 s')
+    """
+    return f"{interval} s" if interval % MINUTE else length(interval)
+
+
+def lengths(intervals: Iterable[int]) -> str:
+    """Return *intervals* in seconds, which held in turn, for people.
+
+    >>> lengths([300]), lengths([900, 1_800])
+    ('5 min', '15 min, then 30 min')
+    """
+    return ", then ".join(map(interval_text, intervals))

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import pairwise, product
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.app.queries.films.packing import UNSEEN, packed, unpacked, unseen
 from bikecollect.app.queries.films.usual import Usual, usual_of
 from bikecollect.archive.query.duckdb_engine import translated
+from bikecollect.core.slots import MINUTE
+from bikecollect.core.text import clock_minute
 from bikecollect.reports.parts.fragments import with_parts
 from bikecollect.reports.registry import Values
 from bikecollect.reports.runner import Answer
@@ -88,6 +91,11 @@ class Film:
     def collected(self) -> int:
         """The number of slots that are not missing."""
         return len(self.slots) - self.missing
+
+    def labels(self, zone: tzinfo) -> list[str]:
+        """Return the local time of each slot, with seconds if any of them has some."""
+        step = gcd(MINUTE, *self.slots)
+        return [clock_minute(slot, zone, step)[11:] for slot in self.slots]
 
     def answer(self) -> Answer:
         """Return a row for each station in each slot that has it.
