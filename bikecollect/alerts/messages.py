@@ -151,8 +151,7 @@ def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     lost = sum(event.incident.lost for event, _ in events)
     counted = f", {count_of(lost, 'slot')} lost" if lost else ""
     since, until = _clock(opened, facts), _clock(end, facts, opened)
-    times = f"at {since}" if since == until else f"{since} to {until}"
-    return f"{times}{counted}"
+    return f"{since} to {until}{counted}"
 
 
 def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:

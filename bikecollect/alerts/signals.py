@@ -295,7 +295,7 @@ def missed(
     empty = [slot for slot in expected if slot not in collected]
     if not empty:
         return None
-    known = SeenRuns([*(runs or [SeenRun(seen, seen)]), _as_seen(run)])
+    known = SeenRuns([*runs, _as_seen(run)])
     causes = [_cause(slot, known, grid.interval_at(slot)) for slot in empty]
     words = list(dict.fromkeys(causes))
     return Signal(

@@ -1051,10 +1051,15 @@ def test_a_ledger_that_was_removed_is_reported_as_missing(
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         settings.system_folder("a").ledger.unlink()
-        world.slot(settings)
+        world.slot(settings, skip=2)
+        (missed,) = (i for i in stored_incidents(settings.system_folder("a")) if i.lost)
 
-    assert mailserver.subjects() == ["a: ledger rebuilt, runs lost 00:10 to 00:15"]
-    (text,) = [mail.get_content() for mail in mailserver.mails()]
+    assert missed.text == "2 x the ledger that recorded the runs was lost"
+    assert mailserver.subjects() == [
+        "a: ledger rebuilt, runs lost 00:20 to 00:25",
+        "a: slots not collected 00:10 to 00:20, 2 slots lost",
+    ]
+    text, _ = [mail.get_content() for mail in mailserver.mails()]
     assert text.startswith("To do: get the earlier runs from a mirror or backup")
     assert "the ledger is rebuilt without its runs (noted)" in text
     assert "a/ledger.sqlite3 was missing: a new one is rebuilt from the files" in text

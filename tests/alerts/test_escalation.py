@@ -442,18 +442,18 @@ def test_a_mail_about_many_systems_begins_with_what_some_of_them_need() -> None:
     assert "backfill lyon --from" in steps
 
 
-def test_trouble_within_a_minute_has_one_time() -> None:
+def test_trouble_within_a_minute_has_seconds() -> None:
     """In slots of ten seconds; the system had no data yet."""
     zone = ZoneInfo("Asia/Taipei")
     facts = MessageFacts("city", zone, zone, 10, Slot(BEGIN), "/srv/city")
     minute = Slot(BEGIN // 60 * 60)
     noted = Event(EventType.NOTED, Incident("damage-1", "damage", minute, minute))
-    longer = Incident("damage-1", "damage", minute, Slot(minute + 50))
+    longer = Incident("damage-1", "damage", minute, Slot(minute + 40))
     time = f"{datetime.fromtimestamp(minute, zone):%H:%M}"
 
-    assert subject([(noted, facts)]).endswith(f"data file damaged at {time}")
-    spans = subject([(Event(EventType.NOTED, longer), facts)])
-    assert f"data file damaged {time} to " in spans
+    text = f"data file damaged {time}:00 to {time}:"
+    assert subject([(noted, facts)]).endswith(f"{text}10")
+    assert subject([(Event(EventType.NOTED, longer), facts)]).endswith(f"{text}50")
     assert "Last good   none yet" in body([(noted, facts)])
 
 
