@@ -200,6 +200,23 @@ def test_percentage_points_of_an_unknown_difference_are_unknown() -> None:
     }
 
 
+def test_the_value_at_which_nothing_lacks_is_grey() -> None:
+    """Beside it the colours are faint, so that a little is told from nothing."""
+    ends = {"below": {"below": "#0072B2"}, "above": {"above": "#D55E00"}}
+
+    chance, lack, difference = (
+        heatmaps.week("share", "", form="", tips={}, domain=(0, 1), **more)["encoding"][
+            "color"
+        ]["scale"]
+        for more in (ends["below"], ends["above"], ends["below"] | ends["above"])
+    )
+
+    assert chance["range"] == ["#0072B2", "#0072B226", "#80808026"]
+    assert lack["range"] == ["#80808026", "#D55E0026", "#D55E00"]
+    assert difference["range"] == chance["range"] + lack["range"][1:]
+    assert difference["domain"] == [0, 0.499999, 0.5, 0.500001, 1]
+
+
 def test_no_number_of_a_ranking_hides_another() -> None:
     """Fifteen stations at one corner, beside an outlier that is not on the map."""
     places = {str(number): (25.0, 121.5) for number in range(15)}

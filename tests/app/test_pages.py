@@ -17,6 +17,7 @@ from keeping import data_service
 from world import FakeClock, World
 
 from bikecollect.app import environment, header
+from bikecollect.app.charts import encodings
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.sharing import map_data
 from bikecollect.core.errors import FeedUnavailable
@@ -37,6 +38,7 @@ MODULES = (
     *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
     *("pages.collection", "pages.systems", "charts.city_map"),
 )
+ORANGE, BLUE = encodings.VERMILLION, encodings.BLUE
 PAGES = ("now", "station", "city", "collection")
 Show = Callable[..., Any]
 
@@ -353,9 +355,9 @@ def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> N
 @pytest.mark.parametrize(
     ("measure", "is_reversed", "title", "end"),
     [
-        ("slots without a bike", False, "difference, percentage points", 100 / 3),
-        ("slots without a dock", True, "difference, percentage points", 1),
-        ("free docks at a station", False, "difference", 0.2),
+        ("slots without a bike", False, "difference, percentage points", 50),
+        ("slots without a dock", True, "difference, percentage points", 5),
+        ("free docks at a station", False, "difference", 1),
     ],
 )
 def test_a_comparison_has_the_colours_of_the_maps(
@@ -363,7 +365,7 @@ def test_a_comparison_has_the_colours_of_the_maps(
 ) -> None:
     """Orange is emptier; a difference of shares is in percentage points.
 
-    The scale ends at the largest difference, on both sides of 0, which has no sign.
+    The scale ends above the largest difference, on both sides of 0, which has no sign.
     Station c is closed then, which is neither empty nor full. Of that hour one slot in
     twelve was seen.
     """
@@ -377,11 +379,12 @@ def test_a_comparison_has_the_colours_of_the_maps(
     (few,) = encoding["stroke"]["condition"]
     assert "slots_seen_second < " in few["test"]
     colour = encoding["color"]
-    assert (colour["scale"]["scheme"], colour["scale"]["reverse"]) == (
-        *("blueorange", is_reversed),
-    )
     assert colour["legend"]["title"] == title
-    assert colour["scale"]["domain"] == pytest.approx([-end, end])
+    domain, colours = colour["scale"]["domain"], colour["scale"]["range"]
+    assert domain == pytest.approx([-end, 0, 0, 0, end], abs=1e-3)
+    assert (colours[0], colours[-1]) == (
+        (ORANGE, BLUE) if is_reversed else (BLUE, ORANGE)
+    )
     assert colour["legend"]["labelExpr"].startswith("datum.label === '+0.0' ? '0'")
 
 
@@ -398,13 +401,26 @@ def test_hours_that_were_not_seen_are_named(show: Show) -> None:
     assert "Blank: 166 hours of the week, not seen." in said(show("city"))
 
 
-def test_a_week_of_one_value_has_a_scale_with_ends(show: Show) -> None:
-    """A legend of one value would be a scale with that value in the middle."""
-    (chart,) = show("city", measure="bikes at a station").get("vega_lite_chart")
+@pytest.mark.parametrize(
+    ("measure", "top", "colour"),
+    [
+        ("bikes at a station", 5, None),
+        ("slots without a bike", 0.5, ORANGE),
+        ("slots without a dock", 0.1, BLUE),
+    ],
+)
+def test_a_week_has_a_scale_from_0_to_a_round_end(
+    show: Show, measure: str, top: float, colour: str | None
+) -> None:
+    """Not from the lowest value to the highest: cities are compared by their colours.
 
-    colour = json.loads(chart.proto.spec)["encoding"]["color"]
-    low, high = colour["scale"]["domain"]
-    assert high - low == pytest.approx(1)
+    A share is grey at 0, and has the colour of the maps above it.
+    """
+    (chart,) = show("city", measure=measure).get("vega_lite_chart")
+
+    scale = json.loads(chart.proto.spec)["encoding"]["color"]["scale"]
+    assert (scale["domain"][0], scale["domain"][-1]) == (0, top)
+    assert scale.get("range", [None])[-1] == colour
 
 
 def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:

@@ -355,7 +355,7 @@ def test_an_hour_of_which_few_slots_were_seen_is_marked() -> None:
         "Mon 01:00: 10.0 %",
         "Mon 02:00: -",
     ]
-    assert week.has_few
+    assert (week.has_few, week.has_unseen) == (True, True)
 
 
 def test_the_pages_of_a_city_that_is_over_end_with_its_last_day(

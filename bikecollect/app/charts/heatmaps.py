@@ -1,13 +1,11 @@
 """Heat maps: the hours of a week, the days of a year."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import altair as alt
 
 from bikecollect.app.charts.encodings import (
     GREY,
-    VERMILLION,
     Tips,
     built_once,
     tooltips,
@@ -26,6 +24,10 @@ FEW = " || ".join(
     for tail in ("", "_first", "_second")
 )
 """The expression for an hour of which fewer than half of the slots were seen."""
+NOTHING, FAINT = "#80808026", "26"
+"""The colour of no lack, or no difference; the opacity of the faintest colour."""
+NEXT = 1e-6
+"""Of a scale, the part between its grey value and the faintest colour."""
 CALENDAR_TIPS = {
     "day": ("day", ""),
     "share": ("coverage", ".1%"),
@@ -41,32 +43,34 @@ def week(
     *,
     form: str,
     tips: Tips,
-    domain: Sequence[float] | None = None,
-    scheme: Literal["viridis", "blueorange"] = "viridis",
-    reverse: bool = False,
+    domain: tuple[float, float],
+    below: str = "",
+    above: str = "",
     points: str = "",
 ) -> alt.Chart:
     """Return a heat map of a week, from the columns ``hour`` and ``weekday``.
 
-    Hours of which few slots were seen are outlined. The scale ends at *domain*. With
-    *reverse* its colours are exchanged. With *points* the *measure* is that column,
-    which is a share, in percentage points.
+    Hours of which few slots were seen are outlined. The colours of *domain* are those
+    of `_tinted`, or viridis. With *points* the *measure* is that column, which is a
+    share, in percentage points.
     """
     legend = alt.Legend(
-        title=title, orient="bottom", format=form, gradientLength=220, titleLimit=300
+        title=title,
+        orient="bottom",
+        format=form,
+        gradientLength=220,
+        titleLimit=300,
+        values=[domain[0], sum(domain) / 2, domain[1]],
+        labelExpr=NO_SIGN_AT_ZERO,
     )
-    colour = alt.Color(measure, type="quantitative")
-    if domain is None:
-        legend.tickCount = 4
-        colour = colour.scale(scheme=scheme)
-    else:
-        legend.values = [domain[0], sum(domain) / 2, domain[1]]
-        legend.labelExpr = NO_SIGN_AT_ZERO
-        colour = colour.scale(scheme=scheme, domain=list(domain), reverse=reverse)
+    scale = alt.Scale(domain=list(domain), scheme="viridis")
+    if below or above:
+        scale = _tinted(domain, below, above)
+    colour = alt.Color(measure, type="quantitative", scale=scale)
     hours = alt.Axis(labelAngle=0, labelOverlap=True, values=list(range(0, 24, 3)))
     chart: alt.Chart = (
         alt.Chart(height=alt.Step(24))
-        .mark_rect(strokeWidth=2)
+        .mark_rect(strokeWidth=2, strokeDash=[4, 3])
         .encode(
             # Whole pixels: otherwise the background would show between the hours.
             x=alt.X("hour:O", title="hour of the day", axis=hours).scale(
@@ -74,7 +78,10 @@ def week(
             ),
             y=alt.Y("weekday:O", title=None).scale(domain=WEEKDAYS),
             color=colour.legend(legend),
-            stroke=alt.when(FEW).then(alt.value(VERMILLION)).otherwise(alt.value(None)),
+            # The colour of text: no colour of the scale, and seen in either theme.
+            stroke=alt.when(FEW)
+            .then(alt.value("currentColor"))
+            .otherwise(alt.value(None)),
             tooltip=tooltips(tips),
         )
     )
@@ -83,6 +90,24 @@ def week(
         value = f"isValid({value}) ? 100 * {value} : null"
         chart = chart.transform_calculate(**{measure: value})
     return chart
+
+
+def _tinted(domain: tuple[float, float], below: str, above: str) -> alt.Scale:
+    """Return a scale of the colours *below* and *above* a value that is grey.
+
+    Without one of them that value is an end of *domain*, else its middle. Beside it
+    both colours are faint; they are opaque at the ends, in either theme.
+    """
+    low, high = domain
+    grey = (low + high) / 2 if below and above else high if below else low
+    step = (high - low) * NEXT
+    ends: dict[float, str] = {}
+    if below:
+        ends |= {low: below, grey - step: below + FAINT}
+    ends[grey] = NOTHING
+    if above:
+        ends |= {grey + step: above + FAINT, high: above}
+    return alt.Scale(domain=list(ends), range=list(ends.values()), interpolate="rgb")
 
 
 @built_once

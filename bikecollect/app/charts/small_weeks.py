@@ -17,10 +17,10 @@ def draw(
     areas: Mapping[str, Mapping[int, float]],
     *,
     title: str,
-    domain: tuple[float, float],
+    top: float,
     is_share: bool,
 ) -> None:
-    """Draw the values of each area by hour of the week, on the scale *domain*.
+    """Draw the values of each area by hour of the week, on a scale from 0 to *top*.
 
     *title* names the values for screen readers.
     """
@@ -32,21 +32,11 @@ def draw(
                 for name, values in areas.items()
             ],
             "title": title,
-            "low": domain[0],
-            "high": domain[1],
+            "low": 0,
+            "high": top,
             "percent": is_share,
         },
     )
-
-
-def scale_of(lowest: float, highest: float, least: float) -> tuple[float, float]:
-    """Return the ends, at least *least* apart, of a scale for non-negative values.
-
-    >>> scale_of(1.0, 1.0, 0.05), scale_of(0.0, 0.0, 1.0), scale_of(0.2, 0.9, 0.05)
-    ((0.95, 1.0), (0.0, 1.0), (0.2, 0.9))
-    """
-    start = max(0.0, min(float(lowest), highest - least))
-    return start, max(float(highest), start + least)
 
 
 @cache

@@ -11,6 +11,7 @@ from bikecollect.app.charts import (
     city_map,
     encodings,
     heatmaps,
+    scales,
     small_weeks,
     timelines,
 )
@@ -31,9 +32,11 @@ MEASURES = {
 FULLER = frozenset({"share_full", "mean_vehicles"})
 """The measures that are larger where stations are fuller."""
 CLOSED = " A closed station is neither without a bike nor without a dock."
-MIN_DIFFERENCE = {".1%": 0.05, ".1f": 1.0}
-"""By the number format of a measure, the difference below which colours are pale."""
-MIN_CHANGE = {".1%": 0.01, ".1f": 0.2}
+COLOURS = {"share_empty": encodings.VERMILLION, "share_full": encodings.BLUE}
+"""Of the measures that are shares, as on the maps."""
+LEAST = {".1%": scales.LEAST_SHARE, ".1f": scales.LEAST_COUNT}
+"""By the number format of a measure, the least end of its scale."""
+LEAST_CHANGE = {".1%": 0.05, ".1f": 1.0}
 """The same for the difference of two periods: noise is no finding."""
 WHOLE = "the whole city"
 WEEK = 7
@@ -76,7 +79,8 @@ def _week(name: str) -> None:
             measure,
             form=form,
             tips=widgets.HOUR_TIPS | {column: (measure, form)},
-            domain=_narrow(table[column].dropna(), MIN_DIFFERENCE[form]),
+            domain=(0, scales.top_of(table[column].dropna(), LEAST[form])),
+            above=COLOURS.get(column, ""),
         ),
         table,
         f"{name}-week",
@@ -86,16 +90,6 @@ def _week(name: str) -> None:
         + (CLOSED if form.endswith("%") else ""),
         f"{measure} by weekday and hour",
     )
-
-
-def _narrow(known: "pd.Series[float]", least: float) -> tuple[float, float] | None:
-    """Return the ends of a scale for values that are closer than *least*, else None.
-
-    A single value would be a scale without ends.
-    """
-    if known.empty or known.max() - known.min() >= least:
-        return None
-    return small_weeks.scale_of(known.min(), known.max(), least)
 
 
 def _day(name: str) -> None:
@@ -195,14 +189,14 @@ def _areas(name: str) -> None:
     small_weeks.draw(
         {area: _by_hour(some[some["place"] == area], column) for area in chosen},
         title=measure,
-        domain=small_weeks.scale_of(known.min(), known.max(), MIN_DIFFERENCE[form]),
+        top=scales.top_of(known, LEAST[form]),
         is_share=is_share,
     )
     widgets.foot(
         some,
         f"{name}-areas",
-        f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts have one scale, "
-        f"from the lowest to the highest value shown.{CLOSED if is_share else ''}",
+        f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts have one "
+        f"scale.{CLOSED if is_share else ''}",
     )
 
 
@@ -252,7 +246,12 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
     signed = "+.1f" if is_share else f"+{form}"
     shown = "points" if is_share else "difference"
     title = "difference, percentage points" if is_share else "difference"
-    low, high = chart_rows.reach(answer, "difference", MIN_CHANGE[form])
+    end = scales.top_of(table["difference"].dropna().abs(), LEAST_CHANGE[form])
+    end *= 100 if is_share else 1
+    # Fewer bikes are orange, fewer docks are blue, as on the maps.
+    below, above = encodings.BLUE, encodings.VERMILLION
+    if column in FULLER:
+        below, above = above, below
     tips = {
         "weekday": ("day", ""),
         "hour": ("hour", "d"),
@@ -266,10 +265,9 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
             title,
             form=signed,
             tips=tips,
-            domain=(100 * low, 100 * high) if is_share else (low, high),
-            scheme="blueorange",
-            # Fewer bikes are orange, fewer docks are blue, as on the maps.
-            reverse=column in FULLER,
+            domain=(-end, end),
+            below=below,
+            above=above,
             points="difference" if is_share else "",
         ),
         table,

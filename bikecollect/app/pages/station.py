@@ -6,7 +6,7 @@ from datetime import timedelta
 import streamlit as st
 
 from bikecollect.app import frames, header, inputs, widgets
-from bikecollect.app.charts import city_map, heatmaps, timelines
+from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_outlook, station_past
 from bikecollect.app.queries import chart_rows
@@ -20,6 +20,8 @@ NEAR, MIN_NEAR = 14, 3
 """Maximum and minimum of stations on the map of a neighbourhood."""
 AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
+LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
+"""The colours of never a bike, and never a dock, as on the maps."""
 ENOUGH, FEW = 4, ", but these are too few days for a typical one"
 
 
@@ -194,7 +196,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
 
 def _chance(name: str, station: str, when: Span) -> None:
     st.header("Chance of a bike, and of a free dock", anchor=False)
-    measure = inputs.segments("Chance of", "chance", ["a bike", "a dock"])
+    measure = inputs.segments("Chance of", "chance", list(LACKING))
     answer = frames.answer(
         name, "availability", when, by="station", stations=(station,)
     )
@@ -208,6 +210,7 @@ def _chance(name: str, station: str, when: Span) -> None:
             form=".1%",
             tips=tips,
             domain=(0, 1),
+            below=LACKING[measure],
         ),
         table,
         f"{station}-chance",

@@ -113,19 +113,6 @@ def days(answer: Answer) -> Answer:
     )
 
 
-def reach(answer: Answer, column: str, least: float) -> tuple[float, float]:
-    """Return the ends of a scale around zero that includes all of *column*.
-
-    It extends at least to *least*, so that noise does not look like a finding.
-
-    >>> reach(Answer(["a"], [(-0.2,), (None,), (0.1,)]), "a", 0.05)
-    (-0.2, 0.2)
-    """
-    at = answer.columns.index(column)
-    end = max([least, *(abs(row[at]) for row in answer.rows if row[at] is not None)])
-    return -end, end
-
-
 def overlaid(typical: Answer, history: Answer, day: date, column: str) -> Answer:
     """Return the *typical* day of *day*'s weekday, merged with that day's *history*.
 

@@ -12,6 +12,7 @@ from bikecollect.app.basemap import basemap_file
 from bikecollect.app.charts import ranking_map
 from bikecollect.app.charts.city_scripts import scripts, styles
 from bikecollect.app.charts.ranking_map import RankingMaps
+from bikecollect.app.charts.scales import top_of
 from bikecollect.app.queries.ranking import (
     ORDERS,
     RULE,
@@ -25,7 +26,7 @@ from bikecollect.app.queries.stations import known
 from bikecollect.cli.render import coverage_html
 from bikecollect.cli.sharing import overview
 from bikecollect.cli.sharing.map_data import CityFilm
-from bikecollect.cli.sharing.week_chart import chart, scale_top
+from bikecollect.cli.sharing.week_chart import chart
 from bikecollect.core.text import clock_minute, percent
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import Publisher
@@ -96,7 +97,7 @@ class PageWriter:
         since, until = self._span(last)
         answer = self.service.ask(self.name, "availability", since, until, by="system")
         rows = answer.records()
-        top = scale_top([row[column] for row in rows for column in COLOURS])
+        top = top_of(row[column] for row in rows for column in COLOURS)
         bikes = chart(rows, "share_empty", "Stations without a bike", "orange", top)
         docks = chart(rows, "share_full", "Stations without a free dock", "blue", top)
         return self._page(

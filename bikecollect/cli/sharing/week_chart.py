@@ -1,13 +1,11 @@
 """The week as a table of colours: weekdays by hours, with one scale."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bikecollect.core.text import WEEKDAYS, percent
 
-STEP = 0.05
 HOURS = 24
 
 
@@ -37,15 +35,10 @@ class WeekChart:
         """Whether of some hour few slots were seen."""
         return any(cell.is_few for _, cells in self.days for cell in cells)
 
-
-def scale_top(values: Sequence[float | None]) -> float:
-    """Return the end of the scale: the highest value, rounded up to 5 %.
-
-    >>> scale_top([0.02, 0.11, None]), scale_top([None])
-    (0.15, 0.05)
-    """
-    highest = max((value for value in values if value is not None), default=0.0)
-    return min(1.0, round(max(1, math.ceil(highest / STEP - 1e-9)) * STEP, 2))
+    @property
+    def has_unseen(self) -> bool:
+        """Whether of some hour no slot was seen."""
+        return any(cell.strength is None for _, cells in self.days for cell in cells)
 
 
 def chart(
