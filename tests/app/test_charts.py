@@ -58,15 +58,16 @@ def test_a_value_without_neighbours_is_a_point() -> None:
     ]
 
 
-def test_zero_is_not_labelled_with_six_decimals() -> None:
-    """Vega's own format does that where all values are 0."""
-    axes = [
-        layer["encoding"]["y"]["axis"]
+def test_a_count_that_is_always_0_has_an_axis_from_0_to_1() -> None:
+    """Vega's own has 0 in the middle, and labels it with six decimals."""
+    counts = [
+        layer["encoding"]["y"]
         for layer in drawn()["layer"]
         if layer["mark"]["type"] == "line"
     ]
 
-    assert axes == [{"format": ",d", "tickMinStep": 1}] * 2
+    assert [y["axis"] for y in counts] == [{"format": ",d", "tickMinStep": 1}] * 2
+    assert [y["scale"] for y in counts] == [{"domain": {"unionWith": [0, 1]}}] * 2
 
 
 def test_missing_hours_are_labelled_in_decimals() -> None:

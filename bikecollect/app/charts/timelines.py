@@ -51,7 +51,7 @@ def lines(
         opacity=0.2, color=colours[0], interpolate=bend, invalid=BREAK
     )
     if between:
-        low = alt.Y(between[0], type="quantitative", title=unit)
+        low = _count(between[0], unit)
         layers.append(area.encode(x=time_axis(x), y=low, y2=between[1]))
     elif is_filled:
         filled = area.encode(x=time_axis(x), y=_count(next(iter(series)), unit))
@@ -61,7 +61,7 @@ def lines(
         line = _named(name).mark_line(interpolate=bend, strokeWidth=2, invalid=BREAK)
         drawn = line.encode(
             x=time_axis(x),
-            y=_count(column, unit).scale(zero=True),
+            y=_count(column, unit),
             **style,
         )
         layers += [drawn, _lone(x, column, unit, colour)]
@@ -147,16 +147,17 @@ def _lone(x: str, column: str, unit: str, colour: str) -> alt.Chart:
             " && !isValid(datum.before) && !isValid(datum.after)"
         )
         .mark_point(filled=True, size=25, opacity=1, color=colour, aria=False)
-        .encode(x=time_axis(x), y=_count(column, unit).scale(zero=True))
+        .encode(x=time_axis(x), y=_count(column, unit))
     )
     return chart
 
 
 def _count(column: str, unit: str) -> alt.Y:
     """Return the encoding of *column* as a number of bikes, docks or stations."""
-    return alt.Y(column, type="quantitative", title=unit).axis(
-        tickMinStep=1, format=",d"
-    )
+    # From 0 to 1 at least: Vega puts a single value in the middle of its axis.
+    scale = alt.Scale(domain=alt.DomainUnionWith(unionWith=[0, 1]))
+    axis = alt.Axis(tickMinStep=1, format=",d")
+    return alt.Y(column, type="quantitative", title=unit, axis=axis, scale=scale)
 
 
 def _named(name: str) -> alt.Chart:
