@@ -231,10 +231,13 @@ def test_a_long_range_has_the_same_basis(
 def test_the_typical_day_excludes_the_day_it_is_compared_with(
     show: Show, world: World
 ) -> None:
-    """Of two Sundays the older one is typical; a single one has no comparison."""
+    """Of two Sundays the older one is typical; a single one has no comparison.
+
+    The next hour's usual numbers have the older one as their basis.
+    """
     alone = show("station", station="a", view="Typical week")
     four = {"a": 9, "b": 1, "c": 1, "new": 2}
-    world.fetch(four, after=7 * 86_400, places=PLACES, names=NAMES)
+    world.fetch(four, after=7 * 86_400 - 3_600, places=PLACES, names=NAMES)
 
     app = show("station", station="a", view="Typical week", day="2026-11-29")
     new = show("station", station="new", view="Typical week", day="2026-11-29")
@@ -245,6 +248,8 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
     assert "but these are too few days for a typical one. Dashed" in said(app)
     assert "without 2026-11-29 itself" in said(app)
+    (table,) = (text.value for text in app.markdown if "usual" in text.value)
+    assert "| 1 Sunday, 1 of 12 slots |" in table
 
 
 def test_a_range_without_that_weekday_is_reported(show: Show, world: World) -> None:

@@ -1,7 +1,9 @@
 """The usual availability of a station in the next hours, with the basis of each."""
 
 import math
-from datetime import datetime, timedelta
+from calendar import day_name
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -11,12 +13,12 @@ from bikecollect.core.text import count_of, percent
 
 HOURS_AHEAD = 3
 DAYS = timedelta(days=28)
-WEEK_HOURS = 168
+WEEK, WEEK_HOURS = 7, 168
 
 
 def show(name: str, station: Known) -> None:
     """Show the usual bikes and chances of the next hours, and a link to the map."""
-    _next_hours(name, station.station_id)
+    _next_hours(name, station)
     if header.has_link("now"):
         st.page_link(
             header.link("now"),
@@ -26,43 +28,67 @@ def show(name: str, station: Known) -> None:
         )
 
 
-def _next_hours(name: str, station: str) -> None:
-    today = widgets.service().today(name)
+def _next_hours(name: str, station: Known) -> None:
+    today, zone = widgets.service().today(name), frames.zone(name)
     when = (max(widgets.days(name)[0], today - DAYS), today)
     if when[0] >= today:
         st.caption("The next hours are unknown: no earlier day has data.")
         return
     answer = frames.answer(
-        name, "availability", when, by="station", stations=(station,)
+        name, "availability", when, by="station", stations=(station.station_id,)
     )
     hours = {row["hour_of_week"]: row for row in answer.records()}
-    now = datetime.fromtimestamp(widgets.service().clock(), frames.zone(name))
+    now = datetime.fromtimestamp(widgets.service().clock(), zone)
     first = now.weekday() * 24 + now.hour + 1
+    listed = _listed(station, when, zone)
     lines = []
-    for hour in range(first, first + HOURS_AHEAD):
-        row = hours.get(hour % WEEK_HOURS)
+    for number in range(first, first + HOURS_AHEAD):
+        hour = number % WEEK_HOURS
+        row = hours.get(hour)
         if row is None or not row["slots_seen"]:
-            lines.append(f"| {hour % 24:02}:00 | unknown | | | 0 slots |")
+            lines.append(f"| {hour % 24:02}:00 | unknown | | | none |")
             continue
         bikes = percent(row["share_with_vehicle"])
         docks = row["share_with_dock"]
+        basis = count_of(weekdays(hour // 24, *listed), day_name[hour // 24])
+        if row["slots_seen"] < row["slots_expected"]:
+            basis += f", {row['slots_seen']:,} of {row['slots_expected']:,} slots"
         lines.append(
             f"| {hour % 24:02}:00 | {row['mean_vehicles']:.0f} | {bikes} "
             f"| {percent(docks) if docks is not None else 'unknown'} "
-            f"| {row['slots_seen']:,} slots |"
+            f"| {basis} |"
         )
     st.markdown(
         "\n".join(
             [
                 "| next hours | usual bikes | a bike | a free dock | basis |",
-                "|---|---|---|---|---|",
+                "|---|--:|--:|--:|---|",
                 *(line.replace(" %", "\u00a0%") for line in lines),
             ]
         )
     )
-    most = count_of(math.ceil((today - when[0]).days / 7), "day")
     st.caption(
-        f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}, "
-        f"at most {most} each: mean of the bikes, share of the slots seen with a bike "
-        "and a free dock."
+        f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}: "
+        "mean of the bikes, share of the slots seen with a bike and a free dock."
     )
+
+
+def _listed(station: Known, when: frames.Span, zone: ZoneInfo) -> frames.Span:
+    """Return the days of *when* on which *station* was listed."""
+    begin, end = when
+    if station.since is not None:
+        begin = max(begin, datetime.fromtimestamp(station.since, zone).date())
+    if station.until is not None:
+        until = datetime.fromtimestamp(station.until, zone).date()
+        end = min(end, until + timedelta(days=1))
+    return begin, end
+
+
+def weekdays(number: int, begin: date, end: date) -> int:
+    """Return how many days from *begin* to before *end* are weekday *number*.
+
+    >>> [weekdays(number, date(2026, 11, 2), date(2026, 11, 10)) for number in (0, 6)]
+    [2, 1]
+    """
+    first = begin + timedelta(days=(number - begin.weekday()) % WEEK)
+    return max(0, math.ceil((end - first).days / WEEK))

@@ -10,13 +10,19 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import ago, count_of
 
 GOOD, BAD = "● ", "▲ "
-"""The marks before a status, which differ in shape, not only in colour."""
+"""The marks before a system's name, which differ in shape, not only in colour."""
 MAX_ROWS = 20
 """Rows of the table without scrolling."""
 COLUMNS = {
-    "system": st.column_config.TextColumn("system", width=140),
-    "status": st.column_config.TextColumn("status", width=225),
-    "newest": st.column_config.TextColumn("newest data", width=100),
+    "system": st.column_config.TextColumn("system", width=132),
+    "newest": st.column_config.TextColumn("newest data", width=95),
+    "week": st.column_config.NumberColumn(
+        "7 days",
+        width=72,
+        help="Coverage: collected of expected slots",
+        format=widgets.PERCENT,
+    ),
+    "status": st.column_config.TextColumn("status", width=240),
     "hours": st.column_config.BarChartColumn(
         "last 24 hours",
         width=120,
@@ -24,15 +30,21 @@ COLUMNS = {
         y_min=0,
         y_max=1,
     ),
-    "week": widgets.share_column("7 days", "Collected of expected slots", 140),
-    "stations": st.column_config.NumberColumn("stations", width=75),
+    "stations": st.column_config.NumberColumn("stations", width=75, help="Seen"),
     "bikes": st.column_config.NumberColumn("bikes", width=70),
-    "empty": st.column_config.NumberColumn("empty", width=65),
+    "empty": st.column_config.NumberColumn(
+        "empty", width=65, help="Stations without a bike"
+    ),
     "full": st.column_config.NumberColumn(
-        "full", width=60, help="Unknown if free docks are"
+        "full",
+        width=60,
+        help="Stations without a free dock; unknown if free docks are",
     ),
 }
-"""The widths have place in a window of 1200 pixels, and grow with it."""
+"""The widths have place in a window of 1200 pixels, and grow with it.
+
+In a window of 390 pixels the fourth column is cut, which shows that there are more.
+"""
 
 
 def page() -> None:
@@ -58,11 +70,11 @@ def page() -> None:
     )
     table = pd.DataFrame(
         {
-            "system": [row.system for row in rows],
-            "status": [(BAD if row.in_trouble else GOOD) + row.status for row in rows],
+            "system": [(BAD if row.in_trouble else GOOD) + row.system for row in rows],
             "newest": ["-" if row.newest is None else ago(row.newest) for row in rows],
-            "hours": [list(row.hours) for row in rows],
             "week": [row.week for row in rows],
+            "status": [row.status for row in rows],
+            "hours": [list(row.hours) for row in rows],
             **{
                 column: [getattr(row.counts, column) for row in rows]
                 for column in NewestCounts._fields
