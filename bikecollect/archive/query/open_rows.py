@@ -46,6 +46,27 @@ class RowsFile(NamedTuple):
         return size if self.header else size * CSV_BYTES_PER_BYTE
 
 
+class LostRows(NamedTuple):
+    """The rows of a *day* that cannot be read, and the *text* of the error."""
+
+    system_id: str
+    day: str
+    text: str
+
+    def sql(self, columns: Mapping[str, str]) -> str:
+        """Return a row that has the keys of the day, and fails for all *columns*."""
+        error = f"error({duckdb_engine.text(self.text)})"
+        values = "".join(
+            f", CAST({error} AS {kind}) AS {duckdb_engine.name(column)}"
+            for column, kind in columns.items()
+        )
+        return (
+            f"SELECT {duckdb_engine.text(self.system_id)} AS system_id,"
+            f" DATE {duckdb_engine.text(self.day)} AS date{values}"
+            f" WHERE CAST({error} AS VARCHAR) IS NOT NULL"
+        )
+
+
 def queries(db: "DuckDBPyConnection", files: Iterable[RowsFile]) -> Iterator[str]:
     """Yield queries for the rows of *files*, one for all CSV with the same header."""
     sheets: dict[tuple[str, bytes], list[Path]] = {}
@@ -105,6 +126,22 @@ def union(parts: Iterable[str], columns: Mapping[str, str]) -> str:
         for column, kind in {**KEYS, **columns}.items()
     )
     return " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
+
+
+def with_lost(db: "DuckDBPyConnection", sql: str, lost: Iterable[LostRows]) -> str:
+    """Return *sql* with rows that fail where the *lost* ones would be read.
+
+    They have the keys of their day: queries about other days never evaluate them. Each
+    other value fails, too: a NULL would end in the first condition on its column.
+    """
+    rows = list(lost)
+    if not rows:
+        return sql
+    described = db.execute(f"DESCRIBE {sql}").fetchall()
+    columns = {name: kind for name, kind, *_ in described if name not in KEYS}
+    return " UNION ALL BY NAME ".join(
+        [f"FROM ({sql})", *(r.sql(columns) for r in rows)]
+    )
 
 
 class BatchSummaries:

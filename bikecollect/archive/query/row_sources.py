@@ -35,10 +35,12 @@ from bikecollect.archive.query.open_days import (
 from bikecollect.archive.query.open_rows import (
     KEYS,
     BatchSummaries,
+    LostRows,
     RowsFile,
     queries,
     settled,
     union,
+    with_lost,
 )
 from bikecollect.archive.query.own_columns import (
     columns_of_view,
@@ -84,7 +86,7 @@ class RowSources:
         self._settled = source.settled
         self._fails_on = source.fails_on
         self._tables, self._since = source.tables, source.compared_since
-        self._failing: list[str] = []
+        self._failing: list[LostRows] = []
         self._on_skip = source.on_skip
         self.files: list[Path] = []
         self._schemas = ArchivedSchemas(db)
@@ -141,10 +143,17 @@ class RowSources:
                 yield system, day
 
     def _view(
-        self, name: str, parts: Iterable[str], columns: Mapping[str, str]
+        self,
+        name: str,
+        parts: Iterable[str],
+        columns: Mapping[str, str],
+        lost: Iterable[LostRows] = (),
     ) -> None:
-        """Create the view *name* as the union of *parts*; it has all *columns*."""
-        sql = union(parts, columns)
+        """Create the view *name* as the union of *parts*; it has all *columns*.
+
+        It fails where the *lost* rows are read.
+        """
+        sql = with_lost(self._db, union(parts, columns), lost)
         if "slot" in columns and name in datasets.COLUMNS:
             sql = f"SELECT *, {TIME} AS {datasets.SLOT_TIME} FROM ({sql}) AS typed"
         self._db.execute(f"CREATE VIEW {name} AS {sql}")
@@ -153,8 +162,8 @@ class RowSources:
         """Create the view *name* of the rows of open days."""
         files = list(self._open_files())
         self.files += [file.path for file in files]
-        parts = [*queries(self._db, files), *self._failing]
-        self._view(name, parts, datasets.COLUMNS[self._layout.rows])
+        parts = queries(self._db, files)
+        self._view(name, parts, datasets.COLUMNS[self._layout.rows], self._failing)
 
     def create_view(
         self, dataset: str, open_sql: str, *, besides: Container[Key] = ()
@@ -167,10 +176,11 @@ class RowSources:
         kept = {key: path for key, path in closed.items() if key not in besides}
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
         parts += self._archived(dataset, kept)
+        lost = list[LostRows]()
         if dataset == self._layout.rows:
             for (name, day), why in self._schemas.unreadable.items():
-                parts += self._lost(name, day, ARCHIVE, [Loss(why)])
-        self._view(dataset, parts, datasets.COLUMNS[dataset])
+                lost += self._lost(name, day, ARCHIVE, [Loss(why)])
+        self._view(dataset, parts, datasets.COLUMNS[dataset], lost)
 
     def create_summed(self, rows: str, slots: str) -> Container[Key]:
         """Create `summed_rows` and `summed_slots`: *rows*, *slots* and outdated days.
@@ -211,8 +221,8 @@ class RowSources:
         summing.sum_up(closed, "summed_slots")
         for dataset in (self._layout.rows, *SUMMED):
             if dataset in self._tables:
-                parts = [*summing.query(dataset), *self._failing]
-                sql = union(parts, datasets.COLUMNS[dataset])
+                sql = union(summing.query(dataset), datasets.COLUMNS[dataset])
+                sql = with_lost(self._db, sql, self._failing)
                 is_rows = dataset == self._layout.rows
                 self.create_view(dataset, sql, besides=() if is_rows else outdated)
         for name in datasets.EXTRACTS:
@@ -233,8 +243,8 @@ class RowSources:
             return
         kept = {key: path for key, path in closed.items() if key not in besides}
         names = ", ".join([*KEYS, *columns])
-        parts = [*summed, *self._archived("coverage", kept, names), *self._failing]
-        self._view(name, parts, columns)
+        parts = [*summed, *self._archived("coverage", kept, names)]
+        self._view(name, parts, columns, self._failing)
 
     def _outdated(self) -> set[Key]:
         """Return the archived days with summaries of an earlier definition."""
@@ -277,7 +287,7 @@ class RowSources:
     def _open_files(self) -> Iterator[RowsFile]:
         """Yield the files of open days: their CSV, and archived rows.
 
-        Queries that fail where a day is lost are added to `_failing`.
+        Days whose loss makes queries fail are added to `_failing`.
         """
         for system in self._systems:
             name = system.system_id
@@ -325,18 +335,10 @@ class RowSources:
 
     def _lost(
         self, name: str, day: str, kind: str, losses: Iterable[Loss]
-    ) -> Iterator[str]:
-        """Log what cannot be read of *day*, or yield queries that fail if it is read.
-
-        The failing row has the day's keys: queries about other days never evaluate it.
-        """
+    ) -> Iterator[LostRows]:
+        """Log what cannot be read of *day*, or yield it if queries fail for it."""
         for loss in losses:
-            if kind not in self._fails_on:
+            if kind in self._fails_on:
+                yield LostRows(name, day, f"{name}: {day} {UNREADABLE} {loss.why}")
+            else:
                 self._on_skip(name, day, loss)
-                continue
-            text = f"{name}: {day} {UNREADABLE} {loss.why}"
-            yield (
-                f"SELECT {duckdb_engine.text(name)} AS system_id,"
-                f" DATE {duckdb_engine.text(day)} AS date"
-                f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
-            )
