@@ -1,6 +1,6 @@
 """Work on several systems, one by one: skip those that cannot be read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bikecollect.cli.printing import complain
@@ -16,16 +16,25 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.marker import EarlierLoss
 from bikecollect.storage.repair.damage import loss_of, vehicles_loss_of
 
+OnLoss = Callable[[str, str], None]
+
 
 class Attempts:
     """Work on the systems *names*, one by one; *code* is 0 if none is in *skipped*.
 
     Nor if data of an answer are lost: *losses* has the texts, see `report_loss`.
-    *others* are errors for which a system is skipped, too.
+    *others* are errors for which a system is skipped, too. If *on_loss* is given, it is
+    called with a system and the text in place of a report.
     """
 
-    def __init__(self, names: Sequence[str], *others: type[BikecollectError]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        *others: type[BikecollectError],
+        on_loss: OnLoss | None = None,
+    ) -> None:
         self._is_only = len(names) == 1
+        self._on_loss = on_loss or self._complain
         self._coded: tuple[type[BikecollectError], ...] = (*others, SettingsError)
         self.code = ExitCode.OK
         self.skipped: dict[str, None] = {}
@@ -75,5 +84,8 @@ class Attempts:
 
     def _add_loss(self, system: SystemFolder, loss: EarlierLoss) -> None:
         self.losses[system.system_id] = loss.text
-        complain(f"{system.system_id}: {loss.text}")
+        self._on_loss(system.system_id, loss.text)
+
+    def _complain(self, system_id: str, text: str) -> None:
+        complain(f"{system_id}: {text}")
         self.code = self.code or ExitCode.IO

@@ -123,16 +123,29 @@ def test_a_lost_archive_or_folder_is_reported(
     assert str(data / place) in (process.stdout + process.stderr).replace("\n", "")
 
 
-def test_a_range_after_a_loss_is_complete(config: Path) -> None:
-    """A report on later days ends with 0, without a word on earlier ones."""
+def test_an_answer_without_lost_data_is_complete(config: Path) -> None:
+    """Of later days, of another system or of no table: 0, without a word on the loss.
+
+    A query does not tell its days; a condition on a value still reads the lost rows.
+    """
     begun_anew(config.with_name("data") / "archive")
     words = ("--config", config, "backfill-report", "city", "--since")
+    sql = "SELECT count(*) FROM {} WHERE {}"
+    conditions = {
+        "SELECT 1": 0,
+        sql.format("slots", "system_id = 'town' AND slot > 0"): 0,
+        sql.format("slots", "system_id = 'city' AND slot > 0"): 74,
+        sql.format("stations", "system_id <> 'town'"): 74,
+    }
 
     codes = [
         bikecollect(*words, day).returncode for day in ("2026-11-23", "2026-11-24")
     ]
+    answers = [bikecollect("--config", config, "query", text) for text in conditions]
 
     assert codes == [74, 0]
+    assert [answer.returncode for answer in answers] == [*conditions.values()]
+    assert [answer.stderr.count(" was gone on ") for answer in answers] == [0, 0, 1, 1]
 
 
 def test_shared_pages_say_what_they_lack(config: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.own_columns import columns_of_view, sql_names
+from bikecollect.archive.query.view_source import TABLES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,6 +26,11 @@ SUMMED_COLUMNS = (
 """The columns of rows from which summaries are computed."""
 PLACE = ("slot", "station_id")
 """Those of them that tell when a station had rows."""
+
+CREATED = (
+    "SELECT table_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END"
+    " FROM information_schema.tables"
+)
 
 
 class RowsFile(NamedTuple):
@@ -47,24 +53,22 @@ class RowsFile(NamedTuple):
 
 
 class LostRows(NamedTuple):
-    """The rows of a *day* that cannot be read, and the *text* of the error."""
+    """The rows of a *day*, or of any (empty), that cannot be read; *text* says why."""
 
     system_id: str
     day: str
     text: str
 
     def sql(self, columns: Mapping[str, str]) -> str:
-        """Return a row that has the keys of the day, and fails for all *columns*."""
+        """Return a row of *columns* that has the keys of the rows, and else fails."""
         error = f"error({duckdb_engine.text(self.text)})"
-        values = "".join(
-            f", CAST({error} AS {kind}) AS {duckdb_engine.name(column)}"
-            for column, kind in columns.items()
+        keys = {"system_id": self.system_id, "date": self.day}
+        values = ", ".join(
+            f"CAST({duckdb_engine.text(keys[name]) if keys.get(name) else error}"
+            f" AS {kind}) AS {duckdb_engine.name(name)}"
+            for name, kind in columns.items()
         )
-        return (
-            f"SELECT {duckdb_engine.text(self.system_id)} AS system_id,"
-            f" DATE {duckdb_engine.text(self.day)} AS date{values}"
-            f" WHERE CAST({error} AS VARCHAR) IS NOT NULL"
-        )
+        return f"SELECT {values} WHERE CAST({error} AS VARCHAR) IS NOT NULL"
 
 
 def queries(db: "DuckDBPyConnection", files: Iterable[RowsFile]) -> Iterator[str]:
@@ -138,10 +142,23 @@ def with_lost(db: "DuckDBPyConnection", sql: str, lost: Iterable[LostRows]) -> s
     if not rows:
         return sql
     described = db.execute(f"DESCRIBE {sql}").fetchall()
-    columns = {name: kind for name, kind, *_ in described if name not in KEYS}
-    return " UNION ALL BY NAME ".join(
-        [f"FROM ({sql})", *(r.sql(columns) for r in rows)]
-    )
+    columns = {name: kind for name, kind, *_ in described}
+    failing = [row.sql(columns) for row in rows]
+    return " UNION ALL BY NAME ".join([f"FROM ({sql})", *failing])
+
+
+def fail_for(db: "DuckDBPyConnection", lost: Mapping[str, str]) -> None:
+    """Let all queries in *db* fail that read a system whose earlier data are *lost*.
+
+    The texts say why. Which days they were is not known: conditions on the date do not
+    matter.
+    """
+    rows = [LostRows(system_id, "", text) for system_id, text in lost.items()]
+    for name, kind in db.execute(CREATED).fetchall() if rows else ():
+        if name in TABLES:
+            db.execute(f"ALTER {kind} {name} RENAME TO kept_{name}")
+            sql = with_lost(db, f"FROM kept_{name}", rows)
+            db.execute(f"CREATE VIEW {name} AS {sql}")
 
 
 class BatchSummaries:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
+from bikecollect.archive.query.open_rows import fail_for
 from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
@@ -121,13 +122,15 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system)
-    data, shown, code = viewed(settings, names, views.tables_in(text), mirror=mirror)
+    skipped, tables = SkippedDays(), views.tables_in(text)
+    data, shown, code = viewed(
+        settings, names, tables, mirror=mirror, on_loss=skipped.note_earlier
+    )
     zone = settings.systems[names[0]].timezone
-    skipped = SkippedDays()
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        connect, tables = views.unconfined, views.tables_in(text)
+        connect = views.unconfined
         if not unrestricted:
             connect = partial(views.connected, also=also, tables=tables)
         db = connect(
@@ -140,9 +143,7 @@ def query(
         )
         with progress("reading the history ..."):
             connection = stack.enter_context(db)
-        if unrestricted or (
-            skipped.losses and _touches_lost(data, shown, text, tables)
-        ):
+        if unrestricted or _touches_lost(data, shown, text, tables, skipped):
             skipped.warn()
         shown_in = _check_zones(settings, names, text)
         shape = QueryForm(form, fd, dict.fromkeys(shown_in, ZoneInfo(zone)))
@@ -170,13 +171,20 @@ def _check_zones(settings: Settings, names: Sequence[str], sql: str) -> Sequence
 
 
 def _touches_lost(
-    data: Path, systems: Sequence[ViewedSystem], sql: str, tables: Container[str]
+    data: Path,
+    systems: Sequence[ViewedSystem],
+    sql: str,
+    tables: Container[str],
+    skipped: SkippedDays,
 ) -> bool:
-    """Return whether *sql* needs a day that cannot be read."""
+    """Return whether *sql* needs what cannot be read: *skipped* days, earlier data."""
     import duckdb  # an extra, and heavy
 
+    if not (skipped.losses or skipped.earlier):
+        return False
     lossless = partial(views.connected, fails_on=ANY, tables=tables)
     with lossless(data, systems) as db:
+        fail_for(db, skipped.earlier)
         try:
             cursor = db.execute(checked(db, sql))
             while cursor.fetchmany(BATCH):

@@ -7,8 +7,9 @@ from pathlib import Path
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
-from bikecollect.cli.each_system import Attempts
+from bikecollect.cli.each_system import Attempts, OnLoss
 from bikecollect.cli.log_setup import progress
+from bikecollect.cli.printing import complain
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
 from bikecollect.core.errors import (
     ExitCode,
@@ -30,20 +31,29 @@ class SkippedDays:
     """Notes each skipped day from *since* to before *until*, for `warn`.
 
     *code* is 0 if each skipped day lacks only files whose removal a run has reported.
+    *earlier* are losses of all earlier data, by system.
     """
 
     since: str = FIRST_DAY
     until: str = LAST_DAY
     code: ExitCode = ExitCode.OK
     losses: list[tuple[str, str, Loss]] = field(default_factory=list)
+    earlier: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, system_id: str, day: str, loss: Loss) -> None:
         """Note that *day* of the system is skipped because of *loss*."""
         if self.since <= day < self.until:
             self.losses.append((system_id, day, loss))
 
+    def note_earlier(self, system_id: str, text: str) -> None:
+        """Note that earlier data of the system are gone."""
+        self.earlier[system_id] = text
+
     def warn(self) -> None:
-        """Warn of the days noted so far, and set *code*."""
+        """Warn of the losses noted so far, and set *code*."""
+        for system_id, text in self.earlier.items():
+            complain(f"{system_id}: {text}")
+            self.code = ExitCode.IO
         for system_id, day, loss in self.losses:
             warn(system_id, day, loss)
             if not loss.is_accepted:
@@ -57,14 +67,16 @@ def readable(
     since: str = FIRST_DAY,
     *,
     tables: Collection[str],
+    on_loss: OnLoss | None = None,
 ) -> tuple[list[ViewedSystem], ExitCode]:
     """Return the systems of *names* that can be read, and the code for the others.
 
     The loss of data of the day *since* or later is reported, and has a code, too; that
-    of vehicles if *tables* have them.
+    of vehicles if *tables* have them; or *on_loss* is called. Without tables nothing is
+    read, and no loss is reported.
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
-    attempts, systems = Attempts(names), []
+    attempts, systems = Attempts(names, on_loss=on_loss), []
     for name in names:
         with attempts.on(name):
             system = settings.system_folder(name)
@@ -72,7 +84,8 @@ def readable(
             shown = history.shown(settings, name)
             begin, _ = bounds(max(since, EPOCH), system.zone)
             has_data = bool(shown.days) or history.has_archive(settings, name)
-            attempts.report_loss(system, begin, has_data=has_data)
+            if tables:
+                attempts.report_loss(system, begin, has_data=has_data)
             if not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables):
                 attempts.report_lost_vehicles(system, begin)
             systems.append(shown)
@@ -89,13 +102,15 @@ def viewed(
     *,
     mirror: bool,
     since: str = FIRST_DAY,
+    on_loss: OnLoss | None = None,
 ) -> tuple[Path, list[ViewedSystem], ExitCode]:
     """Return the folder and the systems to view, here or in the *mirror*.
 
-    Of the mirror, only *tables* are downloaded. For *since*, see `readable`.
+    Of the mirror, only *tables* are downloaded. For the others, see `readable`.
     """
     if not mirror:
-        return settings.data, *readable(settings, names, since, tables=tables)
+        systems, code = readable(settings, names, since, tables=tables, on_loss=on_loss)
+        return settings.data, systems, code
     with progress("reading the mirror ..."):
         folder, systems = mirrored_views(settings, names, tables)
     return folder, systems, ExitCode.OK
