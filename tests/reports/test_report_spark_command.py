@@ -15,13 +15,16 @@ from command import bikecollect
 from damaged_archives import HISTORY, SECOND, commands, damaged
 from keeping import compacted
 from three_days import WITHOUT_ROWS, three_days
+from world import NOON
 
 from bikecollect.archive import datasets
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import DAY
 from bikecollect.reports.engines import spark
 from bikecollect.reports.registry import REPORTS
 from bikecollect.storage.data_folder import VEHICLE_STATUS
+from bikecollect.storage.files import marker
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyspark")
@@ -168,6 +171,7 @@ COMMANDS = {
     "names": ["hours", *RANGE, *FRESH, "--format", "csv", "--names"],
     "unknown station": ["hours", *RANGE, "--station", "nowhere"],
     "no data": ["coverage", "--since", "2025-01-01", "--until", "2025-01-02"],
+    "earlier data": ["coverage", "--until", "2026-11-24", *JSON],
 }
 WITH_SPARK = ["--engine", "spark", "--master", "local[1]"]
 SPARK_ONLY = {
@@ -184,9 +188,11 @@ BASIS = re.compile(
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the settings of a system with three archived days."""
+    """Return the settings of a system with three archived days, and lost ones."""
     world = three_days(tmp_path_factory.mktemp("by-spark"))
     compacted(world, csv_days=0)
+    with (world.folder / ".bikecollect").open("ab") as file:
+        file.write(marker.mark(NOON - 30 * DAY))
     path = world.folder.parents[1] / "bikecollect.toml"
     path.write_text(
         f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
@@ -327,6 +333,8 @@ def test_there_is_something_to_compare(of_duckdb: Answers) -> None:
     assert empty == WITHOUT_ROWS
     assert "Elsewhere" in of_duckdb["stations"][1]
     assert of_duckdb["unknown station"][0] == of_duckdb["no data"][0] == 64
+    assert of_duckdb["earlier data"][0] == 74
+    assert " was gone on " in of_duckdb["earlier data"][2]
 
 
 def collected(text: str) -> list[str]:

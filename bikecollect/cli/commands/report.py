@@ -36,7 +36,11 @@ from bikecollect.cli.reporting.results import (
     results_of_spark,
     tables_of,
 )
-from bikecollect.cli.reporting.viewed_systems import SkippedDays, readable
+from bikecollect.cli.reporting.viewed_systems import (
+    SkippedDays,
+    readable,
+    report_losses,
+)
 from bikecollect.cli.timeparse import days, warn_of_times, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
@@ -201,13 +205,15 @@ def report(
         )
     names = _has_names(form, output) if names is None else names
     skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
+    tables, first_day = tables_of(question), values.since.isoformat()
     if engine == SPARK:
+        own = () if archive else ids
+        code = report_losses(settings, own, first_day, tables)
         zones = {name: history.zone(settings, name) for name in ids}
         results = results_of_spark(place, master, question, skipped, names=names)
         _give(chosen, results, zones, Output(output, form, limit))
-        return skipped.code
-    tables = tables_of(question)
-    systems, code = readable(settings, ids, values.since.isoformat(), tables=tables)
+        return code or skipped.code
+    systems, code = readable(settings, ids, first_day, tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
     _give(chosen, results, zones, Output(output, form, limit))

@@ -16,8 +16,9 @@ from bikecollect.core.errors import (
     SettingsError,
     StorageError,
 )
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
@@ -86,13 +87,35 @@ def readable(
             has_data = bool(shown.days) or history.has_archive(settings, name)
             if tables:
                 attempts.report_loss(system, begin, has_data=has_data)
-            if not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables):
-                attempts.report_lost_vehicles(system, begin)
+            _report_lost_vehicles(attempts, system, begin, tables)
             systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
         raise (SettingsError if is_setting else StorageError)("no system can be read")
     return systems, attempts.code
+
+
+def report_losses(
+    settings: Settings, names: Sequence[str], since: str, tables: Collection[str]
+) -> ExitCode:
+    """Report the loss of data of *names* as `readable` does; return its code.
+
+    For an answer from the archive alone, which says nothing about a lost folder.
+    """
+    attempts = Attempts(names)
+    for name in names:
+        system = settings.system_folder(name)
+        begin, _ = bounds(max(since, EPOCH), system.zone)
+        attempts.report_loss(system, begin)
+        _report_lost_vehicles(attempts, system, begin, tables)
+    return attempts.code
+
+
+def _report_lost_vehicles(
+    attempts: Attempts, system: SystemFolder, begin: Slot, tables: Collection[str]
+) -> None:
+    if not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables):
+        attempts.report_lost_vehicles(system, begin)
 
 
 def viewed(
