@@ -53,9 +53,12 @@ def return_days(
             layout,
             dry,
         )
-        results = list(_put_back(copy, system, own, span, times))
+        results = list[Returned]()
         kind = " of vehicles" if layout is VEHICLE_LAYOUT else ""
-        _log(name, source, results, kind, dry=dry)
+        try:
+            results.extend(_put_back(copy, system, own, span, times))
+        finally:  # also if it is interrupted
+            _log(name, source, results, kind, dry=dry)
         days.update(result.day for result in results if result.files)
     return len(days)
 

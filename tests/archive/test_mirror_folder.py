@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -27,10 +28,11 @@ from bikecollect.archive.checks.known_causes import KnownCauses
 from bikecollect.archive.mirror import push
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.record import MirrorRecord, live_address, record_path
-from bikecollect.archive.mirror.returned import CopiedArchive
+from bikecollect.archive.mirror.returned import CopiedArchive, Returned
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable, MirrorError, StorageError
+from bikecollect.core.process import Ending
 from bikecollect.core.slots import DAY
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import sha256_of
@@ -153,6 +155,42 @@ def test_a_day_that_is_archived_again_meanwhile_is_not_put_back(
 
     assert (result.exit_code, "put back" in result.output) == (0, False)
     assert not lost.exists()
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        (1, "the lost files of 1 archived day (2024-06-05) were put back from"),
+        (2, "city: 2 archived days put back"),
+    ],
+)
+def test_an_interrupted_call_names_the_days_that_were_put_back(
+    nas: Path,
+    config: Path,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    days: int,
+    text: str,
+) -> None:
+    """Before the others, or before slots are filled."""
+    put_back, returned = CopiedArchive.put_back, list[str]()
+    for day in ("2024-06-05", "2024-06-06"):
+        (world.folder.parent / PART.replace("2024-06-05", day)).unlink()
+
+    def interrupted(copy: CopiedArchive, archived: Archived) -> Returned | None:
+        returned.append(archived.day)
+        if len(returned) == days:
+            os.kill(os.getpid(), signal.SIGINT)
+        return put_back(copy, archived)
+
+    monkeypatch.setattr(CopiedArchive, "put_back", interrupted)
+    monkeypatch.setattr(Ending, "signum", 0)
+    done = bikecollect("--config", config, "backfill", "city", "--from", nas)
+
+    assert done.returncode == 130
+    assert text in done.stdout + done.stderr
+    assert "nothing to fill" not in done.stdout
 
 
 def test_a_dry_run_takes_no_lock_to_say_what_is_lost(

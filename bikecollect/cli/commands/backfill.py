@@ -147,7 +147,7 @@ def backfill(
                 if source
                 else filler.fill_from_payloads()
             )
-            fillings, taken = _fill(filler, work, form), 0
+            fillings, taken = _fill(filler, work, form, returned), 0
             if isinstance(source, FolderSource) and not dry_run:
                 taken = take_over_runs(settings, name, source, times, span)
             if (since or until) and not (source or fillings):
@@ -271,8 +271,13 @@ def _is_expected(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> boo
     return read_account(filler.system, *span, now=now).total.expected > 0
 
 
-def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
-    """Do the *work*, with a progress bar on a terminal; print each slot as JSON."""
+def _fill(
+    filler: Backfiller, work: Iterator[Filling], form: str, returned: int
+) -> Sequence[Filling]:
+    """Do the *work*, with a progress bar on a terminal; print each slot as JSON.
+
+    If it is interrupted, the text also has the days *returned* to the archive before.
+    """
     fillings: list[Filling] = []
     label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
     try:
@@ -288,6 +293,6 @@ def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
                     )
     except Interrupted:
         if form == "text":
-            say(_summary(filler, fillings))
+            say(_summary(filler, fillings, returned=returned))
         raise
     return fillings
