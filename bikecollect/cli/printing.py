@@ -17,6 +17,8 @@ from bikecollect.core.text import visible
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 """The colours that are used; no other escape sequence is printed on a terminal."""
 
+DENIED = "Permission denied"
+
 
 class Screen:
     """The state of printing: *redact* removes secrets from everything printed.
@@ -130,11 +132,39 @@ def mention_json(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print *text* to stderr, after the program's name; failures are ignored."""
-    lines = visible(Screen.person(text), lines=True).split("\n")
+    """Print *text* to stderr, after the program's name; failures are ignored.
+
+    If it is about a denied access to a file of another user, it ends with both users.
+    """
+    shown = Screen.person(text) + _users(text)
+    lines = visible(shown, lines=True).split("\n")
     Screen.clear()
     with suppress(OSError):
         click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)
+
+
+def _users(text: str) -> str:
+    """Return whose the file is to which *text* says that access was denied, and not to.
+
+    It is empty if the file is this user's, or *text* says something else.
+    """
+    paths = re.findall(r"/[^\s:'\"]+", text) if DENIED in text else []
+    denied = next((path for path in paths if not os.access(path, os.R_OK)), "")
+    for place in (Path(denied), *Path(denied).parents) if denied else ():
+        with suppress(OSError, KeyError):
+            return _both_users(place)
+    return ""
+
+
+def _both_users(place: Path) -> str:
+    """Return the owner of *place* and this user; raises OSError, KeyError."""
+    import pwd  # seldom needed
+
+    owner, own = place.stat().st_uid, os.geteuid()
+    names = pwd.getpwuid(owner).pw_name, pwd.getpwuid(own).pw_name
+    return (
+        "" if owner == own else f"; it belongs to {names[0]}, this user is {names[1]}"
+    )
 
 
 def _shown(text: str) -> str:

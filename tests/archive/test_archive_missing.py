@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -164,6 +165,39 @@ def test_shared_pages_say_what_they_lack(config: Path, tmp_path: Path) -> None:
         "all data from before 2026-11-23 12:00 (+08:00), and data of 1 day that cannot"
     )
     assert ["Missing in all figures: " + lost in text for text in texts] == [True] * 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize(
+    "private", ["city", "city/ledger.sqlite3", "archive/station_status"]
+)
+def test_what_another_user_may_not_read_is_neither_lost_nor_damaged(
+    private: str,
+) -> None:
+    """Each command names it, whose it is, and who asks; no remedy of a loss."""
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place, "data")
+        archived(data)
+        config = write_settings(Path(place, "bikecollect.toml"), data, "city")
+        for path in (Path(place), *Path(place).rglob("*")):
+            path.chmod(0o755)
+        (data / private).chmod(0o700)
+        calls = [("--config", config, name) for name in ("status", "export")]
+        own = [bikecollect(*call).returncode for call in calls]
+        os.setresuid(1, 1, 0)
+        try:
+            status, export = [bikecollect(*call) for call in calls]
+        finally:
+            os.setresuid(0, 0, 0)
+
+    texts = [" ".join((p.stdout + p.stderr).split()) for p in (status, export)]
+    assert own == [0, 0]
+    assert export.returncode == 74
+    assert "; it belongs to root, this user is " in export.stderr
+    assert all(f"{data / private}" in text for text in texts)
+    assert all("Permission denied" in text for text in texts)
+    remedies = "if it is damaged", "forget city"
+    assert not [text for text in texts if any(word in text for word in remedies)]
 
 
 def a_pipe(part: Path) -> None:

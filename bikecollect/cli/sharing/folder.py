@@ -98,14 +98,17 @@ def write_days(
 def _films(
     service: DataService, name: str, days: Sequence[date]
 ) -> Iterator[tuple[date, map_data.CityFilm]]:
-    """Yield the film of each of *days* that has one; raises UsageError if none has."""
-    none: UsageError | None = None
+    """Yield the film of each of *days* that has one.
+
+    Raises UsageError if none has, StorageError if the last one cannot be read.
+    """
+    none: UsageError | StorageError | None = None
     is_empty = True
     for day in days:
         try:
             yield day, map_data.film_of_day(service, name, day)
             is_empty = False
-        except UsageError as error:
+        except (UsageError, StorageError) as error:
             none = error
     if is_empty and none:
         raise none

@@ -13,7 +13,8 @@ from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import MapStation, film_dot, places
-from bikecollect.core.errors import UsageError
+from bikecollect.archive.query.duckdb_engine import UNREADABLE
+from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.timeline.zones import DAY
 
 PACKED = ("vehicles", "docks", "closed", "usual", "usual_days")
@@ -54,9 +55,15 @@ class CityFilm:
 
 
 def film_of_day(service: DataService, name: str, day: date) -> CityFilm:
-    """Return the film of *day*; raises UsageError if nothing was collected on it."""
+    """Return the film of *day*; raises UsageError if nothing was collected on it.
+
+    Raises StorageError if it cannot be read.
+    """
     film = service.film(name, day)
     if not film.stations:
+        for lost, loss in service.losses(name):
+            if lost == day.isoformat():
+                raise StorageError(f"{name}: {lost} {UNREADABLE} {loss.why}")
         raise UsageError(
             f"no station was seen on {day}; see: bikecollect backfill-report"
         )

@@ -217,6 +217,7 @@ def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[st
     """Return the datasets of *day* whose file is missing or has another size.
 
     *parts* is the ledger's JSON. The content is not read: `status` must be quick.
+    Raises PermissionError if this user may not know.
     """
     try:
         sizes = {name: part["bytes"] for name, part in json.loads(parts).items()}
@@ -228,6 +229,8 @@ def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[st
         try:
             if os.stat(path).st_size != size:  # noqa: PTH116 - 25,000 files of 50 systems
                 lost.add(dataset)
+        except PermissionError:
+            raise
         except OSError:
             lost.add(dataset)
     return lost

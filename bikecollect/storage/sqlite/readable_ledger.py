@@ -25,8 +25,8 @@ def readable(path: Path) -> Iterator[str]:
     """Yield an address (URI) at which SQLite can read the ledger at *path*.
 
     It is valid during the context; without a ledger it is that of an empty database in
-    memory. Raises OSError if the ledger has a write-ahead log
-    that only a copy of both could be read with, and no disk has room for the copy.
+    memory. Raises OSError if this user may not read the ledger, or if it has a log
+    (write-ahead) with which only a copy of both could be read, and no disk has room.
     """
     if is_special(path):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -37,6 +37,8 @@ def readable(path: Path) -> Iterator[str]:
     stuck = is_stuck(path)
     if not stuck and _can_share(path):
         yield _address(path, "mode=ro")
+    elif not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     elif stuck or not has_log(path):
         # The file alone is complete: others' changes are not waited for.
         yield _address(path, "immutable=1")
