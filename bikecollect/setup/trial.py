@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
+from bikecollect.collect.reading.positions import beyond_findings
 from bikecollect.collect.reading.staleness import read_reports
 from bikecollect.collect.reading.zone_doubt import ZoneDoubt, doubt
 from bikecollect.core.payload import Payload
@@ -115,7 +116,9 @@ class Trial:
 
     @property
     def places(self) -> list[tuple[float, float]]:
-        """The places of the stations: latitude, longitude."""
+        """The places of the stations: latitude, longitude; none if no town is there."""
+        if beyond_findings(self.snapshot.information, "stations"):
+            return []
         return [
             (station.lat, station.lon)
             for station in self.snapshot.information
@@ -152,7 +155,8 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
 
 
 def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
-    texts = list(vehicles.findings.values())
+    beyond = beyond_findings(vehicles.statuses, "vehicles")
+    texts = [*vehicles.findings.values(), *beyond.values()]
     if vehicles.dropped:
         dropped = count_of(vehicles.dropped, "vehicle")
         texts.append(f"{dropped} without an id: skipped")
@@ -167,6 +171,7 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts = [*snapshot.oddities, *snapshot.findings.values()]
     texts += filter(None, (payload.incomplete, payload.beside, snapshot.incomplete))
     texts += payload.findings.values()
+    texts += beyond_findings(snapshot.information, "stations").values()
     stations = snapshot.statuses
     if snapshot.dropped:
         dropped = count_of(snapshot.dropped, "station")

@@ -116,6 +116,24 @@ def test_a_gbfs_feed_is_described_with_its_oddities() -> None:
     ]
 
 
+def test_places_without_towns_give_no_time_zone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Latitude and longitude may be exchanged: the zone is unknown, and it is said."""
+    swapped = [{"station_id": str(n), "lat": -74, "lon": 40.7} for n in range(8)]
+    monkeypatch.setitem(FILES, "station_information", {"stations": swapped})
+    monkeypatch.delitem(FILES["system_information"], "timezone")
+
+    code, trial, _ = tried(gbfs(), "/gbfs.json")
+
+    assert (code, trial["timezone"]) == (0, None)
+    about = [text for text in trial["oddities"] if "no town" in text]
+    assert about == [
+        "8 of 8 stations lie where no town is, such as -74.0, 40.7 (lat, lon): both "
+        "may be exchanged; they are stored unchanged"
+    ]
+
+
 def test_the_printed_settings_are_valid(tmp_path: Path) -> None:
     """Pasted into a file, they are read, and collect that feed."""
     _, trial, _ = tried(gbfs(), "/gbfs.json")
