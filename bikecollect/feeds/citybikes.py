@@ -24,9 +24,9 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "num_ebikes_available": ("extra.ebikes",),
     "num_docks_available": ("empty_slots",),
     "capacity": ("extra.slots",),
-    # JCDecaux: OPEN or CLOSED; nextbike and others: whether the station is online.
-    "is_renting": ("extra.renting", "extra.status", "extra.online"),
-    "is_returning": ("extra.returning", "extra.status", "extra.online"),
+    # CityBikes derives online from the source's own word, the status, if it has both.
+    "is_renting": ("extra.renting", "extra.online", "extra.status"),
+    "is_returning": ("extra.returning", "extra.online", "extra.status"),
     # The timestamp is that of CityBikes: it moves even if the source stands still.
     "last_reported": ("extra.last_updated", "extra.last_update", "timestamp"),
     "last_updated": ("timestamp",),

@@ -714,6 +714,7 @@ def _documents(stations: object) -> tuple[Document, ...]:
         ({"status": "Not In Service"}, False),
         ({"online": False}, False),
         ({"status": "IPL"}, None),
+        ({"status": "RÉFORMÉ", "online": False}, False),
         ({"renting": 0, "returning": 0, "status": "OPEN"}, False),
     ],
 )
@@ -727,18 +728,19 @@ def test_the_status_of_citybikes_says_whether_a_station_is_open(
 
 
 def test_a_mapped_status_is_read_as_a_word() -> None:
-    """JCDecaux has OPEN and CLOSED."""
+    """JCDecaux has OPEN and CLOSED; Paris, Lille and Barcelona have their own words."""
     mapping = {"station_id": "number", "num_vehicles_available": "available_bikes"}
     mapping |= {"is_renting": "status", "is_returning": "status"}
+    words = ("OPEN", "CLOSED", "OUI", "NON", "EN SERVICE", "Hors service", "OPN", "CLS")
     body = [
-        {"number": 1, "available_bikes": 3, "status": "OPEN"},
-        {"number": 2, "available_bikes": 3, "status": "CLOSED"},
+        {"number": number, "available_bikes": 3, "status": word}
+        for number, word in enumerate(words)
     ]
     feed = Mapped("http://localhost/", UTC, mapping)
 
     read = feed.read((Document("list", json.dumps(body).encode()),))
 
-    assert [status.is_returning for status in read.statuses] == [True, False]
+    assert [status.is_returning for status in read.statuses] == [True, False] * 4
 
 
 def test_jcdecaux_stations_on_citybikes_have_their_own_time() -> None:
