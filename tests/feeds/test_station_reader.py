@@ -80,6 +80,24 @@ def test_a_closed_station_without_counts_is_a_row() -> None:
     assert snapshot.findings == {}
 
 
+def test_stations_that_are_each_in_a_response_are_read() -> None:
+    """As CommonsBooking publishes both documents (its issues 2004 and 2249)."""
+
+    def wrapped(data: object) -> dict[str, object]:
+        return {"data": data, "headers": [], "status": 200}
+
+    about = [wrapped({"station_id": n, "name": f"S{n}"}) for n in range(10)]
+    read = gbfs(
+        *(wrapped(station(str(n))) for n in range(10)),
+        "void",
+        about={"data": {"stations": about}},
+    )
+
+    assert [s.num_vehicles_available for s in read.statuses] == [4] * 10
+    assert [s.name for s in read.information] == [f"S{n}" for n in range(10)]
+    assert (read.dropped, read.findings) == (1, {})
+
+
 @pytest.mark.parametrize("value", ["seven", "1,234", True, {"value": 3}])
 def test_a_count_that_is_no_number_is_flagged(value: object) -> None:
     """Like an impossible one; a text for "no value" is not."""

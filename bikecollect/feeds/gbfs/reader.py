@@ -101,7 +101,10 @@ def _station_list(value: Any) -> list[Any]:
     for path in ("data.stations", "data.data.stations", "stations"):
         listed = at(value, path)
         if listed is not None:
-            return objects(listed, path)
+            listed = objects(listed, path)
+            # CommonsBooking puts each station into a response: data, headers, status.
+            is_wrapped = isinstance(at(listed, "0.data"), Mapping)
+            return [at(s, "data") for s in listed] if is_wrapped else listed
     quote = f" (it has: {first_keys(value)})"
     raise PayloadError("the response has no data.stations", quote=quote)
 
