@@ -11,6 +11,7 @@ from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory, Payl
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.reading.list_queries import (
+    ALL,
     LIKELY,
     OFFSET,
     PAGE,
@@ -18,6 +19,7 @@ from bikecollect.feeds.reading.list_queries import (
     find_name,
     first_page_queries,
     full_list_queries,
+    larger_page_queries,
     linked_page,
     next_page,
     number,
@@ -29,6 +31,9 @@ from bikecollect.feeds.reading.list_queries import (
 
 NOTE = "feeds.list"
 MAX_PAGES = 100
+LONG = 20
+"""Pages for which larger ones are requested first: Opendatasoft gives 10 stations, or
+100 if asked."""
 FEW, SHARE = 3, 0.05
 """Stations, or share of them: a list whose length changed by less was not truncated
 to a page."""
@@ -73,6 +78,8 @@ class PagedList:
             query = {}
             first = get("page-0", self.url, check=self.check)
         walk = _Walk(self, get, first, query, known)
+        if walk.is_long and not _has_asked(known, memory.now):
+            walk.ask_for_larger_pages(memory.now)
         walk.get_next_pages()
         if not walk.why and walk.is_cut(known) and _is_due(known, walk, memory.now):
             walk.ask_for_more(memory.now)
@@ -86,8 +93,12 @@ class PagedList:
 
 def _is_due(known: Mapping[str, Any], walk: "_Walk", now: float) -> bool:
     """Return whether to try for more: once a day, or when the length has changed."""
-    has_asked = 0 <= now - known.get("asked", -DAY) < DAY  # not while it was ahead
-    return not has_asked or known.get("rows") != len(walk.ids)
+    return not _has_asked(known, now) or known.get("rows") != len(walk.ids)
+
+
+def _has_asked(known: Mapping[str, Any], now: float) -> bool:
+    """Return whether more was asked for within a day, and not while *now* was ahead."""
+    return bool(0 <= now - known.get("asked", -DAY) < DAY)
 
 
 class _Walk:
@@ -208,6 +219,16 @@ class _Walk:
                 if error.cause in BEYOND:
                     raise
         return self.get(name, place, check=check)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are many pages, by the length that the first one states."""
+        return int(ALL) >= (self.total or 0) > LONG * self.first > 0
+
+    def ask_for_larger_pages(self, now: float) -> None:
+        """Try the usual query parameters, until one of them gives more on a page."""
+        self.asked = now
+        any(map(self._more, larger_page_queries(self.paged.url)))
 
     def ask_for_more(self, now: float) -> None:
         """Try the usual query parameters, until one of them gives more stations."""

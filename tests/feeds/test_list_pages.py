@@ -83,6 +83,28 @@ def test_further_pages_are_requested_and_the_parameter_is_stored(
     assert all("rid=x&format=json" in path for path in city.asked)
 
 
+@pytest.mark.parametrize("address", ["/f?lang=fr", "/f?limit=2"])
+def test_larger_pages_are_requested_of_a_list_with_many(
+    tmp_path: Path, address: str
+) -> None:
+    """As Opendatasoft's: ten by default, a hundred at most, an error for more."""
+
+    def answer(query: Query) -> Any:
+        size, begin = int(query.get("limit", 2)), int(query.get("offset", 0))
+        page = {"total_count": ROWS, "results": ALL[begin : begin + size]}
+        return page if size <= 100 else Answer(b'{"error_code": "x"}', 400)
+
+    with publishing(tmp_path, feed="youbike", path=address) as city:
+        city.documents["/f"] = answer
+        first, asked = city.fetch(), len(city.asked)
+        second = city.fetch()
+
+        assert (first.rows, second.rows) == (ROWS, ROWS)
+        assert (partial(first), partial(second)) == ("", "")
+        assert asked <= 6
+        assert len(city.asked) == 1
+
+
 def test_a_server_that_gives_no_more_is_flagged(city: Publisher) -> None:
     """Each slot is partial; further pages are requested once a day only."""
     city.documents["/f"] = ALL[:20]

@@ -13,6 +13,8 @@ from bikecollect.feeds.reading.values import count, flag
 
 ALL = "10000"
 """The page size requested to get all stations."""
+MANY = "100"
+"""The largest page that many servers allow; they answer 400 if more is requested."""
 USUAL = frozenset({30, 100, 500, 1_000, 2_000, 5_000})
 """List lengths that are a usual page size of a server."""
 LIKELY = USUAL | {10, 20, 25, 40, 50, 60, 75, 150, 200, 250, 300, 400, 1_500}
@@ -117,6 +119,15 @@ def full_list_queries(url: str) -> list[dict[str, str]]:
     if any(name.startswith("$") for name in query):
         return [{"$top": ALL}]
     return [{"limit": ALL}, {"size": ALL}, {"page": "0", "size": ALL}, {"rows": ALL}]
+
+
+def larger_page_queries(url: str) -> list[dict[str, str]]:
+    """Return the queries with which a server may return more on each page of *url*."""
+    all_at_once = full_list_queries(url)
+    return all_at_once + [
+        {name: text.replace(ALL, MANY) for name, text in query.items()}
+        for query in all_at_once[:1]
+    ]
 
 
 def first_page_queries(url: str) -> list[dict[str, str]]:
