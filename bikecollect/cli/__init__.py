@@ -84,6 +84,8 @@ class LazyGroup(click.Group):
 
         `help COMMAND` is read as `COMMAND --help`, also after options.
         """
+        if args == ["help"] and ctx.resilient_parsing:
+            return None, None, []  # completion: a command follows
         if args[0] == "help":
             args = [*args[1:], "--help"]
         if args[0] == "--help":

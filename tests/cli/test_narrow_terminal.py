@@ -191,6 +191,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(config: Path, command: str) -> 
     ("words", "incomplete", "values"),
     [
         ("fetch", "ci", ["city"]),
+        ("help", "stat", ["status"]),
         ("status", "x", []),
         ("report", "snap", ["snapshot"]),
         ("report snapshot", "c", ["city"]),

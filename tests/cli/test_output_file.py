@@ -374,6 +374,7 @@ def test_a_file_name_of_another_format_is_refused(config: Path, line: str) -> No
     ("line", "words"),
     [
         ("report -o rows.csv", "-o requires the NAME of a report"),
+        ("report --format csv", "--format csv requires the NAME of a report"),
         ("report hours --sql -o rows.csv", "-o writes the result of a report"),
         ("query 'SELECT 1' --format table -o rows.csv", "a table is for the screen"),
     ],

@@ -27,6 +27,17 @@ def test_a_disk_that_cannot_be_read_is_no_mistake_in_the_query(
     assert query._failure(error).exit_code == code
 
 
+def test_an_unknown_table_is_answered_with_the_known_ones() -> None:
+    """Not with one of DuckDB's own, which a query may not read."""
+    lines = ("Table with name slos does not exist!", 'Did you mean "pg_enum"?', "", "L")
+    error = duckdb.CatalogException("Catalog Error: " + "\n".join(lines))
+
+    text = str(query._failure(error))
+
+    assert "slots, coverage" in text
+    assert "pg_enum" not in text
+
+
 @pytest.mark.parametrize(
     ("error", "what"),
     [

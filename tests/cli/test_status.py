@@ -624,12 +624,14 @@ def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
 
 
 def test_metrics_of_unreadable_settings_are_0(tmp_path: Path) -> None:
-    """The file is replaced: yesterday's samples would look healthy."""
+    """The file is replaced: yesterday's samples would look healthy.
+
+    Its name says that it has metrics.
+    """
     out = tmp_path / "bikes.prom"
     out.write_text("bikecollect_up 1\n", encoding="utf-8")
 
-    form = ("--format", "prometheus", "--output", str(out))
-    process = bikecollect("--config", tmp_path / "none.toml", "status", *form)
+    process = bikecollect("--config", tmp_path / "none.toml", "status", "-o", str(out))
 
     assert process.returncode == 78
     assert "bikecollect_up 0\n" in out.read_text(encoding="utf-8")

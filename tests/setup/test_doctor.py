@@ -530,6 +530,9 @@ def test_recipients_without_a_mail_server_are_noticed() -> None:
     (check,) = check_mail(settings, network=False, send=False)
     assert check.text == "no mails are sent, because [mail] has no host: mail.to"
     assert check.remedy == "set mail.host in the settings"
+    *_, sent = check_mail(settings, network=False, send=True)
+    assert sent.verdict is Verdict.BAD
+    assert sent.text == "no test mail was sent: mail.host is not set"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,11 @@ ZONED = re.compile(
 """What in a query gives timestamps, which have one time zone."""
 NO_FILES = "No files found"
 """Part of DuckDB's message for a file that a query names and that does not exist."""
+GUESS = re.compile(r'(?<=does not exist!)\n *Did you mean "[^"]*"\?')
+"""DuckDB's guess at a table, which may be one of its own."""
+TABLES = """
+  The tables: station_status, slots, coverage, profile, runs, stations;
+  of vehicles: vehicle_status, vehicle_slots"""
 
 
 class QueryForm(NamedTuple):
@@ -246,6 +251,8 @@ def _failure(error: "duckdb.Error") -> BikecollectError:
     if duckdb_engine.UNREADABLE in str(error):
         return StorageError(duckdb_engine.message(error), cause="archive")
     message = f"the query failed: {str(error).strip()}"
+    if isinstance(error, duckdb.CatalogException) and "Table with name" in message:
+        message = GUESS.sub(TABLES, message)
     if isinstance(error, duckdb.OutOfMemoryException):
         first = message.partition("\n")[0]
         return StorageError(f"{first}; raise --memory, or ask for fewer days")

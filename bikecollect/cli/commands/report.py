@@ -25,7 +25,7 @@ from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.output_file import ENDINGS, format_of, placed
 from bikecollect.cli.printing import emit, say_figures
-from bikecollect.cli.render.reports import answer, listing
+from bikecollect.cli.render.reports import answer, json_listing, listing
 from bikecollect.cli.reporting import files
 from bikecollect.cli.reporting.basis import basis
 from bikecollect.cli.reporting.files import Output
@@ -58,7 +58,8 @@ log = logging.getLogger(__name__)
 
 NAMED = {ending: form.replace("jsonl", "json") for ending, form in ENDINGS.items()}
 """Formats by the extension of a file's name; that of JSON has its name here."""
-NO_NAME = "-o requires the NAME of a report; see: bikecollect report"
+NO_NAME = "requires the NAME of a report; see: bikecollect report"
+LISTINGS = {"text": listing, "json": json_listing}
 NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
 
 
@@ -167,10 +168,10 @@ def report(
     collected (not with --engine spark). Stale slots, whose content had not changed for
     too long, are included; their number is shown if there are any.
     """
-    without = NO_NAME if name is None else NO_FILE if sql else ""
+    without = f"-o {NO_NAME}" if name is None else NO_FILE if sql else ""
     form = _form(form, output, without)
     if name is None:
-        say_figures(listing())
+        say_figures(_listing(form))
         return ExitCode.OK
     if name not in REPORTS:
         raise UsageError(_unknown(name))
@@ -251,6 +252,12 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
         stations=question.stations,
         tables=tables_of(question),
     )
+
+
+def _listing(form: str) -> str:
+    if form not in LISTINGS:
+        raise UsageError(f"--format {form} {NO_NAME}")
+    return LISTINGS[form]()
 
 
 def _form(form: str | None, output: Path | None, without: str) -> str:

@@ -40,6 +40,8 @@ from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
 ALERTS = frozenset({"alert", "nagios"})
+NAMED = {".prom": "prometheus", ".json": "json"}
+"""The form of an output file by its name, unless --format is given."""
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
 WATCH = 10.0
 ALL_READ = 0o644
@@ -73,14 +75,16 @@ ALL_READ = 0o644
     "--format",
     "form",
     type=Forms(["text", "json", "prometheus"]),
-    default="text",
-    help="json: one object per line and system; prometheus: metrics.",
+    help="json: one object per line and system; prometheus: metrics. Default: text, or "
+    "by the name of --output.",
 )
 @click.option(
+    "-o",
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to FILE atomically, for node_exporter's textfile collector.",
+    help="Write to FILE atomically, such as bikes.prom for node_exporter's textfile "
+    "collector, or status.json.",
 )
 @click.option(
     "--watch",
@@ -99,7 +103,7 @@ def status(
     alert: bool,
     mail: bool,
     nagios: bool,
-    form: str,
+    form: str | None,
     output: Path | None,
     watch: float | None,
 ) -> int:
@@ -123,6 +127,7 @@ def status(
     mailed once a day. `fetch` mails the problems that it observes itself.
     """
     shared = ctx.ensure_object(Shared)
+    form = form or NAMED.get(output.suffix if output else "", "text")
     mode = _mode(form, nagios=nagios, alert=alert, mail=mail)
     if is_all:
         if mode in {"nagios", "prometheus"} or mail or watch:

@@ -56,6 +56,12 @@ def listing() -> str:
     return "\n".join([*lines, ""])
 
 
+def json_listing() -> str:
+    """Return the list of reports, an object per line."""
+    listed = ({"name": r.name, "title": r.title} for r in REPORTS.values())
+    return "".join(f"{visible_json(entry)}\n" for entry in listed)
+
+
 def answer(
     report: Report,
     result: BatchedAnswer,

@@ -12,7 +12,9 @@ WIDTH = 80
 """The columns of a pipe or a file, and the maximum for running text."""
 COMMAND = re.compile(r"(?<=: )bikecollect (?!.*: bikecollect )|(?<=see: )", re.DOTALL)
 """The beginning of a command at the end of a text."""
-CALL, UNBROKEN = "bikecollect ", "bikecollect\N{NO-BREAK SPACE}"
+KEPT_TOGETHER = re.compile("(?<=bikecollect) |(?<=[0-9]) (?=%)")
+"""A blank at which no line is broken."""
+UNBROKEN = "\0"
 NARROWEST = 30
 """Minimum columns; on a narrower terminal lines are broken by the terminal."""
 
@@ -50,23 +52,25 @@ def wrapped(
 
     By default lines fit the terminal, see `columns`. A path or an address is not
     broken, even if its line gets longer. *first* precedes the first line, *rest* the
-    others (default: *first*). A command keeps its name and the next word together: it
-    is recognised by them, see `program.expand_commands`.
+    others (default: *first*). A command keeps its name and the next word together (it
+    is recognised by them, see `program.expand_commands`), a percentage its sign.
 
     >>> wrapped("to read it: bikecollect verify", width=24)
     ['to read it:', 'bikecollect verify']
     >>> wrapped("see /srv/city-bikes/ledger.sqlite3", "  ", width=20)
     ['  see', '  /srv/city-bikes/ledger.sqlite3']
+    >>> wrapped("slots collected (93.4 %)", width=23)
+    ['slots collected', '(93.4 %)']
     """
     lines = textwrap.wrap(
-        text.replace(CALL, UNBROKEN),
+        KEPT_TOGETHER.sub(UNBROKEN, text),
         width or columns() - 1,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(UNBROKEN, CALL) for line in lines]
+    return [line.replace(UNBROKEN, " ") for line in lines]
 
 
 def title(text: str) -> str:

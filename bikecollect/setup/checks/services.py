@@ -115,8 +115,11 @@ def check_mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     for text, remedy in idle:
         yield note("mail", text, remedy)
     if not mail.host:
-        if not idle:
-            yield note("mail", "no recipient for alerts", "add [mail] to the settings")
+        remedy = "add [mail] to the settings"
+        if send:
+            yield bad("mail", "no test mail was sent: mail.host is not set", remedy)
+        elif not idle:
+            yield note("mail", "no recipient for alerts", remedy)
         return
     address = f"{mail.host}:{mail.port}, {SECURITIES[mail.security]}"
     host = settings.mail_server()
