@@ -122,7 +122,8 @@ def _unowned(folder: Path) -> Check:
 
 def _new_histories(settings: Settings, names: Sequence[str]) -> Checks:
     folders = [settings.data / name for name in names]
-    for name, text in new_histories(folders, settings.system_folder, time.time()):
+    source, system_of = settings.source, settings.system_folder
+    for name, text in new_histories(source, folders, system_of, time.time()):
         yield note(f"{name}: folder", *parted(text))
 
 

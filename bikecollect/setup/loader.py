@@ -69,7 +69,8 @@ def check_name(settings: Settings, name: str) -> None:
     folder = settings.data / name
     if is_known(folder):
         return
-    for other in filter(None, map(latest, namesakes([folder]).values())):
+    others = namesakes(settings.source, [folder]).values()
+    for other in filter(None, map(latest, others)):
         from bikecollect.storage.repair.new_history import text_of  # for a new folder
 
         log.warning("%s: %s", name, text_of(settings.system_folder(name), other))

@@ -123,8 +123,9 @@ def alerter(
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     muted = frozenset(settings.tell.mute)
     left = partial(_left_outboxes, settings, paths.values(), home)
+    earlier = namesakes(settings.source, [system.path for system in systems])
     alerter = _alerter(settings, times, paths, muted, unusable=unusable, left=left)
-    return replace(alerter, namesakes=namesakes(s.path for s in systems))
+    return replace(alerter, namesakes=earlier)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:

@@ -34,6 +34,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import leave_reserve
+from bikecollect.storage.files.known_folders import remember_place
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
@@ -76,7 +77,10 @@ def collect(
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
     systems = collector(settings, system_ids, times)
-    return systems.dry() if dry else systems.collect()
+    if dry:
+        return systems.dry()
+    remember_place(settings.source, settings.data)
+    return systems.collect()
 
 
 def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Collector:

@@ -534,24 +534,27 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
     mail, tell = mailserver.settings(), {"mute": ["missed"]}
     world = World(tmp_path / "bikess", "a", "b", mail=mail, tell=tell)
     world.clock = earlier.clock
-    folder = tmp_path / "bikes/a"
-    with earlier.served() as before, world.served() as settings, mailserver.up():
+    folder, source = tmp_path / "bikes/a", str(tmp_path)
+    with earlier.served() as old, world.served() as new, mailserver.up():
+        before, settings = replace(old, source=source), replace(new, source=source)
         earlier.slot(before)
         _last_run(folder, world.clock())
         world.slot(settings)
         decide(folder)
         folders = [world.folder / "a", world.folder / "b"]
         now = world.clock()
-        texts = [t for _, t in new_histories(folders, settings.system_folder, now)]
+        system_of = settings.system_folder
+        texts = [t for _, t in new_histories(source, folders, system_of, now)]
+        other = list(new_histories("/etc", folders, system_of, now))
         assert mailserver.subjects() == []
         world.slot(settings, skip=12)
         world.slot(settings, skip=12)
-        back = new_histories([folder], before.system_folder, now)
+        back = list(new_histories(source, [folder], before.system_folder, now))
 
     subject = "a: collected into another folder 00:10 to 01:20"
     assert mailserver.subjects() == [subject] * is_told
     assert len(texts) == is_told
-    assert list(back) == []
+    assert back + other == []
     mails = [mail.get_content() for mail in mailserver.mails()]
     for text in texts + mails:
         words = " ".join(text.split())

@@ -193,7 +193,8 @@ def _show(
             names = ", ".join(visible(folder.name) for folder in left)
             text += f"not in the settings, but in {settings.data}: {names}\n"
         folders = [settings.data / name for name in system_ids or settings.systems]
-        for name, why in new_histories(folders, settings.system_folder, time.time()):
+        source, system_of = settings.source, settings.system_folder
+        for name, why in new_histories(source, folders, system_of, time.time()):
             problem = visible(why.partition("; ")[0])
             text += f"{name}: {problem}; see: bikecollect doctor {name}\n"
     if is_watched and output is None:

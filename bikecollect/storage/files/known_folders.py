@@ -33,6 +33,9 @@ DATA = (
     "payloads/*/*",
 )
 """What a folder has once a feed has replied."""
+PLACES = "places"
+"""The list of settings files, each with the folder into which it collects."""
+LATEST_PLACES = 100
 RUNS = "payloads/inbox"
 """The folder that each run changes, also one without a reply."""
 REMOTE = ("9p", "afs", "autofs", "ceph", "cifs", "fuse", "gluster", "nfs", "smb")
@@ -71,15 +74,8 @@ def had_data(folder: Path, known: Collection[str] | None = None) -> bool:
 
 def remember(folder: Path) -> None:
     """Add *folder* to the known folders; errors are ignored."""
-    with suppress(OSError, RuntimeError):
-        if is_known(folder):
-            return
-        path = _list()
-        if is_special(path):
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(os.fsencode(f"{folder}\n"))
+    if not is_known(folder):
+        _append(_list(), str(folder))
 
 
 def disregard(folder: Path) -> None:
@@ -131,15 +127,32 @@ def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
     )
 
 
-def namesakes(folders: Iterable[Path]) -> Mapping[Path, Sequence[Path]]:
-    """Return the other known folders of the same name by each of *folders*, if any."""
-    own = {folder.name: folder for folder in folders}
-    found: dict[Path, list[Path]] = {}
-    for path in known_folders():
-        folder = own.get(path.rpartition("/")[2])
-        if folder is not None and path != str(folder):
-            found.setdefault(folder, []).append(Path(path))
+def remember_place(source: str, data: Path) -> None:
+    """Note that the settings file *source* collects into *data*; errors are ignored."""
+    line = f"{source}\t{data}"
+    if source and "\n" not in line and line.count("\t") == 1 and line not in _places():
+        _append(_list().with_name(PLACES), line)
+
+
+def namesakes(source: str, folders: Iterable[Path]) -> Mapping[Path, Sequence[Path]]:
+    """Return where the settings file *source* collected the systems before, by folder.
+
+    It collects them into *folders* now. A settings file that is gone counts, too: it
+    was moved. Another one that is there collects into its own place, which is meant.
+    """
+    places = [line.partition("\t")[::2] for line in _places()[-LATEST_PLACES:]]
+    earlier = {Path(d) for s, d in places if s == source or not Path(s).exists()}
+    found: dict[Path, Sequence[Path]] = {}
+    for folder in folders if source else ():
+        if others := [p / folder.name for p in earlier if p != folder.parent]:
+            found[folder] = others
     return found
+
+
+def _places() -> list[str]:
+    with suppress(OSError, RuntimeError, ValueError):
+        return os.fsdecode(read_plain(_list().with_name(PLACES))).splitlines()
+    return []
 
 
 def latest(folders: Iterable[Path]) -> Elsewhere | None:
@@ -190,6 +203,15 @@ def _archived(folder: Path) -> list[Path]:
     """Return where the archive beside a system's *folder* has its days."""
     archive, own = folder.parent / "archive", f"system_id={folder.name}"
     return [archive / dataset / own for dataset in (STATUS, VEHICLE_STATUS)]
+
+
+def _append(path: Path, line: str) -> None:
+    with suppress(OSError, RuntimeError):
+        if is_special(path):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(os.fsencode(f"{line}\n"))
 
 
 def _list() -> Path:

@@ -1,7 +1,7 @@
 """Find a new history of a system whose earlier data are in another folder.
 
-That is what a wrong `data_dir` in the settings leads to. The other folder is known if
-this user collected there, and is asked when its last run was: if both go on being
+That is what a wrong `data_dir` leads to. The other folder is one into which the same
+settings file collected before, and is asked when its last run was: if both go on being
 collected, that is meant.
 """
 
@@ -21,10 +21,16 @@ RECENT = 7 * DAY
 
 
 def new_histories(
-    folders: Iterable[Path], system_of: Callable[[str], SystemFolder], now: float
+    source: str,
+    folders: Iterable[Path],
+    system_of: Callable[[str], SystemFolder],
+    now: float,
 ) -> Iterator[tuple[str, str]]:
-    """Yield each system of *folders* whose earlier data are elsewhere, with a text."""
-    for folder, others in known_folders.namesakes(folders).items():
+    """Yield each system of *folders* whose earlier data are elsewhere, with a text.
+
+    *source* is the settings file; *system_of* returns the system of a name.
+    """
+    for folder, others in known_folders.namesakes(source, folders).items():
         other, system = known_folders.latest(others), system_of(folder.name)
         ends = History(system.system_id, folder).ends()
         first = ends[0] if ends else Slot(int(now))
