@@ -17,7 +17,7 @@ def main() -> None:
         _main()
     except KeyboardInterrupt:  # while the first modules are loaded
         os._exit(130)
-    except ImportError as error:
+    except (ImportError, SyntaxError, FileNotFoundError) as error:
         sys.stderr.write(
             f"bikecollect: the installation is not complete ({error}); if it is being "
             "upgraded, the next run will work, else install bikecollect again\n"

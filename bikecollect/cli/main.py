@@ -18,7 +18,7 @@ DUCKDB_ERROR = "OutOfMemoryException"
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments*; return the exit code.
 
-    Raises nothing but ImportError, if a module is missing.
+    Raises an error only if a module is missing, cut, or removed while it is loaded.
     """
     try:
         result = cli.main(list(arguments), "bikecollect", standalone_mode=False)
@@ -30,14 +30,28 @@ def run(arguments: Sequence[str]) -> int:
         for text in (str(error), *getattr(error, "__notes__", ())):
             complain(text)
         return error.exit_code
-    except OSError as error:
-        return _io_error(error)
-    except ImportError:
+    except (ImportError, SyntaxError):
         raise  # for `__main__`: other modules may be missing, too
+    except OSError as error:
+        if _is_of_module(error):
+            raise
+        return _io_error(error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _no_memory(error) if is_out_of_memory(error) else _bug(error)
     code = result if isinstance(result, int) else ExitCode.OK
     return _checked(code)
+
+
+def _is_of_module(error: OSError) -> bool:
+    """Return whether *error* is that a module was removed after it was found.
+
+    It is raised by Python's import itself.
+    """
+    from traceback import walk_tb  # only needed for an error
+
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    is_import = frame.f_code.co_filename.startswith("<frozen importlib")
+    return is_import and isinstance(error, FileNotFoundError)
 
 
 def _usage(error: click.ClickException | click.exceptions.Abort) -> int:

@@ -65,6 +65,16 @@ def test_no_module_comes_from_the_current_folder(
     assert process.stdout.startswith('{"system": ')
 
 
+REMOVE = (
+    "from importlib.machinery import SourceFileLoader as Loader; import os\n"
+    "def path_stats(self, path):\n"
+    "    os.path.basename(path) == 'MODULE' and os.unlink(path)\n"
+    "    raise OSError\n"
+    "Loader.path_stats = path_stats\n"
+)
+"""Lets modules be removed after they were found, before they are read."""
+
+
 def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
     """Pip removes the modules one by one, then writes the new ones."""
     own = Path(bikecollect.__file__).parent
@@ -86,6 +96,22 @@ def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
             f"'bikecollect.{missing}'); if it is being upgraded, the next run will "
             "work, else install bikecollect again\n"
         )
+    for missing in ("cli/commands/fetch.py", "cli/main.py"):
+        shutil.copytree(own, copy, ignore=UNUSED, dirs_exist_ok=True)
+        text = REMOVE.replace("MODULE", Path(missing).name)
+        process = subprocess.run(
+            [sys.executable, "-S", "-c", f"{text}{START}", "fetch"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{INSTALLED[1]}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert process.returncode == ExitCode.UNAVAILABLE
+        assert f"No such file or directory: '{copy}/{missing}'" in process.stderr
+        assert process.stderr.startswith("bikecollect: the installation is not ")
+        assert process.stderr.count("\n") == 1
 
 
 def test_a_deleted_current_folder_is_no_error(tmp_path: Path) -> None:
