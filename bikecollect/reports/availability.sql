@@ -1,7 +1,8 @@
 -- Mean number of vehicles and docks by hour of the week.
 -- place: station, district or system; hour_of_week: 0 = Monday 00:00, local time
--- stations: stations of the place; slots_seen, slots_expected: summed over them,
--- expected from a station's first slot with a row to its last; 0 in other hours
+-- stations: all of the place that are in the list now or have a row in the range, also
+-- if never at once; slots_seen, slots_expected: summed over them, expected from a
+-- station's first slot with a row to its last; 0 in other hours
 -- share_seen: slots_seen / slots_expected; mean_vehicles, mean_docks: over seen slots
 -- share_with_vehicle, share_with_dock: share of seen slots in which the station was
 -- open and had at least one; share_closed: share of seen slots in which it was closed
