@@ -1,7 +1,8 @@
 -- Minimum, mean and maximum of a station on each day.
 -- slots_seen: slots with a number of vehicles; slots_expected: slots of the day between
 -- the station's first and last slot with a row, of its whole history
--- Each day of the range has a row: slots_expected is 0 in those before and after.
+-- Each day of the range has a row, unless it cannot be read: slots_expected is 0 in
+-- those before and after.
 -- day_slots: slots with a row of the station; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning; slots_stale: of these, stale slots
 -- capacity_min, capacity_max: lowest and highest capacity of the day

@@ -2,7 +2,8 @@
 -- date, hour: local time, 0 to 23; the hour repeated in autumn counts as one
 -- slots_seen: slots with a number of vehicles; slots_expected: slots of the hour between
 -- the station's first and last slot with a row, of its whole history
--- Each hour of the range has a row: slots_expected is 0 in those before and after.
+-- Each hour of the range has a row, unless its day cannot be read: slots_expected is 0
+-- in those before and after.
 -- slots_stale: of slots_seen, those that were stale
 -- day_slots: slots of the day with a row; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning

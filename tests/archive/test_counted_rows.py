@@ -90,6 +90,12 @@ def test_an_archived_file_that_lacks_rows_or_has_others_is_an_error(
     assert f"{day} cannot be read: {part}" in query.stderr
     assert f"{day} cannot be read: {part}" in export.stderr
     assert f"{day} cannot be read: {part}" in report.stderr
+    # Its rows would look like those of a day that was not collected.
+    figures, _, basis = report.stdout.partition("\n\n  ")
+    assert day not in figures
+    assert later in figures
+    assert " slots were collected (" in basis
+    assert "; 1 day cannot be read\n" in " ".join(basis.split()) + "\n"
 
 
 def rewritten(part: Path) -> None:

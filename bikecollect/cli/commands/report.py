@@ -35,6 +35,7 @@ from bikecollect.cli.reporting.results import (
     results_of,
     results_of_spark,
     tables_of,
+    without_skipped,
 )
 from bikecollect.cli.reporting.viewed_systems import (
     SkippedDays,
@@ -212,14 +213,16 @@ def report(
         code = report_losses(settings, own, first_day, tables)
         zones = {name: history.zone(settings, name) for name in ids}
         results = results_of_spark(place, master, question, skipped, names=names)
+        results = without_skipped(results, skipped)
         _give(chosen, results, zones, Output(output, form, limit))
         return code or skipped.code
     systems, code = readable(settings, ids, first_day, tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
+    results = without_skipped(results, skipped)
     _give(chosen, results, zones, Output(output, form, limit))
     if form == "text" and output is None:
-        say_figures(basis(chosen, systems, values))
+        say_figures(basis(chosen, systems, values, skipped.days))
     return code or skipped.code
 
 

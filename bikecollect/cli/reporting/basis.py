@@ -1,11 +1,13 @@
 """What a report rests on: its days, and how many of their slots were collected."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.slots import Slot, bounds, day_of
+from bikecollect.core.text import count_of
 from bikecollect.reports import evidence
 from bikecollect.reports.registry import Report, Values
 
@@ -13,16 +15,26 @@ OF_NO_RANGE = ("snapshot", "stations", "vehicles")
 """Reports on the present."""
 
 
-def basis(report: Report, systems: Sequence[ViewedSystem], values: Values) -> str:
-    """Return lines on each of *systems*, none for a report on the present."""
+def basis(
+    report: Report,
+    systems: Sequence[ViewedSystem],
+    values: Values,
+    unread: Collection[tuple[str, str]] = (),
+) -> str:
+    """Return lines on each of *systems*, none for a report on the present.
+
+    *unread* are the systems and days that cannot be read.
+    """
     if report.name in OF_NO_RANGE:
         return ""
-    texts = _texts(systems, values)
+    texts = _texts(systems, values, Counter(name for name, _ in unread))
     lines = [line for text in texts for line in wrapped(text, "  ", "    ")]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _texts(systems: Sequence[ViewedSystem], values: Values) -> Iterator[str]:
+def _texts(
+    systems: Sequence[ViewedSystem], values: Values, unread: Counter[str]
+) -> Iterator[str]:
     now = time.time()
     days = values.since.isoformat(), values.until.isoformat()
     for viewed in systems:
@@ -34,4 +46,6 @@ def _texts(systems: Sequence[ViewedSystem], values: Values) -> Iterator[str]:
             ends = account.since, Slot(account.until - 1)
             first, last = (day_of(end, zone) for end in ends)
             span = first if first == last else f"{first} to {last}"
-            yield f"{name}{span}: {account.total.sentence}"
+            lost = unread[viewed.system_id]
+            missing = f"; {count_of(lost, 'day')} cannot be read" if lost else ""
+            yield f"{name}{span}: {account.total.sentence}{missing}"

@@ -1,7 +1,7 @@
 """The results of a report on the history, some rows at a time."""
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ from bikecollect.reports.runner import BatchedAnswer
 if TYPE_CHECKING:
     from bikecollect.core.errors import UsageError
 
+DAILY = frozenset({"system_id", "date", "slots_seen"})
+"""Columns of a report with a row for each day, whether or not it was collected."""
 Results = Generator[tuple[list[str], Rows], None, None]
 """Columns and some rows at a time; the first has no rows if there are none."""
 
@@ -69,6 +71,25 @@ def results_of(
         yield from merged(question.report, results, runner.BATCH)
     else:
         yield from results
+
+
+def without_skipped(results: Results, skipped: SkippedDays) -> Results:
+    """Yield *results* without rows of *skipped* days in which nothing was seen.
+
+    They would look like those of a day that was not collected.
+    """
+    with closing(results):
+        for columns, rows in results:
+            kept = rows
+            if skipped.days and {*columns} >= DAILY:
+                places = [columns.index(name) for name in ("system_id", "date")]
+                seen = columns.index("slots_seen")
+                kept = [
+                    row
+                    for row in rows
+                    if row[seen] or tuple(row[n] for n in places) not in skipped.days
+                ]
+            yield columns, kept
 
 
 def _results_by_group(

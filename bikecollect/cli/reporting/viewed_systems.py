@@ -32,7 +32,8 @@ class SkippedDays:
     """Notes each skipped day from *since* to before *until*, for `warn`.
 
     *code* is 0 if each skipped day lacks only files whose removal a run has reported.
-    *earlier* are losses of all earlier data, by system.
+    *earlier* are losses of all earlier data, by system, *days* the systems and days of
+    which was warned.
     """
 
     since: str = FIRST_DAY
@@ -40,6 +41,7 @@ class SkippedDays:
     code: ExitCode = ExitCode.OK
     losses: list[tuple[str, str, Loss]] = field(default_factory=list)
     earlier: dict[str, str] = field(default_factory=dict)
+    days: set[tuple[str, str]] = field(default_factory=set)
 
     def __call__(self, system_id: str, day: str, loss: Loss) -> None:
         """Note that *day* of the system is skipped because of *loss*."""
@@ -57,6 +59,7 @@ class SkippedDays:
             self.code = ExitCode.IO
         for system_id, day, loss in self.losses:
             warn(system_id, day, loss)
+            self.days.add((system_id, day))
             if not loss.is_accepted:
                 self.code = ExitCode.IO
         self.losses.clear()
