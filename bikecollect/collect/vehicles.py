@@ -73,7 +73,19 @@ class VehicleCommitter:
         self.ledger.open()
         found = found_at_open(self.ledger, self.recovery.mirror)
         notices = [Notice(kind, f"vehicles: {text}") for kind, text in found]
-        return [*notices, *self._loss(), *self.recovery.recover_files()]
+        loss = self._loss()
+        if self._has_begun and not loss:
+            log.warning("the settings have changed: vehicles are collected from now on")
+        return [*notices, *loss, *self.recovery.recover_files()]
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there are no vehicles yet, but earlier stations."""
+        if not self.ledger.was_absent:
+            return False
+        folder = self.ledger.folder
+        is_empty = not any(folder.glob("*/*.csv"))
+        return is_empty and any(folder.parent.glob(f"{STATIONS}/*.csv"))
 
     def _loss(self) -> list[Notice]:
         """Return a notice if the ledger is new because the folder was gone."""

@@ -463,7 +463,7 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> No
 
 
 def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
-    city: Publisher,
+    city: Publisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once by `fetch`; by whatever reads vehicles, and by nothing that does not."""
     pytest.importorskip("duckdb")
@@ -506,6 +506,7 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
     (text,) = missing()
 
     assert text.startswith(f"{folder}/vehicles was gone on ")
+    assert "the settings have changed" not in caplog.text
     assert "bikecollect backfill city --from COPY" in text
     assert has_damage()
     assert codes() == [1, 74, 0]
@@ -561,9 +562,9 @@ def test_the_setting_is_for_gbfs(tmp_path: Path) -> None:
 
 
 def test_vehicles_that_are_switched_on_later_are_requested_at_once(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The stored discovery of an earlier version lacks their address."""
+    """The stored discovery of an earlier version lacks their address; it is said."""
     with publishing(tmp_path) as city:
         publish(city, [vehicle()], stations=[station()])
         city.fetch()
@@ -579,6 +580,8 @@ def test_vehicles_that_are_switched_on_later_are_requested_at_once(
         city.fetch()
 
         assert [row["vehicle_id"] for row in rows(city)][:1] == ["v1"]
+    begun = "the settings have changed: vehicles are collected from now on"
+    assert [log.message for log in caplog.records].count(begun) == 1
 
 
 @pytest.mark.parametrize("has_information", [True, False])
