@@ -27,6 +27,7 @@ from bikecollect.cli import cli
 from bikecollect.cli.commands import share as share_command
 from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.cli.sharing import overview, week_chart
+from bikecollect.cli.sharing import pages as pages_of
 from bikecollect.core.errors import NotInstalled
 from bikecollect.reports.coverage import COLOURS
 from bikecollect.setup import settings_file
@@ -159,14 +160,29 @@ def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
 
 
 def test_a_ranking_has_no_station_that_never_lacked_a_bike(pages: Path) -> None:
-    """Some of the thirty always had one: only these are the most reliable."""
+    """Most of the thirty always had one: none of these is the most reliable."""
     text = (pages / "rankings.html").read_text("utf-8")
 
     without, *_, most_reliable = text.split("<h3>")[1:]
     assert '<td class="n">0.0 %</td>' not in without
-    count = most_reliable.count('<td class="n">100 %</td>')
-    assert count > 1
-    assert re.search(r"The first \d+ are equal: they are in the", most_reliable)
+    assert '<td class="n">100 %</td>' not in most_reliable
+    assert re.search(r"\d+ stations are equal, with 100 %: none", most_reliable)
+
+
+def test_a_ranking_of_too_many_equal_stations_has_no_first_one() -> None:
+    """Fifteen of sixteen would be first by their ids only."""
+    row = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 1.0}
+    row |= {"slots_seen": 9, "slots_expected": 9}
+    rows = [row | {"station_id": f"{number}"} for number in range(16)]
+
+    some, all_ = (
+        pages_of._ranking("", rows[:count], {}, "share_with_vehicle", maps=None)
+        for count in (15, 16)
+    )
+
+    assert (len(some["rows"]), len(all_["rows"])) == (15, 0)
+    assert some["tied"].startswith("The first 15 are equal")
+    assert all_["none"] == "16 stations are equal, with 100 %: none of them is first."
 
 
 def test_a_closed_station_is_not_without_a_bike_nor_a_dock(tmp_path: Path) -> None:
@@ -200,15 +216,15 @@ def test_visitors_are_not_asked_to_run_a_command(pages: Path) -> None:
 
 
 def test_a_ranking_has_a_map_of_its_first_stations(pages: Path) -> None:
-    """All stations as dots, once in the page; the first fifteen with their number."""
+    """All stations as dots, once in the page; the first ones with their number."""
     text = (pages / "rankings.html").read_text("utf-8")
 
     maps = re.findall(r"<svg class=\"ranking-map .*?</svg>", text)
-    rows = [part.count('<span class="bar ') for part in text.split("<h3>")[1:]]
+    *rows, none = [part.count('<span class="bar ') for part in text.split("<h3>")[1:]]
     assert [drawn.count("<circle") for drawn in maps] == rows
-    assert max(rows) == 15
-    assert [drawn.count("h0") for drawn in maps] == [STATIONS, 0, 0]
-    assert [drawn.count("<use ") for drawn in maps] == [0, 1, 1]
+    assert none == 0
+    assert [drawn.count("h0") for drawn in maps] == [STATIONS, 0]
+    assert [drawn.count("<use ") for drawn in maps] == [0, 1]
     assert [drawn.count("L") for drawn in maps] == rows
 
 

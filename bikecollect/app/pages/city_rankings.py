@@ -16,6 +16,7 @@ from bikecollect.app.queries.ranking import (
     least_basis,
     rankable,
     tied,
+    without_order,
 )
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.text import percent
@@ -74,9 +75,13 @@ def view(name: str) -> None:
     st.header(f"Stations, {order.lower()} first", anchor=False)
     left_out = HAVING if column in LACKING else LACKING
     columns = [name for name in RANKED if name not in left_out]
-    # Those that never lacked any are in no order, and have no number.
+    # Those that never lacked any are in no order, and have no number; nor have those
+    # at the top if they are too many to be told apart.
     lacking = ranked[ranked[column] > 0]
+    values = list(lacking[column])
+    equal = without_order(values, MAPPED)
     number = pd.Series(range(1, len(lacking) + 1), lacking.index, "Int64")
+    number = number.where(number > equal)
     shown = ranked.assign(number=number)
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
@@ -89,12 +94,12 @@ def view(name: str) -> None:
         column_config=RANKED,
         width="stretch",
     )
-    first = list(lacking["station_id"][:MAPPED])
+    first = [] if equal else list(lacking["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
         _draw_map(known, first, order, column)
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)
     text = f"{summed} {least_basis(answer.records())} {RULE}"
-    if tie := tied(list(lacking[column])):
+    if tie := tied(values, MAPPED):
         text += f" {tie}"
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 from typing import Any
 
-from bikecollect.core.text import count_of
+from bikecollect.core.text import count_of, percent
 
 ORDERS = {
     "Most often without a bike": "share_empty",
@@ -70,12 +70,29 @@ def ranked(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, 
     return sorted(some, key=lambda row: (-row[column], row["station_id"]))
 
 
-def tied(values: Sequence[float]) -> str:
+def without_order(values: Sequence[float], most: int) -> int:
+    """Return how many of the first of the ranked *values* are equal, 0 up to *most*.
+
+    None of so many stations is first.
+
+    >>> without_order([1.0, 1.0, 0.5], 1), without_order([1.0, 1.0], 2)
+    (2, 0)
+    """
+    count = values.count(values[0]) if values else 0
+    return count if count > most else 0
+
+
+def tied(values: Sequence[float], most: int) -> str:
     """Return a sentence if the first ones of the ranked *values* are equal, or empty.
 
-    >>> tied([1.0, 1.0, 0.5]), tied([1.0, 0.5]), tied([])
+    >>> tied([1.0, 1.0, 0.5], 15), tied([1.0, 0.5], 15), tied([], 15)
     ('The first 2 are equal: they are in the order of their ids.', '', '')
+    >>> tied([1.0, 1.0, 0.5], 1)
+    '2 stations are equal, with 100 %: none of them is first.'
     """
+    if count := without_order(values, most):
+        share = percent(values[0])
+        return f"{count:,} stations are equal, with {share}: none of them is first."
     if values[:1] != values[1:2] or not values:
         return ""
     count = values.count(values[0])

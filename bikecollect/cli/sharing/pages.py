@@ -19,6 +19,7 @@ from bikecollect.app.queries.ranking import (
     least_basis,
     ranked,
     tied,
+    without_order,
 )
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
@@ -242,7 +243,8 @@ def _ranking(
         none = f"None: no ranked station was ever {measure}."
     colour = COLOURS.get(column, "blue")
     lacking = [row for row in stations if row[column]]
-    top = lacking[:RANKED]
+    values = [row[column] for row in lacking]
+    top = [] if without_order(values, RANKED) else lacking[:RANKED]
     ids = [row["station_id"] for row in top]
     first = []
     for row in top:
@@ -262,6 +264,6 @@ def _ranking(
         "colour": colour,
         "map": maps.svg(ids, f"Map: {title.lower()}", colour) if maps and ids else "",
         "rows": first,
-        "none": none,
-        "tied": tied([row[column] for row in lacking]),
+        "none": none if top or not lacking else tied(values, RANKED),
+        "tied": tied(values, RANKED) if top else "",
     }
