@@ -191,10 +191,10 @@ def figure(
     foot(table, name, caption)
 
 
-def data_table(table: pd.DataFrame, **more: Any) -> None:
-    """Show *table*; *more* is for Streamlit."""
+def data_table(table: pd.DataFrame, alt: str, **more: Any) -> None:
+    """Show *table*, named *alt* for screen readers; *more* is for Streamlit."""
     shown = without_offsets(table).replace("", None)
-    st.dataframe(shown, hide_index=True, placeholder="-", **more)
+    st.dataframe(shown, hide_index=True, placeholder="-", alt=alt, **more)
 
 
 def foot(
@@ -236,7 +236,9 @@ def _disarmed(value: Any) -> Any:
     return disarmed(value) if isinstance(value, str) else value
 
 
-def share_column(title: str, help_: str = "", width: int | None = None) -> ColumnConfig:
+def share_column(
+    title: str, help_: str = "", width: int | None = None, colour: str | None = None
+) -> ColumnConfig:
     """Return the configuration of a column of `percents`, drawn as bars."""
     return st.column_config.ProgressColumn(
         title,
@@ -245,6 +247,7 @@ def share_column(title: str, help_: str = "", width: int | None = None) -> Colum
         format=PERCENT,
         min_value=0,
         max_value=100,
+        color=colour,
     )
 
 

@@ -16,7 +16,7 @@ from app_pages import page_script, run_lightly, said
 from keeping import data_service
 from world import FakeClock, World
 
-from bikecollect.app import environment, header
+from bikecollect.app import environment, header, widgets
 from bikecollect.app.charts import encodings
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.sharing import map_data
@@ -570,7 +570,10 @@ def test_the_page_of_all_systems_counts_one_that_cannot_be_read(
 def test_a_gap_has_its_cause_in_words(
     show: Show, world: World, service: DataService
 ) -> None:
-    """Like in backfill-report; the remedy of an incident is for this installation."""
+    """Like in backfill-report; the remedy of an incident is for this installation.
+
+    While it is open it is not only in a cell, where it would be cut.
+    """
     world.fetch({"a": 1, "b": 1, "c": 1}, after=1500, places=PLACES, names=NAMES)
     remedy, slot = "pip install 'bikecollect[cloud]'", int(world.clock.now)
     sql = "INSERT INTO incidents VALUES ('i', 'disk', ?, ?, NULL, 3, 2, 1, '{}', ?)"
@@ -585,6 +588,8 @@ def test_a_gap_has_its_cause_in_words(
     ]
     (text,) = app.dataframe[-2].value["text"]
     assert text == service.addressed(remedy) != remedy
+    (warning,) = (warning.value for warning in app.warning)
+    assert warning.endswith(f"**: {widgets.plain(text)}")
 
 
 def test_without_data_every_page_says_what_to_do(

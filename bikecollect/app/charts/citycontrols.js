@@ -94,7 +94,7 @@ function element(tag, text) {
 function counts(station) {
   if (station.vehicle) return station.closed ? 'disabled' : station.bikes ? 'available' : 'reserved';
   if (station.bikes == null) return 'not seen in this slot';
-  const docks = station.docks == null ? 'free docks unknown' : `${station.docks} free docks`;
+  const docks = station.docks == null ? 'free docks unknown' : `${station.docks} free ${station.docks === 1 ? 'dock' : 'docks'}`;
   return `${station.bikes} ${station.bikes === 1 ? 'bike' : 'bikes'}, ${docks}`
     + `${station.size ? ` of ${station.size}` : ''}${station.closed ? ', closed' : ''}`;
 }

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect.app import charts, frames, inputs, widgets
+from bikecollect.app.charts.encodings import BLUE, VERMILLION
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
 from bikecollect.app.queries.ranking import (
     ORDERS,
@@ -30,8 +31,8 @@ OFTEN_UNCHANGED = 0.05
 RANKED = {
     "number": st.column_config.NumberColumn("#", width=40, help="As on the map"),
     "name": st.column_config.TextColumn("station", width=135),
-    "share_empty": widgets.share_column("without a bike", LACKED, 110),
-    "share_full": widgets.share_column("without a dock", LACKED, 110),
+    "share_empty": widgets.share_column("without a bike", LACKED, 110, VERMILLION),
+    "share_full": widgets.share_column("without a dock", LACKED, 110, BLUE),
     "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen", 110),
     "share_with_dock": widgets.share_column("with a dock", "Of the slots seen", 110),
     "share_seen": st.column_config.NumberColumn(
@@ -92,6 +93,7 @@ def view(name: str) -> None:
         placeholder="-",
         height=widgets.ROW * (min(len(ranked), MAPPED) + 1) + 3,
         column_config=RANKED,
+        alt=f"Stations, {order.lower()} first",
         width="stretch",
     )
     first = [] if equal else list(lacking["station_id"][:MAPPED])

@@ -121,8 +121,13 @@ def _incidents(name: str) -> None:
         .fillna("still open")
     )
     text = table["text"].map(data_service().addressed)
+    # In a cell of the table a remedy is cut.
+    is_open = table["until"].isna()
+    for what, details in zip(table["what"][is_open], text[is_open], strict=True):
+        st.warning(f"**{widgets.plain(what)}**: {widgets.plain(details)}")
     widgets.data_table(
         table.assign(until=until, text=text),
+        "Incidents",
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since", table["since"]),
@@ -176,6 +181,7 @@ def _gaps(name: str) -> None:
     table = frames.frame(collection.gaps(account), zone)
     widgets.data_table(
         table,
+        "Gaps",
         column_config={
             "first_slot": widgets.time_column("from", table["first_slot"]),
             "until": widgets.time_column("until", table["until"]),

@@ -103,7 +103,7 @@ def _stations(name: str, stations: list[MapStation]) -> None:
     )
     _near(name, shown, near)
     st.header("Stations shown", anchor=False)
-    widgets.data_table(table, column_config=COLUMNS, height=360)
+    widgets.data_table(table, "Stations shown", column_config=COLUMNS, height=360)
 
 
 def _vehicles(name: str, vehicles: Answer) -> None:
@@ -121,7 +121,7 @@ def _vehicles(name: str, vehicles: Answer) -> None:
         f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
     )
     shown = widgets.percents(table.head(MAX_DOTS), ["current_fuel_percent"])
-    widgets.data_table(shown, column_config=VEHICLES, height=360)
+    widgets.data_table(shown, "Vehicles", column_config=VEHICLES, height=360)
 
 
 def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
@@ -192,7 +192,7 @@ def _near(name: str, shown: Sequence[MapStation], near: str) -> None:
         stations = nearest(shown, *place)
         table = _table(name, [station for _, station in stations])
         table.insert(0, "metres", [round(metres) for metres, _ in stations])
-        widgets.data_table(table, column_config=COLUMNS)
+        widgets.data_table(table, "Nearest stations", column_config=COLUMNS)
         text = f"The {len(table)} nearest of the stations shown."
         widgets.foot(table, f"{name}-nearest", text)
 

@@ -248,6 +248,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             widgets.percents(some[shown].head(8), ["share"]),
             hide_index=True,
             placeholder="-",
+            alt=f"Nearby stations when it has {words}",
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
@@ -279,10 +280,11 @@ def _episodes(name: str, station: str, when: Span) -> None:
         table[["what", "first_slot", "last_slot", "hours", "sure"]].head(10),
         hide_index=True,
         placeholder="-",
+        alt="Longest times empty or full",
         column_config={
             "what": "state",
-            "first_slot": widgets.time_column("from", table["first_slot"]),
-            "last_slot": widgets.time_column("to", table["last_slot"]),
+            "first_slot": widgets.time_column("first slot", table["first_slot"]),
+            "last_slot": widgets.time_column("last slot", table["last_slot"]),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
                 "both ends seen",

@@ -170,6 +170,7 @@ def _identity(name: str, station: str) -> None:
     moved = ["" if pd.isna(metres) else f"{metres:,.0f}" for metres in table["metres"]]
     widgets.data_table(
         table.assign(metres=moved)[["since", "what", "old", "new", "metres"]],
+        "Changes in the station list",
         column_config={
             "since": widgets.time_column("since", table["since"]),
             "what": "change",

@@ -85,6 +85,7 @@ def page() -> None:
         widgets.percents(table, ["week"]),
         hide_index=True,
         placeholder="-",
+        alt="Systems",
         height=widgets.ROW * (min(len(rows), MAX_ROWS) + 1) + 3,
         column_config=COLUMNS,
         on_select="rerun",
