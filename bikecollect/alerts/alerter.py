@@ -12,6 +12,7 @@ from bikecollect.alerts import signals, space
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState
 from bikecollect.alerts.system_state import AlertPaths, SystemAlertState
+from bikecollect.core.causes import Cause
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
@@ -141,6 +142,7 @@ class Alerter:
     ) -> RunAlerts:
         """Return the alerts for signals that were *observed* outside of a fetch."""
         state_file, ledger, before = self._loaded(run, stack)
+        state_file.older_copy(run.slot, self.systems[run.system_id].system, ledger)
         incidents, events = step(
             before.incidents, run.slot, observed, self.interval, muted=self.muted
         )
@@ -160,6 +162,7 @@ class Alerter:
         # A run whose time is unknown is reported for the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
         today = day_of(slot, paths.system.zone)
+        older = state_file.older_copy(run.slot, paths.system, ledger)
         room = space.measure(paths.system.path)
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
@@ -169,11 +172,13 @@ class Alerter:
             # Of a killed run even these were reported.
             has_over = run.outcome is not Outcome.KILLED
             observed = {k: s for k, s in observed.items() if has_over and s and s.over}
-        if (told := state_file.put_back) and "damage" not in self.muted:
-            known = ledger.between(told[0], Slot(told[1] + 1))
-            older = signals.of_older_folder(told, *known, paths.system)
+        if older and "damage" not in self.muted:
             observed["damage"] = observed.get("damage") or older
         earlier = signals.filled(before.incidents, run)
+        if observed.get("lost", ...) is None and any(map(signals.is_older, earlier)):
+            from bikecollect.alerts.earlier_data import OlderCopy
+
+            earlier = OlderCopy(paths.system, ledger).recounted(earlier)
         incidents, events = step(
             earlier, slot, observed, self.interval, self.after, muted=self.muted
         )
@@ -225,6 +230,11 @@ class Alerter:
         if is_alive:
             system = self.systems[run.system_id].system
             observed |= signals.of_loss(system, run.slot)
+            if (lost := observed.get("lost")) and lost.cause == Cause.OLDER_FOLDER:
+                from bikecollect.alerts.earlier_data import OlderCopy
+
+                older = OlderCopy(system, ledger)
+                observed["lost"] = older.counted(lost, before.incidents)
             others = self.namesakes.get(system.path, ())
             if others and observed.get("lost", others) is None:
                 from bikecollect.alerts import earlier_data  # a fetch seldom needs it

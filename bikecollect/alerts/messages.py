@@ -290,7 +290,9 @@ def _losses(event: Event) -> list[tuple[str, str]]:
     incident = event.incident
     if incident.kind in LOST:
         is_over = event.what in OVER
-        return [] if is_over else [("Slots lost", LOST[incident.kind])]
+        known = f"{incident.lost:,}" if incident.lost else ""
+        every = "" if is_over else LOST[incident.kind]
+        return [("Slots lost", text)] if (text := known or every) else []
     lost = ("Slots lost", _lost(incident))
     is_event = KINDS[incident.kind].each and not incident.lost
     return [lost] if is_event else [lost, ("Causes", _causes(incident))]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bikecollect.core.incidents import EARLIER, ELSEWHERE, RUNS_LOST, Event, EventType
 from bikecollect.core.slots import HOUR
+from bikecollect.core.text import count_of
 
 DOCTOR = "bikecollect doctor {system}"
 TRY = "bikecollect feeds try {system}"
@@ -65,7 +66,8 @@ NEXT_STEPS = {
     ),
     "older-folder": (
         "bikecollect backfill {system} --from {mirror}   # or the newer folder",
-        "bikecollect verify {system}",
+        "bikecollect verify {system}   # what is still lost, and what to do",
+        f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
     ),
     "clock": ("timedatectl status", "bikecollect doctor"),
     "lock": ("fuser -v {folder}/lock", SHOW),
@@ -150,6 +152,7 @@ TO_DO = {
 }
 """What a person has to do, in the first line of a mail."""
 TO_DO_AFTERWARDS = {
+    "older-folder": f"{NOTHING}, it is over",
     "lost": f"{NOTHING}, if the earlier folder itself is back; if it was filled "
     "from a copy, find out which slots that lacks: bikecollect backfill-report",
     "not-json": f"{NOTHING}: what was not JSON cannot be read later, either",
@@ -170,6 +173,9 @@ def to_do(event: Event, age: int) -> str:
     It begins with `NOTHING` if nobody has to act.
     """
     kind, variant = event.incident.kind, event.incident.variant
+    if event.what is EventType.RECOVERED and kind == "lost" and event.incident.lost:
+        slots = count_of(event.incident.lost, "slot")
+        return f"{NOTHING} more, unless another copy has what is lost for good: {slots}"
     if event.what is EventType.RECOVERED and kind not in LASTING:
         over = f"{NOTHING}, it is over"
         return TO_DO_AFTERWARDS.get(variant) or TO_DO_AFTERWARDS.get(kind, over)

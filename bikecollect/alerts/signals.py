@@ -10,11 +10,9 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import RUNS_LOST, Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
-from bikecollect.core.text import local_minute
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
-from bikecollect.storage.files import marker
-from bikecollect.storage.files.trusted_files import from_mirror
+from bikecollect.storage.files import losses
 
 UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
@@ -121,45 +119,34 @@ def _of_disk(signal: Signal | None) -> Signal | None:
     return signal._replace(cause=next(causes, signal.cause))
 
 
-def of_older_folder(
-    told: tuple[Slot, Slot],
-    filled: Collection[Slot],
-    runs: Iterable[SeenRun],
-    system: SystemFolder,
-) -> Signal | None:
-    """Return the signal of an older folder in place of a newer one, if it is one.
-
-    *told* are the last slots that were reported of both. Between them the ledger has
-    the *filled* slots, and *runs*, of which one may be earlier.
-    """
-    if filled or any(told[0] < run.slot <= told[1] for run in runs):
-        return None
-    name = system.system_id
-    first, last = (local_minute(s, system.zone, system.interval) for s in told)
-    text = (
-        f"an older copy of the folder was put back: its last run is of {first}, slots "
-        f"until {last} had been reported, and what they had is gone; to fill them from "
-        f"the newer folder: bikecollect backfill {name} --from PATH"
-        f"{from_mirror('; or from the mirror: ', name, system.mirror)}"
-    )
-    since = system.grid.next(told[0])
-    lost = sum(1 for _ in system.grid.between(since, told[1] + 1))
-    return Signal(Cause.OLDER_FOLDER, text, lost, over=True, since=since, until=told[1])
-
-
 def of_loss(system: SystemFolder, slot: Slot) -> dict[str, Signal | None]:
     """Return whether the earlier data of *system* are gone, as seen in *slot*.
 
-    Empty if that is unknown: its disk may not be mounted.
+    Empty if that is unknown: its disk may not be mounted. The slots that an older copy
+    lacks are not counted.
     """
     if not is_marked(system.path):
         return {}
     path = system.path / MARKER
-    loss = marker.loss(system.system_id, path, system.zone, system.mirror)
+    loss = losses.loss(system.system_id, path, system.zone, system.mirror)
     if loss is None:
         return {"lost": None}
+    if loss.first:
+        return {"lost": of_older_copy(loss)}
     since = Slot(min(loss.since, slot))
     return {"lost": Signal("earlier data", loss.text, since=since, until=slot)}
+
+
+def of_older_copy(loss: losses.EarlierLoss) -> Signal:
+    """Return the signal of the *loss* by an older copy of the folder."""
+    until = Slot(loss.since - 1)
+    return Signal(Cause.OLDER_FOLDER, loss.text, since=loss.first, until=until)
+
+
+def is_older(incident: Incident) -> bool:
+    """Return whether *incident* is open, and that of an older copy of the folder."""
+    is_one = incident.kind == "lost" and Cause.OLDER_FOLDER in incident.causes
+    return is_one and incident.is_open
 
 
 def filled(incidents: tuple[Incident, ...], run: Run) -> tuple[Incident, ...]:

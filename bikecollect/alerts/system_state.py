@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
-from bikecollect.core.incidents import Incident
+from bikecollect.core.incidents import Incident, Signal
 from bikecollect.core.slots import Slot
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import (
     SystemFolder,
     alert_state_path,
@@ -94,13 +95,40 @@ class SystemAlertState:
         shared, copy = map(stored_state, self._paths)
         return _merged(shared, copy)
 
+    def older_copy(
+        self, slot: Slot, system: SystemFolder, ledger: AlertLedger
+    ) -> Signal | None:
+        """Note that the folder is an older copy, if it is; see `OlderCopy`.
+
+        *slot* is that of the run that sees it.
+        """
+        if self.put_back is None:
+            return None
+        from bikecollect.alerts.earlier_data import OlderCopy  # a fetch seldom needs it
+
+        return OlderCopy(system, ledger).note(self.put_back, slot)
+
+    def note_lost(self, slots: int) -> None:
+        """Note that the open loss of earlier data has cost *slots*."""
+        with self.held():
+            state = self.load()
+            if state is None or self.put_back:
+                return
+            incidents = [
+                i._replace(lost=slots) if i.kind == "lost" and i.is_open else i
+                for i in state.incidents
+            ]
+            self.save(state._replace(incidents=tuple(incidents)))
+
     def clear_mail_error(self) -> None:
         """Note that mails can be sent, if there is a state."""
         if self.stored() is None:
             return
         with self.held():
             state = self.load()
-            if state is not None and (state.mail or state.rejected):
+            if self.put_back or state is None:
+                return  # the next run has to find that an older folder was put back
+            if state.mail or state.rejected:
                 self.save(state._replace(mail="", rejected={}))
 
 

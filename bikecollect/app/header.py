@@ -14,7 +14,7 @@ from bikecollect.app import environment, frames, inputs, mode, widgets
 from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.text import clock_minute, count_of, local_minute
+from bikecollect.core.text import clock_minute, count_of
 from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
@@ -246,8 +246,8 @@ def _warn(name: str) -> None:
     loss = widgets.service().loss(name) if health.behind is not None else None
     if mode.is_public():
         if loss:
-            when = local_minute(loss.since, frames.zone(name))
-            st.warning(f"Missing in all figures: all data from before {when}.")
+            when = loss.when(frames.zone(name))
+            st.warning(f"Missing in all figures: all data {when}.")
         if skipped:
             days = count_of(len(skipped), "day")
             st.warning(f"Missing in all figures: {days} that cannot be read.")

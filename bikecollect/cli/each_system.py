@@ -13,7 +13,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.slots import Slot
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.files.marker import EarlierLoss
+from bikecollect.storage.files.losses import EarlierLoss
 from bikecollect.storage.repair.damage import loss_of, vehicles_loss_of
 
 OnLoss = Callable[[str, str], None]

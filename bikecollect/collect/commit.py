@@ -119,7 +119,8 @@ class Committer:
         with self._ending_the_run(name):
             result = vehicles.write(payload, rows, payload.source or source)
         if result.outcome is not None:
-            findings.keep_notes(self._ledger, payload.notes, payload.slot)
+            notes = {**payload.notes, **self._note(payload.slot)}
+            findings.keep_notes(self._ledger, notes, payload.slot)
             self._move_on(name, payload)
         return result
 
@@ -170,7 +171,7 @@ class Committer:
             new_notes, drifts = findings.notes_to_store(
                 self._ledger,
                 replace(snapshot, findings=reported),
-                {**payload.notes, **notes, **note},
+                {**payload.notes, **notes, **note, **self._note(payload.slot)},
                 payload.slot,
             )
             stations = self._stations(payload.slot, changes)
@@ -208,6 +209,10 @@ class Committer:
             flags=(*flags, *(("drift",) if drifts else ())),
             notices=notices,
         )
+
+    def _note(self, slot: Slot) -> dict[str, str]:
+        """Return the note on the newest vehicles, if they are of *slot*."""
+        return self.vehicles.newest_note(slot) if self.vehicles else {}
 
     def _changes(
         self, payload: Payload, understood: Understood, flags: Sequence[str]

@@ -238,7 +238,7 @@ class Cycle:
 
     def _open_vehicles(self, run: Run) -> Run:
         vehicles = self.committer.vehicles
-        return run.noticed(*vehicles.open()) if vehicles else run
+        return run.noticed(*vehicles.open(self.ledger.notes())) if vehicles else run
 
     def _recover_runs(self, run: Run) -> Run:
         """Record the earlier runs that were killed, with a notice for each."""

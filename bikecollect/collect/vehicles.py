@@ -7,7 +7,7 @@ payload leave the inbox. So each ledger can be recovered separately from the sam
 
 import logging
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,7 @@ from bikecollect.collect.only import Only
 from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
+from bikecollect.core.incidents import EARLIER
 from bikecollect.core.payload import Documents, Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.slots import Slot, day_of
@@ -26,9 +27,9 @@ from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.storage.csv_format import EncodedRows
 from bikecollect.storage.data_folder import VEHICLES
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import losses, marker
 from bikecollect.storage.recovery import Recovery, target
-from bikecollect.storage.repair import found_at_open
+from bikecollect.storage.repair import forgotten_items, found_at_open
 from bikecollect.storage.vehicles import ALONE
 from bikecollect.storage.vehicles.rows import HEADER, encode
 
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 STATIONS = "station_status"
 DOCUMENT = vehicle_reader.DOCUMENT
+NOTE = "vehicles.newest"
+"""The key of the note with the newest slot, in the ledger of stations."""
 MISSING = Notice("partial", "no vehicles in this slot: vehicle_status was not received")
 OLD = Notice("stale", "the feed responds, but the data of its vehicles are old")
 
@@ -67,8 +70,11 @@ class VehicleCommitter:
     recovery: Recovery
     only: Only = Only()
 
-    def open(self) -> list[Notice]:
-        """Open the ledger, and bring it into agreement with the files."""
+    def open(self, notes: Mapping[str, str]) -> list[Notice]:
+        """Open the ledger, and bring it into agreement with the files.
+
+        *notes* are those in the ledger of stations: they know the newest slot.
+        """
         self.store.make_folder()
         self.ledger.open()
         found = found_at_open(self.ledger, self.recovery.mirror)
@@ -76,7 +82,8 @@ class VehicleCommitter:
         loss = self._loss()
         if self._has_begun and not loss:
             log.warning("the settings have changed: vehicles are collected from now on")
-        return [*notices, *loss, *self.recovery.recover_files()]
+        repaired = self.recovery.recover_files()
+        return [*notices, *loss, *repaired, *self._older(notes.get(NOTE, ""))]
 
     @property
     def _has_begun(self) -> bool:
@@ -87,12 +94,46 @@ class VehicleCommitter:
         is_empty = not any(folder.glob("*/*.csv"))
         return is_empty and any(folder.parent.glob(f"{STATIONS}/*.csv"))
 
+    def newest_note(self, slot: Slot) -> dict[str, str]:
+        """Return the note for the ledger of stations if the newest block is of *slot*.
+
+        It knows the loss of that block: an older copy of this folder may be put back.
+        """
+        is_newest = self.ledger.is_newest(slot) and self.ledger.block(slot)
+        return {NOTE: str(slot)} if is_newest else {}
+
+    def _older(self, note: str) -> list[Notice]:
+        """Return a notice if the folder is an older copy, without the slot in *note*.
+
+        Its marker says so then; its ledger, that the loss of this slot is known. Blocks
+        that a person has given up are not missed.
+        """
+        slot, own = Slot(int(note)) if note.isdecimal() else None, self.ledger.notes()
+        if slot is None or self.ledger.block(slot) or own.get(NOTE) == note:
+            return []
+        folder, path = self.ledger.folder.parent, self.ledger.folder / marker.MARKER
+        loss = None
+        if not (marker.lost_by(path) or self._is_given_up(slot, own)):
+            before = self.ledger.block_before(slot)
+            first = Slot(before.slot + self.interval) if before else slot
+            marker.note_older(path, min(first, slot), slot)
+            mirror = self.recovery.mirror
+            loss = losses.loss_of_vehicles(folder.name, folder, self.zone, mirror)
+        self.ledger.remember({NOTE: note})
+        return [Notice("older-copy", loss.text)] if loss else []
+
+    def _is_given_up(self, slot: Slot, notes: Iterable[str]) -> bool:
+        """Return whether a person has given up *slot*, by the *notes* of the ledger."""
+        items = [i for i in forgotten_items(notes) if int(i.when) >= slot]
+        day = day_of(slot, self.zone)
+        return any(i.item == EARLIER or i.day == day for i in items)
+
     def _loss(self) -> list[Notice]:
         """Return a notice if the ledger is new because the folder was gone."""
         if not self.ledger.was_absent:
             return []
         folder, mirror = self.ledger.folder.parent, self.recovery.mirror
-        loss = marker.loss_of_vehicles(folder.name, folder, self.zone, mirror)
+        loss = losses.loss_of_vehicles(folder.name, folder, self.zone, mirror)
         return [Notice("file-missing", loss.text)] if loss else []
 
     def close(self) -> None:

@@ -101,8 +101,9 @@ def read(
         every = history.incidents(since)
         incidents = [i for i in every if i.kind in SILENCING]
         silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
-        restored = [i for i in every if i.causes.keys() == {Cause.OLDER_FOLDER}]
-        silencing += [i._replace(kind=Cause.OLDER_FOLDER) for i in restored]
+        for cause in (Cause.OLDER_FOLDER, Cause.UNKNOWN):  # in place of their kind
+            restored = [i for i in every if i.causes.keys() == {cause}]
+            silencing += [i._replace(kind=cause) for i in restored]
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(

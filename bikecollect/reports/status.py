@@ -139,10 +139,12 @@ def _mirror(system: SystemFolder, address: str) -> "MirrorStanding | None":
 
 
 def _gone(system: SystemFolder, damage: Sequence[str]) -> str:
-    """Return in a few words what *damage* begins with, if that is a loss of all."""
+    """Return in a few words what *damage* begins with, if data are lost."""
     loss = loss_of(system) if damage else None
     if loss is None or loss.text != damage[0]:
         return ""
+    if loss.first:
+        return "an older copy was put back"
     return "its folder is gone" if loss.since == END else "all earlier data are gone"
 
 

@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
+from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.checks.restore import report_lost_list, restore
+from bikecollect.archive.datasets import STATION_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
@@ -19,6 +21,7 @@ from bikecollect.collect.filling.shortened import shortened
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.foreign_days import certified_days
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
@@ -26,7 +29,7 @@ from bikecollect.core.causes import Cause
 from bikecollect.core.errors import UsageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.core.text import count_of, local_minute
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.alert_ledger import AlertLedger
@@ -52,11 +55,14 @@ from bikecollect.wiring.source_files import (
 )
 
 log = logging.getLogger(__name__)
+
+
 NEWEST = (
-    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM blocks WHERE slot <= ?"
-    " UNION ALL SELECT max(slot) FROM runs WHERE slot <= ?)"
+    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM blocks WHERE slot < ?"
+    " UNION ALL SELECT max(slot) FROM runs WHERE slot < ?)"
 )
-"""The last slot up to one that has a block or a run."""
+"""The last slot before one that has a block or a run."""
+BLOCKS = "SELECT slot FROM main.blocks WHERE slot >= ? AND slot < ?"
 
 
 def backfiller(
@@ -191,46 +197,108 @@ def source(
     )
 
 
-def end_loss(system: SystemFolder, fillings: Iterable[Filling]) -> None:
-    """Remove the mark of a loss if *fillings* of another archive are what was lost.
+class LossBefore:
+    """What *system* has lost before it is filled; `end` says what is lost for good."""
 
-    What the earlier folder had, and this archive has not, is accounted for.
-    """
-    path, filled = system.path / MARKER, [f for f in fillings if f.what == FILLED]
-    told = marker.told(path)
-    if marker.is_restored(path, (f.slot for f in filled)):
-        marker.accept(path)
-        log.warning("%s: data from before the loss are here again", system.system_id)
+    def __init__(self, system: SystemFolder) -> None:
+        self._system, self._name = system, system.system_id
+        self._history = History(system.system_id, system.path)
+        self._is_new = self._history.ends() is None
+
+    def end(
+        self, fillings: Iterable[Filling], source: Source | None, now: float
+    ) -> None:
+        """Remove the mark of a loss if *fillings* of *source* are what was lost.
+
+        What the earlier folder had, and *source* has not, is accounted for. A loss by
+        an older copy also ends with its last missing slot, without a *source*.
+        """
+        filled = [f for f in fillings if f.what == FILLED]
+        path, vehicles = (
+            s.path / MARKER for s in (self._system, self._system.vehicles)
+        )
+        lost, told = marker.lost_by(path), None
+        missing = self._missing(lost) if lost and lost.first else []
+        is_back = bool(source) and marker.is_restored(path, (f.slot for f in filled))
+        if lost and (is_back or (lost.first and not missing)):
+            marker.accept(path)
+            left = f"; still missing: {count_of(len(missing), 'slot')}" * bool(missing)
+            log.warning(
+                "%s: data from before the loss are here again%s", self._name, left
+            )
+            told = lost.told
+        own = (f.slot for f in filled if f.is_vehicles)
+        are_back = bool(source) and marker.is_restored(vehicles, own)
+        lost = marker.lost_by(vehicles)
+        if lost and (are_back or (lost.first and not self._missing_vehicles(lost))):
+            marker.accept(vehicles)
+            log.warning("%s: vehicles from before the loss are here again", self._name)
+        if isinstance(source, FolderSource):
+            aside = marker.lost_by(source.folder / MARKER)
+            told = told or (aside.told if aside else None)
+            self._account(told, source.folder, now)
+
+    def _missing(self, lost: marker.Lost) -> list[Slot]:
+        """Return the slots of *lost* that have neither a block nor a run."""
+        known = {run.slot for run in self._history.runs(lost.first, lost.end)}
+        known |= _blocks(self._history, lost)
+        slots = self._system.grid.between(lost.first, lost.end)
+        return [slot for slot in slots if slot not in known]
+
+    def _missing_vehicles(self, lost: marker.Lost) -> set[Slot]:
+        """Return the slots of *lost* without vehicles: those of stations, if any."""
+        here = _blocks(History(self._name, self._system.vehicles.path), lost)
+        slots = set(self._system.grid.between(lost.first, lost.end))
+        return (_blocks(self._history, lost) or slots) - here
+
+    def _account(self, told: Slot | None, copy: Path, now: float) -> None:
+        """Record the cause of the slots that *copy*, which fills a new folder, lacks.
+
+        People were *told* of slots until then. Or that is unknown: the copy is that of
+        another machine, or of this one before its state was lost, too.
+        """
+        system, causes = self._system, dict[str, int]()
         if told is not None:
-            _record_lost(system, told)
-    path, vehicles = system.vehicles.path / MARKER, (f for f in filled if f.is_vehicles)
-    if marker.is_restored(path, (f.slot for f in vehicles)):
-        marker.accept(path)
-        log.warning(
-            "%s: vehicles from before the loss are here again", system.system_id
+            lost = self._since(copy, Slot(told + 1))
+            causes = {Cause.OLDER_FOLDER.value: len(lost)}
+        else:
+            lost = self._since(copy, system.grid.floor(now)) if self._is_new else []
+            causes = {Cause.UNKNOWN.value: len(lost)}
+        if not lost:
+            return
+        since, until = (local_minute(slot, system.zone) for slot in (lost[0], lost[-1]))
+        slots = count_of(len(lost), "slot")
+        text = (
+            f"the archive that it was filled from lacks {slots} from {since} to {until}"
+        )
+        if told is not None:
+            text += ", collected or accounted for before the loss"
+            log.warning("%s: %s", self._name, text)
+            SystemAlertState.of(system).note_lost(len(lost))
+        incident = Incident(process.run_id(), "damage", lost[0], lost[-1], lost[-1])
+        AlertLedger(system.ledger).save(
+            [incident._replace(slots=len(lost), told=1, causes=causes, text=text)]
         )
 
+    def _since(self, copy: Path, end: Slot) -> list[Slot]:
+        """Return the slots from the last one of *copy* to before *end*.
 
-def _record_lost(system: SystemFolder, told: Slot) -> None:
-    """Record that the slots from what is here again until *told* are lost."""
-    history = History(system.system_id, system.path)
-    ((last,),) = history.select(NEWEST, told, told) or [(None,)]
-    lost = [] if last is None else [*system.grid.between(last + 1, told + 1)]
-    if not lost:
-        return
-    since, until = (
-        local_minute(slot, system.zone, system.interval) for slot in (lost[0], lost[-1])
-    )
-    text = (
-        f"the archive that it was filled from lacks {count_of(len(lost), 'slot')} from "
-        f"{since} to {until}, collected or accounted for before the loss"
-    )
-    log.warning("%s: %s", system.system_id, text)
-    causes = {Cause.OLDER_FOLDER.value: len(lost)}
-    incident = Incident(process.run_id(), "damage", lost[0], lost[-1], lost[-1])
-    AlertLedger(system.ledger).save(
-        [incident._replace(slots=len(lost), told=1, causes=causes, text=text)]
-    )
+        Those of an archived day are accounted for there.
+        """
+        ((last,),) = self._history.select(NEWEST, end, end) or [(None,)]
+        if last is None:
+            return []
+        days = set[str]()
+        with suppress(OSError):
+            days = certified_days(copy, STATION_LAYOUT)
+        ends = [bounds(day, self._system.zone)[1] for day in days]
+        return [*self._system.grid.between(max([last + 1, *ends]), end)]
+
+
+def _blocks(history: History, lost: marker.Lost) -> set[Slot]:
+    """Return the slots of *lost* that have a block."""
+    rows = history.select(BLOCKS, lost.first, lost.end)
+    return {slot for (slot,) in rows}
 
 
 def _check_ledgers(folder: Path, *, vehicles: bool) -> None:

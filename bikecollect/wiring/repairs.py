@@ -79,7 +79,7 @@ def _all_files(
     every = []
     for layout in LAYOUTS:
         folder = system.vehicles if layout is VEHICLE_LAYOUT else system
-        is_lost = accepts_loss and marker.since(folder.path / MARKER) is not None
+        is_lost = accepts_loss and marker.lost_by(folder.path / MARKER) is not None
         if layout is not VEHICLE_LAYOUT or folder.ledger.exists() or is_lost:
             store, ledger = Store(folder.path, layout.rows), Ledger(folder.ledger)
             every.append(_Files(system, folder, layout, store, ledger))
@@ -200,7 +200,7 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
 def _begun_anew(settings: Settings, name: str) -> Sequence[_Files]:
     """Return the files whose folder was begun anew, those of stations if none was."""
     every = _all_files(settings, name, accepts_loss=True)
-    gone = [f for f in every if marker.since(f.folder.path / MARKER) is not None]
+    gone = [f for f in every if marker.lost_by(f.folder.path / MARKER) is not None]
     return gone or every[:1]
 
 

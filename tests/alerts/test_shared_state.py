@@ -33,7 +33,7 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.new_history import new_histories
-from bikecollect.wiring.backfilling import backfiller, end_loss
+from bikecollect.wiring.backfilling import LossBefore, backfiller
 from bikecollect.wiring.backfilling import source as source_of
 from bikecollect.wiring.repairs import forget
 from bikecollect.wiring.taken_runs import take_over_runs
@@ -445,37 +445,93 @@ def test_no_command_fills_the_mount_point_of_a_missing_disk(
     assert len(list(state_home().glob("outbox/a.*/*.eml"))) == 2
 
 
-@pytest.mark.parametrize("is_whole", [True, False])
-def test_a_folder_that_is_older_than_what_was_told_is_named_once(
-    tmp_path: Path, mailserver: MailServer, *, is_whole: bool
+def fill(world: World, settings: Settings, copy: Path) -> None:
+    """Fill the system `a` from *copy*, as `backfill --from` does."""
+    times = Times(world.clock, world.clock, Stop())
+    span = BEGIN_SLOT, Slot(BEGIN_SLOT + 9 * 300)
+    filler = backfiller(settings, "a", times, span=span, dry=False)
+    source = source_of(settings, "a", copy, (), "", now=world.clock())
+    assert isinstance(source, FolderSource)
+    loss = LossBefore(filler.system)
+    fillings = list(filler.fill_from_source(source))
+    take_over_runs(settings, "a", source, times, span)
+    loss.end(fillings, source, world.clock())
+
+
+def causes(world: World, settings: Settings) -> list[str]:
+    """Return the causes of the missing slots of the system `a`."""
+    span = BEGIN_SLOT, Slot(BEGIN_SLOT + 9 * 300)
+    rows = slot_rows(settings.system_folder("a"), *span, clock=world.clock)
+    return [row[4] for row in rows if row[4]]
+
+
+def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
+    tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Its lost slots were collected before. An older file of the alerts loses none."""
-    world = World(tmp_path / "data", "a", mail=mailserver.settings())
-    older, name = tmp_path / "older", "" if is_whole else "alerts.state"
+    """Its lost slots were collected before. What the newer copy lacks is lost for good.
+
+    The copy is put back during the last slot: a second run of that loses one less.
+    """
+    mirror = {"archive": {"mirror": "file:///mirror"}}
+    world = World(tmp_path / "data", "a", mail=mailserver.settings(), **mirror)
+    older, newer, own = tmp_path / "older", tmp_path / "newer", world.folder / "a"
     with world.served() as settings, mailserver.up():
         world.slot(settings)
-        shutil.copytree(world.folder / "a", older)
-        for _ in range(4):
-            world.slot(settings)
-        if is_whole:
-            shutil.rmtree(world.folder / "a")
-            shutil.copytree(older, world.folder / "a")
-        else:
-            shutil.copy(older / name, world.folder / "a" / name)
+        shutil.copytree(own, older)
         for _ in range(3):
             world.slot(settings)
-        told = stored_incidents(settings.system_folder("a"))
+        shutil.copytree(own, newer)
+        for _ in range(2):
+            world.slot(settings)
+        shutil.rmtree(own)
+        shutil.copytree(older, own)
+        world.run(settings)
+        for _ in range(2):
+            world.slot(settings)
+        (mail,) = mailserver.mails()
+        assert open_kinds(settings) == ["lost"]
+        (text,) = damage(settings, "a")
+        before = causes(world, settings)
+        fill(world, settings, newer)
+        world.slot(settings)
 
-    texts = [incident.text for incident in told]
-    assert [incident.lost for incident in told] == [4] * is_whole
-    assert len(mailserver.subjects()) == len(texts) == is_whole
-    assert all("older copy restored" in subject for subject in mailserver.subjects())
-    assert not texts or "an older copy of the folder was put back" in texts[0]
-    assert not texts or "00:05 (+08:00), slots until 2026-11-22 00:25" in texts[0]
-    folder = settings.system_folder("a")
-    rows = slot_rows(folder, BEGIN_SLOT, Slot(BEGIN_SLOT + 8 * 300), clock=world.clock)
-    lost = ["older-folder"] * 4 if is_whole else []
-    assert [row[4] for row in rows if row[4]] == lost
+    assert f"{own} was replaced by an older copy, which lacks the slots from" in text
+    assert "2026-11-22 00:10 (+08:00) to 2026-11-22 00:25 (+08:00)" in text
+    content = mail.get_content().replace("\r", "")
+    assert content.startswith("To do: fill the slots since the copy")
+    assert "Slots lost  4\n" in content
+    assert (
+        "bikecollect backfill a --from file:///mirror   # or the newer folder"
+        in content
+    )
+    assert mailserver.subjects() == [
+        "a: older copy restored since 00:10",
+        "a: resolved: older copy restored 00:10 to 00:30, 1 slot lost",
+    ]
+    ended = mailserver.mails()[-1].get_content()
+    assert "nothing more, unless another copy has what is lost for good: 1" in ended
+    assert before == ["older-folder"] * 4
+    assert causes(world, settings) == ["older-folder"]
+    assert damage(settings, "a") == []
+
+
+def test_an_older_file_of_the_alerts_has_lost_no_slots(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Those that it does not know are in the ledger."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        shutil.copy(world.folder / "a/alerts.state", tmp_path / "older")
+        for _ in range(2):
+            world.slot(settings)
+        shutil.copy(tmp_path / "older", world.folder / "a/alerts.state")
+        for _ in range(3):
+            world.slot(settings)
+
+    assert mailserver.subjects() == []
+    assert stored_incidents(settings.system_folder("a")) == ()
+    assert causes(world, settings) == damage(settings, "a") == []
 
 
 def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
@@ -491,21 +547,45 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
             world.slot(settings)
         shutil.rmtree(own)
         world.slot(settings, skip=1)
-        times = Times(world.clock, world.clock, Stop())
-        span = BEGIN_SLOT, Slot(BEGIN_SLOT + 8 * 300)
-        filler = backfiller(settings, "a", times, span=span, dry=False)
-        source = source_of(settings, "a", copy, (), "", now=world.clock())
-        assert isinstance(source, FolderSource)
-        fillings = list(filler.fill_from_source(source))
-        take_over_runs(settings, "a", source, times, span)
-        end_loss(filler.system, fillings)
+        fill(world, settings, copy)
         world.slot(settings)
 
-    folder = settings.system_folder("a")
-    rows = slot_rows(folder, *span, clock=world.clock)
-    assert [row[4] for row in rows if row[4]] == ["older-folder"] * 4 + ["not-started"]
-    first = mailserver.mails()[-1].get_content().splitlines()[0]
-    assert "from a copy, find out which slots that lacks: " in first
+    assert causes(world, settings) == ["older-folder"] * 4 + ["not-started"]
+    last = mailserver.mails()[-1]
+    assert last["Subject"].endswith(
+        "resolved: all data gone 00:35 to 00:40, 4 slots lost"
+    )
+    assert "another copy has what is lost for good: 4 slots" in last.get_content()
+
+
+def test_the_cause_of_slots_that_a_backup_lacks_is_known_if_people_were_told_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was put in place of the lost folder, then filled from the one begun meanwhile.
+
+    A new machine does not know what the lost one had collected.
+    """
+    world = World(tmp_path / "data", "a", "b")
+    copy, own, aside = tmp_path / "copy", world.folder / "a", tmp_path / "aside"
+    with world.served() as settings:
+        world.slot(settings)
+        shutil.copytree(own, copy)
+        for _ in range(2):
+            world.slot(settings)
+        shutil.rmtree(own)
+        world.slot(settings)
+        own.rename(aside)
+        shutil.copytree(copy, own)
+        fill(world, settings, aside)
+        world.slot(settings)
+        known = causes(world, settings)
+        shutil.rmtree(own)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "new"))
+        fill(world, settings, copy)
+        world.slot(settings, skip=1)
+
+    assert known == ["older-folder"] * 2
+    assert causes(world, settings) == ["unknown"] * 3 + ["not-started"] * 2
 
 
 def _last_run(folder: Path, moment: float) -> None:

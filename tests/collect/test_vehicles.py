@@ -59,7 +59,16 @@ def backfill(city: Publisher) -> list[str]:
     filler = backfilling.backfiller(
         city.settings, "city", times, span=(BEFORE, AFTER), dry=False
     )
-    return [filling.what for filling in filler.fill_from_payloads()]
+    loss = backfilling.LossBefore(filler.system)
+    fillings = list(filler.fill_from_payloads())
+    loss.end(fillings, None, city.clock())
+    return [filling.what for filling in fillings]
+
+
+def damage(city: Publisher) -> list[str]:
+    """Return what is damaged or missing, as `status` and `verify` say."""
+    system = city.settings.system_folder("city")
+    return find_damage(system, History("city", system.path))
 
 
 @pytest.mark.parametrize(
@@ -487,11 +496,10 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
         return [text for run in (city.fetch(), city.fetch()) for text in gone(run)]
 
     def gone(run: Run) -> list[str]:
-        return notices(run, "file-missing")
+        return [*notices(run, "file-missing"), *notices(run, "older-copy")]
 
     def has_damage() -> bool:
-        system = city.settings.system_folder("city")
-        return bool(find_damage(system, History("city", system.path)))
+        return bool(damage(city))
 
     assert missing() == []
     shutil.copytree(folder, city.folder / "copy")
@@ -514,6 +522,11 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
     assert (report.returncode, report.stderr.count(" was gone on ")) == (74, 1)
     (folder / "vehicles").rename(city.folder / "later")
     (city.folder / "earlier").rename(folder / "vehicles")
+    (text,) = missing()
+    assert f"{folder}/vehicles was replaced by an older copy, which lacks the" in text
+    assert (has_damage(), codes()) == (True, [1, 74, 0])
+    forgotten = bikecollect("--config", config, "forget", "city", "earlier-data")
+    assert "city: vehicles: the loss of the data from 2024-06-" in forgotten.stdout
     assert (missing(), has_damage()) == ([], False)
     shutil.rmtree(folder / "vehicles")
     assert len(missing()) == 1
@@ -526,6 +539,32 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
     forgotten = bikecollect("--config", config, "forget", "city", "earlier-data")
     assert "city: vehicles: the loss of all data before" in forgotten.stdout
     assert (missing(), has_damage()) == ([], False)
+
+
+@pytest.mark.parametrize("stations", [[station()], []], ids=["beside", "alone"])
+def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
+    city: Publisher, stations: list[dict[str, Any]]
+) -> None:
+    """The ledger of stations knows the newest slot. A slot without vehicles is none."""
+    publish(city, [vehicle()], stations=stations)
+    folder, older = city.folder / "city/vehicles", city.folder / "older"
+    city.fetch()
+    shutil.copytree(folder, older)
+    city.fetch()
+    city.fetch()
+    assert damage(city) == []
+    shutil.rmtree(folder)
+    older.rename(folder)
+    found = [notices(city.fetch(), "older-copy") for _ in range(2)]
+    named = damage(city)
+    again = backfill(city)
+
+    ((text,), nothing) = found
+    assert text.startswith(f"{folder} was replaced by an older copy, which lacks the ")
+    assert " 00:10 (+08:00) to 2026-11-22 00:15 (+08:00). " in text
+    assert (named, nothing) == ([text], [])
+    assert again.count("filled") == 2
+    assert notices(city.fetch(), "older-copy") == damage(city) == []
 
 
 def test_many_more_vehicles_than_usual_wait_for_an_hour(city: Publisher) -> None:

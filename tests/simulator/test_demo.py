@@ -17,7 +17,7 @@ from bikecollect.simulator import demo
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import MARKER, prepare, state_home
 from bikecollect.storage.files.known_folders import is_known, remember
-from bikecollect.storage.files.marker import since
+from bikecollect.storage.files.marker import lost_by
 from bikecollect.storage.sqlite import ledger_file
 
 
@@ -91,7 +91,7 @@ def test_a_demo_that_was_removed_is_no_lost_history(tmp_path: Path) -> None:
         forget_earlier(Path("demo"))
     prepare(tmp_path / "demo/city")
 
-    assert since(tmp_path / "demo/city" / MARKER) is None
+    assert lost_by(tmp_path / "demo/city" / MARKER) is None
     assert is_known(tmp_path / "bikes")
 
 

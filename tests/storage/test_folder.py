@@ -22,7 +22,7 @@ from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.files import entries, known_folders, marker
+from bikecollect.storage.files import entries, known_folders, losses, marker
 from bikecollect.storage.files.durable import leave_reserve, unwritten
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import Payloads
@@ -207,7 +207,7 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
     (archived / "date=2026-11-22").mkdir(parents=True)
     _, town, _ = collect(settings)
     assert "town is gone, with all data" in town.notices[0].text
-    assert marker.since(tmp_path / "bikes/town/.bikecollect") is not None
+    assert marker.lost_by(tmp_path / "bikes/town/.bikecollect") is not None
 
 
 LEDGER, DAYS = "ledger.sqlite3", "station_status"
@@ -250,7 +250,7 @@ def test_a_folder_that_was_emptied_is_begun_anew(
 
     assert not begun
     assert ["city" in texts for texts in gone] == [is_loss, False]
-    loss = marker.loss("city", folder / data_folder.MARKER, TAIPEI, "")
+    loss = losses.loss("city", folder / data_folder.MARKER, TAIPEI, "")
     assert (loss is not None) == is_loss
     assert marker.check_name(folder / data_folder.MARKER)
 

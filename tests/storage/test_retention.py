@@ -8,8 +8,8 @@ from world import NOON, World
 
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import DAY, Slot, stamp
-from bikecollect.storage.files import aside
 from bikecollect.storage.retention import rejected
+from bikecollect.storage.sqlite import aside
 
 SLOT = int(NOON)
 

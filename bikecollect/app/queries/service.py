@@ -27,7 +27,7 @@ from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import program
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
-from bikecollect.storage.files.marker import EarlierLoss
+from bikecollect.storage.files.losses import EarlierLoss
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import loss_of
 from bikecollect.wiring import history

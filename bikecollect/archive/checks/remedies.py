@@ -8,7 +8,7 @@ from bikecollect.archive.checks.csv_files import LINK
 from bikecollect.archive.checks.payload_files import OLDER, WRONG_SUM
 from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER, VEHICLES
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import losses
 from bikecollect.storage.repair import mirror_remedy
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
@@ -67,8 +67,9 @@ def _of_file(system: str, file: str, what: str, missing: Callable[[], str]) -> s
 
 def _of_ledger(system: str, where: str, what: str, mirror: str) -> str:
     if where in {MARKER, VEHICLES}:
-        is_gone = where == MARKER and marker.LEFT not in what
-        return (marker.restore if is_gone else marker.refill)(system, mirror)
+        is_refilled = any(text in what for text in (losses.LEFT, losses.OLDER))
+        is_gone = where == MARKER and not is_refilled
+        return (losses.restore if is_gone else losses.refill)(system, mirror)
     if what.endswith(OLDER):
         return f"bikecollect backfill {system}"
     if "packed runs" in what:

@@ -142,6 +142,7 @@ def backfill(
             filler = backfilling.backfiller(
                 settings, name, times, span=span, dry=dry_run, origin=origin
             )
+            loss = backfilling.LossBefore(filler.system)
             work = (
                 filler.fill_from_source(source, force=force, prefer_fresh=prefer_fresh)
                 if source
@@ -152,8 +153,8 @@ def backfill(
                 taken = take_over_runs(settings, name, source, times, span)
             if (since or until) and not (source or fillings):
                 empty += not _is_expected(filler, span, now)
-            if source and not dry_run:
-                backfilling.end_loss(filler.system, fillings)
+            if not dry_run:
+                loss.end(fillings, source or None, now)
             if is_text and empty < len(names):
                 say(_summary(filler, fillings, source or None, taken, returned))
                 code = max(code, _report_lost_days(filler, source))

@@ -231,7 +231,7 @@ def _write(
     account = evidence.read_account(system, begin, end, now=time.time())
     ended = system.is_over and account.until < end and not system.is_demo
     last = account.judged[-1].slot if ended else Slot(0)
-    lost = marker.since(system.path / MARKER)
+    lost = marker.lost_by(system.path / MARKER)
     return Dataset(
         system_id=name,
         zone=in_turn(zones),
@@ -246,7 +246,7 @@ def _write(
         slots=_lengths(system.grid, account),
         has_vehicles=system.vehicles.ledger.exists(),
         stopped=local_minute(last, zone, last) if ended else "",
-        lost_before="" if lost is None else local_minute(lost, zone),
+        lost_before=local_minute(lost.end, zone) if lost and not lost.first else "",
     )
 
 

@@ -14,7 +14,7 @@ from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import HOUR, day_of
-from bikecollect.core.text import clock_minute, count_of, local_minute
+from bikecollect.core.text import clock_minute, count_of
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.setup.catalogue.publishers import publisher_in
 
@@ -180,7 +180,7 @@ def _lacking(service: DataService, name: str, since: date) -> str:
     zone = service.settings.system_folder(name).zone
     loss, texts, first = service.loss(name), list[str](), since.isoformat()
     if loss and day_of(loss.since, zone) >= first:
-        texts.append(f"all data from before {local_minute(loss.since, zone)}")
+        texts.append(f"all data {loss.when(zone)}")
     if days := {day for day, _ in service.losses(name) if day >= first}:
         texts.append(f"data of {count_of(len(days), 'day')} that cannot be read")
     return f"Missing in all figures: {', and '.join(texts)}." if texts else ""

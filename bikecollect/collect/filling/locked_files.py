@@ -48,7 +48,8 @@ class LockedFiles:
         with self.opened():
             try:
                 if self.vehicles:
-                    leave(self.vehicles.ledger, self.vehicles.open())
+                    notices = self.vehicles.open(self.ledger.notes())
+                    leave(self.vehicles.ledger, notices)
                 for filling in work():
                     fillings.append(filling)  # noqa: PERF402 - kept if interrupted
             except Interrupted as error:

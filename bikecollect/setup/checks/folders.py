@@ -15,7 +15,7 @@ from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.files import marker, scratch
+from bikecollect.storage.files import losses, marker, scratch
 from bikecollect.storage.files.entries import has_entries
 from bikecollect.storage.files.known_folders import had_data
 from bikecollect.storage.files.obstacles import obstacles
@@ -54,7 +54,7 @@ def check_folder(name: str, place: Path, mirror: str = "") -> Checks:
             yield bad(check_name, text, remedy.removeprefix("run: "))
             return
         if had_data(place):
-            yield bad(check_name, *parted(marker.missing(name, place, mirror)))
+            yield bad(check_name, *parted(losses.missing(name, place, mirror)))
             return
         text = f"{place} does not exist yet"
         yield note(check_name, text, "the first fetch creates it")

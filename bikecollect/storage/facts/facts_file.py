@@ -13,8 +13,8 @@ from bikecollect.core.timeline.facts import SystemFact, begun_earlier, describe_
 from bikecollect.storage.csv_store import LOST
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files import durable
-from bikecollect.storage.files.aside import set_aside
 from bikecollect.storage.files.regular_file import REFUSED, read_file
+from bikecollect.storage.sqlite.aside import set_aside
 
 FILE = "facts.json"
 MAX_BYTES = 1_048_576

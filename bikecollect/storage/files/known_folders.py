@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bikecollect.core import user_folders
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import Slot
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import losses, marker
 from bikecollect.storage.files.durable import write_file
 from bikecollect.storage.files.entries import (
     STATIONS,
@@ -101,7 +101,7 @@ def gone(
     for name, folder in folders.items():
         with suppress(OSError):  # reported by whoever creates it
             if not folder.exists() and had_data(folder, known):
-                texts[name] = f"{folder} {marker.GONE} {marker.remedy(name, mirror)}"
+                texts[name] = f"{folder} {losses.GONE} {losses.remedy(name, mirror)}"
     places = {folders[name].parent for name in texts}
     if len(texts) > 1 and len(places) == 1 and not folders_with(marker.MARKER, *places):
         first, *others = texts
@@ -110,7 +110,7 @@ def gone(
     for name, folder in folders.items():
         with suppress(OSError):
             if STATIONS in marker.lost_parts(folder):
-                texts[name] = marker.missing(name, folder, mirror)
+                texts[name] = losses.missing(name, folder, mirror)
     return texts
 
 
@@ -122,7 +122,7 @@ def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:
         "changed? New ones were begun. To go on with the earlier ones: move "
         "the new ones aside, put the earlier ones in their place, and run for each "
         "system: bikecollect backfill NAME --from THE_NEW_ONE"
-        f"{marker.copied('NAME', mirror)}; or accept the loss: "
+        f"{losses.copied('NAME', mirror)}; or accept the loss: "
         f"bikecollect forget {' '.join(names[:SHOWN])}{more} {EARLIER}"
     )
 

@@ -14,14 +14,11 @@ import logging
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.core.incidents import EARLIER
-from bikecollect.core.slots import LATEST, Slot
-from bikecollect.core.text import local_minute
+from bikecollect.core.slots import Slot
 from bikecollect.storage.files.durable import (
     make_folder,
     sync_folder,
@@ -37,11 +34,9 @@ from bikecollect.storage.files.entries import (
     is_own,
 )
 from bikecollect.storage.files.regular_file import read_file
-from bikecollect.storage.files.trusted_files import from_mirror, quoted
+from bikecollect.storage.files.trusted_files import quoted
 
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
-GONE = "is gone, with all data until now: was it removed, or is its disk not mounted?"
-LEFT = "its ledger and its daily files: was it emptied?"
 EMPTIED = b"Its ledger and its daily files were lost.\n"
 MARKER = ".bikecollect"
 """The name of the marker."""
@@ -50,6 +45,7 @@ STOPPED = "stopped"
 MOST = 10_000
 MOST_OF_ALERTS = 1_000_000
 _MARK = re.compile(rb"begun anew: ([0-9]{1,11})\n")
+_OLDER = re.compile(rb"^lacks slots: ([0-9]{1,11}) to ([0-9]{1,11})$", re.MULTILINE)
 _TOLD = re.compile(rb"told until: ([0-9]{1,11})\n")
 _SEEN = re.compile(rb'"seen": ([0-9]{1,11})\b')
 _HOLDS = re.compile(rb"^holds: (\w+)[ \t\r]*$", re.MULTILINE)
@@ -58,11 +54,17 @@ log = logging.getLogger(__name__)
 _NAME = re.compile(rb"^system:[ \t]*([!-~]+)[ \t\r]*$", re.MULTILINE)
 
 
-class EarlierLoss(NamedTuple):
-    """The earlier data are gone *since* a slot; *text* says so, with the remedies."""
+class Lost(NamedTuple):
+    """The slots from *first* to before *end* are lost: an older copy was put back.
 
-    since: Slot
-    text: str
+    If *first* is 0, all until then: the folder was gone, or *was_emptied*; people were
+    *told* of slots until then, if that is known.
+    """
+
+    first: Slot
+    end: Slot
+    was_emptied: bool = False
+    told: Slot | None = None
 
 
 def text_of(name: str) -> bytes:
@@ -196,53 +198,26 @@ def last_told(alerts: Path) -> Slot | None:
     return _slot(_SEEN, _text(alerts, MOST_OF_ALERTS))
 
 
-def told(marker: Path) -> Slot | None:
-    """Return the last slot of the folder before that of *marker*, None if unknown."""
-    return _slot(_TOLD, _text(marker))
+def note_older(marker: Path, first: Slot, last: Slot) -> None:
+    """Note in *marker* that an older copy of its folder was put back.
 
-
-def loss_of_vehicles(
-    name: str, folder: Path, zone: tzinfo, mirror: str
-) -> EarlierLoss | None:
-    """Return the loss of the vehicles alone in the *folder* of *name*, None if none.
-
-    They may be in the *mirror*, if there is one.
+    It lacks the slots from *first* to *last*. Raises StorageError. The folder of
+    vehicles may have no marker yet.
     """
-    place = folder / VEHICLES
-    begun = since(place / MARKER)
-    if begun is None and lost_parts(folder) != {VEHICLES}:
-        return None
-    when = "is gone" if begun is None else f"was gone on {local_minute(begun, zone)}"
-    return EarlierLoss(
-        LATEST if begun is None else begun,
-        f"{place} {when}, with the vehicles until then: was it removed? "
-        f"{refill(name, mirror)}",
-    )
+    text = _without(_text(marker) or MARK)
+    lines = b"An older copy of it was put back.\nlacks slots: %d to %d\n"
+    _replace(marker, text + lines % (first, last))
 
 
-def since(marker: Path) -> Slot | None:
-    """Return when the folder of *marker* was begun anew, None if it was not."""
-    return _slot(_MARK, _text(marker))
-
-
-def loss(name: str, marker: Path, zone: tzinfo, mirror: str) -> EarlierLoss | None:
-    """Return the loss of all earlier data of the system *name*, None if none.
-
-    They may be in the *mirror*, if there is one.
-    """
+def lost_by(marker: Path) -> Lost | None:
+    """Return what is lost of the folder of *marker*, as it says; None if nothing."""
     text = _text(marker) or b""
-    begun = _slot(_MARK, text)
-    if begun is None:
-        return None
-    when = local_minute(begun, zone)
-    if EMPTIED in text:
-        left = f"{marker.parent} had lost, on {when}, {LEFT} {refill(name, mirror)}"
-        return EarlierLoss(begun, left)
-    return EarlierLoss(
-        begun,
-        f"{marker.parent} was gone on {when}, with all data until then: was it "
-        f"removed, or was its disk not mounted? {remedy(name, mirror)}",
-    )
+    if (begun := _slot(_MARK, text)) is not None:
+        return Lost(Slot(0), begun, EMPTIED in text, _slot(_TOLD, text))
+    if spans := _OLDER.findall(text):  # of several older copies
+        first, last = min(int(a) for a, _ in spans), max(int(b) for _, b in spans)
+        return Lost(Slot(first), Slot(last + 1))
+    return None
 
 
 def accept(marker: Path) -> None:
@@ -264,54 +239,8 @@ def is_restored(marker: Path, slots: Iterable[Slot]) -> bool:
 
     Then these are there again, and what they lack is accounted for as gaps.
     """
-    begun = since(marker)
-    return begun is not None and any(slot < begun for slot in slots)
-
-
-def missing(name: str, folder: Path, mirror: str) -> str:
-    """Return that *folder*, of the system *name*, is gone, and no new one is begun yet.
-
-    Its data may be in the *mirror*, if there is one.
-    """
-    if (folder / MARKER).exists():
-        return f"{folder} has lost {LEFT} {refill(name, mirror)}"
-    return (
-        f"{folder} {GONE} Mount its disk, or put it back (from a backup)"
-        f"{copied(name, mirror)}; the next fetch begins a new one"
-    )
-
-
-def refill(name: str, mirror: str) -> str:
-    """Return what to do about lost daily files of *name*, as one line."""
-    fill = f"bikecollect backfill {name}"
-    return (
-        f"Fill what kept payloads have: {fill}; the rest from a copy of the folder: "
-        f"{fill} --from COPY{copied(name, mirror)}; then accept what is still lost: "
-        f"bikecollect forget {name} {EARLIER}"
-    )
-
-
-def restore(name: str, mirror: str) -> str:
-    """Return what to do about the loss of all earlier data of *name*, as one line."""
-    return (
-        f"put the earlier folder in its place (from a backup){copied(name, mirror)}; "
-        f"or accept the loss: bikecollect forget {name} {EARLIER}"
-    )
-
-
-def copied(name: str, mirror: str) -> str:
-    """Return how to fill the folder of *name* from the *mirror*, empty without one."""
-    return from_mirror("; or fill it from the mirror: ", name, mirror)
-
-
-def remedy(name: str, mirror: str) -> str:
-    """Return what to do about a folder of *name* that was begun anew."""
-    return (
-        "A new one was begun. To go on with the earlier one: move the new one aside, "
-        "put the earlier one in its place (from a backup), and run: "
-        f"bikecollect backfill {name} --from THE_NEW_ONE{copied(name, mirror)}; or "
-        f"accept the loss: bikecollect forget {name} {EARLIER}"
-    )
+    lost = lost_by(marker)
+    return lost is not None and any(lost.first <= slot < lost.end for slot in slots)
 
 
 def _line(name: str) -> bytes:

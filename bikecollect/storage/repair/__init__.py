@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 
+class Forgotten(NamedTuple):
+    """What was forgotten: *item*, at the time *when*, the text of epoch seconds."""
+
+    when: str
+    item: str
+
+    @property
+    def day(self) -> str:
+        """The day, or that of the daily file; no day if it was something else."""
+        return self.item.rpartition("/")[2][:10]
+
+
 class Repair(NamedTuple):
     """The repair of *file*: its blocks, and the slots of those that stay damaged.
 
@@ -28,6 +40,8 @@ class Repair(NamedTuple):
     why: str = ""
 
 
+FORGOTTEN = "bikecollect.forgotten."
+"""The beginning of the key of a note in the ledger's table `memory`."""
 SLOTS = "SELECT slot FROM main.blocks WHERE file = ?"
 """The slots with rows in a daily file."""
 PARTS = "SELECT parts FROM archives WHERE day = ?"
@@ -36,6 +50,14 @@ LOST_LIST = (
     f"; {INFORMATION} is gone, too, with the earlier names and places of stations; if "
     "a copy of the folder has them: bikecollect backfill {} --from COPY"
 )
+
+
+def forgotten_items(notes: Iterable[str]) -> Iterator[Forgotten]:
+    """Yield what those of the *notes* of a ledger say, given by their keys."""
+    for key in notes:
+        if key.startswith(FORGOTTEN):
+            when, _, item = key.removeprefix(FORGOTTEN).partition(".")
+            yield Forgotten(when, item)
 
 
 def kept_payloads(folder: Path, day: str = "*") -> Iterator[str]:

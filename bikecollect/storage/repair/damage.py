@@ -17,7 +17,7 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
     check_mounted,
 )
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import losses, marker
 from bikecollect.storage.files.entries import STATIONS, has_entries
 from bikecollect.storage.files.known_folders import had_data
 from bikecollect.storage.files.trusted_files import quoted
@@ -78,7 +78,7 @@ def check_not_gone(system: SystemFolder) -> None:
         raise StorageError(lost)
 
 
-def loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
+def loss_of(system: SystemFolder) -> losses.EarlierLoss | None:
     """Return the loss of all earlier data of *system*, None if there is none.
 
     It is that of all data while no new folder is begun.
@@ -86,13 +86,13 @@ def loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
     name, folder = system.system_id, system.path
     is_gone = not folder.exists() and had_data(folder)
     if is_gone or STATIONS in marker.lost_parts(folder):
-        return marker.EarlierLoss(END, marker.missing(name, folder, system.mirror))
-    return marker.loss(name, folder / MARKER, system.zone, system.mirror)
+        return losses.EarlierLoss(END, losses.missing(name, folder, system.mirror))
+    return losses.loss(name, folder / MARKER, system.zone, system.mirror)
 
 
-def vehicles_loss_of(system: SystemFolder) -> marker.EarlierLoss | None:
+def vehicles_loss_of(system: SystemFolder) -> losses.EarlierLoss | None:
     """Return the loss of the earlier vehicles of *system*, None if there is none."""
-    return marker.loss_of_vehicles(
+    return losses.loss_of_vehicles(
         system.system_id, system.path, system.zone, system.mirror
     )
 

@@ -9,10 +9,10 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER
 from bikecollect.storage.files import marker
-from bikecollect.storage.files.aside import set_aside
 from bikecollect.storage.files.entries import folders_with
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.repair import folder_of_system
+from bikecollect.storage.sqlite.aside import set_aside
 
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError, UsageError
@@ -22,41 +21,25 @@ from bikecollect.storage.files.regular_file import read_plain, sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE, file_day, store_notes
-from bikecollect.storage.repair import PARTS
+from bikecollect.storage.repair import FORGOTTEN, PARTS, Forgotten, forgotten_items
 from bikecollect.storage.repair.archived_rows import part_of
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 
-NOTE = "bikecollect.forgotten."
-"""The beginning of the key of a note in the ledger's table `memory`."""
-NOTES = f"SELECT key FROM memory WHERE key GLOB '{NOTE}*'"
+NOTES = f"SELECT key FROM memory WHERE key GLOB '{FORGOTTEN}*'"
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 OF_DAY = f"SELECT DISTINCT file FROM main.blocks WHERE {file_day()} = ?"
 
 
-class Forgotten(NamedTuple):
-    """What was forgotten: *item*, at the time *when*, the text of epoch seconds."""
-
-    when: str
-    item: str
-
-    @property
-    def day(self) -> str:
-        """The day, or that of the daily file; no day if it was something else."""
-        return self.item.rpartition("/")[2][:10]
-
-
 def forgotten(history: History) -> Iterator[Forgotten]:
-    """Yield what the notes in the ledger of *history* say; raises StorageError."""
-    for (key,) in history.select(NOTES):
-        when, _, item = key.removeprefix(NOTE).partition(".")
-        yield Forgotten(when, item)
+    """Return what the notes in the ledger of *history* say; raises StorageError."""
+    return forgotten_items(key for (key,) in history.select(NOTES))
 
 
 def note_of(values: Mapping[str, object], when: float, zone: tzinfo) -> dict[str, str]:
     """Return the note of a loss, by its key: *values* have `what` is forgotten."""
     text = json.dumps({"at": iso(when, zone), **values})
-    return {f"{NOTE}{int(when)}.{values['what']}": text}
+    return {f"{FORGOTTEN}{int(when)}.{values['what']}": text}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,12 +82,14 @@ class Forgetter:
     def _accept_gone(self, reason: str) -> str:
         """Accept that the earlier data are gone; raises UsageError if they are not."""
         path = self.folder / MARKER
-        begun = marker.since(path)
-        if begun is None:
+        lost = marker.lost_by(path)
+        if lost is None:
             raise UsageError(f"cannot forget {EARLIER}: the folder was not begun anew")
         self.ledger.remember(self._note(EARLIER, reason, 0, 0))
         marker.accept(path)
-        return f"the loss of all data before {iso(begun, self.system.zone)} is accepted"
+        first, end = (iso(slot, self.system.zone) for slot in (lost.first, lost.end))
+        what = f"the data from {first} to" if lost.first else "all data"
+        return f"the loss of {what} before {end} is accepted"
 
     def _lost_blocks(self, item: str) -> Sequence[Block]:
         """Return the lost blocks of a day or a file; raises UsageError if none is.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.files.aside import set_aside
 from bikecollect.storage.files.regular_file import is_special
+from bikecollect.storage.sqlite.aside import set_aside
 from bikecollect.storage.sqlite.ledger_log import (
     begin_session,
     beside,
