@@ -455,6 +455,10 @@ def test_trouble_within_a_minute_has_seconds() -> None:
     assert subject([(noted, facts)]).endswith(f"{text}10")
     assert subject([(Event(EventType.NOTED, longer), facts)]).endswith(f"{text}50")
     assert "Last good   none yet" in body([(noted, facts)])
+    bad = longer._replace(kind="fetch")
+    steps = body([(Event(EventType.OPENED, bad), facts)])
+    assert f"Since       2026-11-22 {time}:00 (+08:00)\n" in steps
+    assert f"bikecollect runs show city 2026-11-22T{time}:40+08:00\n" in steps
 
 
 def test_a_zone_that_fits_again_leaves_old_rows_to_be_read_anew() -> None:
