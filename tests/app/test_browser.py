@@ -264,12 +264,15 @@ def test_keys_move_the_map_and_a_filter_keeps_the_view(visit: Visit) -> None:
 
     assert moved[0] > x
     assert moved[2] > scale
-    assert re.search(r": \d+ bikes?, \d+ free docks of \d+", spoken)
+    assert re.search(r": \d+ bikes?, \d+ free docks? of \d+", spoken)
     assert visit.map().evaluate(VIEW) == moved
 
 
 def test_one_finger_on_the_map_scrolls_the_page(visit: Visit) -> None:
-    """On a phone the map is on the first screen, and the page scrolls over it."""
+    """On a phone the map is on the first screen, and the page scrolls over it.
+
+    A chosen station is above its card, and the legend is not half below it.
+    """
     visit.page.set_viewport_size({"width": 390, "height": 844})
     visit.open("/")
     visit.page.locator(".city[data-drawn]").first.wait_for()
@@ -285,6 +288,15 @@ def test_one_finger_on_the_map_scrolls_the_page(visit: Visit) -> None:
         "() => document.querySelector('[data-testid=stMain]').scrollTop > 100"
     )
     assert visit.map().evaluate(VIEW) == before
+    visit.map().locator("canvas.map").press("Tab")
+    assert visit.map().evaluate(ABOVE_CARD) > 0
+    api.expect(visit.map().locator(".key")).to_be_hidden()
+
+
+ABOVE_CARD = """el => {
+  const { card } = el.map, [, y] = el.map.point(card.station.at);
+  return card.box.offsetTop - y;
+}"""
 
 
 def swipe_up(page: Any, x: float, y: float) -> None:
@@ -516,13 +528,24 @@ def test_every_page_opens_without_error_or_foreign_request(opened: Visit) -> Non
     opened.nothing_is_wrong()
 
 
+PALE_TEXTS = """() => {
+  const { color } = getComputedStyle(document.querySelector('[data-testid=stApp]'));
+  return [...document.querySelectorAll('svg.marks text')]
+    .map((text) => getComputedStyle(text).fill).filter((fill) => fill !== color);
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(opened: Visit, scheme: str) -> None:
-    """No violation of accessibility on any page, in light and in dark."""
+    """No violation of accessibility on any page, in light and in dark.
+
+    The texts of charts, which axe does not examine, have the colour of the page's.
+    """
     opened.page.emulate_media(color_scheme=scheme)
     opened.settled().sees("Newest data")
 
     assert violations(opened.page) == []
+    assert opened.page.evaluate(PALE_TEXTS) == []
 
 
 def test_a_page_ends_with_the_source_and_the_licence(opened: Visit) -> None:

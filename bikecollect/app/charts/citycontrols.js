@@ -33,7 +33,7 @@ Object.assign(CityMap.prototype, {
     name.textContent = legend;
     left.textContent = low;
     right.textContent = high;
-    basis.textContent = this.mode === 'usual' ? this.film.basis() : '';
+    basis.textContent = this.mode === 'usual' ? this.film.basis() : this.mode === 'change' ? this.film.lack() : '';
     this.canvas.setAttribute('aria-label', `Map of the stations, coloured by: ${title}. `
       + 'Arrow keys move it, plus and minus zoom, Tab goes from station to station, '
       + 'Enter opens one. The table has the same figures.');
@@ -114,6 +114,7 @@ class StationCard {
   }
 
   show(station) {
+    const isNew = station && station.id !== this.station?.id;
     this.station = station;
     this.box.hidden = !station;
     if (!station) return;
@@ -122,6 +123,14 @@ class StationCard {
       this.map.film.usually(station)].filter(Boolean).join(' · ');
     this.box.querySelector('.open').hidden = Boolean(this.map.data.vehicles_only || this.map.data.is_static);
     this.curve(station);
+    if (isNew) this.reveal();
+  }
+
+  // Moves the map if the card would hide its station.
+  reveal() {
+    const { map, box } = this, [x, y] = map.point(this.station.at), edge = 20;
+    const isBeside = x < box.offsetLeft - edge || x > box.offsetLeft + box.offsetWidth + edge;
+    if (box.offsetParent && !isBeside && y > box.offsetTop - edge) map.pan(0, box.offsetTop - 2 * edge - y);
   }
 
   // Draws the bikes of the day as an area below the capacity.

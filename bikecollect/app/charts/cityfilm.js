@@ -84,6 +84,12 @@ class CityFilm {
 
   weekday() { return WEEKDAYS[Math.floor(this.map.data.slot_hours[this.at] / 24)]; }
 
+  // Returns what a change of the last hour lacks, if it lacks it of all stations.
+  lack() {
+    const before = this.packed && this.at >= this.hour ? this.sums[this.at - this.hour] : null;
+    return before ? '' : 'Unknown: nothing was seen an hour before';
+  }
+
   // Returns the basis of what is usual at the hour of this slot, or what it lacks.
   basis() {
     const { slot_hours: hours, usual_hours: columns, usual_rule: rule } = this.map.data;
