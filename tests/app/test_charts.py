@@ -201,6 +201,16 @@ def test_percentage_points_of_an_unknown_difference_are_unknown() -> None:
     }
 
 
+def test_a_band_requires_some_days() -> None:
+    """Where fewer were seen it is interrupted."""
+    area, *_ = timelines.band(unit="bikes", tips={}, least=4)["layer"]
+
+    assert [area["encoding"][y]["field"] for y in ("y", "y2")] == ["bottom", "top"]
+    _, top, bottom = area["transform"]
+    assert top["calculate"] == "datum.days_seen < 4 ? null : datum.high"
+    assert bottom["calculate"] == "isValid(datum.top) ? datum.low : null"
+
+
 def test_the_value_at_which_nothing_lacks_is_grey() -> None:
     """Beside it the colours are faint, so that a little is told from nothing."""
     ends = {"below": {"below": "#0072B2"}, "above": {"above": "#D55E00"}}

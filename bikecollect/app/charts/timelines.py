@@ -70,10 +70,11 @@ def lines(
 
 
 @built_once
-def band(*, unit: str, tips: Tips) -> alt.LayerChart:
+def band(*, unit: str, tips: Tips, least: int) -> alt.LayerChart:
     """Return a typical day: quartiles as a band, the median and one day as lines.
 
-    Columns: ``time``, ``low``, ``mid``, ``high``, ``that_day`` and ``asked``, which is
+    The band is interrupted where fewer than *least* days were seen. Columns: ``time``,
+    ``low``, ``mid``, ``high``, ``days_seen``, ``that_day`` and ``asked``, which is
     false if that day has no slot.
     """
     x = time_axis("time").axis(format="%H:%M", tickCount=8)
@@ -81,8 +82,10 @@ def band(*, unit: str, tips: Tips) -> alt.LayerChart:
     quartiles = (
         alt.Chart()
         .transform_filter("isValid(datum.mid)")
-        .mark_area(opacity=0.25, color=BLUE, interpolate="step-after")
-        .encode(x=x, y=_count("low", unit), y2="high")
+        .transform_calculate(top=f"datum.days_seen < {least} ? null : datum.high")
+        .transform_calculate(bottom="isValid(datum.top) ? datum.low : null")
+        .mark_area(opacity=0.25, color=BLUE, interpolate="step-after", invalid=BREAK)
+        .encode(x=x, y=_count("bottom", unit), y2="top")
     )
     median = (
         _named("typical")

@@ -22,7 +22,8 @@ AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
 LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
 """The colours of never a bike, and never a dock, as on the maps."""
-ENOUGH, FEW = 4, ", but these are too few days for a typical one"
+ENOUGH = 4
+"""The least days behind a band of quartiles."""
 
 
 def page() -> None:
@@ -183,15 +184,32 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
     seen = f"{low} to {high}" if low < high else f"{low}"
     widgets.figure(
-        timelines.band(unit="free docks" if measure == "docks" else "bikes", tips=tips),
+        timelines.band(
+            unit="free docks" if measure == "docks" else "bikes",
+            tips=tips,
+            least=ENOUGH,
+        ),
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
         f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour, without "
-        f"{day} itself. The band holds the middle half of the slots of each quarter"
-        f"{FEW if high < ENOUGH else ''}. Dashed: {day}.",
+        f"{day} itself. {_band(low, high)} Dashed: {day}.",
         "The typical day of the station as a band, and the chosen day as a line",
     )
+
+
+def _band(low: int, high: int) -> str:
+    """Return what the band holds, if quarters of *low* to *high* days have one.
+
+    >>> _band(3, 4)
+    'Band: the middle half of the slots, where 4 days were seen.'
+    >>> _band(2, 3)
+    'No band: it requires 4 days.'
+    """
+    if high < ENOUGH:
+        return f"No band: it requires {ENOUGH} days."
+    where = f", where {ENOUGH} days were seen" if low < ENOUGH else " of each quarter"
+    return f"Band: the middle half of the slots{where}."
 
 
 def _chance(name: str, station: str, when: Span) -> None:
