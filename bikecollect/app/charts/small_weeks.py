@@ -18,11 +18,13 @@ def draw(
     *,
     title: str,
     top: float,
+    tone: str,
     is_share: bool,
 ) -> None:
     """Draw the values of each area by hour of the week, on a scale from 0 to *top*.
 
-    *title* names the values for screen readers.
+    *title* names the values for screen readers. *tone* is their colour, by default the
+    page's.
     """
     _component()(
         key="weeks",
@@ -34,6 +36,7 @@ def draw(
             "title": title,
             "low": 0,
             "high": top,
+            "tone": tone,
             "percent": is_share,
         },
     )

@@ -9,12 +9,13 @@ export default function ({ data, parentElement }) {
   );
 }
 
-function figureOf({ name, values }, { low, high, percent, title }) {
+function figureOf({ name, values }, { low, high, percent, title, tone }) {
   const figure = made('figure', ''), head = made('figcaption', '');
   const said = made('span', ''), plot = made('div', ''), svg = drawn('svg', {
     viewBox: `0 0 ${HOURS} 100`, preserveAspectRatio: 'none', role: 'img',
     'aria-label': `${title} in ${name} through the week, from ${written(low, percent)} to ${written(high, percent)}`,
   });
+  if (tone) figure.style.setProperty('--tone', tone);
   for (let hour = 0; hour <= HOURS; hour += 24) svg.append(drawn('path', { d: `M${hour} 0V100`, class: 'grid' }));
   svg.append(drawn('path', { d: pathOf(values, low, high), class: 'line' }));
   head.append(made('b', name), said);

@@ -190,6 +190,7 @@ def _areas(name: str) -> None:
         {area: _by_hour(some[some["place"] == area], column) for area in chosen},
         title=measure,
         top=scales.top_of(known, LEAST[form]),
+        tone=COLOURS.get(column, ""),
         is_share=is_share,
     )
     widgets.foot(
