@@ -161,6 +161,15 @@ class ArchivedDays:
         blocks = (Block.from_row(row) for row in rows)
         return [block for block in blocks if is_segment(block.span.file)]
 
+    def blocks_by_day(self) -> dict[str, list[Block]]:
+        """Return all blocks by the day of their file, whatever slot the ledger says."""
+        days: dict[str, list[Block]] = {}
+        for row in self._ledger.all("SELECT * FROM blocks"):
+            block = Block.from_row(row)
+            if is_segment(block.span.file):
+                days.setdefault(block.span.file[15:25], []).append(block)
+        return days
+
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of such slots, with the columns of the dataset `runs`."""
         with self._ledger.translated():

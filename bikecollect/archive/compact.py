@@ -18,7 +18,11 @@ from bikecollect.archive.checks.lost_blocks import (
     strange_files,
     try_archive,
 )
-from bikecollect.archive.checks.restore import report_lost_list, restore
+from bikecollect.archive.checks.restore import (
+    report_lost_list,
+    restore,
+    restore_days_of,
+)
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.parts import needs_summaries
@@ -248,6 +252,7 @@ class Compactor:
             what, why = self._loss(archived_days.find(day), lost)
             return Step(name, day, what, before=before, why=why)
         try_archive(self.archive, archived_days, self.store, day, sizes)
+        restore_days_of(self.archive, archived_days, self.store, blocks)
         if self.skip_damaged:
             self._skip_lost(archived_days, day)
         try:

@@ -10,20 +10,21 @@ from typing import Any, NamedTuple
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import Archived, archived_days
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.checks.confirmation import confirmed
+from bikecollect.archive.checks.confirmation import Names, confirmed
 from bikecollect.archive.checks.csv_files import (
     DailyFile,
     check_file,
     check_information,
     describe_damage,
 )
+from bikecollect.archive.checks.lost_blocks import otherwise_archived
 from bikecollect.archive.checks.payload_files import (
     check_payload,
     comparable,
     count_gone,
     unknown_to,
 )
-from bikecollect.archive.checks.remedies import STRUCTURE, UNREADABLE
+from bikecollect.archive.checks.remedies import OTHER_SLOTS, STRUCTURE, UNREADABLE
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
@@ -55,27 +56,6 @@ class _Day(NamedTuple):
         """Whether its certificate is computed from its CSV."""
         is_removed = self.archived is not None and self.archived.csv_gone
         return bool(self.blocks) and not is_removed
-
-
-@dataclass(frozen=True)
-class _Names:
-    """The names of files and days to verify; None for all."""
-
-    names: Collection[str] | None = None
-
-    def __contains__(self, name: object) -> bool:
-        return self.names is None or name in self.names
-
-    def suspects(self, blocks: Iterable[Block]) -> list[Block]:
-        """Return those of *blocks* that may be why these names have findings."""
-        if self.names is None:
-            return []
-        files = ((block, block.span.file) for block in blocks)
-        return [b for b, file in files if file in self or not is_segment(file)]
-
-    def has(self, day: _Day) -> bool:
-        """Return whether *day*, or a file of it, is among them."""
-        return day.name in self or any(b.span.file in self for b in day.blocks)
 
 
 @dataclass
@@ -116,11 +96,11 @@ class Verifier:
         """Verify the files and days called *names*; all of them if it is None."""
         if names is not None:
             again = replace(self, counts=VerifiedCounts())
-            yield from again._verify(_Names(names))  # noqa: SLF001 - of this class
+            yield from again._verify(Names(names))  # noqa: SLF001 - of this class
         else:
-            yield from self._verify(_Names(None))
+            yield from self._verify(Names(None))
 
-    def _verify(self, names: _Names) -> Iterator[Finding | Certificate]:
+    def _verify(self, names: Names) -> Iterator[Finding | Certificate]:
         if LEDGER in names and (damage := list(self._structure())):
             yield from damage  # what else it says is in doubt
             return
@@ -137,7 +117,9 @@ class Verifier:
         known = corrected(known, wrong)
         blocks = [block for block in known if is_segment(block.span.file)]
         days = [
-            d for d in self._wanted(blocks, archived_days(archives)) if names.has(d)
+            d
+            for d in self._wanted(blocks, archived_days(archives))
+            if names.has(d.name, d.blocks)
         ]
         if LEDGER in names:
             yield from self._ledger()
@@ -149,6 +131,7 @@ class Verifier:
             yield from self._information(stations, sizes.get(INFORMATION, 0))
         for day in days:
             yield from self._day(day, sizes)
+        yield from self._other_slots(days, files)
         sums = {block.run_id: block.sha256 for block in blocks}
         yield from self._payloads(sums, names)
         self.counts.gone = count_gone(self.system, blocks)
@@ -185,7 +168,7 @@ class Verifier:
         files: Sequence[Sequence[Any]],
         sizes: Mapping[str, int],
         days: Sequence[_Day],
-        names: _Names,
+        names: Names,
     ) -> Iterator[Finding]:
         """Yield what is wrong with the CSV files in *names*.
 
@@ -262,6 +245,15 @@ class Verifier:
             system_id, summary = self.system.system_id, archived.summary
             yield Certificate(system_id, archived.day, summary, "archive")
 
+    def _other_slots(
+        self, days: Iterable[_Day], files: Iterable[Sequence[Any]]
+    ) -> Iterator[Finding]:
+        """Yield the archived days of which the ledger has other blocks."""
+        blocks = {d.name: d.blocks for d in days if d.archived and not d.is_live}
+        removed = {file for file, _, damaged, _ in files if damaged == GONE}
+        for name in otherwise_archived(self.archive, blocks, removed):
+            yield self._finding(name, OTHER_SLOTS)
+
     def _read_back(self, archived: Archived) -> list[str]:
         """Return what is wrong with the archived rows, once they are read back."""
         day = archived.day
@@ -332,7 +324,7 @@ class Verifier:
                 findings.append(self._finding(block.span.file, what))
             yield block, text
 
-    def _payloads(self, sums: Mapping[str, str], names: _Names) -> Iterator[Finding]:
+    def _payloads(self, sums: Mapping[str, str], names: Names) -> Iterator[Finding]:
         """Yield the payloads that are unreadable or differ from the committed ones."""
         for path in sorted((self.system.payloads).rglob("*.zip")):
             name = str(path.relative_to(self.system.path))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bikecollect.archive.archived_days import OpenedDays
 from bikecollect.archive.checks.lost_blocks import Taken, use_archive
 from bikecollect.archive.checks.payload_files import damaged_sums
+from bikecollect.archive.checks.restore import restore_blocks
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import (
     NotInstalled,
@@ -110,6 +111,20 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
             if r.file in files
         ]
     yield from repairs
+    if restored := _restore_blocks(settings, name, times):
+        yield Repair(LEDGER, restored, ())
+
+
+def _restore_blocks(settings: Settings, name: str, times: Times) -> int:
+    """Restore archived blocks of which the ledger has others; return their number."""
+    if not History(name, settings.data / name).select(ARCHIVED):
+        return 0
+    count = 0
+    stations = compactor(settings, name, times)
+    for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
+        with OpenedDays(part.lock, part.ledger) as archived_days:
+            count += restore_blocks(part.archive, archived_days, part.store)
+    return count
 
 
 def _reasons(settings: Settings, name: str, times: Times) -> Mapping[str, str]:

@@ -157,6 +157,34 @@ def test_an_archived_day_that_is_damaged_in_the_ledger_is_corrected_by_the_remed
     assert findings(world, deep=True) == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "command"),
+    [
+        ("slot = slot + 300", "verify --repair"),
+        ("flags = 'stale'", "verify --repair"),
+        ("rows = rows + 8", "verify --repair"),
+        ("rows = rows + 8", "compact"),
+    ],
+)
+def test_an_archived_block_that_is_damaged_in_the_ledger_is_corrected(
+    world: World, wrong: str, command: str
+) -> None:
+    """Only the archive has its rows, and the slots of its day."""
+    compacted(world, csv_days=0)
+    history = History("city", world.folder)
+    known = "SELECT slot, rows, flags, sha256, run_id, fetched_at FROM blocks"
+    before = history.select(known)
+    change_ledger(world, f"UPDATE blocks SET {wrong}")
+
+    lines = run(world, "verify")
+    run(world, *command.split())
+
+    assert "city 2026-11-22: the ledger has other slots of it than the archive" in lines
+    assert any("verify --repair city   (1 finding)" in line for line in lines)
+    assert history.select(known) == before
+    assert run(world, "verify")[-1].endswith("all agree")
+
+
 @pytest.mark.parametrize("dataset", ["slots", "runs"])
 def test_lost_slots_or_runs_of_a_day_are_rebuilt_by_the_remedy(
     world: World, dataset: str

@@ -1,29 +1,40 @@
-"""Blocks of archived days that their CSV has lost, but not the archive."""
+"""Blocks of archived days that the archive has, but not their CSV or the ledger."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import SLOTS
-from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.day_archive import MEMORY, Archive
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.blocks import Block
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import NotInstalled, StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 SAME = {name: SLOTS[name] for name in ("slot", "rows", "sha256", "run_id")}
 """The columns in which a block equals the archived one."""
 ROWS = {"slot": "BIGINT", "fetched_at": "BIGINT"}
 """The columns of its rows that identify a block, if no other file does."""
+
+
+COUNTED = "SELECT DATE '{}', slot, rows, coalesce(flags, '') FROM {}"
+DAYS_AT_ONCE = 32
+"""Files of slots that are read by one statement."""
 
 
 class Taken(NamedTuple):
@@ -104,6 +115,66 @@ def lost_files(
     removed = set(archived_days.removed_files())
     files = sorted({block.span.file for block in blocks} - removed)
     return [file for file in files if file not in sizes]
+
+
+def otherwise_archived(
+    archive: Archive, blocks: Mapping[str, Iterable[Block]], removed: Collection[str]
+) -> list[str]:
+    """Return the days whose *blocks* in the ledger differ from the archive's slots.
+
+    Those of *removed* files are compared, whose rows only the archive has: it has each
+    with the same slot, number of rows and flags, if the ledger has flags. Files of
+    slots that cannot be read are skipped.
+    """
+    days, found = sorted(blocks), list[str]()
+    if not days:
+        return []
+    with (
+        suppress(NotInstalled),
+        scratch() as aside,
+        duckdb_engine.session(aside, memory=MEMORY) as db,
+    ):
+        for place in range(0, len(days), DAYS_AT_ONCE):
+            some = days[place:][:DAYS_AT_ONCE]
+            slots = _slots(db, archive, some)
+            found += [d for d in some if _differs(blocks[d], slots.get(d), removed)]
+    return found
+
+
+def _slots(
+    db: "DuckDBPyConnection", archive: Archive, days: Sequence[str]
+) -> dict[str, set[tuple[int, int, str]]]:
+    """Return slot, rows and flags of the slots of *days*, in their archived files."""
+    place, name = archive.layout.slots, archive.system.system_id
+    parts = {day: datasets.part(archive.data, place, name, day) for day in days}
+    selects = [COUNTED.format(d, duckdb_engine.parquet(p)) for d, p in parts.items()]
+    slots: dict[str, set[tuple[int, int, str]]] = {}
+    try:
+        with duckdb_engine.translated("slots cannot be read"):
+            rows = db.execute(" UNION ALL ".join(selects)).fetchall()
+    except StorageError:
+        each = [_slots(db, archive, [day]) for day in days if len(days) > 1]
+        return {day: values for found in each for day, values in found.items()}
+    for day, *values in rows:
+        slots.setdefault(day.isoformat(), set()).add(tuple(values))
+    return slots
+
+
+def _differs(
+    blocks: Iterable[Block],
+    archived: Collection[tuple[int, int, str]] | None,
+    removed: Collection[str],
+) -> bool:
+    if archived is None:
+        return False
+    counted = {(slot, rows) for slot, rows, _ in archived}
+    return any(
+        (b.slot, b.rows, b.flags) not in archived
+        if b.flags
+        else (b.slot, b.rows) not in counted
+        for b in blocks
+        if b.span.file in removed
+    )
 
 
 def loss_of(folder: SystemFolder, files: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from bikecollect.storage.repair import mirror_remedy
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
 STRUCTURE = "is damaged"
+OTHER_SLOTS = "the ledger has other slots of it than the archive"
 SUMMARIES = ("coverage", "profile")
 
 
@@ -46,7 +47,7 @@ def remedy(
     if where.startswith("payloads/"):
         restore = "restore these payloads, or delete them: only backfill reads them"
         return f"bikecollect verify --repair {system}" if what == WRONG_SUM else restore
-    if is_day(where):
+    if is_day(where) and what != OTHER_SLOTS:
         lost = partial(remedy_of_lost_day, system, where, kept, mirror)
         return _of_day(system, where, what, has_csv=has_csv, lost=lost)
     if what.startswith(MISSING) and is_archived:

@@ -2,13 +2,13 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
-from bikecollect.archive.checks.lost_blocks import ROWS
+from bikecollect.archive.checks.lost_blocks import ROWS, otherwise_archived
 from bikecollect.archive.checks.recertify import (
     DIFFER,
     has_all_rows,
@@ -61,6 +61,45 @@ def restore(
         with suppress(StorageError):  # `verify` reports it
             archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
     return failed
+
+
+def restore_blocks(
+    archive: Archive,
+    archived_days: ArchivedDays,
+    store: Store,
+    only: Collection[str] | None = None,
+) -> int:
+    """Restore the blocks of archived days of which the ledger has others.
+
+    Their CSV was removed. Return the number of blocks; see `otherwise_archived`. If
+    *only* is given, those of these days.
+    """
+    removed, by_day = set(archived_days.removed_files()), archived_days.blocks_by_day()
+    known = {d: a for d, a in archived_days.archived().items() if a.csv_gone}
+    chosen = known.keys() if only is None else only
+    blocks = {day: by_day[day] for day in known.keys() & by_day.keys() & set(chosen)}
+    count = 0
+    for day in otherwise_archived(archive, blocks, removed):
+        with suppress(StorageError):  # `verify` reports it
+            archive.raise_if_damaged(known[day])
+            gone = [b.slot for b in blocks[day] if b.span.file in removed]
+            archived_days.forget(gone)
+            _restore_day(archive, archived_days, store, day)
+            count += len(gone)
+    return count
+
+
+def restore_days_of(
+    archive: Archive, archived_days: ArchivedDays, store: Store, blocks: Iterable[Block]
+) -> None:
+    """Call `restore_blocks` for the days of *blocks*, whose slots are about to be used.
+
+    By a wrong slot a block may seem to be of another day.
+    """
+    removed = set(archived_days.removed_files())
+    days = {block.span.file[15:25] for block in blocks if block.span.file in removed}
+    if days:
+        restore_blocks(archive, archived_days, store, days)
 
 
 def report_lost_list(archive: Archive) -> None:
