@@ -258,10 +258,6 @@ def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:
         signals["thin"] = Signal("short", text)
     if "clock" in run.flags:
         signals["clock"] = Signal("clock", CLOCK)
-    told = any(OF_NOTICE.get(notice.kind) == "partial" for notice in run.notices)
-    if "partial" in run.flags and not told:
-        text = "some stations or a part of the feed could not be read"
-        signals["partial"] = Signal("partial", text)
     return signals
 
 

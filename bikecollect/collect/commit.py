@@ -190,7 +190,8 @@ class Committer:
         self._move_on(name, payload)
         doubt = snapshot.findings.get(quality.ZONE, "")
         others = tuple(text for text in drifts if text != doubt)
-        lacking = (payload.incomplete, payload.beside, snapshot.incomplete)
+        nameless = findings.many_nameless(snapshot, "stations")
+        lacking = (payload.incomplete, payload.beside, snapshot.incomplete, *nameless)
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),

@@ -1,7 +1,7 @@
 """Findings: report a lasting anomaly of a feed once, not in every slot."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bikecollect.core.slots import DAY, Slot
@@ -13,8 +13,20 @@ if TYPE_CHECKING:
 
 SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
+FEW, SHARE = 3, 0.05
+"""Rows without an id, or share of them, that are no incident."""
 FORGOTTEN = 7 * DAY
 """Seconds for which a finding must be absent before it is reported again."""
+
+
+def many_nameless(snapshot: Snapshot | VehicleSnapshot, unit: str) -> Iterator[str]:
+    """Yield a sentence if *snapshot* lacks many rows, which are *unit*, without an id.
+
+    A few are a finding of the reader's, because some feeds have them for good.
+    """
+    total = len(snapshot.statuses) + snapshot.dropped
+    if snapshot.dropped > max(FEW, total * SHARE):
+        yield f"{snapshot.dropped} of {total} {unit} have no id that can be read"
 
 
 def notes_to_store(

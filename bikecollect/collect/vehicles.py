@@ -258,7 +258,9 @@ class VehicleCommitter:
             reports,
         )
         news = self._news(payload, snapshot)
-        notices = [Notice("drift", text) for text in news]
+        lacking = findings.many_nameless(snapshot, "vehicles")
+        notices = [Notice("partial", text) for text in lacking]
+        notices += [Notice("drift", text) for text in news]
         notices += [damage] if damage else []
         return Result(
             Outcome.COLLECTED,

@@ -157,9 +157,6 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
 def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
     beyond = beyond_findings(vehicles.statuses, "vehicles")
     texts = [*vehicles.findings.values(), *beyond.values()]
-    if vehicles.dropped:
-        dropped = count_of(vehicles.dropped, "vehicle")
-        texts.append(f"{dropped} without an id: skipped")
     if vehicles.duplicates:
         repeated = count_of(vehicles.duplicates, "vehicle")
         texts.append(f"{repeated} with an id of another: the first is used")
@@ -173,9 +170,6 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts += payload.findings.values()
     texts += beyond_findings(snapshot.information, "stations").values()
     stations = snapshot.statuses
-    if snapshot.dropped:
-        dropped = count_of(snapshot.dropped, "station")
-        texts.append(f"{dropped} that cannot be read: skipped")
     if snapshot.duplicates:
         repeated = count_of(snapshot.duplicates, "station")
         texts.append(f"{repeated} with an id of another: the first is used")

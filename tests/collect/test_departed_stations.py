@@ -164,7 +164,7 @@ def test_a_trouble_elsewhere_keeps_no_station_on_the_list(
     city.fetch()
     city.fetch(after=DAY)
 
-    assert first.result.flags == ("partial",)
+    assert "partial" in first.result.flags
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 

@@ -9,6 +9,7 @@ import pytest
 from publisher import Publisher, publishing
 from served import Answer
 
+from bikecollect.alerts import signals
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Run
 
@@ -115,6 +116,25 @@ def test_a_server_that_gives_no_more_is_flagged(city: Publisher) -> None:
     assert all("exactly 20 stations were received" in partial(run) for run in runs)
     assert count == 1
     assert len(city.asked) > 3
+
+
+def test_rows_that_never_have_an_id_are_reported_once(city: Publisher) -> None:
+    """As in Switzerland's feed: no incident, unless they become many."""
+    city.documents["/f"] = [*ALL, {**ALL[0], "sno": None}]
+    runs = [city.fetch(), city.fetch()]
+    city.documents["/f"] = [*ALL, *({**row, "sno": None} for row in ALL[:9])]
+    many = city.fetch()
+
+    told = [[notice.text for notice in run.notices] for run in runs]
+    assert [run.flags for run in (*runs, many)] == [
+        ("partial", "drift"),
+        ("partial",),
+        ("partial",),
+    ]
+    assert "1 of 74 stations have no id that can be read" in told[0][0]
+    assert told[1] == []
+    assert [signals.of_run(run, None)["partial"] for run in runs] == [None, None]
+    assert signals.of_run(many, None)["partial"] is not None
 
 
 def test_a_list_after_which_a_page_is_empty_is_complete(city: Publisher) -> None:

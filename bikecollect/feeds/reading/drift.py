@@ -19,6 +19,15 @@ FEW = 1
 """Unreadable values at more stations than these are reported."""
 
 
+def nameless(dropped: int, total: int, unit: str, example: str) -> dict[str, str]:
+    """Return the finding that *dropped* of *total* rows, which are *unit*, have no id.
+
+    A few of some feeds never have one. *example* is such a row.
+    """
+    text = f"{dropped} of {total} {unit} have no id that can be read and are not stored"
+    return {"nameless": f"{text}, such as {example[:200]}"} if dropped else {}
+
+
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     """Return a sentence for each field that is gone, new or retyped.
 

@@ -80,6 +80,7 @@ class StationReader:
         self._kept: Mapping[str, Mapping[str, Any]] = {}
         self._cut = self._newest = self._updated = self._damaged = 0
         self._lost = self._twice = 0
+        self._nameless: Mapping[str, str] = {}
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
@@ -233,7 +234,9 @@ class StationReader:
         total = len(self._stations)
         if dropped:
             bad = (item for item in self._stations if not _has_id(item, self._aliases))
-            check_bad(dropped, total, excerpt(next(bad, None)))
+            example = excerpt(next(bad, None))
+            check_bad(dropped, total, example)
+            self._nameless = drift.nameless(dropped, total, "stations", example)
         for column in self._dialect.needed:
             number = self._count.unread[column]
             if number > total * MAX_BAD:
@@ -257,7 +260,7 @@ class StationReader:
         """Return sentences to report once, by a key that is stable."""
         total, odd = len(self._statuses), self._contradictory
         fields = {name: self._aliases.fields(name) for name in (*COUNTS, "capacity")}
-        findings = self._empty() | self._unread()
+        findings = {**self._nameless, **self._empty(), **self._unread()}
         findings |= drift.rivals(fields, list(self._kept.values()))
         for column, number in self._count.implausible.items():
             if number >= total * REPORTED_SHARE:

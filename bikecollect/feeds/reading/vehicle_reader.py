@@ -8,7 +8,7 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import REPORTED_SHARE, VehicleSnapshot, VehicleStatus
-from bikecollect.feeds.reading import vehicle_types
+from bikecollect.feeds.reading import drift, vehicle_types
 from bikecollect.feeds.reading.aliases import distinct_keys, plain
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
@@ -195,7 +195,7 @@ class _Reader:
                     duplicates += 1
                 else:
                     statuses[vehicle_id] = self._status(vehicle_id, vehicle)
-        self._check(dropped)
+        nameless = self._check(dropped)
         ttl = number(at(value, "ttl"))
         return VehicleSnapshot(
             statuses=tuple(statuses.values()),
@@ -205,7 +205,7 @@ class _Reader:
             dropped=dropped,
             duplicates=duplicates,
             flags=("implausible",) if self.bad else (),
-            findings={**self._findings(), **self._without_places(statuses)},
+            findings=nameless | self._findings() | self._without_places(statuses),
         )
 
     def _without_places(self, statuses: Mapping[str, VehicleStatus]) -> dict[str, str]:
@@ -284,16 +284,18 @@ class _Reader:
             self.bad[column] += 1
             self.example.setdefault(column, excerpt(value))
 
-    def _check(self, dropped: int) -> None:
-        """Raise PayloadError if too many vehicles have no id."""
+    def _check(self, dropped: int) -> dict[str, str]:
+        """Return a finding if vehicles have no id; raises PayloadError for many."""
         total = len(self.vehicles)
+        bad = (v for v in self.vehicles if dropped and _vehicle_id(v) is None)
+        example = excerpt(next(bad, None))
         if dropped > total * MAX_BAD:
-            bad = next(v for v in self.vehicles if _vehicle_id(v) is None)
             raise PayloadError(
                 f"{dropped} of {total} vehicles have no vehicle_id or bike_id",
                 cause="drift",
-                quote=f", such as {excerpt(bad)[:200]}",
+                quote=f", such as {example[:200]}",
             )
+        return drift.nameless(dropped, total, "vehicles", example)
 
     def _findings(self) -> dict[str, str]:
         total = len(self.vehicles)
