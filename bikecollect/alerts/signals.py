@@ -87,6 +87,8 @@ def of_run(
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
         kind = "disk"  # a full disk is one problem, whatever fails because of it
         del signals["ledger"]
+    if kind == "payload" and kind not in muted:
+        signals.pop("partial", None)  # what else of the same payload was not understood
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
         noticed = signals.get(kind)

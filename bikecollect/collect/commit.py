@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
+IMPLAUSIBLE = "implausible"
+"""Begins the keys of findings about such values."""
 MAX_KILLS = 2
 """Runs that reading a payload may kill before the payload is rejected."""
 
@@ -167,7 +169,11 @@ class Committer:
         with self.reader.watch("append"):
             changes = self._changes(payload, understood, flags)
             back, note = quality.back_findings(payload, snapshot, flags, self._ledger)
+            senseless = _senseless(snapshot)
             reported = {**snapshot.findings, **changes.findings, **back}
+            if senseless:  # one incident; what is left of it then is a finding
+                odd = {key for key in reported if key.startswith(IMPLAUSIBLE)}
+                reported = {k: t for k, t in reported.items() if k not in odd}
             new_notes, drifts = findings.notes_to_store(
                 self._ledger,
                 replace(snapshot, findings=reported),
@@ -196,7 +202,7 @@ class Committer:
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
             *(_zone_notices(payload, understood, doubt, flags) if doubt else ()),
-            *_noticed("implausible", _senseless(snapshot)),
+            *_noticed(IMPLAUSIBLE, senseless),
             *_noticed("drift", others),
             *(self._remedy(name, payload) if others else ()),
             *((damage,) if damage else ()),
@@ -308,11 +314,11 @@ def _noticed(kind: str, texts: Iterable[str]) -> Iterator[Notice]:
     return (Notice(kind, text) for text in texts)
 
 
-def _senseless(snapshot: "Snapshot") -> Iterator[str]:
-    """Yield a text if no station has a number of vehicles that can be right."""
-    text = snapshot.findings.get("implausible num_vehicles_available")
-    if text and all(s.num_vehicles_available is None for s in snapshot.statuses):
-        yield text
+def _senseless(snapshot: "Snapshot") -> list[str]:
+    """Return a text if no station has a number of vehicles that can be right."""
+    text = snapshot.findings.get(f"{IMPLAUSIBLE} num_vehicles_available", "")
+    known = (s.num_vehicles_available for s in snapshot.statuses)
+    return [text] if text and all(count is None for count in known) else []
 
 
 def _zone_notices(

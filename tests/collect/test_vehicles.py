@@ -311,6 +311,13 @@ def test_vehicles_that_cannot_be_read_cost_no_station(
     (text,) = notices(run, "partial")
     assert text.startswith("the vehicles are not committed: ")
     assert not (city.folder / DAY).exists()
+    assert of_run(run, None)["partial"] is not None
+    # One mail, if nothing of the payload is understood, as of a login page.
+    city.documents["/station_status.json"] = Answer(body)
+    signals = of_run(run := city.fetch(), None)
+    assert notices(run, "partial") != []
+    assert (signals.get("partial"), signals["payload"] is None) == (None, False)
+    assert of_run(run, None, ("payload",))["partial"] is not None
 
 
 def test_vehicles_that_cannot_be_fetched_cost_no_station(city: Publisher) -> None:
