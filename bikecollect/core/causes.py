@@ -84,6 +84,15 @@ def meaning(cause: str) -> str:
     return MEANINGS.get(word, "")
 
 
+def public_meaning(cause: str) -> str:
+    """Return the meaning of *cause* for those who do not have the machine.
+
+    >>> public_meaning("asleep")
+    'the collecting machine was suspended'
+    """
+    return meaning(cause).replace("this machine", "the collecting machine")
+
+
 class SeenRun(NamedTuple):
     """A known run; *started* is in epoch seconds, *uptime* and *awake* since boot."""
 

@@ -145,7 +145,7 @@ def test_coverage_lists_the_gaps_and_their_causes(pages: Path) -> None:
 
     assert all(f":{colour};" in text for colour in COLOURS)
     assert "<td>asleep</td>" in text
-    assert "this machine was suspended" in text
+    assert "the collecting machine was suspended" in text
 
 
 def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:

@@ -10,6 +10,7 @@ from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import data_service
+from bikecollect.core.causes import meaning, public_meaning
 from bikecollect.core.text import count_of, local_minute, percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
@@ -171,14 +172,15 @@ def _gaps(name: str) -> None:
         "hours": ("hours", ",.1f"),
     }
     count, zone = account.total, frames.zone(name)
+    say = public_meaning if mode.is_public() else meaning
     widgets.figure(
         bars.ranked("hours", "cause", title="hours missing", tips=tips),
-        frames.frame(collection.causes(account), zone),
+        frames.frame(collection.causes(account, say), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),
         "Missing hours by cause",
     )
-    table = frames.frame(collection.gaps(account), zone)
+    table = frames.frame(collection.gaps(account, say), zone)
     widgets.data_table(
         table,
         "Gaps",

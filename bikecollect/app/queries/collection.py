@@ -1,7 +1,7 @@
 """Rows of the page Collection: runs, incidents, causes and gaps."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bikecollect.core.causes import meaning
@@ -93,19 +93,19 @@ def _open_then_newest(row: Sequence[Any]) -> tuple[bool, int]:
     return until is None, since
 
 
-def causes(account: Account) -> Answer:
+def causes(account: Account, say: Callable[[str], str] = meaning) -> Answer:
     """Return the missing slots by cause, with their hours and the cause's meaning."""
     seconds: Counter[str] = Counter()
     for gap in account.gaps:
         seconds[gap.cause] += gap.end - gap.start
     rows = [
-        (cause, slots, seconds[cause] / HOUR, meaning(cause))
+        (cause, slots, seconds[cause] / HOUR, say(cause))
         for cause, slots in account.causes.items()
     ]
     return Answer(["cause", "slots", "hours", "meaning"], rows)
 
 
-def gaps(account: Account) -> Answer:
+def gaps(account: Account, say: Callable[[str], str] = meaning) -> Answer:
     """Return a row per gap, the newest first."""
     columns = ["first_slot", "until", "slots", "hours", "cause", "meaning"]
     rows = [
@@ -115,7 +115,7 @@ def gaps(account: Account) -> Answer:
             gap.slots,
             (gap.end - gap.start) / HOUR,
             gap.cause,
-            meaning(gap.cause),
+            say(gap.cause),
             gap.fillable,
         )
         for gap in reversed(account.gaps)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from bikecollect import __version__
 from bikecollect.cli.publishing.description import RESOLVER, Dataset
-from bikecollect.core.causes import meaning
+from bikecollect.core.causes import public_meaning
 from bikecollect.core.text import markdown
 from bikecollect.setup.catalogue.publishers import Publisher
 from bikecollect.storage.data_folder import BACKFILLED
@@ -155,7 +155,7 @@ def _coverage(dataset: Dataset) -> str:
         return text
     lines = ["| cause | missing slots | meaning |", "|---|---|---|"]
     lines += [
-        f"| {cause} | {slots:,} | {_meaning(cause)} |"
+        f"| {cause} | {slots:,} | {public_meaning(cause)} |"
         for cause, slots in dataset.account.causes.items()
     ]
     return "\n".join([text, "", *lines])
@@ -167,11 +167,6 @@ def _filled(dataset: Dataset) -> str:
         meant = SOURCES.get(source, "filled later from another archive")
         lines.append(f"| {markdown(source)} | {slots:,} | {meant} |")
     return "\n".join(lines)
-
-
-def _meaning(cause: str) -> str:
-    """Return the meaning of *cause* for those who do not have the machine."""
-    return meaning(cause).replace("this machine", "the collecting machine")
 
 
 def _marked(publisher: Publisher) -> Publisher:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.cli.render.coverage import clock
-from bikecollect.core.causes import meaning
+from bikecollect.core.causes import meaning, public_meaning
 from bikecollect.core.errors import NotInstalled
 from bikecollect.core.text import WEEKDAYS, percent
 from bikecollect.core.timeline.interval import interval_text, lengths
@@ -108,6 +108,7 @@ def _filters() -> Mapping[str, Any]:
         "meaning": meaning,
         "number": "{:,}".format,
         "percent": percent,
+        "public_meaning": public_meaning,
         "zip": zip,
     }
 
