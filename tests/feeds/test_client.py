@@ -138,11 +138,12 @@ LENGTH = b"Content-Length: %d\r\n\r\n"
     ],
 )
 def test_a_broken_answer_has_its_cause(deed: rawserver.Misdeed, cause: str) -> None:
-    """For any behaviour of the server the run ends and has a cause."""
+    """For any behaviour of the server the run ends, with a cause and its address."""
     with misbehaving(deed) as (url, _), pytest.raises(FeedUnavailable) as failed:
         client()("feed", url)
 
     assert failed.value.cause == cause
+    assert "127.0.0.1" in str(failed.value)
 
 
 @pytest.mark.parametrize(

@@ -508,6 +508,14 @@ def test_a_station_with_an_endless_id_is_dropped_and_counted() -> None:
 
     assert [row.station_id for row in read.statuses] == [f"s{n}" for n in range(8)]
     assert read.dropped == 2
+    assert "2 of 10 stations have no id that can be read" in read.findings["nameless"]
+
+
+def test_a_row_without_an_id_is_shown() -> None:
+    """The null may be a part of the id, as in Switzerland's feed."""
+    read = gbfs(station("emobility:null"), *(station(str(n)) for n in range(9)))
+
+    assert "{'station_id': 'emobility:null'" in read.findings["nameless"]
 
 
 def test_a_list_of_endless_ids_is_rejected() -> None:

@@ -4,7 +4,11 @@ import operator
 import os
 from collections.abc import Callable
 
-from bikecollect.core.errors import CredentialsError, ProtocolError
+from bikecollect.core.errors import (
+    CredentialsError,
+    FeedUnavailable,
+    ProtocolError,
+)
 from bikecollect.core.payload import Document
 from bikecollect.core.secrets import redact
 from bikecollect.feeds.http.access import Access, Scope
@@ -170,13 +174,17 @@ class Transport:
 
     def _document(self, name: str, url: Url, response: requests.Response) -> Document:
         raw = response.raw
-        body, wire = read_body(
-            lambda size: raw.read(size, decode_content=False),
-            encoding=response.headers.get("Content-Encoding", "").strip().lower(),
-            length=headers.length(response.headers),
-            wire_bytes=self._budget.wire_bytes,
-            inflated_bytes=min(self._budget.inflated_bytes, self.spare),
-        )
+        try:
+            body, wire = read_body(
+                lambda size: raw.read(size, decode_content=False),
+                encoding=response.headers.get("Content-Encoding", "").strip().lower(),
+                length=headers.length(response.headers),
+                wire_bytes=self._budget.wire_bytes,
+                inflated_bytes=min(self._budget.inflated_bytes, self.spare),
+            )
+        except FeedUnavailable as error:
+            text = f"{url.plain} cannot be read: {error}"
+            raise FeedUnavailable(text, cause=error.cause) from error
         now = self._clock()
         document = Document(
             name=name,

@@ -90,12 +90,12 @@ class StationReader:
         is invalid at too many stations.
         """
         self._check_fields()
-        dropped = len(self._stations) - len(self._objects)
+        bad = [item for item in self._stations if type(item) is not dict]
         duplicates = 0
         kept: dict[str, Mapping[str, Any]] = {}
         for station, station_id in zip(self._objects, self._ids(), strict=True):
             if station_id is None:
-                dropped += 1
+                bad.append(station)
             elif station_id in kept:
                 duplicates += 1
                 first, differ = kept[station_id], self._aliases.differ
@@ -105,7 +105,7 @@ class StationReader:
                 kept[station_id] = station
         self._kept = kept
         self._add(kept)
-        self._check_readable(dropped)
+        self._check_readable(bad)
         return Snapshot(
             statuses=tuple(self._statuses.values()),
             information=tuple(self._information),
@@ -113,7 +113,7 @@ class StationReader:
             last_updated=self._updated or self._newest or None,
             is_stamped=bool(self._updated),
             shape=shape(self._stations),
-            dropped=dropped,
+            dropped=len(bad),
             duplicates=duplicates,
             flags=self._flags(),
             findings=self._findings(),
@@ -229,14 +229,13 @@ class StationReader:
                 known = self._dialect.known_fields
                 raise missing_column(self._objects, column, spellings, known)
 
-    def _check_readable(self, dropped: int) -> None:
-        """Raise PayloadError if too many stations cannot be read."""
+    def _check_readable(self, bad: Sequence[Any]) -> None:
+        """Raise PayloadError if too many stations cannot be read: *bad* have no id."""
         total = len(self._stations)
-        if dropped:
-            bad = (item for item in self._stations if not _has_id(item, self._aliases))
-            example = excerpt(next(bad, None))
-            check_bad(dropped, total, example)
-            self._nameless = drift.nameless(dropped, total, "stations", example)
+        if bad:
+            example = excerpt(bad[0])
+            check_bad(len(bad), total, example)
+            self._nameless = drift.nameless(len(bad), total, "stations", example)
         for column in self._dialect.needed:
             number = self._count.unread[column]
             if number > total * MAX_BAD:
@@ -339,8 +338,3 @@ def _contradicting(
     if ebikes is not None and ebikes > vehicles:
         return ebikes
     return by_type if by_type and not vehicles else None
-
-
-def _has_id(station: Any, aliases: Aliases) -> bool:
-    value = aliases.value(station, "station_id") if isinstance(station, dict) else None
-    return identifier(value) is not None
