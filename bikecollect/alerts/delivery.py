@@ -103,16 +103,18 @@ class Dispatcher:
         """
         if self.mailer is None:
             return
-        outcome = self.mailer.drain(
-            _outboxes(self.systems.values()), left=[Outbox(folder) for folder in left]
-        )
+        outboxes = _outboxes(self.systems.values())
+        outcome = self.mailer.drain(outboxes, left=[Outbox(folder) for folder in left])
         first = next(iter(self.systems.values()))
         others = [paths for paths in failing if paths != first]
         state_file = first.state()
         with state_file.held():
             state = state_file.load()
             if outcome is None and (others or (state is not None and state.mail)):
-                outcome = MailOutcome(self.mailer.check())
+                error = self.mailer.check()
+                if not error and state and self.mailer.has_undelivered(outboxes):
+                    error = state.mail or ""
+                outcome = MailOutcome(error)
             if outcome is None:
                 return
             after = None if state is None else self._with_outcome(state, outcome)

@@ -273,11 +273,14 @@ def test_a_foreign_domain_needs_no_support_of_the_server(outbox: Outbox) -> None
     assert outbox.waiting() == []
 
 
-@pytest.mark.parametrize("rejected", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("rejected", ["MAIL", "RCPT", DOT])
 def test_a_server_that_rejects_every_mail_is_reported_by_the_other_channels(
     tmp_path: Path, rejected: str
 ) -> None:
-    """That one can connect to it is no proof that it takes mails."""
+    """That one can connect to it, or name recipients, is no proof that it takes mails.
+
+    It may be the text that it rejects, as spam.
+    """
     said = tmp_path / "said"
     script = f'echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {said}'
     tell = {"command": ["sh", "-c", script]}

@@ -126,6 +126,24 @@ class Mailer:
         sender, to = headers.bare(self.audience.sender), self.audience.to
         return smtp.check(self.server, sender, to, seconds=self.seconds)
 
+    def has_undelivered(self, outboxes: Iterable[Outbox]) -> bool:
+        """Return whether a mail in *outboxes* has reached nobody and is paused.
+
+        The server has rejected its text, or not confirmed it: that it takes others, as
+        far as `check` can tell, does not help this one.
+        """
+        now = self.clock()
+        for box in outboxes:
+            for name in box.waiting():
+                with suppress(StorageError, *headers.DAMAGED):
+                    data = box.read(name)
+                    left = headers.recipients(data)
+                    if envelope.is_paused(data, now) and not headers.is_partly_served(
+                        data, left
+                    ):
+                        return True
+        return False
+
     def _may_send_from(self, outbox: Outbox) -> bool:
         """Return whether mails of *outbox* may be sent now.
 
