@@ -161,8 +161,14 @@ def arm(interval: int) -> None:
     SIGALRM keeps its default action on purpose: that ends even a run that hangs in the
     resolver or on a dead disk, and the next run recovers its work.
     """
+    seconds = max(ALARM_FLOOR, interval * ALARM_SHARE)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, max(ALARM_FLOOR, interval * ALARM_SHARE))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    if os.getpid() == 1:  # the first of a container: the kernel does not kill it
+        timer = threading.Timer(seconds, os._exit, [128 + signal.SIGALRM])
+        timer.daemon = True
+        timer.start()
 
 
 def disarm() -> None:
@@ -305,10 +311,9 @@ def _memory_limits() -> tuple[int, ...]:
 
 
 def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
-    """Yield the limits *name* of the control group *path* and of its parents."""
+    """Yield the limits *name* of the group *path* and its parents, if they exist."""
     innermost = Path(path.lstrip("/"))
     for group in (innermost, *innermost.parents):
-        # In a container the path may not exist below the mounted root: skip it.
         with suppress(OSError, ValueError):
             yield int((root / group / name).read_text(encoding="ascii"))
 
@@ -328,11 +333,6 @@ def uptime() -> float:
 def awake() -> float:
     """Return the seconds since boot, without time suspended."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def run_id() -> str:

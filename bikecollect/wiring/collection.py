@@ -94,7 +94,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     folders = {name: settings.system_folder(name, now) for name in names}
     systems = list(folders.values())
     hosts = {n: feed_access.host(settings.systems[n]) or n for n in names}
-    workers = settings.collect.workers or process.cores()
+    workers = settings.collect.workers or len(os.sched_getaffinity(0))
     working = BoundedSemaphore(max(1, WORKING // len(shares(hosts, workers))))
 
     of_others = {n for n, folder in folders.items() if is_of_another(folder, now)}

@@ -42,11 +42,24 @@ def test_a_process_of_the_tests_can_be_terminated() -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_the_kernel_ends_a_run_that_hangs() -> None:
-    """The alarm's default action kills the run, even in a blocking call (fault 59)."""
-    child = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [
+        ("exec ", -signal.SIGALRM),
+        ("exec env --block-signal=ALRM ", -signal.SIGALRM),
+        ("unshare --user --map-root-user --pid --fork ", 128 + signal.SIGALRM),
+    ],
+    ids=["alone", "blocked", "first-of-a-container"],
+)
+def test_the_kernel_ends_a_run_that_hangs(before: str, code: int) -> None:
+    """The alarm's default action kills the run, even in a blocking call (fault 59).
 
-    assert child.returncode == -signal.SIGALRM
+    The first process of a container has no default actions: there it ends itself.
+    """
+    shell = ["sh", "-c", f'{before}"$0" -c "$1"', sys.executable, HANG]
+    child = subprocess.run(shell, check=False, timeout=10)
+
+    assert child.returncode == code
 
 
 HANG_UP = """
