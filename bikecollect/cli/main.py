@@ -8,7 +8,13 @@ import click
 
 from bikecollect.cli import cli
 from bikecollect.cli.printing import Screen, complain
-from bikecollect.core.errors import BikecollectError, ExitCode, resource_hint
+from bikecollect.core.errors import (
+    BikecollectError,
+    ExitCode,
+    Interrupted,
+    resource_hint,
+)
+from bikecollect.core.process import Ending
 from bikecollect.core.text import message, visible
 
 DUCKDB_ERROR = "OutOfMemoryException"
@@ -56,6 +62,8 @@ def _is_of_module(error: OSError) -> bool:
 
 def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
     if isinstance(error, click.exceptions.Abort):
+        if Ending.code:  # not Ctrl-C, which the user knows of
+            complain(str(Interrupted(Ending.signum)))
         return ExitCode.SIGINT
     text = io.StringIO()
     (_misplaced(error) or error).show(text)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
+from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, HOUR
@@ -145,8 +146,16 @@ def _collect(
             runs += collect(
                 settings, [system_id], clock=time, stop=time, monotonic=time
             )
+            check_disk(runs[-1:])
             step(number)
     return runs
+
+
+def check_disk(runs: Iterable[Run]) -> None:
+    """Raise StorageError if the disk failed in one of *runs*: it will in the others."""
+    for run in runs:
+        if run.outcome is Outcome.DISK:
+            raise StorageError(run.error)
 
 
 def _slots(midnight: float) -> Iterator[int]:

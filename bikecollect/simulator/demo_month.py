@@ -16,6 +16,7 @@ from bikecollect.simulator.demo import (
     YOUBIKE,
     ZONE,
     Time,
+    check_disk,
     demo_settings,
     settings_text,
     state_in,
@@ -123,7 +124,7 @@ class _Month:
             self._writer.write(slot, time.now, up, awake)
             return
         self.end_span()
-        collect(
+        runs = collect(
             self._settings,
             clock=time,
             stop=time,
@@ -131,6 +132,7 @@ class _Month:
             uptime=partial(float, up),
             awake=partial(float, awake),
         )
+        check_disk(runs)
 
     def end_span(self) -> None:
         """End a span of quiet slots, so that others may use the ledger."""

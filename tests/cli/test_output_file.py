@@ -512,7 +512,8 @@ def test_a_signal_leaves_nothing_half_written(
         said = f"bikecollect: interrupted: {folder / result}"
         assert ended.returncode == code
         assert ended.stderr.startswith(said)
-        assert ended.stderr.endswith("was not written\n\n")
+        by = {143: f"bikecollect: ended by {signal.Signals(signum).name}\n"}
+        assert ended.stderr.endswith("was not written\n\n" + by.get(code, ""))
         assert not list(folder.iterdir())
 
 

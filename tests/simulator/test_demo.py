@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from bikecollect.cli.commands.demo import forget_earlier, reading, steps
+from bikecollect.core.errors import StorageError
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
 from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo
@@ -93,6 +96,17 @@ def test_a_demo_that_was_removed_is_no_lost_history(tmp_path: Path) -> None:
 
     assert lost_by(tmp_path / "demo/city" / MARKER) is None
     assert is_known(tmp_path / "bikes")
+
+
+def test_a_demo_ends_at_the_first_failure_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fail in each of the slots, and there would be no file to show."""
+    run = Run("1", demo.YOUBIKE, Slot(0), 0.0).failed(StorageError("the disk is full"))
+    monkeypatch.setattr(demo, "collect", lambda *_, **__: [run])
+
+    with pytest.raises(StorageError, match="the disk is full"):
+        demo.collect_a_day(tmp_path, stations=1, seed=1, step=bool)
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
