@@ -1,14 +1,13 @@
 """The texts of mails and chat messages about incidents."""
 
-import shlex
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import accumulate
-from pathlib import PurePath
 from textwrap import fill
 
-from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS, NOTHING, first_line
+from bikecollect.alerts.next_steps import NOTHING, first_line, next_steps
 from bikecollect.core.incidents import (
     AT_TIMES,
     ELSEWHERE,
@@ -17,13 +16,15 @@ from bikecollect.core.incidents import (
     EventType,
     Incident,
 )
-from bikecollect.core.slots import MINUTE, Slot, iso
+from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import clock_minute, count_of, length, local_minute, visible
 
 LIMIT = 10_240
 """Maximum bytes of a body; its end, the last lines of the log, is cut."""
 ROOM = LIMIT // 2
 """Bytes for the parts of systems; half as many for the names of further ones."""
+COMMANDS = "(/|(?:backfill|compact|forget|verify) )"
+"""What precedes the name of a system in the text of an incident."""
 KEPT = {
     "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
@@ -171,13 +172,11 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """
     begin = min(_begin(*pair) for pair in events)
     named = [(event, facts.system_id) for event, facts in events]
-    action, place = first_line(named, events[0][1].slot - begin)
-    event, facts = events[place]
-    heading = "To know more" if action.startswith(NOTHING) else "Next steps"
-    of_which = f"\n  # of {facts.system_id}; the others likewise"
-    others = of_which if len(events) > 1 else ""
+    action, places = first_line(named, events[0][1].slot - begin)
+    event, facts = events[places[0]]
     parts = [f"To do: {action}", *_parts(events)]
-    parts.append(f"{heading}:{others}{_next_steps(event, facts)}")
+    many = [events[place] for place in places]
+    parts.append(next_steps(many, len(events), needed=not action.startswith(NOTHING)))
     if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
@@ -191,7 +190,8 @@ def _parts(events: Sequence[tuple[Event, MessageFacts]]) -> list[str]:
     """Return a part for each of the first systems, and the names of the others."""
     parts: list[str] = []
     for number, (event, facts) in enumerate(events):
-        parts.append(part(event, facts))
+        details = _same(event, facts, *events[0]) if number else ""
+        parts.append(part(event, facts, details))
         if _size(parts) > ROOM and number:
             others = [facts.system_id for _, facts in events[number:]]
             return [*parts[:-1], f"And {len(others)} more:\n{_listed(others)}"]
@@ -212,8 +212,20 @@ def _size(texts: Iterable[str]) -> int:
     return sum(len(text.encode("utf-8", "backslashreplace")) for text in texts)
 
 
-def part(event: Event, facts: MessageFacts) -> str:
-    """Return the incident of one system, as lines of names and values."""
+def _same(event: Event, facts: MessageFacts, before: Event, first: MessageFacts) -> str:
+    """Return that the text of *event* is that of *before*, but for the names, if so."""
+    texts = {
+        re.sub(COMMANDS + rf"{re.escape(f.system_id)}(?!\w)", r"\1", e.incident.text)
+        for e, f in ((event, facts), (before, first))
+    }
+    return "" if len(texts) > 1 else f"  the same as for {first.system_id}"
+
+
+def part(event: Event, facts: MessageFacts, same: str = "") -> str:
+    """Return the incident of one system, as lines of names and values.
+
+    Its text follows, or that it is the *same* as that of another system.
+    """
     incident = event.incident
     folder = visible(facts.folder)
     title, _ = incident.words(event.what)
@@ -236,7 +248,8 @@ def part(event: Event, facts: MessageFacts) -> str:
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
-    details = (f"  {visible(line)}" for line in incident.text.split("\n"))
+    text = (f"  {visible(line)}" for line in incident.text.split("\n"))
+    details = [same] if same else text
     was = ["It was reported as:"] if is_over else []
     return "\n".join([*lines, "", *was, *details])
 
@@ -322,25 +335,6 @@ def _last_good(facts: MessageFacts) -> str:
 
 def _moment(slot: Slot, facts: MessageFacts) -> str:
     return local_minute(slot, facts.reader_zone, facts.interval)
-
-
-def _next_steps(event: Event, facts: MessageFacts) -> str:
-    incident, variant = event.incident, event.incident.variant
-    steps = NEXT_STEPS.get(variant) or NEXT_STEPS[incident.kind]
-    if event.what is EventType.RECOVERED:
-        steps = AFTERWARDS.get(variant) or AFTERWARDS.get(incident.kind, steps)
-    # With the offset: in the zone of the times above, and right for all systems.
-    slot = iso(incident.last, facts.reader_zone)
-    if not incident.last % MINUTE:
-        slot = slot[:16] + slot[19:]
-    folder = shlex.quote(visible(facts.folder))
-    day = iso(incident.opened, facts.zone)[:10]
-    data_dir = shlex.quote(visible(str(PurePath(facts.folder).parent)))
-    values = {"slot": slot, "system": facts.system_id, "folder": folder, "day": day}
-    values["data_dir"] = data_dir
-    values["mirror"] = shlex.quote(visible(facts.mirror)) if facts.mirror else "MIRROR"
-    lines = [step.format(**values) for step in steps]
-    return "".join(f"\n  {line}" for line in lines)
 
 
 def bounded(text: str) -> str:

@@ -1,15 +1,25 @@
 """What messages recommend, by the kind or the variant of an incident."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from bikecollect.core.incidents import EARLIER, ELSEWHERE, RUNS_LOST, Event, EventType
-from bikecollect.core.slots import HOUR
-from bikecollect.core.text import count_of
+from bikecollect.core.slots import HOUR, MINUTE, iso
+from bikecollect.core.text import count_of, visible
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.messages import MessageFacts
 
 DOCTOR = "bikecollect doctor {system}"
 TRY = "bikecollect feeds try {system}"
 SHOW = "bikecollect runs show {system} {slot}"
 REPAIRED = "bikecollect verify {system}   # to be sure"
+FROM_MIRROR = "bikecollect backfill {system} --from {mirror}   # if that is lost, too"
+"""A step that is left out without a mirror."""
+SHOWN = 3
+"""Systems whose commands a mail has."""
 NEXT_STEPS = {
     "fetch": (DOCTOR, SHOW),
     "payload": (
@@ -31,6 +41,7 @@ NEXT_STEPS = {
         "df -h {folder}   # is a disk not mounted?",
         "mv {folder} {folder}.new && mv THE_EARLIER_ONE {folder}   # from a backup",
         "bikecollect backfill {system} --from {folder}.new",
+        FROM_MIRROR,
         f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
     ),
     ELSEWHERE: ("bikecollect doctor {system}   # names both folders, and what to do",),
@@ -187,21 +198,60 @@ def to_do(event: Event, age: int) -> str:
     return TO_DO.get(variant) or TO_DO[kind]
 
 
-def first_line(events: Sequence[tuple[Event, str]], age: int) -> tuple[str, int]:
+def first_line(
+    events: Sequence[tuple[Event, str]], age: int
+) -> tuple[str, Sequence[int]]:
     """Return what is to do about *events*, each with its system, in one line.
 
-    Also returns the place of the first event that needs it. Events that need nothing
-    are left out, if others do.
+    Also returns the places of the events that need the first of it. Events that need
+    nothing are left out, if others do.
     """
     actions = [to_do(event, age) for event, _ in events]
     needed = [a for a in actions if not a.startswith(NOTHING)] or actions
     systems: dict[str, list[str]] = {action: [] for action in needed}
     for (_, system), action in zip(events, actions, strict=True):
         systems.get(action, []).append(system)
-    place = actions.index(needed[0])
+    places = [n for n, action in enumerate(actions) if action == needed[0]]
     if len(set(actions)) == 1:
-        return actions[0], place
-    return "; ".join(f"{a} ({_some(names)})" for a, names in systems.items()), place
+        return actions[0], places
+    return "; ".join(f"{a} ({_some(names)})" for a, names in systems.items()), places
+
+
+def next_steps(
+    events: Sequence[tuple[Event, "MessageFacts"]], of: int, *, needed: bool
+) -> str:
+    """Return the commands about *events*, under a heading, for the first systems.
+
+    They are *of* so many; for one only, unless the commands are *needed*.
+    """
+    shown = events[: SHOWN if needed else 1]
+    lines = dict.fromkeys(line for event in shown for line in _steps(*event))
+    names = ", ".join(facts.system_id for _, facts in shown)
+    others = [f"# of {names}; the others likewise"] if len(shown) < of else []
+    heading = "Next steps:" if needed else "To know more:"
+    return "\n  ".join([heading, *others, *lines])
+
+
+def _steps(event: Event, facts: "MessageFacts") -> Iterator[str]:
+    incident, variant = event.incident, event.incident.variant
+    steps = NEXT_STEPS.get(variant) or NEXT_STEPS[incident.kind]
+    if event.what is EventType.RECOVERED:
+        steps = AFTERWARDS.get(variant) or AFTERWARDS.get(incident.kind, steps)
+    # With the offset: in the zone of the times above, and right for all systems.
+    slot = iso(incident.last, facts.reader_zone)
+    if not incident.last % MINUTE:
+        slot = slot[:16] + slot[19:]
+    values = {
+        "slot": slot,
+        "system": facts.system_id,
+        "folder": shlex.quote(visible(facts.folder)),
+        "day": iso(incident.opened, facts.zone)[:10],
+        "data_dir": shlex.quote(visible(str(PurePath(facts.folder).parent))),
+        "mirror": shlex.quote(visible(facts.mirror)) if facts.mirror else "MIRROR",
+    }
+    for step in steps:
+        if facts.mirror or step != FROM_MIRROR:
+            yield step.format(**values)
 
 
 def _some(names: Sequence[str]) -> str:

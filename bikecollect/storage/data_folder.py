@@ -28,6 +28,7 @@ from bikecollect.storage.files.durable import (
 from bikecollect.storage.files.known_folders import (
     had_data,
     is_known,
+    is_place_gone,
     known_folders,
     remember,
 )
@@ -173,7 +174,8 @@ def prepare(
         check_mounted(folder)
         if not folder.exists() and had_data(folder, known):
             told = marker.last_told(alert_state_path(folder.name, str(folder)))
-            text += marker.mark(time.time(), told)
+            is_gone = is_place_gone(folder, known, time.time())
+            text += marker.mark(time.time(), told, is_place_gone=is_gone)
     except OSError as error:
         where = error.filename or folder
         raise StorageError(

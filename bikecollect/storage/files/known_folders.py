@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bikecollect.core import user_folders
 from bikecollect.core.incidents import EARLIER
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import MINUTE, Slot
 from bikecollect.storage.files import losses, marker
 from bikecollect.storage.files.durable import write_file
 from bikecollect.storage.files.entries import (
@@ -112,6 +112,22 @@ def gone(
             if STATIONS in marker.lost_parts(folder):
                 texts[name] = losses.missing(name, folder, mirror)
     return texts
+
+
+def is_place_gone(folder: Path, known: Iterable[str], now: float) -> bool:
+    """Return whether all other *known* folders beside *folder* are gone, too.
+
+    Or they were, and are begun anew at *now*, by this call.
+    """
+    others = [path for path in map(Path, known) if path.parent == folder.parent]
+    return len(others) > 1 and all(_is_gone(path, now) for path in others)
+
+
+def _is_gone(folder: Path, now: float) -> bool:
+    if not folder.exists():
+        return True
+    lost = marker.lost_by(folder / marker.MARKER)
+    return lost is not None and lost.is_place_gone and now - lost.end < MINUTE
 
 
 def _all_gone(place: Path, names: Sequence[str], mirror: str) -> str:

@@ -69,6 +69,13 @@ def loss(name: str, path: Path, zone: tzinfo, mirror: str) -> EarlierLoss | None
     if lost.was_emptied:
         left = f"{folder} had lost, on {when}, {LEFT} {refill(name, mirror)}"
         return EarlierLoss(lost.end, left)
+    if lost.is_place_gone:
+        return EarlierLoss(
+            lost.end,
+            f"{folder.parent} had no folder of any system on {when}, with all data "
+            "until then: was it moved or emptied, was its disk not mounted, or was "
+            f"data_dir changed? {remedy(name, mirror)}",
+        )
     return EarlierLoss(
         lost.end,
         f"{folder} was gone on {when}, with all data until then: was it "

@@ -37,6 +37,7 @@ from bikecollect.storage.files.regular_file import read_file
 from bikecollect.storage.files.trusted_files import quoted
 
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
+ALL_GONE = b"So were those of all other systems.\n"
 EMPTIED = b"Its ledger and its daily files were lost.\n"
 MARKER = ".bikecollect"
 """The name of the marker."""
@@ -58,13 +59,15 @@ class Lost(NamedTuple):
     """The slots from *first* to before *end* are lost: an older copy was put back.
 
     If *first* is 0, all until then: the folder was gone, or *was_emptied*; people were
-    *told* of slots until then, if that is known.
+    *told* of slots until then, if that is known. If *is_place_gone*, so were the
+    folders of all other systems.
     """
 
     first: Slot
     end: Slot
     was_emptied: bool = False
     told: Slot | None = None
+    is_place_gone: bool = False
 
 
 def text_of(name: str) -> bytes:
@@ -184,12 +187,15 @@ def go_on(marker: Path) -> None:
         )
 
 
-def mark(now: float, told: Slot | None = None) -> bytes:
+def mark(now: float, told: Slot | None = None, *, is_place_gone: bool = False) -> bytes:
     """Return the lines in the marker of a folder that is begun anew at *now*.
 
-    *told* is the last slot that people were told about the earlier folder, if known.
+    *told* is the last slot that people were told about the earlier folder, if known;
+    for *is_place_gone* see `Lost`.
     """
-    text = b"An earlier folder was gone, with its data.\nbegun anew: %d\n" % now
+    more = ALL_GONE if is_place_gone else b""
+    text = b"An earlier folder was gone, with its data.\n%bbegun anew: %d\n"
+    text %= more, now
     return text if told is None else text + b"told until: %d\n" % told
 
 
@@ -213,7 +219,8 @@ def lost_by(marker: Path) -> Lost | None:
     """Return what is lost of the folder of *marker*, as it says; None if nothing."""
     text = _text(marker) or b""
     if (begun := _slot(_MARK, text)) is not None:
-        return Lost(Slot(0), begun, EMPTIED in text, _slot(_TOLD, text))
+        told = _slot(_TOLD, text)
+        return Lost(Slot(0), begun, EMPTIED in text, told, ALL_GONE in text)
     if spans := _OLDER.findall(text):  # of several older copies
         first, last = min(int(a) for a, _ in spans), max(int(b) for _, b in spans)
         return Lost(Slot(first), Slot(last + 1))
