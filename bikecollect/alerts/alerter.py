@@ -234,7 +234,7 @@ class Alerter:
                 from bikecollect.alerts.earlier_data import OlderCopy
 
                 older = OlderCopy(system, ledger)
-                observed["lost"] = older.counted(lost, before.incidents)
+                observed |= older.counted(lost, observed, before.incidents)
             others = self.namesakes.get(system.path, ())
             if others and observed.get("lost", others) is None:
                 from bikecollect.alerts import earlier_data  # a fetch seldom needs it

@@ -1,6 +1,6 @@
 """Signals that earlier data are elsewhere, or are those of an older copy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,11 +71,22 @@ class OlderCopy(NamedTuple):
             return signal._replace(lost=len(lost), over=True)
         return None
 
-    def counted(self, signal: Signal, incidents: Iterable[Incident]) -> Signal:
-        """Return *signal* with the slots that it lost, unless *incidents* have them."""
+    def counted(
+        self,
+        signal: Signal,
+        observed: Mapping[str, Signal | None],
+        incidents: Iterable[Incident],
+    ) -> dict[str, Signal | None]:
+        """Return *signal* with the slots that it lost, unless *incidents* have them.
+
+        That kept payloads have some of these is no news then, if it was *observed*.
+        """
         first, end = signal.since or Slot(0), Slot((signal.until or 0) + 1)
         is_told = any(signals.is_older(i) and i.opened == first for i in incidents)
-        return signal if is_told else signal._replace(lost=self._missing(first, end))
+        lost = signal._replace(lost=0 if is_told else self._missing(first, end))
+        damage = observed.get("damage")
+        is_known = damage is not None and damage.cause == "older-copy"
+        return {"lost": lost, "damage": None} if is_known else {"lost": lost}
 
     def recounted(self, incidents: Iterable[Incident]) -> tuple[Incident, ...]:
         """Return *incidents*; one of an older copy has the slots that are still lost.

@@ -76,8 +76,9 @@ NEXT_STEPS = {
         "bikecollect verify {system}",
     ),
     "older-folder": (
-        "bikecollect backfill {system} --from {mirror}   # or the newer folder",
-        "bikecollect verify {system}   # what is still lost, and what to do",
+        "bikecollect backfill {system}   # fills what kept payloads have",
+        "bikecollect backfill {system} --from THE_NEWER_ONE   # the folder before it",
+        FROM_MIRROR,
         f"bikecollect forget {{system}} {EARLIER}   # or accept the loss",
     ),
     "clock": ("timedatectl status", "bikecollect doctor"),
