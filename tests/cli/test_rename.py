@@ -28,6 +28,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
+from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.storage.files import marker, renamed
 from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.lock import Lock
@@ -89,10 +90,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_all_of_a_system_gets_the_new_name(
     history: Path, world: World, exported: str
 ) -> None:
-    """No row changes, and everything agrees."""
-    text = run(history, "rename", "city", "tiny.town")
-    data = world.folder.parent
+    """No row changes, and everything agrees.
 
+    A system that was removed once, of the new name, leaves it no incidents.
+    """
+    data = world.folder.parent
+    state, stale = (
+        alert_state_path(name, str(data / name)) for name in ("city", "tiny.town")
+    )
+    state.parent.mkdir(parents=True)
+    state.write_text("its own", encoding="utf-8")
+    stale.write_text("of the removed one", encoding="utf-8")
+    text = run(history, "rename", "city", "tiny.town")
+
+    assert stale.read_text(encoding="utf-8") == "its own"
     assert not (data / "city").exists()
     assert str(data / "tiny.town") in text
     assert run(history, "export") == exported

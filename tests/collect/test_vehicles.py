@@ -568,7 +568,9 @@ def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
 
     ((text,), nothing) = found
     assert text.startswith(f"{folder} was replaced by an older copy, which lacks the ")
-    assert " 00:10 (+08:00) to 2026-11-22 00:15 (+08:00). " in text
+    assert (
+        " 00:10 (+08:00) to 2026-11-22 00:15 (+08:00): was a backup put back? " in text
+    )
     assert (named, nothing) == ([text], [])
     assert again.count("filled") == 2
     assert notices(city.fetch(), "older-copy") == damage(city) == []

@@ -93,8 +93,12 @@ def of_older(
     slots = lost.first, lost.end - 1
     seconds = next((slot for slot in slots if slot % MINUTE), MINUTE)
     first, last = (local_minute(slot, zone, seconds) for slot in slots)
-    text = f"{folder} {OLDER} the slots from {first} to {last}. {refill(name, mirror)}"
-    return EarlierLoss(lost.end, text, lost.first)
+    return EarlierLoss(
+        lost.end,
+        f"{folder} {OLDER} the slots from {first} to {last}: was a backup put back? "
+        f"{refill(name, mirror)}",
+        lost.first,
+    )
 
 
 def missing(name: str, folder: Path, mirror: str) -> str:

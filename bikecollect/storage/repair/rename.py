@@ -4,7 +4,7 @@ import errno
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,19 +161,18 @@ class SystemRename:
                 temporary.replace(path)
 
     def _move_alert_state(self) -> None:
-        """Move the incidents and the waiting mails; errors are ignored."""
+        """Move the incidents and the waiting mails; errors are ignored.
+
+        The incidents of a removed system that had the new name are replaced.
+        """
         old = self.old, str(self.data / self.old)
         new = self.new, str(self.data / self.new)
-        pairs = [
-            (data_folder.alert_state_path(*old), data_folder.alert_state_path(*new)),
-            (data_folder.spare_outbox_path(*old), data_folder.spare_outbox_path(*new)),
-        ]
-        for place, moved in pairs:
-            try:
-                if place.exists() and not moved.exists():
-                    place.rename(moved)
-            except OSError:
-                continue
+        state, outbox = data_folder.alert_state_path, data_folder.spare_outbox_path
+        with suppress(OSError):
+            state(*old).replace(state(*new))
+        with suppress(OSError):
+            if not outbox(*new).exists():
+                outbox(*old).rename(outbox(*new))
 
 
 def _move(source: Path, target: Path) -> None:
