@@ -20,6 +20,8 @@ from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.files import marker
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
@@ -552,7 +554,10 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
 def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
     city: Publisher, stations: list[dict[str, Any]]
 ) -> None:
-    """The ledger of stations knows the newest slot. A slot without vehicles is none."""
+    """The ledger of stations knows the newest slot.
+
+    A copy may lack it that fills the rest: that is not named again.
+    """
     publish(city, [vehicle()], stations=stations)
     folder, older = city.folder / "city/vehicles", city.folder / "older"
     city.fetch()
@@ -561,7 +566,7 @@ def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
     city.fetch()
     assert damage(city) == []
     shutil.rmtree(folder)
-    older.rename(folder)
+    shutil.copytree(older, folder)
     found = [notices(city.fetch(), "older-copy") for _ in range(2)]
     named = damage(city)
     again = backfill(city)
@@ -573,6 +578,11 @@ def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
     )
     assert (named, nothing) == ([text], [])
     assert again.count("filled") == 2
+    assert notices(city.fetch(), "older-copy") == damage(city) == []
+    shutil.rmtree(folder)
+    older.rename(folder)
+    assert len(notices(city.fetch(), "older-copy")) == 1
+    marker.accept(folder / MARKER)
     assert notices(city.fetch(), "older-copy") == damage(city) == []
 
 
