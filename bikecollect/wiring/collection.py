@@ -153,6 +153,7 @@ def cycle(
             ledger=ledger,
             clock=times.clock,
             host=feed_access.host(system),
+            machine=os.uname().nodename if folder.mirror else "",
             redact=settings.redact,
             placeholders=settings.placeholders,
         ),

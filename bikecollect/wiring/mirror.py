@@ -12,10 +12,13 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
-from bikecollect.collect.sources.bikecollect_folder import LISTS, FolderSource
-from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
-from bikecollect.collect.sources.foreign_segments import scanned
-from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.collect.sources.bikecollect_folder import (
+    LISTS,
+    FolderSource,
+    machine_of,
+    slots_in,
+)
+from bikecollect.collect.sources.foreign_ledger import has_ledger
 from bikecollect.core import user_folders
 from bikecollect.core.errors import (
     BikecollectError,
@@ -37,7 +40,6 @@ from bikecollect.storage.data_folder import (
     is_marked,
 )
 from bikecollect.storage.files import marker
-from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.repair.damage import lost_data
 from bikecollect.storage.repair.lost_days import archived_days, find_archive_damage
 from bikecollect.wiring.inherited_facts import with_facts_of
@@ -161,19 +163,6 @@ def _renaming(settings: Settings, old: str, new: str) -> str:
     return f"write [systems.{new}] in place of [systems.{old}] in the settings"
 
 
-def _foreign_slots(folder: Path) -> set[int]:
-    """Return the slots in the ledger of *folder*, which is untrusted.
-
-    Without a ledger, those in its daily files.
-    """
-    if has_ledger(folder):
-        with scratch() as scratch_folder:
-            return {row[0] for row in blocks(folder, scratch_folder)}
-    judge = Plausible(time.time())
-    names = [layout.rows for layout in LAYOUTS if (folder / layout.rows).is_dir()]
-    return {slot for name in names for slot, _ in scanned(folder, judge, name)}
-
-
 def _leave_out_damaged_ledgers(folder: Path, address: object) -> None:
     """Remove ledgers in *folder*, a local copy, that cannot be read.
 
@@ -182,7 +171,7 @@ def _leave_out_damaged_ledgers(folder: Path, address: object) -> None:
     for place in (folder, folder / VEHICLES):
         if has_ledger(place):
             try:
-                _foreign_slots(place)
+                slots_in(place)
             except StorageError as error:
                 if not _is_damage(error):
                     raise
@@ -329,7 +318,7 @@ class MirrorCopying:
 
         self._times.stop.raise_if_set()
         data, zone = self._settings.data, self._settings.system_folder(name).zone
-        missing = MissingHere(store, data, name, _foreign_slots, zone)
+        missing = MissingHere(store, data, name, slots_in, machine_of, zone)
         yield LivePush(store, data, name, self._times.clock, missing).run()
 
     def _fail(self, name: str, error: BikecollectError) -> None:

@@ -28,6 +28,7 @@ from bikecollect.alerts.signals import of_run
 from bikecollect.alerts.space import Space
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
+from bikecollect.collect.sources.bikecollect_folder import machine_of
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
@@ -887,7 +888,7 @@ def test_a_compact_that_fails_is_an_incident_of_its_own(
 def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """The next steps restore it."""
+    """The next steps restore it. With a mirror, the ledger tells whose it is."""
     archive = {"mirror": "file:///copy"}
     mail = mailserver.settings()
     world = World(tmp_path / "data", "a", mail=mail, archive=archive)
@@ -897,6 +898,7 @@ def test_a_lost_archive_is_the_subject_and_no_copy_is_claimed(
         times = Times(world.clock, world.clock, Stop())
         *_, step = compactor(settings, "a", times, csv_days=0).run()
         assert step.what == "let go"
+        assert machine_of(world.folder / "a") == os.uname().nodename
         shutil.rmtree(world.folder / "archive")
         report(world, settings, "the archive is gone")
         report(world, settings, "")

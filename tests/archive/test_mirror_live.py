@@ -18,6 +18,7 @@ from s3server import BUCKET, Fault, Proxy, S3Server
 from world import TAIPEI, World
 
 from bikecollect.archive.mirror.live.live_download import LiveDownload
+from bikecollect.collect.fetching.fetcher import MACHINE
 from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
@@ -317,7 +318,12 @@ def refused_until_filled(
 def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
     city: City, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its cron line comes before its backfill: an error that says what to run."""
+    """Its cron line comes before its backfill: an error that says what to run.
+
+    Of a machine that collects beside it, it would fill the same slots for ever.
+    """
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute("INSERT INTO memory VALUES (?, ?)", (MACHINE, "\x1bbonn"))
     city.run("push", "--live")
     before, objects = rows(city), live_objects(city, monkeypatch)
     shutil.rmtree(city.data)
@@ -328,7 +334,9 @@ def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
 
     error = refused_until_filled(city, monkeypatch, objects)
 
-    assert "2 slots that are missing here; run: " in error
+    assert "is of another machine, \\x1bbonn (this is " in error
+    assert "), and has 2 slots that are missing here; if \\x1bbonn still" in error
+    assert "its own in [archive]; else run: " in error
     assert [row for row in rows(city) if row in before] == before
 
 

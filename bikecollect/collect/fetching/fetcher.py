@@ -23,6 +23,8 @@ from bikecollect.feeds import Feed
 if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
+MACHINE = "bikecollect.machine"
+"""The key of the note about the name of the machine that collects."""
 PUBLIC_HOST = "bikecollect.public_host"
 """The key of the note about the host that was resolved to a public address."""
 
@@ -31,7 +33,9 @@ PUBLIC_HOST = "bikecollect.public_host"
 class Fetcher:
     """Fetches the payloads of one system by its *feed*, whose host is *host*.
 
-    *notes* are for later runs; the ledger has them once the run is committed.
+    *notes* are for later runs; the ledger has them once the run is committed. *machine*
+    is the name of this one, noted if not empty: the mirror's copy of the ledger tells
+    by it who sent it.
     """
 
     feed: Feed
@@ -39,6 +43,7 @@ class Fetcher:
     ledger: "Ledger"
     clock: Callable[[], float]
     host: str = ""
+    machine: str = ""
     redact: Redact = unredacted
     placeholders: Placeholders = field(default_factory=Placeholders)
     notes: dict[str, str] = field(default_factory=dict)
@@ -53,6 +58,8 @@ class Fetcher:
         memory = memory._replace(notes=notes, now=self.clock())
         check_rate_limit(notes.get(NOT_BEFORE, ""), memory.now, self.host)
         known = self.client.public_host = notes.get(PUBLIC_HOST, "")
+        if self.machine and notes.get(MACHINE) != self.machine:
+            self.notes[MACHINE] = self.machine
         payload = self.feed.fetch(self.client, memory)
         if self.client.public_host != known:
             self.notes[PUBLIC_HOST] = self.client.public_host

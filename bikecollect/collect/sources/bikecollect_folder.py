@@ -7,6 +7,7 @@ and `plausible` for the values that are accepted.
 import heapq
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-from bikecollect.archive.datasets import STATION_LAYOUT, DatasetLayout
+from bikecollect.archive.datasets import LAYOUTS, STATION_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.live.live_paths import LEDGERS
 from bikecollect.collect.sources import (
     ForeignBlock,
@@ -28,7 +29,12 @@ from bikecollect.collect.sources.foreign_days import (
     archived_runs,
     certified_days,
 )
-from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger, runs
+from bikecollect.collect.sources.foreign_ledger import (
+    blocks,
+    has_ledger,
+    machine,
+    runs,
+)
 from bikecollect.collect.sources.foreign_rows import (
     STATION_ROWS,
     VEHICLE_ROWS,
@@ -188,3 +194,24 @@ def _first_with_rows(
 
 def _slot(foreign: ForeignBlock[Any]) -> Slot:
     return foreign.slot
+
+
+def slots_in(folder: Path) -> set[int]:
+    """Return the slots in the ledger of *folder*, which is untrusted.
+
+    Without a ledger, those in its daily files.
+    """
+    if has_ledger(folder):
+        with scratch() as scratch_folder:
+            return {row[0] for row in blocks(folder, scratch_folder)}
+    judge = Plausible(time.time())
+    names = [layout.rows for layout in LAYOUTS if (folder / layout.rows).is_dir()]
+    return {slot for name in names for slot, _ in scanned(folder, judge, name)}
+
+
+def machine_of(folder: Path) -> str:
+    """Return the machine that collected the untrusted *folder*, empty if unknown."""
+    if not has_ledger(folder):
+        return ""
+    with scratch() as scratch_folder:
+        return machine(folder, scratch_folder)

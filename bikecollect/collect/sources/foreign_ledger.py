@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.archive.datasets import RUNS
+from bikecollect.collect.fetching.fetcher import MACHINE
 from bikecollect.core.errors import StorageError
+from bikecollect.core.text import visible
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.durable import write_all, writing
 from bikecollect.storage.files.regular_file import open_below
@@ -37,6 +39,9 @@ ROOM = "free some space there, or set TMPDIR to a folder on a disk with room"
 BLOCKS = (
     'SELECT slot, file, start, "end", crc32, last_updated, {} FROM blocks ORDER BY slot'
 )
+NAME = "SELECT value FROM memory WHERE key = ?"
+MAX_NAME = 64
+"""Characters of the name of a machine, by POSIX."""
 GONE_FILES = "SELECT file FROM files WHERE damaged = ?"
 COLUMNS = {
     "blocks": {"slot", "file", "start", "end", "crc32", "last_updated"},
@@ -44,7 +49,7 @@ COLUMNS = {
 }
 READS = {
     sqlite3.SQLITE_SELECT: frozenset({None}),
-    sqlite3.SQLITE_READ: frozenset({*COLUMNS, "runs"}),
+    sqlite3.SQLITE_READ: frozenset({*COLUMNS, "runs", "memory"}),
 }
 """The actions allowed to statements after the schema was checked."""
 
@@ -72,6 +77,22 @@ def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
             for row in db.execute(BLOCKS.format(flags)):
                 if row[1] not in gone:
                     yield row
+
+
+def machine(folder: Path, scratch_folder: Path) -> str:
+    """Return the name of the machine in *folder*'s ledger, empty if it has none.
+
+    See `blocks`.
+    """
+    with _translated_errors(folder):
+        copy = _copy_ledger(folder, scratch_folder)
+        with closing(_connect(copy)) as db:
+            _check_schema(db, folder)
+            if not _stored(db, "memory"):
+                return ""
+            db.set_authorizer(_authorize)
+            (name,) = db.execute(NAME, (MACHINE,)).fetchone() or ("",)
+            return visible(str(name)[:MAX_NAME])
 
 
 def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:

@@ -4,6 +4,7 @@ Another machine has sent it, or this one before its data were lost.
 """
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -31,7 +32,8 @@ class MissingHere:
     """Finds slots of *system_id* in the live copy in *store* that *data* lacks.
 
     *foreign_slots* returns the slots in the ledger of an untrusted folder; without
-    one, those in its daily files. Days are those of *zone*. Slots whose loss was
+    one, those in its daily files; *foreign_machine* the name of the machine that wrote
+    that ledger, if it has it. Days are those of *zone*. Slots whose loss was
     accepted (`forget`) are not missing.
     """
 
@@ -39,6 +41,7 @@ class MissingHere:
     data: Path
     system_id: str
     foreign_slots: Callable[[Path], Collection[int]]
+    foreign_machine: Callable[[Path], str]
     zone: tzinfo
 
     def check(
@@ -69,7 +72,8 @@ class MissingHere:
                 continue
             if ledger or files:
                 theirs = self._slots_there(folder / daily, ledger, files)
-                self._check_slots(set(theirs), subfolder)
+                machine = self.foreign_machine(folder / daily)
+                self._check_slots(set(theirs), subfolder, machine)
             for stored in doubted:  # they may stay there for ever
                 record.add(_compared(stored), COMPARED)
 
@@ -107,8 +111,13 @@ class MissingHere:
             self.store.download(file, folder / folder.name / file.rpartition("/")[2])
         return self.foreign_slots(folder)
 
-    def _check_slots(self, theirs: Collection[int], subfolder: str) -> None:
-        """Raise StorageError if slots of *theirs* are missing here."""
+    def _check_slots(
+        self, theirs: Collection[int], subfolder: str, machine: str = ""
+    ) -> None:
+        """Raise StorageError if slots of *theirs* are missing here.
+
+        If they are of another *machine*, filling them from there might be wrong.
+        """
         history = History(self.system_id, self.data / self.system_id / subfolder)
         ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
         accepted = list(self._accepted(subfolder))
@@ -122,11 +131,20 @@ class MissingHere:
             are = "is" if len(missing) == 1 else "are"
             of = " of vehicles" if subfolder else ""
             needs = " (it needs `vehicles = true`)" if subfolder else ""
-            raise StorageError(
-                f"the live copy in the mirror has {slots}{of} that {are} missing "
-                f"here; run: bikecollect backfill {self.system_id} --from "
-                f"{self.store.address}{needs}; {OTHER_HOST}"
+            problem = f"has {slots}{of} that {are} missing here"
+            remedy = (
+                f"run: bikecollect backfill {self.system_id} --from "
+                f"{self.store.address}{needs}"
             )
+            if machine in {"", own := os.uname().nodename}:
+                text = f"the live copy in the mirror {problem}; {remedy}; {OTHER_HOST}"
+            else:
+                text = (
+                    f"the live copy in the mirror is of another machine, {machine} "
+                    f"(this is {own}), and {problem}; if {machine} still collects, "
+                    f"give each machine a prefix of its own in [archive]; else {remedy}"
+                )
+            raise StorageError(text)
 
     def _accepted(self, subfolder: str) -> Iterator[tuple[int, int]]:
         """Yield the beginning and the end of each span whose loss was accepted."""
