@@ -90,7 +90,7 @@ class Collector:
         Raises RenamedError, before any of this, if a system has another name now.
         """
         # In sequence: a folder that is being created must not look unmounted.
-        known = known_folders.known_folders()
+        known = known_folders.with_lost(self.folders.values())
         self.begun_anew.update(known_folders.gone(self.folders, known, self.mirror))
         troubles = {
             n: _prepare(folder, known, partial(self.check_name, n))

@@ -26,7 +26,6 @@ from bikecollect.storage.files.durable import (
     write_file,
 )
 from bikecollect.storage.files.known_folders import (
-    had_data,
     is_known,
     is_place_gone,
     known_folders,
@@ -172,7 +171,7 @@ def prepare(
             return is_stopped
         check_name()
         check_mounted(folder)
-        if not folder.exists() and had_data(folder, known):
+        if str(folder) in known and not folder.exists():
             told = marker.last_told(alert_state_path(folder.name, str(folder)))
             is_gone = is_place_gone(folder, known, time.time())
             text += marker.mark(time.time(), told, is_place_gone=is_gone)

@@ -17,7 +17,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import losses, marker, scratch
 from bikecollect.storage.files.entries import has_entries
-from bikecollect.storage.files.known_folders import had_data
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.obstacles import obstacles
 from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
 from bikecollect.storage.sqlite import ledger_file
@@ -53,7 +53,7 @@ def check_folder(name: str, place: Path, mirror: str = "") -> Checks:
             text, remedy = problem
             yield bad(check_name, text, remedy.removeprefix("run: "))
             return
-        if had_data(place):
+        if is_known(place):
             yield bad(check_name, *parted(losses.missing(name, place, mirror)))
             return
         text = f"{place} does not exist yet"

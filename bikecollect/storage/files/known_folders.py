@@ -62,14 +62,15 @@ def is_known(folder: Path) -> bool:
     return str(folder) in known_folders()
 
 
-def had_data(folder: Path, known: Collection[str] | None = None) -> bool:
-    """Return whether *folder* has held data of its system, even if it is gone now.
+def with_lost(folders: Iterable[Path]) -> frozenset[str]:
+    """Return the known folders, and those of *folders* that were lost with the list.
 
-    It is one of the `known_folders`, passed by callers that have them, or the archive
-    beside it has days of its system: if all else was lost with a disk, only these tell.
+    They do not exist, but the archive beside them has days of their systems. Only a
+    fetch asks: on a new machine, `compact` begins with what the archive has.
     """
-    known = known_folders() if known is None else known
-    return str(folder) in known or any(map(has_entries, _archived(folder)))
+    known = known_folders()
+    new = (folder for folder in folders if str(folder) not in known)
+    return known.union(str(f) for f in new if _is_archived(f) and not f.exists())
 
 
 def remember(folder: Path) -> None:
@@ -90,17 +91,17 @@ def disregard(folder: Path) -> None:
 def gone(
     folders: Mapping[str, Path], known: Collection[str], mirror: str
 ) -> dict[str, str]:
-    """Return a text for each system of *folders* that had data and does not exist.
+    """Return a text for each system of *folders* that is *known* and does not exist.
 
-    For *known* see `had_data`. It is created again, because a slot is worth more than
-    the place where it lies. If all of several are gone, their place is the cause: one
-    text says so. Their data may be in the *mirror*, if there is one. A folder is also
-    gone if only its marker is left, and what is no ledger nor daily file.
+    It is created again, because a slot is worth more than the place where it lies. If
+    all of several are gone, their place is the cause: one text says so. Their data may
+    be in the *mirror*, if there is one. A folder is also gone if only its marker is
+    left, and what is no ledger nor daily file.
     """
     texts: dict[str, str] = {}
     for name, folder in folders.items():
         with suppress(OSError):  # reported by whoever creates it
-            if not folder.exists() and had_data(folder, known):
+            if str(folder) in known and not folder.exists():
                 texts[name] = f"{folder} {losses.GONE} {losses.remedy(name, mirror)}"
     places = {folders[name].parent for name in texts}
     if len(texts) > 1 and len(places) == 1 and not folders_with(marker.MARKER, *places):
@@ -211,14 +212,13 @@ def unowned(data: Path, names: Collection[str]) -> list[Path]:
 
 def _has_data(folder: Path) -> bool:
     """Return whether a system's *folder* or the archive beside it has data of it."""
-    archived = (place.exists() for place in _archived(folder))
-    return any(any(folder.glob(name)) for name in DATA) or any(archived)
+    return any(any(folder.glob(name)) for name in DATA) or _is_archived(folder)
 
 
-def _archived(folder: Path) -> list[Path]:
-    """Return where the archive beside a system's *folder* has its days."""
+def _is_archived(folder: Path) -> bool:
+    """Return whether the archive beside a system's *folder* has days of it."""
     archive, own = folder.parent / "archive", f"system_id={folder.name}"
-    return [archive / dataset / own for dataset in (STATUS, VEHICLE_STATUS)]
+    return any(has_entries(archive / name / own) for name in (STATUS, VEHICLE_STATUS))
 
 
 def _append(path: Path, line: str) -> None:

@@ -19,7 +19,7 @@ from bikecollect.storage.data_folder import (
 )
 from bikecollect.storage.files import losses, marker
 from bikecollect.storage.files.entries import STATIONS, has_entries
-from bikecollect.storage.files.known_folders import had_data
+from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.ledger_schema import file_day
@@ -84,7 +84,7 @@ def loss_of(system: SystemFolder) -> losses.EarlierLoss | None:
     It is that of all data while no new folder is begun.
     """
     name, folder = system.system_id, system.path
-    is_gone = not folder.exists() and had_data(folder)
+    is_gone = not folder.exists() and is_known(folder)
     if is_gone or STATIONS in marker.lost_parts(folder):
         return losses.EarlierLoss(END, losses.missing(name, folder, system.mirror))
     return losses.loss(name, folder / MARKER, system.zone, system.mirror)
