@@ -109,9 +109,10 @@ def test_lost_data_whose_incident_is_open_are_not_mailed_twice(folder: Path) -> 
     """The mails of `fetch` remind of it once a day; other damage is mailed here."""
     standing = _failing(folder, later=30)
     lost = Incident("lost-1", "lost", Slot(1), Slot(1), told=1, text="all is gone")
-    health = replace(
-        standing.health, incidents=[lost], damage=["all is gone", "a.csv is missing"]
-    )
+    days = "2 days are lost; run: a\ncompact failed"
+    archive = Incident("archive-1", "archive", Slot(1), Slot(1), told=1, text=days)
+    damage = ["all is gone", "2 days are lost; run: b", "a.csv is missing"]
+    health = replace(standing.health, incidents=[lost, archive], damage=damage)
 
     found = unattended([replace(standing, health=health)], {}, AWAKE)
     assert [*found.values()] == [{"damage": "a.csv is missing"}]

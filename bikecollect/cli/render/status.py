@@ -150,8 +150,9 @@ def unattended(
         waited = awake - _awake_at(health.last_run, awake)
         if health.silent is not None and waited > 2 * health.interval:
             texts["run"] = f"no run for {length(health.silent)}"
-        told = {incident.text for incident in health.incidents}
-        untold = [visible(text) for text in health.damage if text not in told]
+        lines = (line for i in health.incidents for line in i.text.split("\n"))
+        told = set(map(_what, lines))
+        untold = [visible(text) for text in health.damage if _what(text) not in told]
         if untold:
             texts["damage"] = "\n".join(untold)
         if all(incident.kind != "mirror" for incident in health.incidents):
@@ -159,6 +160,11 @@ def unattended(
         if texts:
             problems[standing.system_id] = texts
     return problems
+
+
+def _what(text: str) -> str:
+    """Return the problem in *text*, without its remedies: these change."""
+    return text.partition("; ")[0]
 
 
 def _awake_at(run: Run | None, awake: float) -> float:
