@@ -23,6 +23,7 @@ from bikecollect.setup.checks.folders import (
     check_disk,
     check_folder,
     check_scratch,
+    check_verified,
     guarded,
 )
 from bikecollect.setup.checks.idle_settings import idle_settings
@@ -76,6 +77,7 @@ def _shared(settings: Settings, *, network: bool, send: bool, owned: bool) -> Ch
         yield from guarded("mirror", check_mirror(settings, network=network))
     if not all(settings.system_folder(name).is_over for name in settings.systems):
         yield from schedule_checks(settings)
+        yield from check_verified(settings)
     if problem := machine.state_problem():
         yield bad("alert state", *problem)
     yield from check_mail(settings, network=network, send=send)

@@ -69,11 +69,16 @@ def mirror_line(config: Path) -> str:
     return "".join(line.strip() for line in lines if line.startswith("  Mirror"))
 
 
+def checks(config: Path) -> dict[str, str]:
+    """Return the verdicts of the doctor."""
+    process = bikecollect("--config", config, "doctor", "--offline", "--format", "json")
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    return {c["check"]: c["verdict"] for c in found}
+
+
 def mirror_checks(config: Path) -> dict[str, str]:
     """Return the verdicts of the doctor about the mirror."""
-    process = bikecollect("--config", config, "doctor", "--offline", "--format", "json")
-    checks = [json.loads(line) for line in process.stdout.splitlines()]
-    return {c["check"]: c["verdict"] for c in checks if "mirror" in c["check"]}
+    return {name: v for name, v in checks(config).items() if "mirror" in name}
 
 
 def with_mail(config: Path, tmp_path: Path) -> MailServer:
@@ -113,7 +118,28 @@ def test_a_complete_mirror_has_no_days_waiting(config: Path) -> None:
         False,
     )
     assert 'bikecollect_mirror_days_waiting{system="city"} 0\n' in metrics
-    assert mirror_checks(config) == {"mirror": "good", "city: mirror": "good"}
+    good = {"mirror": "good", "city: mirror": "good"}
+    assert mirror_checks(config) == {**good, "mirror: open days": "note"}
+    bikecollect("--config", config, "push", "--live")
+    assert mirror_checks(config) == good
+
+
+def test_an_archive_that_nobody_verifies_is_noted(
+    config: Path, archived: World
+) -> None:
+    """A part of it does not count, nor is a new archive long unverified."""
+    place = archived.folder.parent / "archive/station_status/system_id=city"
+    early = checks(config)
+    for day in range(10, 25):
+        (place / f"date=2020-01-{day}").mkdir()
+    bikecollect("--config", config, "verify", "--since", "2020-01-01")
+
+    late = checks(config)
+    bikecollect("--config", config, "verify")
+
+    assert "archive: verify" not in early
+    assert late["archive: verify"] == "note"
+    assert "archive: verify" not in checks(config)
 
 
 @pytest.mark.usefixtures("archived")

@@ -44,6 +44,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.repair.damage import lacks_ledger, lost_data, vehicles_loss_of
+from bikecollect.storage.repair.found import note_verified
 from bikecollect.storage.sqlite.ledger_file import absence
 from bikecollect.wiring import history, repairs
 from bikecollect.wiring.mirror import check_mirror
@@ -135,6 +136,8 @@ def verify(
     new = _printed(results, printed, form, width=max(map(len, names)))
     for system_id, verified_days in verified.items():
         printed.remember(system_id, verified_days)
+    if not (since or until or mirror) and verified.keys() >= settings.systems.keys():
+        note_verified(settings.data)
     for finding in compare(new, old):
         printed.add(finding)
     if (since or until) and not new and not printed.number:

@@ -9,20 +9,25 @@ from pathlib import Path
 
 from bikecollect.alerts import space
 from bikecollect.core.errors import BikecollectError, SettingsError, UntrustedFile
+from bikecollect.core.slots import DAY
 from bikecollect.core.text import size
 from bikecollect.reports.status import survey
 from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
+from bikecollect.setup.program import page
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import losses, marker, scratch
-from bikecollect.storage.files.entries import has_entries
+from bikecollect.storage.files.entries import has_entries, paths_in
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.obstacles import obstacles
 from bikecollect.storage.files.trusted_files import as_root, quoted, user_name
+from bikecollect.storage.repair.found import verified_at
 from bikecollect.storage.sqlite import ledger_file
 
 ENOUGH_DAYS = 30
+SELDOM = 14
+"""Days after which an archive should be verified; it runs once a week."""
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 """Files in a system's folder whose owner is checked."""
 WRITTEN = ("lock", data_folder.INFORMATION, "bikecollect.log")
@@ -91,6 +96,24 @@ def check_archive(data: Path) -> Checks:
         return
     check = partial(data_folder.check_archive, data)
     yield _ownership(check_name, place, check, ("**/*",))
+
+
+def check_verified(settings: Settings) -> Checks:
+    """Yield a note if the archive of *settings* has many days, and nobody verifies it.
+
+    Days that no report reads may change on the disk; only `verify` finds that.
+    """
+    archive, now = settings.data / data_folder.ARCHIVE, time.time()
+    if now - verified_at(settings.data) < SELDOM * DAY:
+        return
+    for name in settings.systems:
+        if len(paths_in(archive / data_folder.STATUS / f"system_id={name}")) > SELDOM:
+            text = f"`verify` of all systems has not run for {SELDOM} days"
+            remedy = (
+                f"let cron run it once a week: {page('how-to/keep-the-archive.md')}"
+            )
+            yield note("archive: verify", text, remedy)
+            return
 
 
 def check_scratch() -> Check:

@@ -80,9 +80,10 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
         remedy = remedy or f"see {page('how-to/mirror-the-archive.md')}"
         yield bad("mirror", text, remedy)
         first = "once the mirror can be used: "
-    now = time.time()
+    now, has_live = time.time(), False
     for name in settings.systems:
         standing = mirror_standing(settings.data, name, address)
+        has_live |= standing.live is not None
         if standing.is_behind(now):
             remedy = f"{first}bikecollect push {name}"
             yield bad(f"{name}: mirror", standing.text(now), remedy)
@@ -91,6 +92,12 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
             yield note(f"{name}: mirror", text, "the next `compact` copies them")
         else:
             yield good(f"{name}: mirror", standing.text(now))
+    if not (has_live or first):
+        text = "only closed days are copied: the loss of this machine is that of a day"
+        remedy = (
+            f"a cron line for `push --live`: {page('how-to/mirror-the-archive.md')}"
+        )
+        yield note("mirror: open days", text, remedy)
 
 
 def _reached(place: MirrorAddress, *, network: bool) -> Check:

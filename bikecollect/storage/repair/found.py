@@ -6,13 +6,14 @@ It is remembered with the state of its file, and counts until that is replaced, 
 
 import json
 import os
+import zlib
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import SystemFolder, state_home
 from bikecollect.storage.files.durable import temporary, write_file
 from bikecollect.storage.files.regular_file import read_file
 
@@ -47,6 +48,24 @@ class FoundDamage(NamedTuple):
     what: str
     remedy: str
     state: FileState
+
+
+def verified_at(data: Path) -> float:
+    """Return when all data in the folder *data* were verified, 0 if that is unknown."""
+    with suppress(OSError):
+        return _note(data).stat().st_mtime
+    return 0.0
+
+
+def note_verified(data: Path) -> None:
+    """Note that this user has verified all data in the folder *data*."""
+    with suppress(OSError):
+        _note(data).parent.mkdir(parents=True, exist_ok=True)
+        _note(data).touch()
+
+
+def _note(data: Path) -> Path:
+    return state_home() / f"verified.{zlib.crc32(os.fsencode(data)):08x}"
 
 
 def state_of(path: Path) -> FileState:
