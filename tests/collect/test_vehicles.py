@@ -15,6 +15,7 @@ from served import Answer
 from vehicles import publish, station, vehicle
 
 from bikecollect.alerts.signals import of_run
+from bikecollect.collect.backfill import Backfiller
 from bikecollect.core.errors import ExitCode, Outcome, StorageError
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
@@ -55,12 +56,17 @@ def flags(run: Run) -> list[str]:
     return [flag for flag in run.flags if flag != "clock"]
 
 
-def backfill(city: Publisher) -> list[str]:
-    """Fill from the payloads; return what was done, by slot."""
+def filler_of(city: Publisher) -> Backfiller:
+    """Return what fills the missing slots."""
     times = Times(city.clock, city.clock, city.clock)
-    filler = backfilling.backfiller(
+    return backfilling.backfiller(
         city.settings, "city", times, span=(BEFORE, AFTER), dry=False
     )
+
+
+def backfill(city: Publisher) -> list[str]:
+    """Fill from the payloads; return what was done, by slot."""
+    filler = filler_of(city)
     loss = backfilling.LossBefore(filler.system)
     fillings = list(filler.fill_from_payloads())
     loss.end(fillings, None, city.clock())
@@ -581,8 +587,7 @@ def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
     assert notices(city.fetch(), "older-copy") == damage(city) == []
     shutil.rmtree(folder)
     older.rename(folder)
-    shutil.rmtree(city.folder / "city/payloads/kept")
-    backfill(city)  # with nothing to fill
+    assert list(filler_of(city).files.fillings(lambda: iter(()))) == []
     marked = damage(city)
     marker.accept(folder / MARKER)
     assert len(notices(city.fetch(), "older-copy")) == len(marked) == 1
