@@ -320,6 +320,8 @@ def test_a_closed_station_is_marked(show: Show, world: World) -> None:
     assert "Orange: reported as closed" in said(
         show("station", station="c", range="7 days")
     )
+    week = said(show("station", station="c", view="Typical week"))
+    assert "While it was closed it had neither a bike nor a dock" in week
     assert "1 closed" in said(show("now"))
 
 

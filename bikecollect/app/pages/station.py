@@ -22,6 +22,7 @@ AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
 LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
 """The colours of never a bike, and never a dock, as on the maps."""
+SHUT = " While it was closed it had neither a bike nor a dock for riders."
 ENOUGH = 4
 """The least days behind a band of quartiles."""
 
@@ -232,7 +233,10 @@ def _chance(name: str, station: str, when: Span) -> None:
         ),
         table,
         f"{station}-chance",
-        widgets.summed(table) + widgets.unseen(table[column]) + widgets.few_seen(table),
+        widgets.summed(table)
+        + widgets.unseen(table[column])
+        + widgets.few_seen(table)
+        + (SHUT if table["share_closed"].gt(0).any() else ""),
         f"Chance of {measure} by weekday and hour",
     )
 
