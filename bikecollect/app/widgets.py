@@ -35,7 +35,7 @@ STYLE = """<style>
 p.source {font-size: 0.85rem; opacity: 0.85; margin: 1.2rem 0 0}
 p.source a {color: inherit}
 [data-testid="stMultiSelect"] span[title] {color: light-dark(#fff, #111)}
-[data-testid="stVegaLiteChart"] text {fill: currentColor; opacity: 0.85}
+[data-testid="stVegaLiteChart"] text {fill: currentColor}
 [data-testid="stMarkdownContainer"] thead:not(:has(th:not(:empty))) {display: none}
 :is(a, button, summary, [role="spinbutton"]):focus-visible {
   outline: 2px solid currentColor; outline-offset: -2px}

@@ -246,7 +246,7 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
     text = "The station was not seen on another Sunday of the range."
     assert [info.value for info in new.info] == [text]
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
-    assert "itself. No band: it requires 4 days. Dashed: 2026-11-29." in said(app)
+    assert "itself. No band: it requires 3 days. Dashed: 2026-11-29." in said(app)
     (table,) = (text.value for text in app.markdown if "usual" in text.value)
     assert "| 1 Sunday, 1 of 12 slots |" in table
 

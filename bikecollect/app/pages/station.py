@@ -23,8 +23,8 @@ OF = {"bikes": "vehicles", "docks": "docks"}
 LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
 """The colours of never a bike, and never a dock, as on the maps."""
 SHUT = " While it was closed it had neither a bike nor a dock for riders."
-ENOUGH = 4
-"""The least days behind a band of quartiles."""
+ENOUGH = 3
+"""The least days behind a band of quartiles: those of 28 days beside the chosen one."""
 
 
 def page() -> None:
@@ -202,10 +202,10 @@ def _typical_day(name: str, station: str, when: Span) -> None:
 def _band(low: int, high: int) -> str:
     """Return what the band holds, if quarters of *low* to *high* days have one.
 
-    >>> _band(3, 4)
-    'Band: the middle half of the slots, where 4 days were seen.'
     >>> _band(2, 3)
-    'No band: it requires 4 days.'
+    'Band: the middle half of the slots, where 3 days were seen.'
+    >>> _band(1, 2)
+    'No band: it requires 3 days.'
     """
     if high < ENOUGH:
         return f"No band: it requires {ENOUGH} days."
