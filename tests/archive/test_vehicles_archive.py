@@ -162,6 +162,24 @@ def test_verify_finds_a_flipped_bit_of_a_vehicle(city: Publisher) -> None:
     assert "sha256 mismatch" in archived.stdout
 
 
+def test_a_lost_ledger_of_vehicles_is_named_until_it_is_rebuilt(
+    city: Publisher,
+) -> None:
+    """By `verify`, `status` and all that reads vehicles; by nothing that does not."""
+    for path in (city.folder / "city/vehicles").glob("ledger*"):
+        path.unlink()
+    what = ["--what", "vehicle_status"]
+    codes = {"verify": 1, "status": 0, "export": 0}
+    calls = [["export", *what], ["query", "FROM vehicle_slots"], *([c] for c in codes)]
+
+    config = city.folder / "config.toml"
+    found = [bikecollect("--config", config, *words) for words in calls]
+
+    assert [process.returncode for process in found] == [74, 74, *codes.values()]
+    texts = [" ".join((p.stdout + p.stderr).split()) for p in found]
+    assert [" fetch city" in text for text in texts] == [True] * 4 + [False]
+
+
 def test_a_lost_ledger_of_vehicles_is_restored_from_the_archive(
     city: Publisher,
 ) -> None:

@@ -243,6 +243,10 @@ def _verify(
                 continue
             stations = history.verifier(settings, name, times, deep=deep)
             vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
+            if lacks_ledger(folder, data_folder.VEHICLES):
+                what = f"is {absence(folder.vehicles.ledger)}"
+                yield Finding(f"{name}/{data_folder.VEHICLES}", LEDGER, what)
+                vehicles = None
             first, end = days(since, until, history.zone(settings, name), time.time())
             for verifier in filter(None, (stations, vehicles)):
                 counts.append(verifier.counts)

@@ -16,10 +16,10 @@ from bikecollect.core.errors import (
     SettingsError,
     StorageError,
 )
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.slots import bounds
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.repair.damage import check_present
+from bikecollect.storage.files.entries import VEHICLES
+from bikecollect.storage.repair.damage import check_ledger, check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
 
@@ -81,16 +81,20 @@ def readable(
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
     attempts, systems = Attempts(names, on_loss=on_loss), []
+    reads_vehicles = _have_vehicles(tables)
     for name in names:
         with attempts.on(name):
             system = settings.system_folder(name)
             check_present(system, ledger=True)
+            if reads_vehicles:
+                check_ledger(system, VEHICLES)
             shown = history.shown(settings, name)
             begin, _ = bounds(max(since, EPOCH), system.zone)
             has_data = bool(shown.days) or history.has_archive(settings, name)
             if tables:
                 attempts.report_loss(system, begin, has_data=has_data)
-            _report_lost_vehicles(attempts, system, begin, tables)
+            if reads_vehicles:
+                attempts.report_lost_vehicles(system, begin)
             systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
@@ -110,15 +114,13 @@ def report_losses(
         system = settings.system_folder(name)
         begin, _ = bounds(max(since, EPOCH), system.zone)
         attempts.report_loss(system, begin)
-        _report_lost_vehicles(attempts, system, begin, tables)
+        if _have_vehicles(tables):
+            attempts.report_lost_vehicles(system, begin)
     return attempts.code
 
 
-def _report_lost_vehicles(
-    attempts: Attempts, system: SystemFolder, begin: Slot, tables: Collection[str]
-) -> None:
-    if not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables):
-        attempts.report_lost_vehicles(system, begin)
+def _have_vehicles(tables: Collection[str]) -> bool:
+    return not set(VEHICLE_LAYOUT.datasets).isdisjoint(tables)
 
 
 def viewed(

@@ -18,7 +18,12 @@ from bikecollect.storage.data_folder import (
     check_mounted,
 )
 from bikecollect.storage.files import losses, marker
-from bikecollect.storage.files.entries import STATIONS, has_entries
+from bikecollect.storage.files.entries import (
+    STATIONS,
+    VEHICLES,
+    has_days,
+    has_entries,
+)
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.ledger_reader import END, History
@@ -102,6 +107,7 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
     own = system.vehicles
     if loss := vehicles_loss_of(system):
         yield loss.text
+    yield from _missing_ledger(system, VEHICLES)
     if own.ledger.exists():
         files = [
             *_linked_files(own, VEHICLE_STATUS),
@@ -113,12 +119,13 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
         yield from describe_found(own, files, _days(archived))
 
 
-def lacks_ledger(system: SystemFolder) -> bool:
-    """Return whether there are daily files but no ledger, nor a broken link to one.
+def lacks_ledger(system: SystemFolder, part: str = STATIONS) -> bool:
+    """Return whether a *part* has daily files but no ledger, nor a broken link to one.
 
     An empty file is none.
     """
-    return bool(absence(system.ledger)) and any((system.path / STATUS).glob("*.csv"))
+    own = system.vehicles if part == VEHICLES else system
+    return bool(absence(own.ledger)) and has_days(system.path, part)
 
 
 def check_present(system: SystemFolder, *, ledger: bool) -> None:
@@ -127,17 +134,27 @@ def check_present(system: SystemFolder, *, ledger: bool) -> None:
     Or if its folder has the data of another system.
 
     With *ledger*, also if its ledger is lost: without it, it has no runs and no gaps.
+    Without stations, its vehicles account for its slots.
     """
     if not has_entries(system.path) or (system.path / MARKER).exists():
         check_mounted(system.path)
-    if ledger and (lost := next(_missing_ledger(system), "")):
+    if ledger:
+        check_ledger(system)
+        if not has_days(system.path, STATIONS):
+            check_ledger(system, VEHICLES)
+
+
+def check_ledger(system: SystemFolder, part: str = STATIONS) -> None:
+    """Raise StorageError if the ledger of a *part* of *system* is lost."""
+    for lost in _missing_ledger(system, part):
         raise StorageError(lost)
 
 
-def _missing_ledger(system: SystemFolder) -> Iterator[str]:
-    if lacks_ledger(system):
+def _missing_ledger(system: SystemFolder, part: str = STATIONS) -> Iterator[str]:
+    if lacks_ledger(system, part):
+        ledger = (system.vehicles if part == VEHICLES else system).ledger
         yield (
-            f"{system.ledger.name} is {absence(system.ledger)}; the next fetch "
+            f"{ledger.relative_to(system.path)} is {absence(ledger)}; the next fetch "
             f"rebuilds it from the files: bikecollect fetch {system.system_id}"
         )
 
