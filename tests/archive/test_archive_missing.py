@@ -225,7 +225,9 @@ def test_compact_names_a_lost_day(
     assert (process.returncode, process.stdout) == (74, "")
     assert process.stderr.count("\n") == 1
     assert "city: 1 archived day (2026-11-22) is missing or damaged" in process.stderr
-    assert process.stderr.endswith(" forget city 2026-11-22\n")
+    _, _, remedy = process.stderr.partition("from the kept payloads of 1 of 1 slots: ")
+    assert remedy.endswith(" backfill city\n")
+    assert " forget city 2026-11-22; then: " in remedy
 
 
 @pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import Archived, ArchivedDays
-from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import SLOTS
 from bikecollect.archive.day_archive import MEMORY, Archive
 from bikecollect.archive.query import duckdb_engine
@@ -22,6 +21,7 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
+from bikecollect.storage.repair.lost_days import remedy_of_lost_day
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

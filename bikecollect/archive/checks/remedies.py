@@ -9,7 +9,7 @@ from bikecollect.archive.checks.payload_files import OLDER, WRONG_SUM
 from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES, is_day
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER, VEHICLES
 from bikecollect.storage.files import losses
-from bikecollect.storage.repair import mirror_remedy
+from bikecollect.storage.repair.lost_days import remedy_of_lost_day
 
 REBUILT = ("coverage", "profile", "slots", "runs", "vehicle_slots")
 MISSING, EMPTY, UNREADABLE = "is missing", "is empty", "cannot be read"
@@ -120,25 +120,6 @@ def _of_earlier_state(system: str, day: str, what: str) -> str:
         "write the certificates again if that day was not over then, or if `backfill` "
         f"filled slots: bikecollect verify {system} --certificates FILE; else {restore}"
     )
-
-
-def remedy_of_lost_day(
-    system: str, day: str, kept: Callable[[], str], mirror: str
-) -> str:
-    """Return how to get back an archived *day*, whose CSV is lost, too.
-
-    See `remedy` for *kept* and *mirror*.
-    """
-    first = mirror_remedy(system, mirror)
-    restore = (
-        f"{first}restore the archive's {day} from a backup: bikecollect backfill "
-        f"{system} --from COPY; or"
-    )
-    forget = f"bikecollect forget {system} {day}"
-    if not (slots := kept()):
-        return f"{restore} accept the loss: {forget}"
-    fill = f"fill it from the kept payloads of {slots} slots"
-    return f"{restore} {fill}: {forget}; then: bikecollect backfill {system}"
 
 
 def _names(what: str, datasets: tuple[str, ...]) -> bool:

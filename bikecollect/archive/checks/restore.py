@@ -18,7 +18,6 @@ from bikecollect.archive.checks.recertify import (
     shorter,
     uncertified,
 )
-from bikecollect.archive.checks.remedies import remedy_of_lost_day
 from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import CANNOT_READ, damaged_parts
@@ -29,6 +28,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.recovery import ADOPTED
+from bikecollect.storage.repair.lost_days import remedy_of_lost_day
 
 log = logging.getLogger(__name__)
 NO_BLOCK = frozenset({"", SlotState.MISSING.value})

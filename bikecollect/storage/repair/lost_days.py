@@ -5,8 +5,9 @@ A day is lost if its CSV is gone, too.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -27,15 +28,12 @@ from bikecollect.storage.files.trusted_files import from_mirror
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import mirror_remedy
 from bikecollect.storage.repair.archived_rows import PART, PREFIX
+from bikecollect.storage.repair.missing_files import kept_of_day
 
 ARCHIVED = (
     "SELECT day, csv_gone, parts FROM archives WHERE date(day) = day ORDER BY day"
 )
 """A day with an impossible name, in a damaged ledger, is archived under its own."""
-ACCEPT = (
-    "accept the loss (`backfill` then fills what kept payloads have, `backfill --from` "
-    "what an intact copy has)"
-)
 
 
 class ArchiveDamage(NamedTuple):
@@ -196,13 +194,29 @@ def _lost_text(
 
 
 def remedy_of_lost(system: SystemFolder, day: str, dataset: str) -> str:
-    """Return how to get back an archived *day*, whose files and CSV are lost."""
-    place = f"{dataset}/system_id={system.system_id}/{PREFIX}{day}"
-    return (
-        f"{mirror_remedy(system.system_id, system.mirror)}restore {place} from a "
-        f"backup: bikecollect backfill {system.system_id} --from COPY; or "
-        f"{ACCEPT}: bikecollect forget {system.system_id} {day}"
+    """Return how to get back an archived *day* of *dataset*, see below."""
+    kept = partial(kept_of_day, system, day) if dataset == STATUS else str
+    return remedy_of_lost_day(system.system_id, day, kept, system.mirror)
+
+
+def remedy_of_lost_day(
+    system: str, day: str, kept: Callable[[], str], mirror: str
+) -> str:
+    """Return how to get back an archived *day*, whose CSV is lost, too.
+
+    If payloads of the day are kept, *kept* returns for how many of its slots: "3 of 4".
+    *mirror* is the address of the archive's copy, empty if there is none.
+    """
+    first = mirror_remedy(system, mirror)
+    restore = (
+        f"{first}restore the archive's {day} from a backup: bikecollect backfill "
+        f"{system} --from COPY; or"
     )
+    forget = f"bikecollect forget {system} {day}"
+    if not (slots := kept()):
+        return f"{restore} accept the loss: {forget}"
+    fill = f"fill it from the kept payloads of {slots} slots"
+    return f"{restore} {fill}: {forget}; then: bikecollect backfill {system}"
 
 
 def _days(days: Sequence[str], dataset: str) -> str:
