@@ -17,7 +17,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
     PARTS,
@@ -74,15 +74,17 @@ class Recovery:
         if is_list_changed or any(others):
             from bikecollect.storage.repair.foreign import set_foreign_aside
 
-            owner = set_foreign_aside(self.ledger, self.store, self.payloads)
-            if owner:
+            if owner := set_foreign_aside(self.ledger, self.store, self.payloads):
                 notices = [rebuilt(self.ledger, owner, self.mirror)]
                 extents, is_list_changed = self.ledger.extents(), False
         absence = self.ledger.was_absent
-        if absence and not notices and any(sizes.values()):
-            what = f"{self.ledger.folder.name}/{LEDGER} was {absence}"
-            lacks_list = INFORMATION not in sizes
-            notices = [rebuilt(self.ledger, what, self.mirror, lacks_list=lacks_list)]
+        has_files, folder = any(sizes.values()), self.ledger.folder
+        # A system without stations has only runs in this ledger.
+        has_data = absence and (has_files or (folder / VEHICLES / LEDGER).exists())
+        if has_data and not notices:
+            what = f"{folder.name}/{LEDGER} was {absence}"
+            lacks = has_files and INFORMATION not in sizes
+            notices = [rebuilt(self.ledger, what, self.mirror, lacks_list=lacks)]
         for file in sizes.keys() - extents.keys():  # may have been archived
             extents |= self.ledger.extents(_day(file))
         for file, size in sorted(

@@ -17,6 +17,7 @@ from vehicles import publish, station, vehicle
 from bikecollect.alerts.signals import of_run
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.core.errors import ExitCode, Outcome, StorageError
+from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
@@ -25,7 +26,7 @@ from bikecollect.storage.data_folder import MARKER
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.repair.damage import find_damage
+from bikecollect.storage.repair.damage import check_present, find_damage
 from bikecollect.wiring import backfilling
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
@@ -484,6 +485,23 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> No
 
     assert (city.folder / DAY).read_bytes().startswith(before)
     assert len(rows(city)) == 6
+
+
+def test_a_lost_ledger_of_a_system_without_stations_is_named(city: Publisher) -> None:
+    """Before the next run by all that reads, and by that run: its runs are lost."""
+    publish(city, [vehicle()])
+    assert notices(city.fetch(), RUNS_LOST) == []
+    for path in (city.folder / "city").glob("ledger*"):
+        path.unlink()
+    system = city.settings.system_folder("city")
+
+    with pytest.raises(StorageError, match=r"ledger.sqlite3 is missing; the next"):
+        check_present(system, ledger=True)
+    (text,) = notices(city.fetch(), RUNS_LOST)
+
+    assert text.startswith("city/ledger.sqlite3 was missing: a new one is rebuilt")
+    assert "station" not in text
+    check_present(system, ledger=True)
 
 
 def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(

@@ -96,8 +96,8 @@ def check_name(marker: Path, text: bytes | None = None) -> bool:
         raise SettingsError(
             f"{folder} has the data of another system, {other}, as its file "
             f"{marker.name} says: were folders exchanged or copied? Put each in its "
-            f"place; or, if {folder.name} is the new name of {other}: echo 'system: "
-            f"{folder.name}' >> {quoted(marker)}",
+            f"place; or, if {folder.name} is the new name of {other}, or that file was "
+            f"damaged: echo 'system: {folder.name}' >> {quoted(marker)}",
             cause="folder",
         )
     return True

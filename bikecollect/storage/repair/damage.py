@@ -122,10 +122,13 @@ def _of_vehicles(system: SystemFolder, archive: Path) -> Iterator[str]:
 def lacks_ledger(system: SystemFolder, part: str = STATIONS) -> bool:
     """Return whether a *part* has daily files but no ledger, nor a broken link to one.
 
-    An empty file is none.
+    An empty file is none. That of stations also has the runs of a system without them.
     """
     own = system.vehicles if part == VEHICLES else system
-    return bool(absence(own.ledger)) and has_days(system.path, part)
+    has_data = has_days(system.path, part) or (
+        own is system and system.vehicles.ledger.exists()
+    )
+    return bool(absence(own.ledger)) and has_data
 
 
 def check_present(system: SystemFolder, *, ledger: bool) -> None:
