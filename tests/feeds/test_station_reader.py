@@ -753,10 +753,11 @@ def test_the_status_of_citybikes_says_whether_a_station_is_open(
 
 
 def test_a_mapped_status_is_read_as_a_word() -> None:
-    """JCDecaux has OPEN and CLOSED; Paris, Lille and Barcelona have their own words."""
+    """JCDecaux has OPEN and CLOSED; Paris, Lille and others have their own words."""
     mapping = {"station_id": "number", "num_vehicles_available": "available_bikes"}
     mapping |= {"is_renting": "status", "is_returning": "status"}
-    words = ("OPEN", "CLOSED", "OUI", "NON", "EN SERVICE", "Hors service", "OPN", "CLS")
+    words = ["OPEN", "CLOSED", "OUI", "NON", "EN SERVICE", "Hors service", "OPN", "CLS"]
+    words += ["FullService", "Unavailable"]
     body = [
         {"number": number, "available_bikes": 3, "status": word}
         for number, word in enumerate(words)
@@ -765,7 +766,7 @@ def test_a_mapped_status_is_read_as_a_word() -> None:
 
     read = feed.read((Document("list", json.dumps(body).encode()),))
 
-    assert [status.is_returning for status in read.statuses] == [True, False] * 4
+    assert [status.is_returning for status in read.statuses] == [True, False] * 5
 
 
 def test_jcdecaux_stations_on_citybikes_have_their_own_time() -> None:

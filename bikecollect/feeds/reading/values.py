@@ -202,10 +202,12 @@ def plain_flags(values: Sequence[Any]) -> list[bool | None] | None:
 
 
 _TRUE = """1|1.0|true|yes|y|t|on|open|opened|online|active|aktiv|in service|operative
-|operational|enabled|oui|ouvert|ouverte|en service|en fonctionnement|abierta|opn"""
+|operational|enabled|oui|ouvert|ouverte|en service|en fonctionnement|abierta|opn
+|available|fullservice"""
 _FALSE = """0|0.0|false|no|n|f|off|closed|close|offline|inactive|inaktiv|not in service
 |out of service|inoperative|disabled|suspended|maintenance|under maintenance|planned
-|non|ferme|fermé|fermee|fermée|hors service|en maintenance|cerrada|cls"""
+|non|ferme|fermé|fermee|fermée|hors service|en maintenance|cerrada|cls
+|unavailable|comingsoon|work in progress"""
 _FLAGS = {
     word.strip(): is_true
     for words, is_true in ((_TRUE, True), (_FALSE, False))
