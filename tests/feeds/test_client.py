@@ -233,6 +233,15 @@ def test_the_last_wrong_body_is_kept_as_evidence() -> None:
     assert len(arrivals) == 4
 
 
+def test_an_encoding_that_is_not_known_is_requested_as_often() -> None:
+    """Of a server that always sends it, not until the end of the slot's time."""
+    brotli = answers(BODY, headers=b"Content-Encoding: br\r\n")
+    with misbehaving(brotli) as (url, arrivals), pytest.raises(FeedUnavailable):
+        client(Budget())("feed", url)
+
+    assert len(arrivals) == 4
+
+
 def test_a_bug_in_the_check_does_not_cost_the_payload() -> None:
     """After an exception that is no PayloadError the body is accepted."""
 

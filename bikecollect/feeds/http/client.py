@@ -207,6 +207,8 @@ class Client:
             return _Failure(error, 1)
         if isinstance(error, PayloadError):
             return _Failure(error, 1)
+        if error.cause == "encoding":  # like a body that cannot be read
+            return _Failure(error, MAX_BAD_BODIES - 1)
         return _Failure(error, pause=pause)
 
     def _bounded(self, name: str, url: Url) -> Document:
