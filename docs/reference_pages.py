@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import click
+from fault_catalogue import CATALOGUE, UNTESTED
 
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
@@ -139,21 +140,31 @@ def ledger() -> str:
 
 
 def faults() -> str:
-    """Return which fault is covered by which tests, from the tests' own words."""
+    """Return each fault, and the tests that cover it by the tests' own words."""
     tests_of: dict[int, list[str]] = {}
     for path in sorted(Path("tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         for name, numbers in _claims(text):
             for number in numbers:
                 tests_of.setdefault(number, []).append(f"`{path.name}::{name}`")
-    lines = [f"{len(tests_of)} of 114 faults have a test that names them.", ""]
-    lines += ["| fault | tests |", "|---|---|"]
-    for number in sorted(tests_of):
-        lines.append(f"| {number} | {', '.join(dict.fromkeys(tests_of[number]))} |")
-
-    rest = [str(n) for n in range(1, 115) if n not in tests_of]
-    lines += ["", f"Without a test of that name: {', '.join(rest)}.", ""]
-    return "\n".join(lines)
+    lines = []
+    for line in CATALOGUE.splitlines():
+        if line.startswith("# "):
+            lines += [
+                f"#{line}",
+                "",
+                "| fault | what happens | tests |",
+                "|---|---|---|",
+            ]
+        elif line:
+            digits, _, words = line.partition(" ")
+            tests = ", ".join(dict.fromkeys(tests_of.pop(int(digits), [])))
+            tests = tests or f"no test: {UNTESTED[int(digits)]}"
+            lines.append(f"| {digits} | {words} | {tests} |")
+        else:
+            lines.append("")
+    assert not tests_of, f"no words for faults {sorted(tests_of)}"
+    return "\n".join([*lines, ""])
 
 
 def _claims(text: str) -> list[tuple[str, list[int]]]:

@@ -76,7 +76,7 @@ REMOVE = (
 
 
 def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
-    """Pip removes the modules one by one, then writes the new ones."""
+    """Pip removes the modules one by one, then writes the new ones (fault 75)."""
     own = Path(bikecollect.__file__).parent
     copy = shutil.copytree(own, tmp_path / "bikecollect", ignore=UNUSED)
     for missing in ("cli.commands.fetch", "core.slots"):

@@ -598,7 +598,7 @@ def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> Non
     ],
 )
 def test_a_field_that_occurs_twice_is_reported(more: str, told: str) -> None:
-    """If its values differ: the last one is read, as by most programs."""
+    """If its values differ: the last one is read, as by most programs (fault 41)."""
     station = f'{{"station_id":"a","num_bikes_available":2,{more}}}'
     body = f'{{"data":{{"stations":[{station},{station}]}}}}'
     feed = _QuotingOwnHost(Gbfs("http://x/", UTC), "http://x/")
