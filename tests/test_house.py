@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from bikecollect.alerts.next_steps import AFTERWARDS, NEXT_STEPS
 from bikecollect.cli import COMMANDS, cli
 from bikecollect.cli.examples import EXAMPLES
+from bikecollect.core.causes import Cause
 from bikecollect.core.errors import ExitCode
 from bikecollect.setup import loader
 from bikecollect.setup.scheduler.jobs import JOBS, REPORT
@@ -213,6 +214,15 @@ def test_every_exit_code_has_its_line(code: ExitCode) -> None:
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
 
     assert f"| {int(code)} | {code.meaning} |" in page
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_of_a_gap_has_its_remedy(cause: Cause) -> None:
+    """In the table of the page on gaps."""
+    page = (ROOT / "docs/how-to/know-your-gaps.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\|([^|]*)\|", page, re.MULTILINE)
+
+    assert re.search(f"`{cause.value}[`:]", " ".join(first_cells))
 
 
 def test_the_crontab_example_calls_real_commands() -> None:
