@@ -44,6 +44,16 @@ FULL, FEW_BYTES = "disk I/O error", 65_536
 needs even to read, and the free bytes below which that is the cause."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
+REPEATED, NUMBER = re.compile(r"( (/.*): \[Errno [^']*): '\2'"), r"\[Errno \d+\] "
+
+
+def plain(text: str) -> str:
+    """Return *text* without what Python adds to the system's words for an error.
+
+    >>> plain("cannot write /a/x: [Errno 5] Input/output error: '/a/x'; see")
+    'cannot write /a/x: Input/output error; see'
+    """
+    return re.sub(NUMBER, "", REPEATED.sub(r"\1", text))
 
 
 def resource_hint(text: str) -> str:
@@ -209,11 +219,7 @@ class FeedError(BikecollectError):
     cause = "network"
 
     def __init__(
-        self,
-        text: str,
-        *,
-        cause: str | None = None,
-        http_status: int | None = None,
+        self, text: str, *, cause: str | None = None, http_status: int | None = None
     ) -> None:
         super().__init__(text, cause=cause)
         self.http_status = http_status
@@ -265,15 +271,8 @@ class PayloadError(BikecollectError):
     outcome = Outcome.REJECTED
     cause = "shape"
 
-    def __init__(
-        self,
-        text: str,
-        *,
-        cause: str | None = None,
-        lines: bool = False,
-        quote: str = "",
-    ) -> None:
-        super().__init__(f"{text}{quote}", cause=cause, lines=lines)
+    def __init__(self, text: str, *, cause: str | None = None, quote: str = "") -> None:
+        super().__init__(f"{text}{quote}", cause=cause)
         self._text = text
 
     def unquoted(self) -> "PayloadError":
@@ -294,10 +293,9 @@ class StorageError(BikecollectError):
     outcome = Outcome.DISK
     cause = "disk"
 
-    def __init__(
-        self, text: str, *, cause: str | None = None, lines: bool = False
-    ) -> None:
-        super().__init__(text + resource_hint(text), cause=cause, lines=lines)
+    def __init__(self, text: str, *, cause: str | None = None) -> None:
+        words = plain(text)
+        super().__init__(words + resource_hint(words), cause=cause)
 
 
 class MirrorError(StorageError):
@@ -346,5 +344,4 @@ class Interrupted(BikecollectError):
     @property
     def exit_code(self) -> ExitCode:
         """130 for SIGINT, else 143."""
-        is_sigint = self.signum == signal.SIGINT
-        return ExitCode.SIGINT if is_sigint else ExitCode.SIGTERM
+        return ExitCode.SIGINT if self.signum == signal.SIGINT else ExitCode.SIGTERM

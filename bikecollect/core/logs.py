@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bikecollect.core.errors import plain
 from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
 from bikecollect.core.text import shortened, visible, visible_json
 
@@ -49,7 +50,7 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as text."""
-        text = visible(shortened(self._redact(record.getMessage()), MAX_TEXT))
+        text = visible(shortened(self._redact(plain(record.getMessage())), MAX_TEXT))
         if record.exc_info:
             trace = self._redact(self.formatException(record.exc_info))
             lines = visible(shortened(trace, MAX_TEXT), lines=True).split("\n")
@@ -77,7 +78,7 @@ class Json(logging.Formatter):
             "logger": record.name,
             "system": system_id or None,
             "run_id": run_id or None,
-            "message": record.getMessage(),
+            "message": plain(record.getMessage()),
         }
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)

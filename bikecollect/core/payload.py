@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol, Self
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import message, shortened
 
+BEGINNING = 4_096
+"""Bytes in which a web page is recognised: it may begin with a comment."""
 CHARSETS = re.compile(
     r"big5\w*|gb\w+|cp\d+|shift_jis\w*|euc_\w+|johab|iso8859-\d+|koi8-\w|tis-620"
 )
@@ -268,3 +270,36 @@ def _is_western(data: bytes) -> bool:
     """Return whether most letters beyond ASCII have at most one such neighbour."""
     runs = list(map(len, re.findall(rb"[\x80-\xff]+", data)))
     return sum(number for number in runs if number <= FEW) * 2 >= sum(runs)
+
+
+def not_json(body: bytes, error: Exception) -> str:
+    """Return what *body* is instead of JSON, by the *error* of decoding it.
+
+    >>> def described(body: bytes) -> str:
+    ...     try:
+    ...         return json.loads(body)
+    ...     except ValueError as error:
+    ...         return not_json(body, error)
+    >>> described(b"<!-- v2 --> <HTML><body>"), described(b"<kml>")
+    ('a web page (HTML), not JSON', 'XML, not JSON')
+    >>> described(b'{"bikes": 3,}')
+    'not JSON (expecting property name enclosed in double quotes, line 1, column 13)'
+    >>> described(b'{"bikes": [3, 4')
+    'not JSON (it ends in the middle, line 1, column 16)'
+    """
+    beginning = body[:BEGINNING].lower()
+    if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        is_page = re.search(rb"<(?:!doctype )?(?:html|head|body|title|h1)\b", beginning)
+        return f"{'a web page (HTML)' if is_page else 'XML'}, not JSON"
+    if isinstance(error, json.JSONDecodeError):
+        is_cut = error.msg.startswith("Unterminated")
+        is_cut |= error.pos >= len(error.doc.rstrip())
+        what = "it ends in the middle" if is_cut else error.msg.lower()
+        where = f"line {error.lineno}, column {error.colno}"
+        return f"not JSON ({what.removesuffix(' at')}, {where})"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not JSON (the bytes are not {error.encoding.upper()})"
+    if isinstance(error, RecursionError):
+        return "not JSON (nested too deeply)"
+    has_digits = "integer string conversion" in str(error)
+    return f"not JSON ({'a number with too many digits' if has_digits else error})"

@@ -274,7 +274,8 @@ def _lines(text: str) -> list[str]:
     try:
         lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"--header: cannot read {text[1:]}: {error}") from error
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SettingsError(f"--header: cannot read {text[1:]}: {why}") from error
     return [line for line in lines if line.strip()]
 
 

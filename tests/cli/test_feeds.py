@@ -295,7 +295,7 @@ def test_a_citybikes_network_is_recognised() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code", "word"),
     [
-        (b"<html>hello</html>", 200, 65, "not JSON"),
+        (b"<html>hello</html>", 200, 65, "is a web page (HTML), not JSON; it begins"),
         (b'{"a": 1}', 200, 65, 'feed = "mapped"'),
         (b"[]", 200, 65, "no stations"),
         (b'{"network": {"stations": []}}', 200, 65, "no stations"),

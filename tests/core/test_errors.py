@@ -1,5 +1,6 @@
 """Errors say what to do where the system's message does not."""
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ from bikecollect.core.errors import Interrupted, StorageError
 @pytest.mark.parametrize(
     "what",
     [
-        "no/such.zip: [Errno 28] No space left on device",
+        "no/such.zip: No space left on device",
         "x: unable to open database file",
     ],
 )
@@ -47,7 +48,7 @@ def test_a_disk_on_which_sqlite_cannot_read_is_named_as_full(
 @pytest.mark.parametrize(
     ("what", "count"),
     [
-        ("x.csv: [Errno 27] File too large", 1),
+        ("x.csv: File too large", 1),
         ("ledger.sqlite3: disk I/O error; if it is damaged, x", 1),
         ("small.sqlite3: disk I/O error", 0),
     ],
@@ -73,12 +74,18 @@ def test_a_limit_on_the_size_of_files_is_named(
 def test_a_full_disk_has_no_such_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inodes: tuple[int, int, int]
 ) -> None:
-    """Neither where inodes are left, nor on file systems that have none."""
+    """Neither where inodes are left, nor on file systems that have none.
+
+    Nor is there a number or the path again, which Python adds.
+    """
     disk = os.statvfs_result((4096, 4096, 900, 0, 0, *inodes, 0, 255))
     monkeypatch.setattr("os.statvfs", lambda _: disk)
-    text = f"cannot write {tmp_path}/x.zip: [Errno 28] No space left on device"
+    path = tmp_path / "x.zip"
+    error = OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    assert str(StorageError(text)) == text
+    text = str(StorageError(f"cannot write {path}: {error}"))
+
+    assert text == f"cannot write {path}: No space left on device"
 
 
 def test_a_signal_is_named() -> None:

@@ -1,6 +1,7 @@
 """Hostile JSON affects only its own payload, and a national feed is read."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -281,19 +282,23 @@ def test_white_space_and_a_byte_order_mark_are_no_finding(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "what"),
     [
-        STATUS + b"\n" + STATUS,
-        STATUS + b"}",
-        b"<h1>Error [500]</h1>",
-        b"<html><script>x = {}</script></html>",
-        b"<!-- " + b"x" * 3_000 + b" -->" + STATUS * 50,
-        STATUS[:-20],
+        (STATUS + b"\n" + STATUS, "not JSON (extra data, line 2, "),
+        (STATUS + b"}", "not JSON (extra data, line 1, "),
+        (b"<h1>Error [500]</h1>", "a web page (HTML), not JSON"),
+        (b"<html><script>x = {}</script></html>", "a web page (HTML), not JSON"),
+        (b"<!-- " + b"x" * 3_000 + b" -->" + STATUS * 50, "XML, not JSON"),
+        (STATUS[:-20], "not JSON (it ends in the middle, line 1, "),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "not JSON (a number with too many digits)"),
+        (b'{"a": NaN}', "not JSON (the number NaN)"),
+        (b"[" * 100_000, "not JSON (nested too deeply)"),
+        (b"{\0 \0x", "not JSON (the bytes are not UTF-16-LE)"),
     ],
 )
-def test_other_text_is_not_json(body: bytes) -> None:
-    """Two documents, a web page and half a document are rejected as such."""
-    with pytest.raises(PayloadError, match="not JSON"):
+def test_other_text_is_not_json(body: bytes, what: str) -> None:
+    """Two documents, a web page, half a document: in words, not in Python's."""
+    with pytest.raises(PayloadError, match=f"the response is {re.escape(what)}"):
         decode(body)
 
 

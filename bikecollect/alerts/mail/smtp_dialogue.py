@@ -210,7 +210,7 @@ def error_text(error: Exception) -> str:
     name = f"{type(error).__name__}: {error}"
     if name.startswith("SMTPServerDisconnected"):
         return f"the mail server {silence(error)}"
-    if isinstance(error, ConnectionError | TimeoutError):
+    if isinstance(error, OSError):
         name = error.strerror or name  # "Connection refused"
     return message(name.replace("\n", " "))
 

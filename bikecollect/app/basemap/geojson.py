@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from bikecollect.app.basemap.classes import class_of
 from bikecollect.app.basemap.shapes import DEPTHS, Point, Shape
 from bikecollect.core.errors import UsageError
+from bikecollect.core.payload import not_json
 from bikecollect.core.text import visible
 
 DEGREES = re.compile(r"(CRS:?84|EPSG:{1,2}4326)$")
@@ -65,7 +66,7 @@ def _parsed(data: bytes, name: str) -> Mapping[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: not GeoJSON: not a text in UTF-8") from error
     except ValueError as error:
-        raise UsageError(f"{name}: not JSON: {error}") from error
+        raise UsageError(f"{name}: {not_json(data, error)}") from error
     if not isinstance(document, dict):
         raise UsageError(f"{name}: not GeoJSON: the top-level value is not an object")
     return document

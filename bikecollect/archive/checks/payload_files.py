@@ -102,7 +102,7 @@ def check_payload(path: Path, sums: Mapping[str, str]) -> str:
     except FileNotFoundError:
         return ""  # moved by a run in the meantime
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        return f"cannot be read: {error}"
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
     recorded = sums.get(run_id) or digest
     if is_near(recorded, digest):
         return WRONG_SUM

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from bikecollect.core import process
 from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import not_json
 from bikecollect.core.text import size
 
 MAX_BAD = 0.2
@@ -143,9 +144,8 @@ def _parse(body: bytes) -> Any:
         raise _too_large(body, "more memory than available") from None
     except (ValueError, RecursionError) as error:
         start = body[:60].decode("utf-8", "backslashreplace")
-        reason = str(error).partition("\n")[0][:120]
         raise PayloadError(
-            f"the response is not JSON ({type(error).__name__}: {reason})",
+            f"the response is {not_json(body, error)}",
             cause="not-json",
             quote=f"; it begins with {start!r}",
         ) from error
@@ -201,7 +201,7 @@ def _loads(body: bytes) -> Any:
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    raise ValueError(f"the number {constant}")
 
 
 def at(value: Any, path: str) -> Any:

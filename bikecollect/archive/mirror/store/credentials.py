@@ -85,8 +85,8 @@ def _profile(name: str) -> dict[str, str]:
                 parser.read(path, encoding="utf-8")
             except (configparser.Error, OSError, UnicodeError) as error:
                 # The error may quote a line that has a key.
-                kind = type(error).__name__
-                raise SettingsError(f"cannot read {path}: {kind}") from None
+                why = getattr(error, "strerror", None) or "not a valid file of settings"
+                raise SettingsError(f"cannot read {path}: {why}") from None
             if parser.has_section(section):
                 values |= {k: v.strip() for k, v in parser.items(section)}
     return values

@@ -134,8 +134,9 @@ class _Inflate:
                 self._stream = zlib.decompressobj(self._window)
                 inflated += self._stream.decompress(rest, limit + 1 - len(inflated))
         except zlib.error as error:
+            reason = str(error).rpartition(": ")[2]  # after "Error -3 while ...: "
             raise FeedUnavailable(
-                f"the compressed stream is corrupt: {error}", cause="encoding"
+                f"the compressed stream is corrupt: {reason}", cause="encoding"
             ) from error
         return inflated
 
