@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.cli.printing import is_on_terminal
 from bikecollect.core.errors import UsageError
-from bikecollect.core.slots import Slot, bounds, day_of
+from bikecollect.core.slots import GRACE, Slot, bounds, day_of
 
 log = logging.getLogger(__name__)
 LATEST = 7_258_118_400.0
@@ -31,9 +31,10 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     """Return the time *text* in epoch seconds.
 
     *text* is an ISO 8601 day or time (in *zone* if it has no offset), a time of day
-    (its latest occurrence), `today` or `yesterday` (their beginning), or a duration
-    before now: 30min, 24h, 7d, 2w. A time before 1970 counts as the beginning of that
-    year, one after 2199 as the end of that.
+    (its latest occurrence; a run may already fill a slot that begins within the grace),
+    `today` or `yesterday` (their beginning), or a duration before now: 30min, 24h, 7d,
+    2w. A time before 1970 counts as the beginning of that year, one after 2199 as the
+    end of that.
 
     >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
     86400.0
@@ -147,7 +148,7 @@ def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
         )
     except ValueError as error:
         raise _invalid(text) from error
-    if today.timestamp() > now:
+    if today.timestamp() > now + GRACE:
         today -= timedelta(days=1)
     return today.timestamp()
 

@@ -225,7 +225,10 @@ def test_a_slot_whose_run_is_not_known_still_shows_its_block(world: World) -> No
 
 
 def test_times_are_read_in_each_form() -> None:
-    """A duration, a day, a time with and without offset, a time of day."""
+    """A duration, a day, a time with and without offset, a time of day.
+
+    Ten seconds ahead are today's: a run that starts early fills the slot ahead.
+    """
     now = NOON + 60
 
     assert moment("24h", TAIPEI, now) == now - 86_400
@@ -237,6 +240,8 @@ def test_times_are_read_in_each_form() -> None:
     assert moment("2026-11-22T04:00:00+00:00", TAIPEI, now) == NOON
     assert moment("11:55", TAIPEI, now) == NOON - 300
     assert moment("12:05", TAIPEI, now) == NOON + 300 - 86_400
+    assert moment("12:05", TAIPEI, NOON + 290) == NOON + 300  # a run may fill it now
+    assert moment("12:05", TAIPEI, NOON + 289) == NOON + 300 - 86_400
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "25:00", "7 moons", "2026-13-01"])
