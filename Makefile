@@ -93,8 +93,12 @@ release: .venv/release  ## build and test sdist, wheel, SBOM and checksums in di
 clean:  ## remove everything that make has created
 	@rm -rf .venv build dist *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
 
+# A .venv that is too old, or that could not be made whole, would be used again.
 .venv/bin/python: | in-place
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 \
+	or later is needed, $(PYTHON) is %d.%d; name another: make $(MAKECMDGOALS) \
+	PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # The programs of .venv name the folder in which it was made.
 in-place:

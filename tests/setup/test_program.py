@@ -16,6 +16,7 @@ from served import Answer, serving
 from bikecollect.cli import COMMANDS
 from bikecollect.setup import program, settings_file
 
+MAKEFILE = Path(__file__).parents[2] / "Makefile"
 SCRIPT = str(Path(sys.executable).with_name("bikecollect"))
 
 
@@ -217,7 +218,7 @@ def test_make_names_a_folder_that_was_moved(
     pip.write_text(line.format(here=tmp_path) + "\n", encoding="utf-8")
 
     process = subprocess.run(
-        ["make", "-f", Path(__file__).parents[2] / "Makefile", "in-place"],
+        ["make", "-f", MAKEFILE, "in-place"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -227,3 +228,41 @@ def test_make_names_a_folder_that_was_moved(
     said = "this folder was /old place when .venv was made; run: rm -rf .venv\n"
     assert process.stderr.startswith(said * is_moved)
     assert process.returncode == (2 if is_moved else 0)
+
+
+OLD = """exec {python} -c 'import sys
+sys.version_info = 3, 10
+exec(sys.argv[2])' "$@"
+"""
+WITHOUT_ENSUREPIP = """[ "$1" = -c ] && exit
+mkdir -p .venv/bin && touch .venv/bin/python && echo no ensurepip >&2; exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (OLD, "is 3.10; name another: make .venv/bin/python PYTHON=python3.12\n"),
+        (WITHOUT_ENSUREPIP, "no ensurepip\n"),
+    ],
+)
+@pytest.mark.skipif(shutil.which("make") is None, reason="requires make")
+def test_make_leaves_no_environment_that_cannot_be_used(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    """It would be used by the next call, which names another Python."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script.format(python=sys.executable)}", "utf-8")
+    python.chmod(0o755)
+
+    process = subprocess.run(
+        ["make", "-f", MAKEFILE, ".venv/bin/python", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 2
+    assert said in process.stderr
+    assert not (tmp_path / ".venv").exists()
