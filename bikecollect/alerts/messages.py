@@ -145,12 +145,13 @@ def _is_unsteady(event: Event, facts: MessageFacts) -> bool:
 
 
 def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return the span of incidents that have ended, and the number of lost slots."""
+    """Return the span of incidents that have ended, and the sum of lost slots."""
     _, facts = events[0]
     opened = min(event.incident.opened for event, _ in events)
     end = Slot(max(event.incident.last for event, _ in events) + facts.interval)
-    lost = sum(event.incident.lost for event, _ in events)
-    counted = f", {count_of(lost, 'slot')} lost" if lost else ""
+    lost = [event.incident.lost for event, _ in events if event.incident.lost]
+    of = f" in {len(lost)} systems" if len(lost) > 1 else ""
+    counted = f", {count_of(sum(lost), 'slot')} lost{of}" if lost else ""
     since, until = _clock(opened, facts), _clock(end, facts, opened)
     return f"{since} to {until}{counted}"
 

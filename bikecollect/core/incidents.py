@@ -244,9 +244,17 @@ class Incident(NamedTuple):
 
     def title(self, interval: int) -> str:
         """Return its title, and whether it comes and goes."""
+        return self._opened_words(interval)[0]
+
+    def state(self, interval: int) -> str:
+        """Return its title in two or three words, and whether it comes and goes."""
+        return self._opened_words(interval)[1]
+
+    def _opened_words(self, interval: int) -> list[str]:
         is_known = self.kind in KINDS
-        title = self.words(EventType.OPENED)[0] if is_known else self.kind
-        return f"{title} {AT_TIMES}" if self.is_unsteady(interval) else title
+        words = self.words(EventType.OPENED) if is_known else (self.kind, self.kind)
+        times = f" {AT_TIMES}" if self.is_unsteady(interval) else ""
+        return [f"{word}{times}" for word in words]
 
     def filled(self, slot: Slot) -> "Incident":
         """Return the incident after a later run of *slot* has collected it.

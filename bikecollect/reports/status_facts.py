@@ -1,12 +1,15 @@
 """The status of a system as text: titled facts, with good, bad and neutral parts."""
 
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 from enum import Enum
 from typing import NamedTuple
 
 from bikecollect.core.errors import Outcome
+from bikecollect.core.incidents import Incident
 from bikecollect.core.text import (
     ago,
+    clock_minute,
     count_of,
     length,
     local_minute,
@@ -53,8 +56,10 @@ class Fact(NamedTuple):
         return "".join(part.text for part in self.parts)
 
 
-def verdict(health: Health) -> Part:
+def verdict(health: Health, zone: tzinfo) -> Part:
     """Return a summary in a few words: all is well, late, or open incidents.
+
+    A single one is named, with its beginning in *zone*.
 
     Stale slots are an incident after an hour only: until then they are named here.
     """
@@ -69,6 +74,8 @@ def verdict(health: Health) -> Part:
     count = len(health.incidents)
     late = "late" if health.late else ""
     many = count_of(count, "open incident") if count else ""
+    if count == 1:
+        many = _named(health.incidents[0], health, zone)
     kinds = {incident.kind for incident in health.incidents}
     others = health.damage[1 if health.gone else 0 :]
     is_damaged = others and "folder" not in kinds  # else sound, but elsewhere
@@ -79,9 +86,17 @@ def verdict(health: Health) -> Part:
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 
+def _named(incident: Incident, health: Health, zone: tzinfo) -> str:
+    """Return what *incident* is, and since when: a time of today, or a day."""
+    since = clock_minute(incident.began(health.interval), zone, health.interval)
+    day, _, time = since.partition(" ")
+    is_today = day == clock_minute(health.now, zone)[:10]
+    return f"{incident.state(health.interval)} since {time if is_today else day}"
+
+
 def headline(standing: Standing) -> Part:
     """Return the verdict, or that the disk is full in a day if all else is well."""
-    summary, disk = verdict(standing.health), standing.disk
+    summary, disk = verdict(standing.health, standing.zone), standing.disk
     if summary.tone is Tone.GOOD and disk.days_left is not None and disk.days_left < 1:
         text = f"collects, but the disk will be full in {disk.time_left}"
         text = text if disk.days_left else "collects, but the disk is full"
@@ -112,7 +127,7 @@ def overview(standings: Iterable[Standing]) -> Iterator[Overview]:
         health = standing.health
         yield Overview(
             standing.system_id,
-            verdict(health),
+            verdict(health, standing.zone),
             _newest(health),
             f"7 days {_week(health)}",
         )

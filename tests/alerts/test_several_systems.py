@@ -59,7 +59,7 @@ def test_a_recovery_of_two_systems_replaces_the_waiting_mail_of_each(
     subjects = subjects_after(tmp_path, mailserver, "", "b", "ab", "")
 
     assert subjects == [
-        "a and 1 more: resolved: feed down 00:10 to 00:20, 3 slots lost"
+        "a and 1 more: resolved: feed down 00:10 to 00:20, 3 slots lost in 2 systems"
     ]
 
 

@@ -313,14 +313,16 @@ def test_two_folders_that_were_exchanged_are_refused_and_unchanged(
         system = settings.system_folder("a")
         noted = stored_incidents(system)
         health = survey(system, now=world.clock.now, noted=noted).health
-        assert verdict(health).text == "late and 1 open incident"  # no data is damaged
+        text = verdict(health, system.zone).text
+        assert text == "late and wrong folder since 00:15"  # no data is damaged
         exchange()
         for _ in range(3):
             world.slot(settings)
 
     assert mailserver.subjects() == [
         "a and 1 more: wrong folder since 00:15",
-        "a and 1 more: resolved: wrong folder 00:15 to 00:30, 6 slots lost",
+        "a and 1 more: resolved: "
+        "wrong folder 00:15 to 00:30, 6 slots lost in 2 systems",
     ]
     text = mailserver.mails()[0].get_content()
     assert f"{first} has the data of another system, b, as its file" in text

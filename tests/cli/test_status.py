@@ -32,6 +32,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
+from bikecollect.reports.status_facts import overview
 from bikecollect.storage.data_folder import MARKER, SystemFolder, spare_outbox_path
 from bikecollect.storage.files import marker
 
@@ -168,7 +169,7 @@ def test_waiting_files_are_counted(world: World) -> None:
 
 
 def test_an_open_incident_is_shown_with_its_lost_slots(world: World) -> None:
-    """Kind, since when, slots lost, and its text; also by --alert."""
+    """Kind, since when, slots lost, and its text; also by --alert, and in the list."""
     incident(world.folder, "disk", NOON)
 
     standing = stand(world)
@@ -176,6 +177,9 @@ def test_an_open_incident_is_shown_with_its_lost_slots(world: World) -> None:
     line = "the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
     assert f"  ! {line}\n    no space is left\n" in plain(standing)
     assert status.alerts([standing]) == f"city: {line}\n"
+    assert plain(standing).startswith("city: disk unusable since 12:00\n")
+    (tomorrow,) = overview([stand(world, after=86_400)])
+    assert tomorrow.verdict.text == "late and disk unusable since 2026-11-22"
 
 
 def test_a_stopped_cron_is_reported(world: World) -> None:

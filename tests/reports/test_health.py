@@ -127,7 +127,7 @@ def test_a_few_stale_slots_are_no_more_well(stale: int, words: str) -> None:
     health = judge(replace(known, blocks=states), NOON + 5, GRID, TAIPEI)
 
     assert health.strip[-1] == (NOON, SlotState.DUE)
-    assert verdict(health).text == words
+    assert verdict(health, TAIPEI).text == words
 
 
 def test_a_feed_that_is_asked_more_often_than_it_changes_is_well() -> None:

@@ -45,7 +45,7 @@ def rows_of(
     return [
         SystemRow(
             system=standing.system_id,
-            status=verdict(standing.health).text,
+            status=verdict(standing.health, standing.zone).text,
             in_trouble=standing.health.in_trouble,
             newest=standing.health.behind,
             hours=_hours(standing.health.strip),

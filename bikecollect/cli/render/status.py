@@ -41,6 +41,8 @@ from bikecollect.storage.data_folder import SystemFolder
 
 MANY = 1
 """Maximum systems shown in detail; if there are more, each is a line."""
+VERDICT = 28
+"""Minimum width of the summaries of several systems."""
 CELL = 300
 HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
@@ -77,15 +79,17 @@ def screen(standings: Iterable[Standing]) -> str:
 def table(systems: Sequence[Overview]) -> str:
     """Return a line for each of *systems*, or several on a narrow terminal."""
     name = max((len(system.system_id) for system in systems), default=0)
-    lines = [_overview_line(system, name) for system in systems]
+    room = max((len(system.verdict.text) for system in systems), default=0)
+    lines = [_overview_line(system, name, max(room, VERDICT)) for system in systems]
     if any(len(click.unstyle(line)) > columns() for line in lines):
         lines = [line for system in systems for line in _overview_lines(system)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _overview_line(system: Overview, name: int) -> str:
+def _overview_line(system: Overview, name: int, room: int) -> str:
+    """Return the overview as a line; *name* and *room* are widths of columns."""
     summary = system.verdict
-    text = f"{_styled(summary)}{' ' * (28 - len(summary.text))}"
+    text = f"{_styled(summary)}{' ' * (room - len(summary.text))}"
     return f"{system.system_id:<{name}}  {text}  {system.newest:<17}  {system.week}"
 
 
