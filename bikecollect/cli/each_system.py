@@ -14,6 +14,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.slots import Slot
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.losses import EarlierLoss
+from bikecollect.storage.ledger_reader import END
 from bikecollect.storage.repair.damage import loss_of, vehicles_loss_of
 
 OnLoss = Callable[[str, str], None]
@@ -63,23 +64,30 @@ class Attempts:
                 self.code = error.exit_code
 
     def report_loss(
-        self, system: SystemFolder, begin: Slot, *, has_data: bool = True
+        self,
+        system: SystemFolder,
+        begin: Slot,
+        end: Slot = END,
+        *,
+        has_data: bool = True,
     ) -> None:
-        """Report on stderr if earlier data of *system* are gone, of *begin* or later.
+        """Report on stderr if data of *system* from *begin* to before *end* are gone.
 
         Raises StorageError if it has no data at all any more.
         """
         loss = loss_of(system)
-        if loss is None or loss.since <= begin:
+        if loss is None or not loss.concerns(begin, end):
             return
         if not has_data:
             raise StorageError(loss.text)
         self._add_loss(system, loss)
 
-    def report_lost_vehicles(self, system: SystemFolder, begin: Slot) -> None:
-        """Report on stderr if earlier vehicles of *system* are gone, as above."""
+    def report_lost_vehicles(
+        self, system: SystemFolder, begin: Slot, end: Slot = END
+    ) -> None:
+        """Report on stderr if vehicles of *system* are gone, as above."""
         loss = vehicles_loss_of(system)
-        if loss is not None and loss.since > begin:
+        if loss is not None and loss.concerns(begin, end):
             self._add_loss(system, loss)
 
     def _add_loss(self, system: SystemFolder, loss: EarlierLoss) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from in_process import bikecollect
 from keeping import compacted, compactor, findings
 from templates import copied
 from world import World
@@ -369,7 +370,10 @@ def test_the_next_run_reports_the_damage_that_is_left(
 def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
     folder: Path, config: Path
 ) -> None:
-    """Its own files agree, but all the earlier ones are gone."""
+    """Its own files agree, but all the earlier ones are gone.
+
+    So for an older copy, which lacks only some: others are not concerned.
+    """
     world = World(folder / "city")
     world.fetch({"a": 1})
     with (world.folder / MARKER).open("ab") as file:
@@ -385,6 +389,17 @@ def test_a_history_that_was_begun_anew_is_a_finding_until_that_is_accepted(
     assert f"city {MARKER}: {world.folder} was gone on 2026-11-22 12:" in found
     assert " backfill city --from s3://copy; or accept the loss: " in found
     assert " forget city earlier-data   (1 finding)" in found
+    run("forget", "city", "earlier-data")
+    assert MARKER not in run("verify")
+    slot = Slot(int(world.clock.now))
+    marker.note_older(world.folder / MARKER, slot, Slot(slot + 300))
+    days = ("2026-11-21", "2026-11-22", "2026-11-23")
+    spans = [("--since", day, "--until", day) for day in days]
+    for command in ("export", "runs", "backfill-report"):
+        every = [bikecollect("--config", config, command, *span) for span in spans]
+        named = ["older copy, which lacks" in process.stderr for process in every]
+        assert (named, every[1].returncode) == ([False, True, False], 74)
+    assert f"city {MARKER}: {world.folder} was replaced by an older" in run("verify")
     run("forget", "city", "earlier-data")
     assert MARKER not in run("verify")
 

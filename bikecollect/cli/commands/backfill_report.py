@@ -29,7 +29,7 @@ from bikecollect.reports.coverage import Account, Coverage
 from bikecollect.reports.status import damage_of
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import check_present, lost_data
 
 if TYPE_CHECKING:
@@ -112,9 +112,10 @@ def backfill_report(
         with attempts.on(name):
             system = settings.system_folder(name)
             check_present(system, ledger=True)
-            begin, _ = slots(since, until, system.zone, time.time())
+            begin, end = slots(since, until, system.zone, time.time())
             has_data = system.path.exists()
-            attempts.report_loss(system, begin or Slot(0), has_data=has_data)
+            ends = begin or Slot(0), end or END
+            attempts.report_loss(system, *ends, has_data=has_data)
             accounts.append(account(settings, name, since, until))
     if not accounts:
         return attempts.code

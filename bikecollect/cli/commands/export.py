@@ -118,8 +118,8 @@ def export(
     tables = {"slots" if what == "gaps" else what, "stations"}
     warn_of_times(since, until)
     zone = history.zone(settings, chosen[0])
-    first, end = days(since, until, zone, time.time())
-    data, systems, code = viewed(settings, chosen, tables, mirror=mirror, since=first)
+    first, end = span = days(since, until, zone, time.time())
+    data, systems, code = viewed(settings, chosen, tables, mirror=mirror, span=span)
     zones = {shown.system_id: shown.system.zone for shown in systems}
     request = ExportRequest(
         what=what,

@@ -206,17 +206,17 @@ def report(
             f"{option} requires --engine spark{' or --sql' * bool(archive)}"
         )
     names = _has_names(form, output) if names is None else names
-    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
-    tables, first_day = tables_of(question), values.since.isoformat()
+    span = values.since.isoformat(), values.until.isoformat()
+    skipped, tables = SkippedDays(*span), tables_of(question)
     if engine == SPARK:
         own = () if archive else ids
-        code = report_losses(settings, own, first_day, tables)
+        code = report_losses(settings, own, span, tables)
         zones = {name: history.zone(settings, name) for name in ids}
         results = results_of_spark(place, master, question, skipped, names=names)
         results = without_skipped(results, skipped)
         _give(chosen, results, zones, Output(output, form, limit))
         return code or skipped.code
-    systems, code = readable(settings, ids, first_day, tables=tables)
+    systems, code = readable(settings, ids, span, tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
     results = without_skipped(results, skipped)

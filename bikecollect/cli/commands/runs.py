@@ -26,7 +26,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.core.text import suggestion
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.storage.runs.log_lines import log_lines
 
@@ -105,7 +105,8 @@ def listed(
         with attempts.on(name):
             history = _history(settings, name)
             has_data = history.ends() is not None
-            attempts.report_loss(settings.system_folder(name), begin, has_data=has_data)
+            folder = settings.system_folder(name)
+            attempts.report_loss(folder, begin, end or END, has_data=has_data)
             runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT

@@ -16,13 +16,16 @@ from bikecollect.core.errors import (
     SettingsError,
     StorageError,
 )
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.entries import VEHICLES
+from bikecollect.storage.ledger_reader import END
 from bikecollect.storage.repair.damage import check_ledger, check_present
 from bikecollect.wiring import history
 from bikecollect.wiring.mirror import mirrored_views
 
+ALL_DAYS = FIRST_DAY, LAST_DAY
 EPOCH = "1970-01-02"
 """A day before all data, that every time zone can count from."""
 
@@ -68,14 +71,14 @@ class SkippedDays:
 def readable(
     settings: Settings,
     names: Sequence[str],
-    since: str = FIRST_DAY,
+    span: tuple[str, str] = ALL_DAYS,
     *,
     tables: Collection[str],
     on_loss: OnLoss | None = None,
 ) -> tuple[list[ViewedSystem], ExitCode]:
     """Return the systems of *names* that can be read, and the code for the others.
 
-    The loss of data of the day *since* or later is reported, and has a code, too; that
+    The loss of data of the days in *span* is reported, and has a code, too; that
     of vehicles if *tables* have them; or *on_loss* is called. Without tables nothing is
     read, and no loss is reported.
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
@@ -89,12 +92,12 @@ def readable(
             if reads_vehicles:
                 check_ledger(system, VEHICLES)
             shown = history.shown(settings, name)
-            begin, _ = bounds(max(since, EPOCH), system.zone)
+            ends = _slots(span, system)
             has_data = bool(shown.days) or history.has_archive(settings, name)
             if tables:
-                attempts.report_loss(system, begin, has_data=has_data)
+                attempts.report_loss(system, *ends, has_data=has_data)
             if reads_vehicles:
-                attempts.report_lost_vehicles(system, begin)
+                attempts.report_lost_vehicles(system, *ends)
             systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
@@ -103,7 +106,10 @@ def readable(
 
 
 def report_losses(
-    settings: Settings, names: Sequence[str], since: str, tables: Collection[str]
+    settings: Settings,
+    names: Sequence[str],
+    span: tuple[str, str],
+    tables: Collection[str],
 ) -> ExitCode:
     """Report the loss of data of *names* as `readable` does; return its code.
 
@@ -112,11 +118,18 @@ def report_losses(
     attempts = Attempts(names)
     for name in names:
         system = settings.system_folder(name)
-        begin, _ = bounds(max(since, EPOCH), system.zone)
-        attempts.report_loss(system, begin)
+        ends = _slots(span, system)
+        attempts.report_loss(system, *ends)
         if _have_vehicles(tables):
-            attempts.report_lost_vehicles(system, begin)
+            attempts.report_lost_vehicles(system, *ends)
     return attempts.code
+
+
+def _slots(span: tuple[str, str], system: SystemFolder) -> tuple[Slot, Slot]:
+    """Return the first slot of the days in *span*, and the first after them."""
+    first, end = (max(day, EPOCH) for day in span)
+    begin, _ = bounds(first, system.zone)
+    return begin, END if end == LAST_DAY else bounds(end, system.zone)[0]
 
 
 def _have_vehicles(tables: Collection[str]) -> bool:
@@ -129,7 +142,7 @@ def viewed(
     tables: Collection[str],
     *,
     mirror: bool,
-    since: str = FIRST_DAY,
+    span: tuple[str, str] = ALL_DAYS,
     on_loss: OnLoss | None = None,
 ) -> tuple[Path, list[ViewedSystem], ExitCode]:
     """Return the folder and the systems to view, here or in the *mirror*.
@@ -137,7 +150,7 @@ def viewed(
     Of the mirror, only *tables* are downloaded. For the others, see `readable`.
     """
     if not mirror:
-        systems, code = readable(settings, names, since, tables=tables, on_loss=on_loss)
+        systems, code = readable(settings, names, span, tables=tables, on_loss=on_loss)
         return settings.data, systems, code
     with progress("reading the mirror ..."):
         folder, systems = mirrored_views(settings, names, tables)

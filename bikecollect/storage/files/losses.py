@@ -26,6 +26,10 @@ class EarlierLoss(NamedTuple):
     text: str
     first: Slot = Slot(0)
 
+    def concerns(self, begin: Slot, end: Slot) -> bool:
+        """Return whether the data from *begin* to before *end* had some of these."""
+        return self.first < end and self.since > begin
+
     def when(self, zone: tzinfo) -> str:
         """Return of when the data are, as the end of a sentence."""
         since = local_minute(self.since, zone)
