@@ -348,7 +348,7 @@ def test_a_folder_with_a_new_name_goes_on_with_the_line_of_the_message(
 
     with pytest.raises(SettingsError, match="of another system, city, ") as refused:
         data_folder.prepare(folder)
-    line = str(refused.value).partition("of city: ")[2]
+    line = str(refused.value).partition("was damaged: ")[2]
     subprocess.run(["sh", "-c", line], check=True)
     data_folder.prepare(folder)
     assert b"system: city" in (folder / data_folder.MARKER).read_bytes()
