@@ -193,6 +193,8 @@ def to_do(event: Event, age: int) -> str:
         return TO_DO_AFTERWARDS.get(variant) or TO_DO_AFTERWARDS.get(kind, over)
     if event.what is EventType.NOTED and kind == "ledger" and variant not in TO_DO:
         return f"{NOTHING}, it is repaired"
+    if kind == "missed" and {*event.incident.causes} == {"settings"}:
+        return f"{NOTHING}: the settings were wrong, and are right again"
     is_passing = kind in PASSING and not STAYING.intersection(event.incident.causes)
     if is_passing and age < HOUR and variant not in TO_DO:
         return f"{NOTHING} yet: the next slot is tried as usual"

@@ -276,11 +276,15 @@ def _log(
 
 
 def _unreported(folders: Mapping[str, Path]) -> Iterator[Run]:
-    """Yield the earlier runs of each system that recovery has not seen yet."""
+    """Yield the earlier runs of each system that recovery has not seen yet.
+
+    Without those that had no usable settings: they were reported when they failed.
+    """
     for name, folder in folders.items():
         with suppress(BikecollectError, OSError):
             for run in RunNotes(folder / WAITING).unreported():
-                yield replace(run, system_id=name)
+                if run.outcome is not Outcome.SETTINGS:
+                    yield replace(run, system_id=name)
 
 
 def _slot_of(run: Run) -> Slot:

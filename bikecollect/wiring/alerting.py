@@ -94,6 +94,11 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
     return is_reported
 
 
+def failed_calls_path(source: str) -> Path:
+    """Return the file of the calls that could not use the settings file *source*."""
+    return data_folder.alert_state_path("settings", source).with_suffix(".calls")
+
+
 def is_of_another(system: SystemFolder, now: float) -> bool:
     """Return whether another user collects *system* now, and this one may not.
 

@@ -384,6 +384,7 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
         ("damage", "older-folder", EventType.NOTED, 0, "fill the slots since the copy"),
         ("folder", "folder", EventType.RECOVERED, 60, "nothing, it is over"),
         ("missed", "off", EventType.NOTED, 60, "nothing, if this machine was off;"),
+        ("missed", "settings", EventType.NOTED, 60, "nothing: the settings were wrong"),
         ("settings", "settings", EventType.OPENED, 0, "correct the settings"),
         ("stale", "stale", EventType.OPENED, 60, "nothing here, probably: the"),
     ],

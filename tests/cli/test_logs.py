@@ -23,6 +23,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.tables.sections import Log
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.wiring.alerting import failed_calls_path
 
 CANARY = "canary-3f9a1c"
 GOOD = Answer(dialects.youbike(City(20), 1_795_276_800.0))
@@ -269,3 +270,27 @@ def test_unusable_settings_are_mailed_once_and_so_is_their_repair(
     (subject,) = mail.subjects()
     assert subject.startswith("settings: settings wrong since ")
     assert "columnz" in mail.mails()[0].get_content()
+
+
+def test_slots_that_wrong_settings_cost_have_that_cause(tmp_path: Path) -> None:
+    """No report says of them that cron did not start a run (fault 90).
+
+    The first run after them knows; its folder must be there, as a disk may not be
+    mounted.
+    """
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        sound = path.read_text(encoding="utf-8")
+        assert bikecollect("--config", path, "fetch").returncode == 0
+        path.write_text(f"[[{sound}", encoding="utf-8")
+        assert bikecollect("--config", path, "fetch").returncode == 78
+        path.write_text(sound, encoding="utf-8")
+        calls = failed_calls_path(str(path))
+        call = json.loads(calls.read_text(encoding="utf-8"))
+        early = json.dumps({**call, "started": call["started"] - 60})
+        calls.write_text(f"{early}\ndamaged\n", encoding="utf-8")
+        assert bikecollect("--config", path, "fetch").returncode == 0
+    process = bikecollect("--config", path, "backfill-report", "--format", "json")
+    first, *_ = json.loads(process.stdout)["gaps"]
+    assert (first["slots"], first["cause"]) == (1, "settings")
+    assert not calls.exists()

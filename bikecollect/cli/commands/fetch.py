@@ -1,6 +1,7 @@
 """``bikecollect fetch``: collect one snapshot of each system."""
 
 import logging
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -75,20 +76,58 @@ def fetch(
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; alerts report when they become unusable or usable again."""
     from bikecollect.core.errors import SettingsError
-    from bikecollect.wiring.alerting import report_settings
+    from bikecollect.wiring.alerting import failed_calls_path, report_settings
 
     try:
         settings = shared.settings_for_cron()
     except SettingsError as error:
         from bikecollect.setup.loader import read_alert_settings
 
+        _note_failed_call(shared.config)
         ways = read_alert_settings(shared.config)
         if ways is not None:
             report_settings(ways, error)
         raise
     if settings.source:
         report_settings(settings, None)
+        if (calls := failed_calls_path(settings.source)).exists():
+            from bikecollect.storage.runs import failed_calls
+
+            now, names = time.time(), settings.collectable(())
+            failed_calls.hand_over(
+                calls, [settings.system_folder(name, now) for name in names]
+            )
     if settings.mail_error:
         level = logging.WARNING if is_on_terminal() else logging.INFO
         log.log(level, "no mails can be sent: %s", settings.mail_error)
     return settings
+
+
+def _note_failed_call(config: str | None) -> None:
+    """Note that this call failed; a later one records it for each system.
+
+    Without the error, which may name a value that is secret.
+    """
+    from bikecollect.core import process
+    from bikecollect.core.errors import SettingsError
+    from bikecollect.core.run import Run
+    from bikecollect.core.slots import Slot
+    from bikecollect.setup import settings_file
+    from bikecollect.storage.runs import failed_calls
+    from bikecollect.wiring.alerting import failed_calls_path
+
+    if (file := settings_file.find(config)) is None:
+        return
+    now = time.time()
+    run = Run(
+        process.run_id(),
+        "settings",
+        Slot(int(now)),
+        now,
+        process.boot_id(),
+        process.uptime(),
+        finished=now,
+        awake=process.awake(),
+    )
+    run = run.failed(SettingsError("the settings could not be used"))
+    failed_calls.note(failed_calls_path(str(file.absolute())), run)

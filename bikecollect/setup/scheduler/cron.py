@@ -336,4 +336,5 @@ def _crontab(
 def _error_lines(process: subprocess.CompletedProcess[bytes]) -> list[str]:
     """Return the messages of `crontab`, else its exit code; any line may say why."""
     lines = process.stderr.decode("utf-8", "replace").splitlines()
-    return [line.strip() for line in lines if line.strip()] or [str(process.returncode)]
+    code = f"exit code {process.returncode}"
+    return [line.strip() for line in lines if line.strip()] or [code]
