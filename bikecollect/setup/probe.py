@@ -118,7 +118,7 @@ def open_getter(system: System, stop: Stop | None = None) -> Iterator[Getter]:
 
 
 def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
-    """Return the feed *query*; an address without *feed* is fetched to recognize it."""
+    """Return the feed *query*; an address without *feed* is fetched to recognise it."""
     entry = lookup.find(query)
     if entry is not None:
         built_in = entry.source == BUILT_IN
@@ -131,10 +131,10 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
         return resolve(known[0].system_id, get)
     if feed:
         return Target(system_id_from_url(query), feed, query)
-    return _recognize(get("feed", query, check=decode), query, get)
+    return _recognise(get("feed", query, check=decode), query, get)
 
 
-def _recognize(document: Document, url: str, get: Getter) -> Target:
+def _recognise(document: Document, url: str, get: Getter) -> Target:
     """Return the feed of *document*, fetched from *url*; raises PayloadError."""
     value = decode(document.body)
     if at(value, "network.stations") is not None:

@@ -155,7 +155,7 @@ def with_renamed_system(
     """Return the settings *text* with the system *old* renamed to *new*.
 
     *missing* are settings to add, which the catalogue supplied for the name *old*. Only
-    tables `[systems.NAME]` and their subtables are recognized.
+    tables `[systems.NAME]` and their subtables are recognised.
     """
     name = rf"""({re.escape(old)}|"{re.escape(old)}"|'{re.escape(old)}')"""
     header = re.compile(rf"^(\s*\[\s*systems\s*\.\s*){name}(\s*[].].*)$", re.MULTILINE)

@@ -26,7 +26,7 @@ PROBES = (SMALL_PAGE, "/_stcore/host-config")
 FLAGS = (
     "--no-sandbox",
     "--disable-quic",
-    # A page lives for seconds: optimizing its scripts takes longer than it saves.
+    # A page lives for seconds: optimising its scripts takes longer than it saves.
     "--js-flags=--single-threaded,--no-opt,--no-maglev",
 )
 REVISIT = """path => new Promise((done, fail) => {

@@ -145,7 +145,7 @@ TRIED = tuple(name for name in DIALECTS if name != "mapped")
     "--feed",
     type=click.Choice(TRIED),
     default=None,
-    help="The dialect; recognized by default.",
+    help="The dialect; recognised by default.",
 )
 @click.option(
     "--header",

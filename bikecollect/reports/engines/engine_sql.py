@@ -180,7 +180,7 @@ class ClickHouseSql(DuckDbSql):
 
 
 class TrinoSql(DuckDbSql):
-    """Trino, with the archive in a catalog of Hive."""
+    """Trino, with the archive in a catalogue of Hive."""
 
     name: ClassVar = TRINO
     asked: ClassVar = "VIEW asked"
