@@ -1,7 +1,6 @@
 """A run: one attempt to fill one slot, as stored in the ledger and shown."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
@@ -15,7 +14,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot, iso, stamp
-from bikecollect.core.text import message, visible_json
+from bikecollect.core.text import count_of, message, visible_json
 
 MAX_NOTICES = 30
 MAX_TRIES = 40
@@ -243,10 +242,10 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
 
 
 def _requests(run: Run) -> str:
-    """Return the most tries that a document needed, and the number of documents."""
-    tries = Counter(attempt.url for attempt in run.attempts)
-    text = f"tries {max(tries.values(), default=0)}"
-    return f"{text} (of {len(tries)} documents)" if len(tries) > 1 else text
+    """Return the number of requests, retries included, and that of the documents."""
+    documents = len({attempt.url for attempt in run.attempts})
+    text = count_of(len(run.attempts), "request")
+    return f"{text} for {documents} documents" if documents > 1 else text
 
 
 def failure_line(run: Run) -> str:

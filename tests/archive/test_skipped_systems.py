@@ -129,3 +129,13 @@ def test_an_unreadable_list_of_stations_is_taken_from_the_ledger(config: Path) -
     assert process.stdout.split() == ["system_id", "city", "town"]
     assert str(path) in process.stderr
     assert process.returncode == 0
+
+
+def test_what_a_report_rests_on_is_in_the_order_of_its_rows(config: Path) -> None:
+    """The systems in the order of their names, not in that of the call."""
+    words = ("report", "reliability", "town", "city", "--since", "2026-11-22")
+
+    lines = bikecollect("--config", config, *words).stdout.splitlines()
+
+    named = [line.split()[0] for line in lines if ": 2026-11-22 to " in line]
+    assert named == ["city:", "town:"]

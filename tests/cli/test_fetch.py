@@ -287,8 +287,8 @@ def test_verbose_counts_the_requests_per_document(tmp_path: Path) -> None:
         path = settings(tmp_path, f"{url}/gbfs.json", feed="gbfs")
         process = bikecollect("--config", path, "-v", "fetch")
 
-    (line,) = (line for line in process.stderr.splitlines() if "tries" in line)
-    assert "; tries 2 (of 6 documents), HTTP 200" in line
+    (line,) = (line for line in process.stderr.splitlines() if "HTTP 200" in line)
+    assert "; 7 requests for 6 documents, HTTP 200" in line
 
 
 def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_each_run_leaves_one_line_with_its_numbers(tmp_path: Path) -> None:
     mine = [line for line in lines if "collected" in line]
     assert len(mine) == 1
     assert "20 rows of 20 stations" in mine[0]
-    assert "tries 1, HTTP 200" in mine[0]
+    assert "; 1 request, HTTP 200" in mine[0]
 
 
 def test_the_page_about_the_log_names_its_file_and_its_limits() -> None:

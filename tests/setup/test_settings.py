@@ -1,13 +1,16 @@
 """The settings: valid ones are read, errors are named."""
 
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup import loader
+from bikecollect.setup.tables.sections import Keep
 
+KEEP = [field.name for field in fields(Keep)]
 EXAMPLE = """
 data_dir = "/srv/bikes"
 interval = "5min"
@@ -65,7 +68,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[systems.x]\nfeed = 'gbsf'", 'systems.x: feed = "gbsf": choose one of'),
         ("[archive]\ncsv_days = 3", r'csv_days"; did you mean "keep.csv_days"\?'),
         ("url = 'https://x'", '"systems.NAME.url" or "ping.url"'),
-        ("[keep]\nxyz = 3", '"keep.xyz"; known: payload_days, csv_days'),
+        ("[keep]\nxyz = 3", f'"keep.xyz"; known: {", ".join(KEEP)}$'),
         ("[mail]\ninterval = '5min'", "interval belongs at the top of the file"),
         ("[systems.youbike-taipei]\nfeeed = 'x'", 'did you mean "feed"'),
         ("[systems.youbike-taipei]\nurl = 'ftp://x'", "http:// or https://"),

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from operator import attrgetter
 
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.render.terminal import wrapped
@@ -37,7 +38,7 @@ def _texts(
 ) -> Iterator[str]:
     now = time.time()
     days = values.since.isoformat(), values.until.isoformat()
-    for viewed in systems:
+    for viewed in sorted(systems, key=attrgetter("system_id")):  # as the rows
         zone = viewed.system.zone
         begin, end = (bounds(day, zone)[0] for day in days)
         account = evidence.read_account(viewed.system, begin, end, now=now)
