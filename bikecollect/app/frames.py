@@ -13,7 +13,12 @@ from bikecollect.app.queries.coverage_days import Day, days_of
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.service import DataService
-from bikecollect.app.queries.station_names import StationTexts, display_names
+from bikecollect.app.queries.station_names import (
+    StationTexts,
+    area_names,
+    display_names,
+    prefers_english,
+)
 from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.app.queries.systems import NewestCounts, newest_counts
 from bikecollect.core.errors import BikecollectError
@@ -29,6 +34,8 @@ EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
 CLOCKS = ("time",)
 OFFSET = "_utc_offset"
 """The end of the names of columns with the offsets of local times."""
+ENGLISH, OWN = "en", "own"
+"""The languages of names in the address: in English, and the publisher's."""
 Span = tuple[date, date]
 
 
@@ -105,10 +112,13 @@ def texts(name: str) -> dict[str, StationTexts]:
     return _texts(data_service(), data_service().state(name), name)
 
 
-def is_english() -> bool:
-    """Return whether the user has chosen names in English."""
+def is_english(name: str) -> bool:
+    """Return whether names in English are shown: as chosen, else by the browser."""
     kept = st.session_state.get("kept", {}).get("names", "")
-    return bool(st.query_params.get("names", kept) == "en")
+    chosen = st.query_params.get("names") or kept
+    if chosen:
+        return bool(chosen == ENGLISH)
+    return prefers_english(st.context.locale, texts(name))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -139,7 +149,12 @@ def publisher(name: str) -> Publisher:
 def names(name: str) -> dict[str, tuple[str | None, str | None]]:
     """Return the displayed name and area of each station, by its id."""
     service = data_service()
-    return _display_names(service, service.state(name), name, english=is_english())
+    return _display_names(service, service.state(name), name, english=is_english(name))
+
+
+def areas(name: str) -> dict[str, str]:
+    """Return the displayed name of each area, by its name in reports."""
+    return area_names(texts(name), english=is_english(name))
 
 
 def snapshot(name: str, newest: date) -> list[MapStation]:

@@ -213,12 +213,12 @@ def _age(name: str) -> None:
     health = standing(name).health
     if health.behind is None:
         return
-    newest = health.now - health.behind
+    newest, zone = health.now - health.behind, frames.zone(name)
     _component("age", '<div class="age"></div>')(
         key="age",
         data={
             "age": widgets.service().clock() - newest,
-            "when": clock_minute(newest, frames.zone(name), health.interval),
+            "when": f"{clock_minute(newest, zone, health.interval)} in {zone.key}",
             "late": health.late,
             "trouble": health.in_trouble and not mode.is_public(),
             "over": health.is_over,

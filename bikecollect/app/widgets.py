@@ -156,7 +156,9 @@ def no_data(table: pd.DataFrame) -> str:
 def unseen(by_hour: "pd.Series[float]") -> str:
     """Return the part of a caption about hours of the week without a value, if any."""
     count = HOURS - int(by_hour.notna().sum())
-    return f" Blank: {count_of(count, 'hour')} of the week, not seen." if count else ""
+    return (
+        f" Blank: {count_of(count, 'hour')} of the week without data." if count else ""
+    )
 
 
 def few_seen(table: pd.DataFrame, tails: Sequence[str] = ("",)) -> str:
@@ -218,7 +220,7 @@ def foot(
         on_click="ignore",
         icon=":material/download:",
         type="tertiary",
-        help=f'The data of the figure "{title}", as CSV',
+        help=f'The data of the figure "{title}" as CSV',
     )
 
 

@@ -202,7 +202,7 @@ def test_the_map_shows_stations_against_usual(visit: Visit) -> None:
     )
     assert city.evaluate(LOOKS) == [["a", 8, -0.625], ["b", None, None]]
     city.get_by_role("slider", name="Time").press("Home")
-    api.expect(key).to_contain_text("No usual yet: requires 2 earlier")
+    api.expect(key).to_contain_text("Usual number unknown: the hour from")
 
 
 def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(visit: Visit) -> None:

@@ -16,9 +16,10 @@ from app_pages import page_script, run_lightly, said
 from keeping import data_service
 from world import FakeClock, World
 
-from bikecollect.app import environment, header, widgets
+from bikecollect.app import environment, frames, header, widgets
 from bikecollect.app.charts import encodings
 from bikecollect.app.queries.service import DataService
+from bikecollect.app.queries.station_names import StationTexts
 from bikecollect.cli.sharing import map_data
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
@@ -155,7 +156,7 @@ def test_late_data_are_marked_beside_their_age(
 
     app = show("now")
 
-    expected = {"age": 3600.0, "when": "2026-11-22 13:00", "late": True}
+    expected = {"age": 3600.0, "when": "2026-11-22 13:00 in Asia/Taipei", "late": True}
     assert drawn == [expected | {"trouble": True, "over": False}]
     assert not app.warning
 
@@ -246,7 +247,10 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
     text = "The station was not seen on another Sunday of the range."
     assert [info.value for info in new.info] == [text]
     assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
-    assert "itself. No band: it requires 3 days. Dashed: 2026-11-29." in said(app)
+    assert (
+        "itself is left out. No band: fewer than 3 days were seen. Dashed: 2026-11-29."
+        in said(app)
+    )
     (table,) = (text.value for text in app.markdown if "usual" in text.value)
     assert "| 1 Sunday, 1 of 12 slots |" in table
 
@@ -321,7 +325,7 @@ def test_a_closed_station_is_marked(show: Show, world: World) -> None:
         show("station", station="c", range="7 days")
     )
     week = said(show("station", station="c", view="Typical week"))
-    assert "While it was closed it had neither a bike nor a dock" in week
+    assert "While the station was closed, it had neither a bike nor a dock" in week
     assert "1 closed" in said(show("now"))
 
 
@@ -404,7 +408,7 @@ def test_a_day_is_not_compared_with_itself(show: Show) -> None:
 
 def test_hours_that_were_not_seen_are_named(show: Show) -> None:
     """They have no square, and no place in the legend."""
-    assert "Blank: 166 hours of the week, not seen." in said(show("city"))
+    assert "Blank: 166 hours of the week without data." in said(show("city"))
 
 
 @pytest.mark.parametrize(
@@ -429,9 +433,18 @@ def test_a_week_has_a_scale_from_0_to_a_round_end(
     assert scale.get("range", [None])[-1] == colour
 
 
-def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:
-    """East has two of the three."""
-    assert "Basis: 24 of" in said(show("city", area="East"))
+def test_an_area_of_the_week_has_only_its_stations(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """East has two of the three. In English it is called Sunrise, if that is chosen."""
+    texts = {"a": StationTexts(region="East", region_en="Sunrise")}
+    monkeypatch.setattr(frames, "texts", lambda _: texts)
+
+    own = show("city", area="East", names="own")
+    english = show("city", area="Sunrise", view="Areas", areas="Sunrise")
+
+    assert "Basis: 24 of" in said(own)
+    assert "Basis: 24 of" in said(english)
 
 
 def test_the_emptiest_stations_come_first(show: Show) -> None:
@@ -518,7 +531,7 @@ def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
     assert "**all is well**" in text
     assert re.search(r"As of 20\d\d-\d\d-\d\d \d\d:\d\d \(\+08:00\)", said(app))
     assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
-    assert "12 of 12 runs good, 100 %." in said(app)
+    assert "12 of 12 runs were good (100 %)." in said(app)
     assert app.success[0].value == "No slot is missing in this range."
 
 

@@ -155,7 +155,7 @@ def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
     assert "A station is not ranked if it was seen less than half as often" in text
     assert re.search(r"<td class=\"n\">\d+ of \d+</td>", text)
     assert re.search(
-        r"Minimum basis: \d+ slots seen. \d+ of 30 stations are ranked", text
+        r"\d+ of 30 stations are ranked, each seen in at least \d+ slots", text
     )
 
 

@@ -16,7 +16,7 @@ export default function ({ data, parentElement }) {
   box.classList.toggle('late', isBad);
   box.classList.toggle('over', data.over && !isBad);
   const when = document.createElement('small');
-  when.textContent = `(${data.when}, local${isBad ? '; see Collection' : ''})`;
+  when.textContent = `(${data.when}${isBad ? '; see Collection' : ''})`;
   const text = document.createElement('span');
   box.replaceChildren(text, when);
   const show = () => {

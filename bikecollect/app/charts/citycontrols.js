@@ -101,7 +101,8 @@ function counts(station) {
 
 // Returns a distance as the crow flies, and the minutes on foot by streets.
 function onFoot(metres) {
-  return `${Math.round(metres / 10) * 10} m, ${Math.max(1, Math.round((metres * DETOUR) / PACE))} min`;
+  const far = metres < 995 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`;
+  return `${far}, ${Math.max(1, Math.round((metres * DETOUR) / PACE))} min walk`;
 }
 
 class StationCard {

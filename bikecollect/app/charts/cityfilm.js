@@ -97,10 +97,10 @@ class CityFilm {
     const days = this.rows.map((row) => this.usual_of(row, this.at, this.days)).filter((count) => count != null);
     const hour = `${String(hours[this.at] % 24).padStart(2, '0')}:00`, name = `${this.weekday()}s`;
     if (!days.length) {
-      return `No usual yet: requires ${rule.least} earlier ${name} with the hour from ${hour}, within ${rule.of} days`;
+      return `Usual number unknown: the hour from ${hour} was seen on fewer than ${rule.least} ${name} of the ${rule.of} days before`;
     }
     const least = days.reduce((a, b) => Math.min(a, b)), most = days.reduce((a, b) => Math.max(a, b));
-    return `Usual: mean of ${least < most ? `${least} to ` : ''}${most} earlier ${name}, hour from ${hour}`;
+    return `Usual: mean of ${least < most ? `${least} to ` : ''}${most} earlier ${name}, in the hour from ${hour}`;
   }
 
   // Counts the open stations that are empty or full in every slot; finds the newest seen.

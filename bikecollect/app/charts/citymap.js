@@ -264,7 +264,7 @@ class CityMap {
     for (const station of near) {
       const [x, at] = this.point(station.at), text = onFoot(apart(station.at, chosen.at));
       const y = at + (at < middle[1] ? -14 : 14);  // on the side away from the chosen one
-      if (taken.some(([a, b]) => Math.abs(a - x) < 80 && Math.abs(b - y) < 14)) continue;
+      if (taken.some(([a, b]) => Math.abs(a - x) < 110 && Math.abs(b - y) < 14)) continue;
       taken.push([x, y]);
       pens.strokeStyle = this.paper;
       pens.strokeText(text, x, y + 4);

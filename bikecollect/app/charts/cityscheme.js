@@ -17,7 +17,7 @@ const MODES = {
   usual: { title: 'Against usual', low: '8 fewer', high: '8 more',
     legend: 'Bikes more or fewer than usual' },
   vehicles: { title: 'Vehicles', low: 'reserved', high: 'available',
-    legend: 'Vehicles; crossed: disabled' },
+    legend: 'Vehicles; crossed out: disabled' },
 };
 const LARGE_CHANGE = 8;
 // Minutes between the times below the curve, and the pixels that each of them needs.

@@ -31,7 +31,7 @@ MEASURES = {
 }
 FULLER = frozenset({"share_full", "mean_vehicles"})
 """The measures that are larger where stations are fuller."""
-CLOSED = " A closed station is neither without a bike nor without a dock."
+CLOSED = " Closed stations count as seen, but neither as empty nor as full."
 COLOURS = {"share_empty": encodings.VERMILLION, "share_full": encodings.BLUE}
 """Of the measures that are shares, as on the maps."""
 LEAST = {".1%": scales.LEAST_SHARE, ".1f": scales.LEAST_COUNT}
@@ -53,10 +53,14 @@ def _measure() -> str:
     return inputs.choice("Measure", "measure", list(MEASURES))
 
 
-def _regions(name: str) -> list[str]:
-    """Return the areas by the names that the reports use."""
-    texts = frames.texts(name).values()
-    return sorted({about.region for about in texts if about.region})
+def _with_areas(name: str, answer: Answer) -> Answer:
+    """Return *answer*, by district, with the displayed names of the areas."""
+    place, shown = answer.columns.index("place"), frames.areas(name)
+    rows = [
+        (*row[:place], shown.get(row[place], row[place]), *row[place + 1 :])
+        for row in answer.rows
+    ]
+    return Answer(answer.columns, rows)
 
 
 def _week(name: str) -> None:
@@ -65,11 +69,13 @@ def _week(name: str) -> None:
     with left:
         measure = _measure()
     with right:
-        area = inputs.choice("Area", "area", [WHOLE, *_regions(name)])
+        area = inputs.choice(
+            "Area", "area", [WHOLE, *sorted(frames.areas(name).values())]
+        )
     by = "system" if area == WHOLE else "district"
     answer = frames.answer(name, "availability", when, by=by)
     if by == "district":
-        answer = chart_rows.where(answer, place=area)
+        answer = chart_rows.where(_with_areas(name, answer), place=area)
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     column, form = MEASURES[measure]
     st.header(f"Week: {measure}", anchor=False)
@@ -106,7 +112,7 @@ def _day(name: str) -> None:
         return
     widgets.foot(
         lambda: frames.frame(film.answer(), zone),
-        f"{name}-{day}-film",
+        f"{name}-{day}-map",
         f"{len(film.stations):,} stations were seen on this day, in "
         f"{film.collected:,} of {len(film.slots):,} slots."
         f"{widgets.unplaced(station[3] for station in film.stations)}",
@@ -174,7 +180,9 @@ def _areas(name: str) -> None:
         measure = _measure()
     column, form = MEASURES[measure]
     answer = frames.answer(name, "availability", when, by="district")
-    table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
+    table = frames.frame(
+        chart_rows.by_hour(_with_areas(name, answer)), frames.zone(name)
+    )
     areas = sorted(table["place"].unique())
     with right:
         chosen = inputs.several(
@@ -196,7 +204,7 @@ def _areas(name: str) -> None:
     widgets.foot(
         some,
         f"{name}-areas",
-        f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts have one "
+        f"{widgets.summed(some, widgets.STATION_SLOTS)} All charts use the same "
         f"scale.{CLOSED if is_share else ''}",
     )
 

@@ -22,35 +22,47 @@ from bikecollect.app.queries.ranking import (
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.text import percent
 
-LACKED = "Of the slots seen; not while the station was closed"
+LACKED = "Share of the slots seen; a closed station is neither empty nor full"
 MAPPED = 15
 """Maximum stations of a ranking on its map."""
 MAP_WIDTH = 300
 OFTEN_UNCHANGED = 0.05
 """The share of unchanged slots from which an explanation is shown."""
 RANKED = {
-    "number": st.column_config.NumberColumn("#", width=40, help="As on the map"),
+    "number": st.column_config.NumberColumn(
+        "#", width=40, help="The number on the map"
+    ),
     "name": st.column_config.TextColumn("station", width=135),
     "share_empty": widgets.share_column("without a bike", LACKED, 110, VERMILLION),
     "share_full": widgets.share_column("without a dock", LACKED, 110, BLUE),
-    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen", 110),
-    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen", 110),
+    "share_with_vehicle": widgets.share_column(
+        "with a bike", "Share of the slots seen", 110
+    ),
+    "share_with_dock": widgets.share_column(
+        "with a dock", "Share of the slots seen", 110
+    ),
     "share_seen": st.column_config.NumberColumn(
-        "seen", width=70, help="Slots seen of those expected", format=widgets.PERCENT
+        "seen",
+        width=70,
+        help="Share of the expected slots in which the station was seen",
+        format=widgets.PERCENT,
     ),
     "share_inactive": st.column_config.NumberColumn(
-        "closed", width=70, format=widgets.PERCENT
+        "closed",
+        width=70,
+        help="Share of the slots seen in which the station was closed",
+        format=widgets.PERCENT,
     ),
     "share_silent": st.column_config.NumberColumn(
         "unchanged",
         width=90,
-        help="Slots whose stamp of the station was more than an hour old",
+        help="Share of the slots in which its last report was more than an hour old",
         format=widgets.PERCENT,
     ),
     "changes": st.column_config.NumberColumn(
         "changes",
         width=75,
-        help="Slots whose count differs from that of the slot before",
+        help="How often the number of bikes differed from that of the slot before",
     ),
     "station_id": st.column_config.TextColumn("id", width=95),
 }
@@ -106,7 +118,8 @@ def view(name: str) -> None:
     if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
             f" Half of the stations are unchanged in {percent(float(usual))} of slots "
-            "or more: in this feed a stamp may move only with a count."
+            "or more: in this feed, the time of a station's last report may change "
+            "only with its counts."
         )
     widgets.foot(ranked, f"{name}-rankings", text)
 
@@ -123,7 +136,7 @@ def _draw_map(
     if not places or not first:
         return
     colour = COLOURS.get(column, "blue")
-    title = f"The first {len(first)} stations of the order: {order.lower()}"
+    title = f"Map of the first {len(first)} stations, {order.lower()} first"
     data = RankingMaps(places).data(first, title, colour)
     _component()(key="ranking-map", data=data)
 

@@ -89,7 +89,7 @@ def _runs(name: str, health: Health) -> None:
         ),
         table,
         f"{name}-runs",
-        f"{health.good} of {health.runs} runs good, {share}."
+        f"{health.good} of {health.runs} runs were good ({share})."
         f"{_cut(table['seconds'], top)}",
         "A bar for each run of the last 24 hours: its duration and its outcome",
     )
@@ -133,7 +133,7 @@ def _incidents(name: str) -> None:
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since", table["since"]),
             "until": "until",
-            "slots": "bad slots",
+            "slots": "slots affected",
             "lost": "slots lost",
             "text": st.column_config.TextColumn("details", width="large"),
         },
@@ -154,8 +154,8 @@ def _calendar(name: str) -> None:
         heatmaps.calendar(weeks, last.weekday() + 1),
         table,
         f"{name}-coverage",
-        f"{basis} Empty boxes: before {first}." if has_empty else basis,
-        "A box for each day: the share of its slots collected",
+        f"{basis} Empty boxes: days before {first}." if has_empty else basis,
+        "A box for each day: the share of its slots that were collected",
     )
 
 
@@ -193,14 +193,14 @@ def _gaps(name: str) -> None:
                 "can be filled",
                 help=None
                 if mode.is_public()
-                else "Rejected payloads are tried by `bikecollect backfill --dry-run`",
+                else "`bikecollect backfill --dry-run` tries the rejected payloads",
             ),
         },
     )
     text = f"{count_of(len(table), 'gap')}, the newest first."
     if any(gap.untried for gap in account.gaps) and not mode.is_public():
         text += data_service().addressed(
-            ' "kept, not tried": `bikecollect backfill-report` tries these payloads; '
-            'those that it cannot read are "kept, unreadable" there.'
+            ' "kept, not tried": the payloads are kept, but this page does not read '
+            "them; `bikecollect backfill-report` shows which of them can be read."
         )
     widgets.foot(table, f"{name}-gaps", text)

@@ -118,7 +118,7 @@ def _vehicles(name: str, vehicles: Answer) -> None:
         f"{name}-vehicles",
         f"{len(vehicles.rows):,} vehicles in the slot "
         f"{clock_minute(dots[0].slot, zone, dots[0].slot) if dots else '-'}; "
-        f"{min(len(dots), MAX_DOTS):,} of those with a location shown.",
+        f"{min(len(dots), MAX_DOTS):,} of {len(dots):,} with a location are shown.",
     )
     shown = widgets.percents(table.head(MAX_DOTS), ["current_fuel_percent"])
     widgets.data_table(shown, "Vehicles", column_config=VEHICLES, height=360)
@@ -147,13 +147,14 @@ def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
 
 
 def _language(name: str) -> None:
-    """Let the user choose names in English, if the publisher has some."""
+    """Let the user choose the language of names, if the publisher has two."""
     if not any(about.name_en for about in frames.texts(name).values()):
         return
-    before = frames.is_english()
+    before = frames.is_english(name)
     if st.toggle("Names in English", before) != before:
-        header.keep("names", "" if before else "en")
-        st.query_params["names"] = "" if before else "en"
+        chosen = frames.OWN if before else frames.ENGLISH
+        header.keep("names", chosen)
+        st.query_params["names"] = chosen
         st.rerun()
 
 
@@ -186,7 +187,7 @@ def _near(name: str, shown: Sequence[MapStation], near: str) -> None:
             st.caption(
                 "Not a point: enter two numbers, such as 25.0330, 121.5654."
                 if text
-                else "Click the map beside the stations, or enter a point."
+                else "Click the map away from the stations, or enter a point."
             )
             return
         stations = nearest(shown, *place)

@@ -22,7 +22,7 @@ AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
 LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
 """The colours of never a bike, and never a dock, as on the maps."""
-SHUT = " While it was closed it had neither a bike nor a dock for riders."
+SHUT = " While the station was closed, it had neither a bike nor a dock for riders."
 ENOUGH = 3
 """The least days behind a band of quartiles: those of 28 days beside the chosen one."""
 
@@ -132,7 +132,7 @@ def _typical(name: str, station: str, when: Span) -> None:
 
 def _at_least(name: str, station: str, when: Span) -> None:
     """Show the shares of slots with at least one, three and five bikes."""
-    st.header("At least this many bikes", anchor=False)
+    st.header("Share of slots with at least 1, 3 or 5 bikes", anchor=False)
     answer = frames.answer(name, "history", when, stations=(station,))
     counts = frames.frame(answer, frames.zone(name))["num_vehicles_available"]
     seen = counts.dropna()
@@ -153,7 +153,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     with left:
         day = inputs.day("Day", "day", newest, (first, widgets.last_day(name)))
     with right:
-        measure = inputs.segments("Of", "of", list(OF), label="visible")
+        measure = inputs.segments("Measure", "of", list(OF), label="visible")
     typical = frames.answer(
         name,
         "typical",
@@ -193,8 +193,8 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
-        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour, without "
-        f"{day} itself. {_band(low, high)} Dashed: {day}.",
+        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour; {day} "
+        f"itself is left out. {_band(low, high)} Dashed: {day}.",
         "The typical day of the station as a band, and the chosen day as a line",
     )
 
@@ -203,13 +203,13 @@ def _band(low: int, high: int) -> str:
     """Return what the band holds, if quarters of *low* to *high* days have one.
 
     >>> _band(2, 3)
-    'Band: the middle half of the slots, where 3 days were seen.'
+    'Band: the middle half of the slots, where at least 3 days were seen.'
     >>> _band(1, 2)
-    'No band: it requires 3 days.'
+    'No band: fewer than 3 days were seen.'
     """
     if high < ENOUGH:
-        return f"No band: it requires {ENOUGH} days."
-    where = f", where {ENOUGH} days were seen" if low < ENOUGH else " of each quarter"
+        return f"No band: fewer than {ENOUGH} days were seen."
+    where = f", where at least {ENOUGH} days were seen" if low < ENOUGH else ""
     return f"Band: the middle half of the slots{where}."
 
 
@@ -252,7 +252,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
     table = frames.frame(answer, frames.zone(name))
     if table.empty:
         st.caption(
-            "It was neither empty nor full in this range, or no station is near."
+            "In this range it was never empty or full, or has no station within 1 km."
         )
         return
     shown = ["name", "metres", "share", "slots_seen"]
@@ -274,7 +274,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
-                "share": widgets.share_column(title, "Of the slots seen"),
+                "share": widgets.share_column(title, "Share of the slots seen"),
                 "slots_seen": st.column_config.NumberColumn(
                     "slots seen", help=f"Of those in which this station had {words}"
                 ),
@@ -283,7 +283,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
     widgets.foot(
         table,
         f"{station}-neighbours",
-        "Stations of the present list within 1,000 metres, the nearest first.",
+        "Stations in the present list within 1 km, nearest first.",
     )
 
 
@@ -310,7 +310,7 @@ def _episodes(name: str, station: str, when: Span) -> None:
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
                 "both ends seen",
-                help="If not, it may have lasted longer: a gap is next to it.",
+                help="If not, it may have lasted longer: a gap is before or after it",
             ),
         },
     )

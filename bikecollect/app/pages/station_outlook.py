@@ -46,7 +46,7 @@ def _next_hours(name: str, station: Known) -> None:
         hour = number % WEEK_HOURS
         row = hours.get(hour)
         if row is None or not row["slots_seen"]:
-            lines.append(f"| {hour % 24:02}:00 | unknown | | | none |")
+            lines.append(f"| {hour % 24:02}:00 | unknown | | | no data |")
             continue
         bikes = percent(row["share_with_vehicle"])
         docks = row["share_with_dock"]
@@ -58,18 +58,19 @@ def _next_hours(name: str, station: Known) -> None:
             f"| {percent(docks) if docks is not None else 'unknown'} "
             f"| {basis} |"
         )
+    titles = "hour", "usual bikes", "chance of a bike", "chance of a dock", "based on"
     st.markdown(
         "\n".join(
             [
-                "| next hours | usual bikes | a bike | a free dock | basis |",
+                f"| {' | '.join(titles)} |",
                 "|---|--:|--:|--:|---|",
                 *(line.replace(" %", "\u00a0%") for line in lines),
             ]
         )
     )
     st.caption(
-        f"The same hours of the week from {when[0]} to {today - timedelta(days=1)}: "
-        "mean of the bikes, share of the slots seen with a bike and a free dock."
+        f"From the same hours of the week, {when[0]} to {today - timedelta(days=1)}: "
+        "the mean number of bikes, and the share of slots with a bike or a free dock."
     )
 
 

@@ -94,10 +94,10 @@ DAILY = PastSummary(
     between=("min_vehicles", "max_vehicles"),
 )
 MORE_TIPS = {
-    "min_vehicles": ("least bikes", "d"),
+    "min_vehicles": ("fewest bikes", "d"),
     "max_vehicles": ("most bikes", "d"),
     "slots_seen": ("slots seen", "d"),
-    "slots_expected": ("expected", "d"),
+    "slots_expected": ("slots expected", "d"),
     "day_closed": ("slots closed that day", "d"),
 }
 

@@ -19,7 +19,7 @@ COLUMNS = {
     "week": st.column_config.NumberColumn(
         "7 days",
         width=72,
-        help="Coverage: collected of expected slots",
+        help="Coverage: share of the expected slots that were collected",
         format=widgets.PERCENT,
     ),
     "status": st.column_config.TextColumn("status", width=240),
@@ -30,7 +30,9 @@ COLUMNS = {
         y_min=0,
         y_max=1,
     ),
-    "stations": st.column_config.NumberColumn("stations", width=75, help="Seen"),
+    "stations": st.column_config.NumberColumn(
+        "stations", width=75, help="Seen in the newest slot"
+    ),
     "bikes": st.column_config.NumberColumn("bikes", width=70),
     "empty": st.column_config.NumberColumn(
         "empty", width=65, help="Stations without a bike"
@@ -38,7 +40,7 @@ COLUMNS = {
     "full": st.column_config.NumberColumn(
         "full",
         width=60,
-        help="Stations without a free dock; unknown if free docks are",
+        help="Stations without a free dock; - if the feed states no free docks",
     ),
 }
 """The widths have place in a window of 1200 pixels, and grow with it.

@@ -47,14 +47,14 @@ def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
 
     >>> row = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
     >>> least_basis([row | {"slots_seen": 900}, row | {"slots_seen": 880}])
-    'Minimum basis: 880 slots seen. 2 of 2 stations are ranked.'
+    '2 of 2 stations are ranked, each seen in at least 880 slots.'
     """
     pairs = zip(rows, rankable(rows), strict=True)
     seen = [row["slots_seen"] for row, has_basis in pairs if has_basis]
-    text = f"{len(seen):,} of {len(rows):,} stations are ranked."
+    text = f"{len(seen):,} of {len(rows):,} stations are ranked"
     if not seen:
-        return text
-    return f"Minimum basis: {count_of(min(seen), 'slot')} seen. {text}"
+        return f"{text}."
+    return f"{text}, each seen in at least {count_of(min(seen), 'slot')}."
 
 
 def ranked(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from unicodedata import category, normalize
 
 PREFIX = re.compile(r"^[^_:|]{2,24}[_:|]\s*(?=\S)")
 """The form of a prefix that many names may share, such as "YouBike2.0_"."""
+CHINESE = re.compile("[\u4e00-\u9fff]")
 COMMON = 0.1
 """A prefix is hidden if at least this share of the names has it."""
 MIN_STATIONS = 3
@@ -87,6 +88,45 @@ def display_names(
         station_id: (_without(name, hidden), area)
         for station_id, (name, area) in chosen.items()
     }
+
+
+def area_names(texts: Mapping[str, StationTexts], *, english: bool) -> dict[str, str]:
+    """Return the displayed name of each area, by the publisher's name of it.
+
+    If several areas have one name in English, all keep the publisher's.
+
+    >>> one = StationTexts(region="Port", region_en="Harbour")
+    >>> area_names({"1": one, "2": StationTexts(region="Port")}, english=True)
+    {'Port': 'Harbour'}
+    >>> area_names({"1": one, "2": one._replace(region="Pier")}, english=True)
+    {'Port': 'Port', 'Pier': 'Pier'}
+    """
+    own = {about.region: about.region for about in texts.values() if about.region}
+    translated = {
+        about.region: about.region_en
+        for about in texts.values()
+        if about.region and about.region_en
+    }
+    names = own | translated if english else own
+    return names if len(set(names.values())) == len(names) else own
+
+
+def prefers_english(locale: str | None, texts: Mapping[str, StationTexts]) -> bool:
+    """Return whether a browser of *locale* is shown names in English, where published.
+
+    A browser in English is; one in another language is if the publisher's names are in
+    Chinese. *locale* is None if it is unknown.
+
+    >>> taipei = {"7": StationTexts("\u6a21\u64ec", name_en="Simport")}
+    >>> [prefers_english(locale, taipei) for locale in ("en-GB", "de", "zh-TW", None)]
+    [True, True, False, True]
+    >>> prefers_english("fr-CA", {"7": StationTexts("Quai", name_en="Quay")})
+    False
+    """
+    language = (locale or "en").partition("-")[0]
+    if language in {"en", "zh"}:
+        return language == "en"
+    return any(CHINESE.search(about.name or "") for about in texts.values())
 
 
 def _without(name: str | None, hidden: frozenset[str]) -> str | None:

@@ -223,8 +223,8 @@ def _basis(rows: Sequence[Mapping[str, Any]]) -> str:
     expected = sum(row["slots_expected"] for row in rows)
     share = percent(seen / expected) if expected else "none"
     return (
-        f"Basis: {seen:,} of {expected:,} expected slots of stations were seen "
-        f"({share}); figures do not include missing slots."
+        f"Basis: {seen:,} of {expected:,} expected station slots were seen ({share}); "
+        "missing slots are left out."
     )
 
 
