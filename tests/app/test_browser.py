@@ -170,9 +170,7 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
     card = visit.map().locator(".card")
     card.get_by_role("heading").wait_for()
     called = card.get_by_role("heading").inner_text()
-    assert called.startswith(
-        "No. "
-    )  # as the browser, in English
+    assert called.startswith("No. ")  # as the browser, in English
     tabs = len(visit.page.context.pages)
     card.get_by_role("button", name="Open this station").click()
 
