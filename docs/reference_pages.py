@@ -6,14 +6,17 @@ from dataclasses import fields
 from pathlib import Path
 
 import click
+import json_reference
 from fault_catalogue import CATALOGUE, UNTESTED
 
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
 from bikecollect.core.causes import Cause
 from bikecollect.core.errors import ExitCode, Outcome
+from bikecollect.core.slots import state_of
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.reports import data_dictionary
+from bikecollect.reports.data_dictionary import FLAGS
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
 from bikecollect.setup.settings import Settings, System
@@ -44,7 +47,7 @@ def command(name: str) -> str:
             _help(child, f"bikecollect {name} {child_name}")
             for child_name, child in subcommand.commands.items()
         ]
-    return "\n".join(parts)
+    return "\n".join([*parts, *json_reference.of(name)])
 
 
 def commands() -> str:
@@ -121,6 +124,13 @@ def causes() -> str:
     """Return every cause of a missing slot, with its meaning."""
     lines = ["| cause | meaning |", "|---|---|"]
     lines += [f"| `{cause.value}` | {cause.meaning} |" for cause in Cause]
+    return "\n".join([*lines, ""])
+
+
+def flags() -> str:
+    """Return every flag of a run, with its meaning and the slot's state by it."""
+    lines = ["| flag | meaning | the slot is |", "|---|---|---|"]
+    lines += [f"| `{f}` | {text} | {state_of(f).value} |" for f, text in FLAGS.items()]
     return "\n".join([*lines, ""])
 
 

@@ -13,11 +13,11 @@ from bikecollect.archive.parts import is_day
 from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.archive import (
     FEW,
-    finding_json,
     finding_line,
     remedies_text,
     remedy_of_lost,
 )
+from bikecollect.cli.render.programs.archive_json import finding_json
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import (

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import click
 
 from bikecollect.cli.printing import Screen, say, say_json
-from bikecollect.cli.render.archive import mirror_json, mirror_line
+from bikecollect.cli.render.archive import mirror_line
+from bikecollect.cli.render.programs.archive_json import mirror_json
 from bikecollect.core.errors import ExitCode, SettingsError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings

@@ -227,6 +227,28 @@ def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
     }
 
 
+RUN_KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's name"),
+    "slot": ("time", "start of the slot"),
+    "outcome": ("text", "[how it ended](../exit-codes.md)", "null while it runs"),
+    "cause": ("text", "the reason, as a short word", "null if there is none"),
+    "attempts": (
+        "integer",
+        "all requests; the log's `tries` are the most of one document",
+    ),
+    "http_status": ("integer", "HTTP status of the response", "null without one"),
+    "stations": ("integer", "stations in the feed"),
+    "rows": ("integer", "rows written"),
+    "flags": ("list of texts", "what is unusual, see [flags](runs.md#flags)"),
+    "file": ("text", "the file that has the rows", "null if none was written"),
+    "seconds": ("object", "the time of each stage that was reached"),
+    "seconds.STAGE": ("number, s", "fetch, accept, heal, read, rows, append, ledger"),
+    "error": ("text", "why the slot was not filled", "null if it was"),
+    "exit_code": ("integer", "exit code for this run; that of `fetch` is the highest"),
+}
+"""The keys of `run_values`: type and unit, meaning, and when the value is missing."""
+
+
 def run_line(run: Run, zone: tzinfo = UTC) -> str:
     """Return *run* as one line for the log."""
     outcome = run.outcome.value if run.outcome else "?"

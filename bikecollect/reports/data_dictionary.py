@@ -24,6 +24,19 @@ KINDS = {
     "VARCHAR": "string",
     "DATE": "date",
 }
+FLAGS = {
+    "partial": "stations or documents are missing",
+    "short": "less than half of the usual rows",
+    "stale": "old data",
+    "dup": "an id twice, stored once",
+    "clock": "the server's clock differs by over two minutes",
+    "late": "fetched over half an interval, at most 150 s, after the slot's start",
+    "implausible": "values that cannot be, left empty",
+    "contradictory": "fewer vehicles than e-bikes",
+    "cut": "texts cut off",
+    "no-stations": "vehicles alone",
+}
+"""What is unusual about the rows of a slot."""
 UNITS = {
     "num_vehicles_available": "vehicles",
     "num_ebikes_available": "vehicles",
@@ -83,12 +96,8 @@ DOCS: Mapping[str, str] = {
     "state": "collected, stale, partial or missing; the first three have rows",
     "cause": "why the slot is missing or the run failed; empty if it succeeded",
     "rows": "rows written",
-    "flags": "words separated by a blank: partial (stations or documents are missing), "
-    "short (less than half of the usual rows), stale (old data), dup (an id twice, "
-    "stored once), clock (the server's clock differs by over two minutes), late "
-    "(fetched long after the slot's start), implausible (values that cannot be, left "
-    "empty), contradictory (fewer vehicles than e-bikes), cut (texts cut off), "
-    "no-stations (vehicles alone)",
+    "flags": "words separated by a blank: "
+    + ", ".join(f"{flag} ({meaning})" for flag, meaning in FLAGS.items()),
     "source": "where the rows came from: fetch, recovery, adopted, backfill ...",
     "last_updated": "the feed's own time stamp",
     "sha256": "sha256 of the payload's documents",

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from visits import CHROMIUM, browsing, new_context
 from world import World
 
 from bikecollect.app.basemap import basemap_file, fitting, geojson
 from bikecollect.app.basemap.shapes import Bounds, Shape, clipped, gridded
+from bikecollect.cli.commands.basemap import KEYS
 from bikecollect.core.errors import StorageError, UsageError
 
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.04, 121.54, "West"]}
@@ -74,7 +76,8 @@ def test_a_file_becomes_the_basemap_and_is_listed_and_removed(config: Path) -> N
 
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout.startswith("city: own.geojson, 2 shapes, ")
-    listed = json.loads(basemap(config, "list", "--format", "json").stdout)
+    text = basemap(config, "list", "--format", "json").stdout
+    (listed,) = documented(text, KEYS)
     assert (listed["attribution"], listed["shapes"]) == ("(c) Mapmakers", 2)
     assert listed["left_out"] == []
     assert basemap(config, "remove", "city").returncode == 0

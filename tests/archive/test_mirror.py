@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from keeping import archived_past_days, two_past_days
 from mirrored import (
     CERTIFICATE,
@@ -25,6 +26,7 @@ from world import World
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.push import CONFLICT, MirrorPush
 from bikecollect.archive.mirror.store import object_store
+from bikecollect.cli.render.programs import archive_json
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorError,
@@ -106,6 +108,7 @@ def test_a_changed_object_is_replaced_and_kept(
     kept = f"replaced/{PART}/{hashlib.sha256(b'not Parquet').hexdigest()}"
     objects = mirrored(pushed, monkeypatch)
     assert process.returncode == 0
+    assert len(documented(process.stdout, archive_json.MIRROR_KEYS)) == 1
     assert objects.pop(kept) == hashlib.sha256(b"not Parquet").hexdigest()
     assert objects == local_files(pushed)
 

@@ -12,12 +12,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from json_shapes import documented
 from keeping import archived_past_days, two_past_days
 from mirrored import CERTIFICATE, City, mirrored_city, pushed_city, renewed
 from s3server import BUCKET, Fault, Proxy, S3Server
 from world import TAIPEI, World
 
 from bikecollect.archive.mirror.live.live_download import LiveDownload
+from bikecollect.cli.render.programs import archive_json
 from bikecollect.collect.fetching.fetcher import MACHINE
 from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
@@ -526,7 +528,7 @@ def test_a_failure_is_reported_and_recorded(live: City) -> None:
 
     process = live.run("push", "--live", "--format", "json")
 
-    values = json.loads(process.stdout)
+    (values,) = documented(process.stdout, archive_json.MIRROR_KEYS)
     assert process.returncode == 77
     assert (values["system"], values["what"]) == ("city", "mirror failed")
     assert "credentials rejected: HTTP 403" in values["why"]

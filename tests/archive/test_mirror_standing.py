@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from command import forked
 from in_process import bikecollect
+from json_shapes import documented
 from keeping import archived_past_days, two_past_days
 from mailserver import MailServer
 from mirrored import CERTIFICATE, renewed
 from world import World
 
 from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.cli.render.programs import status_json
 from bikecollect.core.process import Stop, Times
 from bikecollect.setup.loader import load
 from bikecollect.wiring.mirror import MirrorCopying
@@ -106,9 +108,8 @@ def test_a_complete_mirror_has_no_days_waiting(config: Path) -> None:
     """Text, JSON, metrics and the doctor say so."""
     bikecollect("--config", config, "compact")
 
-    values = json.loads(
-        bikecollect("--config", config, "status", "--format", "json").stdout
-    )["mirror"]
+    text = bikecollect("--config", config, "status", "--format", "json").stdout
+    values = documented(text, status_json.KEYS)[0]["mirror"]
     metrics = bikecollect("--config", config, "status", "--format", "prometheus").stdout
 
     assert "Mirror       0 days waiting, last copied" in mirror_line(config)

@@ -1,18 +1,19 @@
 """The remedies printed by `verify` work."""
 
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from keeping import compacted, findings
 from quiet_settings import write_settings
 from world import TAIPEI, World
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import remedy
+from bikecollect.cli.render.programs import archive_json
 from bikecollect.core.slots import DAY
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -62,13 +63,15 @@ def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
     change_ledger(world, "UPDATE stations SET name = 'other'")
 
     lines = run(world, "verify")
-    objects = [json.loads(line) for line in run(world, "verify", "--format", "json")]
+    printed = run(world, "verify", "--format", "json")
+    *findings, day = sorted(printed, key=lambda line: "remedy" not in line)
+    documented(day, archive_json.CERTIFICATE_KEYS)
     run(world, "rebuild", "stations")
 
     shown = [line for line in lines if line.startswith("city station_information")]
     assert len(shown) == 3
     assert any("rebuild stations city   (51 findings)" in line for line in lines)
-    assert len([o for o in objects if "remedy" in o]) == 51
+    assert len(documented("\n".join(findings), archive_json.FINDING_KEYS)) == 51
     assert run(world, "verify")[-1].endswith("all agree")
 
 

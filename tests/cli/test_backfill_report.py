@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from mailserver import MailServer
 from templates import copied
 from world import NOON, World
 
-from bikecollect.cli.render import coverage
+from bikecollect.cli.render import coverage, station_coverage
 from bikecollect.cli.render.coverage_html import page
 from bikecollect.core.slots import DAY
 from bikecollect.reports import evidence
@@ -86,7 +87,7 @@ def test_the_intervals_are_those_of_the_range(world: World) -> None:
     (world.folder / "facts.json").write_text(json.dumps({"facts": facts}))
 
     assert ", slots of 5 min, then 10 min\n" in report(world)
-    account = json.loads(report(world, "--format", "json"))
+    (account,) = documented(report(world, "--format", "json"), coverage.KEYS)
     assert account["interval_s"] == 600
     page = report(world, "--format", "html")
     assert "one slot every 5 min, then 10 min" in page
@@ -267,12 +268,13 @@ def test_the_longest_gap_of_a_station_passes_midnights_and_missing_days(
     for at, listed in ((DAY, "ac"), (3 * DAY, "abc"), (3 * DAY + 900, "ab")):
         world.clock.now = NOON + at
         world.fetch(dict.fromkeys(listed, 1))
-    until = ("--until", "2026-11-26", "--stations", "--format", "csv")
+    until = ("--until", "2026-11-26", "--stations", "--format", "json")
 
     text = report(world, *until)
 
-    rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
-    gaps = [int(rows[name]["longest_gap_s"]) for name in names]
+    stations = documented(text, station_coverage.KEYS)
+    rows = {row["station_id"]: row for row in stations}
+    gaps = [rows[name]["longest_gap_s"] for name in names]
     assert gaps == [2 * DAY - 300, 3 * DAY - 1_500, 2 * DAY - 300]
 
 

@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from served import Answer, serving
 
+from bikecollect.cli.commands.feeds import TRIAL_KEYS
+from bikecollect.cli.render import catalogue
 from bikecollect.setup import first_run, loader
 from bikecollect.setup.catalogue import lookup
 from bikecollect.setup.catalogue.entry import WORLD, Entry
@@ -43,7 +46,8 @@ def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
     with serving(answer) as url:
         answer.port = url.rpartition(":")[2]
         process = bikecollect("feeds", "try", url + path, "--format", "json", *more)
-    trial = json.loads(process.stdout) if process.stdout else None
+    trials = documented(process.stdout, TRIAL_KEYS) if process.stdout else []
+    trial = trials[0] if trials else None
     return process.returncode, trial, process.stderr
 
 
@@ -343,14 +347,13 @@ def test_an_unknown_name_is_reported_with_suggestions(asked: str, word: str) -> 
 def test_the_list_is_for_people_and_for_scripts() -> None:
     """One line per system, 80 columns at most; JSON has the addresses."""
     text = bikecollect("feeds").stdout
-    line, *_ = bikecollect("feeds", "--find", "paris", "--format", "json").stdout.split(
-        "\n"
-    )
+    found = bikecollect("feeds", "--find", "paris", "--format", "json").stdout
+    entry, *_ = documented(found, catalogue.KEYS)
 
     assert max(map(len, text.splitlines())) <= 80
     assert "youbike-taipei" in text.splitlines()[1]
-    assert json.loads(line)["system"] == "velib-paris"
-    assert json.loads(line)["url"].startswith("https://")
+    assert entry["system"] == "velib-paris"
+    assert entry["url"].startswith("https://")
 
 
 def test_one_entry_is_shown_with_its_settings() -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from served import Answer, serving
 
 from bikecollect.cli.completion import complete_system
+from bikecollect.cli.render import catalogue
 from bikecollect.setup import loader
 
 HEADER = (
@@ -64,7 +66,7 @@ def test_a_list_is_fetched_from_an_address() -> None:
             *("feeds", "update", "--format", "json"),
             *("--from", f"{url}/systems.csv?token=abcdefgh12345"),
         )
-    result = json.loads(process.stdout)
+    (result,) = documented(process.stdout, catalogue.UPDATE_KEYS)
 
     assert (result["systems"], result["added"], result["removed"]) == (4, 4, 0)
     assert result["skipped"] == [{"line": 6, "reason": '"bad": not an http(s) address'}]

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from command import on_terminal, run_command
+from json_shapes import documented
 from served import Answer, serving
 
 from bikecollect.archive.query.duckdb_engine import connect
 from bikecollect.core.errors import StorageError
+from bikecollect.core.run import RUN_KEYS
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.ledger_reader import History
@@ -174,8 +176,7 @@ def test_json_has_one_object_per_system(tmp_path: Path) -> None:
         path = settings(tmp_path, url)
         process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    (line,) = process.stdout.splitlines()
-    run = json.loads(line)
+    (run,) = documented(process.stdout, RUN_KEYS)
     assert run["system"] == "city"
     assert run["slot"].endswith("+08:00")
     assert (run["outcome"], run["cause"], run["attempts"]) == ("collected", None, 1)

@@ -1,12 +1,18 @@
 """The help of ``--format`` says what JSON it prints."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
+from json_shapes import documented
 
 from bikecollect.cli import cli
 from bikecollect.cli.forms import Forms
+from bikecollect.cli.render.reports import LISTED_KEYS, json_listing
+from bikecollect.reports.registry import REPORTS
+
+PAGES = Path(__file__).parents[2] / "docs/reference/commands"
 
 
 def _options(
@@ -44,6 +50,10 @@ def test_each_help_says_how_many_objects_json_prints() -> None:
     assert {"runs list", "runs show", "verify", "doctor", "backfill-report"} <= set(
         known
     )
+    pages = {name.split()[0] for name in known} | {"export", "query"}
+    texts = {page: (PAGES / f"{page}.md").read_text("utf-8") for page in pages}
+    assert {page for page, text in texts.items() if "\n### JSON\n" not in text} == set()
+    assert documented(json_listing(), LISTED_KEYS)[0]["name"] in REPORTS
 
 
 def test_json_and_jsonl_are_one_format_in_every_command() -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from command import on_terminal
 from in_process import bikecollect as run_bikecollect
+from json_shapes import documented
 
+from bikecollect.cli.render.programs import status_json
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
@@ -109,8 +111,8 @@ def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
 
 def test_status_as_json_has_every_number(played: Path) -> None:
     """Times with offset, lengths and sizes with their unit in the name."""
-    (line,) = bikecollect(played, "status", "--format", "json").stdout.splitlines()
-    values = json.loads(line)
+    text = bikecollect(played, "status", "--format", "json").stdout
+    (values,) = documented(text, status_json.KEYS)
     assert values["system"] == "city"
     assert values["runs_24h"] == 30
     assert values["coverage"]["7d"] == {

@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from command import on_terminal
+from json_shapes import documented
 from served import serving
 from templates import copied
 from test_fetch import GOOD, bikecollect, settings
@@ -24,8 +25,8 @@ from world import NOON, TAIPEI, World, body, noon_of_last_month
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.cli import cli
 from bikecollect.cli.render import status
-from bikecollect.cli.render.monitoring import status_json
-from bikecollect.cli.render.monitoring.metrics import metrics
+from bikecollect.cli.render.programs import status_json
+from bikecollect.cli.render.programs.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable, RateLimited
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
@@ -267,7 +268,8 @@ def test_a_rate_limit_is_shown_with_its_end(world: World) -> None:
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:
     """The shape on which scripts rely."""
-    values = json.loads(status_json.as_json(stand(world)))
+    incident(world.folder, "disk", NOON)
+    (values,) = documented(status_json.as_json(stand(world)), status_json.KEYS)
 
     assert values["system"] == "city"
     assert (values["interval_s"], values["behind_s"], values["late"]) == (

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from keeping import two_past_days
 from mirrored import City, archived_city
 from s3server import Proxy
 from served import serving
 from test_fetch import GOOD, settings
 from world import World
+
+from bikecollect.cli.render.programs import status_json
+from bikecollect.cli.surveying.several import MIRRORED_KEYS
 
 
 def place(folder: Path, name: str, url: str) -> Path:
@@ -60,7 +64,7 @@ def test_a_folder_stands_for_the_settings_in_it(hosts: list[Path]) -> None:
         *("status", "--all", "--format", "json", above, hosts[1].parent, hosts[1])
     )
 
-    rows = [json.loads(line) for line in process.stdout.splitlines()]
+    rows = documented(process.stdout, status_json.KEYS)
     assert [row["settings"] for row in rows] == [str(path) for path in hosts]
     assert [row["late"] for row in rows] == [True, False]
     assert all("interval_s" in row for row in rows)
@@ -125,7 +129,7 @@ def test_the_systems_of_a_mirror_are_shown(city: City) -> None:
     process = city.run("status", "--all", "--format", "json", city.address)
     alert = city.run("status", "--all", "--alert", city.address)
 
-    (row,) = (json.loads(line) for line in process.stdout.splitlines())
+    (row,) = documented(process.stdout, MIRRORED_KEYS)
     assert process.returncode == 0, process.stderr
     assert (row["mirror"], row["system"]) == (city.address, "city")
     assert (row["days"], row["late"]) == (2, True)

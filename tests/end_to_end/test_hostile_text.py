@@ -17,11 +17,13 @@ from unicodedata import category
 
 import pytest
 from command import bikecollect
+from json_shapes import documented
 from rawserver import Misdeed, answers, misbehaving
 from served import Answer, running, serving
 
 from bikecollect.alerts.mail.smtp import Server, check
 from bikecollect.cli.main import run
+from bikecollect.cli.render.backfill import KEYS
 from bikecollect.setup.loader import load
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -326,7 +328,7 @@ def test_control_characters_of_another_archive_are_escaped(
     outputs |= screens(say, path, (*SCREENS, *more))
 
     assert {key: acts(text) for key, text in outputs.items() if acts(text)} == {}
-    assert json.loads(outputs["filled"])["what"] == "filled"
+    assert documented(outputs["filled"], KEYS)[0]["what"] == "filled"
     assert "owned" in outputs[" ".join(sql)]
 
 

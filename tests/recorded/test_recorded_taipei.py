@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from series import CUTS, OUTAGES, SERIES, Player, check_gaps, youbike
 from world import TAIPEI
 
+from bikecollect.cli.render.programs import archive_json
 from bikecollect.setup.settings import Settings
 
 pytestmark = [
@@ -123,7 +125,8 @@ def test_a_merged_and_archived_series_is_complete(
     days = {line[:10] for line in expected}
     assert len(expected) > 450_000
     assert merged == expected
-    assert [json.loads(step)["what"] for step in compacted.stdout.splitlines()] == [
+    steps = documented(compacted.stdout, archive_json.STEP_KEYS)
+    assert [step["what"] for step in steps] == [
         *["archived"] * len(days),
         *["let go"] * len(days),
     ]

@@ -12,8 +12,10 @@ from unittest.mock import Mock
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from mailserver import MailServer
 
+from bikecollect.cli.commands.doctor import KEYS
 from bikecollect.core.errors import ExitCode, StorageError
 from bikecollect.setup import loader
 from bikecollect.setup.checks import machine, remedies
@@ -59,7 +61,7 @@ def test_the_doctor_reports_problems_with_remedies(
         words = ("--config", config, "doctor", "--send", "--format", "json")
         process = bikecollect(*words)
     assert process.returncode == 1
-    checks = [json.loads(line) for line in process.stdout.splitlines()]
+    checks = documented(process.stdout, KEYS)
     verdicts = {check["check"]: check["verdict"] for check in checks if check["text"]}
     assert verdicts["city: feed"] == "good"
     assert verdicts["city: disk"] in {"good", "note"}

@@ -22,9 +22,11 @@ from command import bikecollect as in_own_process
 from command import forked
 from cron_daemon import first_lines
 from in_process import bikecollect
+from json_shapes import documented
 from waiting import wait_until
 
 from bikecollect.cli import cli
+from bikecollect.cli.commands.schedule import KEYS
 from bikecollect.core.errors import LockBusy, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.setup.scheduler import (
@@ -262,7 +264,7 @@ def test_show_prints_the_state_of_the_schedule(spool: Path, tmp_path: Path) -> N
     path.write_text('interval = "5min"\n', encoding="utf-8")
     show = ("--config", path, "schedule", "show", "--format", "json")
 
-    before = json.loads(scheduled(spool, *show).stdout)
+    (before,) = documented(scheduled(spool, *show).stdout, KEYS)
     scheduled(spool, "--config", path, "schedule", "install")
     after = json.loads(scheduled(spool, *show).stdout)
     path.write_text('interval = "10min"\n', encoding="utf-8")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from json_shapes import documented
 from world import World
 
+from bikecollect.cli.render.programs.archive_json import REPAIR_KEYS, repair_json
 from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.storage.files.regular_file import open_plain
@@ -79,6 +81,7 @@ def test_lost_blocks_can_be_filled_from_kept_payloads(
         world.ledger.close()
 
     assert repairs == [Repair(FILE, 2, slots)]
+    assert documented(repair_json("city", repairs[0]), REPAIR_KEYS)
     assert blocks.read() == set()
     assert blocks.damaged == set(slots)
 

@@ -1,6 +1,7 @@
 """``bikecollect basemap``: a user's own map below the stations."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -128,3 +129,17 @@ def _as_json(
         "left_out": list(fitted.left_out) if fitted else [],
         "problem": problem or None,
     }
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's name"),
+    "file": ("text", "the map's file", "null without a map"),
+    "source": ("text", "the file that was added", "null without a map"),
+    "attribution": ("text", "whom maps name; empty for nobody", "null without a map"),
+    "shapes": ("integer", "lines and areas"),
+    "page_bytes": ("integer, bytes", "its size on a page"),
+    "simplified_m": ("number, m", "how far a line was moved", "null without a map"),
+    "left_out": ("list of texts", "kinds of shapes that have no room"),
+    "problem": ("text", "why it cannot be read", "null if it can"),
+}
+"""The keys of `list` as JSON, see `bikecollect.core.run.RUN_KEYS`."""

@@ -13,7 +13,8 @@ from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import Screen, complain, say, say_json
-from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
+from bikecollect.cli.render.archive import nothing_to_do, step_line
+from bikecollect.cli.render.programs.archive_json import step_json
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times

@@ -4,7 +4,7 @@ import os
 import pwd
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +74,15 @@ def doctor(
         else:
             say(_line(check))
     return TROUBLE if bad else 0
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "check": ("text", "what was checked"),
+    "verdict": ("text", "good, note, bad"),
+    "text": ("text", "the result"),
+    "remedy": ("text", "what to do", "null if there is nothing to do"),
+}
+"""The keys of a check as JSON, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def _as_cron(

@@ -1,7 +1,7 @@
 """``bikecollect feeds``: list the catalogue, and try any feed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -232,6 +232,29 @@ COUNTED = {
     "is_renting": "renting state",
     "last_reported": "own stamp",
 }
+
+
+TRIAL_KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the name in the settings"),
+    "feed": ("text", "the dialect"),
+    "version": ("text", "version of GBFS", "null if unknown"),
+    "url": ("text", "the address to collect"),
+    "name": ("text", "the system's name", "null if unknown"),
+    "operator": ("text", "the operator", "null if unknown"),
+    "timezone": ("text", "IANA name", "null if unknown"),
+    "stations": ("integer", "stations in the feed"),
+    "vehicles": ("integer", "single vehicles", "null if they were not requested"),
+    "with": ("object", "stations that have a value"),
+    "with.COLUMN": ("integer", "of this column, such as `capacity`"),
+    "last_updated": ("time", "the feed's own time stamp", "null without one"),
+    "age_s": ("integer, s", "its age; negative in the future", "null without one"),
+    "ttl_s": ("integer, s", "when the feed says that it changes", "null if unknown"),
+    "wire_bytes": ("integer, bytes", "received from the feed"),
+    "seconds": ("number, s", "time of all requests"),
+    "oddities": ("list of texts", "what is unusual"),
+    "settings": ("text", "TOML to collect the feed"),
+}
+"""The keys of a trial, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def _json(trial: Trial) -> str:

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -278,6 +278,18 @@ def _as_json(plan: Plan) -> str:
         "others": list(plan.others),
     }
     return visible_json(shown) + "\n"
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "state": ("text", "there, differs (from what is to be installed), absent"),
+    "next": ("list of times", "the next runs of `fetch`"),
+    "text": ("text", "what `install` writes"),
+    "jobs": ("list of texts", "the jobs in it"),
+    "missing": ("object", "jobs that are not in it"),
+    "missing.JOB": ("text", "why it cannot be installed; empty if it can"),
+    "others": ("list of texts", "settings files that have other blocks"),
+}
+"""The keys of `show` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def _start_text(why: str, path: Path | None, *, system_wide: bool) -> str:

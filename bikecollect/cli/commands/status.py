@@ -14,8 +14,8 @@ from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared
 from bikecollect.cli.output_file import written
 from bikecollect.cli.printing import complain, emit, say, say_json
-from bikecollect.cli.render.monitoring.metrics import metrics
-from bikecollect.cli.render.monitoring.status_json import as_json
+from bikecollect.cli.render.programs.metrics import metrics
+from bikecollect.cli.render.programs.status_json import as_json
 from bikecollect.cli.render.status import (
     alerts,
     nagios_level,

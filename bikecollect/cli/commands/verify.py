@@ -26,15 +26,17 @@ from bikecollect.cli.publishing.dataset_check import (
 )
 from bikecollect.cli.render.archive import (
     FEW,
-    certificate,
-    certificate_json,
     certificate_line,
     dataset_verdict,
-    finding_json,
     finding_line,
-    repair_json,
     repair_line,
     verdict,
+)
+from bikecollect.cli.render.programs.archive_json import (
+    certificate,
+    certificate_json,
+    finding_json,
+    repair_json,
 )
 from bikecollect.cli.timeparse import days
 from bikecollect.core import process

@@ -1,18 +1,16 @@
-"""The output of `compact`, `push` and `verify`."""
+"""The output of `compact`, `push` and `verify`, as text."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, RESTORED, Step
-from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
-from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
+from bikecollect.core.text import count_of, local_minute, size, visible
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.repair import Repair, mirror_fill
 
@@ -45,25 +43,6 @@ def step_line(step: Step) -> str:
     return f"{head}: {count_of(step.rows, 'row')} archived, {sizes}\n"
 
 
-def step_json(step: Step) -> str:
-    """Return a step of compaction as a line of JSON."""
-    return (
-        visible_json(
-            {
-                "system": step.system_id,
-                "date": step.day,
-                "what": step.what,
-                "rows": step.rows,
-                "slots": step.slots,
-                "before_bytes": step.before,
-                "after_bytes": step.after,
-                "why": step.why,
-            }
-        )
-        + "\n"
-    )
-
-
 def mirror_line(step: MirrorStep) -> str:
     """Return a step of copying to the mirror as a line."""
     head = " ".join(filter(None, (step.system_id, step.day)))
@@ -74,18 +53,6 @@ def mirror_line(step: MirrorStep) -> str:
     is_new = step.what != REPLACED_DAY
     what = "copied to the mirror" if is_new else "replaced in the mirror"
     return f"{head}: {what}, {size(step.size)}\n"
-
-
-def mirror_json(step: MirrorStep) -> str:
-    """Return a step of copying to the mirror as a line of JSON."""
-    values = {
-        "system": step.system_id,
-        "date": step.day,
-        "what": f"mirror {step.what}",
-        "bytes": step.size,
-        "why": step.why,
-    }
-    return visible_json(values) + "\n"
 
 
 def nothing_to_do(waiting: int) -> str:
@@ -128,30 +95,6 @@ def _column(number: int, noun: str, width: int) -> str:
     return f"{count:>{width}} {nouns:{len(noun) + 1}}"
 
 
-def certificate_json(certificate: Certificate) -> str:
-    """Return a day's certificate as a line of JSON that `certificate` reads back."""
-    summary = certificate.summary
-    values = {
-        "system": certificate.system_id,
-        "date": certificate.date,
-        "slots": summary.slots,
-        "rows": summary.rows,
-        "sha256": summary.sha256,
-        "where": certificate.where,
-    }
-    return json.dumps(values) + "\n"
-
-
-def certificate(line: str) -> Certificate:
-    """Return the certificate in *line*; raises ValueError for anything else."""
-    try:
-        values = json.loads(line)
-        summary = DaySummary(*(values[key] for key in DaySummary._fields))
-        return Certificate(values["system"], values["date"], summary, values["where"])
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"not a certificate: {line[:60]!r}") from error
-
-
 def finding_line(finding: Finding) -> str:
     """Return a finding as a line."""
     return f"{visible(f'{finding.system_id} {finding.where}: {finding.what}')}\n"
@@ -185,17 +128,6 @@ def remedies_text(counts: Mapping[str, int]) -> str:
 
 def _remedy_line(text: str, count: int) -> str:
     return f"  {text}   ({count_of(count, 'finding')})\n"
-
-
-def finding_json(finding: Finding, remedy: str) -> str:
-    """Return a finding and its *remedy* as a line of JSON."""
-    values = {
-        "system": finding.system_id,
-        "finding": finding.what,
-        "where": finding.where,
-        "remedy": remedy,
-    }
-    return visible_json(values) + "\n"
 
 
 def remedy_of_lost(system_id: str, file: str, mirror: str) -> str:
@@ -247,19 +179,6 @@ def _repaired(repair: Repair) -> str:
     if not repair.blocks:
         return "moved to payloads/rejected; no slot is read from it any more"
     return f"repaired, {count_of(repair.blocks, 'slot')}"
-
-
-def repair_json(system_id: str, repair: Repair) -> str:
-    """Return the repair of a file as a line of JSON."""
-    values = {
-        "system": system_id,
-        "repaired": not (repair.damaged or repair.why),
-        "where": repair.file,
-        "blocks": repair.blocks,
-        "damaged_slots": len(repair.damaged),
-        "why": repair.why,
-    }
-    return visible_json(values) + "\n"
 
 
 def verdict(

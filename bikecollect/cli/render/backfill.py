@@ -1,7 +1,7 @@
 """The output of `backfill`, as text and as JSON."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
@@ -116,6 +116,24 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
         "why": filling.why,
     }
     return visible_json(values) + "\n"
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's name"),
+    "slot": ("time", "start of the slot"),
+    "from": ("text", "where its rows come from; `..., vehicles` for vehicles alone"),
+    "what": (
+        "text",
+        (
+            "filled, would be filled (`--dry-run`), there (it had data), not "
+            "understood, left (fetched while the clock was wrong), stale here or there "
+            "(only one of both archives has fresh data)"
+        ),
+    ),
+    "rows": ("integer", "rows written"),
+    "why": ("text", "why it was not filled; empty if it was"),
+}
+"""The keys of `as_json`, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def _origin(filling: Filling) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,21 +92,26 @@ def csv_text(entries: Sequence[Entry]) -> str:
     return file.getvalue()
 
 
-CSV_COLUMNS = (
-    "system",
-    "name",
-    "city",
-    "country",
-    "operator",
-    "timezone",
-    "feed",
-    "url",
-    "website",
-    "versions",
-    "authentication",
-    "stations",
-    "list",
-)
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's id"),
+    "name": ("text", "its name"),
+    "city": ("text", "its place"),
+    "country": ("text", "ISO 3166 code of two letters"),
+    "operator": ("text", "the operator; empty while unknown"),
+    "timezone": ("text", "IANA name; empty while unknown"),
+    "feed": ("text", "the dialect"),
+    "url": ("text", "the feed's address"),
+    "website": ("text", "of the system", "null if unknown"),
+    "versions": ("list of texts", "versions of GBFS; empty if the list has none"),
+    "authentication": ("object", "how the feed's key is sent", "null without a key"),
+    "authentication.type": ("text", "as in the list", "null if unknown"),
+    "authentication.parameter": ("text", "header or parameter", "null if unknown"),
+    "authentication.info_url": ("text", "where to get a key", "null if unknown"),
+    "stations": ("boolean", "whether it has stations", "null while unknown"),
+    "list": ("text", "built-in or world"),
+}
+"""The keys of `json_lines`, see `bikecollect.core.run.RUN_KEYS`."""
+CSV_COLUMNS = tuple(key for key in KEYS if "." not in key)
 
 
 def _values(entry: Entry) -> dict[str, Any]:
@@ -168,3 +173,17 @@ def update_json(update: Update) -> str:
         "skipped": [{"line": p.line, "reason": p.text} for p in update.problems],
     }
     return f"{visible_json(values)}\n"
+
+
+UPDATE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "systems": ("integer", "systems in the new list"),
+    "added": ("integer", "those that the old list had not"),
+    "removed": ("integer", "systems that only the old list had"),
+    "source": ("text", "the file or the address"),
+    "updated": ("time", "when it was read"),
+    "file": ("text", "where it is saved"),
+    "skipped": ("list of objects", "rows that cannot be used"),
+    "skipped[].line": ("integer", "line in the file"),
+    "skipped[].reason": ("text", "why it cannot be used"),
+}
+"""The keys of `update_json`, see `bikecollect.core.run.RUN_KEYS`."""

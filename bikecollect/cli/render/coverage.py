@@ -1,6 +1,6 @@
 """The output of `backfill-report`: coverage and gaps as text, CSV and JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from math import gcd
@@ -96,6 +96,34 @@ def as_json(account: Account) -> str:
         ],
     }
     return visible_json(values) + "\n"
+
+
+_COUNT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "expected": ("integer", "slots since the first run that are due"),
+    "collected": ("integer", "slots with data"),
+    "stale": ("integer", "those in which the feed repeated old data"),
+    "partial": ("integer", "those that lack stations"),
+    "missing": ("integer", "slots without data"),
+    "coverage": ("number, 0 to 1", "collected / expected", "null if none was expected"),
+}
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's name"),
+    "since": ("time", "begin of the range"),
+    "until": ("time", "its end"),
+    "interval_s": ("integer, s", "length of a slot, at the end of the range"),
+    **_COUNT_KEYS,
+    "days": ("list of objects", "each day with expected slots"),
+    "days[].date": ("date", "the day, in the zone of the system"),
+    **{f"days[].{key}": value for key, value in _COUNT_KEYS.items()},
+    "gaps": ("list of objects", "slots without data in a row, of one cause"),
+    "gaps[].start": ("time", "start of the first slot"),
+    "gaps[].end": ("time", "end of the last slot"),
+    "gaps[].slots": ("integer", "number of slots"),
+    "gaps[].cause": ("text", "why they are missing"),
+    "gaps[].backfillable": ("integer", "slots that `backfill` can fill"),
+    "gaps[].from": ("text", "from where; empty if from nowhere"),
+}
+"""The keys of `as_json`, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def days_csv(accounts: Sequence[Account]) -> str:

@@ -62,6 +62,13 @@ def json_listing() -> str:
     return "".join(f"{visible_json(entry)}\n" for entry in listed)
 
 
+LISTED_KEYS: Mapping[str, tuple[str, ...]] = {
+    "name": ("text", "the report's name"),
+    "title": ("text", "what it says"),
+}
+"""The keys of `json_listing`, see `bikecollect.core.run.RUN_KEYS`."""
+
+
 def answer(
     report: Report,
     result: BatchedAnswer,

@@ -1,6 +1,6 @@
 """The output of `runs`: the list of runs, and one slot in full detail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -23,7 +23,7 @@ from bikecollect.collect.remedy import KIND as TO_PASTE
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import Run, run_values
+from bikecollect.core.run import RUN_KEYS, Run, run_values
 from bikecollect.core.slots import MINUTE, Slot, iso
 from bikecollect.core.text import (
     clock_minute,
@@ -151,6 +151,25 @@ def as_json(run: Run, zone: tzinfo) -> str:
         ],
     }
     return visible_json({**run_values(run, zone), **details})
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    **RUN_KEYS,
+    "run_id": ("text", "id of the run, for `runs show`"),
+    "started": ("time", "when it began"),
+    "finished": ("time", "when it ended", "null while it runs, or if it was killed"),
+    "accepted": ("boolean", "whether the payload was durable on disk"),
+    "bytes": ("integer, bytes", "received from the feed"),
+    "notices": ("list of objects", "messages for a person"),
+    "notices[].kind": ("text", "the kind of incident to which it belongs"),
+    "notices[].text": ("text", "the message"),
+    "tries": ("list of objects", "the requests that `attempts` counts, in their order"),
+    "tries[].url": ("text", "address, without secrets"),
+    "tries[].seconds": ("number, s", "time until the response, or the error"),
+    "tries[].http_status": ("integer", "HTTP status", "null without a response"),
+    "tries[].error": ("text", "what went wrong; empty if nothing did"),
+}
+"""The keys of `as_json`, see `RUN_KEYS`."""
 
 
 def show(known: Slotted) -> str:

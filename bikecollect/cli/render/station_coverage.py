@@ -1,6 +1,6 @@
 """Coverage of each station (`backfill-report --stations`), as text, CSV and JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
@@ -10,18 +10,26 @@ from bikecollect.core.text import count_of, csv_text, length, percent, visible_j
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 
-COLUMNS = (
-    "system",
-    "station_id",
-    "name",
-    "slots",
-    "collected",
-    "coverage",
-    "first_slot",
-    "last_slot",
-    "longest_gap_s",
-    "verdict",
-)
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "system": ("text", "the system's name"),
+    "station_id": ("text", "the publisher's id"),
+    "name": ("text", "the station's name"),
+    "slots": ("integer", "slots with a row of the station"),
+    "collected": ("integer", "slots of the system with data"),
+    "coverage": ("number, 0 to 1", "slots / collected"),
+    "first_slot": ("time", "the first slot with the station"),
+    "last_slot": ("time", "the last one"),
+    "longest_gap_s": ("integer, s", "the longest time without a row of the station"),
+    "verdict": (
+        "text",
+        (
+            "vanished, late (it appeared later than the others), silent, closed, thin; "
+            "empty if nothing is unusual"
+        ),
+    ),
+}
+"""The keys of `render` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
+COLUMNS = tuple(KEYS)
 StationsBySystem = Sequence[tuple[Account, Sequence[StationCoverage]]]
 
 

@@ -1,13 +1,13 @@
 """The systems of several settings files and mirrors, for `status --all`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.mirror.address import is_address
-from bikecollect.cli.render.monitoring.status_json import as_json
+from bikecollect.cli.render.programs.status_json import as_json
 from bikecollect.cli.render.status import alerts
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
@@ -112,6 +112,19 @@ def _configured(
 def _label(path: Path, name: str) -> str:
     """Return the name of a system of the settings file *path*."""
     return f"{path.parent if path.name == settings_file.FILE else path}: {name}"
+
+
+MIRRORED_KEYS: Mapping[str, tuple[str, ...]] = {
+    "mirror": ("text", "address of the mirror, as given"),
+    "system": ("text", "the system's name"),
+    "now": ("time", "when the mirror was read"),
+    "late": ("boolean", "whether nothing has arrived for two days"),
+    "behind_s": ("number, s", "age of the newest copied data", "null without data"),
+    "days": ("integer", "archived days"),
+    "first_day": ("date", "the first of them", "null if there is none"),
+    "last_day": ("date", "the last of them", "null if there is none"),
+}
+"""The keys of a system of a mirror, see `bikecollect.core.run.RUN_KEYS`."""
 
 
 def _mirrored(address: str, system: "MirroredSystem") -> SurveyedSystem:

@@ -1,1 +1,0 @@
-"""The status of systems for programs: metrics for monitoring, and JSON."""

@@ -1,0 +1,1 @@
+"""What programs read: metrics of the status, and JSON of status and archive."""
