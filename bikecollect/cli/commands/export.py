@@ -58,7 +58,8 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
     metavar="TABLE",
     default="station_status",
     show_default=True,
-    help=f"One of {', '.join(TABLES)}.",
+    help=f"One of {', '.join(TABLES)}. coverage: slots of each station and day; "
+    "profile: sums of each station and hour.",
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="The last day; default: all.")
