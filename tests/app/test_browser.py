@@ -82,7 +82,9 @@ def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
     """Beside the table; the basis of the least seen station is stated."""
     visit.go("/city?view=Rankings&order=Most+often+without+a+dock")
 
-    drawn = visit.page.get_by_role("img", name=re.compile(r"The first \d+ stations"))
+    drawn = visit.page.get_by_role(
+        "img", name=re.compile(r"Map of the first \d+ stations")
+    )
     drawn.wait_for()
     count = re.findall(r"\d+", drawn.get_attribute("aria-label"))
     assert count == [str(drawn.locator("circle").count())]
