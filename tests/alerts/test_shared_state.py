@@ -629,7 +629,13 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
         now = world.clock()
         system_of = settings.system_folder
         texts = [t for _, t in new_histories(source, folders, system_of, now)]
+        places = state_home() / "places"
+        here, moved = places.read_text(), f"{tmp_path}/gone\t{folder.parent}\n"
+        places.write_text(f"{here}/{'x' * 999}\t{folder.parent}\n")  # out of reach
         other = list(new_histories("/etc", folders, system_of, now))
+        places.write_text(moved)
+        assert is_told == any(new_histories("/etc", folders, system_of, now))
+        places.write_text(f"{here}/{'x' * 999}\t{folder.parent}\n")
         assert mailserver.subjects() == []
         world.slot(settings, skip=12)
         world.slot(settings, skip=12)

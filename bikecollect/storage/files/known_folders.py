@@ -155,15 +155,27 @@ def namesakes(source: str, folders: Iterable[Path]) -> Mapping[Path, Sequence[Pa
     """Return where the settings file *source* collected the systems before, by folder.
 
     It collects them into *folders* now. A settings file that is gone counts, too: it
-    was moved. Another one that is there collects into its own place, which is meant.
+    was moved. Another one that may be there collects into its own place, as is meant.
     """
     places = [line.partition("\t")[::2] for line in _places()[-LATEST_PLACES:]]
-    earlier = {Path(d) for s, d in places if s == source or not Path(s).exists()}
+    earlier = {Path(d) for s, d in places if s == source or _was_moved(Path(s))}
     found: dict[Path, Sequence[Path]] = {}
     for folder in folders if source else ():
         if others := [p / folder.name for p in earlier if p != folder.parent]:
             found[folder] = others
     return found
+
+
+def _was_moved(source: Path) -> bool:
+    """Return whether the settings file *source* is gone, and not out of reach."""
+    with suppress(OSError):
+        return not (_is_remote(source) or source.exists())
+    return False
+
+
+def _is_remote(path: Path) -> bool:
+    """Return whether *path* is on a network disk: a fetch must not wait for it."""
+    return mount_of(path, is_real=True).kind.startswith(REMOTE)
 
 
 def _places() -> list[str]:
@@ -175,8 +187,7 @@ def _places() -> list[str]:
 def latest(folders: Iterable[Path]) -> Elsewhere | None:
     """Return which of *folders* has data and the latest run, None if none has.
 
-    One whose system was stopped does not count, nor one on a network disk: a fetch must
-    not wait for its server.
+    One whose system was stopped does not count, nor one on a network disk.
     """
     found = [
         Elsewhere(folder, until) for folder in folders if (until := _until(folder))
@@ -186,7 +197,7 @@ def latest(folders: Iterable[Path]) -> Elsewhere | None:
 
 def _until(folder: Path) -> Slot | None:
     """Return when the last run in *folder* was, None if it has no data."""
-    if mount_of(folder, is_real=True).kind.startswith(REMOTE):
+    if _is_remote(folder):
         return None
     with suppress(OSError):
         mark = folder / marker.MARKER
