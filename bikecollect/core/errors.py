@@ -44,16 +44,25 @@ FULL, FEW_BYTES = "disk I/O error", 65_536
 needs even to read, and the free bytes below which that is the cause."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
-REPEATED, NUMBER = re.compile(r"( (/.*): \[Errno [^']*): '\2'"), r"\[Errno \d+\] "
+ERRNO = re.compile(r"\[Errno \d+\] (?:([^'\[]+): '([^']*)')?")
+"""What Python adds to the words of the system: a number before, the file after them."""
 
 
 def plain(text: str) -> str:
     """Return *text* without what Python adds to the system's words for an error.
 
-    >>> plain("cannot write /a/x: [Errno 5] Input/output error: '/a/x'; see")
+    >>> plain("cannot write /a/x: [Errno 5] Input/output error: '/a/x.tmp'; see")
     'cannot write /a/x: Input/output error; see'
+    >>> plain("[Errno 2] No such file or directory: '/a'")
+    "No such file or directory: '/a'"
     """
-    return re.sub(NUMBER, "", REPEATED.sub(r"\1", text))
+    return ERRNO.sub(_words, text)
+
+
+def _words(match: re.Match[str]) -> str:
+    words, path = match[1] or "", (match[2] or "").removesuffix(".tmp")
+    is_named = match.string.endswith(f" {path}: ", 0, match.start())
+    return words if is_named or not words else f"{words}: '{match[2]}'"
 
 
 def resource_hint(text: str) -> str:
