@@ -108,8 +108,11 @@ class VehicleCommitter:
         Its marker says so then; its ledger, that the loss of this slot is known. Blocks
         that a person has given up are not missed.
         """
-        slot, own = Slot(int(note)) if note.isdecimal() else None, self.ledger.notes()
-        if slot is None or self.ledger.block(slot) or own.get(NOTE) == note:
+        slot = Slot(int(note)) if note.isdecimal() else None
+        if slot is None or self.ledger.block(slot):
+            return []
+        own = self.ledger.notes()
+        if own.get(NOTE) == note:
             return []
         folder, path = self.ledger.folder.parent, self.ledger.folder / marker.MARKER
         loss = None

@@ -25,7 +25,7 @@ def nameless(dropped: int, total: int, unit: str, example: str) -> dict[str, str
     A few of some feeds never have one. *example* is such a row.
     """
     text = f"{dropped} of {total} {unit} have no id that can be read and are not stored"
-    return {"nameless": f"{text}, such as {example[:200]}"} if dropped else {}
+    return {"nameless": f"{text}, such as {example[:200]}"}
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:

@@ -286,9 +286,10 @@ class _Reader:
 
     def _check(self, dropped: int) -> dict[str, str]:
         """Return a finding if vehicles have no id; raises PayloadError for many."""
+        if not dropped:
+            return {}
         total = len(self.vehicles)
-        bad = (v for v in self.vehicles if dropped and _vehicle_id(v) is None)
-        example = excerpt(next(bad, None))
+        example = excerpt(next(v for v in self.vehicles if _vehicle_id(v) is None))
         if dropped > total * MAX_BAD:
             raise PayloadError(
                 f"{dropped} of {total} vehicles have no vehicle_id or bike_id",
