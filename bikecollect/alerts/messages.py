@@ -231,12 +231,13 @@ def part(event: Event, facts: MessageFacts, same: str = "") -> str:
     folder = visible(facts.folder)
     title, _ = incident.words(event.what)
     title += f" {AT_TIMES}" if _is_unsteady(event, facts) else ""
+    state = "" if event.what is EventType.OPENED else f" ({event.what.value})"
     is_over = event.what is EventType.RECOVERED
     kept = KEPT.get(incident.variant) or KEPT.get(incident.kind, EVERYTHING_ELSE)
     kept = kept.format(folder=folder)
     rows = [
         ("System", facts.system_id),
-        ("What", f"{title} ({event.what.value})"),
+        ("What", title + state),
         *_times(event, facts),
         *_own_time(_begin(event, facts), facts),
         *_losses(event),

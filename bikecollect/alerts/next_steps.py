@@ -230,7 +230,7 @@ def next_steps(
     shown = events[: SHOWN if needed else 1]
     lines = dict.fromkeys(line for event in shown for line in _steps(*event))
     names = ", ".join(facts.system_id for _, facts in shown)
-    others = [f"# of {names}; the others likewise"] if len(shown) < of else []
+    others = [f"# for {names}; the same for the others"] if len(shown) < of else []
     heading = "Next steps:" if needed else "To know more:"
     return "\n  ".join([heading, *others, *lines])
 
