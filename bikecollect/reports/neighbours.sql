@@ -1,4 +1,4 @@
--- Vehicles (docks) at neighbours while a station is empty (full).
+-- Vehicles (docks) at nearby stations while a station is empty (full).
 -- what: empty (no vehicle) or full (no dock); slots: number of such slots
 -- neighbour: a listed station within 1,000 m; metres: straight-line distance
 -- slots_seen: of these slots, those with a count of the neighbour

@@ -36,7 +36,7 @@ _country = click.option("--country", default="", metavar="CODE", help="Such as F
 
 @click.group(invoke_without_command=True)
 @click.option(
-    "--find", "words", default="", help="Only systems with these words; see search."
+    "--find", "words", default="", help="Only systems with these words, as `feeds search` does."
 )
 @_table_form
 @click.pass_context
@@ -145,7 +145,7 @@ TRIED = tuple(name for name in DIALECTS if name != "mapped")
     "--feed",
     type=click.Choice(TRIED),
     default=None,
-    help="The dialect; recognised by default.",
+    help="The dialect; default: recognised by the response.",
 )
 @click.option(
     "--header",

@@ -85,7 +85,7 @@ NO_FILE = "-o writes the result of a report; for its SQL: > FILE"
 )
 @click.option(
     "--at",
-    help='For chance, and for typical, which uses the weekday of it: "Mon 08:30".',
+    help='Time of the week, for chance: "Mon 08:30"; typical uses its weekday.',
 )
 @click.option(
     "--least",
