@@ -13,6 +13,7 @@ from bikecollect.cli.render import (
 )
 from bikecollect.cli.render.programs import archive_json, status_json
 from bikecollect.cli.surveying import several
+from bikecollect.core.logs import JSON_KEYS
 from bikecollect.core.run import RUN_KEYS
 
 TIMES = """Times (`slot`, `since`, `until` and the like) are ISO 8601 texts with their
@@ -26,11 +27,13 @@ in the query: whole epoch seconds in the tables."""
 CONFIG = """`show`, one object: the [settings](../settings.md) in effect by their keys,
 with an object for each table and each system, and `source`, the settings file (`null`
 without one). Secrets are masked."""
+LOG = """In the log (`--log-format json`, `log.format`) an object for each line; that of a
+run's end also has the keys of the run, as above:"""
 COPIED = """If there is a mirror, also the objects of [`push`](push.md#json)."""
 CERTIFICATES = """An object for each day that was read, its certificate, as in the file
 of `--certificates`:"""
 JSON: Mapping[str, Sequence[tuple[str, Mapping[str, tuple[str, ...]]]]] = {
-    "fetch": [("An object for each system, its run:", RUN_KEYS)],
+    "fetch": [("An object for each system, its run:", RUN_KEYS), (LOG, JSON_KEYS)],
     "runs": [("An object for each run:", runs.KEYS)],
     "status": [
         ("An object for each system:", status_json.KEYS),

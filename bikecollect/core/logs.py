@@ -87,6 +87,18 @@ class Json(logging.Formatter):
         return visible_json(values | {k: shortened(v, MAX_TEXT) for k, v in short})
 
 
+JSON_KEYS: Mapping[str, tuple[str, ...]] = {
+    "time": ("time", "when it was written"),
+    "level": ("text", "debug, info, warning, error, critical"),
+    "logger": ("text", "the part of the program"),
+    "system": ("text", "the system's name", "null if it concerns none"),
+    "run_id": ("text", "id of the run, for `runs show`", "null outside a run"),
+    "message": ("text", "the line for people"),
+    "traceback": ("text", "where in the program", "absent without one"),
+}
+"""The keys of `Json`, see `bikecollect.core.run.RUN_KEYS`."""
+
+
 class RunLogs(logging.Handler):
     """Appends the log records of a run to the log file in its system's folder.
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from in_process import bikecollect
+from json_shapes import documented
 from mailserver import MailServer
 from served import Answer, serving
 
 from bikecollect.collect.reporting.end_lines import end_lines
 from bikecollect.core.errors import Outcome
-from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
-from bikecollect.core.run import Run
+from bikecollect.core.logs import JSON_KEYS, NAME, Json, RunLogs, Text, of_run
+from bikecollect.core.run import RUN_KEYS, Run
 from bikecollect.core.secrets.redact import redactor
 from bikecollect.core.slots import Slot
 from bikecollect.setup.tables.sections import Log
@@ -69,7 +70,7 @@ def test_json_lines_have_the_numbers_as_values(tmp_path: Path) -> None:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "--log-format", "json", "fetch")
     text = (tmp_path / "data/city" / NAME).read_text(encoding="utf-8")
-    values = [json.loads(line) for line in text.splitlines()]
+    values = documented(text, {**RUN_KEYS, **JSON_KEYS})
     (run,) = [value for value in values if value.get("outcome") == "collected"]
     assert (run["system"], run["rows"], run["exit_code"]) == ("city", 20, 0)
     assert run["run_id"]
