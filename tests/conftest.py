@@ -46,12 +46,6 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# In the C locale, the usual one of containers, screens have marks of ASCII.
-if sys.flags.utf8_mode:
-    for name in ("LC_ALL", "PYTHONUTF8", "PYTHONIOENCODING"):
-        os.environ.pop(name, None)
-    os.environ["LANG"] = "C.UTF-8"
-
 RAM_DISK = Path("/dev/shm")
 ROOM = 2_000_000_000
 """Bytes that the RAM disk must have free before the tests' files go there."""

@@ -91,8 +91,8 @@ class _Progress(_Quiet):
 def _cut(text: str, columns: int) -> str:
     """Return *text* in at most *columns*, with a mark if it is longer.
 
-    >>> _cut("市政府: retry 1 in 2 s", 18)
-    '市政府: retry 1...'
+    >>> _cut("市政府: retry 1 in 2 s", 16)
+    '市政府: retry 1…'
     """
     if len(text) <= columns and text.isascii():
         return text

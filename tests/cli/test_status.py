@@ -591,6 +591,19 @@ def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
     assert "\x1b[" not in bikecollect("--config", path, "status").stdout
 
 
+def test_ascii_is_printed_where_the_output_takes_no_more(tmp_path: Path) -> None:
+    """No error and no question marks."""
+    path = late(tmp_path)
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    process = bikecollect("--config", path, "status", env=env)
+
+    assert process.returncode == 0
+    assert process.stdout.isascii()
+    assert "# collected" in process.stdout
+    assert "?" not in process.stdout
+
+
 def ruined(tmp_path: Path) -> Path:
     """Return settings of two systems; the ledger of one cannot be read."""
     path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)

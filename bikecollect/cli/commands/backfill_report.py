@@ -18,7 +18,6 @@ from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.output_file import format_of, written
 from bikecollect.cli.printing import addressed, complain, emit, say_figures
 from bikecollect.cli.render import coverage
-from bikecollect.cli.render.terminal import for_file
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
@@ -130,8 +129,7 @@ def backfill_report(
         text, skipped_days = _stations(settings, accounts, form)
         code = code or skipped_days
     else:
-        with for_file(is_file=output is not None):
-            text = _text(accounts, form, what)
+        text = _text(accounts, form, what)
     if output is None:
         print_text = emit if form in {"csv", "html"} else say_figures
         print_text(text)
@@ -230,8 +228,7 @@ def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -
     shares = digest.shares(coverages | dict.fromkeys(skipped))
     first = accounts[0].system_id
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"
-    with for_file():
-        body = click.unstyle(_text(accounts, "text", "days"))
+    body = click.unstyle(_text(accounts, "text", "days"))
     if skipped:
         body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
     body += "".join(f"\n{name}: {text}\n" for name, text in attempts.losses.items())

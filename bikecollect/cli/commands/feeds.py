@@ -36,7 +36,10 @@ _country = click.option("--country", default="", metavar="CODE", help="Such as F
 
 @click.group(invoke_without_command=True)
 @click.option(
-    "--find", "words", default="", help="Only systems with these words, as `feeds search` does."
+    "--find",
+    "words",
+    default="",
+    help="Only systems with these words, as `feeds search` does.",
 )
 @_table_form
 @click.pass_context

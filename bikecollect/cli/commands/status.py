@@ -25,7 +25,6 @@ from bikecollect.cli.render.status import (
     table,
     unattended,
 )
-from bikecollect.cli.render.terminal import for_file
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
@@ -182,8 +181,7 @@ def _show(
     if mode in ALERTS:
         errors |= _state_error()
     is_mailed = is_mail and _is_mailed(settings, standings, errors)
-    with for_file(is_file=output is not None):
-        text = "" if is_mailed else _report(mode, standings, errors)
+    text = "" if is_mailed else _report(mode, standings, errors)
     if mode in {"text", *ALERTS} and not is_mailed:
         unread = [settings.system_folder(name) for name in errors if name]
         if mode == "text":

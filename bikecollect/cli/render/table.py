@@ -6,7 +6,6 @@ from itertools import takewhile
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
-from bikecollect.cli.render.terminal import unicode
 from bikecollect.core.text import visible
 
 MAX_WIDTH = 40
@@ -269,13 +268,12 @@ def _complete(value: object) -> str:
 def shortened(text: str, most: int) -> str:
     """Return *text* in at most *most* columns, with a mark if it was shortened.
 
-    >>> shortened("市政府站", 7)  # in UTF-8, see `unicode`, '市政府…'
-    '市政...'
+    >>> shortened("市政府站", 6)
+    '市政…'
     """
     if width(text) <= most:
         return text
-    mark = "…" if unicode() else "..."
     kept = text
-    while kept and width(kept) > most - len(mark):
+    while width(kept) > most - 1:
         kept = kept[:-1]
-    return f"{kept}{mark}"
+    return f"{kept}…"

@@ -4,9 +4,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 
 import click
 
@@ -17,10 +15,6 @@ COMMAND = re.compile(r"(?<=: )bikecollect (?!.*: bikecollect )|(?<=see: )", re.D
 KEPT_TOGETHER = re.compile("(?<=bikecollect) |(?<=[0-9]) (?=%)")
 """A blank at which no line is broken."""
 UNBROKEN = "\0"
-OF_PYTHON = {"PYTHONUTF8", "PYTHONIOENCODING"}
-COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
-"""What Python sets `LC_CTYPE` to in the C locale (PEP 538)."""
-_is_for_file: ContextVar[bool] = ContextVar("is_for_file", default=False)
 NARROWEST = 30
 """Minimum columns; on a narrower terminal lines are broken by the terminal."""
 
@@ -38,37 +32,9 @@ def columns() -> int:
     return min(WIDTH, terminal_columns() or WIDTH)
 
 
-@contextmanager
-def for_file(*, is_file: bool = True) -> Iterator[None]:
-    """Render for a mail or a file if *is_file*: these are UTF-8 in each locale."""
-    token = _is_for_file.set(is_file)
-    try:
-        yield
-    finally:
-        _is_for_file.reset(token)
-
-
 def unicode() -> bool:
-    """Return whether marks may be more than ASCII.
-
-    In the C locale, as under cron, Python writes UTF-8 all the same (PEP 540), but
-    terminals and `less` go by the locale; variables of Python precede it.
-    """
-    if _is_for_file.get():
-        return True
-    if not _is_utf8(sys.stdout.encoding or ""):
-        return False
-    if not sys.flags.utf8_mode or os.environ.keys() & OF_PYTHON:
-        return True
-    names = [os.environ.get(key, "") for key in ("LC_ALL", "LC_CTYPE", "LANG")]
-    if names[1] in COERCED:
-        names[1] = ""
-    return _is_utf8(next(filter(None, names), ""))
-
-
-def _is_utf8(name: str) -> bool:
-    """Return whether the encoding or the locale *name* is UTF-8."""
-    return "utf8" in name.lower().replace("-", "")
+    """Return whether standard output accepts more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def bar(part: float, total: float, width: int) -> str:
