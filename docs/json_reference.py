@@ -27,8 +27,8 @@ in the query: whole epoch seconds in the tables."""
 CONFIG = """`show`, one object: the [settings](../settings.md) in effect by their keys,
 with an object for each table and each system, and `source`, the settings file (`null`
 without one). Secrets are masked."""
-LOG = """In the log (`--log-format json`, `log.format`) an object for each line; that of a
-run's end also has the keys of the run, as above:"""
+LOG = """In the log (`--log-format json`, `log.format`) an object for each line; that of
+a run's end also has the keys of the run, as above:"""
 COPIED = """If there is a mirror, also the objects of [`push`](push.md#json)."""
 CERTIFICATES = """An object for each day that was read, its certificate, as in the file
 of `--certificates`:"""

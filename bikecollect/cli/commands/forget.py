@@ -28,10 +28,10 @@ def forget(
     More systems may follow the first one: SYSTEM SYSTEM... WHAT.
 
     WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv), the id of
-    a run, or earlier-data: all that a folder had before it was lost and begun anew. Only
-    data that can no longer be read is removed from the ledger, which keeps a note of it;
-    `status`, `verify` and `compact` then no longer report it. Try `verify --repair` and
-    `backfill` first.
+    a run, or earlier-data: all that a folder had before it was lost and begun anew.
+    Only data that can no longer be read is removed from the ledger, which keeps a note
+    of it; `status`, `verify` and `compact` then no longer report it. Try
+    `verify --repair` and `backfill` first.
     """
     settings = ctx.ensure_object(Shared).settings()
     more = tuple(takewhile(settings.systems.__contains__, whats[:-1]))
