@@ -53,8 +53,6 @@ def plain(text: str) -> str:
 
     >>> plain("cannot write /a/x: [Errno 5] Input/output error: '/a/x.tmp'; see")
     'cannot write /a/x: Input/output error; see'
-    >>> plain("[Errno 2] No such file or directory: '/a'")
-    "No such file or directory: '/a'"
     """
     return ERRNO.sub(_words, text)
 
@@ -135,8 +133,7 @@ class ExitCode(IntEnum):
     def __new__(cls, value: int, meaning: str) -> Self:
         """Return the member *value* with its *meaning*."""
         member = int.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
+        member._value_, member.meaning = value, meaning
         return member
 
 
@@ -164,8 +161,7 @@ class Outcome(Enum):
     def __new__(cls, value: str, exit_code: ExitCode) -> Self:
         """Return the member *value* with its *exit_code*."""
         member = object.__new__(cls)
-        member._value_ = value
-        member.exit_code = exit_code
+        member._value_, member.exit_code = value, exit_code
         return member
 
 
@@ -217,8 +213,7 @@ class UntrustedFile(SettingsError):
 
     def __init__(self, problem: str, remedy: str, *, first: str = "") -> None:
         super().__init__(f"{problem}; {first}{to_run(remedy)}")
-        self.problem = problem
-        self.remedy = remedy
+        self.problem, self.remedy = problem, remedy
 
 
 class FeedError(BikecollectError):
@@ -246,8 +241,7 @@ class RateLimited(FeedError):
 
     def __init__(self, text: str, *, not_before: float, limited: str = "") -> None:
         super().__init__(text, http_status=429)
-        self.not_before = not_before
-        self.limited = limited
+        self.not_before, self.limited = not_before, limited
 
 
 class Overload(FeedError):

@@ -23,7 +23,7 @@ from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
 from bikecollect.core.errors import Outcome, SettingsError, UsageError
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, GRACE, Slot, iso
+from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.core.text import suggestion
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import END, History
@@ -243,8 +243,7 @@ def _find(
     if re.fullmatch(f"[0-9a-f]{{{RUN_ID}}}", text):
         runs = history.run(text)
         return (runs[0].slot if runs else Slot(-1)), runs
-    at, system = Slot(-1), settings.system_folder(name)
-    now = time.time() + GRACE  # a slot is collected up to that much before it begins
+    at, now, system = Slot(-1), time.time(), settings.system_folder(name)
     # A time of day may have no run yet today: search earlier days, too.
     days = range(WEEK) if TIME_OF_DAY.fullmatch(text) else range(1)
     for day in days:
