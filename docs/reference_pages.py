@@ -161,6 +161,7 @@ def faults() -> str:
     for line in CATALOGUE.splitlines():
         if line.startswith("# "):
             lines += [
+                *([""] if lines else []),
                 f"#{line}",
                 "",
                 "| fault | what happens | tests |",
@@ -171,8 +172,6 @@ def faults() -> str:
             tests = ", ".join(dict.fromkeys(tests_of.pop(int(digits), [])))
             tests = tests or f"no test: {UNTESTED[int(digits)]}"
             lines.append(f"| {digits} | {words} | {tests} |")
-        else:
-            lines.append("")
     assert not tests_of, f"no words for faults {sorted(tests_of)}"
     return "\n".join([*lines, ""])
 
