@@ -33,6 +33,7 @@ class AlertState(NamedTuple):
     *digested* is the day of the latest digest, *archive_day* that of the latest check
     of the archive; *told* has the ids of the latest runs that were reported, *space*
     the free space on the latest days. *revision* is increased with every write.
+    *unusable* is the latest slot in which only the copy could be written.
     """
 
     seen: Slot | None = None
@@ -45,6 +46,7 @@ class AlertState(NamedTuple):
     told: tuple[str, ...] = ()
     space: tuple[DailySpace, ...] = ()
     revision: int = 0
+    unusable: Slot | None = None
 
     def until(
         self, slot: Slot, interval: int, last_run: Callable[[Slot], Slot | None]
@@ -140,9 +142,10 @@ class AlertStateFile:
         short = tuple(
             i._replace(text=i.text[:STORED_TEXT])._asdict() for i in state.incidents
         )
-        text = json.dumps(
-            state._replace(incidents=())._asdict() | {"incidents": short}
-        ).encode("ascii")
+        values = state._asdict() | {"incidents": short}
+        if state.unusable is None:  # nearly always: earlier versions do not know it
+            del values["unusable"]
+        text = json.dumps(values).encode("ascii")
         line = b"%08x %s" % (zlib.crc32(text), text)
         if self._fd < 0 or len(line) > LENGTH:
             return False

@@ -85,7 +85,7 @@ class SystemAlertState:
         """Write *state* to both files; return whether one of them has it."""
         state = state._replace(revision=state.revision + 1)
         if not self._shared.usable:
-            return self._copy.save(state)
+            return self._copy.save(state._replace(unusable=state.seen))
         is_saved = self._shared.save(state)
         with self._copy.held():
             return self._copy.save(state) or is_saved
@@ -150,6 +150,8 @@ def _put_back(
     if shared.seen is None or copy.seen is None or copy.seen <= shared.seen:
         return None
     since = shared.seen
+    if copy.unusable is not None and copy.unusable > since:
+        return None  # also if the incident is muted
     if any(i.kind in UNUSABLE and i.last > since for i in copy.incidents):
         return None
     return since, copy.seen

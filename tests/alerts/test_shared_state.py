@@ -12,6 +12,7 @@ from alerting_world import BEGIN, BEGIN_SLOT, World
 from in_process import bikecollect
 from mailserver import MailServer
 
+from bikecollect.alerts.earlier_data import OlderCopy
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
@@ -23,6 +24,7 @@ from bikecollect.reports.evidence import slot_rows
 from bikecollect.reports.status import damage_of, survey
 from bikecollect.reports.status_facts import verdict
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import (
     MARKER,
     SystemFolder,
@@ -30,7 +32,7 @@ from bikecollect.storage.data_folder import (
     prepare,
     state_home,
 )
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import known_folders, marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.backfilling import LossBefore, backfiller
@@ -137,7 +139,7 @@ def test_nothing_is_written_to_a_mount_point(tmp_path: Path) -> None:
         assert state.save(AlertState(seen=Slot(300)))
 
     assert list((tmp_path / "a").iterdir()) == []
-    assert state.stored() == AlertState(seen=Slot(300), revision=1)
+    assert state.stored() == AlertState(Slot(300), revision=1, unusable=Slot(300))
 
 
 def incident(kind: str, slot: int) -> Incident:
@@ -493,7 +495,8 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
         for _ in range(2):
             world.slot(settings)
         (mail,) = mailserver.mails()
-        assert open_kinds(settings) == ["lost"]
+        incidents = stored_incidents(settings.system_folder("a"))
+        assert [(i.kind, i.lost) for i in incidents if i.is_open] == [("lost", 4)]
         (text,) = damage(settings, "a")
         before = causes(world, settings)
         fill(world, settings, newer)
@@ -522,20 +525,37 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
 def test_an_older_file_of_the_alerts_has_lost_no_slots(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Those that it does not know are in the ledger."""
-    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    """Those that it does not know are in the ledger, or its disk was not mounted.
+
+    Nor has a folder whose ledger cannot be used: what that has is not known.
+    """
+    tell = {"mute": ["disk", "missed"]}
+    world = World(tmp_path / "data", "a", mail=mailserver.settings(), tell=tell)
+    own, state = world.folder / "a", world.folder / "a/alerts.state"
     with world.served() as settings, mailserver.up():
         world.slot(settings)
-        shutil.copy(world.folder / "a/alerts.state", tmp_path / "older")
+        shutil.copy(state, tmp_path / "older")
         for _ in range(2):
             world.slot(settings)
-        shutil.copy(tmp_path / "older", world.folder / "a/alerts.state")
+        shutil.copy(tmp_path / "older", state)
         for _ in range(3):
             world.slot(settings)
+        unread = OlderCopy(settings.system_folder("a"), AlertLedger(tmp_path))
+        nothing = unread.note((BEGIN_SLOT, Slot(BEGIN_SLOT + 900)), Slot(10**10))
+        assert causes(world, settings) == damage(settings, "a") == []
+        own.rename(tmp_path / "disk")
+        own.mkdir()
+        for _ in range(2):
+            world.slot(settings)
+        own.rmdir()
+        (tmp_path / "disk").rename(own)
+        world.slot(settings)
 
+    assert nothing is None
     assert mailserver.subjects() == []
     assert stored_incidents(settings.system_folder("a")) == ()
-    assert causes(world, settings) == damage(settings, "a") == []
+    assert damage(settings, "a") == []
+    assert len(causes(world, settings)) == 2
 
 
 def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
@@ -635,6 +655,10 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
         other = list(new_histories("/etc", folders, system_of, now))
         places.write_text(moved)
         assert is_told == any(new_histories("/etc", folders, system_of, now))
+        places.write_text(moved + 100 * f"{tmp_path}/gone\t{tmp_path}\n")
+        assert not any(new_histories("/etc", folders, system_of, now))
+        known_folders.remember_place("/a\tb", tmp_path)
+        assert "/a\tb" not in places.read_text()
         places.write_text(f"{here}/{'x' * 999}\t{folder.parent}\n")
         assert mailserver.subjects() == []
         world.slot(settings, skip=12)
