@@ -334,11 +334,11 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.go("/station?station=990000012")
 
     visit.page.get_by_role("radio", name="Empty or full").click()
-    visit.sees("Nearby stations when it is empty or full")
+    visit.sees("Nearby stations while this one is empty or full")
 
     visit.page.wait_for_url("**view=Empty+or+full*")
     again = visit.page.url.removeprefix(visit.address)
-    visit.open(again).sees("Nearby stations when it is empty or full")
+    visit.open(again).sees("Nearby stations while this one is empty or full")
 
 
 def test_what_is_chosen_survives_back(visit: Visit) -> None:

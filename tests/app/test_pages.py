@@ -252,7 +252,7 @@ def test_the_typical_day_excludes_the_day_it_is_compared_with(
         in said(app)
     )
     (table,) = (text.value for text in app.markdown if "usual" in text.value)
-    assert "| 1 Sunday, 1 of 12 slots |" in table
+    assert "| 1\N{NO-BREAK SPACE}Sunday, 1 of 12 slots |" in table
 
 
 def test_a_range_without_that_weekday_is_reported(show: Show, world: World) -> None:

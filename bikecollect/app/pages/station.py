@@ -247,7 +247,7 @@ def _scarce(name: str, station: str, when: Span) -> None:
 
 
 def _neighbours(name: str, station: str, when: Span) -> None:
-    st.header("Nearby stations when it is empty or full", anchor=False)
+    st.header("Nearby stations while this one is empty or full", anchor=False)
     answer = frames.answer(name, "neighbours", when, stations=(station,))
     table = frames.frame(answer, frames.zone(name))
     if table.empty:
@@ -265,12 +265,14 @@ def _neighbours(name: str, station: str, when: Span) -> None:
         some = table[table["what"] == measure]
         if some.empty:
             continue
-        st.markdown(f"**When it has {words}** ({some['slots'].iloc[0]:,} slots)")
+        st.markdown(
+            f"**While this station has {words}** ({some['slots'].iloc[0]:,} slots)"
+        )
         st.dataframe(
             widgets.percents(some[shown].head(8), ["share"]),
             hide_index=True,
             placeholder="-",
-            alt=f"Nearby stations when it has {words}",
+            alt=f"Nearby stations while this one has {words}",
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),

@@ -51,6 +51,7 @@ def _next_hours(name: str, station: Known) -> None:
         bikes = percent(row["share_with_vehicle"])
         docks = row["share_with_dock"]
         basis = count_of(weekdays(hour // 24, *listed), day_name[hour // 24])
+        basis = basis.replace(" ", "\u00a0")
         if row["slots_seen"] < row["slots_expected"]:
             basis += f", {row['slots_seen']:,} of {row['slots_expected']:,} slots"
         lines.append(
