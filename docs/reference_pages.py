@@ -157,7 +157,7 @@ def faults() -> str:
         for name, numbers in _claims(text):
             for number in numbers:
                 tests_of.setdefault(number, []).append(f"`{path.name}::{name}`")
-    lines = []
+    lines: list[str] = []
     for line in CATALOGUE.splitlines():
         if line.startswith("# "):
             lines += [
