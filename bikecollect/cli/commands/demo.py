@@ -59,7 +59,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
     by the real client, inbox, files and ledger. For an hour the feed is down, and for
     half an hour it renames a field. A month (--days 30) takes some minutes.
-    Ctrl-C stops it and removes its files.
+    Ctrl-C stops the demo and removes its files.
     """
     gc.enable()
     _empty(folder)
