@@ -32,7 +32,7 @@ from bikecollect.storage.data_folder import (
     prepare,
     state_home,
 )
-from bikecollect.storage.files import known_folders, marker
+from bikecollect.storage.files import entries, known_folders, marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.backfilling import LossBefore, backfiller
@@ -490,7 +490,13 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
         shutil.copytree(own, newer)
         for _ in range(2):
             world.slot(settings)
+        copy = AlertStateFile(alert_state_path("a", str(own)))
+        with copy.held():
+            assert copy.save((copy.load() or AlertState())._replace(mail="down"))
         shutil.copytree(older, own, dirs_exist_ok=True)  # kept payloads remain
+        state = SystemAlertState.of(settings.system_folder("a"))
+        state.clear_mail_error()  # as `doctor --send` does; both leave it to the run
+        state.note_lost(1)
         world.run(settings)
         for _ in range(2):
             world.slot(settings)
@@ -629,6 +635,7 @@ def _last_run(folder: Path, moment: float) -> None:
 def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
     tmp_path: Path,
     mailserver: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
     decide: Callable[[Path], object],
     *,
     is_told: bool,
@@ -651,7 +658,8 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
         texts = [t for _, t in new_histories(source, folders, system_of, now)]
         places = state_home() / "places"
         here, moved = places.read_text(), f"{tmp_path}/gone\t{folder.parent}\n"
-        places.write_text(f"{here}/{'x' * 999}\t{folder.parent}\n")  # out of reach
+        beyond = f"{here}/{'x' * 999}\t{folder.parent}\n"  # out of reach
+        places.write_text(beyond)
         other = list(new_histories("/etc", folders, system_of, now))
         places.write_text(moved)
         assert is_told == any(new_histories("/etc", folders, system_of, now))
@@ -659,7 +667,11 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
         assert not any(new_histories("/etc", folders, system_of, now))
         known_folders.remember_place("/a\tb", tmp_path)
         assert "/a\tb" not in places.read_text()
-        places.write_text(f"{here}/{'x' * 999}\t{folder.parent}\n")
+        with monkeypatch.context() as network:
+            (tmp_path / "mounts").write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
+            network.setattr(entries, "MOUNTS", tmp_path / "mounts")
+            assert not any(new_histories(source, folders, system_of, now))
+        places.write_text(beyond)
         assert mailserver.subjects() == []
         world.slot(settings, skip=12)
         world.slot(settings, skip=12)

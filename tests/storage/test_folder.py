@@ -354,6 +354,20 @@ def test_a_folder_with_a_new_name_goes_on_with_the_line_of_the_message(
     assert b"system: city" in (folder / data_folder.MARKER).read_bytes()
 
 
+def test_what_several_older_copies_lack_is_noted_as_one_loss(tmp_path: Path) -> None:
+    """A person may have written the last line of the marker, without its end."""
+    path = tmp_path / data_folder.MARKER
+    path.write_bytes(b"system: city")
+    for first, last in ((600, 1200), (300, 900)):
+        marker.note_older(path, Slot(first), Slot(last))
+
+    assert marker.name_in(path) == "city"
+    assert marker.lost_by(path) == marker.Lost(Slot(300), Slot(1201))
+    assert [marker.is_restored(path, [Slot(n)]) for n in (0, 300, 1200, 1500)] == [
+        *(False, True, True, False)
+    ]
+
+
 MALLORY = 54_321
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 PARTS = [
