@@ -667,11 +667,11 @@ def test_a_new_history_whose_earlier_data_are_elsewhere_is_reported_once(
         assert not any(new_histories("/etc", folders, system_of, now))
         known_folders.remember_place("/a\tb", tmp_path)
         assert "/a\tb" not in places.read_text()
+        places.write_text(beyond)
         with monkeypatch.context() as network:
             (tmp_path / "mounts").write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
             network.setattr(entries, "MOUNTS", tmp_path / "mounts")
             assert not any(new_histories(source, folders, system_of, now))
-        places.write_text(beyond)
         assert mailserver.subjects() == []
         world.slot(settings, skip=12)
         world.slot(settings, skip=12)

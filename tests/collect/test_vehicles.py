@@ -472,7 +472,9 @@ def test_a_crash_between_both_ledgers_leaves_each_slot_once(
     assert list((city.folder / "city/payloads/inbox").glob("*.zip")) == []
 
 
-def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> None:
+def test_a_lost_ledger_of_vehicles_is_built_from_its_file(
+    city: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
     """No row is lost or doubled."""
     publish(city, [vehicle(), vehicle("v2")])
     city.fetch()
@@ -480,9 +482,11 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> No
     before = (city.folder / DAY).read_bytes()
     for path in (city.folder / "city/vehicles").glob("ledger*"):
         path.unlink()
+    caplog.clear()
 
     city.fetch()
 
+    assert "vehicles are collected from now on" not in caplog.text
     assert (city.folder / DAY).read_bytes().startswith(before)
     assert len(rows(city)) == 6
 

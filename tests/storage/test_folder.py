@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -366,6 +367,26 @@ def test_what_several_older_copies_lack_is_noted_as_one_loss(tmp_path: Path) -> 
     assert [marker.is_restored(path, [Slot(n)]) for n in (0, 300, 1200, 1500)] == [
         *(False, True, True, False)
     ]
+
+
+def test_a_place_is_gone_with_all_its_folders_and_has_only_its_own_systems(
+    tmp_path: Path,
+) -> None:
+    """A folder that was begun anew by an earlier call is no other one that is gone."""
+    alone, known = [str(tmp_path / "a")], [str(tmp_path / name) for name in "ab"]
+    gone = partial(known_folders.is_place_gone, tmp_path / "a")
+    before = [gone(alone, 0), gone(known, 0)]
+    path = tmp_path / "b" / data_folder.MARKER
+    (tmp_path / "b/payloads/inbox").mkdir(parents=True)
+    path.write_bytes(marker.mark(100, is_place_gone=True))
+    after = [gone(known, 101), gone(known, 1_000)]
+    (tmp_path / "b/payloads/inbox/x.zip").touch()
+    others = [known_folders.latest([path.parent])]
+    path.write_bytes(marker.text_of("c"))  # folders were exchanged
+    others.append(known_folders.latest([path.parent]))
+
+    assert (before, after) == ([False, True], [True, False])
+    assert [bool(other) for other in others] == [True, False]
 
 
 MALLORY = 54_321
