@@ -23,6 +23,13 @@ def many_nameless(snapshot: Snapshot | VehicleSnapshot, unit: str) -> Iterator[s
     """Yield a sentence if *snapshot* lacks many rows, which are *unit*, without an id.
 
     A few are a finding of the reader's, because some feeds have them for good.
+
+    >>> from types import SimpleNamespace as Seen
+    >>> few = Seen(statuses=range(9), dropped=3), Seen(statuses=range(95), dropped=5)
+    >>> [list(many_nameless(snapshot, "stations")) for snapshot in few]
+    [[], []]
+    >>> list(many_nameless(Seen(statuses=range(94), dropped=6), "stations"))
+    ['6 of 100 stations have no id that can be read']
     """
     total = len(snapshot.statuses) + snapshot.dropped
     if snapshot.dropped > max(FEW, total * SHARE):

@@ -476,7 +476,7 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(
     city: Publisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No row is lost or doubled."""
-    publish(city, [vehicle(), vehicle("v2")])
+    publish(city, [vehicle(), vehicle("v2")], stations=[station()])
     city.fetch()
     city.fetch()
     before = (city.folder / DAY).read_bytes()
@@ -607,6 +607,14 @@ def test_an_older_copy_of_the_folder_of_vehicles_is_named_until_it_is_filled(
     assert (named, nothing) == ([text], [])
     assert again.count("filled") == 2
     assert notices(city.fetch(), "older-copy") == damage(city) == []
+    for when, number in ((10**10, 0), (1, 1)):  # given up since, or long before
+        shutil.rmtree(folder)
+        shutil.copytree(older, folder)
+        ledger = Ledger(folder / "ledger.sqlite3")
+        ledger.open()
+        ledger.remember({f"bikecollect.forgotten.{when}.2026-11-22": "{}"})
+        ledger.close()
+        assert len(notices(city.fetch(), "older-copy")) == number
     shutil.rmtree(folder)
     older.rename(folder)
     assert list(filler_of(city).files.fillings(lambda: iter(()))) == []
