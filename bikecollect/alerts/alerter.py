@@ -172,7 +172,7 @@ class Alerter:
             # Of a killed run even these were reported.
             has_over = run.outcome is not Outcome.KILLED
             observed = {k: s for k, s in observed.items() if has_over and s and s.over}
-        if older and "damage" not in self.muted:
+        if older:
             observed["damage"] = observed.get("damage") or older
         earlier = signals.filled(before.incidents, run)
         if observed.get("lost", ...) is None and any(map(signals.is_older, earlier)):

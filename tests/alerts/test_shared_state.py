@@ -18,7 +18,7 @@ from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
-from bikecollect.core.run import Result
+from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.reports.evidence import slot_rows
 from bikecollect.reports.status import damage_of, survey
@@ -35,6 +35,7 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.files import entries, known_folders, marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.new_history import new_histories
+from bikecollect.wiring.alerting import alerter
 from bikecollect.wiring.backfilling import LossBefore, backfiller
 from bikecollect.wiring.backfilling import source as source_of
 from bikecollect.wiring.repairs import forget
@@ -472,12 +473,14 @@ def causes(world: World, settings: Settings) -> list[str]:
     return [row[4] for row in rows if row[4]]
 
 
+@pytest.mark.parametrize("is_night", [False, True])
 def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
-    tmp_path: Path, mailserver: MailServer
+    tmp_path: Path, mailserver: MailServer, *, is_night: bool
 ) -> None:
     """Its lost slots were collected before. What the newer copy lacks is lost for good.
 
     The copy is put back during the last slot: a second run of that loses one less.
+    `compact` may run first.
     """
     mirror = {"archive": {"mirror": "file:///mirror"}}
     world = World(tmp_path / "data", "a", mail=mailserver.settings(), **mirror)
@@ -497,6 +500,14 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
         state = SystemAlertState.of(settings.system_folder("a"))
         state.clear_mail_error()  # as `doctor --send` does; both leave it to the run
         state.note_lost(1)
+        if is_night:
+            times = Times(world.clock, world.clock, Stop())
+            systems = [settings.system_folder("a")]
+            run = Run(
+                "night", "a", Slot(int(world.clock()) // 300 * 300), world.clock()
+            )
+            told = alerter(settings, systems, times, {})
+            told.report_signals("archive", {"a": None}, run)
         world.run(settings)
         for _ in range(2):
             world.slot(settings)
@@ -586,6 +597,7 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
         "resolved: all data gone 00:35 to 00:40, 4 slots lost"
     )
     assert "another copy has what is lost for good: 4 slots" in last.get_content()
+    assert not [m for m in mailserver.mails() if "MIRROR" in m.get_content()]
 
 
 def test_the_cause_of_slots_that_a_backup_lacks_is_known_if_people_were_told_of_them(
