@@ -664,7 +664,11 @@ def test_open_incidents_of_unreadable_systems_are_shown(tmp_path: Path) -> None:
 
     text = bikecollect("--config", path, "status")
     alert = bikecollect("--config", path, "status", "--alert")
+    with state.held():  # by an older copy
+        state.save(AlertState(incidents=(known._replace(kind="lost", lost=4),)))
+    older = bikecollect("--config", path, "status", "--alert")
 
+    assert older.stdout.endswith("; slots lost: 4\n")
     line = (
         "city: the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
     )

@@ -244,7 +244,7 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 
 def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
     since = local_minute(incident.began(interval), zone, interval)
-    lost = LOST.get(incident.kind, incident.lost)
+    lost = incident.lost or LOST.get(incident.kind, 0)
     return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
 
 
