@@ -26,7 +26,7 @@ from bikecollect.core.snapshot import VehicleSnapshot
 from bikecollect.feeds.imported import vehicle_rows
 from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.storage.csv_format import EncodedRows
-from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.data_folder import ARCHIVE, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import losses, marker
 from bikecollect.storage.recovery import Recovery, target
 from bikecollect.storage.repair import forgotten_items, found_at_open
@@ -106,10 +106,11 @@ class VehicleCommitter:
         """Return a notice if the folder is an older copy, without the slot in *note*.
 
         Its marker says so then; its ledger, that the loss of this slot is known. Blocks
-        that a person has given up are not missed.
+        that a person has given up are not missed, nor are archived ones, which the next
+        `compact` takes into a ledger that was lost.
         """
         slot = Slot(int(note)) if note.isdecimal() else None
-        if slot is None or self.ledger.block(slot):
+        if slot is None or self.ledger.block(slot) or self._is_archived(slot):
             return []
         own = self.ledger.notes()
         if own.get(NOTE) == note:
@@ -124,6 +125,11 @@ class VehicleCommitter:
             loss = losses.loss_of_vehicles(folder.name, folder, self.zone, mirror)
         self.ledger.remember({NOTE: note})
         return [Notice("older-copy", loss.text)] if loss else []
+
+    def _is_archived(self, slot: Slot) -> bool:
+        folder, day = self.ledger.folder.parent, day_of(slot, self.zone)
+        days = folder.parent / ARCHIVE / VEHICLE_STATUS / f"system_id={folder.name}"
+        return (days / f"date={day}").exists()
 
     def _is_given_up(self, slot: Slot, notes: Iterable[str]) -> bool:
         """Return whether a person has given up *slot*, by the *notes* of the ledger."""
