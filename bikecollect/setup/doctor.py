@@ -13,8 +13,8 @@ from pathlib import Path
 from bikecollect import __version__
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError, UntrustedFile
-from bikecollect.core.slots import DAY
-from bikecollect.core.text import count_of
+from bikecollect.core.slots import DAY, HOUR
+from bikecollect.core.text import count_of, length
 from bikecollect.core.timeline.facts import describe_change
 from bikecollect.setup.checks import machine
 from bikecollect.setup.checks.check import Check, Checks, bad, good, note, parted
@@ -37,6 +37,7 @@ from bikecollect.setup.program import page
 from bikecollect.setup.scheduler.checks import other_user, schedule_checks
 from bikecollect.setup.settings import Settings, System
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.known_folders import last_run
 from bikecollect.storage.files.marker import MARKER, STOPPED
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.repair.new_history import new_histories
@@ -64,7 +65,7 @@ def examine(
         yield from _system(name, settings, contact=contact, owned=not foreign)
     yield from _new_histories(settings, only or tuple(settings.systems))
     if not only:
-        yield from map(_unowned, settings.unowned())
+        yield from (_unowned(f, settings.seconds) for f in settings.unowned())
         yield from _shared(settings, network=network, send=send, owned=not foreign)
 
 
@@ -111,14 +112,23 @@ def _system(name: str, settings: Settings, *, contact: bool, owned: bool) -> Che
         yield from check_feed(name, system)
 
 
-def _unowned(folder: Path) -> Check:
+def _unowned(folder: Path, interval: int) -> Check:
+    """Return that the settings do not have the system of *folder*, and what to do.
+
+    One that had a run just now may be collected with settings of another user.
+    """
     text = f"{folder} has data of a system that the settings do not have"
     where = page("how-to/rename-move-restore.md")
     path = quoted(folder / MARKER)
-    remedy = (
-        f"if it was stopped: echo {STOPPED} >> {path}; if it was a trial, delete the "
-        f"folder; if it was renamed by hand, see {where}"
-    )
+    age = time.time() - (last_run(folder) or 0)
+    if age < max(HOUR, 3 * interval):
+        text += f", and was collected {length(int(max(age, 0)))} ago"
+        cases = "if other settings collect it, leave it as it is; if not, "
+        cases += "ask again when its last run is an hour old"
+    else:
+        cases = f"if it was stopped: echo {STOPPED} >> {path}; if it was a trial, "
+        cases += "delete the folder"
+    remedy = f"{cases}; if it was renamed by hand, see {where}"
     return note(f"{folder.name}: folder", text, remedy)
 
 

@@ -200,7 +200,8 @@ class Settings:
 
     def unowned(self) -> list[Path]:
         """Return the folders in `data_dir` of systems that the settings do not have."""
-        return known_folders.unowned(self.data, {*self.systems, *self.others, ARCHIVE})
+        own = {*self.systems, *self.others, ARCHIVE}
+        return known_folders.unowned(self.data, own, self.source)
 
     def _hint_of(self, name: str) -> str:
         """Return what to do about the system *name*, which is not in use."""
@@ -277,8 +278,7 @@ class Settings:
             columns=system.columns,
             now=time.time() if now is None else now,
         )
-        mirror = self.archive.mirror
-        return replace(folder, is_demo=self.is_demo(name), mirror=mirror)
+        return replace(folder, is_demo=self.is_demo(name), mirror=self.archive.mirror)
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError if its file is not safe.

@@ -546,6 +546,8 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
         config = Path(shutil.copy(old, tmp_path / "new.toml"))
         text = old.read_text()
         config.write_text(text.replace("systems.city", "systems.town"))
+        assert "not in the settings" not in run(config, "status")  # old collects it
+        kept = old.rename(tmp_path / "kept.toml")
         first = bikecollect("--config", config, "fetch")
         again = bikecollect("--config", config, "fetch")
     data = tmp_path / "bikes"
@@ -554,12 +556,19 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
     (data / "trial").mkdir()  # of which no fetch had a reply
     (data / "trial/.bikecollect").write_bytes(marker.text_of("trial"))
     status = run(config, "status")
+    young = bikecollect("--config", config, "doctor", "--offline").stdout
+    os.utime(data / "city/payloads/inbox", (time.time() - 3700,) * 2)
     doctor = bikecollect("--config", config, "doctor", "--offline").stdout
+    kept.rename(old)
 
     assert first.returncode == again.returncode == 0
     assert f"town: a new history begins; {data}/city is there" in first.stderr
     assert "history" not in again.stderr
     assert f"not in the settings, but in {data}: city\n" in status
+    young = " ".join(young.split())
+    assert "if other settings collect it, leave it as it is" in young
+    assert "stopped" not in young
+    assert "delete" not in young
     doctor = " ".join(doctor.split())
     assert "note city: folder" in doctor
     _, echo, stopped = doctor.partition(" echo stopped >> ")

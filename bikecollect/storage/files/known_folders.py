@@ -190,12 +190,12 @@ def latest(folders: Iterable[Path]) -> Elsewhere | None:
     One whose system was stopped does not count, nor one on a network disk.
     """
     found = [
-        Elsewhere(folder, until) for folder in folders if (until := _until(folder))
+        Elsewhere(folder, until) for folder in folders if (until := last_run(folder))
     ]
     return max(found, key=lambda other: other.until, default=None)
 
 
-def _until(folder: Path) -> Slot | None:
+def last_run(folder: Path) -> Slot | None:
     """Return when the last run in *folder* was, None if it has no data."""
     if _is_remote(folder):
         return None
@@ -207,18 +207,41 @@ def _until(folder: Path) -> Slot | None:
     return None
 
 
-def unowned(data: Path, names: Collection[str]) -> list[Path]:
+def unowned(data: Path, names: Collection[str], source: str) -> list[Path]:
     """Return the folders of systems in *data* that are of none of *names*.
 
-    Such a system was stopped, or has another name in the settings now. The folder of
-    one of *names* that was moved aside is not returned, nor one without any data, nor
-    one whose marker has a line that says that it was stopped.
+    Such a system was stopped, or has another name in the settings file *source* now.
+    The folder of one of *names* that was moved aside is not returned, nor one without
+    any data, nor one whose marker has a line that says that it was stopped, nor one of
+    a system that another settings file collects into *data*.
     """
     every = folders_with(marker.MARKER, data)
     folders = sorted(f for f in every if f.name not in names)
     left = [f for f in folders if not marker.is_stopped(f / marker.MARKER)]
     others = (f for f in left if marker.name_in(f / marker.MARKER) not in names)
-    return [folder for folder in others if _has_data(folder)]
+    found = [folder for folder in others if _has_data(folder)]
+    collected = _collected_by_others(data, source) if found else set()
+    return [folder for folder in found if folder.name not in collected]
+
+
+def _collected_by_others(data: Path, source: str) -> set[str]:
+    """Return the systems in the files, other than *source*, that collect into *data*.
+
+    What their own commands would say of such a file does not matter here.
+    """
+    import tomllib  # 20 ms, only if a folder is left
+
+    found: set[str] = set()
+    for line in _places():
+        file, _, place = line.partition("\t")
+        if file == source or place != str(data):
+            continue
+        with suppress(OSError, ValueError, RecursionError):
+            is_near = not _is_remote(Path(file))
+            text = read_plain(Path(file)).decode("utf-8-sig") if is_near else ""
+            systems = tomllib.loads(text).get("systems")
+            found.update(systems if isinstance(systems, dict) else ())
+    return found
 
 
 def _has_data(folder: Path) -> bool:
