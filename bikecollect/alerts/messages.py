@@ -115,9 +115,8 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     event, facts = events[0]
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
-    is_one = _is_one_variant(events)
-    words = event.incident.words if is_one else KINDS[event.incident.kind].words
-    _, state = words(event.what)
+    states = dict.fromkeys(e.incident.words(e.what)[1] for e, _ in events)
+    state = " or ".join(states)
     if all(_is_unsteady(*pair) for pair in events):
         state = f"{state} {AT_TIMES}"
     elif event.what is EventType.RETURNED:
@@ -131,10 +130,6 @@ def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         if event.what is not EventType.OPENED:
             text += f", for {length(facts.slot - opened)}"
     return visible(f"[bikecollect] {systems}: {text}")
-
-
-def _is_one_variant(events: Sequence[tuple[Event, MessageFacts]]) -> bool:
-    return len({event.incident.variant for event, _ in events}) == 1
 
 
 def _is_unsteady(event: Event, facts: MessageFacts) -> bool:
@@ -174,10 +169,10 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     begin = min(_begin(*pair) for pair in events)
     named = [(event, facts.system_id) for event, facts in events]
     action, places = first_line(named, events[0][1].slot - begin)
-    event, facts = events[places[0]]
+    event, facts = events[places[0][0]]
     parts = [f"To do: {action}", *_parts(events)]
-    many = [events[place] for place in places]
-    parts.append(next_steps(many, len(events), needed=not action.startswith(NOTHING)))
+    groups = [[events[place] for place in group] for group in places]
+    parts.append(next_steps(groups, needed=not action.startswith(NOTHING)))
     if event.what not in OVER:
         is_daily = KINDS[event.incident.kind].daily
         parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
@@ -250,21 +245,31 @@ def part(event: Event, facts: MessageFacts, same: str = "") -> str:
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
-    text = (f"  {visible(line)}" for line in incident.text.split("\n"))
+    text = (f"  {visible(line)}" for line in _text(event).split("\n"))
     details = [same] if same else text
     was = ["It was reported as:"] if is_over else []
     return "\n".join([*lines, "", *was, *details])
+
+
+def _text(event: Event) -> str:
+    """Return the text of its incident; of a loss that is over, without the remedy."""
+    text = event.incident.text
+    if event.incident.kind != "lost" or event.what is not EventType.RECOVERED:
+        return text
+    problem, end, _ = text.partition("? ")
+    return f"{problem}{end.strip()}"
 
 
 def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
     """Return *events* in one or two lines each, for a chat."""
     lines = [subject(events)]
     for event, facts in events:
-        incident = event.incident
+        name = f"{facts.system_id}: " if len(events) > 1 else ""
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
         lost = "".join(f"; {n.lower()}: {v}" for n, v in _losses(event)[:1])
         was = "it was: " if event.what is EventType.RECOVERED else ""
-        lines.append(f"{times}{lost}; {was}{visible(incident.text, lines=True)}")
+        text = visible(_text(event), lines=True)
+        lines.append(f"{name}{times}{lost}; {was}{text}")
     return "\n".join(lines)
 
 

@@ -203,36 +203,42 @@ def to_do(event: Event, age: int) -> str:
 
 def first_line(
     events: Sequence[tuple[Event, str]], age: int
-) -> tuple[str, Sequence[int]]:
+) -> tuple[str, Sequence[Sequence[int]]]:
     """Return what is to do about *events*, each with its system, in one line.
 
-    Also returns the places of the events that need the first of it. Events that need
-    nothing are left out, if others do.
+    Also returns the places of the events for each of it. Events that need nothing are
+    left out, if others do.
     """
     actions = [to_do(event, age) for event, _ in events]
     needed = [a for a in actions if not a.startswith(NOTHING)] or actions
     systems: dict[str, list[str]] = {action: [] for action in needed}
     for (_, system), action in zip(events, actions, strict=True):
         systems.get(action, []).append(system)
-    places = [n for n, action in enumerate(actions) if action == needed[0]]
+    places = [[n for n, other in enumerate(actions) if other == a] for a in systems]
     if len(set(actions)) == 1:
         return actions[0], places
     return "; ".join(f"{a} ({_some(names)})" for a, names in systems.items()), places
 
 
 def next_steps(
-    events: Sequence[tuple[Event, "MessageFacts"]], of: int, *, needed: bool
+    groups: Sequence[Sequence[tuple[Event, "MessageFacts"]]], *, needed: bool
 ) -> str:
-    """Return the commands about *events*, under a heading, for the first systems.
+    """Return the commands about *groups* of events, under a heading.
 
-    They are *of* so many; for one only, unless the commands are *needed*.
+    The events of a group need the same; its commands are shown for the first systems,
+    for one of the first group only, unless they are *needed*.
     """
-    shown = events[: SHOWN if needed else 1]
-    lines = dict.fromkeys(line for event in shown for line in _steps(*event))
-    names = ", ".join(facts.system_id for _, facts in shown)
-    others = [f"# for {names}; the same for the others"] if len(shown) < of else []
-    heading = "Next steps:" if needed else "To know more:"
-    return "\n  ".join([heading, *others, *lines])
+    lines = ["Next steps:" if needed else "To know more:"]
+    for group in groups if needed else groups[:1]:
+        shown = group[: SHOWN if needed else 1]
+        names = ", ".join(facts.system_id for _, facts in shown)
+        if left := len(group) - len(shown):
+            others = "the others" if len(groups) == 1 else f"{left} more"
+            lines.append(f"# for {names}; the same for {others}")
+        elif len(groups) > 1:
+            lines.append(f"# for {names}")
+        lines += dict.fromkeys(line for event in shown for line in _steps(*event))
+    return "\n  ".join(lines)
 
 
 def _steps(event: Event, facts: "MessageFacts") -> Iterator[str]:

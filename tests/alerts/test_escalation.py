@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
-from bikecollect.alerts.messages import MessageFacts, body, subject
+from bikecollect.alerts.messages import MessageFacts, body, short, subject
 from bikecollect.alerts.next_steps import NEXT_STEPS, TO_DO
 from bikecollect.alerts.signals import of_run
 from bikecollect.core.errors import Outcome
@@ -219,7 +219,8 @@ def test_a_feed_that_denies_access_is_not_called_down() -> None:
     events = [play([True], sign=sign)[0][1] for sign in (denied, BAD)]
     zone = ZoneInfo("UTC")
     facts = MessageFacts("city", zone, zone, INTERVAL, Slot(BEGIN), "/srv/city")
-    assert "and 1 more: feed down" in subject([(event, facts) for event in events])
+    both = subject([(event, facts) for event in events])
+    assert "city and 1 more: feed denies access or feed down since" in both
 
 
 def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> None:
@@ -403,6 +404,33 @@ def test_a_mail_begins_with_what_is_to_do(
     assert ("--from s3://mine" in text) == (cause in {"runs-lost", "older-folder"})
     heading = "To know more" if expected.startswith("nothing") else "Next steps"
     assert f"\n\n{heading}:\n  " in text
+
+
+def test_a_mail_about_two_losses_has_the_words_and_the_steps_of_each() -> None:
+    """One system has an older copy, others are gone; the end has no old remedies."""
+    zone, begin = ZoneInfo("UTC"), Slot(BEGIN)
+    facts = MessageFacts("", zone, zone, INTERVAL, begin, "/srv/x", mirror="s3://mine")
+    causes = ["older-folder", *["earlier data"] * 4]
+    text = "/srv/x was gone: was it removed? Put it back; or run: forget it"
+    pairs = []
+    for number, cause in enumerate(causes):
+        lost = Incident("i", "lost", begin, begin, causes={cause: 1}, text=text)
+        system = replace(facts, system_id=f"a{number}")
+        pairs.append((Event(EventType.OPENED, lost), system))
+    state = "older copy restored or all data gone"
+    assert subject(pairs) == f"[bikecollect] a0 and 4 more: {state} since 02:00"
+    _, _, steps = body(pairs).partition("Next steps:\n  # for a0\n")
+    older, _, gone = steps.partition("  # for a1, a2, a3; the same for 1 more\n")
+    assert "backfill a0 --from THE_NEWER_ONE" in older
+    assert "THE_NEWER_ONE" not in gone
+    assert gone.count(" mv /srv/x /srv/x.new ") == 1
+    assert "backfill a3 --from /srv/x.new" in gone
+    assert "a2: since " in short(pairs)
+
+    over = [(event._replace(what=EventType.RECOVERED), f) for event, f in pairs]
+    assert f"resolved: {state} 02:00 to 02:05" in subject(over)
+    assert "It was reported as:\n  /srv/x was gone: was it removed?\n" in body(over)
+    assert "forget" not in body(over) + short(over)
 
 
 def test_a_mail_about_many_systems_names_them_and_what_to_do() -> None:
