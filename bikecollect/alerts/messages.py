@@ -309,9 +309,9 @@ def _losses(event: Event) -> list[tuple[str, str]]:
     """Return the lost slots and their causes, if known; an event has no causes."""
     incident = event.incident
     if incident.kind in LOST:
-        is_over = event.what in OVER
+        has_some = event.what in OVER or incident.variant
         known = f"{incident.lost:,}" if incident.lost else ""
-        every = "" if is_over else LOST[incident.kind]
+        every = "" if has_some else LOST[incident.kind]
         return [("Slots lost", text)] if (text := known or every) else []
     lost = ("Slots lost", _lost(incident))
     is_event = KINDS[incident.kind].each and not incident.lost

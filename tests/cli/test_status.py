@@ -400,6 +400,11 @@ def test_coverage_of_lost_data_is_in_doubt_for_one_system_and_for_several(
     )
     several = click.unstyle(status.screen([standing, standing]))
     assert several.count("7 days 83.3 %, in doubt\n") == 2
+
+    (text,) = standing.health.damage  # also that of the incident which a run opens
+    known = Incident("lost-1", "lost", Slot(0), Slot(0), told=1, text=text)
+    health = replace(standing.health, incidents=[known])
+    assert plain(replace(standing, health=health)).count(" all data until then") == 1
     is_lost = replace(standing.health, is_lost=True)
     several = status.screen([replace(standing, health=is_lost)] * 2)
     assert several.count("7 days unknown\n") == 2
@@ -665,10 +670,13 @@ def test_open_incidents_of_unreadable_systems_are_shown(tmp_path: Path) -> None:
     text = bikecollect("--config", path, "status")
     alert = bikecollect("--config", path, "status", "--alert")
     with state.held():  # by an older copy
-        state.save(AlertState(incidents=(known._replace(kind="lost", lost=4),)))
+        copy = known._replace(kind="lost", causes={"older-folder": 1})
+        none = copy._replace(lost=0)
+        losses = (copy._replace(lost=4), none, none._replace(causes={}))
+        state.save(AlertState(incidents=losses))
     older = bikecollect("--config", path, "status", "--alert")
 
-    assert older.stdout.endswith("; slots lost: 4\n")
+    assert re.findall("slots lost: (.*)", older.stdout) == ["4", "0", "all until then"]
     line = (
         "city: the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
     )

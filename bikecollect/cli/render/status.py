@@ -154,16 +154,20 @@ def unattended(
         waited = awake - _awake_at(health.last_run, awake)
         if health.silent is not None and waited > 2 * health.interval:
             texts["run"] = f"no run for {length(health.silent)}"
-        lines = (line for i in health.incidents for line in i.text.split("\n"))
-        told = set(map(_what, lines))
-        untold = [visible(text) for text in health.damage if _what(text) not in told]
-        if untold:
+        if untold := _untold(health):
             texts["damage"] = "\n".join(untold)
         if all(incident.kind != "mirror" for incident in health.incidents):
             texts |= zip(("mirror",), _mirror_problems(health), strict=False)
         if texts:
             problems[standing.system_id] = texts
     return problems
+
+
+def _untold(health: Health) -> list[str]:
+    """Return the damage that no open incident tells."""
+    lines = (line for i in health.incidents for line in i.text.split("\n"))
+    told = set(map(_what, lines))
+    return [visible(text) for text in health.damage if _what(text) not in told]
 
 
 def _what(text: str) -> str:
@@ -232,8 +236,8 @@ def _system(standing: Standing) -> str:
         text = _incident(incident, standing.zone, health.interval)
         lines += ["", *beside("  ! ", text)]
         lines += wrapped(incident.text, "    ")
-    for text in health.damage:
-        lines += ["", *beside("  ! ", visible(text))]
+    for text in _untold(health):
+        lines += ["", *beside("  ! ", text)]
     return "\n".join(lines) + "\n"
 
 
@@ -244,7 +248,8 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 
 def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
     since = local_minute(incident.began(interval), zone, interval)
-    lost = incident.lost or LOST.get(incident.kind, 0)
+    is_all = not (incident.lost or incident.variant)
+    lost = LOST.get(incident.kind, 0) if is_all else incident.lost
     return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
 
 

@@ -81,14 +81,21 @@ def title(text: str) -> str:
 def beside(head: str, value: str) -> list[str]:
     """Return *value* after *head*, wrapped to the screen (colours not counted).
 
-    A command is on a separate line, so that it can be copied.
+    A command is on a separate line, so that it can be copied; what follows it is below
+    it, if the line would be too long.
 
     >>> beside("! ", "a day is lost; accept it: bikecollect forget x 2026-11-22")
     ['! a day is lost; accept it:', '  bikecollect forget x 2026-11-22']
+    >>> steps = "run: bikecollect backfill x --from COPY; the next run begins a new one"
+    >>> [line.strip() for line in beside("! all of it is lost; ", steps)[1:]]
+    ['bikecollect backfill x --from COPY', 'the next run begins a new one']
     """
     begin = match.start() if (match := COMMAND.search(value)) else len(value)
     text, command = value[:begin].rstrip(), value[begin:]
-    lines = [f"{head}{text}"]
+    lines, below = [f"{head}{text}"], " " * len(head)
     if len(click.unstyle(lines[0])) >= columns():
-        lines = wrapped(click.unstyle(text), head, " " * len(head))
-    return [*lines, f"{' ' * len(head)}{command}"] if command else lines
+        lines = wrapped(click.unstyle(text), head, below)
+    if len(click.unstyle(f"{below}{command}")) < columns():
+        return [*lines, f"{below}{command}"] if command else lines
+    command, _, rest = command.partition("; ")
+    return [*lines, f"{below}{command}", *wrapped(click.unstyle(rest), below)]
