@@ -37,6 +37,8 @@ NAMES = (
 )
 NAMED = {"station_id": "name", "neighbour": "neighbour_name"}
 """Columns with ids of stations, and the column for their names."""
+PLACED = {**NAMED, "place": "name"}
+"""The same if each place is a station."""
 EVER = "SELECT s.slot AS slot FROM slots AS s LIMIT 1"
 WEEKDAYS_SEEN = (
     "SELECT DISTINCT CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) AS weekday"
@@ -178,7 +180,9 @@ def stream(
     answer = _run(engine, report, values, members)
     if report.name == "chance":
         answer = _with_interval(answer)
-    return answer if names_by_id is None else _with_names(answer, names_by_id)
+    if names_by_id is None:
+        return answer
+    return _with_names(answer, names_by_id, PLACED if by == STATION else NAMED)
 
 
 def _run(
@@ -258,14 +262,16 @@ def _names(engine: Engine) -> dict[tuple[str, str], str | None]:
 
 
 def _with_names(
-    answer: BatchedAnswer, names: Mapping[tuple[str, str], str | None]
+    answer: BatchedAnswer,
+    names: Mapping[tuple[str, str], str | None],
+    named_by: Mapping[str, str],
 ) -> BatchedAnswer:
     """Return *answer* with the name of each station after its id."""
     columns, batches = answer
     if "name" in columns or "system_id" not in columns:
         return answer
     system = columns.index("system_id")
-    named = {columns.index(column) for column in NAMED if column in columns}
+    named = {columns.index(column) for column in named_by if column in columns}
 
     def cells(row: Sequence[Any]) -> Iterator[Any]:
         for n, value in enumerate(row):
@@ -274,9 +280,7 @@ def _with_names(
                 yield names.get((row[system], value))
 
     labels = [
-        label
-        for column in columns
-        for label in ((column, NAMED[column]) if column in NAMED else (column,))
+        label for column in columns for label in (column, named_by.get(column)) if label
     ]
     return BatchedAnswer(
         labels, ([tuple(cells(row)) for row in rows] for rows in batches)

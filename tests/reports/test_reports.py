@@ -710,9 +710,13 @@ def test_names_of_stations_are_added_on_request(world: World, config: Path) -> N
     """After the id, in text and for programs."""
     text = _reported(config, "reliability", "--names")
     csv = _reported(config, "reliability", "--names", "--format", "csv")
+    by_station = ("availability", "--by", "station", "--names", "--format", "csv")
+    by_system = ("availability", "--names", "--format", "csv")
 
     assert re.search(r"station +name", text)
     assert csv.startswith("system_id,station_id,name,slots_seen")
+    assert _reported(config, *by_station).startswith("system_id,place,name,hour")
+    assert _reported(config, *by_system).startswith("system_id,place,hour")
     assert "name" not in _reported(config, "reliability")
 
 
