@@ -17,6 +17,7 @@ from bikecollect.core.process import Clock
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, state_of
 from bikecollect.reports.coverage import (
     Account,
+    Coverage,
     Evidence,
     Judged,
     account,
@@ -246,6 +247,24 @@ def read_account(
     return account(
         system.system_id, evidence, system.zone, system.grid, since=begin, until=end
     )
+
+
+def coverage_of_vehicles(
+    system: SystemFolder, account: Account
+) -> tuple[Slot, Slot, Coverage]:
+    """Return the first and the last slot of *account* with vehicles expected; coverage.
+
+    Vehicles are expected from the first to the last slot that ever had some.
+    """
+    history = History(system.system_id, system.vehicles.path)
+    with history.session():
+        ends, filled = history.ends(), history.slots(account.since)
+    first, last = ends or (account.until, account.until)
+    slots = [item.slot for item in account.judged if first <= item.slot <= last]
+    if not slots:
+        return account.since, account.since, Coverage()
+    coverage = Coverage(len(slots), len(filled.intersection(slots)))
+    return slots[0], slots[-1], coverage
 
 
 def slot_rows(

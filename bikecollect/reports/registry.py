@@ -53,6 +53,11 @@ class Report:
         return " asked AS" in self.text
 
     @property
+    def is_of_vehicles(self) -> bool:
+        """Whether its rows are of vehicles, which few systems collect."""
+        return self.name.startswith("vehicle")
+
+    @property
     def order_of_systems(self) -> list[tuple[str, bool]]:
         """The columns by which rows are sorted before the system; True: descending.
 

@@ -239,7 +239,7 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
         return []
     else:
         text = f"no data for `{report.name}` in that range"
-        if report.name.startswith("vehicle"):
+        if report.is_of_vehicles:
             return [UsageError(f"{text}\n{VEHICLES}", lines=True)]
     return [UsageError(f"{text}; see: bikecollect backfill-report")]
 

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from publisher import publishing
-from vehicles import publish, vehicle
+from vehicles import publish, station, vehicle
 
 from bikecollect.archive.query import views
+from bikecollect.cli.reporting.basis import basis
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Duck, ask
 from bikecollect.wiring import history
@@ -91,10 +93,18 @@ def test_an_interval_that_changed_later_does_not_lengthen_stays(
 
 
 def test_missing_slots_do_not_lengthen_stays(tmp_path: Path) -> None:
-    """Three slots are there, hours apart: each has half an hour, others are missing."""
-    with publishing(tmp_path, vehicles=True, interval=1_800) as city:
-        for hours, ids in ((0, ""), (10, "a"), (14, "")):
-            publish(city, [vehicle(name) for name in ids])
+    """Three slots are there, hours apart: each has half an hour, others are missing.
+
+    They rest on these, and not on an earlier one of stations alone.
+    """
+    with publishing(tmp_path, interval=1_800) as city:
+        publish(city, [], stations=[station()])
+        city.fetch()
+        rest_on = partial(basis, REPORTS["vehicle_ids"], values=VALUES)
+        of_stations = rest_on([history.shown(city.settings, "city")])
+        city.more = {"vehicles": True}
+        for hours, ids in ((1, ""), (10, "a"), (14, "")):
+            publish(city, [vehicle(name) for name in ids], stations=[station()])
             city.fetch(after=3_600 * hours)
         shown = history.shown(city.settings, "city")
         with views.connected(tmp_path, [shown]) as db:
@@ -110,6 +120,10 @@ def test_missing_slots_do_not_lengthen_stays(tmp_path: Path) -> None:
     assert told["idle"]["mean_hours"] == 0.5
     slots = {name: (row["slots"], row["slots_expected"]) for name, row in told.items()}
     assert slots == {"idle": (3, 49), "ids": (3, 49), "grid": (1, 2)}
+    counts = "vehicles of 3 of 49 expected slots were collected (6.1 %)"
+    assert of_stations == ""
+    line = " ".join(rest_on([shown]).split())
+    assert line == f"2026-11-22 to 2026-11-23: {counts}"
 
 
 def test_ids_without_a_location_survive_too(tmp_path: Path) -> None:

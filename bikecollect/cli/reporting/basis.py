@@ -24,17 +24,23 @@ def basis(
 ) -> str:
     """Return lines on each of *systems*, none for a report on the present.
 
+    Those of a report on vehicles are on their slots, and on systems that have some.
     *unread* are the systems and days that cannot be read.
     """
     if report.name in OF_NO_RANGE:
         return ""
-    texts = _texts(systems, values, Counter(name for name, _ in unread))
+    lost = Counter(name for name, _ in unread)
+    texts = _texts(systems, values, lost, of_vehicles=report.is_of_vehicles)
     lines = [line for text in texts for line in wrapped(text, "  ", "    ")]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _texts(
-    systems: Sequence[ViewedSystem], values: Values, unread: Counter[str]
+    systems: Sequence[ViewedSystem],
+    values: Values,
+    unread: Counter[str],
+    *,
+    of_vehicles: bool,
 ) -> Iterator[str]:
     now = time.time()
     days = values.since.isoformat(), values.until.isoformat()
@@ -42,11 +48,14 @@ def _texts(
         zone = viewed.system.zone
         begin, end = (bounds(day, zone)[0] for day in days)
         account = evidence.read_account(viewed.system, begin, end, now=now)
-        if account.total.expected:
+        first, last, total = account.since, Slot(account.until - 1), account.total
+        if of_vehicles:
+            first, last, total = evidence.coverage_of_vehicles(viewed.system, account)
+        if total.expected:
             name = f"{viewed.system_id}: " if len(systems) > 1 else ""
-            ends = account.since, Slot(account.until - 1)
-            first, last = (day_of(end, zone) for end in ends)
-            span = first if first == last else f"{first} to {last}"
+            day, until = day_of(first, zone), day_of(last, zone)
+            span = day if day == until else f"{day} to {until}"
             lost = unread[viewed.system_id]
             missing = f"; {count_of(lost, 'day')} cannot be read" if lost else ""
-            yield f"{name}{span}: {account.total.sentence}{missing}"
+            what = "vehicles of " if of_vehicles else ""
+            yield f"{name}{span}: {what}{total.sentence}{missing}"
