@@ -130,9 +130,18 @@ def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> Non
     assert export(config, "--since", since, "--until", "9999-12-31") == everything
 
 
-@pytest.mark.parametrize("what", ["station_status", "stations", "gaps", "runs"])
+@pytest.mark.parametrize(
+    ("what", "remedy"),
+    [
+        ("station_status", " yet; see: "),
+        ("stations", " yet; see: "),
+        ("gaps", " yet; see: "),
+        ("runs", " yet; see: "),
+        ("vehicle_status", "\n  vehicles are collected only with `vehicles = true`"),
+    ],
+)
 def test_an_export_of_a_system_without_data_is_an_error(
-    config: Path, tmp_path: Path, what: str
+    config: Path, tmp_path: Path, what: str, remedy: str
 ) -> None:
     """No file, not even a header, so that it is not taken for a result."""
     text = config.read_text(encoding="utf-8").replace("systems.city", "systems.new")
@@ -141,7 +150,7 @@ def test_an_export_of_a_system_without_data_is_an_error(
     process = bikecollect("--config", config, "export", "--what", what, "-o", path)
 
     assert (process.returncode, process.stdout) == (64, "")
-    assert f"no rows of {what} yet; see: " in process.stderr
+    assert f"no rows of {what}{remedy}" in process.stderr
     assert not path.exists()
 
 

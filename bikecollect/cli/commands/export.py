@@ -26,6 +26,8 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.text import count_of
 from bikecollect.reports.data_dictionary import PACKAGE, resource
 from bikecollect.reports.export import WHATS, Exporter, ExportRequest
+from bikecollect.reports.runner import VEHICLES
+from bikecollect.storage.data_folder import VEHICLE_STATUS
 from bikecollect.wiring import history
 
 TABLES = (
@@ -206,6 +208,9 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
         limits.append(f"of station {', '.join(request.stations)}")
     if exporter.rows or (request.what == "gaps" and exporter.has_slots()):
         return
+    if request.what == VEHICLE_STATUS:
+        text = " ".join(["no rows", *(limits or ["of", request.what])])
+        raise UsageError(f"{text}\n{VEHICLES}", lines=True)
     text = " ".join(["no rows", *(limits or ["of", request.what, "yet"])])
     raise UsageError(f"{text}; see: bikecollect backfill-report")
 
