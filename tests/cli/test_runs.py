@@ -300,7 +300,10 @@ def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
 
 
 def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
-    """A slot has all its runs, an id only one."""
+    """A slot has all its runs, an id only one.
+
+    If vehicles are collected, it is said that they are missing, or cannot be read.
+    """
     listed = bikecollect("--config", collected, "runs", "city", "--format", "json")
     run = json.loads(listed.stdout.splitlines()[-1])
 
@@ -316,6 +319,18 @@ def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
     assert of_system.stdout == by_slot.stdout
     assert "Block: 20 rows" in by_id.stdout
     assert "  Log:" in by_id.stdout
+
+    text = collected.read_text("utf-8")
+    collected.write_text(text.replace('"youbike"', '"gbfs"\nvehicles = true', 1))
+    ledger = collected.parent / "data/city/vehicles/ledger.sqlite3"
+    ledger.parent.mkdir()
+    told = []
+    for content in (b"", b"no ledger" * 99):
+        ledger.write_bytes(content)
+        again = bikecollect("--config", collected, "runs", "show", run["run_id"])
+        told.append(" ".join(again.stdout.split()))
+    assert " No block of vehicles. " in told[0]
+    assert f" Vehicles: cannot read {ledger}: " in told[1]
 
 
 def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A simulated day of scooters: collected, compacted, verified, exported, queried."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,3 +106,14 @@ def test_the_day_is_reported_and_queried(day: Collected) -> None:
     assert ids["ids_are"] == "persistent"
     assert grid.count("\n") > 24
     assert json.loads(queried.splitlines()[0]) == {"type": "scooter", "many": True}
+
+
+def test_a_slot_shows_its_block_of_vehicles(day: Collected) -> None:
+    """Beside that of the stations, or alone."""
+    slot, file = "2026-11-22T10:00", "vehicles/vehicle_status/2026-11-22.csv"
+    both, alone = (day.run("runs", "show", name, slot) for name in ("both", "alone"))
+
+    for text in (both, alone):
+        assert re.search(rf"\nVehicles: \d+ rows in {file}, source: fetch", text)
+    assert "Block: 12 rows in station_status/" in both
+    assert "Block" not in alone

@@ -21,7 +21,8 @@ from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import complain, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
-from bikecollect.core.errors import Outcome, SettingsError, UsageError
+from bikecollect.core.blocks import Block
+from bikecollect.core.errors import Outcome, SettingsError, StorageError, UsageError
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.core.text import suggestion
@@ -187,7 +188,7 @@ def show(
 
     SLOT is a time (2026-11-22T10:05, 10:05, 10:05:30) or a run's id. A time of day is
     that of its latest run in the last week. Shows the runs with their stages, requests,
-    notices and log lines; the block; the payloads.
+    notices and log lines; the blocks of stations and vehicles; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = settings.zones(), list[screens.Slotted]()
@@ -229,11 +230,22 @@ def _slotted(
         interval=settings.system_folder(name).grid.interval_at(at),
         runs=slot_runs,
         block=history.block(at),
+        vehicles=_vehicles(settings, name, at),
         payloads=history.payloads(at),
         logs={
             run.run_id: log_lines(settings.data / name, run.run_id) for run in slot_runs
         },
     )
+
+
+def _vehicles(settings: Settings, name: str, slot: Slot) -> Block | str:
+    """Return the block of vehicles of *slot*, or what to say of that it has none."""
+    try:
+        history = History(name, settings.system_folder(name).vehicles.path)
+        block = history.block(slot)
+    except StorageError as error:
+        return f"Vehicles: {error}"
+    return block or "No block of vehicles." * settings.systems[name].vehicles
 
 
 def _find(

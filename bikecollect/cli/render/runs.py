@@ -33,6 +33,7 @@ from bikecollect.core.text import (
     visible,
     visible_json,
 )
+from bikecollect.storage.data_folder import VEHICLES
 from bikecollect.storage.retention.rejected import REASON
 
 BAR = 10
@@ -46,7 +47,10 @@ LOG_LINES = 40
 
 @dataclass(frozen=True)
 class Slotted:
-    """All facts about one slot of one system."""
+    """All facts about one slot of one system.
+
+    *vehicles* is their block, or the text to show in its place.
+    """
 
     system_id: str
     slot: Slot
@@ -54,6 +58,7 @@ class Slotted:
     interval: int
     runs: Sequence[Run]
     block: Block | None
+    vehicles: Block | str = ""
     payloads: Sequence[Path] = ()
     logs: dict[str, list[str]] = field(default_factory=dict)
 
@@ -184,18 +189,30 @@ def show(known: Slotted) -> str:
 
 
 def _block(known: Slotted) -> list[str]:
-    block = known.block
-    lines = ["No block: this slot is missing."]
-    if block is not None:
-        place = visible(f"{block.span.file}, source: {block.source}")
-        lines = [f"Block: {count_of(block.rows, 'row')} in {place},"]
-        lines.append(f"    bytes {block.span.start} to {block.span.end}")
+    block, vehicles = known.block, known.vehicles
+    lines = []
+    if block is None:
+        lines = ["No block: this slot is missing."]
+    elif block != vehicles:  # vehicles alone account for a slot, too
+        lines = _place(block, "Block", block.span.file)
+    if isinstance(vehicles, Block):
+        lines += _place(vehicles, "Vehicles", f"{VEHICLES}/{vehicles.span.file}")
+    elif vehicles and block is not None:
+        lines += _paragraph(vehicles, "")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it at any time
             is_reason = path.name.endswith(REASON)
             what = "Reason for its rejection" if is_reason else "Payload"
             lines += _fitted(f"{what}: {size(path.stat().st_size)},", str(path))
     return lines
+
+
+def _place(block: Block, what: str, file: str) -> list[str]:
+    place = visible(f"{file}, source: {block.source}")
+    return [
+        f"{what}: {count_of(block.rows, 'row')} in {place},",
+        f"    bytes {block.span.start} to {block.span.end}",
+    ]
 
 
 def _run(run: Run, known: Slotted) -> list[str]:
@@ -274,8 +291,8 @@ def _fitted(head: str, last: str) -> list[str]:
     return [head, f"    {last}"]
 
 
-def _paragraph(text: str) -> list[str]:
-    return wrapped(visible(text), "    ")
+def _paragraph(text: str, indent: str = "    ") -> list[str]:
+    return wrapped(visible(text), indent)
 
 
 def _ending(run: Run) -> str:
