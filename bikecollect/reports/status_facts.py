@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
+from bikecollect.core.slots import day_of
 from bikecollect.core.text import (
     ago,
     clock_minute,
@@ -151,7 +152,7 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Schedule", tuple(_schedule(standing))),
         Fact("Next slot", (Part("none" if health.is_over else following),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
-        Fact("Coverage", tuple(_coverage(health))),
+        Fact("Coverage", tuple(_coverage(standing))),
         Fact("Waiting", (Part(_waiting(standing)),)),
         Fact("Disk", (Part(_disk(standing)),)),
         *mirror,
@@ -229,10 +230,11 @@ def _runs(health: Health) -> str:
     return f"{health.good} of {health.runs} good, {percent(health.good / health.runs)}"
 
 
-def _coverage(health: Health) -> Iterator[Part]:
+def _coverage(standing: Standing) -> Iterator[Part]:
+    health = standing.health
     labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
-    if health.is_over:
-        labels["today"] = "last day"
+    if health.is_over and health.strip:
+        labels["today"] = day_of(health.strip[-1][0], standing.zone)
     yield Part(
         ", ".join(
             f"{labels[window]} {percent(coverage.ratio)}"

@@ -26,6 +26,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid, Period
 from bikecollect.reports.coverage import Evidence, account
 from bikecollect.reports.runner import Answer
+from bikecollect.reports.status_facts import facts
 from bikecollect.setup.settings import DEMO_MARKER, DEMO_URL
 
 pytest.importorskip("duckdb")
@@ -103,12 +104,15 @@ def test_a_demo_that_is_over_is_not_late(
     world.clock.now += days * 86_400 + 7_200
     before = held.standing("city").health
     (world.folder / DEMO_MARKER).touch()
-    after = held.standing("city").health
+    standing = held.standing("city")
+    after = standing.health
+    shown = {fact.title: fact.text for fact in facts(standing)}
 
     assert (before.late, before.is_over) == (True, False)
     assert (after.late, after.is_over) == (False, True)
     assert before.coverage["30d"] != complete["30d"]
     assert after.coverage == complete
+    assert shown["Coverage"].startswith("2026-11-22 75.0 %, 7 days ")
     assert [state.value for _, state in after.strip[-3:]] == [
         "collected",
         "missing",
