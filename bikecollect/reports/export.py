@@ -60,6 +60,12 @@ ROWS = frozenset({datasets.STATUS, VEHICLE_STATUS})
 """Tables with a row per slot and station or vehicle; they are read day by day."""
 WITHOUT_NAMES = frozenset({"stations", VEHICLE_STATUS})
 DAILY = frozenset({"coverage", "profile"})
+PUBLIC_SOURCE = (
+    "CASE WHEN source LIKE 'backfill bikecollect %://%' THEN 'backfill mirror'"
+    " WHEN source LIKE 'backfill %' THEN"
+    " regexp_extract(source, '^backfill [^ /]*') ELSE source END"
+)
+"""The source of a slot without the path or address of the archive that filled it."""
 BATCH = 10_000
 FORMULA = f"^[{''.join(FORMULA_STARTS).replace('-', chr(92) + '-')}]"
 QUOTED = '[,"\\n\\r\\t]'
@@ -73,7 +79,8 @@ class ExportRequest:
     *since* is the first day, *until* the day after the last; *stations* are ids, empty
     for all. *names* joins the station list as of each slot; *excel_safe* keeps
     spreadsheets from running cells as formulas. If *with_system*, there is a column
-    system_id even for a single system.
+    system_id even for a single system. If *public*, sources are named without the path
+    or address of another archive.
     """
 
     what: str
@@ -84,6 +91,7 @@ class ExportRequest:
     names: bool = False
     excel_safe: bool = False
     with_system: bool = False
+    public: bool = False
 
     @property
     def has_system_id(self) -> bool:
@@ -283,7 +291,10 @@ class Exporter:
         where += f" AND system_id = {duckdb_engine.text(name)}"
         if day:
             where += f" AND date = DATE {duckdb_engine.text(day)}"
-        source = f"SELECT * FROM {request.what} WHERE {where}"
+        kept = "*"
+        if request.public and "source" in WHATS[request.what]:
+            kept = f"* REPLACE ({PUBLIC_SOURCE} AS source)"
+        source = f"SELECT {kept} FROM {request.what} WHERE {where}"
         if request.what == "gaps":
             source = GAPS.format(where=where)
         if (

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,15 @@ CITED = (
     *("--author", "Lovelace, Ada https://orcid.org/0000-0002-1825-0097"),
     *("--doi", "https://doi.org/10.5281/zenodo.123"),
 )
+SOURCES = (
+    *("backfill kept", "backfill other_a|b /srv/secret 1/a.csv"),
+    *(
+        "backfill bikecollect /srv/secret/a b",
+        "backfill bikecollect file:///srv/mirror",
+    ),
+    "backfill bikecollect s3://secret-bucket/prefix",
+)
+"""The sources of five slots; others read a dataset without paths and addresses."""
 PUBLISHER = (
     '\n[systems.city.publisher]\ntitle = "City: \\"Bikes\\" & Co"\n'
     'name = "[Port] of <X>"\nurl = "https://port.example/"\nlicense = "CC-BY-4.0"\n'
@@ -344,12 +354,13 @@ def test_a_changed_interval_and_another_archive_are_described(
     config.write_text(text)
     world.ledger.open()
     with world.ledger.transaction() as db:
-        for source, rest in (("backfill kept", 0), ("backfill other_a|b.csv", 1)):
-            sql = "UPDATE blocks SET source = ? WHERE slot / 300 % 2 = ?"
-            db.execute(sql, (source, rest))
+        slots = [slot for (slot,) in db.execute("SELECT slot FROM blocks")]
+        for source, slot in zip(SOURCES, slots, strict=True):
+            sql = "UPDATE blocks SET source = ? WHERE slot = ?"
+            db.execute(sql, (source, slot))
     world.ledger.close()
 
-    publish(config, "-o", dataset.parent / "again")
+    publish(config, "--format", "both", "-o", dataset.parent / "again")
 
     text = (dataset.parent / "again/README.md").read_text("utf-8")
     assert "one every 5 min, then 10 min, from" in text
@@ -358,8 +369,13 @@ def test_a_changed_interval_and_another_archive_are_described(
     assert "A slot counts once, however long it is." in text
     assert "Days are those of Asia/Taipei, then Asia/Singapore." in text
     assert "| committed later from a payload that was kept |" in text
-    other = "| backfill other\\_a\\|b.csv |"
-    assert "| filled later from another archive |" in text.partition(other)[2]
+    assert "| backfill other\\_a\\|b | 1 | filled later from another archive |" in text
+    assert "| backfill bikecollect | 1 | filled later from another copy of" in text
+    assert "| backfill mirror | 2 | filled later from a mirror of this" in text
+    files = [path for path in (dataset.parent / "again").rglob("*") if path.is_file()]
+    published = b"".join(path.read_bytes() for path in files)
+    assert not re.search(rb"secret|(/srv|file:/|s3:/)", published)
+    assert published.count(b",backfill mirror,") == 2
 
 
 def test_a_dataset_of_another_archive_and_a_loss_are_described(

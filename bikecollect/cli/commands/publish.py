@@ -45,6 +45,7 @@ from bikecollect.core.timeline.zones import DAY, in_turn
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.data_dictionary import PACKAGE
+from bikecollect.reports.export import PUBLIC_SOURCE
 from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import MARKER
@@ -55,7 +56,7 @@ from bikecollect.wiring import history
 
 NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 SOURCES = (
-    "SELECT source, count(*) FROM slots WHERE source <> ''"
+    "SELECT {source}, count(*) FROM slots WHERE source <> ''"
     " AND date >= CAST(? AS DATE) AND date < CAST(? AS DATE)"
     " GROUP BY 1 ORDER BY 2 DESC, 1"
 )
@@ -224,7 +225,8 @@ def _write(
         if form != "parquet":
             written = _write_csv(writer, name, folder, collected)
         written += [writer.parquet(what, fd) for what, fd in files.items()]
-        sources = Counter(dict(db.execute(SOURCES, span).fetchall()))
+        sql = SOURCES.format(source=PUBLIC_SOURCE)
+        sources = Counter(dict(db.execute(sql, span).fetchall()))
     begin, end = (bounds(day, zone)[0] for day in span)
     zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)

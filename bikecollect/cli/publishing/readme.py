@@ -26,6 +26,10 @@ SOURCES = {
     "adopted": "found complete in the daily file, and added to the ledger",
     **dict.fromkeys(BACKFILLED, "committed later from a payload that was kept"),
 }
+COPIES = {
+    "backfill bikecollect": "filled later from another copy of this collection",
+    "backfill mirror": "filled later from a mirror of this collection",
+}
 COLUMNS = (
     "Each column is described in `datapackage.json`. Times are ISO 8601 with the "
     "system's offset in CSV, epoch seconds in Parquet. An empty cell means that the "
@@ -61,9 +65,10 @@ METHODS = """
   known for less than 12 hours of it and above 0 on the day before.
 - *Stations that left.* A station has left when it was not listed for 24 hours, from its
   first slot without it; until then, and after a shorter absence, it counts as listed.
-- *Not published.* Columns of the runs that describe the collecting machine.{vehicles}
+- *Not published.* Columns of the runs that describe the collecting machine, and paths
+  and addresses of archives from which slots were filled.{vehicles}
 """
-VEHICLES = " Rows\n  of single vehicles, which were collected too."
+VEHICLES = " Rows of\n  single vehicles, which were collected too."
 VERIFY = """
 ## How to check it
 
@@ -164,7 +169,8 @@ def _coverage(dataset: Dataset) -> str:
 def _filled(dataset: Dataset) -> str:
     lines = ["| source | slots | meaning |", "|---|---|---|"]
     for source, slots in dataset.sources.items():
-        meant = SOURCES.get(source, "filled later from another archive")
+        other = COPIES.get(source, "filled later from another archive")
+        meant = SOURCES.get(source, other)
         lines.append(f"| {markdown(source)} | {slots:,} | {meant} |")
     return "\n".join(lines)
 

@@ -87,7 +87,9 @@ class TableWriter:
         return self._written(exporter, STATUS, path, "csv"), days
 
     def _exporter(self, what: str, since: str, until: str) -> Exporter:
-        request = ExportRequest(what, {self.system_id: self.zone}, since, until)
+        request = ExportRequest(
+            what, {self.system_id: self.zone}, since, until, public=True
+        )
         exporter = Exporter(self.db, request)
         exporter.columns = {
             name: kind
