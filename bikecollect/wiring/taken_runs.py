@@ -5,12 +5,14 @@ from contextlib import closing
 from itertools import chain
 
 from bikecollect.archive.archived_days import ArchivedDays
-from bikecollect.collect.filling.foreign_runs import checked
+from bikecollect.collect.filling.foreign_runs import checked, checked_loss
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.alert_ledger import AlertLedger
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.lock import Breather
@@ -30,7 +32,8 @@ def take_over_runs(
     started yet, or the ledger was lost. If *source* has collected beside us, only those
     before our first run are taken: later slots are missing here for our reasons. Runs
     here that are those of *source* were taken over before, or came with its archive.
-    The archived days of the new runs are archived again.
+    The archived days of the new runs are archived again. The record of slots that were
+    lost with an earlier folder is taken over, too.
     """
     system = settings.system_folder(name)
     now = times.clock()
@@ -49,7 +52,31 @@ def take_over_runs(
                 ledger.open()
                 taken += ArchivedDays(ledger).add_runs(runs, system.zone)
             breathe()
+    _take_over_losses(system, source, judge, span, end)
     return taken
+
+
+def _take_over_losses(
+    system: SystemFolder,
+    source: FolderSource,
+    judge: Plausible,
+    span: tuple[Slot, Slot],
+    end: Slot,
+) -> None:
+    """Write the losses in *source*, of slots before *end*, that touch *span*.
+
+    Without them, slots that were lost before would seem never to have been collected.
+    """
+    known = {i.incident_id for i in History("", system.path).incidents(BEGINNING)}
+    rows = chain.from_iterable(source.incidents())
+    losses = [loss for row in rows if (loss := checked_loss(row, judge.is_time))]
+    AlertLedger(system.ledger).save(
+        loss._replace(last=min(loss.last, Slot(end - 1)))
+        for loss in losses
+        if loss.incident_id not in known
+        and loss.opened < min(end, span[1])
+        and loss.last >= span[0]
+    )
 
 
 def _own(ours: Mapping[str, Slot], source: FolderSource) -> tuple[set[Slot], bool]:

@@ -590,8 +590,16 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
         world.slot(settings, skip=1)
         fill(world, settings, copy)
         world.slot(settings)
+        lost = causes(world, settings)
+        again = tmp_path / "again"
+        own.rename(again)
+        for _ in range(2):
+            fill(world, settings, again)
 
-    assert causes(world, settings) == ["older-folder"] * 4 + ["not-started"]
+    assert lost == ["older-folder"] * 4 + ["not-started"]
+    assert causes(world, settings) == lost, "the record of the loss is taken over"
+    system = settings.system_folder("a")
+    assert len(History("a", system.path).incidents(BEGIN_SLOT)) == 1
     last = mailserver.mails()[-1]
     assert last["Subject"].endswith(
         "resolved: all data gone 00:35 to 00:40, 4 slots lost"

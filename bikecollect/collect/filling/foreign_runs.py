@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bikecollect.archive.datasets import RUNS
+from bikecollect.core.causes import Cause
+from bikecollect.core.incidents import Incident
 from bikecollect.core.run import OUTCOMES
 from bikecollect.core.text import visible
 
@@ -15,6 +17,7 @@ LIMITS = {"error": 999}
 SHORT = 255
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 CAUSE = re.compile(r"[\w .:()-]{0,99}")
+LOSSES = (Cause.OLDER_FOLDER, Cause.UNKNOWN)
 OPTIONAL = frozenset({"finished", "http_status"})
 
 
@@ -37,6 +40,33 @@ def checked(
     if not (is_time(slot) and is_time(started)):
         return None
     return tuple(_cell(name, kind, values[name]) for name, kind in RUNS.items())
+
+
+def checked_loss(
+    row: Sequence[Any], is_time: Callable[[float], bool]
+) -> Incident | None:
+    """Return the incident *row* if it accounts for slots lost with a folder or ledger.
+
+    None if it is another one, or implausible; see `checked`.
+    """
+    incident_id, opened, last, slots, causes = row
+    if not (isinstance(incident_id, str) and RUN_ID.fullmatch(incident_id)):
+        return None
+    cause = next((c for c in LOSSES if _is_only(c, causes)), None)
+    numbers = [n for n in (opened, last, slots) if isinstance(n, int)]
+    if cause is None or len(numbers) < len(row) - 2:
+        return None
+    if not (is_time(opened) and is_time(last) and opened <= last and slots > 0):
+        return None
+    lost = Incident(incident_id, "damage", opened, last, last, slots=slots, told=1)
+    return lost._replace(causes={cause.value: slots}, text=cause.meaning)
+
+
+def _is_only(cause: Cause, causes: object) -> bool:
+    """Return whether *cause* is the only one of the JSON *causes*."""
+    return isinstance(causes, str) and bool(
+        re.fullmatch(rf'\{{"{cause.value}": \d{{1,15}}\}}', causes)
+    )
 
 
 def _cell(name: str, kind: str, value: Any) -> Any:

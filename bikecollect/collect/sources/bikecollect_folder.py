@@ -32,6 +32,7 @@ from bikecollect.collect.sources.foreign_days import (
 from bikecollect.collect.sources.foreign_ledger import (
     blocks,
     has_ledger,
+    incidents,
     machine,
     runs,
 )
@@ -137,6 +138,14 @@ class FolderSource:
                     where = self.address or self.folder
                     log.warning("not all runs of %s can be read: %s", where, error)
                 self.are_runs_cut = True
+
+    def incidents(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield its incidents, unchecked; none of a ledger that cannot be read."""
+        ledgers = [self.folder / LEDGERS / n for n in list_below(self.folder, LEDGERS)]
+        with scratch() as scratch_folder, suppress(*READ_ERRORS):
+            for place in (self.folder, *ledgers):
+                if has_ledger(place):
+                    yield incidents(place, scratch_folder)
 
     def _merged(
         self, place: Path, rows: RowReader[Status]

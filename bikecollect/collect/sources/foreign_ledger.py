@@ -42,6 +42,10 @@ BLOCKS = (
 NAME = "SELECT value FROM memory WHERE key = ?"
 MAX_NAME = 64
 """Characters of the name of a machine, by POSIX."""
+INCIDENTS = (
+    "SELECT incident_id, opened, last, slots, causes FROM incidents"
+    " ORDER BY opened DESC LIMIT 10000"
+)
 GONE_FILES = "SELECT file FROM files WHERE damaged = ?"
 COLUMNS = {
     "blocks": {"slot", "file", "start", "end", "crc32", "last_updated"},
@@ -49,7 +53,7 @@ COLUMNS = {
 }
 READS = {
     sqlite3.SQLITE_SELECT: frozenset({None}),
-    sqlite3.SQLITE_READ: frozenset({*COLUMNS, "runs", "memory"}),
+    sqlite3.SQLITE_READ: frozenset({*COLUMNS, "runs", "memory", "incidents"}),
 }
 """The actions allowed to statements after the schema was checked."""
 
@@ -114,6 +118,21 @@ def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
             rows = (tuple(map(_cut, row)) for row in db.execute(sql))
             while batch := list(islice(rows, BATCH)):
                 yield batch
+
+
+def incidents(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
+    """Return id, span, slots and causes of the incidents in *folder*'s ledger.
+
+    They are unchecked; see `blocks`.
+    """
+    with _translated_errors(folder):
+        copy = _copy_ledger(folder, scratch_folder)
+        with closing(_connect(copy)) as db:
+            _check_schema(db, folder)
+            if not _stored(db, "incidents"):
+                return []
+            db.set_authorizer(_authorize)
+            return db.execute(INCIDENTS).fetchall()
 
 
 def _cut(value: Any) -> Any:
