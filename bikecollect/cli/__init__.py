@@ -30,7 +30,7 @@ COMMANDS = {
     "compact": "Move closed days of each SYSTEM to the Parquet archive.",
     "push": "Copy the archive of each SYSTEM to an object store.",
     "verify": "Check that files, ledger and checksums agree.",
-    "forget": "Accept the loss of data of SYSTEM: its slots become gaps.",
+    "forget": "Accept a loss of data: it is no longer reported.",
     "rebuild": "Rewrite each SYSTEM's list of stations from the ledger.",
     "export": "Write a table as CSV, JSON lines, Parquet or .xlsx.",
     "query": "Run SQL over the open days and the archive.",

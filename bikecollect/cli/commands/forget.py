@@ -23,14 +23,15 @@ from bikecollect.wiring import repairs
 def forget(
     ctx: click.Context, *, system_id: str, whats: tuple[str, ...], reason: str
 ) -> int:
-    """Accept the loss of data of SYSTEM: its slots become gaps.
+    """Accept a loss of data: it is no longer reported.
 
     More systems may follow the first one: SYSTEM SYSTEM... WHAT.
 
     WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv), the id of
     a run, or earlier-data: all that a folder had before it was lost and begun anew.
     Only data that can no longer be read is removed from the ledger, which keeps a note
-    of it; `status`, `verify` and `compact` then no longer report it. Try
+    of it; `status`, `verify` and `compact` then no longer report it. Its slots become
+    gaps, except for earlier data: the history then begins with the new folder. Try
     `verify --repair` and `backfill` first.
     """
     settings = ctx.ensure_object(Shared).settings()
