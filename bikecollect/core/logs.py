@@ -41,7 +41,10 @@ def of_run(system_id: str, run_id: str) -> Iterator[None]:
 
 
 class Text(logging.Formatter):
-    """One line per message, its traceback indented below, without secrets."""
+    """One line per message, its traceback indented below, without secrets.
+
+    Without *times* it names the system, for a screen that all systems share.
+    """
 
     def __init__(self, redact: Redact = unredacted, *, times: bool = True) -> None:
         super().__init__()
@@ -56,9 +59,11 @@ class Text(logging.Formatter):
             lines = visible(shortened(trace, MAX_TEXT), lines=True).split("\n")
             # Indented, so that no line of a traceback looks like a message.
             text = "\n  ".join([text, *lines])
+        system_id, run_id = _current.get()
         if not self._times:
-            return f"bikecollect: {text}"
-        _, run_id = _current.get()
+            is_named = text.startswith((f"{system_id}: ", f"{system_id} "))
+            name = "" if is_named or not system_id else f"{system_id}: "
+            return f"bikecollect: {name}{text}"
         return f"{_moment(record)} {record.levelname:<7} {run_id or '-':<8} {text}"
 
 

@@ -93,6 +93,17 @@ def test_the_size_of_the_log_is_limited(tmp_path: Path) -> None:
     assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("text", ["the settings have changed", "city: late", "city 2"])
+def test_a_line_for_cron_names_its_system_once(text: str) -> None:
+    """Of twelve systems, cron's mail would not say which one is meant."""
+    record = logging.LogRecord("b", logging.WARNING, "", 0, text, None, None)
+    with of_run("city", "0123abcd"):
+        line = Text(times=False).format(record)
+    assert line.startswith("bikecollect: city")
+    assert line.count("city") == 1
+    assert Text(times=False).format(record) == f"bikecollect: {text}"
+
+
 def test_a_huge_number_of_log_files_does_not_hang_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
