@@ -73,7 +73,8 @@ class Health:
     late; the last 24 hours and the days of *coverage* end with its last slot. If
     *is_lost*, the ledger is missing: runs and slots are unknown. *unrecorded* is the
     slot of a later run than *last_run* that the ledger lacks, as on a full disk, 0 if
-    there is none. *gone* is as in `Past`.
+    there is none. *gone* is as in `Past`. *elsewhere* says that a new history has begun
+    though the earlier data are in another folder, empty if not.
     """
 
     now: float
@@ -95,6 +96,7 @@ class Health:
     is_lost: bool = False
     unrecorded: Slot = Slot(0)
     gone: str = ""
+    elsewhere: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -119,9 +121,9 @@ class Health:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether data are late, damaged or not mirrored, or an incident is open."""
+        """Whether data are late, damaged, elsewhere or unmirrored, or an incident."""
         is_bad = self.late or self.is_mirror_behind
-        return is_bad or bool(self.incidents) or bool(self.damage)
+        return is_bad or bool(self.incidents or self.damage or self.elsewhere)
 
     @property
     def is_mirror_behind(self) -> bool:

@@ -83,7 +83,8 @@ def verdict(health: Health, zone: tzinfo) -> Part:
     damaged = "stored data damaged or missing" if is_damaged else ""
     is_behind = health.is_mirror_behind and "mirror" not in kinds
     behind = "mirror behind" if is_behind else ""
-    words = (late, many, health.gone, damaged, behind)
+    elsewhere = "earlier data in another folder" if health.elsewhere else ""
+    words = (late, many, health.gone, elsewhere, damaged, behind)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 

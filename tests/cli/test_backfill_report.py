@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,7 +24,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.files import marker
+from bikecollect.storage.files import known_folders, marker
 
 TAIL = ("--until", "2026-11-22T12:40")
 
@@ -296,7 +298,8 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
 ) -> None:
     """By the settings of all mails; in the outbox until the server accepts it.
 
-    It names a system that cannot be read, town without its ledger, and lost data.
+    It names a system that cannot be read, town without its ledger, and data that are
+    lost, or in the folder of another `data_dir`.
     """
     (world.folder / ".bikecollect").touch()
     mail = MailServer.new(tmp_path / "mail")
@@ -316,6 +319,10 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     csv_file.touch()
     with (world.folder / ".bikecollect").open("ab") as file:
         file.write(marker.mark(NOON + 1))
+    earlier = tmp_path / "earlier/city"
+    shutil.copytree(world.folder, earlier)
+    os.utime(earlier / "payloads/inbox", (NOON - 3600,) * 2)
+    known_folders.remember_place(str(path), earlier.parent)
     with mail.up():
         up = bikecollect(*command)
 
@@ -328,6 +335,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     assert "Cannot be read: town; see `" in text
     assert f"city: {world.folder} was gone on 2026-11-22 12:00 (+08:00)" in text
     assert f"--config {path} status`" in text
+    assert f"and {earlier} has the data until 2026-11-22 11:00 (+08:00)" in text
 
 
 def test_a_system_without_a_run_has_no_expected_slots(tmp_path: Path) -> None:

@@ -691,7 +691,15 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
         path = settings(tmp_path, url)
         new = bikecollect("--config", path, "status", "--nagios")
         bikecollect("--config", path, "fetch")
-    well = bikecollect("--config", path, "status", "--nagios")
+        well = bikecollect("--config", path, "status", "--nagios")
+        text = path.read_text()
+        path.write_text(text.replace('"data"', '"dta"'))
+        bikecollect("--config", path, "fetch")
+    typo, alert, screen = (
+        bikecollect("--config", path, "status", *form)
+        for form in (["--nagios"], ["--alert"], [])
+    )
+    path.write_text(text)
     incident(tmp_path / "data/city", "disk", time.time())
     lost = bikecollect("--config", path, "status", "--nagios")
 
@@ -703,6 +711,14 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
     ]
     assert well.stdout == "BIKECOLLECT OK: 0 of 1 system in trouble\n"
     assert lost.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 system in trouble\n")
+    line = f"city: a new history begins in {tmp_path}/dta/city, and {tmp_path}/data/"
+    assert (typo.returncode, alert.returncode, screen.returncode) == (1, 1, 0)
+    warning = f"BIKECOLLECT WARNING: 1 of 1 system in trouble\n{line}"
+    assert typo.stdout.startswith(warning)
+    assert alert.stdout.startswith(line)
+    assert alert.stdout.endswith(" doctor city\n")
+    assert screen.stdout.startswith("city: earlier data in another folder\n")
+    assert screen.stdout.count(line) == 1
     assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")
 
 

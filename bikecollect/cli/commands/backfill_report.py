@@ -214,11 +214,12 @@ def _stations(
 
 
 def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -> None:
-    """Send the report; it names the systems that were skipped, and lost data."""
+    """Send the report, with the systems that were skipped, and data that it lacks."""
     from bikecollect.alerts import digest
     from bikecollect.alerts.mail.outbox import Outbox
     from bikecollect.alerts.mail.smtp_dialogue import text_of
     from bikecollect.alerts.messages import Letter
+    from bikecollect.storage.repair.new_history import new_histories
     from bikecollect.wiring import alerting
 
     times = Times(time.time, time.monotonic, process.Stop())
@@ -231,7 +232,10 @@ def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -
     body = click.unstyle(_text(accounts, "text", "days"))
     if skipped:
         body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
-    body += "".join(f"\n{name}: {text}\n" for name, text in attempts.losses.items())
+    folders = [settings.data / account.system_id for account in accounts]
+    own = settings.source, folders, settings.system_folder, time.time()
+    notes = [*attempts.losses.items(), *new_histories(*own)]
+    body += "".join(f"\n{name}: {text}\n" for name, text in notes)
     text = alerting.wording(settings)(body)
     folder = settings.system_folder(first)
     spare = data_folder.spare_outbox_path(first, str(folder.path))

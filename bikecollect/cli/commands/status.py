@@ -18,6 +18,7 @@ from bikecollect.cli.render.programs.metrics import metrics
 from bikecollect.cli.render.programs.status_json import as_json
 from bikecollect.cli.render.status import (
     alerts,
+    elsewhere,
     nagios_level,
     nagios_summary,
     noted,
@@ -35,7 +36,6 @@ from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem
 from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
@@ -192,11 +192,7 @@ def _show(
         if left := settings.unowned():
             names = ", ".join(visible(folder.name) for folder in left)
             text += f"not in the settings, but in {settings.data}: {names}\n"
-        folders = [settings.data / name for name in system_ids or settings.systems]
-        source, system_of = settings.source, settings.system_folder
-        for name, why in new_histories(source, folders, system_of, time.time()):
-            problem = visible(why.partition("; ")[0])
-            text += f"{name}: {problem}; see: bikecollect doctor {name}\n"
+        text += "".join(map(elsewhere, standings))
     if is_watched and output is None:
         click.clear()
     is_seen = _publish(text, form, output)

@@ -124,7 +124,15 @@ def alerts(
         lines += [f"{name}: {_incident(i, *own)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
         lines += [f"{name}: {text}" for text in _mirror_problems(health)]
+        lines += elsewhere(standing).splitlines()
     return "".join(f"{line}\n" for line in lines)
+
+
+def elsewhere(standing: Standing) -> str:
+    """Return a line if its earlier data are in another folder, else nothing."""
+    name, text = standing.system_id, standing.health.elsewhere
+    problem = visible(text.partition("; ")[0])
+    return f"{name}: {problem}; see: bikecollect doctor {name}\n" if text else ""
 
 
 def noted(incidents: Mapping[SystemFolder, Sequence[Incident]]) -> str:

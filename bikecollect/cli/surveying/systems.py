@@ -1,7 +1,8 @@
 """The status of the systems of one settings file."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.core.errors import BikecollectError, StorageError
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.repair.new_history import new_histories
 
 
 def survey_systems(
@@ -42,7 +44,19 @@ def survey_systems(
             errors[name] = error
         except OSError as error:
             errors[name] = StorageError(f"cannot read {system.path}: {error}")
-    return standings, errors
+    return list(_with_histories(settings, standings)), errors
+
+
+def _with_histories(
+    settings: Settings, standings: Sequence[Standing]
+) -> Iterator[Standing]:
+    """Yield *standings*, with what is said of a new history."""
+    folders = [settings.data / standing.system_id for standing in standings]
+    system_of = settings.system_folder
+    texts = dict(new_histories(settings.source, folders, system_of, time.time()))
+    for standing in standings:
+        text = texts.get(standing.system_id, "")
+        yield replace(standing, health=replace(standing.health, elsewhere=text))
 
 
 def _written(settings: Settings) -> float:
