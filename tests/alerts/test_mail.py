@@ -518,7 +518,7 @@ def test_a_partly_delivered_mail_keeps_its_age(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
     """It is tried for seven days from its creation, not for ever."""
-    sender = post(mailserver.server(), to=[ME, BOSS])
+    sender = post(mailserver.server(), to=[ME, BOSS], clock=lambda: NOW + 1)
     sender.spool(outbox, letter())
     path = outbox.folder / "a.city.fetch-1.1.eml"
     os.utime(path, (NOW, NOW))
