@@ -87,19 +87,28 @@ def mirrored_views(
 ) -> tuple[Path, list[ViewedSystem]]:
     """Return a folder with the systems *names* of the mirror, and these systems.
 
-    Files that *tables* need are downloaded first, unless the folder has them.
+    Files that *tables* need are downloaded first, unless the folder has them. Raises
+    UsageError if these are of stations, and there is no day of any of the systems.
     """
     from bikecollect.archive.mirror.download import MirrorDownload
 
     store = mirror_store(settings)
     folder, systems = _local_copy(str(store.address)), []
-    datasets = _datasets_for(tables)
+    datasets, lacking = _datasets_for(tables), list[str]()
     for name in names:
-        MirrorDownload(store, folder, name).run(datasets)
+        days = MirrorDownload(store, folder, name).run(datasets)
+        if not days and datasets.intersection(STATION_LAYOUT.datasets):
+            lacking.append(name)
         here = settings.system_folder(name)
         own = with_facts_of(folder / name, here, time.time())
         system = replace(own, path=folder / name)
         systems.append(ViewedSystem(system, [], lambda _begin, _end: []))
+    if lacking:
+        of = ", ".join(f"`{name}`" for name in lacking)
+        text = f"{store.address} has no archived day of {of}"
+        if len(lacking) == len(names):
+            raise UsageError(f"{text}; to copy some: bikecollect push")
+        log.warning("%s", text)
     return folder, systems
 
 

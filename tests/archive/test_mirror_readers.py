@@ -246,6 +246,18 @@ def test_a_mirror_without_the_system_is_named(reader: City) -> None:
     assert process.returncode == 64
     assert "has no archived day of `city`" in process.stderr
 
+    text = reader.config.read_text("utf-8")
+    of_other = text[text.index("[systems.city]") : text.index("[archive]")]
+    more = of_other.replace("city", "other", 1)
+    reader.config.write_text(f"{text}\n{more}", encoding="utf-8")
+    sql, message = "SELECT count(*) FROM slots", f"{reader.address} has no archived day"
+    for words in (["export", "other"], ["query", sql, "--system", "other"]):
+        alone = reader.run(*words, "--mirror")
+        assert (alone.returncode, alone.stdout) == (64, "")
+        assert f"{message} of `other`; to copy some: " in alone.stderr
+    both = reader.run("query", sql, "--mirror")
+    assert (both.returncode, f"{message} of `other`\n" in both.stderr) == (0, True)
+
 
 def test_local_copies_are_private(reader: City) -> None:
     """Other users of the machine cannot read them."""
