@@ -505,6 +505,7 @@ def test_an_unsupported_option_of_a_report_is_an_error(world: World) -> None:
         (["hours", "--at", "Sat 12:05"], 0, "`hours` does not use --at"),
         (["hours", "--least", 2], 0, "`hours` does not use --least"),
         (["coverage", "--station", "b"], 0, "`coverage` does not use --station"),
+        (["availability", "--names"], 0, "of each system does not use --names"),
         (["availability", "--sql"], 0, "DATE '2000-01-01'"),
         (["availability", *DAYS], 0, "Sun 12"),
         (["availability", *DAYS, "--format", "csv"], 0, "city,city,156"),

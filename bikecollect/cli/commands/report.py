@@ -49,7 +49,7 @@ from bikecollect.core.text import suggestion
 from bikecollect.reports.engines.archive_place import ArchivePlace
 from bikecollect.reports.engines.engine_sql import DUCKDB, ENGINES, SPARK
 from bikecollect.reports.engines.scripts import script
-from bikecollect.reports.registry import REPORTS, SYSTEM, Report, Values
+from bikecollect.reports.registry import REPORTS, STATION, SYSTEM, Report, Values
 from bikecollect.reports.runner import BatchedAnswer
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import ARCHIVE
@@ -179,7 +179,8 @@ def report(
     chosen = REPORTS[name]
     if chosen.needs_moment and not at:
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
-    _warn_of_unused(chosen, at=bool(at), least=least > 1, station=bool(station))
+    given = {"at": bool(at), "least": least > 1, "station": bool(station)}
+    _warn_of_unused(chosen, by or chosen.places[0], names=bool(names), **given)
     settings = ctx.ensure_object(Shared).settings()
     ids = settings.chosen((*system_ids, *system))
     interval, zone = settings.seconds, history.zone(settings, ids[0])
@@ -231,17 +232,19 @@ def _unknown(name: str) -> str:
     return f'unknown report "{name}"{hint}'
 
 
-def _warn_of_unused(chosen: Report, **given: bool) -> None:
-    """Warn of a *given* option that does not change the report."""
-    sql = chosen.text
+def _warn_of_unused(chosen: Report, by: str, **given: bool) -> None:
+    """Warn of a *given* option that does not change the report, grouped *by* place."""
+    sql, name = chosen.text, chosen.name
     used = {
         "at": "$first_hour" in sql,
         "least": "$least" in sql,
         "station": chosen.places != (SYSTEM,),
+        "names": by == STATION or name == "vehicles",
     }
     for option, is_given in given.items():
         if is_given and not used[option]:
-            log.warning("`%s` does not use --%s: it is ignored", chosen.name, option)
+            what = f"`{name}` of each {by}" if option == "names" else f"`{name}`"
+            log.warning("%s does not use --%s: it is ignored", what, option)
 
 
 def _script(engine: str, place: ArchivePlace, question: Question) -> str:
