@@ -231,6 +231,12 @@ def _joined(notes: Iterable[str]) -> list[str]:
     return whole
 
 
+OF_VEHICLE_SLOTS = (
+    "Only a slot with a block of vehicles has a row, so that no `state` is missing and "
+    "no `cause`\nis set; [`slots`](#slots) has all slots.\n\n"
+)
+
+
 def archive() -> str:
     """Return the columns of each dataset of the archive."""
     parts = []
@@ -241,5 +247,6 @@ def archive() -> str:
             for c, kind in columns.items()
         ]
         head = "| column | type | |\n|---|---|---|"
-        parts.append(f"## {name}\n\n{head}\n" + "\n".join(rows_) + "\n")
+        note = OF_VEHICLE_SLOTS if name == datasets.VEHICLE_SLOTS else ""
+        parts.append(f"## {name}\n\n{note}{head}\n" + "\n".join(rows_) + "\n")
     return "\n".join(parts)
