@@ -662,7 +662,7 @@ WIDE = {
     [
         (
             "availability",
-            "place stations hour share_seen mean_vehicles mean_docks"
+            "place name stations hour share_seen mean_vehicles mean_docks"
             " share_with_vehicle share_with_dock share_inactive",
         ),
         (
