@@ -14,7 +14,7 @@ from typing import Any
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.collect.fetching.clock import CLOCK_SET
-from bikecollect.collect.filling.fillings import WHAT, Filling
+from bikecollect.collect.filling.fillings import MISREAD, WHAT, Filling
 from bikecollect.collect.filling.imports import (
     BATCH,
     batches,
@@ -33,7 +33,7 @@ from bikecollect.collect.sources import (
     Source,
 )
 from bikecollect.collect.sources.agreement import Agreement, Comparison
-from bikecollect.core.errors import Outcome
+from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Document
 from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
@@ -97,8 +97,7 @@ class Backfiller:
             for name, day in kept.items()
             if slot_of(name) not in filled or self._lacks_vehicles(name, day, vehicles)
         )
-        names = self.payloads.waiting()
-        waiting = [(name, "") for name in names if slot_of(name) not in filled]
+        waiting = [(n, "") for n in self.payloads.waiting() if slot_of(n) not in filled]
         rejected = [(name, "") for name in self.payloads.rejected()]
         yield from self._recommit(waiting, filled, vehicles, INBOX)
         yield from self._recommit(rejected, filled, vehicles, REJECTED)
@@ -181,13 +180,13 @@ class Backfiller:
             return False
         return self.payloads.has_document(name, day, VEHICLE_STATUS)
 
-    def _has_vehicles(self, slot: Slot) -> bool:
-        return bool(self.vehicles and self.vehicles.ledger.block(slot))
+    def _vehicle_block(self, slot: Slot) -> Block | None:
+        return self.vehicles.ledger.block(slot) if self.vehicles else None
 
     def _is_committed(self, name: str, day: str) -> bool:
         """Return whether the ledgers have all of a payload's stations and vehicles."""
         slot = slot_of(name)
-        slots = {slot} if self._has_vehicles(slot) else set()
+        slots = {slot} if self._vehicle_block(slot) else set()
         if self._lacks_vehicles(name, day, slots):
             return False
         vehicles = self.committer.vehicles
@@ -240,14 +239,14 @@ class Backfiller:
         if slot in filled and not self._lacks_vehicles(name, day, vehicles):
             return Filling(slot, self._day(slot), origin, "there")
         trial = PayloadTrial(self.committer.reader.feed, self.committer.vehicles)
-        problem = trial.problem(self.payloads.path(name, day or origin))
-        if problem:
-            what = "not understood"
-            return Filling(slot, self._day(slot), origin, what, why=problem)
+        if problem := trial.problem(self.payloads.path(name, day or origin)):
+            return Filling(slot, self._day(slot), origin, MISREAD, why=problem)
+        filling = Filling(slot, self._day(slot), origin, "would be filled")
+        filling = filling._replace(is_vehicles=slot in filled)
         filled.add(slot)
         if self._lacks_vehicles(name, day, vehicles):
             vehicles.add(slot)
-        return Filling(slot, self._day(slot), origin, "would be filled")
+        return filling
 
     def _commit(self, names: list[tuple[str, str]], origin: str) -> Iterator[Filling]:
         for name, day in names:
@@ -263,10 +262,11 @@ class Backfiller:
             ):
                 continue  # another command has committed or pruned it meanwhile
             result = self.committer.commit(name, f"backfill {origin}")
-            if had_stations and self._has_vehicles(slot):
+            filling = self._filling(slot, origin, result)
+            if had_stations and (block := self._vehicle_block(slot)):
                 # Only the vehicles were missing: the stations are a duplicate.
-                result = result._replace(outcome=Outcome.COLLECTED)
-            yield self._filling(slot, origin, result)
+                filling = filling.of_vehicles(block.rows)
+            yield filling
 
     def _import(
         self,
@@ -301,7 +301,7 @@ class Backfiller:
             self.interrupted()
             if self.vehicles:
                 self.vehicles.release(foreign.slot)
-            if not self._has_vehicles(foreign.slot):
+            if not self._vehicle_block(foreign.slot):
                 yield self._imported(foreign, vehicle_document(foreign), label)
 
     def _remove_replaced(self) -> None:
@@ -333,7 +333,7 @@ class Backfiller:
                 self.restore()
 
     def _filling(self, slot: Slot, origin: str, result: Result) -> Filling:
-        what = WHAT.get(result.outcome, "not understood")
+        what = WHAT.get(result.outcome, MISREAD)
         return Filling(slot, self._day(slot), origin, what, result.rows, result.error)
 
     def _day(self, slot: Slot) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from served import Answer
 from vehicles import publish, station, vehicle
 
 from bikecollect.alerts.signals import of_run
+from bikecollect.cli.render.backfill import summary
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.core.errors import ExitCode, Outcome, StorageError
 from bikecollect.core.incidents import RUNS_LOST
@@ -389,8 +391,16 @@ def test_backfill_fills_vehicles_from_kept_payloads(city: Publisher) -> None:
     before = (city.folder / DAY).read_bytes()
     shutil.rmtree(city.folder / "city/vehicles")
 
-    backfill(city)
+    texts = []
+    for filler in (replace(filler_of(city), dry=True), filler_of(city)):
+        fillings = list(filler.fill_from_payloads())
+        zone = filler.system.zone
+        texts.append(summary("city", fillings, filler.agreement, zone).splitlines()[0])
 
+    assert texts == [
+        "city: vehicles of 3 slots would be filled",
+        "city: vehicles of 3 slots filled (6 rows)",
+    ]
     assert (city.folder / DAY).read_bytes() == before
     assert len(city.all_rows()) == 3
 

@@ -21,7 +21,7 @@ from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller
-from bikecollect.collect.filling.fillings import Filling
+from bikecollect.collect.filling.fillings import MISREAD, Filling
 from bikecollect.collect.remedy import for_rejected
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
@@ -158,7 +158,7 @@ def backfill(
             if is_text and empty < len(names):
                 say(_summary(filler, fillings, source or None, taken, returned))
                 code = max(code, _report_lost_days(filler, source))
-            if rejected := {f.slot for f in fillings if f.what == "not understood"}:
+            if rejected := {f.slot for f in fillings if f.what == MISREAD}:
                 code = ExitCode.DATA
                 lines = for_rejected(filler.committer, rejected)
                 say(remedy(lines) if lines and is_text else "")

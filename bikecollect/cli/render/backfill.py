@@ -7,7 +7,7 @@ from datetime import tzinfo
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.collect.filling.fillings import (
-    FILLED,
+    MISREAD,
     STALE_HERE,
     STALE_THERE,
     Filling,
@@ -152,21 +152,23 @@ def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
 
 
 def _total(fillings: Sequence[Filling], returned: int) -> str:
-    counts = Counter((filling.is_vehicles, filling.what) for filling in fillings)
+    counts, rows = Counter[tuple[bool, str]](), Counter[tuple[bool, str]]()
+    for filling in fillings:
+        counts[filling.is_vehicles, filling.what] += 1
+        rows[filling.is_vehicles, filling.what] += filling.rows
     parts = [f"{count_of(returned, 'archived day')} put back"] if returned else []
     parts += [
-        f"{'vehicles of ' if is_vehicles else ''}{count_of(n, 'slot')} {what}"
-        for (is_vehicles, what), n in counts.items()
-        if what not in UNTRIED
+        f"{'vehicles of ' if key[0] else ''}{count_of(n, 'slot')} {key[1]}"
+        + (f" ({count_of(rows[key], 'row')})" if rows[key] else "")
+        for key, n in counts.items()
+        if key[1] not in UNTRIED
     ]
-    rows = sum(filling.rows for filling in fillings if filling.what == FILLED)
-    total = f" ({count_of(rows, 'row')})" if rows else ""
-    return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
+    return ", ".join(parts) or "nothing to fill"
 
 
 def _unread(fillings: Sequence[Filling]) -> Iterator[str]:
     """Yield why the exit code is not 0 if payloads were not understood."""
-    if unread := len({f.slot for f in fillings if f.what == "not understood"}):
+    if unread := len({f.slot for f in fillings if f.what == MISREAD}):
         text = f"{count_of(unread, 'payload')} not understood, kept"
         yield f"  {text}: exit code {ExitCode.DATA:d}; nothing else failed"
 

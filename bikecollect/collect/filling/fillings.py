@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bikecollect.core.errors import Outcome
 from bikecollect.core.slots import Slot
 
-FILLED = "filled"
+FILLED, MISREAD = "filled", "not understood"
 STALE_HERE, STALE_THERE = "stale here", "stale there"
 WHAT: Mapping[Outcome | None, str] = {
     Outcome.COLLECTED: FILLED,
@@ -31,3 +31,7 @@ class Filling(NamedTuple):
     rows: int = 0
     why: str = ""
     is_vehicles: bool = False
+
+    def of_vehicles(self, rows: int) -> "Filling":
+        """Return that only the vehicles of the slot were filled, with *rows*."""
+        return self._replace(what=FILLED, rows=rows, is_vehicles=True)
