@@ -143,8 +143,9 @@ class Alerter:
         """Return the alerts for signals that were *observed* outside of a fetch."""
         state_file, ledger, before = self._loaded(run, stack)
         state_file.older_copy(run.slot, self.systems[run.system_id].system, ledger)
+        grid = self.systems[run.system_id].system.grid
         incidents, events = step(
-            before.incidents, run.slot, observed, self.interval, muted=self.muted
+            before.incidents, run.slot, observed, grid, muted=self.muted
         )
         after = before._replace(incidents=incidents)
         changed = incidents != before.incidents
@@ -180,7 +181,7 @@ class Alerter:
 
             earlier = OlderCopy(paths.system, ledger).recounted(earlier)
         incidents, events = step(
-            earlier, slot, observed, self.interval, self.after, muted=self.muted
+            earlier, slot, observed, paths.system.grid, self.after, muted=self.muted
         )
         if events and not state_file.save(before) and not ledger.usable():
             # Nothing can be remembered: report once an hour, instead of in each slot

@@ -19,7 +19,7 @@ from bikecollect.alerts.messages import Letter, MessageFacts
 from bikecollect.alerts.state import AlertState
 from bikecollect.alerts.system_state import AlertPaths
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.incidents import Event, EventType
+from bikecollect.core.incidents import Event, EventType, Incident
 from bikecollect.core.logs import NAME as LOG
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot
@@ -60,7 +60,6 @@ class Dispatcher:
     """
 
     systems: Mapping[str, AlertPaths]
-    interval: int
     mailer: Mailer | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     hook_seconds: float = 10.0
@@ -185,15 +184,15 @@ class Dispatcher:
         return Outbox(paths.spare_outbox if is_unusable else paths.system.outbox)
 
     def _pairs(self, notification: Notification) -> list[tuple[Event, MessageFacts]]:
-        return [(event, self._facts(alerts)) for event, alerts in notification]
+        return [(e, self._facts(alerts, e.incident)) for e, alerts in notification]
 
-    def _facts(self, alerts: RunAlerts) -> MessageFacts:
+    def _facts(self, alerts: RunAlerts, incident: Incident) -> MessageFacts:
         run, system = alerts.run, alerts.paths.system
         return MessageFacts(
             system_id=run.system_id,
             zone=system.zone,
             reader_zone=self.zone or _local_zone(run.slot),
-            interval=self.interval,
+            interval=system.grid.interval_at(incident.last),
             slot=run.slot,
             folder=str(system.path),
             last_good=alerts.ledger.last_block(Slot(run.slot + 1)),

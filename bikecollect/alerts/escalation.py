@@ -17,6 +17,7 @@ from bikecollect.core.incidents import (
 )
 from bikecollect.core.slots import DAY, HOUR, MINUTE, Slot
 from bikecollect.core.text import message
+from bikecollect.core.timeline.grid import Grid
 
 LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
 """The ages of an open incident at which people are reminded; then once a day."""
@@ -48,7 +49,7 @@ def step(
     incidents: Iterable[Incident],
     slot: Slot,
     signals: Mapping[str, Signal | None],
-    interval: int,
+    grid: Grid,
     patience: int = 1,
     *,
     muted: Collection[str] = (),
@@ -56,9 +57,9 @@ def step(
     """Return the state of *incidents* after *slot*, and the events to report.
 
     *signals* has the observations of the run by kind: a problem, or None if there was
-    none; absent kinds were not observed. *interval* is in seconds. Closed incidents are
-    kept for a day. An incident that loses slots is reported when *patience* are lost.
-    Open ones of the kinds *muted* are closed without an event.
+    none; absent kinds were not observed. *grid* has the slots of the system. Closed
+    incidents are kept for a day. An incident that loses slots is reported when
+    *patience* are lost. Open ones of the kinds *muted* are closed without an event.
     """
     current = {incident.kind: incident for incident in incidents}
     events: list[Event] = []
@@ -69,7 +70,7 @@ def step(
             if before is not None and before.told:
                 current[kind] = before._replace(closed=before.closed or slot)
             continue
-        after, event_type = _observed(kind, before, slot, signals, interval)
+        after, event_type = _observed(kind, before, slot, signals, grid)
         if after is not None and event_type in FIRST and 0 < after.lost < patience:
             after = None if event_type is EventType.NOTED else after
             event_type = None
@@ -79,7 +80,7 @@ def step(
         if event_type is not None:
             escalated = after.escalated or event_type is EventType.ESCALATED
             if event_type is EventType.OPENED and not after.second:
-                escalated = _is_long(after, slot, interval)
+                escalated = _is_long(after, slot, grid)
             told = after.told + 1
             after = after._replace(
                 told=told, told_at=slot, again=False, escalated=escalated
@@ -94,19 +95,19 @@ def _observed(
     before: Incident | None,
     slot: Slot,
     signals: Mapping[str, Signal | None],
-    interval: int,
+    grid: Grid,
 ) -> tuple[Incident | None, EventType | None]:
     """Return the incident of one *kind* after *slot*, and the event to report."""
     if kind not in signals:
-        return before, None if before is None else _due(before, slot, interval)
+        return before, None if before is None else _due(before, slot, grid)
     signal = signals[kind]
     if signal is not None:
-        return _after_bad(kind, before, slot, signal, interval)
-    return (None, None) if before is None else _after_good(before, slot, interval)
+        return _after_bad(kind, before, slot, signal, grid)
+    return (None, None) if before is None else _after_good(before, slot, grid)
 
 
 def _after_bad(
-    kind: str, before: Incident | None, slot: Slot, signal: Signal, interval: int
+    kind: str, before: Incident | None, slot: Slot, signal: Signal, grid: Grid
 ) -> tuple[Incident, EventType | None]:
     other = before if before and _has_other_text(before, signal) else None
     if before is None or other or _is_another(before, slot):
@@ -136,7 +137,7 @@ def _after_bad(
     after = after._replace(good=0, long=long)
     if not after.told:
         return after, _opened(after, slot)
-    return after, _due(after, slot, interval)
+    return after, _due(after, slot, grid)
 
 
 def _has_other_text(before: Incident, signal: Signal) -> bool:
@@ -179,7 +180,7 @@ def _opened(incident: Incident, slot: Slot) -> EventType | None:
 
 
 def _after_good(
-    before: Incident, slot: Slot, interval: int
+    before: Incident, slot: Slot, grid: Grid
 ) -> tuple[Incident | None, EventType | None]:
     if before.closed is not None:
         is_old = slot - before.closed > MEMORY
@@ -193,10 +194,10 @@ def _after_good(
     is_calm = slot - after.last >= calm or not after.returns or is_daily
     if after.good >= KINDS[after.kind].good_slots and is_calm:
         return after._replace(closed=slot, again=False), EventType.RECOVERED
-    return after, _due(after, slot, interval)
+    return after, _due(after, slot, grid)
 
 
-def _due(incident: Incident, slot: Slot, interval: int) -> EventType | None:
+def _due(incident: Incident, slot: Slot, grid: Grid) -> EventType | None:
     """Return the event that is due for an open incident, None if none is."""
     if not incident.is_open:
         return None
@@ -209,10 +210,10 @@ def _due(incident: Incident, slot: Slot, interval: int) -> EventType | None:
         return EventType.RETURNED
     if KINDS[incident.kind].daily:
         return None
-    return _on_ladder(incident, slot, interval)
+    return _on_ladder(incident, slot, grid)
 
 
-def _on_ladder(incident: Incident, slot: Slot, interval: int) -> EventType | None:
+def _on_ladder(incident: Incident, slot: Slot, grid: Grid) -> EventType | None:
     """Return the event for an incident that has reached a step of its ladder."""
     has_wobbled = incident.streak > incident.opened
     has_returned = incident.second or bool(incident.returns)
@@ -220,13 +221,14 @@ def _on_ladder(incident: Incident, slot: Slot, interval: int) -> EventType | Non
     if has_wobbled or has_returned:
         since, ladder = incident.streak, RESTLESS_LADDER
     is_due = any(incident.told_at < since + age <= slot for age in ladder)
-    escalates = _is_long(incident, slot, interval) and not incident.escalated
+    escalates = _is_long(incident, slot, grid) and not incident.escalated
     if escalates and (is_due or not has_returned):
         return EventType.ESCALATED
     return EventType.REMINDED if is_due else None
 
 
-def _is_long(incident: Incident, slot: Slot, interval: int) -> bool:
+def _is_long(incident: Incident, slot: Slot, grid: Grid) -> bool:
     """Return whether the bad slots of *incident* are enough for an escalation."""
-    bad_seconds = min(incident.slots * interval, slot - incident.opened)
+    longest = max(grid.intervals(incident.opened, incident.last + 1))
+    bad_seconds = min(incident.slots * longest, slot - incident.opened)
     return bad_seconds >= ESCALATE_AFTER

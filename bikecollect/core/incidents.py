@@ -5,6 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
+from bikecollect.core.timeline.grid import Grid
 
 EARLIER = "earlier-data"
 """The word by which `forget` accepts that the earlier data are gone."""
@@ -209,6 +210,13 @@ class Incident(NamedTuple):
     def is_open(self) -> bool:
         """Whether the incident was reported to people and has not ended."""
         return self.closed is None and self.told > 0
+
+    def interval(self, grid: Grid) -> int:
+        """Return the length of its slots, by the *grid* of its system.
+
+        It may have changed since then; the shortest, if it changed meanwhile.
+        """
+        return min(grid.intervals(self.opened, self.last + 1))
 
     def comes_and_goes(self, interval: int) -> bool:
         """Return whether good slots of *interval* seconds were between the bad ones.

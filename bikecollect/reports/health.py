@@ -62,7 +62,7 @@ class Past:
 
 @dataclass(frozen=True)
 class Health:
-    """Health of a system at *now*; durations are in seconds.
+    """Health of a system at *now*, with slots of *grid*; durations are in seconds.
 
     *strip* has the state of each slot of the last 24 hours, oldest first; *runs* is the
     number of runs in that time, *good* of the successful ones. *behind* is the age of
@@ -78,6 +78,7 @@ class Health:
     """
 
     now: float
+    grid: Grid
     interval: int
     last_run: Run | None
     strip: Sequence[tuple[Slot, SlotState]]
@@ -155,6 +156,7 @@ def judge(
         late, silent = False, None
     return Health(
         now=now,
+        grid=grid,
         interval=interval,
         last_run=run,
         strip=_strip(past, last, grid),

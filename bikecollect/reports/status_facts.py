@@ -90,10 +90,11 @@ def verdict(health: Health, zone: tzinfo) -> Part:
 
 def _named(incident: Incident, health: Health, zone: tzinfo) -> str:
     """Return what *incident* is, and since when: a time of today, or a day."""
-    since = clock_minute(incident.began(health.interval), zone, health.interval)
+    interval = incident.interval(health.grid)
+    since = clock_minute(incident.began(interval), zone, interval)
     day, _, time = since.partition(" ")
     is_today = day == clock_minute(health.now, zone)[:10]
-    return f"{incident.state(health.interval)} since {time if is_today else day}"
+    return f"{incident.state(interval)} since {time if is_today else day}"
 
 
 def headline(standing: Standing) -> Part:

@@ -206,7 +206,6 @@ def _alerter(
 
         return Dispatcher(
             systems=systems,
-            interval=settings.seconds,
             mailer=mailer(settings, times),
             hooks=channels,
             hook_seconds=hook_seconds(settings),

@@ -34,6 +34,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.evidence import read_account, slot_rows
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
@@ -305,7 +306,7 @@ def test_what_the_disk_refuses_is_told_from_a_broken_disk(
     run = Run("1", "a", Slot(BEGIN_SLOT), float(BEGIN_SLOT))
     failed = run.failed(StorageError(f"cannot read /a/x.csv: {error}"))
 
-    _, (event,) = step((), run.slot, of_run(failed, None), INTERVAL)
+    _, (event,) = step((), run.slot, of_run(failed, None), Grid.of(INTERVAL))
 
     assert event.incident.title(INTERVAL).startswith(title)
 

@@ -26,8 +26,10 @@ from bikecollect.core.incidents import (
 )
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.timeline.grid import Grid, Period
 
 INTERVAL = 300
+GRID = Grid.of(INTERVAL)
 HOUR = 12
 WHOLE_DAY = 24 * HOUR
 BEGIN = 1_795_312_800 // INTERVAL * INTERVAL
@@ -43,7 +45,7 @@ def play(
     for number, is_bad in enumerate(bad):
         signs = {} if is_bad is None else {kind: sign if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, events = step(incidents, slot, signs, INTERVAL)
+        incidents, events = step(incidents, slot, signs, GRID)
         mails += [(number, event) for event in events]
     return mails
 
@@ -51,6 +53,22 @@ def play(
 def words(events: Iterable[tuple[int, Event]]) -> list[tuple[int, str]]:
     """Return the time in minutes and the subject of each alert."""
     return [(number * 5, event.what.name) for number, event in events]
+
+
+def test_slots_of_an_earlier_interval_are_as_long_as_they_were() -> None:
+    """Twelve lost slots of 30 seconds are six minutes, those of 5 minutes an hour."""
+    began, slot = Slot(BEGIN), Slot(BEGIN + 3_600)
+    lost = Incident("i", "fetch", began, Slot(began + 330), slots=12, told=1)
+    lost = lost._replace(told_at=began, streak=began)
+    changed = Grid((Period(0, 30), Period(began + 600, INTERVAL)))
+
+    later = Grid((Period(0, 30), Period(slot + 1, INTERVAL)))
+    (constant,), (short,), (both,) = (
+        step([lost], slot, {"fetch": BAD}, grid)[1] for grid in (GRID, later, changed)
+    )
+
+    assert constant.what is both.what is EventType.ESCALATED
+    assert short.what is EventType.REMINDED
 
 
 def test_an_outage_of_a_day_is_five_mails_and_a_recovery() -> None:
@@ -114,7 +132,7 @@ def test_no_open_incident_is_silent_for_longer_than_a_day(
     for number, is_bad in enumerate(flat):
         signs = {} if is_bad is None else {"fetch": BAD if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, _ = step(incidents, slot, signs, INTERVAL)
+        incidents, _ = step(incidents, slot, signs, GRID)
         assert all(slot - i.told_at < DAY for i in incidents if i.is_open)
 
 
@@ -306,7 +324,7 @@ def test_another_damage_is_another_mail_at_once() -> None:
     for number, text in enumerate("aabbbcdefghijklmnopqrstuvwxyz"):
         slot = Slot(BEGIN + number * INTERVAL)
         sign = lost._replace(text=text)
-        incidents, events = step(incidents, slot, {"damage": sign}, INTERVAL)
+        incidents, events = step(incidents, slot, {"damage": sign}, GRID)
         mails += events
         assert not any(incident.is_open for incident in incidents)
 
@@ -325,7 +343,7 @@ def test_a_second_loss_of_all_data_is_a_mail_although_the_first_is_just_over() -
     for number, text in enumerate(("1", "1", "", "2", "2")):
         sign = Signal("earlier data", f"gone on {text}") if text else None
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, events = step(incidents, slot, {"lost": sign}, INTERVAL)
+        incidents, events = step(incidents, slot, {"lost": sign}, GRID)
         mails += ((e.what.name, e.incident.text) for e in events)
 
     assert [what for what, _ in mails] == ["OPENED", "RECOVERED", "OPENED"]
@@ -517,13 +535,13 @@ def test_a_slot_that_a_later_run_collects_is_taken_back_once() -> None:
     """The latest bad slot only; one that was moved by a wrong clock is another."""
     (_, event), *_ = play([True])
     slot = Slot(BEGIN + INTERVAL)
-    (incident,), _ = step([event.incident], slot, {"fetch": BAD}, INTERVAL)
+    (incident,), _ = step([event.incident], slot, {"fetch": BAD}, GRID)
 
     assert incident.lost == 2
     assert incident.filled(Slot(BEGIN)) == incident
     assert incident.filled(slot).filled(slot).lost == 1
     assert incident.until(Slot(BEGIN)).filled(Slot(BEGIN)).lost == 2
-    (again,), _ = step([incident.filled(slot)], slot, {"fetch": BAD}, INTERVAL)
+    (again,), _ = step([incident.filled(slot)], slot, {"fetch": BAD}, GRID)
     assert again.filled(slot).lost == 1
 
 

@@ -30,6 +30,7 @@ from bikecollect.cli.render.programs.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable, RateLimited
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
+from bikecollect.core.timeline.grid import Grid, Period
 from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
@@ -297,15 +298,19 @@ def test_an_incident_that_comes_and_goes_is_named_so(world: World) -> None:
     begin, end = Slot(int(NOON)), Slot(int(NOON) + 86_400)
     known = Incident("i", "fetch", begin, end, slots=3, lost=3, told=1)
     flapping = known._replace(streak=known.last)
+    # Three of eleven slots of 30 seconds: the interval was changed since then.
+    before = flapping._replace(last=Slot(begin + 300), streak=Slot(begin + 300))
+    grid = Grid((Period(0, 30), Period(begin + 600, 300)))
     standing = stand(world)
-    shown = [
-        status.alerts(
-            [replace(standing, health=replace(standing.health, incidents=[e]))]
-        )
-        for e in (known, flapping)
+    healths = [
+        replace(standing.health, incidents=[known]),
+        replace(standing.health, incidents=[flapping]),
+        replace(standing.health, incidents=[before], grid=grid),
     ]
+    shown = [status.alerts([replace(standing, health=health)]) for health in healths]
     assert "city: the feed cannot be fetched, since" in shown[0]
     assert "city: the feed cannot be fetched at times, since" in shown[1]
+    assert "fetched at times, since 2026-11-22 12:00:00 (+08:00); slots" in shown[2]
 
 
 def test_metrics_are_in_prometheus_form(world: World) -> None:

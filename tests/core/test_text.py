@@ -23,6 +23,7 @@ from bikecollect.core.text import (
     visible,
     visible_json,
 )
+from bikecollect.core.timeline.grid import Grid
 
 HOSTILE = "a\x1b]0;t\x07\r\nb\x7f\x85\x9b2J\u2028\u2029\u202ec\u2066\u200b\ufeff\udc80"
 SHOWN = (
@@ -102,7 +103,9 @@ def test_texts_of_a_run_are_escaped() -> None:
 
 def test_texts_of_an_incident_are_escaped() -> None:
     """Except the line ends between notices."""
-    (incident,), _ = step((), Slot(300), {"mail": Signal("mail", HOSTILE)}, 300)
+    (incident,), _ = step(
+        (), Slot(300), {"mail": Signal("mail", HOSTILE)}, Grid.of(300)
+    )
 
     assert incident.text == SHOWN.replace(r"\x0a", "\n")
 

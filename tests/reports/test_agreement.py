@@ -60,7 +60,7 @@ def reported(world: World, now: float) -> Coverage:
 
 def digested(world: World, now: float) -> Coverage:
     """Return the coverage of today in a digest."""
-    dispatcher = Dispatcher(systems={}, interval=300, mailer=None, period="daily")
+    dispatcher = Dispatcher(systems={}, mailer=None, period="daily")
     return dispatcher._summary(system(world), (TODAY, TODAY), now).coverage
 
 

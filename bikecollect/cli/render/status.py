@@ -26,6 +26,7 @@ from bikecollect.core.text import (
     local_minute,
     visible,
 )
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import (
@@ -120,7 +121,7 @@ def alerts(
             if health.silent is not None:
                 reasons.append(f"no run for {length(health.silent)}")
             lines.append(f"{name}: late: {'; '.join(reasons)}")
-        own = standing.zone, health.interval
+        own = standing.zone, health.grid
         lines += [f"{name}: {_incident(i, *own)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
         lines += [f"{name}: {text}" for text in _mirror_problems(health)]
@@ -141,7 +142,7 @@ def noted(incidents: Mapping[SystemFolder, Sequence[Incident]]) -> str:
     For systems whose status cannot be read.
     """
     return "".join(
-        f"{system.system_id}: {_incident(incident, system.zone, system.interval)}\n"
+        f"{system.system_id}: {_incident(incident, system.zone, system.grid)}\n"
         for system, known in incidents.items()
         for incident in known
         if incident.is_open
@@ -241,7 +242,7 @@ def _system(standing: Standing) -> str:
     if strip := _strip(standing):
         lines += ["", *strip]
     for incident in health.incidents:
-        text = _incident(incident, standing.zone, health.interval)
+        text = _incident(incident, standing.zone, health.grid)
         lines += ["", *beside("  ! ", text)]
         lines += wrapped(incident.text, "    ")
     for text in _untold(health):
@@ -254,7 +255,8 @@ def _styled(part: Part, *, bold: bool = False) -> str:
     return click.style(part.text, fg=colour, bold=bold) if colour else part.text
 
 
-def _incident(incident: Incident, zone: tzinfo, interval: int) -> str:
+def _incident(incident: Incident, zone: tzinfo, grid: Grid) -> str:
+    interval = incident.interval(grid)
     since = local_minute(incident.began(interval), zone, interval)
     is_all = not (incident.lost or incident.variant)
     lost = LOST.get(incident.kind, 0) if is_all else incident.lost
