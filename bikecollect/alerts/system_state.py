@@ -5,7 +5,7 @@ containers see the same incidents. The copy in the user's state folder is used w
 system's folder cannot be, for example because its disk is not mounted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -110,15 +110,35 @@ class SystemAlertState:
 
     def note_lost(self, slots: int) -> None:
         """Note that the open loss of earlier data has cost *slots*."""
+        self._change(
+            lambda i: i._replace(lost=slots) if i.kind == "lost" and i.is_open else i
+        )
+
+    def note_filled(
+        self, still_lost: Callable[[Incident], Incident], ledger: AlertLedger
+    ) -> None:
+        """Note in the state and the *ledger* that slots of incidents were filled.
+
+        *still_lost* returns an incident with those that were not. That of a loss of
+        earlier data counts its slots when it ends.
+        """
+        changed = self._change(
+            lambda i: still_lost(i) if i.lost and i.kind != "lost" else i
+        )
+        if changed:
+            ledger.save(changed)
+
+    def _change(self, change: Callable[[Incident], Incident]) -> list[Incident]:
+        """Write the incidents after *change*; return those that it has changed."""
         with self.held():
             state = self.load()
             if state is None or self.put_back:
-                return
-            incidents = [
-                i._replace(lost=slots) if i.kind == "lost" and i.is_open else i
-                for i in state.incidents
-            ]
-            self.save(state._replace(incidents=tuple(incidents)))
+                return []
+            after = tuple(map(change, state.incidents))
+            changed = [i for i in after if i not in state.incidents]
+            if changed:
+                self.save(state._replace(incidents=after))
+            return changed
 
     def clear_mail_error(self) -> None:
         """Note that mails can be sent, if there is a state."""

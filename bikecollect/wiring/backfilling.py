@@ -8,6 +8,7 @@ from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
+from bikecollect.alerts.signals import UNFETCHED
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.checks.restore import report_lost_list, restore
@@ -26,7 +27,7 @@ from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.causes import Cause
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, bounds
@@ -62,6 +63,10 @@ NEWEST = (
     " UNION ALL SELECT max(slot) FROM runs WHERE slot < ?)"
 )
 """The last slot before one that has a block or a run."""
+FILLED_SLOTS = "SELECT slot FROM slot_blocks WHERE slot >= ? AND slot < ?"
+LOSING = {Outcome.REJECTED, Outcome.BUG, Outcome.OVERLOAD, Outcome.DISK}
+REPORTED = {o.value for o in UNFETCHED | LOSING | {Outcome.SETTINGS}}
+"""Outcomes of runs whose slots are lost by an incident of their own kind."""
 BLOCKS = "SELECT slot FROM main.blocks WHERE slot >= ? AND slot < ?"
 
 
@@ -212,7 +217,10 @@ class LossBefore:
 
         What the earlier folder had, and *source* has not, is accounted for. A loss by
         an older copy also ends with its last missing slot, without a *source*.
+        Incidents do not count the filled slots as lost any more.
         """
+        ledger = AlertLedger(self._system.ledger)
+        SystemAlertState.of(self._system).note_filled(self._still_lost, ledger)
         filled = [f for f in fillings if f.what == FILLED]
         path, vehicles = (
             s.path / MARKER for s in (self._system, self._system.vehicles)
@@ -237,6 +245,21 @@ class LossBefore:
             aside = marker.lost_by(source.folder / MARKER)
             told = told or (aside.told if aside else None)
             self._account(told, source.folder, now)
+
+    def _still_lost(self, incident: Incident) -> Incident:
+        """Return *incident* with at most the slots that are still missing.
+
+        Those that were missed have no run that another incident reports.
+        """
+        begin, end = incident.opened, Slot(incident.last + 1)
+        filled = {slot for (slot,) in self._history.select(FILLED_SLOTS, begin, end)}
+        missing = {*self._system.grid.between(begin, end)} - filled
+        if incident.kind == "missed":
+            rows = self._history.run_rows(("slot", "outcome"), begin, end)
+            missing -= {slot for slot, outcome in rows if outcome in REPORTED}
+        is_last_lost = incident.last_lost and incident.last in missing
+        lost = min(incident.lost, len(missing))
+        return incident._replace(lost=lost, last_lost=is_last_lost)
 
     def _missing(self, lost: marker.Lost) -> list[Slot]:
         """Return the slots of *lost* that have neither a block nor a run."""

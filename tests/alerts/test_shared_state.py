@@ -575,6 +575,36 @@ def test_an_older_file_of_the_alerts_has_lost_no_slots(
     assert len(causes(world, settings)) == 2
 
 
+def test_slots_that_were_filled_are_no_longer_lost(tmp_path: Path) -> None:
+    """Another folder has three of the four that were missed at times.
+
+    A run between them failed: its slot is lost by another incident.
+    """
+    world = World(tmp_path / "data", "a")
+    own, older, newer = world.folder / "a", tmp_path / "older", tmp_path / "newer"
+    with world.served() as settings:
+        system = settings.system_folder("a")
+        world.slot(settings)
+        shutil.copytree(own, older)
+        for _ in range(3):
+            world.slot(settings)
+        own.rename(newer)
+        older.rename(own)
+        alert_state_path("a", str(own)).unlink()  # else the older copy is told
+        world.slot(settings)
+        world.slot(settings, up=False)
+        world.slot(settings, skip=1)
+        (_, missed), lost = stored_incidents(system), list[tuple[str, int]]()
+        for _ in range(2):
+            fill(world, settings, newer)
+            known = History("a", own).incidents(BEGIN_SLOT)
+            lost += [(i.kind, i.lost) for i in (*stored_incidents(system), *known)]
+
+    assert (missed.kind, missed.lost, missed.is_open) == ("missed", 4, True)
+    assert lost == [("fetch", 1), ("missed", 1), ("missed", 1), ("fetch", 1)] * 2
+    assert causes(world, settings) == ["http-503", "not-started"]
+
+
 def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
