@@ -332,6 +332,7 @@ def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     assert "coverage: city 62.5 %, town unknown" in mail.subjects()
     text = str(mail.mails()[-1].get_content())
     assert "not-started" in text
+    assert "\n\nDays and times are those of Asia/Taipei.\n" in text.replace("\r", "")
     assert "Cannot be read: town; see `" in text
     assert f"city: {world.folder} was gone on 2026-11-22 12:00 (+08:00)" in text
     assert f"--config {path} status`" in text

@@ -18,6 +18,7 @@ from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.output_file import format_of, written
 from bikecollect.cli.printing import addressed, complain, emit, say_figures
 from bikecollect.cli.render import coverage
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
@@ -213,6 +214,17 @@ def _stations(
     return station_coverage.render(stations_by_system, form), skipped.code
 
 
+def _clocks(accounts: Sequence[Account]) -> str:
+    """Return whose clock the days and times are by; those of alerts have one zone."""
+    names: dict[str, list[str]] = {}
+    for account in accounts:
+        names.setdefault(str(account.zone), []).append(account.system_id)
+    several = len(names) > 1
+    zones = [f"{z} ({', '.join(n)})" if several else z for z, n in names.items()]
+    lines = wrapped(f"Days and times are those of {'; '.join(zones)}.")
+    return "".join(f"{line}\n" for line in ["", *lines])
+
+
 def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -> None:
     """Send the report, with the systems that were skipped, and data that it lacks."""
     from bikecollect.alerts import digest
@@ -229,7 +241,7 @@ def _send(settings: Settings, accounts: Sequence[Account], attempts: Attempts) -
     shares = digest.shares(coverages | dict.fromkeys(skipped))
     first = accounts[0].system_id
     name = f"{stamp(Slot(int(time.time())))}.report.{first}"
-    body = click.unstyle(_text(accounts, "text", "days"))
+    body = click.unstyle(_text(accounts, "text", "days")) + _clocks(accounts)
     if skipped:
         body += f"\nCannot be read: {', '.join(skipped)}; see `bikecollect status`.\n"
     folders = [settings.data / account.system_id for account in accounts]
