@@ -130,6 +130,8 @@ class SystemAlertState:
 
     def _change(self, change: Callable[[Incident], Incident]) -> list[Incident]:
         """Write the incidents after *change*; return those that it has changed."""
+        if self.stored() is None:
+            return []  # nothing is created
         with self.held():
             state = self.load()
             if state is None or self.put_back:
