@@ -463,6 +463,8 @@ def test_the_day_is_archived_without_its_damaged_block(
     The loss is accepted: it does not keep back a mirror whose copy is damaged, too.
     """
     damaged = (world.folder / CSV).read_bytes()
+    with config.open("a", encoding="utf-8") as text:
+        text.write("[keep]\ncsv_days = 36500\n")  # today is long after the day
     arguments = ["--config", str(config), "compact", "--skip-damaged"]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
     world.clock.now += 9 * DAY
