@@ -30,7 +30,7 @@ FLAGS = {
     "stale": "old data",
     "dup": "an id twice, stored once",
     "clock": "the server's clock differs by over two minutes",
-    "late": "fetched over half an interval, at most 150 s, after the slot's start",
+    "late": "fetched over half an interval (at most: over 150 s) after its start",
     "implausible": "values that cannot be, left empty",
     "contradictory": "fewer vehicles than e-bikes",
     "cut": "texts cut off",
