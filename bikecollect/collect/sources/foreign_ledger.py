@@ -71,16 +71,12 @@ def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
     copied to *scratch_folder*. Raises StorageError if it cannot be read or is not a
     ledger, SettingsError if its version is newer.
     """
-    with _translated_errors(folder):
-        copy = _copy_ledger(folder, scratch_folder)
-        with closing(_connect(copy)) as db:
-            _check_schema(db, folder)
-            db.set_authorizer(_authorize)
-            gone = {file for (file,) in db.execute(GONE_FILES, (GONE,))}
-            flags = "flags" if _has_flags(db) else "''"
-            for row in db.execute(BLOCKS.format(flags)):
-                if row[1] not in gone:
-                    yield row
+    with _opened(folder, scratch_folder, "blocks") as (db, stored):
+        gone = {file for (file,) in db.execute(GONE_FILES, (GONE,))}
+        flags = "flags" if "flags" in stored else "''"
+        for row in db.execute(BLOCKS.format(flags)):
+            if row[1] not in gone:
+                yield row
 
 
 def machine(folder: Path, scratch_folder: Path) -> str:
@@ -88,15 +84,9 @@ def machine(folder: Path, scratch_folder: Path) -> str:
 
     See `blocks`.
     """
-    with _translated_errors(folder):
-        copy = _copy_ledger(folder, scratch_folder)
-        with closing(_connect(copy)) as db:
-            _check_schema(db, folder)
-            if not _stored(db, "memory"):
-                return ""
-            db.set_authorizer(_authorize)
-            (name,) = db.execute(NAME, (MACHINE,)).fetchone() or ("",)
-            return visible(str(name)[:MAX_NAME])
+    with _opened(folder, scratch_folder, "memory") as (db, stored):
+        row = db.execute(NAME, (MACHINE,)).fetchone() if stored else None
+        return visible(str(row[0])[:MAX_NAME]) if row else ""
 
 
 def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
@@ -105,19 +95,14 @@ def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
     They are unchecked, but long texts are cut. Columns that a ledger of an older schema
     lacks are empty.
     """
-    with _translated_errors(folder):
-        copy = _copy_ledger(folder, scratch_folder)
-        with closing(_connect(copy)) as db:
-            _check_schema(db, folder)
-            stored = _stored(db, "runs")
-            if not stored:
-                return
-            db.set_authorizer(_authorize)
-            cells = ", ".join(name if name in stored else "NULL" for name in RUNS)
-            sql = f"SELECT {cells} FROM runs ORDER BY slot DESC LIMIT {MAX_RUNS}"
-            rows = (tuple(map(_cut, row)) for row in db.execute(sql))
-            while batch := list(islice(rows, BATCH)):
-                yield batch
+    with _opened(folder, scratch_folder, "runs") as (db, stored):
+        if not stored:
+            return
+        cells = ", ".join(name if name in stored else "NULL" for name in RUNS)
+        sql = f"SELECT {cells} FROM runs ORDER BY slot DESC LIMIT {MAX_RUNS}"
+        rows = (tuple(map(_cut, row)) for row in db.execute(sql))
+        while batch := list(islice(rows, BATCH)):
+            yield batch
 
 
 def incidents(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
@@ -125,26 +110,29 @@ def incidents(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
 
     They are unchecked; see `blocks`.
     """
-    with _translated_errors(folder):
-        copy = _copy_ledger(folder, scratch_folder)
-        with closing(_connect(copy)) as db:
-            _check_schema(db, folder)
-            if not _stored(db, "incidents"):
-                return []
-            db.set_authorizer(_authorize)
-            return db.execute(INCIDENTS).fetchall()
+    with _opened(folder, scratch_folder, "incidents") as (db, stored):
+        return db.execute(INCIDENTS).fetchall() if stored else []
 
 
 def _cut(value: Any) -> Any:
     return value[:MAX_TEXT] if isinstance(value, str | bytes) else value
 
 
-def _has_flags(db: sqlite3.Connection) -> bool:
-    try:
-        db.execute("SELECT flags FROM blocks LIMIT 0")
-    except sqlite3.DatabaseError:
-        return False
-    return True
+@contextmanager
+def _opened(
+    folder: Path, scratch_folder: Path, table: str
+) -> Iterator[tuple[sqlite3.Connection, set[str]]]:
+    """Yield a copy of *folder*'s ledger, and the stored columns of its *table*.
+
+    Only reading is allowed. See `blocks` for the errors.
+    """
+    with _translated_errors(folder):
+        copy = _copy_ledger(folder, scratch_folder)
+        with closing(_connect(copy)) as db:
+            _check_schema(db, folder)
+            stored = _stored(db, table)
+            db.set_authorizer(_authorize)
+            yield db, stored
 
 
 def _copy_ledger(folder: Path, scratch_folder: Path) -> Path:
