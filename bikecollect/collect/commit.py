@@ -172,8 +172,8 @@ class Committer:
             senseless = _senseless(snapshot)
             reported = {**snapshot.findings, **changes.findings, **back}
             if senseless:  # one incident; what is left of it then is a finding
-                odd = {key for key in reported if key.startswith(IMPLAUSIBLE)}
-                reported = {k: t for k, t in reported.items() if k not in odd}
+                kept = (k for k in reported if not k.startswith(IMPLAUSIBLE))
+                reported = {key: reported[key] for key in kept}
             new_notes, drifts = findings.notes_to_store(
                 self._ledger,
                 replace(snapshot, findings=reported),
