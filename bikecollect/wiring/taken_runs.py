@@ -67,8 +67,9 @@ def _take_over_losses(
 
     Without them, slots that were lost before would seem never to have been collected.
     """
-    known = {i.incident_id for i in History("", system.path).incidents(BEGINNING)}
-    rows = chain.from_iterable(source.incidents())
+    history = History(system.system_id, system.path)
+    known = {incident.incident_id for incident in history.incidents(BEGINNING)}
+    rows = source.incidents()
     losses = [loss for row in rows if (loss := checked_loss(row, judge.is_time))]
     AlertLedger(system.ledger).save(
         loss._replace(last=min(loss.last, Slot(end - 1)))

@@ -15,6 +15,7 @@ from mailserver import MailServer
 from bikecollect.alerts.earlier_data import OlderCopy
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
+from bikecollect.archive.mirror.live.live_paths import LEDGERS
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Stop, Times
@@ -26,6 +27,7 @@ from bikecollect.reports.status_facts import verdict
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import (
+    LEDGER,
     MARKER,
     SystemFolder,
     alert_state_path,
@@ -625,7 +627,14 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
         own.rename(again)
         for _ in range(2):
             fill(world, settings, again)
+        for name, text in ("0", b"damaged"), ("1", (again / LEDGER).read_bytes()):
+            (again / LEDGERS / name).mkdir(parents=True)
+            (again / LEDGERS / name / LEDGER).write_bytes(text)
 
+    source = source_of(settings, "a", again, (), "", now=world.clock())
+    assert isinstance(source, FolderSource)
+    both = [row[0] for row in source.incidents()]
+    assert len(both) == 2 * len(set(both)) > 0, "one ledger of three is damaged"
     assert lost == ["older-folder"] * 4 + ["not-started"]
     assert causes(world, settings) == lost, "the record of the loss is taken over"
     system = settings.system_folder("a")

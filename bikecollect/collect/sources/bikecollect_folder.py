@@ -139,13 +139,15 @@ class FolderSource:
                     log.warning("not all runs of %s can be read: %s", where, error)
                 self.are_runs_cut = True
 
-    def incidents(self) -> Iterator[list[tuple[Any, ...]]]:
+    def incidents(self) -> Iterator[tuple[Any, ...]]:
         """Yield its incidents, unchecked; none of a ledger that cannot be read."""
-        ledgers = [self.folder / LEDGERS / n for n in list_below(self.folder, LEDGERS)]
-        with scratch() as scratch_folder, suppress(*READ_ERRORS):
-            for place in (self.folder, *ledgers):
-                if has_ledger(place):
-                    yield incidents(place, scratch_folder)
+        places = [self.folder]
+        with suppress(*READ_ERRORS):
+            names = list_below(self.folder, LEDGERS)
+            places += [self.folder / LEDGERS / name for name in names]
+        for place in filter(has_ledger, places):
+            with suppress(*READ_ERRORS), scratch() as scratch_folder:
+                yield from incidents(place, scratch_folder)
 
     def _merged(
         self, place: Path, rows: RowReader[Status]
