@@ -141,15 +141,14 @@ class Alerter:
         self, run: Run, observed: Mapping[str, Signal | None], stack: ExitStack
     ) -> RunAlerts:
         """Return the alerts for signals that were *observed* outside of a fetch."""
+        paths = self.systems[run.system_id]
         state_file, ledger, before = self._loaded(run, stack)
-        state_file.older_copy(run.slot, self.systems[run.system_id].system, ledger)
-        grid = self.systems[run.system_id].system.grid
+        state_file.older_copy(run.slot, paths.system, ledger)
         incidents, events = step(
-            before.incidents, run.slot, observed, grid, muted=self.muted
+            before.incidents, run.slot, observed, paths.system.grid, muted=self.muted
         )
         after = before._replace(incidents=incidents)
         changed = incidents != before.incidents
-        paths = self.systems[run.system_id]
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
     def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
@@ -228,8 +227,8 @@ class Alerter:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)
         is_alive = run.outcome is not Outcome.KILLED
+        system = self.systems[run.system_id].system
         if is_alive:
-            system = self.systems[run.system_id].system
             observed |= signals.of_loss(system, run.slot)
             if (lost := observed.get("lost")) and lost.cause == Cause.OLDER_FOLDER:
                 from bikecollect.alerts.earlier_data import OlderCopy
@@ -244,8 +243,7 @@ class Alerter:
                     system, run.slot, others, ledger, before.incidents
                 )
         if is_alive and not observed.get("disk"):  # a full disk is reported as such
-            folder = self.systems[run.system_id].system.path
-            observed |= space.of_space(folder, room, before.space)
+            observed |= space.of_space(system.path, room, before.space)
         return {kind: s for kind, s in observed.items() if kind not in self.muted}
 
     def _is_untold(self, run: Run, before: AlertState) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -129,8 +129,8 @@ def alerter(
     muted = frozenset(settings.tell.mute)
     left = partial(_left_outboxes, settings, paths.values(), home)
     earlier = namesakes(settings.source, [system.path for system in systems])
-    alerter = _alerter(settings, times, paths, muted, unusable=unusable, left=left)
-    return replace(alerter, namesakes=earlier)
+    of_runs = _alerter(settings, times, paths, muted, unusable=unusable)
+    return replace(of_runs, left=left, namesakes=earlier)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
@@ -199,7 +199,6 @@ def _alerter(
     muted: frozenset[str],
     *,
     unusable: frozenset[str] = frozenset(),
-    left: Callable[[], Sequence[Path]] = tuple,
 ) -> Alerter:
     def dispatcher() -> "Dispatcher":
         from bikecollect.alerts.delivery import Dispatcher
@@ -228,7 +227,6 @@ def _alerter(
         mail_errors={next(iter(systems)): error} if error else {},
         csv_days=settings.keep.csv_days,
         after=settings.mail.after,
-        left=left,
         clock=times.clock,
     )
 
