@@ -110,7 +110,7 @@ class SystemAlertState:
 
     def note_lost(self, slots: int) -> None:
         """Note that the open loss of earlier data has cost *slots*."""
-        self._change(
+        self._change_incidents(
             lambda i: i._replace(lost=slots) if i.kind == "lost" and i.is_open else i
         )
 
@@ -122,36 +122,39 @@ class SystemAlertState:
         *still_lost* returns an incident with those that were not. That of a loss of
         earlier data counts its slots when it ends.
         """
-        changed = self._change(
+        changed = self._change_incidents(
             lambda i: still_lost(i) if i.lost and i.kind != "lost" else i
         )
         if changed:
             ledger.save(changed)
 
-    def _change(self, change: Callable[[Incident], Incident]) -> list[Incident]:
+    def clear_mail_error(self) -> None:
+        """Note that mails can be sent."""
+        self._change(lambda state: state._replace(mail="", rejected={}))
+
+    def _change_incidents(
+        self, change: Callable[[Incident], Incident]
+    ) -> list[Incident]:
         """Write the incidents after *change*; return those that it has changed."""
+        return self._change(
+            lambda state: state._replace(incidents=tuple(map(change, state.incidents)))
+        )
+
+    def _change(self, change: Callable[[AlertState], AlertState]) -> list[Incident]:
+        """Write the state after *change*, if there is one and it differs.
+
+        Return the incidents that *change* has changed.
+        """
         if self.stored() is None:
             return []  # nothing is created
         with self.held():
             state = self.load()
             if state is None or self.put_back:
-                return []
-            after = tuple(map(change, state.incidents))
-            changed = [i for i in after if i not in state.incidents]
-            if changed:
-                self.save(state._replace(incidents=after))
-            return changed
-
-    def clear_mail_error(self) -> None:
-        """Note that mails can be sent, if there is a state."""
-        if self.stored() is None:
-            return
-        with self.held():
-            state = self.load()
-            if self.put_back or state is None:
-                return  # the next run has to find that an older folder was put back
-            if state.mail or state.rejected:
-                self.save(state._replace(mail="", rejected={}))
+                return []  # the next run has to find that an older folder was put back
+            after = change(state)
+            if after != state:
+                self.save(after)
+            return [i for i in after.incidents if i not in state.incidents]
 
 
 def stored_incidents(system: SystemFolder) -> tuple[Incident, ...]:
