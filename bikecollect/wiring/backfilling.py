@@ -1,7 +1,7 @@
 """Build the parts that fill the missing slots of a system."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import tzinfo
@@ -56,8 +56,6 @@ from bikecollect.wiring.source_files import (
 )
 
 log = logging.getLogger(__name__)
-
-
 NEWEST = (
     "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM blocks WHERE slot < ?"
     " UNION ALL SELECT max(slot) FROM runs WHERE slot < ?)"
@@ -221,30 +219,38 @@ class LossBefore:
         """
         ledger = AlertLedger(self._system.ledger)
         SystemAlertState.of(self._system).note_filled(self._still_lost, ledger)
-        filled = [f for f in fillings if f.what == FILLED]
-        path, vehicles = (
-            s.path / MARKER for s in (self._system, self._system.vehicles)
-        )
-        lost, told = marker.lost_by(path), None
-        missing = self._missing(lost) if lost and lost.first else []
-        is_back = bool(source) and marker.is_restored(path, (f.slot for f in filled))
-        if lost and (is_back or (lost.first and not missing)):
-            marker.accept(path)
-            left = f"; still missing: {count_of(len(missing), 'slot')}" * bool(missing)
-            log.warning(
-                "%s: data from before the loss are here again%s", self._name, left
-            )
-            told = lost.told
-        own = (f.slot for f in filled if f.is_vehicles)
-        are_back = bool(source) and marker.is_restored(vehicles, own)
-        lost = marker.lost_by(vehicles)
-        if lost and (are_back or (lost.first and not self._missing_vehicles(lost))):
-            marker.accept(vehicles)
-            log.warning("%s: vehicles from before the loss are here again", self._name)
+        filled = [f for f in fillings if f.what == FILLED] if source else []
+        ended = self._ended(self._system, "data", filled, self._missing)
+        own = [f for f in filled if f.is_vehicles]
+        self._ended(self._system.vehicles, "vehicles", own, self._missing_vehicles)
         if isinstance(source, FolderSource):
             aside = marker.lost_by(source.folder / MARKER)
-            told = told or (aside.told if aside else None)
+            told = (ended and ended.told) or (aside and aside.told)
             self._account(told, source.folder, now)
+
+    def _ended(
+        self,
+        part: SystemFolder,
+        what: str,
+        filled: Iterable[Filling],
+        missing: Callable[[marker.Lost], Collection[Slot]],
+    ) -> marker.Lost | None:
+        """Remove the mark of the loss of a *part* if it has ended; return the loss.
+
+        Slots of it were *filled*, or none of those that an older copy lacks is
+        *missing*. *what* the part has is named in a line of the log.
+        """
+        path = part.path / MARKER
+        lost = marker.lost_by(path)
+        left = missing(lost) if lost and lost.first else ()
+        is_back = marker.is_restored(path, (f.slot for f in filled))
+        if lost is None or not (is_back or (lost.first and not left)):
+            return None
+        marker.accept(path)
+        text = f"{what} from before the loss are here again"
+        text += f"; still missing: {count_of(len(left), 'slot')}" if left else ""
+        log.warning("%s: %s", self._name, text)
+        return lost
 
     def _still_lost(self, incident: Incident) -> Incident:
         """Return *incident* with at most the slots that are still missing.

@@ -477,7 +477,11 @@ def causes(world: World, settings: Settings) -> list[str]:
 
 @pytest.mark.parametrize("is_night", [False, True])
 def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
-    tmp_path: Path, mailserver: MailServer, *, is_night: bool
+    tmp_path: Path,
+    mailserver: MailServer,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_night: bool,
 ) -> None:
     """Its lost slots were collected before. What the newer copy lacks is lost for good.
 
@@ -536,6 +540,9 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
     ]
     ended = mailserver.mails()[-1].get_content()
     assert "nothing more, unless another copy has what is lost for good: 1" in ended
+    assert (
+        "a: data from before the loss are here again; still missing: 1" in caplog.text
+    )
     assert before == ["older-folder"] * 4
     assert causes(world, settings) == ["older-folder"]
     assert damage(settings, "a") == []
