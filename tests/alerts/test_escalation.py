@@ -422,6 +422,8 @@ def test_a_mail_begins_with_what_is_to_do(
     assert ("--from s3://mine" in text) == (cause in {"runs-lost", "older-folder"})
     heading = "To know more" if expected.startswith("nothing") else "Next steps"
     assert f"\n\n{heading}:\n  " in text
+    mixed = incident._replace(causes={cause: 1, "off": 1})
+    assert "the settings were wrong" not in body([(Event(what, mixed), facts)])
 
 
 def test_a_mail_about_two_losses_has_the_words_and_the_steps_of_each() -> None:

@@ -509,6 +509,7 @@ def test_a_paused_mail_is_tried_at_once_with_new_settings(
     old.spool(outbox, letter())
     with mailserver.up(f"refuse={BOSS}"):
         drain(old, outbox)
+    assert old.has_undelivered([outbox])
     with mailserver.up():
         assert drain(post(mailserver.server(), fingerprint="new"), outbox) == ""
     assert [m["X-Got-By"] for m in mailserver.mails()] == [ME]
@@ -525,6 +526,7 @@ def test_a_partly_delivered_mail_keeps_its_age(
     with mailserver.up(f"later={BOSS}"):
         drain(sender, outbox)
     assert path.stat().st_mtime == NOW
+    assert not sender.has_undelivered([outbox])
 
 
 @pytest.mark.parametrize("password", ["pässwörd€", "pa\u0308sswo\u0308rd€"])

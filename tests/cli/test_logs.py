@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 import smtpd
 import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from in_process import bikecollect
@@ -24,6 +26,8 @@ from bikecollect.core.slots import Slot
 from bikecollect.setup.tables.sections import Log
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.runs.failed_calls import hand_over
 from bikecollect.wiring.alerting import failed_calls_path
 
 CANARY = "canary-3f9a1c"
@@ -301,6 +305,11 @@ def test_slots_that_wrong_settings_cost_have_that_cause(tmp_path: Path) -> None:
         call = json.loads(calls.read_text(encoding="utf-8"))
         early = json.dumps({**call, "started": call["started"] - 60})
         calls.write_text(f"{early}\ndamaged\n", encoding="utf-8")
+        copy, mount, zone = tmp_path / "copy", tmp_path / "mount", ZoneInfo("UTC")
+        shutil.copy(calls, copy)
+        mount.mkdir()
+        hand_over(copy, [SystemFolder("city", mount, zone, 300)])
+        assert list(mount.iterdir()) == []
         assert bikecollect("--config", path, "fetch").returncode == 0
     process = bikecollect("--config", path, "backfill-report", "--format", "json")
     first, *_ = json.loads(process.stdout)["gaps"]

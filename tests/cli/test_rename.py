@@ -30,6 +30,7 @@ from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.storage.files import marker, renamed
+from bikecollect.storage.files.known_folders import remember_place
 from bikecollect.storage.files.renamed import RenamedError
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.repair.rename import SystemRename
@@ -548,6 +549,7 @@ def test_a_system_renamed_in_the_settings_only_goes_on_as_the_manual_says(
         config.write_text(text.replace("systems.city", "systems.town"))
         assert "not in the settings" not in run(config, "status")  # old collects it
         kept = old.rename(tmp_path / "kept.toml")
+        remember_place(str(kept), tmp_path)  # its system is another folder, there
         first = bikecollect("--config", config, "fetch")
         again = bikecollect("--config", config, "fetch")
     data = tmp_path / "bikes"

@@ -23,7 +23,7 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.archive.datasets import RUNS
 from bikecollect.collect.filling import foreign_stations, taken_stations
-from bikecollect.collect.filling.foreign_runs import checked
+from bikecollect.collect.filling.foreign_runs import checked, checked_loss
 from bikecollect.collect.filling.foreign_stations import versions_of
 from bikecollect.collect.filling.taken_stations import TakenStations
 from bikecollect.collect.sources import foreign_ledger, table_rows, tables
@@ -440,6 +440,10 @@ def test_an_implausible_run_is_not_taken_over(change: dict[str, object]) -> None
     assert checked(list((RUN | change).values()), judge.is_time) is None
     assert (run["rows"], run["uptime"], run["http_status"]) == (0, 0.0, None)
     assert run["error"] == "a\\x0a" + "b" * 997
+    slot = int(NOON)
+    losses = [("a1", slot - 300, slot, n, '{"unknown": 2}') for n in (2, 0)]
+    lost, none = (checked_loss(row, judge.is_time) for row in losses)
+    assert (lost is None, none) == (False, None)
 
 
 def test_runs_that_cannot_be_read_do_not_keep_slots_from_being_filled(
