@@ -84,20 +84,16 @@ def readable(
     Raises StorageError if none can be read, SettingsError if no disk is mounted.
     """
     attempts, systems = Attempts(names, on_loss=on_loss), []
-    reads_vehicles = _have_vehicles(tables)
     for name in names:
         with attempts.on(name):
             system = settings.system_folder(name)
             check_present(system, ledger=True)
-            if reads_vehicles:
+            if _have_vehicles(tables):
                 check_ledger(system, VEHICLES)
             shown = history.shown(settings, name)
-            ends = _slots(span, system)
             has_data = bool(shown.days) or history.has_archive(settings, name)
             if tables:
-                attempts.report_loss(system, *ends, has_data=has_data)
-            if reads_vehicles:
-                attempts.report_lost_vehicles(system, *ends)
+                _report(attempts, system, span, tables, has_data=has_data)
             systems.append(shown)
     if not systems:
         is_setting = attempts.code is ExitCode.SETTINGS
@@ -117,12 +113,26 @@ def report_losses(
     """
     attempts = Attempts(names)
     for name in names:
-        system = settings.system_folder(name)
-        ends = _slots(span, system)
-        attempts.report_loss(system, *ends)
-        if _have_vehicles(tables):
-            attempts.report_lost_vehicles(system, *ends)
+        _report(attempts, settings.system_folder(name), span, tables)
     return attempts.code
+
+
+def _report(
+    attempts: Attempts,
+    system: SystemFolder,
+    span: tuple[str, str],
+    tables: Collection[str],
+    *,
+    has_data: bool = True,
+) -> None:
+    """Report the loss of data of the days in *span*, of vehicles if *tables* have them.
+
+    For *has_data*, see `Attempts.report_loss`.
+    """
+    ends = _slots(span, system)
+    attempts.report_loss(system, *ends, has_data=has_data)
+    if _have_vehicles(tables):
+        attempts.report_lost_vehicles(system, *ends)
 
 
 def _slots(span: tuple[str, str], system: SystemFolder) -> tuple[Slot, Slot]:
