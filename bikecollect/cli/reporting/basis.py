@@ -29,33 +29,31 @@ def basis(
     """
     if report.name in OF_NO_RANGE:
         return ""
-    lost = Counter(name for name, _ in unread)
-    texts = _texts(systems, values, lost, of_vehicles=report.is_of_vehicles)
+    texts = _texts(report, systems, values, unread)
     lines = [line for text in texts for line in wrapped(text, "  ", "    ")]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _texts(
+    report: Report,
     systems: Sequence[ViewedSystem],
     values: Values,
-    unread: Counter[str],
-    *,
-    of_vehicles: bool,
+    unread: Collection[tuple[str, str]],
 ) -> Iterator[str]:
-    now = time.time()
+    now, unread_days = time.time(), Counter(name for name, _ in unread)
     days = values.since.isoformat(), values.until.isoformat()
     for viewed in sorted(systems, key=attrgetter("system_id")):  # as the rows
         zone = viewed.system.zone
         begin, end = (bounds(day, zone)[0] for day in days)
         account = evidence.read_account(viewed.system, begin, end, now=now)
         first, last, total = account.since, Slot(account.until - 1), account.total
-        if of_vehicles:
+        if report.is_of_vehicles:
             first, last, total = evidence.coverage_of_vehicles(viewed.system, account)
         if total.expected:
             name = f"{viewed.system_id}: " if len(systems) > 1 else ""
             day, until = day_of(first, zone), day_of(last, zone)
             span = day if day == until else f"{day} to {until}"
-            lost = unread[viewed.system_id]
-            missing = f"; {count_of(lost, 'day')} cannot be read" if lost else ""
-            what = "vehicles of " if of_vehicles else ""
-            yield f"{name}{span}: {what}{total.sentence}{missing}"
+            what = "vehicles of " if report.is_of_vehicles else ""
+            count = unread_days[viewed.system_id]
+            lacking = f"; {count_of(count, 'day')} cannot be read" if count else ""
+            yield f"{name}{span}: {what}{total.sentence}{lacking}"
