@@ -132,7 +132,7 @@ def alerts(
 def elsewhere(standing: Standing) -> str:
     """Return a line if its earlier data are in another folder, else nothing."""
     name, text = standing.system_id, standing.health.elsewhere
-    problem = visible(text.partition("; ")[0])
+    problem = visible(_what(text))
     return f"{name}: {problem}; see: bikecollect doctor {name}\n" if text else ""
 
 
