@@ -81,14 +81,7 @@ def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
     copy = shutil.copytree(own, tmp_path / "bikecollect", ignore=UNUSED)
     for missing in ("cli.commands.fetch", "core.slots"):
         (copy / f"{missing.replace('.', '/')}.py").unlink()
-        process = subprocess.run(
-            [sys.executable, "-S", "-m", "bikecollect", "fetch"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{INSTALLED[1]}"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        process = _fetching(tmp_path, "-m", "bikecollect")
 
         assert process.returncode == ExitCode.UNAVAILABLE
         assert process.stderr == (
@@ -99,19 +92,24 @@ def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
     for missing in ("cli/commands/fetch.py", "cli/main.py"):
         shutil.copytree(own, copy, ignore=UNUSED, dirs_exist_ok=True)
         text = REMOVE.replace("MODULE", Path(missing).name)
-        process = subprocess.run(
-            [sys.executable, "-S", "-c", f"{text}{START}", "fetch"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{INSTALLED[1]}"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        process = _fetching(tmp_path, "-c", f"{text}{START}")
 
         assert process.returncode == ExitCode.UNAVAILABLE
         assert f"No such file or directory: '{copy}/{missing}'" in process.stderr
         assert process.stderr.startswith("bikecollect: the installation is not ")
         assert process.stderr.count("\n") == 1
+
+
+def _fetching(folder: Path, *start: str) -> subprocess.CompletedProcess[str]:
+    """Run `fetch` of the copy in *folder*, begun by *start*."""
+    return subprocess.run(
+        [sys.executable, "-S", *start, "fetch"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}:{INSTALLED[1]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_a_deleted_current_folder_is_no_error(tmp_path: Path) -> None:
