@@ -455,6 +455,16 @@ def test_no_command_fills_the_mount_point_of_a_missing_disk(
     assert len(list(state_home().glob("outbox/a.*/*.eml"))) == 2
 
 
+def collect_after_copy(
+    world: World, settings: Settings, copy: Path, slots: int
+) -> None:
+    """Copy the folder of `a` to *copy* after a slot; *slots* of them follow."""
+    world.slot(settings)
+    shutil.copytree(world.folder / "a", copy)
+    for _ in range(slots):
+        world.slot(settings)
+
+
 def fill(world: World, settings: Settings, copy: Path) -> None:
     """Fill the system `a` from *copy*, as `backfill --from` does."""
     times = Times(world.clock, world.clock, Stop())
@@ -492,10 +502,7 @@ def test_an_older_copy_of_the_folder_is_told_until_it_is_filled(
     world = World(tmp_path / "data", "a", mail=mailserver.settings(), **mirror)
     older, newer, own = tmp_path / "older", tmp_path / "newer", world.folder / "a"
     with world.served() as settings, mailserver.up():
-        world.slot(settings)
-        shutil.copytree(own, older)
-        for _ in range(3):
-            world.slot(settings)
+        collect_after_copy(world, settings, older, 3)
         shutil.copytree(own, newer)
         for _ in range(2):
             world.slot(settings)
@@ -593,10 +600,7 @@ def test_slots_that_were_filled_are_no_longer_lost(tmp_path: Path) -> None:
     own, older, newer = world.folder / "a", tmp_path / "older", tmp_path / "newer"
     with world.served() as settings:
         system = settings.system_folder("a")
-        world.slot(settings)
-        shutil.copytree(own, older)
-        for _ in range(3):
-            world.slot(settings)
+        collect_after_copy(world, settings, older, 3)
         own.rename(newer)
         older.rename(own)
         alert_state_path("a", str(own)).unlink()  # else the older copy is told
@@ -621,10 +625,7 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
     world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
     copy, own = tmp_path / "copy", world.folder / "a"
     with world.served() as settings, mailserver.up():
-        world.slot(settings)
-        shutil.copytree(own, copy)
-        for _ in range(4):
-            world.slot(settings)
+        collect_after_copy(world, settings, copy, 4)
         shutil.rmtree(own)
         world.slot(settings, skip=1)
         fill(world, settings, copy)
@@ -664,10 +665,7 @@ def test_the_cause_of_slots_that_a_backup_lacks_is_known_if_people_were_told_of_
     world = World(tmp_path / "data", "a", "b")
     copy, own, aside = tmp_path / "copy", world.folder / "a", tmp_path / "aside"
     with world.served() as settings:
-        world.slot(settings)
-        shutil.copytree(own, copy)
-        for _ in range(2):
-            world.slot(settings)
+        collect_after_copy(world, settings, copy, 2)
         shutil.rmtree(own)
         world.slot(settings)
         own.rename(aside)

@@ -123,11 +123,8 @@ def full_list_queries(url: str) -> list[dict[str, str]]:
 
 def larger_page_queries(url: str) -> list[dict[str, str]]:
     """Return the queries with which a server may return more on each page of *url*."""
-    all_at_once = full_list_queries(url)
-    return all_at_once + [
-        {name: text.replace(ALL, MANY) for name, text in query.items()}
-        for query in all_at_once[:1]
-    ]
+    first, *others = full_list_queries(url)
+    return [first, *others, dict.fromkeys(first, MANY)]
 
 
 def first_page_queries(url: str) -> list[dict[str, str]]:
