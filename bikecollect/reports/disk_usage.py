@@ -11,6 +11,7 @@ from bikecollect.archive.datasets import PART
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import count_of, length
 from bikecollect.storage.data_folder import ARCHIVE, STATUS
+from bikecollect.storage.files.entries import paths_in
 
 RECENT_DAYS = 7
 MANY_DAYS = 5_000
@@ -79,26 +80,22 @@ def _date(key: str) -> str:
 def _days(folder: Path) -> dict[str, int]:
     """Return the bytes of each day's CSV, all segments together."""
     sizes: dict[str, int] = {}
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            day, dot, rest = entry.name.partition(".")
-            if dot and rest.endswith("csv"):
-                with suppress(OSError):
-                    sizes[day] = sizes.get(day, 0) + entry.stat().st_size
+    for path in paths_in(folder):
+        day, dot, rest = path.name.partition(".")
+        if dot and rest.endswith("csv"):
+            with suppress(OSError):
+                sizes[day] = sizes.get(day, 0) + path.stat().st_size
     return sizes
 
 
 def _archived(folder: Path) -> dict[str, int]:
     """Return the bytes of each archived day of the system in *folder*."""
     sizes: dict[str, int] = {}
-    with suppress(OSError), os.scandir(folder.parent / ARCHIVE) as datasets:
-        for dataset in datasets:
-            days = Path(dataset.path) / f"system_id={folder.name}"
-            with suppress(OSError), os.scandir(days) as entries:
-                for day in entries:
-                    with suppress(OSError):
-                        size = os.stat(f"{day.path}/{PART}").st_size  # noqa: PTH116 - half the time, for thousands of days
-                        sizes[day.name] = sizes.get(day.name, 0) + size
+    for dataset in paths_in(folder.parent / ARCHIVE):
+        for day in paths_in(dataset / f"system_id={folder.name}"):
+            with suppress(OSError):
+                size = os.stat(f"{day}/{PART}").st_size  # noqa: PTH116 - half the time, for thousands of days
+                sizes[day.name] = sizes.get(day.name, 0) + size
     return sizes
 
 

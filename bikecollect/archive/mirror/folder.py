@@ -10,6 +10,7 @@ from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.record import LIVE, is_any_copied, live_address
 from bikecollect.core.errors import MirrorUnavailable, SettingsError
 from bikecollect.storage.data_folder import ARCHIVE, LEDGER, MARKER, STATUS
+from bikecollect.storage.files.entries import may_have_entries
 
 
 def check_folder(address: MirrorAddress, data: Path) -> None:
@@ -27,7 +28,7 @@ def check_folder(address: MirrorAddress, data: Path) -> None:
                 f"archive.mirror = {address} is the folder with the data itself, so "
                 "there is no copy; use a folder on another disk"
             )
-    if _is_empty(folder) and any(
+    if not may_have_entries(folder) and any(
         is_any_copied(data, str(place)) for place in (address, live_address(address))
     ):
         raise MirrorUnavailable(
@@ -61,14 +62,3 @@ def is_mirror(folder: Path, system_id: str) -> bool:
 
 def _has_any(folder: Path, names: Iterable[str]) -> bool:
     return any((folder / name).exists() for name in names)
-
-
-def _is_empty(folder: Path) -> bool:
-    """Return whether *folder* has no files, or does not exist."""
-    try:
-        with os.scandir(folder) as entries:
-            return not any(entries)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False  # the copying says why

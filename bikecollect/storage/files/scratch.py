@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.storage.files import flock
+from bikecollect.storage.files.entries import paths_in
 
 PREFIX, SUFFIX = "bikecollect-", ".scratch"
 OURS = re.compile(rf"{PREFIX}[^/]+{re.escape(SUFFIX)}")
@@ -95,11 +96,10 @@ def free_bytes(folder: Path) -> int:
 
 
 def _remove_leftovers(parent: Path) -> None:
-    with suppress(OSError), os.scandir(parent) as entries:
-        for entry in entries:
-            if OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                with suppress(OSError):
-                    _remove_if_abandoned(Path(entry.path))
+    for path in paths_in(parent):
+        if OURS.fullmatch(path.name):
+            with suppress(OSError):
+                _remove_if_abandoned(path)
 
 
 def _is_empty(folder: int) -> bool:
