@@ -80,16 +80,7 @@ def test_missing_hours_are_labelled_in_decimals() -> None:
 def test_runs_that_take_far_longer_are_cut_and_marked() -> None:
     """A run that waited for the feed in vain would flatten all others."""
     uncut, cut = (
-        bars.over_time(
-            "slot",
-            "seconds",
-            {"good": "blue"},
-            title="seconds",
-            kind="kind",
-            tips={},
-            top=top,
-        )
-        for top in (None, 1.2)
+        bars.durations({"good": "blue"}, tips={}, top=top) for top in (None, 1.2)
     )
 
     assert "scale" not in uncut["layer"][0]["encoding"]["y"]

@@ -8,35 +8,28 @@ from bikecollect.app.charts.encodings import BLUE, Tips, built_once, time_axis, 
 
 
 @built_once
-def over_time(
-    x: str,
-    y: str,
-    colours: Mapping[str, str],
-    *,
-    title: str,
-    kind: str,
-    tips: Tips,
-    top: float | None = None,
+def durations(
+    colours: Mapping[str, str], *, tips: Tips, top: float | None
 ) -> alt.LayerChart:
-    """Return narrow bars over time, coloured by the column *kind*.
+    """Return a narrow bar for each slot: its `seconds`, coloured by its `kind`.
 
     Bars that are longer than *top* are cut there, and marked by a triangle.
     """
     colour = alt.Color(
-        kind,
+        "kind",
         type="nominal",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
         legend=alt.Legend(orient="top", title=None, columns=2),
     )
-    value = alt.Y(y, type="quantitative", title=title)
+    value = alt.Y("seconds", type="quantitative", title="seconds")
     if top is not None:
         value = value.scale(domain=[0, top], clamp=True)
     base = alt.Chart().encode(
-        x=time_axis(x), y=value, color=colour, tooltip=tooltips(tips)
+        x=time_axis("slot"), y=value, color=colour, tooltip=tooltips(tips)
     )
     layers = [base.mark_bar(width=alt.RelativeBandSize(1), minBandSize=2, size=3)]
     if top is not None:
-        cut = base.transform_filter(f"datum['{y}'] > {top}")
+        cut = base.transform_filter(f"datum['seconds'] > {top}")
         layers.append(
             cut.mark_point(
                 shape="triangle-up", filled=True, size=60, opacity=1, yOffset=-7

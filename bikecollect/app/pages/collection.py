@@ -84,9 +84,7 @@ def _runs(name: str, health: Health) -> None:
     share = percent(health.good / health.runs) if health.runs else percent(None)
     top = collection.scale_top(answer)
     widgets.figure(
-        bars.over_time(
-            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips, top=top
-        ),
+        bars.durations(COLOURS, tips=tips, top=top),
         table,
         f"{name}-runs",
         f"{health.good} of {health.runs} runs were good ({share})."
