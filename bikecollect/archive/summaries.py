@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bikecollect.core.slots import stale_sql
-from bikecollect.core.snapshot import closed_sql
+from bikecollect.core.snapshot import CLOSED_SQL
 
 FORMAT = 4
 """The version of these definitions.
@@ -192,13 +192,13 @@ def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str
     or never; `silent` is NULL on a day without any reporting time. A slot ends
     with the next one; *interval* (seconds) is used for a day with a single slot.
     """
-    rules = {"closed": closed_sql("r"), "stale": stale_sql("n")}
+    rules = {"closed": CLOSED_SQL, "stale": stale_sql("n")}
     return COVERAGE.format(interval=int(interval), rows=rows, slots=slots, **rules)
 
 
 def profile(rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's hours of the week."""
-    rules = {"closed": closed_sql("r"), "stale": stale_sql("s")}
+    rules = {"closed": CLOSED_SQL, "stale": stale_sql("s")}
     return PROFILE.format(rows=rows, slots=slots, **rules)
 
 
@@ -214,7 +214,7 @@ def station_days(rows: str = "rows", slots: str = "day_slots") -> str:
     tells whether its vehicles were known in the slot before, and is NULL at the first
     slot of the day (*end_seen*: after, last).
     """
-    return STATION_DAYS.format(rows=rows, slots=slots, closed=closed_sql("r"))
+    return STATION_DAYS.format(rows=rows, slots=slots, closed=CLOSED_SQL)
 
 
 def coverage_file(interval: int) -> str:

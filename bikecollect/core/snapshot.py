@@ -33,10 +33,11 @@ class StationStatus(NamedTuple):
 
 CAPACITY = StationStatus._fields.index("capacity")
 """The position of the capacity: the other counts precede it, and flags follow it."""
-CLOSED = (
-    "CASE WHEN {row}is_installed = FALSE"
-    " OR ({row}is_renting = FALSE AND {row}is_returning = FALSE) THEN 1 ELSE 0 END"
+CLOSED_SQL = (
+    "CASE WHEN r.is_installed = FALSE"
+    " OR (r.is_renting = FALSE AND r.is_returning = FALSE) THEN 1 ELSE 0 END"
 )
+"""The rule of `is_closed` in portable SQL: 1 if the row of *r* is closed, 0 if not."""
 FLAGS = ("is_installed", "is_renting", "is_returning")
 
 
@@ -52,17 +53,6 @@ def is_closed(flags: Sequence[bool | None]) -> bool:
     """
     is_installed, is_renting, is_returning = flags
     return is_installed is False or (is_renting is False and is_returning is False)
-
-
-def closed_sql(alias: str) -> str:
-    """Return the same rule in portable SQL: 1 if the row is closed, 0 if not.
-
-    *alias* is that of the rows' table.
-
-    >>> closed_sql("r")[:37]
-    'CASE WHEN r.is_installed = FALSE OR ('
-    """
-    return CLOSED.format(row=f"{alias}.")
 
 
 class StationInformation(NamedTuple):

@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from bikecollect.core.snapshot import closed_sql
+from bikecollect.core.snapshot import CLOSED_SQL
 from bikecollect.core.timeline.zones import DAY
 from bikecollect.reports.parts.fragments import with_parts
 from bikecollect.reports.recomputed import from_rows
@@ -148,7 +148,7 @@ class Values:
         }
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         more = {"eve": self._eve.isoformat(), "without": self.without.isoformat()}
-        text = Template(text).safe_substitute(closed=closed_sql("r"))
+        text = Template(text).safe_substitute(closed=CLOSED_SQL)
         text = Template(text).substitute(days, **more, **numbers, **bounds)
         if not self.rows and not self.without_stale:
             return text

@@ -13,7 +13,7 @@ from templates import copied
 from world import World
 
 from bikecollect.core.slots import DAY
-from bikecollect.core.snapshot import FLAGS, closed_sql, is_closed
+from bikecollect.core.snapshot import CLOSED_SQL, FLAGS, is_closed
 from bikecollect.reports.registry import REPORTS, Values
 
 pytest.importorskip("duckdb")
@@ -63,7 +63,7 @@ def test_python_and_sql_have_the_same_rule(
     import duckdb
 
     named = ", ".join(f"CAST(? AS BOOLEAN) AS {name}" for name in FLAGS)
-    sql = f"SELECT {closed_sql('r')} FROM (SELECT {named}) AS r"
+    sql = f"SELECT {CLOSED_SQL} FROM (SELECT {named}) AS r"
 
     ((answer,),) = duckdb.execute(sql, list(flags)).fetchall()
 

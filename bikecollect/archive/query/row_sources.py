@@ -182,17 +182,14 @@ class RowSources:
                 lost += self._lost(name, day, ARCHIVE, [Loss(why)])
         self._view(dataset, parts, datasets.COLUMNS[dataset], lost)
 
-    def create_summed(self, rows: str, slots: str) -> Container[Key]:
-        """Create `summed_rows` and `summed_slots`: *rows*, *slots* and outdated days.
+    def create_summed(self) -> Container[Key]:
+        """Create `summed_rows` and `summed_slots`: the open days and the outdated ones.
 
         Those are returned: archived, with summaries of an earlier definition.
         """
         days = self._outdated()
-        for name, view, dataset in (
-            ("summed_rows", rows, self._layout.rows),
-            ("summed_slots", slots, self._layout.slots),
-        ):
-            self._create_with(name, view, dataset, days)
+        self._create_with("summed_rows", "rows", self._layout.rows, days)
+        self._create_with("summed_slots", "day_slots", self._layout.slots, days)
         return days
 
     def _create_with(

@@ -192,7 +192,7 @@ class _Views:
     def _create_summaries(self, interval: int) -> None:
         """Create the views of summaries, which are computed when they are queried."""
         rows, slots = "summed_rows", "summed_slots"
-        outdated = self._stations.create_summed("rows", "day_slots")
+        outdated = self._stations.create_summed()
         for table, sql in (
             ("profile", summaries.profile(rows, slots)),
             ("coverage", summaries.coverage(interval, rows, slots)),
