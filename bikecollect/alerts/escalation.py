@@ -199,12 +199,10 @@ def _after_good(
 
 def _due(incident: Incident, slot: Slot, grid: Grid) -> EventType | None:
     """Return the event that is due for an open incident, None if none is."""
-    if not incident.is_open:
+    if not incident.is_open or incident.good:  # or it is about to close
         return None
     if slot - incident.told_at >= DAY:
         return EventType.REMINDED
-    if incident.good:
-        return None
     is_recent = slot - incident.told_at < NEAR
     if incident.again and slot - incident.opened >= HOUR and not is_recent:
         return EventType.RETURNED

@@ -87,6 +87,10 @@ def test_an_outage_of_a_day_is_five_mails_and_a_recovery() -> None:
     assert (last.lost, last.opened, last.last) == (289, BEGIN, BEGIN + DAY)
     assert last.causes == {"timeout": 289}
 
+    # A day after the latest mail, the slot is good: no reminder that the feed is down.
+    events = play([True] * 2 * WHOLE_DAY + [False] * 2)
+    assert words(events)[-2:] == [(1440, "REMINDED"), (2885, "RECOVERED")]
+
 
 def test_a_blip_is_two_mails_and_the_second_needs_two_good_slots() -> None:
     """An incident closes after two good slots, not after one."""
@@ -126,14 +130,20 @@ slots = st.lists(
 def test_no_open_incident_is_silent_for_longer_than_a_day(
     rows: list[tuple[bool | None, int]],
 ) -> None:
-    """Reminders continue even while the feed cannot be judged."""
+    """Reminders continue even while the feed cannot be judged.
+
+    None is sent after a good slot, in which the problem was not there.
+    """
     incidents: tuple[Incident, ...] = ()
     flat = [state for state, length in rows for _ in range(length)]
     for number, is_bad in enumerate(flat):
         signs = {} if is_bad is None else {"fetch": BAD if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, _ = step(incidents, slot, signs, GRID)
-        assert all(slot - i.told_at < DAY for i in incidents if i.is_open)
+        incidents, events = step(incidents, slot, signs, GRID)
+        troubled = [i for i in incidents if i.is_open and not i.good]
+        assert all(slot - i.told_at < DAY for i in troubled)
+        is_over = {event.what is EventType.RECOVERED for event in events}
+        assert is_bad is not False or is_over <= {True}
 
 
 @given(slots)
