@@ -21,6 +21,7 @@ from bikecollect.alerts.system_state import AlertPaths
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, EventType, Incident
 from bikecollect.core.logs import NAME as LOG
+from bikecollect.core.logs import of_run
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports import evidence
@@ -84,12 +85,13 @@ class Dispatcher:
             tuple(f".{f.system_id}.{e.incident.incident_id}." for e, f in pairs),
             escalated=any(e.incident.escalated for e, _ in pairs),
         )
-        return self.mailer.spool(
-            self._outbox(alerts.paths),
-            letter,
-            others=_outboxes(alerts.paths for _, alerts in notification),
-            without=_unreachable(event, alerts),
-        )
+        with of_run(facts.system_id, facts.run_id):  # in the log of that system
+            return self.mailer.spool(
+                self._outbox(alerts.paths),
+                letter,
+                others=_outboxes(alerts.paths for _, alerts in notification),
+                without=_unreachable(event, alerts),
+            )
 
     def drain(
         self, failing: Iterable[AlertPaths] = (), left: Iterable[Path] = ()

@@ -393,15 +393,17 @@ def test_two_processes_do_not_send_the_same_mail(
 
 
 def test_without_a_disk_the_mail_is_sent_from_memory(
-    mailserver: MailServer, tmp_path: Path
+    mailserver: MailServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full or missing disk must be reported, too."""
+    """A full or missing disk must be reported, too; once, not on stderr as well."""
     blocked = tmp_path / "file"
     blocked.touch()
     with mailserver.up():
         assert post(mailserver.server()).spool(Outbox(blocked / "outbox"), letter())
     assert len(mailserver.mails()) == 1
     assert not post(mailserver.server()).spool(Outbox(blocked / "outbox"), letter())
+    warned = [(r.getMessage()[-3:], vars(r)["is_reported"]) for r in caplog.records]
+    assert warned == [("yes", True), (" no", False)]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ class Mailer:
         except StorageError as error:
             result = smtp.send(self.server, [data], seconds=self.seconds)
             is_sent = headers.is_partly_served(data, result.deliveries[0].left)
-            log.warning("%s; sent from memory: %s", error, "yes" if is_sent else "no")
+            said = "yes" if is_sent else "no"
+            extra = {"is_reported": is_sent}
+            log.warning("%s; sent from memory: %s", error, said, extra=extra)
             return is_sent
         for box, name in older:
             with suppress(StorageError):  # it is sent, too
