@@ -151,7 +151,7 @@ def test_archived_days_are_restored_with_their_vehicles(
 ) -> None:
     """A closed day comes from its archive, the open one from the live copy."""
     fetch(publisher)
-    city.run("compact", "--csv-days", "0")
+    archived = city.run("compact", "--csv-days", "0").stdout
     publisher.clock.now += DAY
     fetch(publisher, 1)
     city.run("push", "--live")
@@ -163,6 +163,9 @@ def test_archived_days_are_restored_with_their_vehicles(
     process = restore(city)
 
     assert process.returncode == 0
+    named = [line for line in archived.splitlines() if "copied to the mirror" in line]
+    days = ["city 2024-06-05", "city/vehicles 2024-06-05"]
+    assert [line.partition(":")[0] for line in named] == days
     assert files == ["2024-06-06.csv"]
     assert (len(slots), len(before)) == (5, 1 + 12 + 1 + 5)
     assert exported(city) == before
