@@ -44,7 +44,7 @@ class Cause(StrEnum):
     NETWORK = "network", "no answer from the feed"
     NOT_COLLECTING = "not-collecting", "collection had not started yet"
     NOT_MOUNTED = "not-mounted", "the data disk was not mounted"
-    NOT_STARTED = "not-started", "cron did not start a run"
+    NOT_STARTED = "not-started", "cron did not start a run, or it was killed at once"
     OLDER_FOLDER = "older-folder", "an older copy of the folder was put back"
     OVERLOAD = "overload", "the call had no time or thread left for this system"
     PROTOCOL = (
@@ -74,7 +74,7 @@ def meaning(cause: str) -> str:
     >>> meaning("rejected: drift"), meaning("http-503")
     ('the payload was not understood', 'the feed answered with an error')
     >>> meaning("asleep or not-started")
-    'this machine was suspended, or cron did not start a run'
+    'this machine was suspended, or cron did not start a run, or it was killed at once'
     """
     if OR in cause:
         return ", or ".join(map(meaning, cause.split(OR)))
