@@ -267,6 +267,28 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_system_that_is_not_safe_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its type: of a server, or of a program (FUSE); `fuseblk` is NTFS."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(f'data_dir = "{tmp_path}"\n[systems.youbike-taipei]\n')
+    settings = loader.load(str(config))
+
+    def doubt(kind: str) -> str:
+        monkeypatch.setattr(machine, "file_system", lambda _: kind)
+        notes = [c for c in check_disk("youbike-taipei", settings) if c.remedy]
+        return " ".join(c.text for c in notes if c.verdict is Verdict.NOTE)
+
+    for kind in ("nfs4", "smb3", "fuse", "fuse.sshfs", "ceph", "afs", "autofs"):
+        assert doubt(kind) == (
+            f"the file system is {kind}: locks and syncs depend on its server"
+        )
+    assert "syncs may not reach the disk" in doubt("9p")
+    assert "not safe in a crash" in doubt("fuseblk")
+    assert [doubt(kind) for kind in ("ext4", "xfs", "btrfs", "zfs")] == [""] * 4
+
+
 def test_an_interval_that_cron_lacks_has_a_remedy_that_works(tmp_path: Path) -> None:
     """`schedule install` would end with the same error."""
     config = tmp_path / "bikecollect.toml"

@@ -160,8 +160,8 @@ def check_disk(name: str, settings: Settings) -> Checks:
     kind = machine.file_system(nearest)
     if kind in machine.KERNEL_FILE_SYSTEMS or not nearest.is_dir():
         return  # reported as the folder
-    if kind in machine.BAD_FILE_SYSTEMS:
-        text = f"the file system is {kind}: {machine.BAD_FILE_SYSTEMS[kind]}"
+    if doubt := machine.doubt_of(kind):
+        text = f"the file system is {kind}: {doubt}"
         yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
     free = shutil.disk_usage(nearest).free
     try:

@@ -12,6 +12,7 @@ from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
 from bikecollect.storage.files.durable import REMEDIES, sync_folder
 from bikecollect.storage.files.entries import mount_of
+from bikecollect.storage.files.known_folders import REMOTE
 from bikecollect.storage.files.trusted_files import (
     WITHOUT_MODES,
     owned_by_us,
@@ -20,16 +21,13 @@ from bikecollect.storage.files.trusted_files import (
 )
 
 BAD_FILE_SYSTEMS = {
-    "nfs": "locks and syncs depend on the server",
-    "nfs4": "locks and syncs depend on the server",
-    "cifs": "locks and syncs depend on the server",
     "9p": "syncs may not reach the disk",
-    "smb3": "locks and syncs depend on the server",
     **dict.fromkeys(WITHOUT_MODES, "no permissions, and not safe in a crash"),
     "tmpfs": "it is in memory and lost at a reboot",
     "overlay": "it may be deleted with its container",
 }
-
+OF_A_SERVER = "locks and syncs depend on its server"
+"""What is doubtful about all others that are `REMOTE`."""
 CRON_DAEMONS = frozenset({"cron", "crond", "cronie", "fcron"})
 KERNEL_FILE_SYSTEMS = frozenset(
     {
@@ -120,6 +118,12 @@ def with_files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
 def file_system(place: Path) -> str:
     """Return the type of the file system of *place*, empty if unknown."""
     return mount_of(place).kind
+
+
+def doubt_of(kind: str) -> str:
+    """Return why a ledger is not safe on a file system of *kind*, empty if it is."""
+    is_remote = kind.startswith(REMOTE)
+    return BAD_FILE_SYSTEMS.get(kind) or (OF_A_SERVER if is_remote else "")
 
 
 def cron_daemon(processes: Path = Path("/proc")) -> str | None:
