@@ -670,7 +670,8 @@ def test_open_incidents_of_unreadable_systems_are_shown(tmp_path: Path) -> None:
     state = AlertStateFile(tmp_path / "data/city/alerts.state")
     known = Incident("disk-1", "disk", begin, begin, lost=2, told=1)
     with state.held():
-        state.save(AlertState(incidents=(known, known._replace(kind="bug", told=0))))
+        untold, over = known._replace(kind="bug", told=0), known._replace(good=1)
+        state.save(AlertState(incidents=(known, untold, over._replace(kind="mail"))))
 
     text = bikecollect("--config", path, "status")
     alert = bikecollect("--config", path, "status", "--alert")
@@ -685,8 +686,12 @@ def test_open_incidents_of_unreadable_systems_are_shown(tmp_path: Path) -> None:
     line = (
         "city: the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
     )
-    assert text.stdout.splitlines()[-4:-1] == ["city: cannot be read", line, ""]
-    assert alert.stdout.splitlines()[-1] == line
+    seen = (
+        "city: mails cannot be sent, since 2026-11-22 12:00 (+08:00), last seen "
+        "2026-11-22 12:00 (+08:00); slots lost: 2"
+    )
+    assert text.stdout.splitlines()[-5:-1] == ["city: cannot be read", line, seen, ""]
+    assert alert.stdout.splitlines()[-2:] == [line, seen]
 
 
 def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:

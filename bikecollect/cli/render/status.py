@@ -260,7 +260,9 @@ def _incident(incident: Incident, zone: tzinfo, grid: Grid) -> str:
     since = local_minute(incident.began(interval), zone, interval)
     is_all = not (incident.lost or incident.variant)
     lost = LOST.get(incident.kind, 0) if is_all else incident.lost
-    return f"{incident.title(interval)}, since {since}; slots lost: {lost}"
+    last = local_minute(incident.last, zone, interval)
+    seen = f", last seen {last}" if incident.good else ""  # it is about to close
+    return f"{incident.title(interval)}, since {since}{seen}; slots lost: {lost}"
 
 
 def _strip(standing: Standing) -> list[str]:
