@@ -178,12 +178,15 @@ def test_a_digest_that_could_be_neither_kept_nor_sent_is_sent_later(
         world.slot(settings)
         with monkeypatch.context() as disk:
             disk.setattr(Outbox, "put", full)
-            world.slot(settings, skip=287)
+            world.slot(settings, skip=287, down="a")
         with mailserver.up():
             world.slot(settings)
             world.slot(settings)
 
-    assert mailserver.subjects() == ["digest: 2026-11-22: a 0.3 %"]
+    log = (tmp_path / "data/a/bikecollect.log").read_text(encoding="utf-8")
+    assert log.count("sent from memory: no") == 1  # the mail that the feed is down
+    digests = [text for text in mailserver.subjects() if text.startswith("digest")]
+    assert digests == ["digest: 2026-11-22: a 0.3 %"]
 
 
 def test_runs_between_two_digests_import_nothing_for_them(
