@@ -168,14 +168,21 @@ class History:
     def first(self) -> Slot | None:
         """Return the first expected slot, see `first_expected`."""
         with self._opened() as db:
-            return first_expected(db)
+            return self._or_archived(first_expected(db))
         return None
 
     def first_collected(self) -> Slot | None:
         """Return the first slot that was not imported, None if there is none."""
         with self._opened() as db:
-            return first_collected(db)
+            return self._or_archived(first_collected(db))
         return None
+
+    def _or_archived(self, first: Slot | None) -> Slot | None:
+        """Return *first*, or the end of the first day that only the archive has."""
+        from bikecollect.storage.facts.certified import days_lost  # not for `fetch`
+
+        lost = {} if first is None else days_lost(self._place, self.select)
+        return min([*lost.values(), *([first] if first else [])], default=first)
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and last slot with a run or a block, None if none has."""

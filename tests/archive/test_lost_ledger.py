@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,14 +12,16 @@ from click.testing import CliRunner
 from in_process import bikecollect
 from keeping import compacted, findings, viewed
 from templates import copied
-from world import NOON, World
+from world import NOON, TAIPEI, World
 
 from bikecollect.archive import day_archive
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.parts import move_part
 from bikecollect.cli import cli
 from bikecollect.core.slots import DAY
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.reports.evidence import read_account
+from bikecollect.reports.status import survey
+from bikecollect.storage.data_folder import INFORMATION, SystemFolder
 from bikecollect.storage.runs import left_notices
 
 pytest.importorskip("duckdb")
@@ -48,6 +51,36 @@ def lose_ledger(world: World) -> None:
     for path in world.folder.glob("ledger*"):
         path.unlink()
     world.fetch({"a": 6, "b": 4})
+
+
+def told(world: World) -> tuple[list[str], int, dict[str, int]]:
+    """Return the damage in `status`, and in two reports the expected slots and why."""
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    health = survey(system, now=world.clock.now).health
+    account = read_account(system, now=world.clock.now)
+    shown = health.coverage["30d"]
+    assert shown == replace(account.total, stale=0, partial=0)
+    return list(health.damage), shown.expected, dict(account.causes)
+
+
+def test_slots_since_the_last_archived_day_are_missing_if_the_ledger_was_lost(
+    world: World,
+) -> None:
+    """No figure says that all is well, although no file shows these slots."""
+    world.clock.now += 2 * DAY
+    lose_ledger(world)
+    damage, expected, causes = told(world)
+    compacted(world, 0)
+    restored = told(world)
+
+    assert expected == 288 * 2 + 148
+    assert causes == {"unknown": expected - 1}
+    assert damage == [
+        "the ledger was lost: it lacks 1 archived day (2026-11-22 to 2026-11-22), and "
+        "counts them as missing; run: bikecollect compact city"
+    ]
+    assert restored[0] == []
+    assert restored[1] > expected
 
 
 def counted(world: World) -> list[tuple[int, int]]:

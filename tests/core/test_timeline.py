@@ -204,6 +204,14 @@ def test_a_zone_that_changes_while_a_clock_is_set_back_can_be_read_back(
     assert begin - 4 * 86_400 < other[-1].since <= begin
 
 
+def test_own_intervals_hold_after_the_loss_of_a_ledger() -> None:
+    """Certificates in a mirror know only on which day the interval changed."""
+    ours = [SystemFact(0, "UTC", 1_800), SystemFact(9 * 10_800, "UTC", 10_800)]
+    theirs = [SystemFact(0, "UTC", 1_800), SystemFact(2 * 86_400, "UTC", 10_800)]
+
+    assert inherited(ours, theirs, 9 * 86_400) == ours
+
+
 def test_a_single_slot_of_long_ago_does_not_date_a_new_interval() -> None:
     """The interval was tried for one slot then: the months since had the old one."""
     facts = [SystemFact(0, "UTC", 3_600), SystemFact(90 * 86_400, "UTC", 600)]

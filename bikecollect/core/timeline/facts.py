@@ -87,12 +87,14 @@ def inherited(
 ) -> list[SystemFact]:
     """Return *ours*, with zones and intervals of *theirs* before our slot *begin*.
 
-    Our zone holds from the last of its midnights that is not after *begin*.
+    Our zone holds from the last of its midnights that is not after *begin*. If our
+    settings changed before that, our ledger was lost, and ours hold from the change on.
 
     >>> one, other = SystemFact(0, "UTC", 60), SystemFact(0, "UTC", 600)
     >>> [(fact.since, fact.interval) for fact in inherited([other], [one], 86_400)]
     [(0, 60), (86400, 600)]
     """
+    begin = min([begin, *(fact.since for fact in ours[1:2])])
     first = [fact for fact in ours if fact.since <= begin][-1]
     past = [f._replace(columns=first.columns) for f in theirs if f.since < begin]
     if not past:

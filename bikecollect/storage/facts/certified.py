@@ -1,19 +1,23 @@
 """The time zones and intervals that the certificates of archived days state."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect.core.slots import DAY, bounds
+from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.storage.data_folder import ARCHIVE, CERTIFICATES
 from bikecollect.storage.files.regular_file import read_file
+from bikecollect.storage.ledger_schema import file_day
 
 MAX_BYTES = 1_048_576
+ARCHIVED = "SELECT day FROM archives"
+FILED = f"SELECT DISTINCT {file_day()} FROM blocks"
 
 
 def certified(folder: Path, name: str) -> Iterator[SystemFact]:
@@ -22,10 +26,7 @@ def certified(folder: Path, name: str) -> Iterator[SystemFact]:
     They have the interval at the end of a day: of two intervals, the shorter one holds
     on the day of a change.
     """
-    place = folder.parent / ARCHIVE / CERTIFICATES / f"system_id={name}"
-    paths: list[Path] = []
-    with suppress(OSError):
-        paths = sorted(place.glob("*.json"))
+    paths = _certificates(folder, name)
     days = [(path.stem, *values) for path in paths if (values := _values(path))]
     for day, zone, interval in days[:1]:
         yield SystemFact(int(bounds(day, ZoneInfo(zone))[0]), zone, interval)
@@ -37,6 +38,41 @@ def certified(folder: Path, name: str) -> Iterator[SystemFact]:
             yield SystemFact(
                 end if new_interval > interval else begin, new_zone, new_interval
             )
+
+
+def days_lost(folder: Path, select: Callable[..., list[Any]]) -> dict[str, Slot]:
+    """Return the days with slots that only the archive has, with the end of each.
+
+    The ledger of the system in *folder*, which *select* reads, was lost, and `compact`
+    has not restored them yet. *select* raises StorageError.
+    """
+    paths = {path.stem: path for path in _certificates(folder, folder.name)}
+    lost = set(paths)
+    for sql in (ARCHIVED, FILED):  # nearly always the first one has all
+        lost -= {day for (day,) in select(sql)} if lost else set()
+    found = {day: _end_with_slots(paths[day]) for day in sorted(lost)}
+    return {day: end for day, end in found.items() if end is not None}
+
+
+def _certificates(folder: Path, name: str) -> list[Path]:
+    """Return the certificates of the system *name*, in the order of their days."""
+    place = folder.parent / ARCHIVE / CERTIFICATES / f"system_id={name}"
+    with suppress(OSError):
+        return sorted(place.glob("*.json"))
+    return []
+
+
+def _end_with_slots(path: Path) -> Slot | None:
+    """Return the end of the day of the certificate *path*, None if it has no slots.
+
+    It is untrusted.
+    """
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        date.fromisoformat(path.stem)
+        values = json.loads(read_file(path, MAX_BYTES))
+        if values["slots"] > 0:
+            return bounds(path.stem, ZoneInfo(values["timezone"]))[1]
+    return None
 
 
 def _values(path: Path) -> tuple[str, int] | None:
