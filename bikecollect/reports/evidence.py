@@ -12,7 +12,7 @@ from typing import Any
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun
-from bikecollect.core.incidents import Incident
+from bikecollect.core.incidents import RUNS_LOST, Incident
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, state_of
 from bikecollect.reports.coverage import (
@@ -39,6 +39,10 @@ from bikecollect.storage.payload_store import slot_of
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
 AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"
+LAST = (
+    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
+    " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
+)
 COLUMNS = (
     'b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
     " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source"
@@ -105,6 +109,7 @@ def read(
         for cause in (Cause.OLDER_FOLDER, Cause.UNKNOWN):  # in place of their kind
             restored = [i for i in every if i.causes.keys() == {cause}]
             silencing += [i._replace(kind=cause) for i in restored]
+        silencing += [_runs_lost(history, i) for i in every if RUNS_LOST in i.causes]
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(
@@ -134,6 +139,16 @@ def _states(history: History, since: Slot, until: Slot) -> dict[Slot, Block]:
             block = blocks[flags] = Block(Slot(0), flags=flags)
         blocks_by_slot[slot] = block
     return blocks_by_slot
+
+
+def _runs_lost(history: History, incident: Incident) -> Incident:
+    """Return *incident*, the rebuilding of a ledger, with the slots of the lost runs.
+
+    They are those since the last run that is known, as from the archive.
+    """
+    ((last,),) = history.select(LAST, incident.opened, incident.opened)
+    begin, end = Slot((last or 0) + 1), Slot(incident.opened - 1)
+    return incident._replace(kind=Cause.UNKNOWN, opened=begin, last=end)
 
 
 def _has_unrecorded_slots(history: History, incident: Incident) -> bool:

@@ -18,9 +18,11 @@ from bikecollect.archive import day_archive
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.parts import move_part
 from bikecollect.cli import cli
-from bikecollect.core.slots import DAY
+from bikecollect.core.incidents import RUNS_LOST, Incident
+from bikecollect.core.slots import DAY, slot_at
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import INFORMATION, SystemFolder
 from bikecollect.storage.runs import left_notices
 
@@ -69,6 +71,9 @@ def test_slots_since_the_last_archived_day_are_missing_if_the_ledger_was_lost(
     """No figure says that all is well, although no file shows these slots."""
     world.clock.now += 2 * DAY
     lose_ledger(world)
+    at = slot_at(world.clock.now, 300)
+    reported = Incident("lost", "ledger", at, at, at, told=1, causes={RUNS_LOST: 1})
+    assert AlertLedger(world.folder / "ledger.sqlite3").save([reported])
     damage, expected, causes = told(world)
     compacted(world, 0)
     restored = told(world)
@@ -81,6 +86,7 @@ def test_slots_since_the_last_archived_day_are_missing_if_the_ledger_was_lost(
     ]
     assert restored[0] == []
     assert restored[1] > expected
+    assert restored[2].keys() == {"unknown"}  # although the archive has earlier runs
 
 
 def counted(world: World) -> list[tuple[int, int]]:
