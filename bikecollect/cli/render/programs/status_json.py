@@ -15,6 +15,7 @@ from bikecollect.reports.status import Standing
 def as_json(standing: Standing, **more: object) -> str:
     """Return *standing* as one line of JSON, after the values *more*."""
     health, zone, disk = standing.health, standing.zone, standing.disk
+    is_over = health.is_over
     return visible_json(
         {
             **more,
@@ -24,7 +25,7 @@ def as_json(standing: Standing, **more: object) -> str:
             "late": health.late,
             "behind_s": health.behind,
             "last_run": health.last_run and _run_values(health.last_run, zone),
-            "next_slot": iso(health.next_slot, zone),
+            "next_slot": None if is_over else iso(health.next_slot, zone),
             "runs_24h": health.runs,
             "runs_24h_good": health.good,
             "coverage": {name: _parts(c) for name, c in health.coverage.items()},
@@ -39,8 +40,8 @@ def as_json(standing: Standing, **more: object) -> str:
             "rejected": standing.rejected,
             "used_bytes": disk.used,
             "free_bytes": disk.free,
-            "growth_bytes_a_day": disk.daily,
-            "full_in_s": disk.days_left and disk.days_left * DAY,
+            "growth_bytes_a_day": None if is_over else disk.daily,
+            "full_in_s": None if is_over else disk.days_left and disk.days_left * DAY,
             "cron_silent_s": health.silent,
             **(_mirror_json(health, zone) if health.mirror else {}),
         }
@@ -54,15 +55,19 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "interval_s": ("integer, s", "length of a slot"),
     "late": ("boolean", "whether no fresh data or no run is there for too long"),
     "behind_s": ("number, s", "age of the newest slot with data", "null without data"),
-    "last_run": ("object", "the last run", "null without one"),
+    "last_run": ("object", "the last run that ended", "null without one"),
     "last_run.run_id": ("text", "its id, for `runs show`"),
     "last_run.slot": ("time", "start of its slot"),
     "last_run.started": ("time", "when it began"),
-    "last_run.outcome": ("text", "how it ended", "null while it runs"),
+    "last_run.outcome": ("text", "how it ended"),
     "last_run.cause": ("text", "the reason, as a short word", "null if there is none"),
     "last_run.rows": ("integer", "rows written"),
     "last_run.spent_s": ("number, s", "time of all its stages"),
-    "next_slot": ("time", "start of the next slot"),
+    "next_slot": (
+        "time",
+        "start of the next slot",
+        "null if it is a demo that is over, or was stopped",
+    ),
     "runs_24h": ("integer", "runs of the last 24 hours"),
     "runs_24h_good": ("integer", "those that collected, or found the slot collected"),
     "coverage": ("object", "coverage of `today`, `7d` and `30d`"),
@@ -95,11 +100,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "rejected": ("integer", "payloads that were not understood"),
     "used_bytes": ("integer, bytes", "disk space of the system, with its archive"),
     "free_bytes": ("integer, bytes", "free on its disk"),
-    "growth_bytes_a_day": ("number, bytes", "growth of a day", "null while unknown"),
+    "growth_bytes_a_day": (
+        "number, bytes",
+        "growth of a day",
+        "null while unknown, or if `next_slot` is",
+    ),
     "full_in_s": (
         "number, s",
         "time until the disk is full at this growth",
-        "null while unknown, or without growth",
+        "null if `growth_bytes_a_day` is, or without growth",
     ),
     "cron_silent_s": (
         "number, s",
