@@ -230,7 +230,7 @@ def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
 RUN_KEYS: Mapping[str, tuple[str, ...]] = {
     "system": ("text", "the system's name"),
     "slot": ("time", "start of the slot"),
-    "outcome": ("text", "[how it ended](../exit-codes.md)", "null while it runs"),
+    "outcome": ("text", "[how it ended](../exit-codes.md)"),
     "cause": ("text", "the reason, as a short word", "null if there is none"),
     "attempts": (
         "integer",
@@ -243,7 +243,11 @@ RUN_KEYS: Mapping[str, tuple[str, ...]] = {
     "file": ("text", "the file that has the rows", "null if none was written"),
     "seconds": ("object", "the time of each stage that was reached"),
     "seconds.STAGE": ("number, s", "fetch, accept, heal, read, rows, append, ledger"),
-    "error": ("text", "why the slot was not filled", "null if it was"),
+    "error": (
+        "text",
+        "why the slot was not filled",
+        "null if it was, or if the run was killed",
+    ),
     "exit_code": ("integer", "exit code for this run; that of `fetch` is the highest"),
 }
 """The keys of `run_values`: type and unit, meaning, and when the value is missing."""

@@ -162,7 +162,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     **RUN_KEYS,
     "run_id": ("text", "id of the run, for `runs show`"),
     "started": ("time", "when it began"),
-    "finished": ("time", "when it ended", "null while it runs, or if it was killed"),
+    "finished": ("time", "when it ended", "null if it was killed"),
     "accepted": ("boolean", "whether the payload was durable on disk"),
     "bytes": ("integer, bytes", "received from the feed"),
     "notices": ("list of objects", "messages for a person"),
