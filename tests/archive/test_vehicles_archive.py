@@ -299,7 +299,7 @@ def test_a_file_that_a_spreadsheet_saved_is_repaired(city: Publisher) -> None:
 
     text = run(city, "verify", "--repair", "city")
 
-    assert "city vehicle_status/2026-11-22.csv: repaired, 24 slots" in text
+    assert "city vehicle_status/2026-11-22.csv: repaired; it has 24 slots now" in text
     assert "all agree" in text
     assert path.read_bytes() == before
 

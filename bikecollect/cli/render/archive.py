@@ -178,7 +178,7 @@ def _repaired(repair: Repair) -> str:
         return f"repaired, {count_of(repair.blocks, 'version')}"
     if not repair.blocks:
         return "moved to payloads/rejected; no slot is read from it any more"
-    return f"repaired, {count_of(repair.blocks, 'slot')}"
+    return f"repaired; it has {count_of(repair.blocks, 'slot')} now"
 
 
 def verdict(

@@ -83,7 +83,7 @@ class Repairer:
                 if is_changed:
                     yield self._repair(file, blocks)
                 elif corrected[file.name]:
-                    yield Repair(file.name, corrected[file.name], ())
+                    yield Repair(file.name, len(blocks), ())
 
     def lost(self, blocks: Sequence[Block]) -> list[Block]:
         """Return those of *blocks* whose rows are nowhere in their files.
