@@ -61,6 +61,22 @@ def test_the_other_systems_are_processed(
     assert process.returncode in {74, 78}
 
 
+@pytest.mark.parametrize(("name", "code"), [("town", 64), ("city", 74)])
+def test_a_report_of_nothing_has_the_code_of_what_was_skipped(
+    config: Path, name: str, code: int
+) -> None:
+    """A system that was skipped may have had rows in the range."""
+    a_ledger_in_a_loop(config.with_name("data") / "city")
+    names = sorted({name, "town"})
+
+    process = bikecollect(
+        "--config", config, "report", "days", *names, "--until", "2020-01-01"
+    )
+
+    assert process.returncode == code
+    assert "no data in that range" in process.stderr
+
+
 LEDGER_READERS = [
     ("runs", "--since", "2026-11-01"),
     ("runs", "show", "2026-11-22T12:00"),

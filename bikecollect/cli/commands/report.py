@@ -211,20 +211,20 @@ def report(
     skipped, tables = SkippedDays(*span), tables_of(question)
     if engine == SPARK:
         own = () if archive else ids
-        code = report_losses(settings, own, span, tables)
+        skipped.code = report_losses(settings, own, span, tables)
         zones = {name: history.zone(settings, name) for name in ids}
         results = results_of_spark(place, master, question, skipped, names=names)
         results = without_skipped(results, skipped)
         _give(chosen, results, zones, Output(output, form, limit))
-        return code or skipped.code
-    systems, code = readable(settings, ids, span, tables=tables)
+        return skipped.code
+    systems, skipped.code = readable(settings, ids, span, tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
     results = without_skipped(results, skipped)
     _give(chosen, results, zones, Output(output, form, limit))
     if form == "text" and output is None:
         say_figures(basis(chosen, systems, values, skipped.days))
-    return code or skipped.code
+    return skipped.code
 
 
 def _unknown(name: str) -> str:

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.cli.reporting.viewed_systems import SkippedDays
+from bikecollect.core.errors import (
+    BikecollectError,
+    ExitCode,
+    SettingsError,
+    StorageError,
+)
 from bikecollect.reports import runner
 from bikecollect.reports.engines import by_day, spark
 from bikecollect.reports.engines.archive_place import ArchivePlace
@@ -116,8 +122,16 @@ def _results_by_group(
                 errors += runner.missing_data(engine, report, values)
     if not count:
         if len(errors) == len(groups):
-            raise min(errors, key=runner.emptiness)
+            raise _no_rows(min(errors, key=runner.emptiness), skipped)
         yield columns, []
+
+
+def _no_rows(error: "UsageError", skipped: SkippedDays) -> BikecollectError:
+    """Return *error*, with the code of what was *skipped*: that may have rows."""
+    if not skipped.code:
+        return error
+    is_setting = skipped.code is ExitCode.SETTINGS
+    return (SettingsError if is_setting else StorageError)(str(error))
 
 
 @contextmanager
@@ -162,7 +176,7 @@ def results_of_spark(
 ) -> Results:
     """Yield columns and some rows at a time, at least once.
 
-    Raises UsageError if there is no data in the range.
+    Raises UsageError if there is no data in the range, see `_no_rows`.
     """
     tables = tables_of(question)
     with spark.connected(place, tables, master, on_skip=skipped) as engine:
@@ -171,7 +185,7 @@ def results_of_spark(
         first = next(batches, [])
         if not first:
             for error in runner.missing_data(engine, question.report, question.values):
-                raise error
+                raise _no_rows(error, skipped)
         yield columns, first
         yield from ((columns, rows) for rows in batches)
 

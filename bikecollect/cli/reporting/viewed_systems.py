@@ -34,7 +34,8 @@ EPOCH = "1970-01-02"
 class SkippedDays:
     """Notes each skipped day from *since* to before *until*, for `warn`.
 
-    *code* is 0 if each skipped day lacks only files whose removal a run has reported.
+    *code* is that of skipped systems, or 0 if each skipped day lacks only files whose
+    removal a run has reported.
     *earlier* are losses of all earlier data, by system, *days* the systems and days of
     which was warned.
     """
@@ -59,12 +60,12 @@ class SkippedDays:
         """Warn of the losses noted so far, and set *code*."""
         for system_id, text in self.earlier.items():
             complain(f"{system_id}: {text}")
-            self.code = ExitCode.IO
+            self.code = self.code or ExitCode.IO
         for system_id, day, loss in self.losses:
             warn(system_id, day, loss)
             self.days.add((system_id, day))
             if not loss.is_accepted:
-                self.code = ExitCode.IO
+                self.code = self.code or ExitCode.IO
         self.losses.clear()
 
 
