@@ -220,7 +220,7 @@ def test_verbose_prints_each_stage(tmp_path: Path) -> None:
         (Answer(b"", 500), 69, "answered HTTP 500"),
         (Answer(b"", 302, {"Location": "file:///etc/passwd"}), 76, "redirects"),
         (Answer(b"", 403), 77, "credentials"),
-        (Answer(b"", 429, {"Retry-After": "3000"}), 75, "retry in"),
+        (Answer(b"", 429, {"Retry-After": "3000"}), 75, "retry in 50 min"),
     ],
 )
 def test_each_failure_has_its_code_and_one_line(

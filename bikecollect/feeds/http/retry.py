@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import NamedTuple
 
 from bikecollect.core.errors import FeedUnavailable, RateLimited
+from bikecollect.core.text import length
 
 TOO_MANY = 429
 POLITE = 60.0
@@ -172,6 +173,6 @@ def status_error(
     if status == TOO_MANY and wait is None:
         wait = reset_after(headers, now)
     if status == TOO_MANY and wait is not None and wait > left:
-        text = f"{place} answered HTTP {status}: retry in {wait:.0f} s"
+        text = f"{place} answered HTTP {status}: retry in {length(wait)}"
         return RateLimited(text, not_before=now + wait)
     return HttpStatusError(f"{place} answered HTTP {status}", status, wait or 0.0)
