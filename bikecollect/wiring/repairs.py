@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bikecollect.archive.archived_days import OpenedDays
+from bikecollect.archive.archived_days import ArchivedDays, OpenedDays
 from bikecollect.archive.checks.lost_blocks import Taken, use_archive
 from bikecollect.archive.checks.payload_files import damaged_sums
 from bikecollect.archive.checks.restore import restore_blocks
+from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.errors import (
     NotInstalled,
@@ -142,8 +143,8 @@ def _use_archive(
     """Let the ledger read lost blocks of archived days from the archive.
 
     First a killed `compact` is completed: its rows are not lost. Yield the result of
-    each day, which is called like its file. If *only* is given,
-    that of this day; then an error is raised.
+    each day, which is called like its file. If *only* is given, that of this day; then
+    an error is raised.
     """
     system, archive = settings.system_folder(name), settings.data / ARCHIVE
     has_days = History(name, system.path).select(ARCHIVED)
@@ -153,18 +154,26 @@ def _use_archive(
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
         with OpenedDays(part.lock, part.ledger) as archived_days:
             part.roll_forward(archived_days)
-            store, sizes = part.store, part.store.sizes()
-            live = {file[15:25] for file in sizes}
-            for day, archived in archived_days.archived().items():
-                if day != (only or day) or (archived.csv_gone and day not in live):
-                    continue
-                try:
-                    taken = use_archive(part.archive, archived_days, store, day, sizes)
-                except StorageError as error:  # other days can be read
-                    if only:
-                        raise
-                    taken = Taken(why=str(error))
+            for day, taken in _days_taken(part, archived_days, only):
                 yield f"{part.archive.layout.rows}/{day}", taken
+
+
+def _days_taken(
+    part: Compactor, archived_days: ArchivedDays, only: str
+) -> Iterator[tuple[str, Taken]]:
+    """Take lost blocks of each day from the archive; see `_use_archive`."""
+    sizes = part.store.sizes()
+    live = {file[15:25] for file in sizes}
+    for day, archived in archived_days.archived().items():
+        if day != (only or day) or (archived.csv_gone and day not in live):
+            continue
+        try:
+            taken = use_archive(part.archive, archived_days, part.store, day, sizes)
+        except StorageError as error:  # other days can be read
+            if only:
+                raise
+            taken = Taken(why=str(error))
+        yield day, taken
 
 
 def _repair_files(settings: Settings, name: str, times: Times) -> list[Repair]:

@@ -4,7 +4,6 @@ A feed that is not understood for months, or files that are damaged daily, must 
 fill the disk. Payloads that `backfill` may still need are not removed.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from bikecollect.core.slots import from_stamp
 from bikecollect.core.text import size
+from bikecollect.storage.files.entries import paths_in
 
 REASON = ".reason.txt"
 FEW = "(of such payloads the newest 32 MiB are kept)\n"
@@ -55,17 +55,17 @@ def bound(folder: Path, needed_since: float) -> str:
     was removed.
     """
     payloads, others = [], []
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                if entry.name.endswith(".zip"):
-                    count = entry.stat(follow_symlinks=False).st_size
-                    payloads.append(_RejectedFile(_slot(entry.name), entry.name, count))
-                elif not entry.name.endswith(f".zip{REASON}"):
-                    stat = entry.stat(follow_symlinks=False)
-                    others.append(
-                        _RejectedFile(stat.st_mtime, entry.name, stat.st_size)
-                    )
+    for path in paths_in(folder):
+        if path.name.endswith(f".zip{REASON}"):
+            continue
+        with suppress(OSError):
+            info = path.lstat()
+            if path.name.endswith(".zip"):
+                payloads.append(
+                    _RejectedFile(_slot(path.name), path.name, info.st_size)
+                )
+            else:
+                others.append(_RejectedFile(info.st_mtime, path.name, info.st_size))
     removed = [
         *_beyond(payloads, MAX_PAYLOADS, PAYLOAD_BYTES, needed_since),
         *_beyond(others, MAX_OTHERS, OTHER_BYTES, needed_since),
