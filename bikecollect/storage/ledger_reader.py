@@ -181,8 +181,7 @@ class History:
         """Return *first*, or the end of the first day that only the archive has."""
         from bikecollect.storage.facts.certified import days_lost  # not for `fetch`
 
-        lost = {} if first is None else days_lost(self._place, self.select)
-        return min([*lost.values(), *([first] if first else [])], default=first)
+        return first and min([first, *days_lost(self._place, self.select).values()])
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and last slot with a run or a block, None if none has."""

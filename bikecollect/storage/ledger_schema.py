@@ -150,6 +150,7 @@ COLUMNS = (
 )
 
 
+ARCHIVED_DAYS = "SELECT day FROM archives"
 TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 CURRENT = 0xD773FFFD
 """The crc32 of the columns in schema `VERSION`: a shortcut for nearly all ledgers."""

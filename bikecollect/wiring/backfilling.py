@@ -41,6 +41,7 @@ from bikecollect.storage.files import marker
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import ARCHIVED_DAYS
 from bikecollect.storage.lock import Breather
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
@@ -103,7 +104,7 @@ def backfiller(
         return {*payloads.waiting_slots(), *(slot for (slot,) in blocks)}
 
     days = Archive(settings.data, system, times.clock)
-    known = {day for (day,) in history.select("SELECT day FROM archives")}
+    known = {day for (day,) in history.select(ARCHIVED_DAYS)}
     is_lost = not known.issuperset(days.days())
     trial = PayloadTrial(committer.reader.feed)
     stop, only = times.stop.raise_if_set, committer.reader.only

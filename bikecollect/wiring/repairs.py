@@ -24,6 +24,7 @@ from bikecollect.storage.data_folder import ARCHIVE, LEDGER, MARKER, SystemFolde
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
+from bikecollect.storage.ledger_schema import ARCHIVED_DAYS
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
@@ -38,7 +39,6 @@ from bikecollect.wiring.history import (
     vehicle_compactor,
 )
 
-ARCHIVED = "SELECT day FROM archives"
 SUMS = "SELECT run_id, sha256 FROM blocks"
 
 
@@ -118,7 +118,7 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
 
 def _restore_blocks(settings: Settings, name: str, times: Times) -> int:
     """Restore archived blocks of which the ledger has others; return their number."""
-    if not History(name, settings.data / name).select(ARCHIVED):
+    if not History(name, settings.data / name).select(ARCHIVED_DAYS):
         return 0
     count = 0
     stations = compactor(settings, name, times)
@@ -133,7 +133,7 @@ def _reasons(settings: Settings, name: str, times: Times) -> Mapping[str, str]:
     try:
         return {day: taken.why for day, taken in _use_archive(settings, name, times)}
     except (NotInstalled, SettingsError, StorageError) as error:
-        days = History(name, settings.data / name).select(ARCHIVED)
+        days = History(name, settings.data / name).select(ARCHIVED_DAYS)
         return {f"{lay.rows}/{day}": str(error) for lay in LAYOUTS for (day,) in days}
 
 
@@ -147,7 +147,7 @@ def _use_archive(
     an error is raised.
     """
     system, archive = settings.system_folder(name), settings.data / ARCHIVE
-    has_days = History(name, system.path).select(ARCHIVED)
+    has_days = History(name, system.path).select(ARCHIVED_DAYS)
     if not has_days and not is_half_replaced(archive, name):
         return
     stations = compactor(settings, name, times)

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
-from bikecollect.cli.reporting.viewed_systems import SkippedDays
-from bikecollect.core.errors import (
-    BikecollectError,
-    ExitCode,
-    SettingsError,
-    StorageError,
-)
+from bikecollect.cli.reporting.viewed_systems import SkippedDays, error_of
+from bikecollect.core.errors import BikecollectError
 from bikecollect.reports import runner
 from bikecollect.reports.engines import by_day, spark
 from bikecollect.reports.engines.archive_place import ArchivePlace
@@ -128,10 +123,7 @@ def _results_by_group(
 
 def _no_rows(error: "UsageError", skipped: SkippedDays) -> BikecollectError:
     """Return *error*, with the code of what was *skipped*: that may have rows."""
-    if not skipped.code:
-        return error
-    is_setting = skipped.code is ExitCode.SETTINGS
-    return (SettingsError if is_setting else StorageError)(str(error))
+    return error_of(skipped.code, str(error)) if skipped.code else error
 
 
 @contextmanager

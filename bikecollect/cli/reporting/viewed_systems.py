@@ -12,6 +12,7 @@ from bikecollect.cli.log_setup import progress
 from bikecollect.cli.printing import complain
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
 from bikecollect.core.errors import (
+    BikecollectError,
     ExitCode,
     SettingsError,
     StorageError,
@@ -97,9 +98,13 @@ def readable(
                 _report(attempts, system, span, tables, has_data=has_data)
             systems.append(shown)
     if not systems:
-        is_setting = attempts.code is ExitCode.SETTINGS
-        raise (SettingsError if is_setting else StorageError)("no system can be read")
+        raise error_of(attempts.code, "no system can be read")
     return systems, attempts.code
+
+
+def error_of(code: ExitCode, text: str) -> BikecollectError:
+    """Return the error with *text* where systems were skipped, with their *code*."""
+    return (SettingsError if code is ExitCode.SETTINGS else StorageError)(text)
 
 
 def report_losses(

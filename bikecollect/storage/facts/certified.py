@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.storage.data_folder import ARCHIVE, CERTIFICATES
+from bikecollect.storage.files.entries import paths_in
 from bikecollect.storage.files.regular_file import read_file
-from bikecollect.storage.ledger_schema import file_day
+from bikecollect.storage.ledger_schema import ARCHIVED_DAYS, file_day
 
 MAX_BYTES = 1_048_576
-ARCHIVED = "SELECT day FROM archives"
 FILED = f"SELECT DISTINCT {file_day()} FROM blocks"
 
 
@@ -48,7 +48,7 @@ def days_lost(folder: Path, select: Callable[..., list[Any]]) -> dict[str, Slot]
     """
     paths = {path.stem: path for path in _certificates(folder, folder.name)}
     lost = set(paths)
-    for sql in (ARCHIVED, FILED):  # nearly always the first one has all
+    for sql in (ARCHIVED_DAYS, FILED):  # nearly always the first one has all
         lost -= {day for (day,) in select(sql)} if lost else set()
     found = {day: _end_with_slots(paths[day]) for day in sorted(lost)}
     return {day: end for day, end in found.items() if end is not None}
@@ -57,9 +57,7 @@ def days_lost(folder: Path, select: Callable[..., list[Any]]) -> dict[str, Slot]
 def _certificates(folder: Path, name: str) -> list[Path]:
     """Return the certificates of the system *name*, in the order of their days."""
     place = folder.parent / ARCHIVE / CERTIFICATES / f"system_id={name}"
-    with suppress(OSError):
-        return sorted(place.glob("*.json"))
-    return []
+    return sorted(path for path in paths_in(place) if path.name.endswith(".json"))
 
 
 def _end_with_slots(path: Path) -> Slot | None:
