@@ -3,6 +3,7 @@
 import configparser
 import re
 import shlex
+import subprocess
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,24 @@ from bikecollect.setup.scheduler.jobs import JOBS, REPORT
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "bikecollect").rglob("*.py"))
 PACKAGES = sorted({path.parent for path in MODULES} - {ROOT / "bikecollect"})
+TOP_FILES = {
+    ".dockerignore",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "crontab.example",
+    "mkdocs.yml",
+    "pyproject.toml",
+    "setup.cfg",
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -414,3 +433,14 @@ def test_the_crontab_of_the_container_calls_real_commands() -> None:
         tuple(words[2:])[: len(job.words)]
         for words, job in zip(jobs, usual, strict=True)
     ] == [job.words for job in usual]
+
+
+def test_the_top_folder_has_only_files_that_a_user_or_a_tool_reads() -> None:
+    """A note of whoever worked here is not committed."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: which files are the project's is unknown")
+    paths = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert {path for path in paths if "/" not in path} == TOP_FILES
