@@ -146,7 +146,7 @@ class Compactor:
             old = [a for a in archived if a.day not in due and self._is_old(a)]
         for day in old:
             with self._open() as archived_days:  # another `compact` may be running
-                latest = archived_days.archived().get(day.day, day)
+                latest = archived_days.find(day.day) or day
                 step = self._remove_unused(archived_days, latest)
             self.breathe()
             yield step
@@ -171,7 +171,7 @@ class Compactor:
 
     def _renew(self, archived_days: ArchivedDays, day: str) -> Step:
         system_id = self.system.system_id
-        known = archived_days.archived().get(day)
+        known = archived_days.find(day)
         if known is None:
             return Step(system_id, day, NOT_RENEWED, why="it was forgotten meanwhile")
         try:
@@ -194,7 +194,7 @@ class Compactor:
             self.store.remove(file)
 
     def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
-        before = archived_days.archived().get(day)
+        before = archived_days.find(day)
         archived = self.archive.publish(day)
         archived = archived._replace(csv_gone=before is not None and before.csv_gone)
         archived_days.save(archived)

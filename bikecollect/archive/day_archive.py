@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ from bikecollect.archive.archived_days import Archived, certified
 from bikecollect.archive.checks.recertify import damage_of, is_rebuildable
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.encoding.copying import copy
+from bikecollect.archive.encoding.empty_days import EmptyDays
 from bikecollect.archive.parts import DAMAGED, describe, is_day, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
@@ -64,6 +65,7 @@ class Archive:
     system: SystemFolder
     clock: Callable[[], float]
     layout: DatasetLayout = STATION_LAYOUT
+    empty_days: EmptyDays = field(default_factory=EmptyDays)
 
     def prepare(self, contents: Contents) -> Archived:
         """Write *contents* aside, check that they read back unchanged; mark as ready.
@@ -84,14 +86,12 @@ class Archive:
             leave_reserve(aside, ROOM + 2 * contents.size)
             summary = self._write_csv(contents, aside / "day.csv")
             with self.engine(aside) as db:
-                if not self._write_values(db, contents, aside):
-                    sheet = aside / "day.csv"
-                    status = aside / f"{self.layout.rows}.parquet"
-                    verbatim.write_day(
-                        db, sheet, contents.columns, status, self.system.zone
-                    )
-                    self._compare(db, contents, aside)
-                self._sum_up(db, contents, aside)
+                self._write_slots(db, contents, aside)
+                if summary.rows:
+                    self._write_rows(db, contents, aside)
+                elif not self.empty_days.copy(contents.columns, aside):
+                    names = self._write_rows(db, contents, aside)
+                    self.empty_days.remember(contents.columns, aside, names)
             (aside / "day.csv").unlink()
             return self._certify(contents, aside, summary)
 
@@ -222,6 +222,22 @@ class Archive:
                 out.write(text)
         return summing.summary
 
+    def _write_rows(
+        self, db: "DuckDBPyConnection", contents: Contents, aside: Path
+    ) -> list[str]:
+        """Write the rows of the day and their summaries; return the files' names."""
+        sheet, status = aside / "day.csv", aside / f"{self.layout.rows}.parquet"
+        if not self._write_values(db, contents, aside):
+            verbatim.write_day(db, sheet, contents.columns, status, self.system.zone)
+            self._compare(db, contents, aside)
+        if self.layout is VEHICLE_LAYOUT:
+            return [status.name]
+        interval = self.system.interval_on(contents.day)
+        with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
+            slots = aside / "slots.parquet"
+            parquet.write_summaries(db, status, slots, interval, aside)
+        return [status.name, *(f"{name}.parquet" for name in summaries.NEW_COLUMN)]
+
     def _write_values(
         self,
         db: "DuckDBPyConnection",
@@ -237,28 +253,18 @@ class Archive:
                 return True
         return False
 
-    def _sum_up(
+    def _write_slots(
         self, db: "DuckDBPyConnection", contents: Contents, aside: Path
     ) -> None:
-        """Write the summaries of the day, and its slots and runs."""
-        status = aside / f"{self.layout.rows}.parquet"
-        duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
-        if self.layout is VEHICLE_LAYOUT:
-            sql = "SELECT * FROM day_slots_values ORDER BY slot"
-            with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
-                copy(db, sql, aside / f"{self.layout.slots}.parquet", parquet.SMALL)
-            return
-        duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
-        interval = self.system.interval_on(contents.day)
+        """Write the slots of the day, and its runs if its layout has them."""
+        tables = [(self.layout.slots, datasets.SLOTS, contents.slots, "slot")]
+        if "runs" in self.layout.datasets:
+            tables.append(("runs", datasets.RUNS, contents.runs, "slot, started"))
         with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
-            for name, sql in (
-                ("slots", "SELECT * FROM day_slots_values ORDER BY slot"),
-                ("runs", "SELECT * FROM runs_values ORDER BY slot, started"),
-            ):
+            for name, columns, rows, order in tables:
+                duckdb_engine.load(db, f"{name}_values", columns, rows)
+                sql = f"SELECT * FROM {name}_values ORDER BY {order}"
                 copy(db, sql, aside / f"{name}.parquet", parquet.SMALL)
-            parquet.write_summaries(
-                db, status, aside / "slots.parquet", interval, aside
-            )
 
     def _compare(
         self,
