@@ -58,6 +58,8 @@ class Dispatcher:
     *period* is that of the digest: daily, weekly or empty. *unusable* are the systems
     whose folder cannot be written to. *zone* is the time zone of mails, None for this
     machine's. *redact* removes secrets from a text and completes the commands in it.
+    *is_mailed* says of a system and a text whether `status --alert --mail` mailed that
+    within the last day.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -70,14 +72,22 @@ class Dispatcher:
     unusable: frozenset[str] = frozenset()
     redact: Redact = unredacted
     zone: tzinfo | None = None
+    is_mailed: Callable[[str, str], bool] = lambda _system_id, _text: False
 
     def spool(self, notification: Notification) -> bool:
-        """Put a mail about *notification* into the outbox; return whether it worked."""
+        """Put a mail about *notification* into the outbox; return whether it worked.
+
+        There is none about an incident that opens if people know its text already.
+        """
         pairs = self._pairs(notification)
         event, facts = pairs[0]
         _, alerts = notification[0]
         if self.mailer is None or _is_unmailable(event, alerts):
             return False
+        if event.what is EventType.OPENED and all(
+            self.is_mailed(f.system_id, e.incident.text) for e, f in pairs
+        ):
+            return True
         letter = Letter(
             messages.name(event, facts),
             messages.subject(pairs),
@@ -165,9 +175,10 @@ class Dispatcher:
         }
         text = self.redact(messages.short(pairs))
         errors = {name: self._called(name, text, variables) for name in self.hooks}
-        for name, error in errors.items():
-            if error:
-                log.warning("%s: %s", name, error, extra={"is_reported": True})
+        runs = dict.fromkeys((f.system_id, f.run_id) for _, f in pairs)
+        for run in runs:
+            with of_run(*run):  # in the log of each system that the text is about
+                _log_failed(errors)
         return not all(errors.values())
 
     def _called(self, name: str, text: str, variables: Mapping[str, str]) -> str:
@@ -250,6 +261,13 @@ class Dispatcher:
             free=standing.disk.free,
             time_left=standing.disk.time_left,
         )
+
+
+def _log_failed(errors: Mapping[str, str]) -> None:
+    """Log the *errors* of hooks, by their names."""
+    for name, error in errors.items():
+        if error:
+            log.warning("%s failed: %s", name, error, extra={"is_reported": True})
 
 
 def _outboxes(systems: Iterable[AlertPaths]) -> list[Outbox]:

@@ -25,7 +25,7 @@ from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.collect.reporting.end_lines import EndLine, end_lines
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
-from bikecollect.core.logs import of_run
+from bikecollect.core.logs import logged, of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, with_notice
 from bikecollect.core.secrets.redact import Redact, unredacted
@@ -97,7 +97,7 @@ class Collector:
             for n, folder in self.folders.items()
         }
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
-        with _logged(self.logs(ready)) as files:
+        with logged(self.logs(ready)) as files:
             # First, because what killed them may kill this run before it can report.
             self._report_earlier(ready, files)
             crew = self._crew(troubles)  # may fork, so before the ping's thread
@@ -316,17 +316,6 @@ def _prepare(
     except BikecollectError as error:
         return error
     return None
-
-
-@contextmanager
-def _logged(handler: logging.Handler) -> Iterator[logging.Handler]:
-    """Add *handler* to the logger of the package during the context; yield it."""
-    logger = logging.getLogger("bikecollect")
-    logger.addHandler(handler)
-    try:
-        yield handler
-    finally:
-        logger.removeHandler(handler)
 
 
 def _pinged(ping: "Pinger | None") -> AbstractContextManager[list[Run]]:

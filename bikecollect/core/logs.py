@@ -172,6 +172,17 @@ def _size(path: Path) -> int:
         return 0
 
 
+@contextmanager
+def logged(handler: logging.Handler) -> Iterator[logging.Handler]:
+    """Add *handler* to the logger of the package during the context; yield it."""
+    logger = logging.getLogger("bikecollect")
+    logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+
+
 def formatter(form: str, redact: Redact) -> logging.Formatter:
     """Return the formatter for *form*, ``text`` or ``json``."""
     return Json(redact) if form == "json" else Text(redact)

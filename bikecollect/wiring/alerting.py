@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -97,6 +98,12 @@ def report_settings(settings: Settings, error: SettingsError | None) -> bool:
 def failed_calls_path(source: str) -> Path:
     """Return the file of the calls that could not use the settings file *source*."""
     return data_folder.alert_state_path("settings", source).with_suffix(".calls")
+
+
+def late_mails_path(settings: Settings) -> Path:
+    """Return the file of what `status --alert --mail` has mailed of *settings*."""
+    mark = zlib.crc32(os.fsencode(settings.data))
+    return data_folder.state_home() / f"late.{mark:08x}.json"
 
 
 def is_of_another(system: SystemFolder, now: float) -> bool:
@@ -202,7 +209,9 @@ def _alerter(
 ) -> Alerter:
     def dispatcher() -> "Dispatcher":
         from bikecollect.alerts.delivery import Dispatcher
+        from bikecollect.alerts.mail.late_problems import is_damage_mailed
 
+        late_mails = late_mails_path(settings)
         return Dispatcher(
             systems=systems,
             mailer=mailer(settings, times),
@@ -213,6 +222,7 @@ def _alerter(
             unusable=unusable,
             zone=mail_zone(settings.mail),
             redact=wording(settings),
+            is_mailed=lambda *what: is_damage_mailed(late_mails, times.clock(), *what),
         )
 
     channels, error = hooks(settings), settings.mail_error

@@ -9,10 +9,12 @@ from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError
 from bikecollect.core.incidents import Signal
+from bikecollect.core.logs import logged
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import is_marked
 from bikecollect.storage.repair.lost_days import ArchiveDamage, find_lost_days
 from bikecollect.wiring.alerting import alerter, is_of_another
 
@@ -68,8 +70,12 @@ def _report(
         return
     systems = [settings.system_folder(name, now) for name in settings.systems]
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
+    from bikecollect.wiring.collection import run_logs  # only if there is a signal
+
+    folders = {s.system_id: s.path for s in systems if is_marked(s.path)}
     try:
-        alerter(settings, systems, times, {}).report_signals(kind, signals, run)
+        with logged(run_logs(settings, folders)):
+            alerter(settings, systems, times, {}).report_signals(kind, signals, run)
     except Exception as error:
         log.warning("cannot report that `%s` failed: %s", cause, error)
         log.debug("reporting", exc_info=True)

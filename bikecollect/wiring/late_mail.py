@@ -1,25 +1,18 @@
 """Mails about problems that `fetch` cannot report itself: that it does not run."""
 
-import json
-import logging
 import os
 import re
 import textwrap
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.core.errors import StorageError
+from bikecollect.alerts.mail.late_problems import is_recent, keys, read, write
 from bikecollect.core.process import Times
-from bikecollect.core.slots import DAY, Slot, stamp
+from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import shortened, visible
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import spare_outbox_path, state_home
-from bikecollect.storage.files import durable
+from bikecollect.storage.data_folder import spare_outbox_path
 from bikecollect.wiring import alerting
-
-log = logging.getLogger(__name__)
 
 OTHER = "other"
 IN_PLACE = re.compile(r" in /[^,:]*(,.*)?$", re.DOTALL)
@@ -50,15 +43,15 @@ def mail_problems(
 
     mailer = alerting.required_mailer(settings, times)
     now = times.clock()
-    path = _state_path(settings)
-    keys = {
+    path = alerting.late_mails_path(settings)
+    current = {
         key
         for name, kinds in problems.items()
         for kind, text in kinds.items()
-        for key in _keys(name, kind, text)
+        for key in keys(name, kind, text)
     }
-    mailed = {key: at for key, at in _read(path).items() if key in keys}
-    new = {key for key in keys if not 0 <= now - mailed.get(key, 0.0) < DAY}
+    mailed = {key: at for key, at in read(path).items() if key in current}
+    new = {key for key in current if not is_recent(mailed, key, now)}
     # Not in the data folder, which may be unusable.
     first = next(iter(settings.systems), OTHER)
     outbox = Outbox(spare_outbox_path(first, str(settings.data / first)))
@@ -74,7 +67,7 @@ def mail_problems(
         letter = Letter(name, _subject(found), alerting.wording(settings)(text))
         is_safe = mailer.spool(outbox, letter)
         mailed |= dict.fromkeys(new, now) if is_safe else {}
-    _write(path, mailed)
+    write(path, mailed)
     if outbox.waiting():
         mailer.drain([outbox])
     return is_safe and not settings.mail_error
@@ -86,7 +79,7 @@ def _found(
     """Yield the system and the text of each problem whose kind has *new* ones."""
     for name, kinds in problems.items():
         for kind, text in kinds.items():
-            if not new.isdisjoint(_keys(name, kind, text)):
+            if not new.isdisjoint(keys(name, kind, text)):
                 yield from ((name or "bikecollect", line) for line in text.split("\n"))
 
 
@@ -96,21 +89,10 @@ def _next_steps(
     """Yield the commands that help with the *new* ones of *problems*."""
     for kind, step in NEXT_STEPS.items():
         kinds = {n: k[kind] for n, k in problems.items() if kind in k}
-        systems = [n for n, t in kinds.items() if not new.isdisjoint(_keys(n, kind, t))]
+        systems = [n for n, t in kinds.items() if not new.isdisjoint(keys(n, kind, t))]
         if systems:
             yield step.format(systems=" ".join(systems))
     yield DOCTOR
-
-
-def _keys(name: str, kind: str, text: str) -> set[str]:
-    """Return what a problem is known by: its kind, but each damage by its own text.
-
-    Without the remedies, which change with what can be repaired.
-    """
-    if kind != "damage":
-        return {f"{name} {kind}"}
-    whats = (line.partition("; ")[0] for line in text.split("\n"))
-    return {f"{name} {kind} {zlib.crc32(what.encode()):08x}" for what in whats}
 
 
 def _subject(found: Sequence[tuple[str, str]]) -> str:
@@ -135,27 +117,3 @@ def _beginning(text: str) -> str:
     if begin == text:
         return text
     return f"{begin.rstrip(' ,:')} ..." if begin else shortened(text, SUBJECT)
-
-
-def _state_path(settings: Settings) -> Path:
-    mark = zlib.crc32(os.fsencode(settings.data))
-    return state_home() / f"late.{mark:08x}.json"
-
-
-def _read(path: Path) -> dict[str, float]:
-    """Return when each problem was mailed, empty if unknown."""
-    try:
-        times = json.loads(path.read_bytes())
-        return {name: float(at) for name, at in times.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def _write(path: Path, mailed: Mapping[str, float]) -> None:
-    try:
-        durable.make_folder(path.parent)
-        temporary = path.with_suffix(".tmp")
-        durable.write_file(temporary, json.dumps(mailed).encode())
-        temporary.replace(path)
-    except (OSError, StorageError) as error:
-        log.warning("cannot write %s: %s", path, error)

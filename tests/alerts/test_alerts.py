@@ -407,6 +407,24 @@ def test_a_ping_is_sent_after_the_commit_with_the_exit_code(
     assert deliveries[1] == ("/uuid", True)
 
 
+def test_a_channel_that_fails_is_in_the_log_of_the_systems_it_would_tell_of(
+    tmp_path: Path,
+) -> None:
+    """`fetch` prints nothing of it if there was a mail; a ping is in the first log."""
+    deaf = "http://127.0.0.1:1/secret"
+    tell, ping = {"webhook": deaf, "mute": ["missed"]}, {"url": deaf}
+    world = World(tmp_path / "data", "a", "b", "c", tell=tell, ping=ping)
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, down="bc")
+
+    files = (tmp_path / f"data/{name}/bikecollect.log" for name in "abc")
+    logs = [file.read_text(encoding="utf-8") for file in files]
+    assert [log.count(" webhook failed: cannot connect") for log in logs] == [0, 1, 1]
+    assert [log.count(" ping failed: cannot connect") for log in logs] == [2, 0, 0]
+    assert "secret" not in "".join(logs)
+
+
 def refuse_first_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the limit of threads be reached when the next thread is started."""
     real, refusals = threading.Thread.start, iter([True])

@@ -18,6 +18,7 @@ from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.loader import load
 from bikecollect.simulator.demo import Time
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.late_mail import mail_problems
 
 AWAKE = 86_400.0
@@ -195,6 +196,49 @@ def test_a_subject_ends_before_a_place_and_the_next_steps_fit(
     assert ["verify city" in step for step in steps] == [True, False]
     assert ["schedule show" in step for step in steps] == [False, True]
     assert all(" doctor" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("later", "error", "count"),
+    [
+        (3_600, "2 days are lost; run: b", 0),
+        (3_600, "2 days are lost\n3 files cannot be read", 1),
+        (90_000, "2 days are lost", 1),
+    ],
+)
+def test_an_incident_whose_text_was_mailed_opens_without_a_mail(
+    tmp_path: Path, mail: MailServer, later: float, error: str, count: int
+) -> None:
+    """`compact` reports the damage that this command mailed before; a day is too long.
+
+    Reminders follow as usual, and so do the other channels.
+    """
+    world = World(tmp_path / "data/city")
+    world.fetch({"a": 1})
+    (world.folder / ".bikecollect").touch()
+    told = tmp_path / "told"
+    tell = f'[tell]\ncommand = ["sh", "-c", "cat >> {told}; exit 3"]\n'
+    path = config(tmp_path, mail)
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{tell}", encoding="utf-8")
+    clock = Time(world.clock.now)
+    times = Times(clock, clock, Stop())
+
+    with mail.up():
+        settings = load(str(path))
+        mail_problems(settings, {"city": {"damage": "2 days are lost; run: a"}}, times)
+        before = mail.subjects()
+        clock.now += later
+        report_compact(settings, {"city": error}, times)
+        opened = mail.subjects()
+        clock.now += 1
+        report_compact(settings, {"city": ""}, times)
+
+    assert before == ["city: 2 days are lost"]
+    assert len(opened) == 1 + count
+    assert "resolved" in mail.subjects()[-1]
+    assert told.read_text(encoding="utf-8").count(error.rpartition("\n")[2]) >= 1
+    log = (tmp_path / "data/city/bikecollect.log").read_text(encoding="utf-8")
+    assert "command failed: sh exited with 3" in log
 
 
 def _mail_hourly(folder: Path, mail: MailServer, *found: dict[str, str]) -> None:

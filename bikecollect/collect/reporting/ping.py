@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from bikecollect.core.logs import of_run
 from bikecollect.core.run import Run
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ def pinged(ping: Pinger) -> Iterator[list[Run]]:
         code = max(run.exit_code for run in runs)
         error = ping.send(str(code) if code else "")
         if error:
-            log.warning("ping failed: %s", error, extra={"is_reported": True})
+            with of_run(runs[0].system_id, runs[0].run_id):  # it needs some log
+                log.warning("ping failed: %s", error, extra={"is_reported": True})
 
 
 def _start_ping(ping: Pinger) -> threading.Thread | None:
