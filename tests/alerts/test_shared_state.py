@@ -38,8 +38,9 @@ from bikecollect.storage.files import entries, known_folders, marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.new_history import new_histories
 from bikecollect.wiring.alerting import alerter
-from bikecollect.wiring.backfilling import LossBefore, backfiller
+from bikecollect.wiring.backfilling import backfiller
 from bikecollect.wiring.backfilling import source as source_of
+from bikecollect.wiring.filling.loss_before import LossBefore
 from bikecollect.wiring.repairs import forget
 from bikecollect.wiring.taken_runs import take_over_runs
 

@@ -30,6 +30,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present, find_damage
 from bikecollect.wiring import backfilling
+from bikecollect.wiring.filling.loss_before import LossBefore
 
 DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
 STATIONS = "city/station_status/2026-11-22.csv"
@@ -70,7 +71,7 @@ def filler_of(city: Publisher) -> Backfiller:
 def backfill(city: Publisher) -> list[str]:
     """Fill from the payloads; return what was done, by slot."""
     filler = filler_of(city)
-    loss = backfilling.LossBefore(filler.system)
+    loss = LossBefore(filler.system)
     fillings = list(filler.fill_from_payloads())
     loss.end(fillings, None, city.clock())
     return [filling.what for filling in fillings]

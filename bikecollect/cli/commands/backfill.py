@@ -36,6 +36,7 @@ from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.storage.repair.damage import check_not_gone, check_present
 from bikecollect.storage.repair.lost_days import check_archive_mounted, find_lost_days
 from bikecollect.wiring import backfilling, history
+from bikecollect.wiring.filling.loss_before import LossBefore
 from bikecollect.wiring.mirror import mirror_source
 from bikecollect.wiring.returned_days import return_days
 from bikecollect.wiring.taken_runs import take_over_runs
@@ -142,7 +143,7 @@ def backfill(
             filler = backfilling.backfiller(
                 settings, name, times, span=span, dry=dry_run, origin=origin
             )
-            loss = backfilling.LossBefore(filler.system)
+            loss = LossBefore(filler.system)
             work = (
                 filler.fill_from_source(source, force=force, prefer_fresh=prefer_fresh)
                 if source

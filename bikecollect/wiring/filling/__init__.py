@@ -1,0 +1,1 @@
+"""After a loss: what `backfill` has brought back, and what is lost for good."""
