@@ -129,8 +129,8 @@ class Backfiller:
         self._compare(source, filled)
         if not force:
             self.agreement.check(source.label)
-        self.record_facts()
         if not self.dry:
+            self.record_facts()
             self.stations.take(source, self.files)
         missing = MissingSnapshots(
             source,

@@ -1,12 +1,13 @@
 """Build the parts that fill the missing slots of a system."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.archive.checks.restore import report_lost_list, restore
@@ -15,6 +16,7 @@ from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.collect.filling.locked_files import LockedFiles
 from bikecollect.collect.filling.shortened import shortened
+from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
@@ -26,15 +28,14 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.data_folder import VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import ARCHIVED_DAYS
-from bikecollect.storage.lock import Breather
+from bikecollect.storage.lock import Breather, Lock
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
 from bikecollect.wiring.history import prepare, system_lock
 from bikecollect.wiring.inherited_facts import with_facts_of
@@ -45,6 +46,9 @@ from bikecollect.wiring.source_files import (
     lists_in,
     tables_at,
 )
+
+if TYPE_CHECKING:
+    from bikecollect.collect.vehicles import VehicleCommitter
 
 log = logging.getLogger(__name__)
 
@@ -66,68 +70,79 @@ def backfiller(
     system = with_facts_of(origin, settings.system_folder(name, now), now)
     if not dry:
         prepare(settings, name)
-    payloads, store = Payloads(system.payloads), Store(system.path)
-    ledger = Ledger(system.ledger)
-    fetching = cycle(settings, name, times, system).committer
-    vehicles = fetching.vehicles
-    committer = replace(
-        fetching,
-        reader=replace(fetching.reader, store=store, ledger=ledger),
-        payloads=payloads,
-        # DuckDB may run in this process, and limits its own memory.
-        bounded=nullcontext,
-    )
-    history = History(name, system.path)
-
-    def slots() -> set[int]:
-        blocks = history.select("SELECT slot FROM blocks")
-        return {*payloads.waiting_slots(), *(slot for (slot,) in blocks)}
-
+    fetching = cycle(settings, name, times, system)
+    # DuckDB may run in this process, and limits its own memory.
+    committer = replace(fetching.committer, bounded=nullcontext)
+    reader, vehicles = committer.reader, committer.vehicles
+    payloads, ledger = fetching.payloads, fetching.ledger
+    history, lock = History(name, system.path), system_lock(system, times)
     days = Archive(settings.data, system, times.clock)
-    known = {day for (day,) in history.select(ARCHIVED_DAYS)}
-    is_lost = not known.issuperset(days.days())
-    trial = PayloadTrial(committer.reader.feed)
-    stop, only = times.stop.raise_if_set, committer.reader.only
-    lock = system_lock(system, times)
-
-    def remember(notes: Mapping[str, str]) -> None:
-        if not dry:
-            with lock.held(), closing(ledger):
-                ledger.open()
-                ledger.remember(notes)
-
-    compared = partial(
-        shortened, history, payloads, trial, only, interrupted=stop, remember=remember
+    find_shortened = partial(
+        shortened,
+        history,
+        payloads,
+        PayloadTrial(reader.feed),
+        reader.only,
+        interrupted=times.stop.raise_if_set,
+        remember=_drop if dry else partial(_remember, lock, ledger),
     )
     return Backfiller(
         system=system,
         payloads=payloads,
-        blocks=CommittedBlocks(history, store, ledger, compared),
-        vehicles=CommittedBlocks(
-            History(name, system.vehicles.path), vehicles.store, vehicles.ledger
-        )
-        if vehicles
-        else None,
+        blocks=CommittedBlocks(history, reader.store, ledger, find_shortened),
+        vehicles=_vehicle_blocks(system, vehicles) if vehicles else None,
         committer=committer,
         files=LockedFiles(
             lock=lock,
             ledger=ledger,
-            recovery=Recovery(payloads, store, ledger, system.zone, system.mirror),
+            recovery=fetching.recovery,
             vehicles=vehicles,
             breathe=Breather(times.stop, times.monotonic),
         ),
-        interrupted=stop,
+        interrupted=times.stop.raise_if_set,
         new_id=process.run_id,
         since=span[0],
         until=span[1],
-        restore=partial(_restore, days, ArchivedDays(ledger), store, origin)
-        if is_lost
-        else None,
+        restore=_restorer(days, history, reader, origin),
         dry=dry,
-        record_facts=(lambda: None)
-        if dry
-        else partial(facts_file.record, system, slots),
+        record_facts=partial(
+            facts_file.record, system, partial(_slots, history, payloads)
+        ),
     )
+
+
+def _remember(lock: Lock, ledger: Ledger, notes: Mapping[str, str]) -> None:
+    """Store *notes* in the *ledger*, which is not open, under the *lock*."""
+    with lock.held(), closing(ledger):
+        ledger.open()
+        ledger.remember(notes)
+
+
+def _drop(_notes: Mapping[str, str]) -> None:
+    """Store nothing: a dry run leaves the ledger as it is."""
+
+
+def _vehicle_blocks(
+    system: SystemFolder, vehicles: "VehicleCommitter"
+) -> CommittedBlocks:
+    history = History(system.system_id, system.vehicles.path)
+    return CommittedBlocks(history, vehicles.store, vehicles.ledger)
+
+
+def _slots(history: History, payloads: Payloads) -> set[int]:
+    """Return the slots that have a block or a waiting payload."""
+    blocks = history.select("SELECT slot FROM blocks")
+    return {*payloads.waiting_slots(), *(slot for (slot,) in blocks)}
+
+
+def _restorer(
+    archive: Archive, history: History, reader: PayloadReader, origin: Path | None
+) -> Callable[[], None] | None:
+    """Return what restores archived days, None if the ledger in *history* has all."""
+    known = {day for (day,) in history.select(ARCHIVED_DAYS)}
+    if known.issuperset(archive.days()):
+        return None
+    return partial(_restore, archive, ArchivedDays(reader.ledger), reader.store, origin)
 
 
 def _restore(
