@@ -70,11 +70,11 @@ class Health:
     run started, None if that is usual. *late* is set if either is too long or the first
     block is overdue; a system without any run is late if its settings are that old. If
     *is_over*, no more data are expected (it *is_demo*, or was stopped): it is never
-    late; the last 24 hours and the days of *coverage* end with its last slot. If
-    *is_lost*, the ledger is missing: runs and slots are unknown. *unrecorded* is the
-    slot of a later run than *last_run* that the ledger lacks, as on a full disk, 0 if
-    there is none. *gone* is as in `Past`. *elsewhere* says that a new history has begun
-    though the earlier data are in another folder, empty if not.
+    late, and *next_slot* is None; the last 24 hours and the days of *coverage* end with
+    its last slot. If *is_lost*, the ledger is missing: runs and slots are unknown.
+    *unrecorded* is the slot of a later run than *last_run* that the ledger lacks, as on
+    a full disk, 0 if there is none. *gone* is as in `Past`. *elsewhere* says that a new
+    history has begun though the earlier data are in another folder, empty if not.
     """
 
     now: float
@@ -88,7 +88,7 @@ class Health:
     behind: float | None = None
     late: bool = False
     silent: float | None = None
-    next_slot: Slot = Slot(0)
+    next_slot: Slot | None = None
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
     mirror: "MirrorStanding | None" = None
@@ -166,7 +166,7 @@ def judge(
         behind=behind,
         late=late,
         silent=silent,
-        next_slot=grid.next(grid.at(now)),
+        next_slot=None if past.is_over else grid.next(grid.at(now)),
         incidents=past.incidents,
         damage=past.damage,
         mirror=past.mirror,

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +50,12 @@ class Standing:
 
     @cached_property
     def disk(self) -> Disk:
-        """The disk usage, measured on first access: `--alert` does not need it."""
-        return disk_of(self.folder, self.slots, self.slots_a_day, self.imported)
+        """The disk usage, measured on first access: `--alert` does not need it.
+
+        It does not grow if no more data are expected.
+        """
+        disk = disk_of(self.folder, self.slots, self.slots_a_day, self.imported)
+        return replace(disk, daily=None) if self.health.is_over else disk
 
 
 def survey(

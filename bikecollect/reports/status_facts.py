@@ -147,12 +147,11 @@ def facts(standing: Standing) -> list[Fact]:
     """Return the facts about a system's status, with the mirror if one is set."""
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
-    following = local_minute(health.next_slot, standing.zone, health.interval)
     known = [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health), *_stale(standing))),
         Fact("Schedule", tuple(_schedule(standing))),
-        Fact("Next slot", (Part("none" if health.is_over else following),)),
+        Fact("Next slot", (Part(_next_slot(standing)),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
         Fact("Coverage", tuple(_coverage(standing))),
         Fact("Waiting", (Part(_waiting(standing)),)),
@@ -224,6 +223,11 @@ def _schedule(standing: Standing) -> Iterable[Part]:
         yield Part("; no schedule found, see: bikecollect schedule install")
     elif health.silent is not None or health.last_run is None:
         yield Part("; see: bikecollect schedule show")
+
+
+def _next_slot(standing: Standing) -> str:
+    following, interval = standing.health.next_slot, standing.health.interval
+    return local_minute(following, standing.zone, interval) if following else "none"
 
 
 def _runs(health: Health) -> str:

@@ -267,16 +267,19 @@ def test_a_rate_limit_is_shown_with_its_end(world: World) -> None:
     assert "s; rate-limited until 2026-11-22 04:45 (+00:00) Newest data" in text
 
 
-def test_json_of_a_system_that_is_over_promises_no_slot_and_no_growth(
-    world: World,
-) -> None:
-    """As its screen does."""
-    standing = stand(world)
-    over = replace(standing, health=replace(standing.health, is_over=True))
-    (values,) = documented(status_json.as_json(over), status_json.KEYS)
+def test_a_system_that_is_over_promises_no_slot_and_no_growth(world: World) -> None:
+    """Neither on its screen and in JSON, nor for `doctor` and the digest."""
+    before = stand(world)
+    with (world.folder / ".bikecollect").open("a", encoding="utf-8") as marker:
+        marker.write("stopped\n")
 
+    over = stand(world)
+
+    (values,) = documented(status_json.as_json(over), status_json.KEYS)
     keys = "next_slot", "growth_bytes_a_day", "full_in_s"
     assert [values[key] for key in keys] == [None, None, None]
+    assert "Next slot    none\n" in plain(over)
+    assert before.disk.time_left != over.disk.time_left == ""
 
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:

@@ -15,7 +15,6 @@ from bikecollect.reports.status import Standing
 def as_json(standing: Standing, **more: object) -> str:
     """Return *standing* as one line of JSON, after the values *more*."""
     health, zone, disk = standing.health, standing.zone, standing.disk
-    is_over = health.is_over
     return visible_json(
         {
             **more,
@@ -25,7 +24,7 @@ def as_json(standing: Standing, **more: object) -> str:
             "late": health.late,
             "behind_s": health.behind,
             "last_run": health.last_run and _run_values(health.last_run, zone),
-            "next_slot": None if is_over else iso(health.next_slot, zone),
+            "next_slot": health.next_slot and iso(health.next_slot, zone),
             "runs_24h": health.runs,
             "runs_24h_good": health.good,
             "coverage": {name: _parts(c) for name, c in health.coverage.items()},
@@ -40,8 +39,8 @@ def as_json(standing: Standing, **more: object) -> str:
             "rejected": standing.rejected,
             "used_bytes": disk.used,
             "free_bytes": disk.free,
-            "growth_bytes_a_day": None if is_over else disk.daily,
-            "full_in_s": None if is_over else disk.days_left and disk.days_left * DAY,
+            "growth_bytes_a_day": disk.daily,
+            "full_in_s": disk.days_left and disk.days_left * DAY,
             "cron_silent_s": health.silent,
             **(_mirror_json(health, zone) if health.mirror else {}),
         }
