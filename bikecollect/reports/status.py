@@ -77,61 +77,91 @@ def survey(
     were written, from which a system without any run becomes late. *mirror* is the
     mirror's address.
     """
-    folder, interval = system.path, system.interval
-    # Future slots were written while the clock was ahead, and prove nothing.
-    soon = Slot(int(now) + interval)
-    history = History(system.system_id, folder)
+    history = History(system.system_id, system.path)
     with history.session():
-        newest = history.newest_block(soon)
         ends = history.ends()
-        is_over = system.is_over
-        final = last_of(ends, is_over=is_over)
-        last = min({int(now), *final})
-        begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
-        outcomes = history.outcomes(Slot(last - DAY))
-        damage = damage_of(system, history)
-        past = Past(
-            first=history.first(),
-            blocks={s: state_of(f) for s, f in history.flags(Slot(last - TWO_DAYS))},
-            older=history.slots(begin) if windows else frozenset(),
-            outcomes=[
-                outcome for slot, outcome in outcomes if last - DAY < slot < soon
-            ],
-            last_run=next(iter(history.runs(until=soon, limit=1)), None),
-            newest=newest,
-            incidents=_open_incidents(history, noted),
-            damage=damage,
-            is_known=is_known(folder),
-            configured=configured,
-            mirror=_mirror(system, mirror),
-            is_over=is_over,
-            is_demo=system.is_demo,
-            final=final,
-            is_lost=lacks_ledger(system),
-            seen=seen or Slot(0),
-            gone=_gone(system, damage),
-        )
-    first = past.first or Slot(0)
-    imported = (
-        day_of(ends[0] if ends else Slot(0), system.zone),
-        day_of(first, system.zone),
+        past = _past(system, history, ends, now, windows)
+        incidents = _open_incidents(history, noted)
+    past = replace(
+        past,
+        incidents=incidents,
+        configured=configured,
+        mirror=_mirror(system, mirror),
+        seen=seen or Slot(0),
     )
-    since = max(Slot(int(now) - DAY + 1), bounds(imported[1], system.zone)[0])
-    outboxes = system.outbox, spare_outbox_path(system.system_id, str(folder))
-    slots = len([slot for slot in past.blocks if since <= slot < soon])
+    imported = _imported(ends, past.first, system.zone)
+    outboxes = system.outbox, spare_outbox_path(system.system_id, str(system.path))
     return Standing(
         system_id=system.system_id,
-        folder=folder,
+        folder=system.path,
         zone=system.zone,
         health=judge(past, now, system.grid, system.zone, windows),
         inbox=_count(system.inbox, ".zip"),
         outbox=sum(_count(place, ".eml") for place in outboxes),
         rejected=_count(system.rejected, ".zip"),
-        slots=slots,
-        slots_a_day=DAY // interval,
+        slots=_collected_today(system, past, imported[1], now),
+        slots_a_day=DAY // system.interval,
         imported=imported,
         scheduled=scheduled,
     )
+
+
+def _past(
+    system: SystemFolder,
+    history: History,
+    ends: tuple[Slot, Slot] | None,
+    now: float,
+    windows: Mapping[str, int],
+) -> Past:
+    """Return what the folder of *system* and its *history* say of the past.
+
+    The history is between its *ends*.
+    """
+    is_over, soon = system.is_over, _soon(system, now)
+    final = last_of(ends, is_over=is_over)
+    last = min({int(now), *final})
+    begin = Slot(last - (max(windows.values(), default=0) + 1) * DAY)
+    outcomes = history.outcomes(Slot(last - DAY))
+    damage = damage_of(system, history)
+    return Past(
+        first=history.first(),
+        blocks={s: state_of(f) for s, f in history.flags(Slot(last - TWO_DAYS))},
+        older=history.slots(begin) if windows else frozenset(),
+        outcomes=[outcome for slot, outcome in outcomes if last - DAY < slot < soon],
+        last_run=next(iter(history.runs(until=soon, limit=1)), None),
+        newest=history.newest_block(soon),
+        damage=damage,
+        is_known=is_known(system.path),
+        is_over=is_over,
+        is_demo=system.is_demo,
+        final=final,
+        is_lost=lacks_ledger(system),
+        gone=_gone(system, damage),
+    )
+
+
+def _soon(system: SystemFolder, now: float) -> Slot:
+    """Return the slot from which on slots were written while the clock was ahead.
+
+    They prove nothing.
+    """
+    return Slot(int(now) + system.interval)
+
+
+def _imported(
+    ends: tuple[Slot, Slot] | None, first: Slot | None, zone: ZoneInfo
+) -> tuple[str, str]:
+    """Return the first day of a history between its *ends*, and that of its runs."""
+    begin = ends[0] if ends else Slot(0)
+    return day_of(begin, zone), day_of(first or Slot(0), zone)
+
+
+def _collected_today(
+    system: SystemFolder, past: Past, first_day: str, now: float
+) -> int:
+    """Return the number of slots of the last 24 hours, from *first_day* on."""
+    since = max(Slot(int(now) - DAY + 1), bounds(first_day, system.zone)[0])
+    return sum(since <= slot < _soon(system, now) for slot in past.blocks)
 
 
 def _mirror(system: SystemFolder, address: str) -> "MirrorStanding | None":
