@@ -97,21 +97,29 @@ class _Batch:
         ended all connections before the last mail.
         """
         for _ in range(CONNECTIONS):
-            if not self._has_next() or time.monotonic() >= end:
-                return
-            first = self._number
-            with closing(_connected(server)) as connection:
-                try:
-                    while connection.sock and self._has_next():
-                        if time.monotonic() >= end:
-                            return
-                        self._send_next(connection)
-                except OSError as error:
-                    if self._number == first:
-                        raise
-                    self._left = error  # after a mail: a new connection may work
-        if self._left and self._has_next():
+            if self._is_due(end):
+                self._send_over(server, end)
+        if self._left and self._is_due(end):
             raise self._left
+
+    def _send_over(self, server: Server, end: float) -> None:
+        """Send mails over one connection, until *end* or until the server ends it.
+
+        Raises OSError if it does that before the first of them.
+        """
+        first = self._number
+        with closing(_connected(server)) as connection:
+            try:
+                while connection.sock and self._is_due(end):
+                    self._send_next(connection)
+            except OSError as error:
+                if self._number == first:
+                    raise
+                self._left = error  # after a mail: a new connection may work
+
+    def _is_due(self, end: float) -> bool:
+        """Return whether a mail is left to send before *end*."""
+        return self._has_next() and time.monotonic() < end
 
     def _has_next(self) -> bool:
         """Return whether a mail is left; skip mails to avoided recipients only."""
