@@ -4,7 +4,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from traceback import clear_frames
@@ -60,7 +60,6 @@ def write(
     """
     try:
         import xlsxwriter  # an extra
-        from xlsxwriter.exceptions import XlsxWriterException
     except ImportError as error:
         raise NotInstalled(
             "a workbook requires XlsxWriter; run: pip install 'bikecollect[excel]'"
@@ -68,25 +67,36 @@ def write(
     with (
         os.fdopen(fd, "w+b", closefd=False) as file,
         tempfile.TemporaryDirectory(prefix="bikecollect-") as folder,
+        _abandoned_on_error(fd),
+        # On an error, too: that closes the temporary files.
+        closing(xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder})) as workbook,
+        _named(folder),
     ):
-        try:
-            workbook = xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder})
-            try:
-                with _named(folder):
-                    book = _Book(workbook, formats)
-                    book.fill(name, header, rows)
-                    if book.has_times:
-                        names = [(system, named(z)) for system, z in zones.items()]
-                        book.fill("time zones", ("system_id", "time_zone"), names)
-            finally:
-                workbook.close()  # on an error it closes the temporary files
-        except BaseException as error:  # also a signal
-            _abandon(fd, error)
-            if not isinstance(error, XlsxWriterException | OSError):
-                raise
-            if (first := _first(error)) is None:
-                raise StorageError(f"cannot write the workbook: {error}") from error
-            raise OSError(first.errno, first.strerror, first.filename) from error
+        book = _Book(workbook, formats)
+        book.fill(name, header, rows)
+        if book.has_times:
+            names = [(system, named(zone)) for system, zone in zones.items()]
+            book.fill("time zones", ("system_id", "time_zone"), names)
+
+
+@contextmanager
+def _abandoned_on_error(fd: int) -> Iterator[None]:
+    """Abandon the unfinished workbook in *fd* on any error, also that of a signal.
+
+    Raises the first OSError instead of one of its consequences, and StorageError for
+    another error of XlsxWriter.
+    """
+    from xlsxwriter.exceptions import XlsxWriterException
+
+    try:
+        yield
+    except BaseException as error:
+        _abandon(fd, error)
+        if not isinstance(error, XlsxWriterException | OSError):
+            raise
+        if (first := _first(error)) is None:
+            raise StorageError(f"cannot write the workbook: {error}") from error
+        raise OSError(first.errno, first.strerror, first.filename) from error
 
 
 @contextmanager
