@@ -156,30 +156,47 @@ def prepare(
     marker: most likely its disk is not mounted, and the mount point must not be filled.
     """
     known = known_folders() if known is None else known
-    text = marker.text_of(folder.name)
     try:
         check(folder)
         entries.check_case(folder)
         if (folder / MARKER).exists():
-            is_stopped = marker.update(folder / MARKER, time.time())
-            _check_writable(folder)
-            if str(folder) not in known:
-                # The first run was killed, or the state folder was lost since, or a
-                # rename was killed at its end.
-                remember(folder)
-                renamed.remove_note(folder)
-            return is_stopped
+            return _use_again(folder, known)
         check_name()
         check_mounted(folder)
-        if str(folder) in known and not folder.exists():
-            told = marker.last_told(alert_state_path(folder.name, str(folder)))
-            is_gone = is_place_gone(folder, known, time.time())
-            text += marker.mark(time.time(), told, is_place_gone=is_gone)
+        text = _marker_text(folder, known)
     except OSError as error:
-        where = error.filename or folder
-        raise StorageError(
-            f"cannot use {where}: {error.strerror}{_remedy(folder, error)}"
-        ) from error
+        problem = f"cannot use {error.filename or folder}: {error.strerror}"
+        remedy = trusted_files.access_remedy(folder, error)
+        raise StorageError(f"{problem}{remedy}") from error
+    _create(folder, text)
+    remember(folder)
+    return False
+
+
+def _use_again(folder: Path, known: Collection[str]) -> bool:
+    """Update the marker of *folder*, which exists; return whether it was stopped."""
+    is_stopped = marker.update(folder / MARKER, time.time())
+    trusted_files.check_writable(folder)
+    if str(folder) not in known:
+        # The first run was killed, or the state folder was lost since, or a rename was
+        # killed at its end.
+        remember(folder)
+        renamed.remove_note(folder)
+    return is_stopped
+
+
+def _marker_text(folder: Path, known: Collection[str]) -> bytes:
+    """Return the text of a new marker, with a mark if a *known* folder is gone."""
+    text = marker.text_of(folder.name)
+    if str(folder) not in known or folder.exists():
+        return text
+    told = marker.last_told(alert_state_path(folder.name, str(folder)))
+    is_gone = is_place_gone(folder, known, time.time())
+    return text + marker.mark(time.time(), told, is_place_gone=is_gone)
+
+
+def _create(folder: Path, text: bytes) -> None:
+    """Create *folder* with its marker, which has the *text*."""
     try:
         make_folder(folder)
         write_file(folder / MARKER, text)
@@ -187,13 +204,10 @@ def prepare(
     except OSError as error:
         problem = f"cannot create {folder}: {error}"
         if error.errno == errno.EACCES:
-            ours = trusted_files.owned_by_us(
-                folder if folder.is_dir() else folder.parent
-            )
-            raise StorageError(f"{problem}; {to_run(ours)}") from error
+            place = folder if folder.is_dir() else folder.parent
+            remedy = to_run(trusted_files.owned_by_us(place))
+            raise StorageError(f"{problem}; {remedy}") from error
         raise unwritten(problem, error) from error
-    remember(folder)
-    return False
 
 
 def check(folder: Path) -> None:
@@ -271,24 +285,6 @@ def check_archive(data: Path) -> None:
         trusted_files.check_closed(place)
         if os.geteuid() != trusted_files.ROOT:
             trusted_files.check_owner(place, place)
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise PermissionError if *folder* belongs to another user and is not writable."""
-    is_foreign = folder.stat().st_uid != os.geteuid()
-    if is_foreign and not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-
-
-def _remedy(folder: Path, error: OSError) -> str:
-    """Return the command that gives access to *folder*, empty for other errors."""
-    if not isinstance(error, PermissionError) or os.geteuid() == trusted_files.ROOT:
-        return ""
-    me, place = trusted_files.user_name(os.geteuid()), trusted_files.quoted(folder)
-    with suppress(OSError):
-        if folder.stat().st_uid == os.geteuid():
-            return f"; run: chmod -R u+rwX {place}"
-    return f"; {to_run(trusted_files.as_root(f'chown -R {me} {place}'))}"
 
 
 def _is_suspect(folder: Path) -> bool:

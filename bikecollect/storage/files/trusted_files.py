@@ -1,5 +1,6 @@
 """Check files on which the program relies: who owns them, and who may change them."""
 
+import errno
 import os
 import stat
 from codecs import BOM_UTF8
@@ -8,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, UntrustedFile
-from bikecollect.core.text import AS_ROOT
+from bikecollect.core.text import AS_ROOT, to_run
 from bikecollect.storage.files.entries import mount_of
 from bikecollect.storage.files.regular_file import read_file
 
@@ -65,6 +66,24 @@ def check_closed(path: Path) -> None:
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
             _closing(path, _as(info.st_uid, f"chmod go-w {quoted(path)}")),
         )
+
+
+def check_writable(path: Path) -> None:
+    """Raise PermissionError if the folder *path* is another user's and not writable."""
+    is_foreign = path.stat().st_uid != os.geteuid()
+    if is_foreign and not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def access_remedy(folder: Path, error: OSError) -> str:
+    """Return the command that gives access to *folder*, empty for other errors."""
+    if not isinstance(error, PermissionError) or os.geteuid() == ROOT:
+        return ""
+    me, place = user_name(os.geteuid()), quoted(folder)
+    with suppress(OSError):
+        if folder.stat().st_uid == os.geteuid():
+            return f"; run: chmod -R u+rwX {place}"
+    return f"; {to_run(as_root(f'chown -R {me} {place}'))}"
 
 
 def others_read(path: Path) -> bool:
