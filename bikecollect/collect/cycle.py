@@ -334,6 +334,7 @@ class Cycle:
             run,
             finished=self.clock() + sum(check.offset for check in self.checks),
             attempts=tuple(self.fetcher.client.attempts),
+            http_status=run.http_status or self.fetcher.last_status,
             seconds=dict(self.watch.seconds),
         )
         return measured.redacted(self.fetcher.redact)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
+from bikecollect.core.errors import PayloadError
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import message, shortened
 
@@ -142,6 +143,17 @@ class Payload:
     def body(self, name: str) -> bytes | None:
         """Return the body of the document *name*, None if it is absent."""
         return next((doc.body for doc in self.documents if doc.name == name), None)
+
+
+class RefusedDocumentsError(PayloadError):
+    """A fetch that ended by *error*: the last of the *documents* cannot be used.
+
+    They are all that was received, and are kept like a payload that is rejected.
+    """
+
+    def __init__(self, error: PayloadError, *documents: Document) -> None:
+        super().__init__(str(error), cause=error.cause)
+        self.documents = documents
 
 
 MANY = 1_000

@@ -10,7 +10,7 @@ from bikecollect.collect.fetching.rate_limit import (
     rate_limit_note,
 )
 from bikecollect.core.errors import RateLimited
-from bikecollect.core.payload import FeedClient, Payload
+from bikecollect.core.payload import FeedClient, Payload, RefusedDocumentsError
 from bikecollect.core.run import Run
 from bikecollect.core.secrets.redact import (
     Placeholders,
@@ -51,7 +51,8 @@ class Fetcher:
     def fetch(self, run: Run) -> Payload:
         """Return the payload of *run* as it is stored, with all secrets removed.
 
-        Raises FeedError, RateLimited before any request if an earlier run noted it.
+        If a document that leads to the others was refused, it is the payload. Raises
+        FeedError, RateLimited before any request if an earlier run noted it.
         """
         memory = self.ledger.recall()
         notes = changed_notes(self.placeholders.undone, memory.notes)
@@ -60,10 +61,19 @@ class Fetcher:
         known = self.client.public_host = notes.get(PUBLIC_HOST, "")
         if self.machine and notes.get(MACHINE) != self.machine:
             self.notes[MACHINE] = self.machine
-        payload = self.feed.fetch(self.client, memory)
+        try:
+            payload = self.feed.fetch(self.client, memory)
+        except RefusedDocumentsError as refused:
+            payload = Payload(refused.documents)  # its reader says why, and it is kept
         if self.client.public_host != known:
             self.notes[PUBLIC_HOST] = self.client.public_host
         return self._as_stored(run, payload)
+
+    @property
+    def last_status(self) -> int | None:
+        """The HTTP status of the last request, None without a response."""
+        statuses = [attempt.http_status for attempt in self.client.attempts]
+        return statuses[-1] if statuses else None
 
     def note_rate_limit(self, error: RateLimited) -> None:
         """Note for later runs until when the host gets no request."""

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from bikecollect.core.errors import (
@@ -12,17 +12,33 @@ from bikecollect.core.errors import (
     ProtocolError,
     RateLimited,
 )
-from bikecollect.core.payload import MANY, Check, Document, Getter
+from bikecollect.core.payload import (
+    MANY,
+    Check,
+    Document,
+    Getter,
+    RefusedDocumentsError,
+)
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.reading.json_payload import at, first_keys
+from bikecollect.feeds.reading.json_payload import at, decode, first_keys
 from bikecollect.feeds.reading.values import in_language, text
 
+VERSIONS = "versions"
+"""The name of the document that lists a system's versions, if it was refused."""
 TRIES = 2
 """Maximum tries for documents other than the status, and for untested addresses."""
 
 OTHERS = frozenset({"stations", "bikes", "vehicles"})
 """The lists of the documents that a gbfs.json lists; no language is called so."""
+
+
+class Listing(NamedTuple):
+    """A gbfs.json: its *document*, the *addresses* in it, and its version."""
+
+    document: Document
+    addresses: Mapping[str, str]
+    version: str
 
 
 def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
@@ -46,6 +62,45 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         quote = f" (it has: {first_keys(data)})"
         raise PayloadError("the response has no feeds: is it a gbfs.json?", quote=quote)
     return {name: joined(base, url) for name, url in feeds}
+
+
+def listed(
+    get: Getter, url: str, base: str, language: str, *, tries: int = MANY
+) -> Listing:
+    """Get and parse the gbfs.json at *url*, an address listed by *base*.
+
+    Raises FeedError if it is not received, RefusedDocumentsError if it is not valid.
+    """
+    document, _ = ask(get, "gbfs", url, base, check=decode, tries=tries)
+    try:
+        value = decode(document.body)
+        listed = addresses(value, language, document.url or url)
+    except PayloadError as error:
+        raise RefusedDocumentsError(error, document) from error
+    return Listing(document, listed, version_text(at(value, "version")))
+
+
+def offers(value: Any) -> list[tuple[str, str]]:
+    """Return the versions in a gbfs_versions.json and the addresses of their gbfs.json.
+
+    Raises PayloadError if it has no list of versions.
+    """
+    versions = at(value, "data.versions")
+    if not isinstance(versions, list):
+        raise PayloadError("the response has no data.versions")
+    urls = [(at(item, "version"), at(item, "url")) for item in versions]
+    return [(version_text(number), str(url)) for number, url in urls if text(url)]
+
+
+def check_received(bodies: Mapping[str, bytes], language: str) -> None:
+    """Raise PayloadError if the fetch of *bodies* (by name) ended at its discovery.
+
+    The error is that of the document which led to no other one.
+    """
+    if "gbfs" in bodies:
+        addresses(decode(bodies["gbfs"]), language)
+    if VERSIONS in bodies:
+        offers(decode(bodies[VERSIONS]))
 
 
 def _feeds(value: Any) -> list[tuple[str, str]] | None:
@@ -168,3 +223,9 @@ def version(value: Any) -> tuple[int, int]:
     """
     match = re.match(r"(\d{1,3})\.(\d{1,3})", str(value or ""))
     return (int(match[1]), int(match[2])) if match else (1, 0)
+
+
+def version_text(value: Any) -> str:
+    """Return the version *value* as two numbers with a dot."""
+    major, minor = version(value)
+    return f"{major}.{minor}"

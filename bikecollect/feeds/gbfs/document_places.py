@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter, Memory
@@ -11,15 +11,13 @@ from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.text import length
 from bikecollect.feeds.gbfs import reader
 from bikecollect.feeds.gbfs.discovery import (
-    addresses,
+    Listing,
     ask,
     fingerprint,
-    version,
     without_secrets,
 )
 from bikecollect.feeds.http.urls import same_origin
 from bikecollect.feeds.reading import publisher_reader, vehicle_reader
-from bikecollect.feeds.reading.json_payload import at, decode
 
 FEEDS = "gbfs.feeds"
 ABSENT = frozenset({"http-404", "http-410"})
@@ -46,14 +44,6 @@ LOST = (
 _KEPT = "its known address remains in use while it works"
 UNLISTED = {"status unlisted": f"gbfs.json no longer lists station_status: {_KEPT}"}
 """The finding if the address of the status still works then."""
-
-
-class Listing(NamedTuple):
-    """A gbfs.json: its *document*, the *addresses* in it, and its version."""
-
-    document: Document
-    addresses: Mapping[str, str]
-    version: str
 
 
 @dataclass
@@ -248,25 +238,6 @@ def verified(document: Document, check: Check, url: str) -> Document:
             raise
         raise error.unquoted() from None
     return document
-
-
-def listed(
-    get: Getter, url: str, base: str, language: str, *, tries: int = MANY
-) -> Listing:
-    """Get and parse the gbfs.json at *url*, an address listed by *base*.
-
-    Raises FeedError if it is not received, PayloadError if it is not valid.
-    """
-    document, _ = ask(get, "gbfs", url, base, check=decode, tries=tries)
-    value = decode(document.body)
-    listed = addresses(value, language, document.url or url)
-    return Listing(document, listed, version_text(at(value, "version")))
-
-
-def version_text(value: Any) -> str:
-    """Return the version *value* as two numbers with a dot."""
-    major, minor = version(value)
-    return f"{major}.{minor}"
 
 
 def places(

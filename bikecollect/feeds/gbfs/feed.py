@@ -21,13 +21,12 @@ from bikecollect.core.payload import (
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.gbfs import document_places, reader, versions
-from bikecollect.feeds.gbfs.discovery import TRIES
+from bikecollect.feeds.gbfs.discovery import TRIES, Listing, check_received, listed
 from bikecollect.feeds.gbfs.document_places import (
     GONE,
     INFORMATION,
     STATUS,
     VEHICLES,
-    Listing,
     Places,
 )
 from bikecollect.feeds.gbfs.extras import Extras, ExtrasFetcher
@@ -127,7 +126,7 @@ class Gbfs:
         return STATUS in addresses or (self._vehicles and VEHICLES in addresses)
 
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
-        return document_places.listed(get, url, self._url, self._language, tries=tries)
+        return listed(get, url, self._url, self._language, tries=tries)
 
     def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> Fetch:
         """Return the state of the first fetch, from the gbfs.json of the settings.
@@ -317,6 +316,8 @@ class Gbfs:
         """Parse the documents; raises PayloadError."""
         fetched_at = max((item.fetched_at for item in documents), default=0.0)
         bodies = {item.name: item.body for item in documents}
+        if STATUS not in bodies:
+            check_received(bodies, self._language)
         return reader.snapshot(bodies, self._options, fetched_at)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":

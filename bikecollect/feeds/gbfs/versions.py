@@ -4,22 +4,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
-from bikecollect.core.payload import ONCE, Document, Getter
+from bikecollect.core.payload import ONCE, Document, Getter, RefusedDocumentsError
 from bikecollect.feeds.gbfs import document_places
-from bikecollect.feeds.gbfs.discovery import TRIES, ask, version
+from bikecollect.feeds.gbfs.discovery import (
+    TRIES,
+    VERSIONS,
+    Listing,
+    ask,
+    listed,
+    offers,
+    version,
+)
 from bikecollect.feeds.gbfs.document_places import (
     INFORMATION,
     STATUS,
     TYPES,
     VEHICLES,
-    Listing,
     Places,
 )
 from bikecollect.feeds.gbfs.extras import BODIES
 from bikecollect.feeds.gbfs.reader import ReadOptions
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.feeds.reading.values import text
+from bikecollect.feeds.reading.json_payload import decode
 
 UNSUPPORTED = (4, 0)  # and all higher versions
 SAME_IDS = 0.9
@@ -95,13 +101,13 @@ def pinned(
     """
     if not pin or listing.version == pin:
         return listing
-    offers = offered(get, listing, url, tries=min(tries, TRIES))
-    if pin not in offers:
-        versions = ", ".join(sorted({*offers, listing.version}))
+    offer = offered(get, listing, url, tries=min(tries, TRIES))
+    if pin not in offer:
+        versions = ", ".join(sorted({*offer, listing.version}))
         raise FeedUnavailable(
             f"version {pin} is not offered, only {versions}", cause="version"
         )
-    return listed(offers[pin], tries=tries)
+    return listed(offer[pin], tries=tries)
 
 
 def offered(
@@ -109,21 +115,17 @@ def offered(
 ) -> dict[str, str]:
     """Return the addresses of the gbfs.json of each version on offer.
 
-    Raises FeedError or PayloadError if the list of versions cannot be read.
+    Raises FeedError or RefusedDocumentsError if the list of versions cannot be read.
     """
     if "gbfs_versions" not in listing.addresses:
         return {}
     place = listing.addresses["gbfs_versions"]
-    offer, _ = ask(get, "versions", place, url, check=decode, tries=tries)
-    versions = at(decode(offer.body), "data.versions")
-    if not isinstance(versions, list):
-        raise PayloadError("the response has no data.versions")
-    urls = [(at(item, "version"), at(item, "url")) for item in versions]
-    return {
-        document_places.version_text(number): joined(offer.url, str(url))
-        for number, url in urls
-        if text(url)
-    }
+    offer, _ = ask(get, VERSIONS, place, url, check=decode, tries=tries)
+    try:
+        versions = offers(decode(offer.body))
+    except PayloadError as error:
+        raise RefusedDocumentsError(error, listing.document, offer) from error
+    return {number: joined(offer.url, address) for number, address in versions}
 
 
 def newer(
@@ -143,15 +145,13 @@ def newer(
     needed = {INFORMATION, TYPES, *([VEHICLES] if vehicles else [])}
     needed &= state.places.addresses.keys()
     try:
-        offers = offered(get, listing, url)
-        higher = [v for v in offers if version(current) < version(v) < UNSUPPORTED]
+        offer = offered(get, listing, url)
+        higher = [v for v in offer if version(current) < version(v) < UNSUPPORTED]
         new = max(higher, key=version, default="")
         if not new:
             return None
-        other = document_places.listed(
-            get, offers[new], url, options.language, tries=ONCE
-        )
-        places = document_places.places(other, own=offers[new])
+        other = listed(get, offer[new], url, options.language, tries=ONCE)
+        places = document_places.places(other, own=offer[new])
         places.version = new
         places.check_lists(needed)
         status = places.status(get, url, tries=ONCE)

@@ -21,7 +21,7 @@ from bikecollect.feeds.http.connection_errors import (
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.response import headers
-from bikecollect.feeds.http.response.body import read_body
+from bikecollect.feeds.http.response.body import TooLargeError, read_body
 from bikecollect.feeds.http.retry import Budget, status_error
 from bikecollect.feeds.http.session import session, without_netrc
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
@@ -185,6 +185,9 @@ class Transport:
         except FeedUnavailable as error:
             text = f"{url.plain} cannot be read: {error}"
             raise FeedUnavailable(text, cause=error.cause) from error
+        except TooLargeError as error:
+            status = response.status_code
+            raise TooLargeError(error.reason, http_status=status) from error
         now = self._clock()
         document = Document(
             name=name,

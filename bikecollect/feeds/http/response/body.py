@@ -22,6 +22,17 @@ MAX_RATIO, SMALL = 200, 1024 * 1024
 stations that differ only in their ids 111, a decompression bomb 1,027."""
 
 
+class TooLargeError(PayloadError):
+    """A body that is larger than allowed, of a response with *http_status*."""
+
+    cause = "too-large"
+
+    def __init__(self, reason: str, *, http_status: int | None = None) -> None:
+        text = f"the response is too large to be kept: {reason}"
+        super().__init__(f"{text} (see max_body in the settings)")
+        self.reason, self.http_status = reason, http_status
+
+
 def read_body(
     read: Callable[[int], bytes],
     *,
@@ -33,7 +44,7 @@ def read_body(
     """Return the body that *read* gives in chunks, and its size on the wire.
 
     Raises FeedUnavailable for a truncated or corrupt body or an unknown encoding, and
-    PayloadError for one that is larger than *wire_bytes* or *inflated_bytes*, or whose
+    TooLargeError for one that is larger than *wire_bytes* or *inflated_bytes*, or whose
     compression ratio is implausible.
     """
     coding = _coding(encoding)
@@ -47,15 +58,15 @@ def read_body(
             inflate = _Inflate(_window(coding, chunk))
         wire += len(chunk)
         if wire > wire_bytes:
-            raise _too_large(f"more than {size(wire_bytes)} on the wire")
+            raise TooLargeError(f"more than {size(wire_bytes)} on the wire")
         plausible = SMALL + MAX_RATIO * wire
         limit = min(plausible, inflated_bytes) - inflated
         part = inflate(chunk, limit) if inflate else chunk
         inflated += len(part)
         if inflated > inflated_bytes:
-            raise _too_large(f"more than {size(inflated_bytes)} decompressed")
+            raise TooLargeError(f"more than {size(inflated_bytes)} decompressed")
         if inflated > plausible:
-            raise _too_large(f"its compression ratio is over {MAX_RATIO}")
+            raise TooLargeError(f"its compression ratio is over {MAX_RATIO}")
         parts.append(part)
     if length is not None and wire != length:
         raise FeedUnavailable(
@@ -77,7 +88,7 @@ def _inflated_file(body: bytes, most: int) -> bytes:
     inflate = _Inflate(GZIP)
     content = inflate(body, most)
     if len(content) > most:
-        raise _too_large("a gzip file that was compressed again")
+        raise TooLargeError("a gzip file that was compressed again")
     if not inflate.is_complete:
         text = "the gzip file in the response is truncated or has trailing data"
         raise FeedUnavailable(text, cause="truncated")
@@ -143,10 +154,3 @@ class _Inflate:
     def _has_next(self) -> bool:
         is_start = self._stream.unused_data[:1] == GZIP_START
         return self._window == GZIP and is_start and self._members < MAX_MEMBERS
-
-
-def _too_large(reason: str) -> PayloadError:
-    return PayloadError(
-        f"the response is too large: {reason} (see max_body in the settings)",
-        cause="too-large",
-    )
