@@ -49,6 +49,40 @@ def test_a_refused_gbfs_json_is_kept_like_a_refused_status(
         assert reason in run.error
 
 
+def status(**fields: object) -> dict[str, object]:
+    """Return a status with one station of these *fields*."""
+    return {"data": {"stations": [{"station_id": "7", **fields}]}}
+
+
+@pytest.mark.parametrize(
+    ("cause", "document"),
+    [
+        ("drift", status(bicis=3)),
+        ("empty", Answer(b"")),
+        ("filter", status(num_bikes_available=3)),
+        ("no-stations", {"data": {"stations": []}}),
+        ("not-json", Answer(PAGE)),
+        ("shape", {"stops": [1]}),
+        ("too-large", {"data": {"stations": [{}] * 100_001}}),
+    ],
+)
+def test_a_status_is_rejected_with_the_word_for_what_is_wrong_with_it(
+    tmp_path: Path, cause: str, document: object
+) -> None:
+    """And it is kept, with the reason beside it."""
+    with publishing(tmp_path, only={"station_id": ["8"]}) as publisher:
+        listed = [{"name": "station_status", "url": "BASE/status.json"}]
+        publisher.documents["/gbfs.json"] = {"data": {"en": {"feeds": listed}}}
+        publisher.documents["/status.json"] = document
+
+        run = publisher.fetch()
+
+        payload, text = kept(publisher, payload_name(run))
+        assert (run.outcome, run.cause) == (Outcome.REJECTED, cause)
+        assert payload.body("station_status") == publisher.answer("/status.json").body
+        assert text.partition("\n")[0] in run.error
+
+
 def test_a_refused_list_of_versions_is_kept_with_what_led_to_it(tmp_path: Path) -> None:
     """A fixed version is found by two documents: both are evidence."""
     with publishing(tmp_path, version="2.3") as publisher:
