@@ -33,6 +33,7 @@ from bikecollect.setup.checks.services import (
     check_mirror,
     check_ping,
 )
+from bikecollect.setup.checks.uncollected_folders import check_uncollected
 from bikecollect.setup.program import page
 from bikecollect.setup.scheduler.checks import other_user, schedule_checks
 from bikecollect.setup.settings import Settings, System
@@ -66,6 +67,7 @@ def examine(
     yield from _new_histories(settings, only or tuple(settings.systems))
     if not only:
         yield from (_unowned(f, settings.seconds) for f in settings.unowned())
+        yield from check_uncollected(settings)
         yield from _shared(settings, network=network, send=send, owned=not foreign)
 
 

@@ -34,6 +34,7 @@ from bikecollect.core.text import to_run, visible
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
 from bikecollect.setup.checks.machine import state_problem
+from bikecollect.setup.checks.uncollected_folders import mentions
 from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.late_mail import mail_problems
@@ -192,6 +193,7 @@ def _show(
         if left := settings.unowned():
             names = ", ".join(visible(folder.name) for folder in left)
             text += f"not in the settings, but in {settings.data}: {names}\n"
+        text += "".join(f"{line}\n" for line in mentions(settings))
         text += "".join(map(elsewhere, standings))
     if is_watched and output is None:
         click.clear()

@@ -70,7 +70,7 @@ def with_lost(folders: Iterable[Path]) -> frozenset[str]:
     """
     known = known_folders()
     new = (folder for folder in folders if str(folder) not in known)
-    return known.union(str(f) for f in new if _is_archived(f) and not f.exists())
+    return known.union(str(f) for f in new if is_archived(f) and not f.exists())
 
 
 def remember(folder: Path) -> None:
@@ -166,6 +166,26 @@ def namesakes(source: str, folders: Iterable[Path]) -> Mapping[Path, Sequence[Pa
     return found
 
 
+def earlier_places(source: str, data: Path) -> list[Path]:
+    """Return the folders into which the settings file *source* collected before.
+
+    Not *data*, into which it collects now, also if it had another name, nor those on a
+    network disk.
+    """
+    lines = [line.partition("\t")[::2] for line in _places()[-LATEST_PLACES:]]
+    places = dict.fromkeys(Path(place) for file, place in lines if file == source)
+    with suppress(OSError):
+        return [
+            place
+            for place in places
+            if place != data
+            and not _is_remote(place)
+            and place.is_dir()
+            and not (data.exists() and place.samefile(data))
+        ]
+    return []
+
+
 def _was_moved(source: Path) -> bool:
     """Return whether the settings file *source* is gone, and not out of reach."""
     with suppress(OSError):
@@ -220,11 +240,11 @@ def unowned(data: Path, names: Collection[str], source: str) -> list[Path]:
     left = [f for f in folders if not marker.is_stopped(f / marker.MARKER)]
     others = (f for f in left if marker.name_in(f / marker.MARKER) not in names)
     found = [folder for folder in others if _has_data(folder)]
-    collected = _collected_by_others(data, source) if found else set()
+    collected = collected_by_others(data, source) if found else set()
     return [folder for folder in found if folder.name not in collected]
 
 
-def _collected_by_others(data: Path, source: str) -> set[str]:
+def collected_by_others(data: Path, source: str) -> set[str]:
     """Return the systems in the files, other than *source*, that collect into *data*.
 
     What their own commands would say of such a file does not matter here.
@@ -246,10 +266,10 @@ def _collected_by_others(data: Path, source: str) -> set[str]:
 
 def _has_data(folder: Path) -> bool:
     """Return whether a system's *folder* or the archive beside it has data of it."""
-    return any(any(folder.glob(name)) for name in DATA) or _is_archived(folder)
+    return any(any(folder.glob(name)) for name in DATA) or is_archived(folder)
 
 
-def _is_archived(folder: Path) -> bool:
+def is_archived(folder: Path) -> bool:
     """Return whether the archive beside a system's *folder* has days of it."""
     archive, own = folder.parent / "archive", f"system_id={folder.name}"
     return any(has_entries(archive / name / own) for name in (STATUS, VEHICLE_STATUS))
