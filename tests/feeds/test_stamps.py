@@ -217,3 +217,73 @@ def test_feeds_read_their_stamps_by_the_time_of_their_fetch() -> None:
     assert [snapshot.last_updated for snapshot in read] == [1_793_518_700] * 4
     reported = [snapshot.statuses[0].last_reported for snapshot in read]
     assert reported == [1_793_518_700] * 4
+
+
+NEW_YORK, PARIS = ZoneInfo("America/New_York"), ZoneInfo("Europe/Paris")
+
+
+def snapshot_of(
+    reports: list[str], updated: object, zone: ZoneInfo
+) -> tuple[list[int | None], ZoneInfo | None]:
+    """Return the reports of a GBFS status as read at 1.8e9, and the zone that was used.
+
+    At that time it is 08:00 in UTC, 03:00 in New York and 09:00 in Paris.
+    """
+    stations = [
+        {"station_id": number, "num_bikes_available": 1, "last_reported": report}
+        for number, report in enumerate(reports)
+    ]
+    body = json.dumps({"last_updated": updated, "data": {"stations": stations}})
+    document = Document("station_status", body.encode(), fetched_at=1.8e9)
+    snapshot = Gbfs("http://localhost/", zone).read((document,))
+    return [status.last_reported for status in snapshot.statuses], snapshot.zone
+
+
+@pytest.mark.parametrize(
+    "updated",
+    [
+        1_800_000_000,
+        None,
+        "2027-01-15T08:00:00Z",
+        "2027-01-15T07:59:00",
+        "2027-01-15T02:30:00",
+    ],
+)
+@pytest.mark.parametrize(
+    ("zone", "reports"),
+    [
+        (NEW_YORK, ["2027-01-15T02:59:00", "2027-01-15T02:58:00"]),
+        (NEW_YORK, ["2027-01-15T07:59:00", "2027-01-15T07:58:00"]),
+        (PARIS, ["2027-01-15T08:59:00", "2027-01-15T08:58:00"]),
+    ],
+)
+def test_reports_without_an_offset_are_in_the_zone_in_which_they_are_recent(
+    zone: ZoneInfo, reports: list[str], updated: object
+) -> None:
+    """Whatever the feed's own stamp is: many have an offset in that one only."""
+    read, _ = snapshot_of(reports, updated, zone)
+
+    assert read == [1_799_999_940, 1_799_999_880]
+
+
+def test_the_zone_of_reports_is_known_to_those_who_doubt_it() -> None:
+    """The zone of the settings was used, which may be wrong."""
+    _, local = snapshot_of(["2027-01-15T02:59:00"], 1_800_000_000, NEW_YORK)
+    _, utc = snapshot_of(["2027-01-15T07:59:00"], 1_800_000_000, NEW_YORK)
+
+    assert (local, utc) == (NEW_YORK, None)
+
+
+def test_one_clock_that_is_ahead_does_not_choose_the_zone_of_all_reports() -> None:
+    """In Paris its time would be right, and that of all the others an hour old."""
+    reports = ["2027-01-15T07:59:00"] * 3 + ["2027-01-15T07:58:00"]
+    read, _ = snapshot_of([*reports, "2027-01-15T08:50:00"], 1_800_000_000, PARIS)
+
+    assert read[:4] == [1_799_999_940] * 3 + [1_799_999_880]
+
+
+def test_old_reports_without_an_offset_are_in_utc() -> None:
+    """A closed system has reported months ago; GBFS allows local time nowhere."""
+    read, _ = snapshot_of(["2026-10-15T08:00:00"], 1_800_000_000, NEW_YORK)
+
+    assert read == [1_792_051_200]

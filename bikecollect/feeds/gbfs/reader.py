@@ -208,6 +208,7 @@ def _status(
         secondary=True,
         last_updated=stamp(updated),
         other_stamp=other_reading(updated, stamp(updated), options.zone, form),
+        zone=parsed.zone or stamp.used_zone,
         is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
         findings={**parsed.findings, **odd},

@@ -1,6 +1,7 @@
 """Drift: describe how the fields of a feed have changed, or cannot be read."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -9,8 +10,14 @@ from typing import Any, NamedTuple
 from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import EMPTY
 from bikecollect.feeds.reading.json_payload import at, excerpt
-from bikecollect.feeds.reading.stamps import is_zero
-from bikecollect.feeds.reading.values import SENTINELS, count, degrees, is_nothing
+from bikecollect.feeds.reading.stamps import FIRST_STAMP
+from bikecollect.feeds.reading.values import (
+    SENTINELS,
+    count,
+    degrees,
+    is_nothing,
+    number,
+)
 
 MAX_CHANGES = 12
 BEGINNING = 4_096
@@ -184,3 +191,19 @@ def _is_absent(name: str, raw: Any) -> bool:
 
 def _is_empty(raw: Any) -> bool:
     return raw in (*EMPTY, False, [], {}) or is_nothing(raw)
+
+
+def is_zero(value: Any) -> bool:
+    """Return whether *value*, a stamp, is too early, as publishers write for none.
+
+    The zero of Unix, Go or MySQL, for example, as a number or as a date.
+
+    >>> is_zero(18_001), is_zero("0001-01-01T00:00:00Z"), is_zero("0000-00-00")
+    (True, True, True)
+    >>> is_zero(1_800_000_000), is_zero("2026-01-01"), is_zero("never"), is_zero(None)
+    (False, False, False, False)
+    """
+    seconds = number(value)
+    if seconds is not None:
+        return seconds < FIRST_STAMP
+    return isinstance(value, str) and bool(re.match(r"\s*[01]\d{3}[-/]", value))

@@ -1,12 +1,10 @@
 """Parse publishers' time stamps to epoch seconds; invalid ones become None."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from bikecollect.feeds.reading.values import number
 
 FIRST_STAMP = 1_104_537_600
 """2005-01-01; older stamps are sentinels, such as 0, 18001 and 86400."""
@@ -90,6 +88,10 @@ class Stamps:
         if text not in self._known:
             self._known[text] = self._parse(text)
         return self._known[text]
+
+    def of_reports(self, reported: Sequence[Any]) -> "Stamps":
+        """Return the stamps of the stations or vehicles, which have *reported* then."""
+        return self
 
     def _parse(self, text: str) -> int | None:
         seconds = self._by_minute(text)
@@ -231,27 +233,12 @@ def stamp_of(document: Any) -> Any:
     return next((fields[k] for k in UPDATED if fields.get(k) is not None), None)
 
 
-def is_zero(value: Any) -> bool:
-    """Return whether *value*, a stamp, is too early, as publishers write for none.
-
-    The zero of Unix, Go or MySQL, for example, as a number or as a date.
-
-    >>> is_zero(18_001), is_zero("0001-01-01T00:00:00Z"), is_zero("0000-00-00")
-    (True, True, True)
-    >>> is_zero(1_800_000_000), is_zero("2026-01-01"), is_zero("never"), is_zero(None)
-    (False, False, False, False)
-    """
-    seconds = number(value)
-    if seconds is not None:
-        return seconds < FIRST_STAMP
-    return isinstance(value, str) and bool(re.match(r"\s*[01]\d{3}[-/]", value))
-
-
 def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> Stamps:
     """Return the stamps of a feed that should be in UTC, and was *updated* then.
 
     Stamps without a zone are read in *zone* if the feed's stamp would be in the future
-    in UTC, or is near the time of the fetch only in *zone*; *form* is as in `Stamps`.
+    in UTC, or is near the time of the fetch only in *zone*; those of its stations by
+    themselves, see `report_zone`. *form* is as in `Stamps`.
 
     >>> zone = timezone(timedelta(hours=-5))
     >>> [of_feed(text, zone, 1.8e9)(text) for text in ("2027-01-15T03:00", "1.8e9")]
@@ -259,7 +246,8 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
     >>> of_feed("2027-01-15T02:00", zone, 1.8e9)("2027-01-15T02:00")
     1799978400
     """
-    utc, local = Stamps(UTC, form), Stamps(zone, form, fetched_at=fetched_at)
+    utc = _FeedStamps(UTC, form, fetched_at=fetched_at, zone=zone)
+    local = _FeedStamps(zone, form, fetched_at=fetched_at, zone=zone)
     stamp = utc(updated)
     if stamp is None:
         return utc if local(updated) is None else local  # it names the zone
@@ -267,6 +255,26 @@ def of_feed(updated: Any, zone: tzinfo, fetched_at: float, form: str = "") -> St
         return utc
     is_local = abs((local(updated) or 0) - fetched_at) <= NEAR
     return local if is_local or stamp > fetched_at else utc
+
+
+class _FeedStamps(Stamps):
+    """The stamps of a feed; those of its reports are in UTC or in *zone*."""
+
+    def __init__(
+        self, own: tzinfo, form: str, *, fetched_at: float, zone: tzinfo
+    ) -> None:
+        super().__init__(own, form, fetched_at=fetched_at)
+        self._readings = Stamps(UTC, form), Stamps(zone, form, fetched_at=fetched_at)
+        self._fetched_at = fetched_at
+
+    def of_reports(self, reported: Sequence[Any]) -> Stamps:
+        """Return the stamps by which the *reported* ones without a zone are recent."""
+        if not self._fetched_at or not any(type(value) is str for value in reported):
+            return self
+        from bikecollect.feeds.reading.zones import report_zone  # rarely needed
+
+        utc, local = self._readings
+        return report_zone.fitting(reported, utc, local, self._fetched_at) or self
 
 
 def other_reading(updated: Any, stamp: Any, zone: tzinfo, form: str = "") -> int | None:

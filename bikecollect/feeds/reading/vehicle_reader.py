@@ -22,7 +22,6 @@ from bikecollect.feeds.reading.json_payload import (
 )
 from bikecollect.feeds.reading.stamps import (
     Stamps,
-    is_zero,
     of_feed,
     other_reading,
     stamp_of,
@@ -160,9 +159,13 @@ def snapshot(
     value = decode(bodies[DOCUMENT])
     updated = stamp_of(value)
     stamps = of_feed(updated, zone, fetched_at)
-    parsed = _Reader(_listed(value), _kinds(types), stamps).snapshot(value)
-    other = other_reading(updated, parsed.last_updated, zone)
-    return replace(parsed, other_stamp=other)
+    listed = _listed(value)
+    reported = [v.get("last_reported") for v in listed if type(v) is dict]
+    own = stamps.of_reports(reported)
+    parsed = _Reader(listed, _kinds(types), own).snapshot(value)
+    stamp = stamps(updated)
+    other = other_reading(updated, stamp, zone)
+    return replace(parsed, last_updated=stamp, other_stamp=other)
 
 
 def _kinds(types: vehicle_types.VehicleTypes | None) -> dict[str, str]:
@@ -199,7 +202,6 @@ class _Reader:
         ttl = number(at(value, "ttl"))
         return VehicleSnapshot(
             statuses=tuple(statuses.values()),
-            last_updated=self.stamps(stamp_of(value)),
             ttl=int(ttl) if ttl is not None else None,
             shape=shape(self.vehicles),
             dropped=dropped,
@@ -260,7 +262,7 @@ class _Reader:
 
     def _stamp(self, value: Any) -> int | None:
         parsed = self.stamps(value)
-        if parsed is None and not is_zero(value):
+        if parsed is None and not drift.is_zero(value):
             self._count("last_reported", value)
         return parsed
 

@@ -1,0 +1,1 @@
+"""The zone of stamps that should have one and have none."""
