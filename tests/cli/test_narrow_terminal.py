@@ -15,6 +15,7 @@ from world import World
 
 from bikecollect.cli import cli
 from bikecollect.cli.render import reports
+from bikecollect.cli.render.table import fitted
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS
@@ -159,6 +160,51 @@ def test_a_shared_beginning_of_names_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     assert 'Each name begins with "YouBike2.0_"' in lines
     assert [line for line in lines if re.search(r"Town Hall .* Park ", line)]
     assert "  seen: slots with data" in lines
+
+
+def test_positions_are_whole_where_names_are_shortened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a position is another place; a column that leaves no room is named."""
+    places = {"old": "25.04086, 121.56790", "new": "25.04300, 121.57000"}
+    row: dict[str, object] = {"system_id": "a", "since": 300, "station_id": "500101001"}
+    row |= {"name": "捷運市政府站(3號出口)", "what": "moved", **places, "metres": 318.2}
+    other = row | {"station_id": "500101002", "name": "Park", "metres": None}
+    other |= {"what": "renamed", "old": "Park Street, east side", "new": "Park"}
+
+    lines = in_eighty_columns(monkeypatch, "changes", row, other)
+
+    assert [line.split("  ")[0] for line in lines[2:5]] == [
+        "since",
+        "1970-01-01 00:05 500101001 捷運市政府站(3號… moved",
+        "1970-01-01 00:05 500101002 Park",
+    ]
+    assert lines[3].endswith("… moved   25.04300, 121.57000  318.2")
+    assert lines[5] == "No room for: old; see --format csv"
+
+
+def test_ids_are_whole_and_names_of_figures_are_not_broken() -> None:
+    """An id of more than forty characters can be given to --station."""
+    station = "motivate_NYC_66db237e-0aca-11e7-82f6-3863bb44ef7c"
+
+    lines = fitted(["station", "95 % interval"], [(station, 1)], 60).text.splitlines()
+
+    assert [line.strip() for line in lines[:1]] == ["95 %"]
+    assert lines[-1].split() == [station, "1"]
+
+
+def test_quartiles_stay_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty columns of which only the first says what it is of are not left out."""
+    quartiles = ("low", "mid", "high")
+    row: dict[str, object] = {"system_id": "a", "station_id": "0001", "name": "Park"}
+    row |= {"weekday": 0, "minute": 15, "days_seen": 0, "days_expected": 1}
+    row |= {f"{q}_{of}": None for of in ("vehicles", "docks") for q in quartiles}
+    other = row | {"station_id": "a" * 16, "name": "A long name of a station"}
+
+    lines = in_eighty_columns(monkeypatch, "typical", row, other)
+
+    assert lines[3].endswith("expected     25 % 50 % 75 %  25 % 50 % 75 %")
+    assert "No room for: name; see --format csv" in lines
 
 
 @pytest.mark.usefixtures("world")

@@ -14,6 +14,7 @@ from bikecollect.cli.reporting.text_columns import (
     COMMON,
     CUT,
     FLAGS,
+    GROUPED,
     HIDDEN,
     IF_ANY,
     LOCAL,
@@ -229,14 +230,14 @@ def _common(overview: _Overview, shown: Sequence[str]) -> dict[str, str]:
 
 
 def _empty(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[str]:
-    """Return those of *names* whose cells are all empty."""
+    """Return those of *names* whose cells are all empty, but none that is grouped."""
     texts = {
         name
         for row in rows
         for name, cell in zip(names, row, strict=True)
         if cell not in {None, ""}
     }
-    return set(names) - texts
+    return set(names) - texts - GROUPED
 
 
 def _beginnings(screen: FittedTable) -> list[str]:

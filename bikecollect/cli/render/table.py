@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
+from sys import maxsize
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
@@ -19,6 +20,12 @@ MIN_CUT = 4
 """Minimum characters of a shared beginning that is cut."""
 KEYS = ("system",)
 """Columns that are shortened only if their cells remain different."""
+IDS = ("system", "station", "neighbour")
+"""Columns of ids, which are of no use in part: they may be wider than `MAX_WIDTH`."""
+FIGURES = re.compile(r"-?[0-9.]+(, -?[0-9.]+)*")
+"""A number, or a position: a part of it would be another one."""
+BETWEEN_WORDS = re.compile(r"(?<![0-9]) | (?!%)")
+"""A blank at which a name may be broken: not in "50 %"."""
 WHOLE_WORDS = re.compile(r".*[\s_:/-]", re.DOTALL)
 """The part of a shared beginning that ends between two words."""
 
@@ -46,7 +53,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """
     if not names:
         return ""
-    texts = [[_text(value) for value in row] for row in rows]
+    texts = _texts(names, rows)
     return _lines([[visible(name)] for name in names], texts, _numeric(names, rows))
 
 
@@ -63,9 +70,10 @@ def fitted(
 
     In a table that is too wide, long names are broken, the columns of each group of
     *cut* lose the beginning that all their cells share, those called *shorten* become
-    narrower, in that order, columns are closer together, and in the end those called
-    *spare* are left out, one after the other. If it is still too wide, it is written as
-    a paragraph per row, with a line per value.
+    narrower, in that order, but not than their `FIGURES`, columns are closer together,
+    and in the end those called *spare* are left out, one after the other; those that
+    have room after all return. If it is still too wide, it is written as a paragraph
+    per row, with a line per value.
 
     >>> print(fitted(["a name", "b"], [("x", 1)], 7).text, end="")
     a
@@ -82,7 +90,7 @@ def fitted(
     station   Town Hall
     vehicles  3
     """
-    texts = [[_text(value) for value in row] for row in rows]
+    texts = _texts(names, rows)
     heads, numeric = [visible(name) for name in names], _numeric(names, rows)
     whole = sum(_widths([[head] for head in heads], texts)) + GAP * (len(heads) - 1)
     if columns is None or not rows or whole <= columns:
@@ -90,10 +98,10 @@ def fitted(
     everything = list(range(len(names)))
     groups = [[n for n in everything if names[n] in group] for group in cut]
     beginnings = {n: shared for group in groups for n, shared in _shared(rows, group)}
-    short = [_without(row, beginnings) for row in rows]
+    short = _texts(names, rows, beginnings)
     attempts = [(everything, GAP, texts, {}), (everything, GAP, short, beginnings)]
-    for last in range(len(spare) + 1):
-        fewer = [n for n in everything if names[n] not in spare[:last]]
+    for left_out in _choices([name for name in spare if name in names]):
+        fewer = [n for n in everything if names[n] not in left_out]
         attempts.append((fewer, 1, short, beginnings))
     for attempt, (shown, gap, complete, without) in enumerate(attempts):
         broken = [_broken(heads[n], complete, n) for n in shown]
@@ -127,12 +135,34 @@ def _shared(
             yield from ((n, words[0]) for n in group)
 
 
-def _without(row: Sequence[object], beginnings: Mapping[int, str]) -> list[str]:
-    """Return the cells of *row* without their *beginnings*."""
+def _texts(
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    beginnings: Mapping[int, str] = {},
+) -> list[list[str]]:
+    """Return the cells of *rows* as text, without the *beginnings* of columns."""
+    most = [maxsize if name in IDS else MAX_WIDTH for name in names]
     return [
-        shortened(_complete(value).removeprefix(beginnings.get(n, "")), MAX_WIDTH)
-        for n, value in enumerate(row)
+        [
+            shortened(_complete(value).removeprefix(beginnings.get(n, "")), most[n])
+            for n, value in enumerate(row)
+        ]
+        for row in rows
     ]
+
+
+def _choices(spare: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield what of *spare* to leave out: ever more of it.
+
+    The last one that is left out may make room for some before it.
+
+    >>> [" ".join(choice) for choice in _choices("abc")]
+    ['', 'a', 'b', 'a b', 'c', 'b c', 'a b c']
+    """
+    yield ()
+    for last, name in enumerate(spare):
+        for first in range(last, -1, -1):
+            yield (*spare[first:last], name)
 
 
 def _narrowed(
@@ -148,7 +178,8 @@ def _narrowed(
     widths = _widths(heads, texts)
     excess, sizes = sum(widths) - most, {}
     for n, is_key in narrow.items():
-        least = max(MIN_WIDTH, *map(width, heads[n]))
+        whole = (row[n] for row in texts if FIGURES.fullmatch(row[n]))
+        least = max(MIN_WIDTH, *map(width, heads[n]), *map(width, whole))
         size = max(least, widths[n] - excess)
         if excess <= 0 or widths[n] <= least:
             continue
@@ -174,7 +205,7 @@ def _broken(name: str, texts: Sequence[Sequence[str]], place: int) -> list[str]:
         return [name]
     size = max((width(row[place]) for row in texts), default=0)
     lines: list[str] = []
-    for word in name.split():
+    for word in BETWEEN_WORDS.split(name):
         if lines and width(f"{lines[-1]} {word}") <= max(size, *map(width, lines)):
             lines[-1] += f" {word}"
         else:
@@ -250,10 +281,6 @@ def _line(
         for cell, size, right in zip(cells, widths, numeric, strict=True)
     )
     return (" " * gap).join(padded)
-
-
-def _text(value: object) -> str:
-    return shortened(_complete(value), MAX_WIDTH)
 
 
 def _complete(value: object) -> str:

@@ -113,8 +113,10 @@ CUT = (("name", "its name"), ("system",))
 """Columns that lose a beginning that all cells share on a narrow terminal."""
 NARROWER = ("name", "its name", "region", "address", "cause", "old", "new", "system")
 """Columns that a narrow terminal shortens, the last at last."""
-SPARE = ("cause", "reported", "name")
+SPARE = ("cause", "reported", "name", "old")
 """Columns that a narrow terminal leaves out, after empty ones."""
+GROUPED = frozenset({"vehicles 25 %", "docks 25 %", "50 %", "75 %"})
+"""Columns that are understood only beside each other: none of them is left out."""
 IF_ANY = frozenset(
     {"share_closed", "slots_stale", "days_stale", "days_closed", "until"}
     | {"is_reserved", "is_disabled"}
