@@ -3,8 +3,8 @@
 import codecs
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -35,6 +35,13 @@ WESTERN = frozenset({"ascii", "cp1252", "iso8859-1", "iso8859-15"})
 """Charsets that servers state by default. Their letters beyond ASCII stand alone."""
 FEW = 2
 """Such letters in a row, as in "créée"."""
+FILES = {
+    b"PK\x03\x04": "a ZIP file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"\x1f\x8b": "a gzip file",
+    b"%PDF": "a PDF file",
+}
+"""How files of other kinds begin that are published or served in place of JSON."""
 MAX_CONVERTED = 8 * 1024 * 1024
 """Maximum bytes of a text that is converted: in UTF-8 it may be three times as long."""
 
@@ -235,6 +242,25 @@ class FeedClient(Getter, Protocol):
         ...
 
 
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Say in each PayloadError that is raised which document it is about: *name*.
+
+    >>> with about("station_status"):
+    ...     raise PayloadError("the response is empty")
+    Traceback (most recent call last):
+    bikecollect.core.errors.PayloadError: station_status is empty
+    """
+    try:
+        yield
+    except PayloadError as error:
+        text = str(error.unquoted())
+        rest = text.removeprefix("the response ")
+        quote = str(error).removeprefix(text)
+        named = f"{name}: {text}" if rest == text else f"{name} {rest}"
+        raise PayloadError(named, cause=error.cause, quote=quote) from None
+
+
 def as_utf8(data: bytes, charset: str) -> bytes:
     r"""Return *data*, a text that is declared to be in *charset*, in UTF-8.
 
@@ -285,7 +311,7 @@ def _is_western(data: bytes) -> bool:
 
 
 def not_json(body: bytes, error: Exception) -> str:
-    """Return what *body* is instead of JSON, by the *error* of decoding it.
+    r"""Return what *body* is instead of JSON, by the *error* of decoding it.
 
     >>> def described(body: bytes) -> str:
     ...     try:
@@ -296,13 +322,16 @@ def not_json(body: bytes, error: Exception) -> str:
     ('a web page (HTML), not JSON', 'XML, not JSON')
     >>> described(b'{"bikes": 3,}')
     'not JSON (expecting property name enclosed in double quotes, line 1, column 13)'
-    >>> described(b'{"bikes": [3, 4')
-    'not JSON (it ends in the middle, line 1, column 16)'
+    >>> described(b'{"bikes": [3, 4'), described(b"PK\x03\x04 stations.json")
+    ('not JSON (it ends in the middle, line 1, column 16)', 'a ZIP file, not JSON')
     """
     beginning = body[:BEGINNING].lower()
     if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         is_page = re.search(rb"<(?:!doctype )?(?:html|head|body|title|h1)\b", beginning)
         return f"{'a web page (HTML)' if is_page else 'XML'}, not JSON"
+    kind = next((kind for start, kind in FILES.items() if body.startswith(start)), "")
+    if kind:
+        return f"{kind}, not JSON"
     if isinstance(error, json.JSONDecodeError):
         is_cut = error.msg.startswith("Unterminated")
         is_cut |= error.pos >= len(error.doc.rstrip())

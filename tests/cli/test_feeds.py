@@ -113,7 +113,7 @@ def test_a_gbfs_feed_is_described_with_its_oddities() -> None:
     assert 3600 <= trial["age_s"] < 3660
     assert trial["oddities"] == [
         "1 of 10 stations have no id that can be read and are not stored, such as "
-        "{'station_id': None}",
+        "{'station_id': null}",
         "1 station with an id of another: the first is used",
         "the feed's own stamp is 60 min old",
         "1 station without station information",

@@ -27,10 +27,13 @@ def kept(publisher: Publisher, name: str) -> tuple[Payload, str]:
     [
         (PAGE, "a web page (HTML), not JSON"),
         (b"<kml/>", "XML, not JSON"),
-        (b"", "the response is empty"),
-        (b"[]", "the response has no data: url must be that of a gbfs.json"),
+        (b"", "/gbfs.json is empty"),
+        (b"[]", "/gbfs.json has no data: url must be that of a gbfs.json"),
         (b'{"error": "busy"}', "url must be that of a gbfs.json (it has: {'error'"),
-        (STATIONS, "no feeds but stations: url must be that of a gbfs.json"),
+        (
+            STATIONS,
+            "/gbfs.json has no feeds but stations: url must be that of a gbfs.json",
+        ),
     ],
 )
 def test_a_refused_gbfs_json_is_kept_like_a_refused_status(
@@ -94,7 +97,7 @@ def test_a_refused_list_of_versions_is_kept_with_what_led_to_it(tmp_path: Path) 
 
         payload, text = kept(publisher, payload_name(run))
         assert [document.name for document in payload.documents] == ["gbfs", "versions"]
-        assert "the response has no data.versions" in text
+        assert "/versions.json has no data.versions" in text
 
 
 def test_a_document_that_is_too_large_says_that_it_is_not_kept(tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_a_document_that_is_too_large_says_that_it_is_not_kept(tmp_path: Path) -
         run = publisher.fetch()
 
     assert (run.outcome, run.http_status) == (Outcome.REJECTED, 200)
-    assert "the response is too large to be kept: more than 1" in run.error
+    assert "/gbfs.json is too large to be kept: more than 1" in run.error
     assert not (tmp_path / "city/payloads/rejected").exists()
 
 

@@ -162,6 +162,16 @@ def test_a_redirect_to_an_address_that_no_feed_has_is_not_recommended(
     assert "redirects =" not in str(failed.value)
 
 
+def test_a_redirect_to_itself_names_what_to_set(host: Callable[..., Host]) -> None:
+    """Not its own address as a new one: a server that sets a cookie first does so."""
+    home = host(moved("/x.json"))
+    with pytest.raises(ProtocolError) as failed:
+        client()("feed", home.url)
+
+    assert "redirects (HTTP 302) to itself" in str(failed.value)
+    assert "redirects = true follows it" in str(failed.value)
+
+
 def test_a_circle_of_redirects_ends(host: Callable[..., Host]) -> None:
     """After five of them, in each of two attempts."""
     home = host(moved("/x.json"))

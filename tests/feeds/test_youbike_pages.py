@@ -44,4 +44,4 @@ def test_pages_end_at_the_byte_limit_of_the_run() -> None:
     assert [document.name for document in fetched.documents] == [
         *("page-0", "page-1", "page-2", "page-3")
     ]
-    assert fetched.incomplete.startswith("page 4 failed: the response is too large")
+    assert fetched.incomplete.startswith(f"page 4 failed: {url}/list is too large")

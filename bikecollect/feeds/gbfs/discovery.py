@@ -16,14 +16,17 @@ from bikecollect.core.payload import (
     MANY,
     Check,
     Document,
+    Documents,
     Getter,
     RefusedDocumentsError,
+    about,
 )
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys
 from bikecollect.feeds.reading.values import in_language, text
 
+GBFS = "gbfs"
 VERSIONS = "versions"
 """The name of the document that lists a system's versions, if it was refused."""
 TRIES = 2
@@ -71,10 +74,11 @@ def listed(
 
     Raises FeedError if it is not received, RefusedDocumentsError if it is not valid.
     """
-    document, _ = ask(get, "gbfs", url, base, check=decode, tries=tries)
+    document, _ = ask(get, GBFS, url, base, check=decode, tries=tries)
     try:
-        value = decode(document.body)
-        listed = addresses(value, language, document.url or url)
+        with about(document.url or url):
+            value = decode(document.body)
+            listed = addresses(value, language, document.url or url)
     except PayloadError as error:
         raise RefusedDocumentsError(error, document) from error
     return Listing(document, listed, version_text(at(value, "version")))
@@ -92,15 +96,17 @@ def offers(value: Any) -> list[tuple[str, str]]:
     return [(version_text(number), str(url)) for number, url in urls if text(url)]
 
 
-def check_received(bodies: Mapping[str, bytes], language: str) -> None:
-    """Raise PayloadError if the fetch of *bodies* (by name) ended at its discovery.
+def check_received(documents: Documents, language: str) -> None:
+    """Raise PayloadError if the fetch of *documents* ended at its discovery.
 
     The error is that of the document which led to no other one.
     """
-    if "gbfs" in bodies:
-        addresses(decode(bodies["gbfs"]), language)
-    if VERSIONS in bodies:
-        offers(decode(bodies[VERSIONS]))
+    for item in documents:
+        with about(item.url or item.name):
+            if item.name == GBFS:
+                addresses(decode(item.body), language)
+            if item.name == VERSIONS:
+                offers(decode(item.body))
 
 
 def _feeds(value: Any) -> list[tuple[str, str]] | None:

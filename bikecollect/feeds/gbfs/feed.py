@@ -317,7 +317,7 @@ class Gbfs:
         fetched_at = max((item.fetched_at for item in documents), default=0.0)
         bodies = {item.name: item.body for item in documents}
         if STATUS not in bodies:
-            check_received(bodies, self._language)
+            check_received(documents, self._language)
         return reader.snapshot(bodies, self._options, fetched_at)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import about
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
@@ -170,7 +171,8 @@ def snapshot(
         )
     # Each decoded document is freed before the next one: those of a country are large.
     types = vehicle_types.read(bodies.get("vehicle_types"))
-    snapshot = _status(decode(bodies["station_status"]), options, fetched_at, types)
+    with about("station_status"):
+        snapshot = _status(decode(bodies["station_status"]), options, fetched_at, types)
     information = bodies.get("station_information")
     if information is None:
         return snapshot

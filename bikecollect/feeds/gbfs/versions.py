@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
-from bikecollect.core.payload import ONCE, Document, Getter, RefusedDocumentsError
+from bikecollect.core.payload import (
+    ONCE,
+    Document,
+    Getter,
+    RefusedDocumentsError,
+    about,
+)
 from bikecollect.feeds.gbfs import document_places
 from bikecollect.feeds.gbfs.discovery import (
     TRIES,
@@ -122,7 +128,8 @@ def offered(
     place = listing.addresses["gbfs_versions"]
     offer, _ = ask(get, VERSIONS, place, url, check=decode, tries=tries)
     try:
-        versions = offers(decode(offer.body))
+        with about(offer.url):
+            versions = offers(decode(offer.body))
     except PayloadError as error:
         raise RefusedDocumentsError(error, listing.document, offer) from error
     return {number: joined(offer.url, address) for number, address in versions}

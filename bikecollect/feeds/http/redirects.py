@@ -49,6 +49,12 @@ def target(url: Url, location: str, status: int, *, policy: bool | str) -> Url:
     except ValueError as error:
         text = f"{url.plain} redirects (HTTP {status}) to an invalid address: "
         raise _refused(f"{text}{shown(location)} ({error})", status) from error
+    if new == url and not policy:
+        raise _refused(
+            f"{url.plain} redirects (HTTP {status}) to itself, as servers do that set "
+            "a cookie first: redirects = true follows it",
+            status,
+        )
     if policy is True or (policy == SAME_SITE and same_site(url, new)):
         return new
     if (address := networks.numeric(new.host)) and (

@@ -174,10 +174,11 @@ class Transport:
 
     def _document(self, name: str, url: Url, response: requests.Response) -> Document:
         raw = response.raw
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
         try:
             body, wire = read_body(
                 lambda size: raw.read(size, decode_content=False),
-                encoding=response.headers.get("Content-Encoding", "").strip().lower(),
+                encoding=encoding,
                 length=headers.length(response.headers),
                 wire_bytes=self._budget.wire_bytes,
                 inflated_bytes=min(self._budget.inflated_bytes, self.spare),
@@ -186,8 +187,9 @@ class Transport:
             text = f"{url.plain} cannot be read: {error}"
             raise FeedUnavailable(text, cause=error.cause) from error
         except TooLargeError as error:
-            status = response.status_code
-            raise TooLargeError(error.reason, http_status=status) from error
+            raise TooLargeError(
+                error.reason, url=url.plain, http_status=response.status_code
+            ) from error
         now = self._clock()
         document = Document(
             name=name,

@@ -42,6 +42,7 @@ _LATIN_1, _BMP = bytes(range(0xC4)), bytes(range(0xF0))
 Item = TypeVar("Item")
 _WORDS = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
 _WORDS |= {dict: "object", type(None): "null"}
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 
 def decode(body: bytes) -> Any:
@@ -290,10 +291,10 @@ def excerpt(value: Any, depth: int = 2) -> str:
     """
     if isinstance(value, str):
         return repr(value[:50])
-    if isinstance(value, int):
+    if type(value) is int:
         return repr(value) if abs(value) < 10**20 else "a very large number"
     if not isinstance(value, Mapping | list):
-        return repr(value)
+        return _JSON_WORDS.get(repr(value), repr(value))
     if not depth:
         return "..."
     more = ["..."] if len(value) > MAX_SHOWN else []

@@ -246,7 +246,7 @@ class StationReader:
                     f"{column} is not a number at {number} of {total} stations "
                     f"(in {field})",
                     cause="drift",
-                    quote=f", such as {self._count.example[column]}",
+                    quote=f", such as {self._count.unread_example[column]}",
                 )
 
     def _flags(self) -> tuple[str, ...]:

@@ -127,13 +127,14 @@ class Counts:
     """Parses the counts of many stations and tallies the invalid ones.
 
     By column: the number of *implausible* values (-1, 999, 7.5), the number of *unread*
-    ones (not numbers), and an *example* of either.
+    ones (not numbers), and an example of each: *example*, *unread_example*.
     """
 
     def __init__(self) -> None:
         self.implausible: Counter[str] = Counter()
         self.unread: Counter[str] = Counter()
         self.example: dict[str, str] = {}
+        self.unread_example: dict[str, str] = {}
 
     def column(self, name: str, values: Iterable[Any]) -> list[int | None]:
         """Return *values* as counts of the column *name*, None for invalid ones."""
@@ -152,10 +153,12 @@ class Counts:
         parsed = count(value)
         if parsed is not None and parsed not in SENTINELS:
             return parsed
-        tally = self.unread if number(value) is None else self.implausible
+        tally, examples = self.implausible, self.example
+        if number(value) is None:
+            tally, examples = self.unread, self.unread_example
         tally[column] += 1
-        if column not in self.example:
-            self.example[column] = excerpt(value)
+        if column not in examples:
+            examples[column] = excerpt(value)
         return None
 
 

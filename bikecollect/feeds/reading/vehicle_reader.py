@@ -7,6 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import about
 from bikecollect.core.snapshot import REPORTED_SHARE, VehicleSnapshot, VehicleStatus
 from bikecollect.feeds.reading import drift, vehicle_types
 from bikecollect.feeds.reading.aliases import distinct_keys, plain
@@ -107,12 +108,12 @@ def _listed(value: Any) -> list[Any]:
     vehicles = next((item for item in lists if item), lists[0] if lists else None)
     if not isinstance(vehicles, list):
         raise PayloadError(
-            "it has no list data.vehicles or data.bikes",
+            "the response has no list data.vehicles or data.bikes",
             quote=f" (found: {first_keys(value)})",
         )
     if len(vehicles) > MAX_VEHICLES:
         raise PayloadError(
-            f"it has {len(vehicles)} vehicles, more than {MAX_VEHICLES}",
+            f"the response has {len(vehicles)} vehicles, more than {MAX_VEHICLES}",
             cause="too-large",
         )
     return _with_usual_names(vehicles)
@@ -156,7 +157,17 @@ def snapshot(
     Stamps without a zone are in UTC or *zone*, see `of_feed`.
     """
     types = vehicle_types.read(bodies.get("vehicle_types"))
-    value = decode(bodies[DOCUMENT])
+    with about(DOCUMENT):
+        return _snapshot(decode(bodies[DOCUMENT]), types, zone, fetched_at)
+
+
+def _snapshot(
+    value: Any,
+    types: vehicle_types.VehicleTypes | None,
+    zone: tzinfo,
+    fetched_at: float,
+) -> VehicleSnapshot:
+    """Return the vehicles in the document *value*."""
     updated = stamp_of(value)
     stamps = of_feed(updated, zone, fetched_at)
     listed = _listed(value)

@@ -178,8 +178,9 @@ def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
     number = counts.implausible[name] + counts.unread[name]
     if number < max(1, len(stations) * REPORTED_SHARE):
         return bool(number), {}
+    example = {**counts.unread_example, **counts.example}[name]
     text = (
-        f"{number} counts in {name} are implausible, such as {counts.example[name]}: "
+        f"{number} counts in {name} are implausible, such as {example}: "
         "they are not counted, and e-bikes are empty there if they are electric"
     )
     return True, {f"implausible {name}": text}

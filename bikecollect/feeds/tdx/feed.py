@@ -19,7 +19,15 @@ from bikecollect.core.errors import (
     PayloadError,
     SettingsError,
 )
-from bikecollect.core.payload import ONCE, Document, Documents, Getter, Memory, Payload
+from bikecollect.core.payload import (
+    ONCE,
+    Document,
+    Documents,
+    Getter,
+    Memory,
+    Payload,
+    about,
+)
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.paging import BEYOND, MAX_PAGES, PagedList
@@ -159,7 +167,8 @@ class Tdx:
         if not pages:
             raise PayloadError("no availability in the payload")
         stamps = self._stamps(pages[0].fetched_at)
-        status = reader.read_availability(_all(documents), self._dialect, stamps)
+        with about(pages[0].name):
+            status = reader.read_availability(_all(documents), self._dialect, stamps)
         status = replace(status, information=(), lists_all=False, total=total(pages[0]))
         bodies = _station_bodies(documents)
         if not bodies:

@@ -23,12 +23,14 @@ stations that differ only in their ids 111, a decompression bomb 1,027."""
 
 
 class TooLargeError(PayloadError):
-    """A body that is larger than allowed, of a response with *http_status*."""
+    """A body that is larger than allowed, of a response with *http_status* from *url*."""
 
     cause = "too-large"
 
-    def __init__(self, reason: str, *, http_status: int | None = None) -> None:
-        text = f"the response is too large to be kept: {reason}"
+    def __init__(
+        self, reason: str, *, url: str = "", http_status: int | None = None
+    ) -> None:
+        text = f"{url or 'the response'} is too large to be kept: {reason}"
         super().__init__(f"{text} (see max_body in the settings)")
         self.reason, self.http_status = reason, http_status
 
