@@ -95,19 +95,16 @@ class Cycle:
         return self._settle(run)
 
     def dry(self, run: Run) -> Run:
-        """Fetch and read without writing anything; raises BikecollectError."""
-        payload = self._fetch(run)
-        size, vehicles = payload.size, self.committer.vehicles
-        with self.watch("read"):
-            if vehicles and vehicles.is_alone(payload):
-                rows, listed = vehicles.read(payload).rows.rows, 0
-            else:
-                snapshot = self.committer.reader.feed.read(payload.documents)
-                rows = len(snapshot.statuses)
-                listed = rows + snapshot.dropped
-        result = Result(Outcome.DRY, rows=rows, stations=listed)
-        status = payload.documents[-1].http_status
-        run = concluded(replace(run, bytes=size, http_status=status), result)
+        """Fetch and read without writing anything; errors end the run."""
+        from bikecollect.collect.reading import dry_run  # not for cron
+
+        try:
+            payload = self._fetch(run)
+            run = replace(run, bytes=payload.size, http_status=payload.http_status)
+            with self.watch("read"):
+                run = concluded(run, dry_run.read(self.committer, payload))
+        except (BikecollectError, OSError) as error:
+            run = run.failed(translated(error))
         return self._with_measurements(run)
 
     def open_note(self) -> OpenNote:
@@ -146,7 +143,7 @@ class Cycle:
     def _accept(self, run: Run, payload: Payload) -> Run:
         """Make *payload* durable; if that fails, keep it in memory."""
         size = payload.size
-        run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
+        run = replace(run, bytes=size, http_status=payload.http_status)
         try:
             with self.watch("accept"):
                 self.payloads.accept(payload)

@@ -49,16 +49,17 @@ FEW_KNOWN = 0.1
 def flags(
     payload: Payload,
     snapshot: Snapshot | VehicleSnapshot,
-    ledger: "Ledger",
+    ledger: "Ledger | None",
     interval: int,
     since: int = 0,
 ) -> tuple[str, ...]:
     """Return the flags of the block of *snapshot*, words for what is unusual about it.
 
-    *interval* is in seconds. Blocks before the slot *since* had another filter.
+    *interval* is in seconds. Blocks before *since*, all without *ledger*, do not count.
     """
-    before = ledger.block_before(payload.slot)
-    usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
+    before = ledger.block_before(payload.slot) if ledger else None
+    rows = (ledger and ledger.usual_rows(payload.slot, since)) or 0
+    usual = max(rows, snapshot.total or 0)
     incomplete = snapshot.incomplete or payload.incomplete or payload.beside
     raised = {
         "partial": bool(snapshot.dropped or incomplete),
@@ -127,14 +128,14 @@ def _is_stale(
     payload: Payload,
     snapshot: Snapshot | VehicleSnapshot,
     before: "Block | None",
-    ledger: "Ledger",
+    ledger: "Ledger | None",
 ) -> bool:
     """Return whether the feed's stamp is old, unchanged, or earlier than before."""
     stamp = snapshot.last_updated
     if stamp is None or not snapshot.is_stamped:
         return False
     is_old = payload.fetched_at - stamp > STALE_AGE
-    if before is None or before.last_updated is None:
+    if ledger is None or before is None or before.last_updated is None:
         return is_old and not _has_news(payload, snapshot)
     is_near = payload.slot - before.slot < HOUR
     if is_near and before.last_updated == snapshot.other_stamp:

@@ -147,6 +147,11 @@ class Payload:
         """The bytes of all its documents."""
         return sum(len(document.body) for document in self.documents)
 
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of its last document."""
+        return self.documents[-1].http_status
+
     def body(self, name: str) -> bytes | None:
         """Return the body of the document *name*, None if it is absent."""
         return next((doc.body for doc in self.documents if doc.name == name), None)

@@ -237,9 +237,15 @@ RUN_KEYS: Mapping[str, tuple[str, ...]] = {
         "all requests; the log's `tries` are the most of one document",
     ),
     "http_status": ("integer", "HTTP status of the response", "null without one"),
-    "stations": ("integer", "stations in the feed"),
-    "rows": ("integer", "rows written"),
-    "flags": ("list of texts", "what is unusual, see [flags](runs.md#flags)"),
+    "stations": (
+        "integer",
+        "stations in the feed, without those that `only` and `bbox` leave out",
+    ),
+    "rows": ("integer", "rows written; in a dry run those it would write"),
+    "flags": (
+        "list of texts",
+        "what is unusual, see [flags](runs.md#flags); by the payload alone if dry-run",
+    ),
     "file": ("text", "the file that has the rows", "null if none was written"),
     "seconds": ("object", "the time of each stage that was reached"),
     "seconds.STAGE": ("number, s", "fetch, accept, heal, read, rows, append, ledger"),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import in_process
 import pytest
 from command import on_terminal, run_command
 from json_shapes import documented
@@ -199,6 +200,55 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert "+08:00: dry-run, 20 rows" in process.stdout
     assert "HTTP 200" in process.stdout
     assert not (tmp_path / "data").exists()
+
+
+def dry_run(path: Path) -> dict[str, object]:
+    """Return what a dry run with the settings at *path* prints as JSON."""
+    words = ("--config", path, "fetch", "--dry-run", "--format", "json")
+    run: dict[str, object] = json.loads(in_process.bikecollect(*words).stdout)
+    return run
+
+
+def test_a_dry_run_that_fails_has_the_requests_that_it_made(tmp_path: Path) -> None:
+    """Their number, the status of the last one, and the time that they took."""
+    with serving(lambda _: Answer(b"", 404)) as url:
+        path = settings(tmp_path, url, interval="1s")
+
+        run = dry_run(path)
+
+    assert (run["outcome"], run["exit_code"]) == ("unavailable", 69)
+    assert (run["attempts"], run["http_status"]) == (1, 404)
+    assert run["seconds"].keys() == {"fetch"}  # type: ignore[attr-defined]
+
+
+def test_a_payload_that_a_dry_run_cannot_read_was_received(tmp_path: Path) -> None:
+    """It is rejected, after a response."""
+    with serving(lambda _: Answer(b"[]")) as url:
+        run = dry_run(settings(tmp_path, url, interval="1s"))
+
+    assert (run["outcome"], run["cause"]) == ("rejected", "no-stations")
+    assert (run["attempts"], run["http_status"]) == (1, 200)
+    assert run["seconds"].keys() == {"fetch", "read"}  # type: ignore[attr-defined]
+
+
+def test_a_dry_run_has_the_rows_and_flags_that_a_run_would_have(tmp_path: Path) -> None:
+    """The filter of the settings applies, and what the payload lacks is flagged."""
+    stations = json.loads(GOOD.body)
+    first = stations[0]["sno"]
+    lame = Answer(json.dumps([*stations, {"sna": "no id"}]).encode())
+    more = f'only = {{station_id = ["{first}"]}}'
+    with serving(lambda _: lame) as url:
+        path = settings(tmp_path, url, more=more)
+
+        tried = dry_run(path)
+        words = ("--config", path, "fetch", "--format", "json")
+        run = json.loads(in_process.bikecollect(*words).stdout)
+
+    keys = ("rows", "stations", "http_status", "attempts")
+    assert [tried[key] for key in keys] == [1, 2, 200, 1]
+    assert [run[key] for key in keys] == [1, 2, 200, 1]
+    assert "partial" in tried["flags"]  # type: ignore[operator]
+    assert "partial" in run["flags"]
 
 
 def test_verbose_prints_each_stage(tmp_path: Path) -> None:
