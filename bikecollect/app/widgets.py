@@ -256,13 +256,20 @@ def share_column(
 def percents(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Return *table* with its shares in *columns* as percentages, as texts have them.
 
-    >>> percents(pd.DataFrame({"a": [1.0, 0.9999, 0.97, None]}), ["a"])["a"].to_list()
-    [100.0, 99.9, 97.0, nan]
+    Only an exact 1 becomes 100, and only an exact 0 zero.
+
+    >>> shares = pd.DataFrame({"a": [1.0, 0.9999, 0.97, 0.0002, 0.0, None]})
+    >>> percents(shares, ["a"])["a"].to_list()
+    [100.0, 99.9, 97.0, 0.1, 0.0, nan]
     """
     shares = {column: table[column] for column in columns}
     return table.assign(
         **{
-            column: (100 * share).round(1).clip(upper=99.9).mask(share.eq(1), 100.0)
+            column: (100 * share)
+            .round(1)
+            .clip(lower=0.1, upper=99.9)
+            .mask(share.eq(1), 100.0)
+            .mask(share.eq(0), 0.0)
             for column, share in shares.items()
         }
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from bikecollect.core.errors import (
     BikecollectError,
+    ExitCode,
     FeedError,
     Interrupted,
     Outcome,
@@ -133,6 +134,17 @@ class Run:
         if self.outcome is Outcome.INTERRUPTED:
             return int(Interrupted(self.signum).exit_code)
         return int((self.outcome or Outcome.BUG).exit_code)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its payload waits in the inbox for the next run."""
+        return self.accepted and self.exit_code in {74, 75, 78, 130, 143}
+
+    @property
+    def lost(self) -> frozenset[Slot]:
+        """Its slot, if it ended without rows and its payload does not wait."""
+        is_lost = self.exit_code != ExitCode.OK and not self.is_waiting
+        return frozenset({self.slot} if is_lost else ())
 
     def failed(self, error: BikecollectError) -> "Run":
         """Return this run as ended by *error*."""
@@ -283,8 +295,8 @@ def _requests(run: Run) -> str:
 def failure_line(run: Run) -> str:
     """Return in one line why *run* did not fill its slot, and what is kept."""
     outcome = run.outcome.value if run.outcome else "?"
-    is_waiting = run.accepted and run.exit_code in {74, 75, 78, 130, 143}
-    kept = "; the payload is kept in the inbox for the next run" if is_waiting else ""
+    waits = "; the payload is kept in the inbox for the next run"
+    kept = waits if run.is_waiting else ""
     return f"{run.system_id}: {outcome} ({run.cause}): {run.error}{kept}"
 
 

@@ -198,8 +198,8 @@ def account(
 def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
     """Return the end of the slots that count at *now*, wherever coverage is shown.
 
-    These are the slots that have ended, and the current one once it is *filled*. Blocks
-    that lie off the grid count too, with all slots before them.
+    These are the slots that have ended, and the current one once it is *filled* (or
+    lost). Blocks that lie off the grid count too, with all slots before them.
     """
     for slot in (grid.at(now), grid.floor(now)):
         if slot in filled:

@@ -245,7 +245,8 @@ def read_account(
         newest = history.newest_block(Slot(int(last) + 1))
         present = {system.grid.at(last), system.grid.floor(last), newest}
         collected = {slot for slot in present if slot and history.block(slot)}
-    over = end_of_slots(last, system.grid, collected | final)
+        known = collected | final | history.just_lost(last)
+    over = end_of_slots(last, system.grid, known)
     end = min(until or over, over)
     begin = end
     if first is not None and ends is not None:
@@ -297,11 +298,11 @@ def slot_rows(
     history = History(system.system_id, system.path)
     with history.session():
         evidence = read(history, system.path, begin, end, _present(now))
-        expected_from, ends = history.first(), history.ends()
-    final = last_of(ends, is_over=system.is_over)
-    last = min({now, *final})
-    first = expected_from if expected_from is not None else end
-    over = end_of_slots(last, grid, evidence.blocks.keys() | final)
+        first, final = history.first(), last_of(history.ends(), is_over=system.is_over)
+        last = min({now, *final})
+        known = evidence.blocks.keys() | final | history.just_lost(last)
+    first = end if first is None else first
+    over = end_of_slots(last, grid, known)
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval

@@ -181,10 +181,15 @@ def judge(
 def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
     """Return the state of each slot of the 24 hours up to *now*."""
     current = grid.at(now)
-    over = _over(now, current, grid, past.blocks.keys() | past.final)
+    over = _over(now, current, grid, past.blocks.keys() | _settled(past))
     begin, end = grid.next(grid.at(now - DAY)), grid.next(current)
     slots = with_others(grid.between(begin, end), past.blocks, begin, end)
     return [(slot, _state(slot, past, over)) for slot in slots]
+
+
+def _settled(past: Past) -> frozenset[Slot]:
+    """Return slots without a block that count although they may not have ended."""
+    return past.final | (past.last_run.lost if past.last_run else frozenset())
 
 
 def _over(now: float, current: Slot, grid: Grid, filled: Collection[Slot]) -> Slot:
@@ -213,7 +218,7 @@ def _coverages(
         hour=0, minute=0, second=0, microsecond=0
     )
     filled = past.blocks.keys() | past.older
-    end, begins = end_of_slots(now, grid, filled | past.final), {}
+    end, begins = end_of_slots(now, grid, filled | _settled(past)), {}
     for name, days in windows.items():
         since = (
             now - timedelta(days=days).total_seconds() if days else today.timestamp()

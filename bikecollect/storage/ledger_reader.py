@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.errors import Outcome, StorageError
+from bikecollect.core.errors import StorageError
 from bikecollect.core.incidents import Incident
-from bikecollect.core.run import Run, from_json
+from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, has_flag_sql, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
-from bikecollect.storage.files import flock
-from bikecollect.storage.files.regular_file import open_plain
 from bikecollect.storage.ledger_schema import (
     PACKED_RUNS,
     STEPS,
@@ -121,6 +119,11 @@ class History:
         ]
         runs = sorted([*killed, *recorded], key=lambda r: (-r.slot, -r.started))
         return runs[:limit]
+
+    def just_lost(self, now: float) -> frozenset[Slot]:
+        """Return the slot of the last run that began by *now*, if it was lost by it."""
+        last = self.runs(until=Slot(int(now) + 1), limit=1)
+        return last[0].lost if last else frozenset()
 
     def run(self, run_id: str) -> list[Run]:
         """Return the run *run_id*, an empty list if there is none."""
@@ -250,16 +253,9 @@ class History:
 
     def killed_runs(self) -> list[Run]:
         """Return the runs whose note is in the inbox and not locked."""
-        runs = []
-        for path in self._place.glob(f"{data_folder.WAITING}/*.run"):
-            with suppress(OSError, ValueError), open_plain(path) as note:
-                if not flock.try_lock(note.fileno(), shared=True):
-                    continue  # the run is still active
-                run = from_json(note.read().decode())
-                if run.outcome is None:
-                    run = run.ended(Outcome.KILLED, "killed", run.error)
-                runs.append(run)
-        return runs
+        from bikecollect.storage.runs.noted import killed_runs  # not for `fetch`
+
+        return killed_runs(self._place)
 
     @contextmanager
     def session(self) -> Iterator[None]:

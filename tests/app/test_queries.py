@@ -456,7 +456,18 @@ def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
         ("2026-11-22", 288, 200, 88, "asleep", "50 to 90 %"),
         ("2026-11-23", 288, 288, 0, "", "complete"),
     ]
-    assert [(day.weekday, day.week) for day in days] == [
-        ("Sun", "2026-11-16"),
-        ("Mon", "2026-11-23"),
+    assert [(day.weekday, day.week, day.share) for day in days] == [
+        ("Sun", "2026-11-16", "69.4 %"),
+        ("Mon", "2026-11-23", "100 %"),
     ]
+
+
+def test_a_day_that_lacks_one_of_many_slots_is_not_shown_as_complete() -> None:
+    """Only a complete day has 100 %, however many slots it has."""
+    columns = ["system_id", "date", "state", "cause", "slots", "expected", "share"]
+    states = [("collected", "", 17_279), ("missing", "dns", 1)]
+    rows = [("c", "2026-11-22", *state, 17_280, 0.5) for state in states]
+
+    (day,) = days_of(Answer(columns, rows))
+
+    assert (day.share, day.level) == ("99.9 %", "99 to 100 %")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from world import World
 
-from bikecollect.core.errors import Outcome
+from bikecollect.core.errors import FeedUnavailable, Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot, SlotState, state_of
@@ -20,6 +20,7 @@ from bikecollect.reports.status import survey
 from bikecollect.reports.status_facts import verdict
 from bikecollect.storage.data_folder import MARKER, SystemFolder
 from bikecollect.storage.files.marker import text_of
+from bikecollect.storage.lock import Lock
 
 GRID = Grid.of(300)
 
@@ -190,6 +191,54 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     health = judge(past_, NOON + 10, GRID, TAIPEI)
 
     assert (health.late, health.in_trouble) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (FeedUnavailable("no answer"), Coverage(3, 2)),
+        (b"[]", Coverage(3, 2)),
+        (None, Coverage(2, 2)),
+    ],
+    ids=["unavailable", "rejected", "none"],
+)
+def test_a_slot_that_was_lost_counts_at_once_wherever_coverage_is_shown(
+    tmp_path: Path, answer: bytes | FeedUnavailable | None, expected: Coverage
+) -> None:
+    """With the end of its run, not of the slot: nothing shows 100 % until then.
+
+    While its run goes on, or before it begins, the slot is not yet due.
+    """
+    world = World(tmp_path / "city")
+    for after in (0, 300):
+        world.fetch({"a": 1}, after=after)
+    world.clock.now += 300
+    if answer is not None:
+        world.feed.answer = answer
+        world.fetch()
+    system, now = SystemFolder("city", world.folder, TAIPEI, 300), world.clock.now + 5
+
+    health = survey(system, now=now).health
+
+    assert health.coverage == dict.fromkeys(("today", "7d", "30d"), expected)
+    assert read_account(system, now=now).total == expected
+    rows = slot_rows(system, Slot(NOON), Slot(int(now) + 300), clock=lambda: now)
+    assert len(rows) == expected.expected
+    last = SlotState.DUE if answer is None else SlotState.MISSING
+    assert health.strip[-1] == (NOON + 600, last)
+
+
+def test_a_payload_that_waits_has_not_lost_its_slot(tmp_path: Path) -> None:
+    """The next run commits it: it is not yet due."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    with Lock(world.folder / "lock", patience=0.0).held():
+        deferred = world.fetch({"a": 1}, after=300)
+    system, now = SystemFolder("city", world.folder, TAIPEI, 300), world.clock.now + 5
+
+    assert deferred.outcome is Outcome.DEFERRED
+    assert survey(system, now=now).health.coverage["today"] == Coverage(1, 1)
+    assert read_account(system, now=now).total == Coverage(1, 1)
 
 
 def test_a_system_that_is_over_ends_with_its_last_slot(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ NEXT = 1e-6
 """Of a scale, the part between its grey value and the faintest colour."""
 CALENDAR_TIPS = {
     "day": ("day", ""),
-    "share": ("coverage", ".1%"),
+    "share": ("coverage", ""),
     "missing": ("missing slots", ",d"),
     "why": ("main cause", ""),
 }

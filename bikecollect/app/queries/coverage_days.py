@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from bikecollect.core.text import WEEKDAYS
+from bikecollect.core.text import WEEKDAYS, percent
 from bikecollect.reports.coverage import Coverage, level
 from bikecollect.reports.runner import Answer
 
@@ -11,8 +11,8 @@ from bikecollect.reports.runner import Answer
 class Day(NamedTuple):
     """A local *day* (ISO 8601) and its slots.
 
-    *why* is the most frequent cause of missing ones, *share* the coverage, *level* the
-    word for it in reports, *week* the day's Monday.
+    *why* is the most frequent cause of missing ones, *share* the coverage as
+    texts have it, *level* the word for it in reports, *week* the day's Monday.
     """
 
     day: str
@@ -21,7 +21,7 @@ class Day(NamedTuple):
     missing: int
     why: str
     level: str
-    share: float | None
+    share: str
     weekday: str
     week: str
 
@@ -62,7 +62,7 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
         missing=lost,
         why=why,
         level=level(coverage),
-        share=coverage.ratio,
+        share=percent(coverage.ratio),
         weekday=WEEKDAYS[at.weekday()],
         week=(at - timedelta(days=at.weekday())).isoformat(),
     )

@@ -9,6 +9,7 @@ from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY, HOUR, Slot
+from bikecollect.core.text import percent
 from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
 
@@ -85,18 +86,18 @@ class Agreement:
                 "(use --force to fill anyway)"
             )
         if self.shift:
-            now = "no common slot" if self.share is None else f"{self.share:.0%}"
+            now = "no common slot" if self.share is None else percent(self.share)
             raise SettingsError(
-                f"{label} agrees with ours in {self.shifted:.0%} of the values if its "
-                f"times are moved by {self.shift / HOUR:+g} h ({now} as they are): "
+                f"{label} agrees with ours in {percent(self.shifted)} of the values if "
+                f"its times are moved by {self.shift / HOUR:+g} h ({now} as they are): "
                 "most likely they are in another time zone (see --time-zone); "
                 "nothing was filled (use --force to fill anyway)"
             )
         if self.share is not None and self.share < MIN_SHARE:
             raise SettingsError(
-                f"{label} agrees with ours in {self.share:.0%} of {self.values} values "
-                "only: most likely another city or another time zone; nothing was "
-                "filled (use --force to fill anyway)"
+                f"{label} agrees with ours in {percent(self.share)} of {self.values} "
+                "values only: most likely another city or another time zone; nothing "
+                "was filled (use --force to fill anyway)"
             )
 
 
