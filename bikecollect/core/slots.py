@@ -30,7 +30,7 @@ class SlotState(StrEnum):
     STALE = "stale"
     PARTIAL = "partial"
     MISSING = "missing"
-    DUE = "not yet due"
+    DUE = "not over yet"
     BEFORE = "before the first run"
 
 

@@ -292,7 +292,8 @@ def slot_rows(
 ) -> Sequence[Sequence[Any]]:
     """Return the rows of the archive's `slots` dataset from *begin* to before *end*.
 
-    Slots before the first run, and slots that have not ended yet, are not expected.
+    Slots before the first run, and slots that have not ended yet, are not expected, nor
+    are later ones that were written while the clock was ahead.
     """
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)
@@ -306,7 +307,8 @@ def slot_rows(
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval
-        by_slot.setdefault(slot, Judged(slot, state_of(block.flags)))
+        if slot < over:
+            by_slot.setdefault(slot, Judged(slot, state_of(block.flags)))
     return [
         _slot_row(by_slot[slot], evidence.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)

@@ -179,9 +179,12 @@ def judge(
 
 
 def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
-    """Return the state of each slot of the 24 hours up to *now*."""
+    """Return the state of each slot of the 24 hours up to *now*.
+
+    The present slot is missing once coverage counts it (`end_of_slots`), not before.
+    """
     current = grid.at(now)
-    over = _over(now, current, grid, past.blocks.keys() | _settled(past))
+    over = end_of_slots(now, grid, past.blocks.keys() | _settled(past))
     begin, end = grid.next(grid.at(now - DAY)), grid.next(current)
     slots = with_others(grid.between(begin, end), past.blocks, begin, end)
     return [(slot, _state(slot, past, over)) for slot in slots]
@@ -190,12 +193,6 @@ def _strip(past: Past, now: float, grid: Grid) -> list[tuple[Slot, SlotState]]:
 def _settled(past: Past) -> frozenset[Slot]:
     """Return slots without a block that count although they may not have ended."""
     return past.final | (past.last_run.lost if past.last_run else frozenset())
-
-
-def _over(now: float, current: Slot, grid: Grid, filled: Collection[Slot]) -> Slot:
-    """Return the end of the slots that should be filled by now."""
-    is_due = current in filled or now - current > min(GRACE * 3, grid.interval * 0.9)
-    return grid.next(current) if is_due else current
 
 
 def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
@@ -211,12 +208,14 @@ def _coverages(
 ) -> dict[str, Coverage]:
     """Return the coverage of today and the last days, as `backfill-report` counts it.
 
-    It begins at the first expected slot; for its end see `end_of_slots`.
+    It begins at the first expected slot; for its end see `end_of_slots`. The first slot
+    of tomorrow, which a run may fill just before midnight, is not one of today.
     """
     # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
+    tomorrow = (today + timedelta(days=1)).timestamp()
     filled = past.blocks.keys() | past.older
     end, begins = end_of_slots(now, grid, filled | _settled(past)), {}
     for name, days in windows.items():
@@ -228,7 +227,8 @@ def _coverages(
     slots = with_others(grid.between(begin, end), filled, Slot(begin), end)
     coverages = {}
     for name, begin in begins.items():
-        expected = slots[bisect_left(slots, begin) :]
+        last = len(slots) if windows[name] else bisect_left(slots, tomorrow)
+        expected = slots[bisect_left(slots, begin) : last]
         collected = len(filled.intersection(expected))
         coverages[name] = Coverage(len(expected), collected)
     return coverages

@@ -333,7 +333,7 @@ def test_a_slot_is_missing_only_once_it_is_over() -> None:
     past = Past(first, {first: SlotState.COLLECTED}, newest=first)
     strip = dict(judge(past, first + 330.0, Grid.of(300), TAIPEI).strip)
     assert strip[Slot(first + 300)] is SlotState.DUE
-    strip = dict(judge(past, first + 590.0, Grid.of(300), TAIPEI).strip)
+    strip = dict(judge(past, first + 600.0, Grid.of(300), TAIPEI).strip)
     assert strip[Slot(first + 300)] is SlotState.MISSING
     assert not judge(past, first + 590.0, Grid.of(300), TAIPEI).late
     assert judge(past, first + 1_000.0, Grid.of(300), TAIPEI).late

@@ -86,7 +86,7 @@ def test_the_strip_marks_each_slot(
     text = plain(stand(world))
 
     assert re.search(r"^  12:00  ▇▇╳▄▒▇$", text, re.MULTILINE)
-    assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text
+    assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not over yet" in text
     assert "five minutes" not in text
 
 
@@ -252,8 +252,8 @@ def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) ->
 
     assert "growth not yet known" in plain(standing)
     assert "Last run     none yet" in plain(standing)
-    assert "not yet due" not in plain(standing)
-    assert "not yet due" in plain(stand(world))
+    assert "not over yet" not in plain(standing)
+    assert "not over yet" in plain(stand(world))
 
 
 def test_a_rate_limit_is_shown_with_its_end(world: World) -> None:

@@ -103,7 +103,7 @@ def imported(world: World, config: Path, tmp_path: Path) -> None:
     assert "24 slots filled" in process.stdout, process.stdout + process.stderr
 
 
-@pytest.mark.parametrize("seconds", [902, 1000, 1195, 1499, 3 * 3600])
+@pytest.mark.parametrize("seconds", [902, 1000, 1195, 1390, 1499, 3 * 3600])
 def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None:
     """While the present slot is collected, almost over, missing, and hours later."""
     now = NOON + seconds
@@ -111,7 +111,9 @@ def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None
     shown = standing(world, now).health.coverage
     app = counted_by_app(world, now)
 
+    states = Counter(state for _, state in standing(world, now).health.strip)
     assert shown["7d"] == shown["30d"] == shown["today"]
+    assert shown["today"].missing == states[SlotState.MISSING]
     assert shown["7d"].missing == reported(world, now).missing
     assert shown["7d"].expected == reported(world, now).expected
     assert (digested(world, now).expected, digested(world, now).missing) == (
@@ -143,6 +145,18 @@ def test_blocks_off_the_grid_are_in_every_report(world: World, seconds: int) -> 
     assert [item[:2] for item in account.judged] == [(row[0], row[3]) for row in rows]
     states = Counter(state for _, state in health.strip)
     assert states[SlotState.COLLECTED] == 3
+
+
+def test_slots_of_the_future_are_in_no_report(world: World) -> None:
+    """They were written while the clock was ahead, and prove nothing."""
+    world.fetch({"a": 1, "b": 2}, after=3_600)
+    now = NOON + 905.0
+
+    account, calendar = counted_by_app(world, now)
+
+    assert standing(world, now).health.coverage["today"] == Coverage(4, 3)
+    assert (account.expected, account.collected) == (4, 3)
+    assert calendar == Coverage(4, 3)
 
 
 @pytest.mark.usefixtures("imported")

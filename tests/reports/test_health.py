@@ -101,11 +101,23 @@ def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
     assert health.next_slot == NOON + 300
 
 
-def test_a_slot_whose_time_has_passed_is_missing() -> None:
-    """After some minutes its run is no longer expected."""
-    health = judge(past(NOON - 86_400, NOON), NOON + 200, GRID, TAIPEI)
+@pytest.mark.parametrize("seconds", [0, 20, 200, 299, 300, 599, 600, 900])
+def test_the_strip_counts_as_coverage_does(seconds: int) -> None:
+    """A slot is missing once it is over: no figure beside the strip contradicts it."""
+    health = judge(past(NOON - 3_600, NOON), NOON + seconds, GRID, TAIPEI)
 
-    assert health.strip[-1] == (NOON, SlotState.MISSING)
+    states = [state for _, state in health.strip]
+    missing = states.count(SlotState.MISSING)
+    assert health.coverage["today"].missing == missing == seconds // 300
+
+
+def test_today_does_not_have_the_first_slot_of_tomorrow() -> None:
+    """A scheduler may fire a moment before midnight, and the run may end before it."""
+    midnight = Slot(NOON + 12 * 3_600)
+    health = judge(past(NOON, midnight + 300), midnight - 2.0, GRID, TAIPEI)
+
+    assert health.coverage["today"] == Coverage(144, 144)
+    assert health.coverage["7d"] == Coverage(145, 145)
 
 
 def test_stale_and_partial_slots_are_distinguished() -> None:
