@@ -253,6 +253,7 @@ class Dispatcher:
         return DigestSummary(
             system_id=system.system_id,
             coverage=account.total,
+            vehicles=account.vehicles,
             lost=account.causes,
             flags=Counter(flag for words in flags for flag in words.split()),
             inbox=standing.inbox,

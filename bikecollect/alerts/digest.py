@@ -19,7 +19,8 @@ class DigestSummary:
     """The figures of one system for the period of a digest.
 
     *lost* has the missing slots by cause, *flags* the collected ones by flag. The
-    *free* bytes last for *time_left*, empty if unknown.
+    *free* bytes last for *time_left*, empty if unknown. *vehicles* is the coverage of
+    single vehicles.
     """
 
     system_id: str
@@ -31,6 +32,7 @@ class DigestSummary:
     used: int
     free: int
     time_left: str
+    vehicles: Coverage = Coverage()
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,12 @@ def _order(coverage: Coverage | None) -> float:
 def _section(summary: DigestSummary | UnreadableSystem) -> str:
     if isinstance(summary, UnreadableSystem):
         return f"{summary.system_id}\n  {'Unknown':<11}{message(summary.error)}"
-    coverage, share = summary.coverage, percent(summary.coverage.ratio)
+    of_vehicles = summary.vehicles
+    vehicles = [("Vehicles", _collected(of_vehicles))] if of_vehicles.expected else []
     left = f", for {summary.time_left}" if summary.time_left else ""
     rows = [
-        ("Collected", f"{coverage.collected:,} of {coverage.expected:,}, {share}"),
+        ("Collected", _collected(summary.coverage)),
+        *vehicles,
         ("Lost", _counts(summary.lost)),
         ("Flags", _counts(summary.flags)),
         ("Waiting", f"{summary.inbox} in the inbox, {summary.rejected} rejected"),
@@ -139,6 +143,11 @@ def _section(summary: DigestSummary | UnreadableSystem) -> str:
     ]
     lines = [summary.system_id, *(f"  {name:<11}{value}" for name, value in rows)]
     return "\n".join(lines)
+
+
+def _collected(coverage: Coverage) -> str:
+    share = percent(coverage.ratio)
+    return f"{coverage.collected:,} of {coverage.expected:,}, {share}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -57,8 +57,7 @@ class Evidence:
 class Judged(NamedTuple):
     """An expected slot and its state; *spare* names a source that can still fill it.
 
-    It is *unreadable* if none of its payloads can be read, *untried* if they were not
-    tried.
+    It is *unreadable* if none of its payloads can be read, *untried* if none was tried.
     """
 
     slot: Slot
@@ -141,7 +140,7 @@ class Account:
     """Coverage and gaps of a system from *since* to before *until* (epoch seconds).
 
     *intervals* are the lengths of slots in seconds, in turn; *days* are local days;
-    *hours* are the 168 hours of the local week, from Monday 00:00.
+    *hours* are the 168 of the local week, from Monday 00:00. *vehicles* counts those.
     """
 
     system_id: str
@@ -154,6 +153,7 @@ class Account:
     hours: Sequence[Coverage]
     gaps: Sequence[Gap]
     judged: Sequence[Judged]
+    vehicles: Coverage = Coverage()
 
     @property
     def causes(self) -> Mapping[str, int]:
@@ -243,8 +243,8 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
     for slot in with_others(grid.between(since, until), evidence.blocks, since, until):
         block = block_of(slot)
         if block is not None:
-            flags = block.flags
-            yield Judged(slot, state_of(flags) if flags else SlotState.COLLECTED)
+            state = state_of(block.flags) if block.flags else SlotState.COLLECTED
+            yield Judged(slot, state)
             continue
         run = runs.last(slot)
         if run is not None:

@@ -260,9 +260,9 @@ def read_account(
         evidence = _tried(evidence, missing, can_read)
     else:
         evidence = _without_rejected(evidence)
-    return account(
-        system.system_id, evidence, system.zone, system.grid, since=begin, until=end
-    )
+    parts = system.system_id, evidence, system.zone, system.grid
+    result = account(*parts, since=begin, until=end)
+    return replace(result, vehicles=coverage_of_vehicles(system, result)[2])
 
 
 def coverage_of_vehicles(
@@ -270,12 +270,13 @@ def coverage_of_vehicles(
 ) -> tuple[Slot, Slot, Coverage]:
     """Return the first and the last slot of *account* with vehicles expected; coverage.
 
-    Vehicles are expected from the first to the last slot that ever had some.
+    They are expected from the first to the last slot that ever had some; to the end, if
+    they are still collected.
     """
-    history = History(system.system_id, system.vehicles.path)
-    with history.session():
+    with (history := History(system.system_id, system.vehicles.path)).session():
         ends, filled = history.ends(), history.slots(account.since)
     first, last = ends or (account.until, account.until)
+    last = max(last, account.until) if system.has_vehicles else last
     slots = [item.slot for item in account.judged if first <= item.slot <= last]
     if not slots:
         return account.since, account.since, Coverage()

@@ -243,10 +243,7 @@ class Settings:
         return is_simulated and (self.folder / DEMO_MARKER).exists()
 
     def path_of(self, name: str) -> Path:
-        """Return *name*, a path in the settings, as an absolute path.
-
-        Relative paths are relative to the settings' folder, not to the current folder.
-        """
+        """Return the path *name*, which is relative to the settings, as absolute."""
         with suppress(RuntimeError):
             return (self.folder / Path(name).expanduser()).absolute()
         raise SettingsError(f"{name}: unknown home folder")
@@ -278,6 +275,7 @@ class Settings:
             columns=system.columns,
             now=time.time() if now is None else now,
         )
+        folder = replace(folder, has_vehicles=system.vehicles)
         return replace(folder, is_demo=self.is_demo(name), mirror=self.archive.mirror)
 
     def password(self) -> str:

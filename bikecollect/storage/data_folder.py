@@ -57,7 +57,7 @@ class SystemFolder:
     *zone* is that of its days, *interval* the length of a slot in seconds; *facts* are
     these values over time, *recorded* those in its file. *is_demo* is set for a
     simulated city. *mirror* is the address of the archive's copy, empty if there is
-    none.
+    none. *has_vehicles* is set if single vehicles are collected, too.
     """
 
     system_id: str
@@ -68,6 +68,7 @@ class SystemFolder:
     recorded: tuple[SystemFact, ...] = ()
     is_demo: bool = False
     mirror: str = ""
+    has_vehicles: bool = False
 
     @property
     def is_over(self) -> bool:

@@ -17,14 +17,19 @@ import trail
 from click.testing import CliRunner
 from in_process import bikecollect
 from keeping import compactor, data_service, viewed
+from publisher import MISSING, publishing
 from quiet_settings import write_settings
 from templates import copied
+from vehicles import publish, station, vehicle
 from world import NOON, TAIPEI, World
 
 from bikecollect.alerts.delivery import Dispatcher
+from bikecollect.alerts.digest import body
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.cli import cli
+from bikecollect.cli.render import coverage_html
+from bikecollect.cli.render.coverage import as_json, text
 from bikecollect.core import process
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY, Slot, SlotState, day_of
@@ -157,6 +162,39 @@ def test_slots_of_the_future_are_in_no_report(world: World) -> None:
     assert standing(world, now).health.coverage["today"] == Coverage(4, 3)
     assert (account.expected, account.collected) == (4, 3)
     assert calendar == Coverage(4, 3)
+
+
+def test_missing_vehicles_are_counted_where_coverage_is(tmp_path: Path) -> None:
+    """In the report, its JSON and the digest, up to the last slot of the stations.
+
+    Three slots have stations, the second one has vehicles. They are not expected before
+    their first slot, nor once the settings do not collect them any more.
+    """
+    with publishing(tmp_path) as city:
+        publish(city, [vehicle()], stations=[station()])
+        city.fetch()
+        city.more = {"vehicles": True}
+        city.fetch()
+        city.documents["/free_bike_status.json"] = MISSING
+        city.fetch()
+        collecting, now = city.settings.system_folder("city"), city.clock.now
+        city.more = {}
+        stopped = city.settings.system_folder("city")
+
+    account = read_account(collecting, now=now)
+    without = read_account(stopped, now=now)
+    dispatcher = Dispatcher(systems={}, mailer=None, period="daily")
+    summary = dispatcher._summary(collecting, (TODAY, TODAY), now)
+
+    assert (account.total.expected, account.total.collected) == (3, 3)
+    assert account.vehicles == summary.vehicles == Coverage(2, 1)
+    assert without.vehicles == Coverage(1, 1)
+    assert "  Vehicles 50.0 %: 1 of 2 slots\n" in text(account)
+    assert json.loads(as_json(account))["vehicles"] == {"expected": 2, "collected": 1}
+    words = " ".join(coverage_html.page([account], "").split())
+    assert "0 partial. Vehicles: 1 of 2 slots collected.</p>" in words
+    assert "  Vehicles   1 of 2, 50.0 %\n" in body([summary], "")
+    assert "Vehicles" not in body([replace(summary, vehicles=Coverage())], "")
 
 
 @pytest.mark.usefixtures("imported")

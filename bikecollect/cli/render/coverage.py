@@ -68,6 +68,8 @@ def text(account: Account) -> str:
     if not account.total.expected:
         return "\n".join([*lines, ""])
     lines += wrapped(_states(account.total), " " * 11)
+    if account.vehicles.expected:
+        lines.append(f"  Vehicles {_coverage(account.vehicles)}")
     lines += ["", *(_days(account) if len(account.days) <= DAYS else _months(account))]
     lines += ["", *_gaps(account)] if account.gaps else ["", "  No gaps."]
     return "\n".join([*lines, ""])
@@ -82,6 +84,10 @@ def as_json(account: Account) -> str:
         "until": iso(account.until, zone),
         "interval_s": account.intervals[-1],
         **_count(account.total),
+        "vehicles": {
+            "expected": account.vehicles.expected,
+            "collected": account.vehicles.collected,
+        },
         "days": [{"date": day, **_count(count)} for day, count in account.days.items()],
         "gaps": [
             {
@@ -112,6 +118,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "until": ("time", "its end"),
     "interval_s": ("integer, s", "length of a slot, at the end of the range"),
     **_COUNT_KEYS,
+    "vehicles": ("object", "the same of single vehicles"),
+    "vehicles.expected": ("integer", "slots since the first with vehicles; 0 without"),
+    "vehicles.collected": ("integer", "slots with data of vehicles"),
     "days": ("list of objects", "each day with expected slots"),
     "days[].date": ("date", "the day, in the zone of the system"),
     **{f"days[].{key}": value for key, value in _COUNT_KEYS.items()},
