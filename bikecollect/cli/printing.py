@@ -134,13 +134,15 @@ def mention_json(text: str) -> None:
 def complain(text: str) -> None:
     """Print *text* to stderr, after the program's name; failures are ignored.
 
-    If it is about a denied access to a file of another user, it ends with both users.
+    Blank lines in it, as in an error of DuckDB, are left out. If it is about a denied
+    access to a file of another user, it ends with both users.
     """
     shown = Screen.person(text) + _users(text)
-    lines = visible(shown, lines=True).split("\n")
+    first, *others = visible(shown, lines=True).split("\n")
+    lines = [f"bikecollect: {first}", *filter(str.strip, others)]
     Screen.clear()
     with suppress(OSError):
-        click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)
+        click.echo("\n  ".join(lines), err=True)
 
 
 def _users(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bikecollect.cli import main
+from bikecollect.cli import main, printing
 from bikecollect.cli.commands import query
 from bikecollect.core.errors import ExitCode
 
@@ -36,6 +36,20 @@ def test_an_unknown_table_is_answered_with_the_known_ones() -> None:
 
     assert "slots, coverage" in text
     assert "pg_enum" not in text
+
+
+def test_an_error_of_several_lines_has_no_blank_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The lines below the first one are indented, those with a caret keep its place."""
+    printing.complain("Binder Error: no x\n\nLINE 1: SELECT x\n               ^\n \n")
+
+    assert capsys.readouterr().err.split("\n") == [
+        "bikecollect: Binder Error: no x",
+        "  LINE 1: SELECT x",
+        "                 ^",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
