@@ -254,6 +254,11 @@ class Incident(NamedTuple):
         """Return its title, and whether it comes and goes."""
         return self._opened_words(interval)[0]
 
+    def ended_title(self, interval: int) -> str:
+        """Return its title when it is over, such as that of a ledger, now repaired."""
+        was_open = self.kind not in KINDS or (self.closed or self.last) > self.last
+        return self.title(interval) if was_open else self.words(EventType.NOTED)[0]
+
     def state(self, interval: int) -> str:
         """Return its title in two or three words, and whether it comes and goes."""
         return self._opened_words(interval)[1]

@@ -38,7 +38,8 @@ class Past:
     was stopped; *final* then has its last slot (`last_of`). *is_lost* is set if there
     are files of days, but no ledger: nothing is known then. *seen* is the latest slot
     whose run was evaluated for alerts, 0 if that is unknown. *gone* says in a few words
-    that all earlier data are gone, empty if not.
+    that all earlier data are gone, empty if not. *ended* are the incidents that were
+    over in the last 24 hours, some of them already when they were noticed.
     """
 
     first: Slot | None
@@ -58,6 +59,7 @@ class Past:
     is_lost: bool = False
     seen: Slot = Slot(0)
     gone: str = ""
+    ended: Sequence[Incident] = ()
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ class Health:
     late, and *next_slot* is None; the last 24 hours and the days of *coverage* end with
     its last slot. If *is_lost*, the ledger is missing: runs and slots are unknown.
     *unrecorded* is the slot of a later run than *last_run* that the ledger lacks, as on
-    a full disk, 0 if there is none. *gone* is as in `Past`. *elsewhere* says that a new
-    history has begun though the earlier data are in another folder, empty if not.
+    a full disk, 0 if there is none. *gone* and *ended* are as in `Past`. *elsewhere*
+    says that a new history has begun though the earlier data are in another folder,
+    empty if not.
     """
 
     now: float
@@ -98,6 +101,7 @@ class Health:
     unrecorded: Slot = Slot(0)
     gone: str = ""
     elsewhere: str = ""
+    ended: Sequence[Incident] = ()
 
     @property
     def is_new(self) -> bool:
@@ -175,6 +179,7 @@ def judge(
         is_lost=past.is_lost,
         unrecorded=Slot(0) if is_recorded else past.seen,
         gone=past.gone,
+        ended=past.ended,
     )
 
 

@@ -82,9 +82,11 @@ def survey(
         ends = history.ends()
         past = _past(system, history, ends, now, windows)
         incidents = _open_incidents(history, noted)
+        ended = _ended_incidents(history, noted, Slot(int(now) - DAY))
     past = replace(
         past,
         incidents=incidents,
+        ended=ended,
         configured=configured,
         mirror=_mirror(system, mirror),
         seen=seen or Slot(0),
@@ -186,6 +188,16 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
     known = {incident.incident_id for incident in noted}
     in_ledger = [i for i in history.incidents() if i.incident_id not in known]
     return [*(incident for incident in noted if incident.is_open), *in_ledger]
+
+
+def _ended_incidents(
+    history: History, noted: Sequence[Incident], since: Slot
+) -> list[Incident]:
+    """Return the incidents that ended at *since* or later, the latest first."""
+    every = {i.incident_id: i for i in (*history.incidents(since), *noted)}
+    ended = [(i.closed, i) for i in every.values() if i.closed is not None and i.told]
+    latest = sorted(ended, key=lambda pair: pair[0], reverse=True)
+    return [incident for closed, incident in latest if closed >= since]
 
 
 def damage_of(system: SystemFolder, history: History) -> list[str]:

@@ -35,6 +35,7 @@ from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
 from bikecollect.reports.status_facts import overview
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import MARKER, SystemFolder, spare_outbox_path
 from bikecollect.storage.files import marker
 
@@ -326,6 +327,36 @@ def test_an_incident_that_comes_and_goes_is_named_so(world: World) -> None:
     assert "city: the feed cannot be fetched, since" in shown[0]
     assert "city: the feed cannot be fetched at times, since" in shown[1]
     assert "fetched at times, since 2026-11-22 12:00:00 (+08:00); slots" in shown[2]
+
+
+def test_incidents_that_are_over_are_named_for_a_day(world: World) -> None:
+    """Also one that was over when it was noticed; the latest first, some of many."""
+    noon, now = Slot(int(NOON)), Slot(int(world.clock.now) + 5)
+    feed = Incident("f", "fetch", noon, Slot(noon + 300), lost=2, told=1, text="503")
+    repaired = Incident("l", "ledger", noon, noon, noon, told=1, text="was damaged")
+    old = feed._replace(incident_id="o", closed=Slot(now - 86_401))
+    untold = feed._replace(incident_id="u", closed=noon, told=0)
+    ended = feed._replace(closed=Slot(noon + 900))
+    ledger = AlertLedger(world.folder / "ledger.sqlite3")
+    ledger.save([ended, old])
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+
+    standing = survey(system, now=now, noted=[ended, repaired, untold])
+    lines = plain(standing).splitlines()
+    (values,) = documented(status_json.as_json(standing), status_json.KEYS)
+    many = [ended._replace(incident_id=str(n)) for n in range(7)]
+    long = replace(standing, health=replace(standing.health, ended=many))
+
+    place = lines.index("  Over in the last 24 hours:")
+    assert lines[place + 1 :] == [
+        "    2026-11-22 12:00 to 12:10: the feed cannot be fetched; slots lost: 2",
+        "    2026-11-22 12:00 to 12:05: the ledger was missing, damaged or incomplete",
+    ]
+    assert not standing.health.incidents
+    assert [i["id"] for i in values["incidents_over"]] == ["f", "l"]
+    assert values["incidents_over"][0]["closed"] == "2026-11-22T12:15:00+08:00"
+    assert plain(long).endswith("; slots lost: 2\n    and 2 more\n")
+    assert "Over" not in plain(survey(system, now=now + 2 * 86_400))
 
 
 def test_metrics_are_in_prometheus_form(world: World) -> None:

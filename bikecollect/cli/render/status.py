@@ -1,6 +1,6 @@
 """The output of `status` for people: a screen, and alerts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from enum import IntEnum
 
@@ -45,6 +45,8 @@ MANY = 1
 VERDICT = 28
 """Minimum width of the summaries of several systems."""
 CELL = 300
+ENDED = 5
+"""Maximum incidents shown that are over."""
 HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
@@ -247,6 +249,8 @@ def _system(standing: Standing) -> str:
         lines += wrapped(incident.text, "    ")
     for text in _untold(health):
         lines += ["", *beside("  ! ", text)]
+    if health.ended:
+        lines += ["", "  Over in the last 24 hours:", *_ended(standing)]
     return "\n".join(lines) + "\n"
 
 
@@ -263,6 +267,21 @@ def _incident(incident: Incident, zone: tzinfo, grid: Grid) -> str:
     last = local_minute(incident.last, zone, interval)
     seen = f", last seen {last}" if incident.good else ""  # it is about to close
     return f"{incident.title(interval)}, since {since}{seen}; slots lost: {lost}"
+
+
+def _ended(standing: Standing) -> Iterator[str]:
+    """Yield lines on the latest incidents that are over."""
+    health, zone = standing.health, standing.zone
+    for incident in health.ended[:ENDED]:
+        interval = incident.interval(health.grid)
+        since = clock_minute(incident.opened, zone, interval)
+        until = clock_minute(incident.last + interval, zone, interval)
+        until = until[11:] if until[:10] == since[:10] else until
+        lost = f"; slots lost: {incident.lost}" if incident.lost else ""
+        text = f"{since} to {until}: {incident.ended_title(interval)}{lost}"
+        yield from wrapped(text, "    ", "      ")
+    if (more := len(health.ended) - ENDED) > 0:
+        yield f"    and {more} more"
 
 
 def _strip(standing: Standing) -> list[str]:

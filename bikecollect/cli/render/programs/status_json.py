@@ -33,6 +33,10 @@ def as_json(standing: Standing, **more: object) -> str:
                 for slot, state in health.strip
             ],
             "incidents": [_incident_values(i, zone) for i in health.incidents],
+            "incidents_over": [
+                {**_incident_values(i, zone), "closed": iso(i.closed or i.last, zone)}
+                for i in health.ended
+            ],
             "damage": list(health.damage),
             "inbox": standing.inbox,
             "outbox": standing.outbox,
@@ -47,6 +51,16 @@ def as_json(standing: Standing, **more: object) -> str:
     )
 
 
+_INCIDENT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "id": ("text", "the same until it is over"),
+    "kind": ("text", "such as `fetch`, `disk`, `missed`"),
+    "opened": ("time", "its first slot"),
+    "slots": ("integer", "bad slots"),
+    "lost": ("integer", "those without data"),
+    "causes": ("object", "bad slots by cause"),
+    "causes.CAUSE": ("integer", "bad slots of this cause"),
+    "text": ("text", "the latest error"),
+}
 KEYS: Mapping[str, tuple[str, ...]] = {
     "settings": ("text", "the settings file", "absent without `--all`"),
     "system": ("text", "the system's name"),
@@ -85,14 +99,13 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "collected, stale, partial, missing, due (not yet), before (the first run)",
     ),
     "incidents": ("list of objects", "open incidents"),
-    "incidents[].id": ("text", "the same until it is over"),
-    "incidents[].kind": ("text", "such as `fetch`, `disk`, `missed`"),
-    "incidents[].opened": ("time", "its first slot"),
-    "incidents[].slots": ("integer", "bad slots"),
-    "incidents[].lost": ("integer", "those without data"),
-    "incidents[].causes": ("object", "bad slots by cause"),
-    "incidents[].causes.CAUSE": ("integer", "bad slots of this cause"),
-    "incidents[].text": ("text", "the latest error"),
+    **{f"incidents[].{key}": value for key, value in _INCIDENT_KEYS.items()},
+    "incidents_over": (
+        "list of objects",
+        "incidents that ended in the last 24 hours, the latest first",
+    ),
+    **{f"incidents_over[].{key}": value for key, value in _INCIDENT_KEYS.items()},
+    "incidents_over[].closed": ("time", "the slot in which it was over"),
     "damage": ("list of texts", "what is damaged or missing in the stored data"),
     "inbox": ("integer", "payloads that wait for the next run"),
     "outbox": ("integer", "mails that wait for a server"),

@@ -23,7 +23,7 @@ stations that differ only in their ids 111, a decompression bomb 1,027."""
 
 
 class TooLargeError(PayloadError):
-    """A body that is larger than allowed, of a response with *http_status* from *url*."""
+    """A body larger than allowed, of a response with *http_status* from *url*."""
 
     cause = "too-large"
 
