@@ -255,7 +255,10 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
 
     data_folder.prepare(system.path)
     lost = remedy_of(mark)
-    foreign = remedy_of(marker.text_of("other"))
+    (system.path / ".bikecollect").write_bytes(marker.text_of("other"))
+    (check,) = check_folder("youbike-taipei", system.path)
+    foreign = check.remedy
+    again = [c.remedy for c in check_disk("youbike-taipei", settings)]
 
     assert lost.startswith("a new one was begun. To go on with the earlier one: move ")
     assert "the mirror: bikecollect backfill youbike-taipei --from file:/" in lost
@@ -265,6 +268,7 @@ def test_the_best_remedy_of_damage_comes_first(tmp_path: Path) -> None:
     assert foreign.startswith(
         "put each in its place; or, if youbike-taipei is the new "
     )
+    assert foreign not in again  # it is said once
 
 
 def test_a_file_system_that_is_not_safe_is_noted(
@@ -314,6 +318,7 @@ def test_a_ledger_that_only_root_may_read_is_not_said_to_be_rebuilt(
 
     def remedy() -> str:
         *_, check = check_disk("youbike-taipei", settings)
+        assert "rebuilds" not in check.text  # the remedy is not said twice
         return check.remedy
 
     damaged = remedy()

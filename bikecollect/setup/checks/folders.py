@@ -171,7 +171,7 @@ def check_disk(name: str, settings: Settings) -> Checks:
         remedy = (
             "free some space" if is_full else _of_ledger(place / data_folder.LEDGER)
         )
-        yield bad(check_name, str(error), remedy)
+        yield bad(check_name, parted(str(error))[0], remedy)
         return
     left = status.disk.days_left
     duration = f", enough for {status.disk.time_left}" if left is not None else ""
@@ -182,8 +182,11 @@ def check_disk(name: str, settings: Settings) -> Checks:
         yield bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
         yield good(check_name, text)
+    of_folder = _badly_marked(place / data_folder.MARKER)
     for damage in status.health.damage if has_entries(place) else ():
         problem, remedy = parted(damage)
+        if (problem, remedy) == of_folder:
+            continue  # said of the folder
         look = f"check its owner and its disk: ls -la {quoted(place)}; dmesg"
         yield bad(f"{name}: data", problem, remedy or look)
 
