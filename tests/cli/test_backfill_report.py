@@ -261,6 +261,19 @@ def test_stations_with_missing_rows_are_listed(world: World) -> None:
     rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
     assert (rows["a"]["slots"], rows["a"]["verdict"]) == ("5", "")
     assert (rows["b"]["coverage"], rows["b"]["verdict"]) == ("0.6", "thin")
+    text = report(world, "--stations")
+    assert re.search(r"^  verdict +station +seen ", text, re.MULTILINE)
+    assert "  1 other station: seen in 90 % or more of collected slots.\n" in text
+
+
+def test_stations_of_a_system_without_a_run_are_none_yet(tmp_path: Path) -> None:
+    """An empty answer would look like a command that failed."""
+    (tmp_path / "bikes").mkdir()
+    world = World(tmp_path / "bikes/city")
+
+    process = bikecollect("--config", config(world), "backfill-report", "--stations")
+
+    assert process.stdout == "No station has been collected yet.\n"
 
 
 def test_the_longest_gap_of_a_station_passes_midnights_and_missing_days(

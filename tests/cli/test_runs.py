@@ -349,7 +349,8 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     assert f"city, slot {at.isoformat()}\n" in process.stdout
     assert process.stdout == exact.stdout == later.stdout
     assert listed.stdout == "No runs.\n"
-    last = f"the last such run was in {at.isoformat()}; to list it: --since {at.date()}"
+    last = f"the last such run was of slot {at.isoformat()}"
+    last += f"; to list it: --since {at.date()}"
     assert listed.stderr == f"bikecollect: {last}\n"
 
 

@@ -27,7 +27,7 @@ from bikecollect.cli import cli
 from bikecollect.cli.render import status
 from bikecollect.cli.render.programs import status_json
 from bikecollect.cli.render.programs.metrics import metrics
-from bikecollect.core.errors import FeedUnavailable, RateLimited
+from bikecollect.core.errors import FeedUnavailable, RateLimited, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid, Period
@@ -668,6 +668,17 @@ def ruined(tmp_path: Path) -> Path:
     return path
 
 
+def test_nagios_counts_systems_that_cannot_be_read(tmp_path: Path) -> None:
+    """One of two, and not of one."""
+    process = bikecollect("--config", ruined(tmp_path), "status", "--nagios")
+
+    first = process.stdout.splitlines()[0]
+    assert first.endswith(": 0 of 2 systems in trouble, 1 cannot be read")
+    errors = {"": StorageError("x"), "a": StorageError("y")}
+    of_state = "0 of 1 system in trouble, 1 cannot be read; alerts have a problem"
+    assert status.nagios_summary([], errors) == of_state
+
+
 def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
     tmp_path: Path,
 ) -> None:
@@ -775,7 +786,7 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
     assert alert.stdout.endswith(" doctor city\n")
     assert screen.stdout.startswith("city: earlier data in another folder\n")
     assert screen.stdout.count(line) == 1
-    assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")
+    assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: the settings cannot be ")
 
 
 def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def _name_last_run(
     ]
     if last:
         slot = iso(*max(last, key=itemgetter(0)))
-        complain(f"the last such run was in {slot}; to list it: --since {slot[:10]}")
+        complain(
+            f"the last such run was of slot {slot}; to list it: --since {slot[:10]}"
+        )
 
 
 def _chosen(

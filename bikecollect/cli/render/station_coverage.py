@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from bikecollect.cli.render.table import table
-from bikecollect.cli.render.terminal import title
+from bikecollect.cli.render.table import fitted, shortened
+from bikecollect.cli.render.terminal import terminal_columns, title, wrapped
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of, csv_text, length, percent, visible_json
@@ -30,6 +30,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The keys of `render` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
 COLUMNS = tuple(KEYS)
+NAME = 20
+"""Maximum columns of a name."""
 StationsBySystem = Sequence[tuple[Account, Sequence[StationCoverage]]]
 
 
@@ -38,7 +40,8 @@ def render(systems: StationsBySystem, form: str) -> str:
     if form == "html":
         raise UsageError("--stations cannot be combined with --format html")
     if form == "text":
-        return "\n".join(_text(account, stations) for account, stations in systems)
+        texts = (_text(account, stations) for account, stations in systems)
+        return "\n".join(texts) or "No station has been collected yet.\n"
     rows = [
         _row(account, station) for account, stations in systems for station in stations
     ]
@@ -68,8 +71,8 @@ def _text(account: Account, stations: Sequence[StationCoverage]) -> str:
     unusual.sort(key=lambda station: (station.verdict, station.share))
     lines = [title(f"{account.system_id}: {count_of(len(stations), 'station')}"), ""]
     if not unusual:
-        line = "  Every station has a row in 90 % or more of the collected slots."
-        return "\n".join([*lines, line, ""])
+        line = "Every station has a row in 90 % or more of the collected slots."
+        return "\n".join([*lines, *wrapped(line, "  "), ""])
     rows = [
         (
             station.verdict,
@@ -78,12 +81,16 @@ def _text(account: Account, stations: Sequence[StationCoverage]) -> str:
             iso(station.first, account.zone)[:10],
             iso(station.last, account.zone)[:10],
             length(station.longest_gap_s),
-            station.name[:20],
+            shortened(station.name, NAME),
         )
         for station in unusual
     ]
-    names = ("", "station", "seen", "first", "last", "longest gap", "name")
-    lines += [f"  {line}" for line in table(names, rows).splitlines()]
+    names = ("verdict", "station", "seen", "first", "last", "longest gap", "name")
+    width = terminal_columns()
+    fewer = fitted(names, rows, width and width - 2, shorten=["name"], spare=["name"])
+    lines += [f"  {line}".rstrip() for line in fewer.text.splitlines()]
     usual = len(stations) - len(unusual)
-    lines += ["", f"  {usual} other stations: seen in 90 % or more of collected slots."]
-    return "\n".join([*lines, ""])
+    others = (
+        f"{count_of(usual, 'other station')}: seen in 90 % or more of collected slots."
+    )
+    return "\n".join([*lines, "", *wrapped(others, "  "), ""])

@@ -227,10 +227,17 @@ def nagios_level(
 def nagios_summary(
     standings: Sequence[Standing], errors: Mapping[str, Exception]
 ) -> str:
-    """Return the number of systems in trouble, and of those that cannot be read."""
+    """Return the number of systems in trouble, and of those that cannot be read.
+
+    An error without a name is that of the settings, or of the state of the alerts.
+    """
+    unread = sum(map(bool, errors))
+    if not (every := len(standings) + unread):
+        return "the settings cannot be read"
     bad = sum(standing.health.in_trouble for standing in standings)
-    unread = f", {len(errors)} cannot be read" if errors else ""
-    return f"{bad} of {count_of(len(standings), 'system')} in trouble{unread}"
+    text = f"{bad} of {count_of(every, 'system')} in trouble"
+    text += f", {unread} cannot be read" if unread else ""
+    return f"{text}; alerts have a problem" if "" in errors else text
 
 
 def _system(standing: Standing) -> str:
