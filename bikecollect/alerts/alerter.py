@@ -307,6 +307,8 @@ class Alerter:
         if ledger.begins_with(run.slot):
             return None  # the slots of a history that its owner has removed
         filled, runs = ledger.between(seen, run.slot)
+        if not ledger.is_readable():
+            runs = [signals.reported_at(seen)]
         return signals.missed(seen, run, grid, filled, runs)
 
 

@@ -293,6 +293,15 @@ def missed(
     )
 
 
+def reported_at(slot: Slot) -> SeenRun:
+    """Return the run of *slot* as known without a ledger: that there was one.
+
+    With it, slots after it are not those of runs that a lost ledger had: a disk that
+    cannot be read has not lost it.
+    """
+    return SeenRun(slot, float(slot), Outcome.COLLECTED.value)
+
+
 def _as_seen(run: Run) -> SeenRun:
     outcome = run.outcome.value if run.outcome else ""
     started, boot = run.started, (run.boot_id, run.uptime, run.awake)

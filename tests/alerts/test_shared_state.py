@@ -134,6 +134,32 @@ def test_the_copy_continues_while_the_disk_is_away(
     ]
 
 
+@pytest.mark.parametrize(
+    ("uptime", "cause"), [(1e6, "not-started"), (100.0, "host-off")]
+)
+def test_slots_before_the_disk_failed_have_their_own_cause(
+    tmp_path: Path, uptime: float, cause: str
+) -> None:
+    """A ledger that cannot be read was not lost: the machine was off, or no run."""
+    data = tmp_path / "data"
+    world = World(data, "a")
+    with world.served() as settings:
+        world.slot(settings)
+        data.rename(tmp_path / "unmounted")
+        (data / "a").mkdir(parents=True)  # the mount point
+        world.clock.now += 900  # the first slots without a run
+        world.run(settings, uptime=lambda: uptime, awake=float)
+        shutil.rmtree(data)
+        (tmp_path / "unmounted").rename(data)
+        world.clock.now += 300
+        world.run(settings, uptime=lambda: uptime + 300, awake=float)
+        told = stored_incidents(settings.system_folder("a"))
+        recorded = causes(world, settings)
+
+    assert [dict(i.causes) for i in told if i.kind == "missed"] == [{cause: 2}]
+    assert recorded == [cause, cause, "disk"]
+
+
 def test_nothing_is_written_to_a_mount_point(tmp_path: Path) -> None:
     """No state is stored in a folder without its marker."""
     (tmp_path / "a").mkdir()
