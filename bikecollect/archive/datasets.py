@@ -7,7 +7,12 @@ from typing import NamedTuple
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import COLUMNS as STATION_COLUMNS
-from bikecollect.storage.data_folder import ARCHIVE, CERTIFICATES, VEHICLE_STATUS
+from bikecollect.storage.data_folder import (
+    ARCHIVE,
+    CERTIFICATES,
+    VEHICLE_STATUS,
+    VEHICLES,
+)
 from bikecollect.storage.vehicles import ALONE
 
 STATUS = data_folder.STATUS
@@ -241,6 +246,15 @@ class DatasetLayout(NamedTuple):
         """Return the folder in which days of a system are prepared."""
         return data / ARCHIVE / self.work / system_id
 
+    def label(self, system_id: str) -> str:
+        """Return the name under which commands print what is of a system's rows.
+
+        >>> STATION_LAYOUT.label("city"), VEHICLE_LAYOUT.label("city")
+        ('city', 'city/vehicles')
+        """
+        is_vehicles = self.rows == VEHICLE_STATUS
+        return f"{system_id}/{VEHICLES}" if is_vehicles else system_id
+
 
 STATION_LAYOUT = DatasetLayout(
     STATUS, tuple(STATION_COLUMNS), "slots", DATASETS, CERTIFICATES, ".work"
@@ -254,6 +268,17 @@ VEHICLE_LAYOUT = DatasetLayout(
     ".work-vehicles",
 )
 LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
+
+
+def of_label(label: str) -> tuple[str, DatasetLayout]:
+    """Return the system and the layout whose `DatasetLayout.label` is *label*.
+
+    >>> system_id, layout = of_label("city/vehicles")
+    >>> system_id, layout.rows
+    ('city', 'vehicle_status')
+    """
+    system_id, _, vehicles = label.partition("/")
+    return system_id, VEHICLE_LAYOUT if vehicles else STATION_LAYOUT
 
 
 def types_of(columns: Sequence[str]) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.checks.remembered import Range, remember_findings
+from bikecollect.archive.datasets import VEHICLE_LAYOUT, of_label
 from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.parts import is_day
 from bikecollect.cli.printing import say, say_json
@@ -20,13 +21,7 @@ from bikecollect.cli.render.archive import (
 from bikecollect.cli.render.programs.archive_json import finding_json
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import (
-    ARCHIVE,
-    STATUS,
-    VEHICLE_STATUS,
-    VEHICLES,
-    SystemFolder,
-)
+from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair import missing_files
 from bikecollect.storage.repair.archived_rows import has_rows
@@ -67,7 +62,7 @@ class PrintedFindings:
 
     def add(self, finding: Finding) -> None:
         """Print *finding*, unless a few with its remedy were printed."""
-        name = finding.system_id.removesuffix(f"/{VEHICLES}")
+        name, _ = of_label(finding.system_id)
         todo = self._remedy(finding._replace(system_id=name), finding)
         self._counts[todo] += 1
         self._found.setdefault(finding.system_id, []).append((finding, todo))
@@ -78,10 +73,10 @@ class PrintedFindings:
 
     def remember(self, system_id: str, days: Range) -> None:
         """Let `status` know what was found on *days* of a system, or its vehicles."""
-        name, _, vehicles = system_id.partition("/")
+        name, layout = of_label(system_id)
         system = self._settings.system_folder(name)
-        results = self._found.get(system_id, ())
-        remember_findings(system.vehicles if vehicles else system, results, days)
+        own = system.vehicles if layout is VEHICLE_LAYOUT else system
+        remember_findings(own, self._found.get(system_id, ()), days)
 
     def end(self) -> None:
         """Print the remedies, each with the number of its findings."""
@@ -92,16 +87,16 @@ class PrintedFindings:
         if self._of_mirror:
             live = " --live" if finding.where.startswith(f"{LIVE}/") else ""
             return f"bikecollect push{live} {named.system_id}"
-        name, _, vehicles = finding.system_id.partition("/")
+        name, layout = of_label(finding.system_id)
         if name not in self._settings.systems:  # an old certificate of it is compared
             return remedy(named, has_csv=False)
         system = self._settings.system_folder(name)
         if is_day(finding.where) and (todo := self._remedy_of_archive(system)):
             return todo
-        own, dataset = system, STATUS
-        if vehicles:
-            own, dataset = system.vehicles, VEHICLE_STATUS
+        is_of_vehicles, dataset = layout is VEHICLE_LAYOUT, layout.rows
+        own = system.vehicles if is_of_vehicles else system
         day = finding.where.rpartition("/")[2][:10]
+        kept = partial(missing_files.kept_of_day, system, day)
         history = History(name, own.path)
         csv_gone, parts = next(iter(history.select(ARCHIVED_DAY, day)), (0, ""))
         # Files of slots that came after a day's files had been removed are not its CSV.
@@ -114,7 +109,7 @@ class PrintedFindings:
             has_csv=has_csv,
             is_archived=is_archived,
             lost_day=day if is_needed and not is_archived else "",
-            kept=str if vehicles else partial(missing_files.kept_of_day, system, day),
+            kept=str if is_of_vehicles else kept,
             missing=lambda: missing_files.remedy(own, finding.where, history),
             mirror=system.mirror,
         )

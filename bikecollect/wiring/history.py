@@ -21,7 +21,6 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import (
     VEHICLE_STATUS,
-    VEHICLES,
     SystemFolder,
 )
 from bikecollect.storage.files import trusted_files
@@ -136,7 +135,7 @@ def vehicle_compactor(
 
 def _labelled(system: SystemFolder) -> SystemFolder:
     """Return the folder of the vehicles of *system*, under a separate name."""
-    return replace(system.vehicles, system_id=f"{system.system_id}/{VEHICLES}")
+    return replace(system.vehicles, system_id=VEHICLE_LAYOUT.label(system.system_id))
 
 
 def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Verifier:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import Archived, ArchivedDays
-from bikecollect.archive.datasets import SLOTS
+from bikecollect.archive.datasets import SLOTS, VEHICLE_LAYOUT, of_label
 from bikecollect.archive.day_archive import MEMORY, Archive
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.blocks import Block
@@ -182,17 +182,22 @@ def loss_of(folder: SystemFolder, files: Sequence[str]) -> str:
 
     It is that of a system, or of its vehicles.
     """
-    own = replace(folder, system_id=folder.system_id.partition("/")[0])
-    history = History(own.system_id, own.path)
+    system_id, _ = of_label(folder.system_id)
+    own = replace(folder, system_id=system_id)
+    history = History(system_id, own.path)
     remedy = missing_files.remedy(own, files[0], history)
     return f"{', '.join(files)} is missing; {remedy}"
 
 
 def loss_of_day(folder: SystemFolder, day: str, damage: Sequence[str]) -> str:
     """Return the *damage* of an archived *day* whose CSV is missing, and what to do."""
-    name, _, vehicles = folder.system_id.partition("/")
-    kept = str if vehicles else partial(missing_files.kept_of_day, folder, day)
-    remedy = remedy_of_lost_day(name, day, kept, folder.mirror)
+    system_id, layout = of_label(folder.system_id)
+    kept = (
+        str
+        if layout is VEHICLE_LAYOUT
+        else partial(missing_files.kept_of_day, folder, day)
+    )
+    remedy = remedy_of_lost_day(system_id, day, kept, folder.mirror)
     return f"{'; '.join(damage)}, and its CSV is missing; {remedy}"
 
 

@@ -18,7 +18,7 @@ from bikecollect.archive.checks.recertify import (
     shorter,
     uncertified,
 )
-from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT
+from bikecollect.archive.datasets import RUNS, SLOTS, STATION_LAYOUT, of_label
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.parts import CANNOT_READ, damaged_parts
 from bikecollect.core.blocks import Block, Span
@@ -217,7 +217,7 @@ def _slots(archive: Archive, archived: Archived) -> list[tuple[Any, ...]]:
 
 
 def _lost(archive: Archive, day: str, why: str) -> StorageError:
-    system_id = archive.system.system_id.partition("/")[0]
+    system_id, _ = of_label(archive.system.system_id)
     remedy = remedy_of_lost_day(system_id, day, str, archive.system.mirror)
     return StorageError(f"{why}; {remedy}", cause="archive")
 

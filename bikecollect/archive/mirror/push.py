@@ -35,7 +35,7 @@ from bikecollect.core.errors import (
     StorageError,
 )
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import INFORMATION, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 
@@ -84,7 +84,7 @@ class MirrorPush:
         try:
             waiting, last, error_text = 0, "", ""
             for layout in LAYOUTS:
-                part = f"/{VEHICLES}" if layout is VEHICLE_LAYOUT else ""
+                label = layout.label(self.system_id)
                 for step in self._layout(layout, record):
                     is_copied = step.what in {"known", COPIED, REPLACED_DAY}
                     waiting += not is_copied
@@ -92,7 +92,7 @@ class MirrorPush:
                         error_text = f"{step.day}: {step.why}"
                     last = step.day if is_copied and not waiting else last
                     if step.what != "known":
-                        yield step._replace(system_id=f"{self.system_id}{part}")
+                        yield step._replace(system_id=label)
             self._stations(record)
         except StorageError as error:
             left = max(record.state.waiting, 1)

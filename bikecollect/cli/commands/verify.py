@@ -10,6 +10,7 @@ import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.checks.remembered import Range
+from bikecollect.archive.datasets import VEHICLE_LAYOUT, of_label
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.each_system import Attempts
@@ -247,7 +248,7 @@ def _verify(
             vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
             if lacks_ledger(folder, data_folder.VEHICLES):
                 what = f"is {absence(folder.vehicles.ledger)}"
-                yield Finding(f"{name}/{data_folder.VEHICLES}", LEDGER, what)
+                yield Finding(VEHICLE_LAYOUT.label(name), LEDGER, what)
                 vehicles = None
             first, end = days(since, until, history.zone(settings, name), time.time())
             for verifier in filter(None, (stations, vehicles)):
@@ -283,7 +284,7 @@ def _is_asked(
     until: str | None,
 ) -> bool:
     """Return whether *old* is of one of *names*, if there are any, and in the range."""
-    name = old.system_id.partition("/")[0]
+    name, _ = of_label(old.system_id)
     if names and name not in names:
         return False
     is_known = name in settings.systems
