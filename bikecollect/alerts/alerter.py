@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.alerts import signals, space
-from bikecollect.alerts.escalation import MEMORY, step
+from bikecollect.alerts.escalation import step
 from bikecollect.alerts.state import AlertState
-from bikecollect.alerts.system_state import AlertPaths, SystemAlertState
+from bikecollect.alerts.system_state import AlertPaths, SystemAlertState, with_orphans
 from bikecollect.core.causes import Cause
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Event, Signal
+from bikecollect.core.incidents import Event, Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
@@ -38,12 +38,16 @@ class RunAlerts:
     state_file: SystemAlertState
     ledger: AlertLedger
     state: AlertState
-    changed: bool
+    changed: bool = False
     events: tuple[Event, ...] = ()
     is_held_back: bool = False
 
+    def after(self, state: AlertState, events: tuple[Event, ...]) -> "RunAlerts":
+        """Return the alerts with the *state* after the run, instead of that before."""
+        changed = state.incidents != self.state.incidents
+        return replace(self, state=state, changed=changed, events=events)
 
-FEW_RUNS = 8
+
 NO_LEDGER = Path("/nonexistent")
 GRACE = 7 * DAY
 """Seconds after `csv_days` at which a CSV that was not removed becomes a signal."""
@@ -121,152 +125,141 @@ class Alerter:
         reported = (a or b for a, b in zip(spooled, called, strict=True))
         return can_report and all(reported)
 
-    def _loaded(
-        self, run: Run, stack: ExitStack
-    ) -> tuple[SystemAlertState, AlertLedger, AlertState]:
-        """Return the state of the system of *run*, which stays locked by *stack*."""
+    def _begun(self, run: Run, stack: ExitStack) -> RunAlerts:
+        """Return *run* with the state before it, whose file *stack* keeps locked."""
         paths = self.systems[run.system_id]
         state_file = paths.state()
         ledger = AlertLedger(paths.system.ledger)
         if not is_marked(paths.system.path):
             ledger = AlertLedger(NO_LEDGER)  # it may be that of another system
         stack.enter_context(state_file.held())
-        state = state_file.load()
-        if state is None or _is_outdated(state, run, ledger):
-            incidents = ledger.incidents(Slot(run.slot - MEMORY), run.slot)
-            state = AlertState(ledger.last_run(run.slot), incidents)
-        return state_file, ledger, state
+        state = state_file.load_or_recover(run.slot, ledger)
+        return RunAlerts(run, paths, state_file, ledger, state)
 
     def _noted(
         self, run: Run, observed: Mapping[str, Signal | None], stack: ExitStack
     ) -> RunAlerts:
         """Return the alerts for signals that were *observed* outside of a fetch."""
-        paths = self.systems[run.system_id]
-        state_file, ledger, before = self._loaded(run, stack)
-        state_file.older_copy(run.slot, paths.system, ledger)
+        begun = self._begun(run, stack)
+        system, before = begun.paths.system, begun.state
+        begun.state_file.older_copy(run.slot, system, begun.ledger)
         incidents, events = step(
-            before.incidents, run.slot, observed, paths.system.grid, muted=self.muted
+            before.incidents, run.slot, observed, system.grid, muted=self.muted
         )
-        after = before._replace(incidents=incidents)
-        changed = incidents != before.incidents
-        return RunAlerts(run, paths, state_file, ledger, after, changed, events)
+        return begun.after(before._replace(incidents=incidents), events)
 
     def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
         """Return the alerts of *run*; no events if it was reported before."""
-        paths = self.systems[run.system_id]
-        state_file, ledger, before = self._loaded(run, stack)
-        if run.run_id in before.told:
-            return RunAlerts(run, paths, state_file, ledger, before, changed=False)
-        run = signals.dated(run, ledger.real_start(run), paths.system.grid)
-        before = self._brought_up(before, run, ledger)
+        begun = self._begun(run, stack)
+        if run.run_id in begun.state.told:
+            return begun
+        begun = self._brought_up(begun)
+        run, system = begun.run, begun.paths.system
         # A run whose time is unknown is reported for the latest known slot.
-        slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
-        today = day_of(slot, paths.system.zone)
-        older = state_file.older_copy(run.slot, paths.system, ledger)
-        room = space.measure(paths.system.path)
-        before = before._replace(space=space.noted(before.space, today, room))
-        observed = self._observed(run, before, ledger, room)
-        is_held_back = False
-        if before.seen is not None and CLOCK_FLOOR <= run.slot <= before.seen:
-            is_held_back = self._is_untold(run, before)
+        slot = run.slot if run.slot >= CLOCK_FLOOR else (begun.state.seen or run.slot)
+        today, room = day_of(slot, system.zone), space.measure(system.path)
+        before = begun.state._replace(space=space.noted(begun.state.space, today, room))
+        begun = replace(begun, state=before)
+        observed = self._observed(begun, room)
+        incidents = _without_filled(begun, observed)
+        incidents, events = step(
+            incidents, slot, observed, system.grid, self.after, muted=self.muted
+        )
+        alerts = begun.after(before.evaluated(run, incidents, today), events)
+        if events and not begun.state_file.save(before) and not begun.ledger.usable():
+            return self._once_an_hour(alerts)
+        return replace(alerts, is_held_back=self._is_untold(run, before))
+
+    def _once_an_hour(self, alerts: RunAlerts) -> RunAlerts:
+        """Return *alerts*, which cannot be remembered, with events once an hour.
+
+        In each slot they would be reported again: those of this run, and of all earlier
+        ones that could not be recorded.
+        """
+        slot = alerts.run.slot
+        is_new = self.clock() < slot + self.interval
+        is_due = is_new and slot % HOUR < self.interval
+        events = alerts.events if is_due else ()
+        return replace(alerts, events=events, is_held_back=is_new and not is_due)
+
+    def _brought_up(self, begun: RunAlerts) -> RunAlerts:
+        """Return the run as of its real time, and the state as it is before it.
+
+        By the settings; and once a day by the ledger.
+        """
+        run, state, ledger = begun.run, begun.state, begun.ledger
+        system = begun.paths.system
+        run = signals.dated(run, ledger.real_start(run), system.grid)
+        if run.outcome is not Outcome.KILLED:
+            state = state.until(run.slot, self.interval, ledger.last_run)
+        state = state.with_mail_settings(self.mail_settings)
+        state = state._replace(mail=self.mail_errors.get(run.system_id, state.mail))
+        if state.archive_day != day_of(run.slot, system.zone):
+            state = with_orphans(state, run.slot, ledger)
+        return replace(begun, run=run, state=state)
+
+    def _observed(
+        self, begun: RunAlerts, room: space.Space | None
+    ) -> dict[str, Signal | None]:
+        """Return the signals of a run that are not muted, by kind.
+
+        If its slot was reported before, only of problems that are over.
+        """
+        run, system = begun.run, begun.paths.system
+        older = begun.state_file.older_copy(run.slot, system, begun.ledger)
+        observed = self._signals(begun, room)
+        if begun.state.has_seen(run.slot):
             # Of a killed run even these were reported.
             has_over = run.outcome is not Outcome.KILLED
             observed = {k: s for k, s in observed.items() if has_over and s and s.over}
         if older:
             observed["damage"] = observed.get("damage") or older
-        earlier = signals.filled(before.incidents, run)
-        if observed.get("lost", ...) is None and any(map(signals.is_older, earlier)):
-            from bikecollect.alerts.earlier_data import OlderCopy
+        return observed
 
-            earlier = OlderCopy(paths.system, ledger).recounted(earlier)
-        incidents, events = step(
-            earlier, slot, observed, paths.system.grid, self.after, muted=self.muted
-        )
-        if events and not state_file.save(before) and not ledger.usable():
-            # Nothing can be remembered: report once an hour, instead of in each slot
-            # this run and all earlier ones that could not be recorded.
-            is_new = self.clock() < run.slot + self.interval
-            is_due = is_new and run.slot % HOUR < self.interval
-            events = events if is_due else ()
-            is_held_back = is_new and not is_due
-        seen = before.seen
-        if not _has_wrong_clock(run):
-            seen = Slot(max(run.slot, before.seen or run.slot))
-        after = before._replace(
-            seen=seen,
-            incidents=incidents,
-            archive_day=today,
-            told=(*before.told[-FEW_RUNS:], run.run_id),
-        )
-        changed = incidents != before.incidents
-        return RunAlerts(
-            run, paths, state_file, ledger, after, changed, events, is_held_back
-        )
-
-    def _brought_up(
-        self, state: AlertState, run: Run, ledger: AlertLedger
-    ) -> AlertState:
-        """Return *state* as it is before *run*, by the settings and the ledger."""
-        if run.outcome is not Outcome.KILLED:
-            state = state.until(run.slot, self.interval, ledger.last_run)
-        state = state.with_mail_settings(self.mail_settings)
-        state = state._replace(mail=self.mail_errors.get(run.system_id, state.mail))
-        return self._with_ledger(state, run, ledger)
-
-    def _observed(
-        self,
-        run: Run,
-        before: AlertState,
-        ledger: AlertLedger,
-        room: space.Space | None,
+    def _signals(
+        self, begun: RunAlerts, room: space.Space | None
     ) -> dict[str, Signal | None]:
-        """Return the signals of *run* that are not muted, by kind."""
-        missed = self._missed(before.seen, run, ledger)
+        run, before = begun.run, begun.state
+        missed = self._missed(before.seen, run, begun.ledger)
         observed = signals.of_run(run, missed, self.muted)
         if self.mail_settings:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)
-        is_alive = run.outcome is not Outcome.KILLED
-        system = self.systems[run.system_id].system
-        if is_alive:
-            observed |= signals.of_loss(system, run.slot)
-            if (lost := observed.get("lost")) and lost.cause == Cause.OLDER_FOLDER:
-                from bikecollect.alerts.earlier_data import OlderCopy
-
-                older = OlderCopy(system, ledger)
-                observed |= older.counted(lost, observed, before.incidents)
-            others = self.namesakes.get(system.path, ())
-            if others and observed.get("lost", others) is None:
-                from bikecollect.alerts import earlier_data  # a fetch seldom needs it
-
-                observed["lost"] = earlier_data.of_new_history(
-                    system, run.slot, others, ledger, before.incidents
-                )
-        if is_alive and not observed.get("disk"):  # a full disk is reported as such
-            observed |= space.of_space(system.path, room, before.space)
+        if run.outcome is not Outcome.KILLED:
+            observed |= self._of_loss(begun, observed)
+            if not observed.get("disk"):  # a full disk is reported as such
+                path = begun.paths.system.path
+                observed |= space.of_space(path, room, before.space)
         return {kind: s for kind, s in observed.items() if kind not in self.muted}
+
+    def _of_loss(
+        self, begun: RunAlerts, observed: Mapping[str, Signal | None]
+    ) -> dict[str, Signal | None]:
+        """Return the signals of a loss of earlier data, with its slots."""
+        slot, system, ledger = begun.run.slot, begun.paths.system, begun.ledger
+        incidents = begun.state.incidents
+        found = signals.of_loss(system, slot)
+        if (lost := found.get("lost")) and lost.cause == Cause.OLDER_FOLDER:
+            from bikecollect.alerts.earlier_data import OlderCopy
+
+            older = OlderCopy(system, ledger)
+            found |= older.counted(lost, observed, incidents)
+        others = self.namesakes.get(system.path, ())
+        if others and found.get("lost", others) is None:
+            from bikecollect.alerts import earlier_data  # a fetch seldom needs it
+
+            found["lost"] = earlier_data.of_new_history(
+                system, slot, others, ledger, incidents
+            )
+        return found
 
     def _is_untold(self, run: Run, before: AlertState) -> bool:
         """Return whether *run*, of a slot reported before, failed by a new problem."""
+        if not before.has_seen(run.slot):
+            return False
         kind = signals.ended_by(run)
         known = {i.kind for i in before.incidents if i.closed is None}
         return bool(kind) and kind not in known | self.muted
-
-    def _with_ledger(
-        self, state: AlertState, run: Run, ledger: AlertLedger
-    ) -> AlertState:
-        """Return *state* with open incidents that only the ledger has; once a day.
-
-        They exist if a run was killed between the two writes, and would stay open.
-        """
-        if state.archive_day == day_of(
-            run.slot, self.systems[run.system_id].system.zone
-        ):
-            return state
-        known = {incident.kind for incident in state.incidents}
-        recent = ledger.incidents(Slot(run.slot - MEMORY), run.slot)
-        orphans = (i for i in recent if i.is_open and i.kind not in known)
-        return state._replace(incidents=(*state.incidents, *orphans))
 
     def _unarchived(self, run: Run, before: AlertState) -> dict[str, Signal | None]:
         """Return the signal of a closed day that was never archived; once a day."""
@@ -302,7 +295,7 @@ class Alerter:
         grid = self.systems[run.system_id].system.grid
         if seen is None or grid.next(seen) >= run.slot:
             return None
-        if _has_wrong_clock(run):
+        if run.has_estimated_slot:
             return None  # the next run with a correct clock reports them
         if ledger.begins_with(run.slot):
             return None  # the slots of a history that its owner has removed
@@ -312,20 +305,17 @@ class Alerter:
         return signals.missed(seen, run, grid, filled, runs)
 
 
-def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
-    """Return whether *state*, written by an earlier version, is out of date.
+def _without_filled(
+    begun: RunAlerts, observed: Mapping[str, Signal | None]
+) -> tuple[Incident, ...]:
+    """Return the incidents before a run, without lost slots that have been filled."""
+    incidents = signals.filled(begun.state.incidents, begun.run)
+    is_over = observed.get("lost", ...) is None
+    if not (is_over and any(map(signals.is_older, incidents))):
+        return incidents
+    from bikecollect.alerts.earlier_data import OlderCopy
 
-    Earlier versions kept it only in a user's state folder; another user may have
-    collected since.
-    """
-    if state.revision or state.seen is None:
-        return False
-    return state.seen < (ledger.last_run(run.slot) or state.seen)
-
-
-def _has_wrong_clock(run: Run) -> bool:
-    """Return whether the slot of *run* is an estimate: its clock was wrong."""
-    return run.outcome is Outcome.DEFERRED and run.cause == "clock"
+    return OlderCopy(begun.paths.system, begun.ledger).recounted(incidents)
 
 
 def _is_reportable(run: Run) -> bool:

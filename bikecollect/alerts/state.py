@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 from bikecollect.alerts.space import DailySpace
 from bikecollect.core.incidents import STORED_TEXT, Incident
+from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, Slot
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.regular_file import read_file
 
+FEW_RUNS = 8
 LENGTH = 65_536
 PATIENCE = 5.0
 STEP = 120
@@ -68,6 +70,22 @@ class AlertState(NamedTuple):
             if incident.closed is None or incident.closed <= slot
         )
         return self._replace(seen=last_run(slot), incidents=incidents)
+
+    def has_seen(self, slot: Slot) -> bool:
+        """Return whether *slot* was reported before."""
+        return self.seen is not None and CLOCK_FLOOR <= slot <= self.seen
+
+    def evaluated(
+        self, run: Run, incidents: tuple[Incident, ...], today: str
+    ) -> "AlertState":
+        """Return the state after *run*, with its *incidents*; *today* is its day."""
+        seen = self.seen
+        if not run.has_estimated_slot:
+            seen = Slot(max(run.slot, seen or run.slot))
+        told = (*self.told[-FEW_RUNS:], run.run_id)
+        return self._replace(
+            seen=seen, incidents=incidents, archive_day=today, told=told
+        )
 
     def with_mail_settings(self, fingerprint: str) -> "AlertState":
         """Return the state, without the mail server's errors if its settings changed.

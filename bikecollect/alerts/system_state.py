@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bikecollect.alerts.escalation import MEMORY
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.core.incidents import Incident, Signal
 from bikecollect.core.slots import Slot
@@ -80,6 +81,14 @@ class SystemAlertState:
         shared, copy = self._shared.load(), stored_state(self._paths[1])
         self.put_back = _put_back(shared, copy)
         return _merged(shared, copy)
+
+    def load_or_recover(self, slot: Slot, ledger: AlertLedger) -> AlertState:
+        """Return the state before *slot*, by the *ledger* if it is lost or outdated."""
+        state = self.load()
+        if state is not None and not _is_outdated(state, slot, ledger):
+            return state
+        incidents = ledger.incidents(Slot(slot - MEMORY), slot)
+        return AlertState(ledger.last_run(slot), incidents)
 
     def save(self, state: AlertState) -> bool:
         """Write *state* to both files; return whether one of them has it."""
@@ -161,6 +170,28 @@ def stored_incidents(system: SystemFolder) -> tuple[Incident, ...]:
     """Return the incidents in the state of *system*, without locking it."""
     state = SystemAlertState.of(system).stored()
     return state.incidents if state else ()
+
+
+def with_orphans(state: AlertState, slot: Slot, ledger: AlertLedger) -> AlertState:
+    """Return *state* before *slot* with open incidents that only the *ledger* has.
+
+    They exist if a run was killed between the two writes, and would stay open.
+    """
+    known = {incident.kind for incident in state.incidents}
+    recent = ledger.incidents(Slot(slot - MEMORY), slot)
+    orphans = (i for i in recent if i.is_open and i.kind not in known)
+    return state._replace(incidents=(*state.incidents, *orphans))
+
+
+def _is_outdated(state: AlertState, slot: Slot, ledger: AlertLedger) -> bool:
+    """Return whether *state*, written by an earlier version, is out of date.
+
+    Earlier versions kept it only in a user's state folder; another user may have
+    collected since, until *slot*.
+    """
+    if state.revision or state.seen is None:
+        return False
+    return state.seen < (ledger.last_run(slot) or state.seen)
 
 
 def _put_back(

@@ -260,8 +260,7 @@ def about(name: str) -> Iterator[None]:
         yield
     except PayloadError as error:
         text = str(error.unquoted())
-        rest = text.removeprefix("the response ")
-        quote = str(error).removeprefix(text)
+        rest, quote = text.removeprefix("the response "), str(error).removeprefix(text)
         named = f"{name}: {text}" if rest == text else f"{name} {rest}"
         raise PayloadError(named, cause=error.cause, quote=quote) from None
 

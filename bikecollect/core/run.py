@@ -146,6 +146,11 @@ class Run:
         is_lost = self.exit_code != ExitCode.OK and not self.is_waiting
         return frozenset({self.slot} if is_lost else ())
 
+    @property
+    def has_estimated_slot(self) -> bool:
+        """Whether its slot is an estimate: its clock was wrong."""
+        return self.outcome is Outcome.DEFERRED and self.cause == "clock"
+
     def failed(self, error: BikecollectError) -> "Run":
         """Return this run as ended by *error*."""
         status = error.http_status if isinstance(error, FeedError) else None
