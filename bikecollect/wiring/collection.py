@@ -140,23 +140,20 @@ def cycle(
     """
     system = settings.systems[name]
     folder = folder or settings.system_folder(name, times.clock())
-    zone = folder.zone
     columns = of_system(name, system.columns, settings.source, settings.folder)
-    payloads, store = Payloads(folder.payloads), Store(folder.path)
-    ledger = Ledger(folder.ledger)
-    feed = feed_access.feed(system, interval=settings.seconds)
-    watch = Stopwatch(name)
+    payloads, watch = Payloads(folder.payloads), Stopwatch(name)
+    store, ledger = Store(folder.path), Ledger(folder.ledger)
+    reader = PayloadReader(
+        feed=feed_access.feed(system, interval=settings.seconds),
+        format=Format(folder.zone, columns.derived),
+        interval=settings.seconds,
+        store=store,
+        ledger=ledger,
+        watch=watch,
+        only=from_settings(system.only, system.bbox),
+    )
     return Cycle(
-        fetcher=Fetcher(
-            feed=feed,
-            client=_client(settings, name, times, seconds),
-            ledger=ledger,
-            clock=times.clock,
-            host=feed_access.host(system),
-            machine=os.uname().nodename if folder.mirror else "",
-            redact=settings.redact,
-            placeholders=settings.placeholders,
-        ),
+        fetcher=_fetcher(settings, folder, times, reader, seconds),
         run_notes=RunNotes(folder.inbox),
         payloads=payloads,
         lock=Lock(
@@ -166,24 +163,8 @@ def cycle(
             monotonic=times.monotonic,
         ),
         ledger=ledger,
-        recovery=Recovery(payloads, store, ledger, zone, folder.mirror),
-        committer=Committer(
-            reader=PayloadReader(
-                feed=feed,
-                format=Format(zone, columns.derived),
-                interval=settings.seconds,
-                store=store,
-                ledger=ledger,
-                watch=watch,
-                only=from_settings(system.only, system.bbox),
-            ),
-            zone=zone,
-            payloads=payloads,
-            redact=settings.redact,
-            fields=system.fields,
-            bounded=process.bounded_memory,
-            vehicles=_vehicles(system, folder, payloads) if system.vehicles else None,
-        ),
+        recovery=Recovery(payloads, store, ledger, folder.zone, folder.mirror),
+        committer=_committer(settings, folder, reader, payloads),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
         record_facts=partial(
@@ -196,6 +177,54 @@ def cycle(
         reports=True,
         working=working or nullcontext(),
         newest_block=AlertLedger(folder.ledger).newest_block,
+    )
+
+
+def _fetcher(
+    settings: Settings,
+    folder: SystemFolder,
+    times: Times,
+    reader: PayloadReader,
+    seconds: float,
+) -> Fetcher:
+    """Return what requests the feed of *reader*, in at most *seconds*."""
+    system = settings.systems[folder.system_id]
+    budget = feed_access.budget(system, settings.seconds)
+    client = Client(
+        budget=budget.within(seconds),
+        stop=times.stop,
+        access=feed_access.access(system),
+        clock=times.clock,
+        monotonic=times.monotonic,
+    )
+    return Fetcher(
+        feed=reader.feed,
+        client=client,
+        ledger=reader.ledger,
+        clock=times.clock,
+        host=feed_access.host(system),
+        machine=os.uname().nodename if folder.mirror else "",
+        redact=settings.redact,
+        placeholders=settings.placeholders,
+    )
+
+
+def _committer(
+    settings: Settings,
+    folder: SystemFolder,
+    reader: PayloadReader,
+    payloads: Payloads,
+) -> Committer:
+    """Return what commits *payloads*, with their vehicles if these are collected."""
+    system = settings.systems[folder.system_id]
+    return Committer(
+        reader=reader,
+        zone=folder.zone,
+        payloads=payloads,
+        redact=settings.redact,
+        fields=system.fields,
+        bounded=process.bounded_memory,
+        vehicles=_vehicles(system, folder, payloads) if system.vehicles else None,
     )
 
 
@@ -216,18 +245,6 @@ def _vehicles(
         ledger=ledger,
         recovery=Recovery(payloads, store, ledger, folder.zone, folder.mirror),
         only=from_settings({}, system.bbox),
-    )
-
-
-def _client(settings: Settings, name: str, times: Times, seconds: float) -> Client:
-    system = settings.systems[name]
-    budget = feed_access.budget(system, settings.seconds)
-    return Client(
-        budget=budget.within(seconds),
-        stop=times.stop,
-        access=feed_access.access(system),
-        clock=times.clock,
-        monotonic=times.monotonic,
     )
 
 
