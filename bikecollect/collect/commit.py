@@ -35,13 +35,10 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
 
-
 log = logging.getLogger(__name__)
 
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
-IMPLAUSIBLE = "implausible"
-"""Begins the keys of findings about such values."""
 MAX_KILLS = 2
 """Runs that reading a payload may kill before the payload is rejected."""
 
@@ -121,7 +118,7 @@ class Committer:
         with self._ending_the_run(name):
             result = vehicles.write(payload, rows, payload.source or source)
         if result.outcome is not None:
-            notes = {**payload.notes, **self._note(payload.slot)}
+            notes = {**payload.notes, **self._vehicles_note(payload.slot)}
             findings.keep_notes(self._ledger, notes, payload.slot)
             self._move_on(name, payload)
         return result
@@ -159,27 +156,15 @@ class Committer:
     def _write(
         self, name: str, payload: Payload, understood: Understood, source: str
     ) -> Result:
-        snapshot, _, block, notes = understood
+        snapshot, block = understood.snapshot, understood.block
         header, day = self.reader.format.header, day_of(payload.slot, self.zone)
         file, end, damage = target(day, header, self._store, self._ledger)
-        since = int(notes[only.NOTE].partition(" ")[0] or 0)
-        flags = quality.flags(
-            payload, snapshot, self._ledger, self.reader.interval, since
-        )
+        since = only.filtered_since(understood.notes)
+        interval = self.reader.interval
+        flags = quality.flags(payload, snapshot, self._ledger, interval, since)
         with self.reader.watch("append"):
             changes = self._changes(payload, understood, flags)
-            back, note = quality.back_findings(payload, snapshot, flags, self._ledger)
-            senseless = _senseless(snapshot)
-            reported = {**snapshot.findings, **changes.findings, **back}
-            if senseless:  # one incident; what is left of it then is a finding
-                kept = (k for k in reported if not k.startswith(IMPLAUSIBLE))
-                reported = {key: reported[key] for key in kept}
-            new_notes, drifts = findings.notes_to_store(
-                self._ledger,
-                replace(snapshot, findings=reported),
-                {**payload.notes, **notes, **note, **self._note(payload.slot)},
-                payload.slot,
-            )
+            notes, news = self._notes(payload, understood, flags, changes.findings)
             stations = self._stations(payload.slot, changes)
             span = self._store.append(file, end, header, block.text)
         with self.reader.watch("ledger"):
@@ -192,32 +177,62 @@ class Committer:
                 flags=flags,
                 header=zlib.crc32(header),
             )
-            self._ledger.commit(committed, stations, new_notes)
+            self._ledger.commit(committed, stations, notes)
         self._move_on(name, payload)
-        doubt = snapshot.findings.get(quality.ZONE, "")
-        others = tuple(text for text in drifts if text != doubt)
-        nameless = findings.many_nameless(snapshot, "stations")
-        lacking = (payload.incomplete, payload.beside, snapshot.incomplete, *nameless)
         notices = (
             *_noticed("partial", snapshot.oddities),
             *_noticed("columns", block.troubles),
-            *(_zone_notices(payload, understood, doubt, flags) if doubt else ()),
-            *_noticed(IMPLAUSIBLE, senseless),
-            *_noticed("drift", others),
-            *(self._remedy(name, payload) if others else ()),
+            *_zone_notices(payload, understood, flags),
+            *_noticed(findings.IMPLAUSIBLE, findings.senseless(snapshot)),
+            *self._drift_notices(name, payload, snapshot, news),
             *((damage,) if damage else ()),
-            *_noticed("partial", filter(None, (*lacking, changes.trouble))),
+            *_noticed("partial", findings.lacking(payload, snapshot, changes.trouble)),
         )
         return Result(
             Outcome.COLLECTED,
             rows=block.rows,
             stations=len(snapshot.statuses) + snapshot.dropped,
             file=span.file,
-            flags=(*flags, *(("drift",) if drifts else ())),
+            flags=(*flags, *(("drift",) if news else ())),
             notices=notices,
         )
 
-    def _note(self, slot: Slot) -> dict[str, str]:
+    def _notes(
+        self,
+        payload: Payload,
+        understood: Understood,
+        flags: Sequence[str],
+        of_changes: Mapping[str, str],
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the notes to store with the block, and what is new of the feed.
+
+        *of_changes* are the findings about the list of stations.
+        """
+        snapshot, slot = understood.snapshot, payload.slot
+        back, note = quality.back_findings(payload, snapshot, flags, self._ledger)
+        reported = {**snapshot.findings, **of_changes, **back}
+        if findings.senseless(snapshot):  # an incident; what is left is a finding then
+            reported = findings.without_implausible(reported)
+        return findings.notes_to_store(
+            self._ledger,
+            replace(snapshot, findings=reported),
+            {**payload.notes, **understood.notes, **note, **self._vehicles_note(slot)},
+            slot,
+        )
+
+    def _drift_notices(
+        self, name: str, payload: Payload, snapshot: "Snapshot", news: Sequence[str]
+    ) -> list[Notice]:
+        """Return notices of what is new of the feed, with the settings that fix it.
+
+        A doubt of the time zone has a notice of its own.
+        """
+        doubt = snapshot.findings.get(quality.ZONE, "")
+        drifts = [text for text in news if text != doubt]
+        remedy = self._remedy(name, payload) if drifts else []
+        return [*_noticed("drift", drifts), *remedy]
+
+    def _vehicles_note(self, slot: Slot) -> dict[str, str]:
         """Return the note on the newest vehicles, if they are of *slot*."""
         return self.vehicles.newest_note(slot) if self.vehicles else {}
 
@@ -314,17 +329,13 @@ def _noticed(kind: str, texts: Iterable[str]) -> Iterator[Notice]:
     return (Notice(kind, text) for text in texts)
 
 
-def _senseless(snapshot: "Snapshot") -> list[str]:
-    """Return a text if no station has a number of vehicles that can be right."""
-    text = snapshot.findings.get(f"{IMPLAUSIBLE} num_vehicles_available", "")
-    known = (s.num_vehicles_available for s in snapshot.statuses)
-    return [text] if text and all(count is None for count in known) else []
-
-
 def _zone_notices(
-    payload: Payload, understood: Understood, doubt: str, flags: Sequence[str]
+    payload: Payload, understood: Understood, flags: Sequence[str]
 ) -> Iterator[Notice]:
-    """Yield the *doubt* of the time zone, and whether the feed has stopped as well."""
+    """Yield a doubt of the time zone, and whether the feed has stopped as well."""
+    doubt = understood.snapshot.findings.get(quality.ZONE, "")
+    if not doubt:
+        return
     yield Notice("zone", doubt)
     if "stale" in flags:
         stopped = quality.stopped_findings(

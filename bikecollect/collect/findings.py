@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds.reading import drift
@@ -15,6 +16,8 @@ SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
 FEW, SHARE = 3, 0.05
 """Rows without an id, or share of them, that are no incident."""
+IMPLAUSIBLE = "implausible"
+"""Begins the keys of findings about such values."""
 FORGOTTEN = 7 * DAY
 """Seconds for which a finding must be absent before it is reported again."""
 
@@ -34,6 +37,25 @@ def many_nameless(snapshot: Snapshot | VehicleSnapshot, unit: str) -> Iterator[s
     total = len(snapshot.statuses) + snapshot.dropped
     if snapshot.dropped > max(FEW, total * SHARE):
         yield f"{snapshot.dropped} of {total} {unit} have no id that can be read"
+
+
+def lacking(payload: Payload, snapshot: Snapshot, trouble: str) -> list[str]:
+    """Return what is missing in *payload*, and the *trouble* with its stations."""
+    nameless = many_nameless(snapshot, "stations")
+    texts = payload.incomplete, payload.beside, snapshot.incomplete, *nameless, trouble
+    return [text for text in texts if text]
+
+
+def senseless(snapshot: Snapshot) -> list[str]:
+    """Return a text if no station has a number of vehicles that can be right."""
+    text = snapshot.findings.get(f"{IMPLAUSIBLE} num_vehicles_available", "")
+    known = (s.num_vehicles_available for s in snapshot.statuses)
+    return [text] if text and all(count is None for count in known) else []
+
+
+def without_implausible(findings: Mapping[str, str]) -> dict[str, str]:
+    """Return *findings* without those of implausible values."""
+    return {k: text for k, text in findings.items() if not k.startswith(IMPLAUSIBLE)}
 
 
 def notes_to_store(

@@ -93,6 +93,11 @@ class Only:
         return slot, f"{slot} {text}"
 
 
+def filtered_since(notes: Mapping[str, str]) -> int:
+    """Return the first slot with the filter that *notes* name, 0 if it always held."""
+    return int(notes[NOTE].partition(" ")[0] or 0)
+
+
 def from_settings(
     only: Mapping[str, Sequence[str]], bbox: Sequence[float], place: str = ""
 ) -> Only:
