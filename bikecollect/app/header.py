@@ -93,7 +93,7 @@ def source() -> None:
 
 def _license(publisher: Publisher) -> str:
     """Return the licence of the data of *publisher* as HTML."""
-    if not (publisher.license or publisher.license_url):
+    if not publisher.has_license:
         return "The licence of the data is unknown: ask the publisher."
     title = escape(publisher.license or "terms of the publisher")
     if publisher.license_url:

@@ -46,7 +46,11 @@ from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.data_dictionary import PACKAGE
 from bikecollect.reports.export import PUBLIC_SOURCE
-from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
+from bikecollect.setup.catalogue.publishers import (
+    Publisher,
+    publisher_in,
+    unknown_license,
+)
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import MARKER
 from bikecollect.storage.files import marker
@@ -302,12 +306,8 @@ def _report(
         complain(
             f"the dataset says that data from before {dataset.lost_before} were lost"
         )
-    if not (publisher.license or publisher.license_url):
-        complain(
-            "the dataset says that the licence of the data is unknown; ask the "
-            f"publisher, then set in the settings: [systems.{dataset.system_id}] "
-            'publisher = {name = "...", license = "..."}'
-        )
+    if not publisher.has_license:
+        complain(unknown_license(dataset.system_id, "the dataset says"))
     if not has_author:
         complain(
             "without --author the publisher of the data is named as the author of the "

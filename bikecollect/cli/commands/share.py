@@ -22,7 +22,7 @@ from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import ExitCode, NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.text import size
-from bikecollect.setup.catalogue.publishers import publisher_in
+from bikecollect.setup.catalogue.publishers import publisher_in, unknown_license
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
@@ -164,10 +164,5 @@ def _remarks(service: DataService, name: str) -> Iterator[str]:
     """Yield what the pages of the system *name* lack: a basemap, a licence."""
     if problem := basemap_file.problem_of(service.settings.data / name):
         yield f"{name}: {problem}"
-    publisher = publisher_in(service.settings, name)
-    if not (publisher.license or publisher.license_url):
-        yield (
-            f"{name}: the pages say that the licence of the data is unknown; ask the "
-            f"publisher, then set in the settings: [systems.{name}] publisher = "
-            '{name = "...", license = "..."}'
-        )
+    if not publisher_in(service.settings, name).has_license:
+        yield f"{name}: {unknown_license(name, 'the pages say')}"

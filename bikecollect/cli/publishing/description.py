@@ -102,7 +102,7 @@ class Dataset:
         }
         if self.doi:
             document["id"] = f"{RESOLVER}{self.doi}"
-        if self.publisher.license or self.publisher.license_url:
+        if self.publisher.has_license:
             document["licenses"] = [
                 _without_empty(
                     name=self.publisher.license, path=self.publisher.license_url

@@ -45,6 +45,11 @@ class Publisher(NamedTuple):
         return self.attribution or f"Data: {self.name or self.host}"
 
     @property
+    def has_license(self) -> bool:
+        """Whether the licence of the data is known."""
+        return bool(self.license or self.license_url)
+
+    @property
     def is_simulated(self) -> bool:
         """Whether the data are a demo's."""
         return self.attribution == SIMULATED
@@ -103,6 +108,20 @@ def publisher_of(
     if "license" in own:
         own.setdefault("license_url", "")
     return known._replace(**own)
+
+
+def unknown_license(name: str, where: str) -> str:
+    """Return that the licence of the data of *name* is unknown *where* it is needed.
+
+    >>> print(unknown_license("city", "the pages say"))
+    the pages say that the licence of the data is unknown; ask the publisher, then \
+set in the settings: [systems.city] publisher = {name = "...", license = "..."}
+    """
+    return (
+        f"{where} that the licence of the data is unknown; ask the publisher, then set "
+        f'in the settings: [systems.{name}] publisher = {{name = "...", license = '
+        '"..."}'
+    )
 
 
 def check(name: str, system: System) -> None:
