@@ -3,19 +3,20 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.datasets import STATUS
 from bikecollect.archive.query import duckdb_engine, views
-from bikecollect.archive.query.view_source import ANY
+from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, folder_option
@@ -52,11 +53,14 @@ from bikecollect.setup.catalogue.publishers import (
     unknown_license,
 )
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.data_folder import MARKER, SystemFolder
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import check_present, lost_data
 from bikecollect.wiring import history
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 SOURCES = (
@@ -203,7 +207,6 @@ def _write(
 ) -> Dataset:
     """Write the tables and certificates to *folder*; return the dataset."""
     viewed = history.shown(settings, name)
-    zone, system = viewed.system.zone, viewed.system
     (folder / "data").mkdir()
     make_listable(folder / "data")
     with ExitStack() as stack:
@@ -211,26 +214,46 @@ def _write(
             what: stack.enter_context(placed(folder / parquet_path(what), READABLE))
             for what in (PUBLISHED if form != "csv" else ())
         }
-        # DuckDB may open only these.
-        also = [duckdb_engine.descriptor(fd) for fd in files.values()]
-        tables = frozenset(PUBLISHED)
-        connection = views.connected(
-            settings.data, [viewed], also=also, fails_on=ANY, tables=tables
-        )
-        db = stack.enter_context(connection)
+        db = stack.enter_context(_connected(settings, viewed, files.values()))
         counts = counted_days(db, *span)
         if not counts:
             raise UsageError(
                 f"no station of {name} was seen in that range, and single vehicles are "
                 f"not published; see: bikecollect backfill-report {name}"
             )
-        writer = TableWriter(db, folder, name, zone, *span, counts)
+        writer = TableWriter(db, folder, name, viewed.system.zone, *span, counts)
         written = []
         if form != "parquet":
             written = _write_csv(writer, name, folder, collected)
         written += [writer.parquet(what, fd) for what, fd in files.items()]
         sql = SOURCES.format(source=PUBLIC_SOURCE)
         sources = Counter(dict(db.execute(sql, span).fetchall()))
+    tables = [dataset_folder.with_checksum(folder, table) for table in written]
+    return _described(settings, viewed.system, span, tables, sources)
+
+
+def _connected(
+    settings: Settings, viewed: ViewedSystem, files: Iterable[int]
+) -> AbstractContextManager["DuckDBPyConnection"]:
+    """Return a connection with the views to publish, that may open only *files*."""
+    return views.connected(
+        settings.data,
+        [viewed],
+        also=[duckdb_engine.descriptor(fd) for fd in files],
+        fails_on=ANY,
+        tables=frozenset(PUBLISHED),
+    )
+
+
+def _described(
+    settings: Settings,
+    system: SystemFolder,
+    span: Range,
+    tables: Sequence[WrittenTable],
+    sources: Counter[str],
+) -> Dataset:
+    """Return the dataset of *tables*, with what its documents say of *system*."""
+    name, zone = system.system_id, system.zone
     begin, end = (bounds(day, zone)[0] for day in span)
     zones = (system.zone_on(day) for day, *_ in local_days(begin, end, zone))
     publisher = publisher_in(settings, name)
@@ -247,7 +270,7 @@ def _write(
         publisher=publisher,
         authors=[Author(publisher.name or publisher.title)],
         account=account,
-        tables=[dataset_folder.with_checksum(folder, table) for table in written],
+        tables=tables,
         sources=sources,
         slots=_lengths(system.grid, account),
         has_vehicles=system.vehicles.ledger.exists(),
