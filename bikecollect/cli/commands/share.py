@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -28,6 +29,15 @@ from bikecollect.storage.repair.damage import check_present
 from bikecollect.wiring import history
 
 STATION = "SELECT 1 FROM stations LIMIT 1"
+
+
+class _Choice(NamedTuple):
+    """The options that say which pages are written, and whether over others."""
+
+    day: str | None
+    week: bool
+    live: bool
+    force: bool
 
 
 @click.command()
@@ -71,6 +81,7 @@ def share(
     paths: list[Path] = []
     remarks: list[str] = []
     unseen: list[str] = []
+    choice = _Choice(day, week, live, force)
     front = f"../{INDEX}" if len(names) > 1 else ""
     with closing(service), pages_folder.complete(folder):
         for name in names:
@@ -85,19 +96,12 @@ def share(
                 if len(names) > 1 and not _has_stations(service, name):
                     unseen.append(name)
                     continue
-                last, ended = _last_days(service, name, day)
-                pages_folder.prepare(place, force=force)
-                if live:
-                    paths += pages_folder.write_live(service, name, place, front=front)
-                    continue
-                days = pages_folder.last_days(last) if week else [last]
-                end = None if day else service.last_day(name, ended)
-                paths += pages_folder.write_days(
-                    service, name, place, days, last=end, front=front
-                )
-                remarks += _remarks(service, name)
-                skipped = _warn_of_skipped(service, name, end or last)
-                attempts.code = attempts.code or skipped
+                written, end = _write(service, name, place, choice, front)
+                paths += written
+                if not live:
+                    remarks += _remarks(service, name)
+                    skipped = _warn_of_skipped(service, name, end)
+                    attempts.code = attempts.code or skipped
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             shown = {name: name in unseen for name in names}
@@ -112,6 +116,23 @@ def share(
         _report(unseen, ())
         complain(summary if paths else "nothing was written")
     return attempts.code
+
+
+def _write(
+    service: DataService, name: str, place: Path, choice: _Choice, front: str
+) -> tuple[list[Path], date]:
+    """Write the pages of the system *name* to *place*; return them and their last day.
+
+    They link to *front*.
+    """
+    last, ended = _last_days(service, name, choice.day)
+    pages_folder.prepare(place, force=choice.force)
+    if choice.live:
+        return pages_folder.write_live(service, name, place, front=front), last
+    days = pages_folder.last_days(last) if choice.week else [last]
+    end = None if choice.day else service.last_day(name, ended)
+    paths = pages_folder.write_days(service, name, place, days, last=end, front=front)
+    return paths, end or last
 
 
 def _warn_of_skipped(service: DataService, name: str, end: date) -> ExitCode:
