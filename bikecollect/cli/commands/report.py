@@ -2,14 +2,9 @@
 
 import logging
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, tzinfo
-from itertools import chain
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 from click.core import ParameterSource
@@ -21,17 +16,15 @@ from bikecollect.cli.completion import (
     systems_argument,
 )
 from bikecollect.cli.forms import Forms
-from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
-from bikecollect.cli.output_file import ENDINGS, format_of, placed
-from bikecollect.cli.printing import emit, say_figures
-from bikecollect.cli.render.reports import answer, json_listing, listing
-from bikecollect.cli.reporting import files
+from bikecollect.cli.output_file import ENDINGS, format_of
+from bikecollect.cli.printing import say_figures
+from bikecollect.cli.render.reports import json_listing, listing
 from bikecollect.cli.reporting.basis import basis
-from bikecollect.cli.reporting.files import Output
+from bikecollect.cli.reporting.day_range import spans, values_in
+from bikecollect.cli.reporting.files import Output, give
 from bikecollect.cli.reporting.results import (
     Question,
-    Results,
     results_of,
     results_of_spark,
     tables_of,
@@ -42,15 +35,12 @@ from bikecollect.cli.reporting.viewed_systems import (
     readable,
     report_losses,
 )
-from bikecollect.cli.timeparse import days, warn_of_times, weekly
 from bikecollect.core.errors import ExitCode, UsageError
-from bikecollect.core.slots import bounds
 from bikecollect.core.text import suggestion
 from bikecollect.reports.engines.archive_place import ArchivePlace
 from bikecollect.reports.engines.engine_sql import DUCKDB, ENGINES, SPARK
 from bikecollect.reports.engines.scripts import script
-from bikecollect.reports.registry import REPORTS, STATION, SYSTEM, Report, Values
-from bikecollect.reports.runner import BatchedAnswer
+from bikecollect.reports.registry import REPORTS, STATION, SYSTEM, Report
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
@@ -174,20 +164,15 @@ def report(
     if name is None:
         say_figures(_listing(form))
         return ExitCode.OK
-    if name not in REPORTS:
-        raise UsageError(_unknown(name))
-    chosen = REPORTS[name]
-    if chosen.needs_moment and not at:
-        raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
+    chosen = _chosen(name, at)
     given = {"at": bool(at), "least": least > 1, "station": bool(station)}
     _warn_of_unused(chosen, by or chosen.places[0], names=bool(names), **given)
     settings = ctx.ensure_object(Shared).settings()
     ids = settings.chosen((*system_ids, *system))
-    interval, zone = settings.seconds, history.zone(settings, ids[0])
-    values = _values(interval, zone, since, until, at)
+    values = values_in(settings, ids, since, until, at)
     values = replace(values, least=least, without_stale=without_stale)
     if "$begin" in chosen.text and (since or until):
-        values = replace(values, spans=tuple(_spans(settings, ids, values)))
+        values = replace(values, spans=tuple(spans(settings, ids, values)))
     question = Question(chosen, values, by or "", station)
     where = archive or str(settings.data / ARCHIVE)
     place = ArchivePlace(
@@ -199,6 +184,29 @@ def report(
             _script(engine, place, question) if is_named else values.sql(chosen)
         )
         return ExitCode.OK
+    _refuse(engine, archive, master)
+    names = _has_names(form, output) if names is None else names
+    target = Output(output, form, limit)
+    if engine == SPARK:
+        own = () if archive else ids
+        return _run_on_spark(
+            settings, own, place, question, target, master=master, names=names
+        )
+    return _run_in_duckdb(settings, ids, question, target, names=names)
+
+
+def _chosen(name: str, at: str | None) -> Report:
+    """Return the report *name*; raises UsageError if it requires the time *at*."""
+    if name not in REPORTS:
+        raise UsageError(_unknown(name))
+    chosen = REPORTS[name]
+    if chosen.needs_moment and not at:
+        raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
+    return chosen
+
+
+def _refuse(engine: str, archive: str, master: str) -> None:
+    """Raise UsageError if *engine* does not run reports, or not with these options."""
     if engine not in {DUCKDB, SPARK}:
         raise UsageError(f"--engine {engine} only prints the SQL: add --sql")
     if engine == DUCKDB and (archive or master):
@@ -206,23 +214,46 @@ def report(
         raise UsageError(
             f"{option} requires --engine spark{' or --sql' * bool(archive)}"
         )
-    names = _has_names(form, output) if names is None else names
-    span = values.since.isoformat(), values.until.isoformat()
-    skipped, tables = SkippedDays(*span), tables_of(question)
-    if engine == SPARK:
-        own = () if archive else ids
-        skipped.code = report_losses(settings, own, span, tables)
-        zones = {name: history.zone(settings, name) for name in ids}
-        results = results_of_spark(place, master, question, skipped, names=names)
-        results = without_skipped(results, skipped)
-        _give(chosen, results, zones, Output(output, form, limit))
-        return skipped.code
-    systems, skipped.code = readable(settings, ids, span, tables=tables)
+
+
+def _run_on_spark(
+    settings: Settings,
+    own: Sequence[str],
+    place: ArchivePlace,
+    question: Question,
+    output: Output,
+    *,
+    master: str,
+    names: bool,
+) -> int:
+    """Write the answer from the archive at *place*; return the exit code.
+
+    It is that of the systems *own*, whose losses are reported.
+    """
+    skipped = SkippedDays(*question.span)
+    skipped.code = report_losses(settings, own, question.span, tables_of(question))
+    zones = {name: history.zone(settings, name) for name in place.systems}
+    results = results_of_spark(place, master, question, skipped, names=names)
+    give(question.report, without_skipped(results, skipped), zones, output)
+    return skipped.code
+
+
+def _run_in_duckdb(
+    settings: Settings,
+    ids: Sequence[str],
+    question: Question,
+    output: Output,
+    *,
+    names: bool,
+) -> int:
+    """Write the answer, as text with its basis; return the exit code."""
+    skipped, tables = SkippedDays(*question.span), tables_of(question)
+    systems, skipped.code = readable(settings, ids, question.span, tables=tables)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     results = results_of(settings.data, systems, question, skipped, names=names)
-    results = without_skipped(results, skipped)
-    _give(chosen, results, zones, Output(output, form, limit))
-    if form == "text" and output is None:
+    give(question.report, without_skipped(results, skipped), zones, output)
+    if output.form == "text" and output.path is None:
+        chosen, values = question.report, question.values
         say_figures(basis(chosen, systems, values, skipped.days))
     return skipped.code
 
@@ -278,64 +309,3 @@ def _has_names(form: str, output: Path | None) -> bool:
     if output is None:
         return form == "text" and sys.stdout.isatty()
     return form == "xlsx"
-
-
-def _give(
-    report: Report,
-    results: Results,
-    zones: Mapping[str, tzinfo],
-    output: Output,
-) -> None:
-    """Write *results* to *output*, completely or not at all; or print them."""
-    with ExitStack() as stack:
-        fd = None
-        if output.path is not None:
-            fd = stack.enter_context(placed(output.path))
-        stack.enter_context(closing(results))
-        with progress(f"reading the history for `{report.name}` ..."):
-            columns, first = next(results)
-        batches = chain([first], (rows for _, rows in results))
-        result = BatchedAnswer(columns, batches)
-        if fd is not None:
-            files.write(fd, report, result, zones, output)
-            return
-        print_text = emit if output.form == "csv" else say_figures
-        for text in answer(report, result, zones, output.form, output.limit):
-            if not print_text(text):
-                break
-
-
-def _spans(
-    settings: Settings, ids: Sequence[str], values: Values
-) -> Iterator[tuple[str, int, int]]:
-    """Yield the beginning and the end of the range in the zone of each system."""
-    for name in ids:
-        zone = history.zone(settings, name)
-        begin, _ = bounds(values.since.isoformat(), zone)
-        end, _ = bounds(values.until.isoformat(), zone)
-        yield name, begin, end
-
-
-def _values(
-    interval: int,
-    zone: ZoneInfo,
-    since: str | None,
-    until: str | None,
-    at: str | None,
-) -> Values:
-    warn_of_times(since, until)
-    first, end = days(since, until, zone, time.time())
-    first = first if since else "2000-01-01"
-    end = end if until else "2100-01-01"
-    weekday, minute = weekly(at) if at else (0, 0)
-    end_hour = (weekday + 1) * 24 if at else Values.end_hour
-    return Values(
-        since=date.fromisoformat(first),
-        until=date.fromisoformat(end),
-        interval=interval,
-        begin=bounds(first, zone)[0],
-        end=bounds(end, zone)[0],
-        minute=minute,
-        first_hour=weekday * 24,
-        end_hour=end_hour,
-    )

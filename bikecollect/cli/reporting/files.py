@@ -1,6 +1,7 @@
-"""Write the result of a report to a file, such as Parquet or a workbook."""
+"""Print the result of a report, or write it to a file, such as a workbook."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import chain, islice
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.cli.exporting import workbook
-from bikecollect.cli.output_file import text_file
+from bikecollect.cli.log_setup import progress
+from bikecollect.cli.output_file import placed, text_file
+from bikecollect.cli.printing import emit, say_figures
 from bikecollect.cli.render.reports import WORDS, answer, machine_rows
+from bikecollect.cli.reporting.results import Results
 from bikecollect.reports.engines import parquet_file
 from bikecollect.reports.registry import Report
 from bikecollect.reports.runner import BatchedAnswer
@@ -28,6 +32,31 @@ class Output:
     path: Path | None
     form: str
     limit: int | None
+
+
+def give(
+    report: Report,
+    results: Results,
+    zones: Mapping[str, tzinfo],
+    output: Output,
+) -> None:
+    """Write *results* to *output*, completely or not at all; or print them."""
+    with ExitStack() as stack:
+        fd = None
+        if output.path is not None:
+            fd = stack.enter_context(placed(output.path))
+        stack.enter_context(closing(results))
+        with progress(f"reading the history for `{report.name}` ..."):
+            columns, first = next(results)
+        batches = chain([first], (rows for _, rows in results))
+        result = BatchedAnswer(columns, batches)
+        if fd is not None:
+            write(fd, report, result, zones, output)
+            return
+        print_text = emit if output.form == "csv" else say_figures
+        for text in answer(report, result, zones, output.form, output.limit):
+            if not print_text(text):
+                break
 
 
 def write(

@@ -40,6 +40,11 @@ class Question:
     by: str
     stations: Sequence[str]
 
+    @property
+    def span(self) -> tuple[str, str]:
+        """The first day, and the day after the last one."""
+        return self.values.since.isoformat(), self.values.until.isoformat()
+
 
 def tables_of(question: Question) -> frozenset[str]:
     """Return the tables of the archive that the report reads on other engines."""
