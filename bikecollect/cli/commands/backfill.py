@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
@@ -45,13 +46,48 @@ if TYPE_CHECKING:
     from bikecollect.collect.sources import Source
 
 LAYOUTS = ("bikecollect", "taipei-archive", "youbike-csv", "citybikes")
-
-
 MIN_BAR, MAX_BAR, BAR_TEXTS = 5, 36, 22
 """Minimum and maximum columns of the progress bar, and columns of texts beside it."""
 
 OF_NAMES = "a CSV of `export --what stations`, of one system, has them"
 """Which list of stations beside the rows of an export is read."""
+
+
+class _TableOptions(NamedTuple):
+    """How the tables of another archive are read: see the options of these names."""
+
+    maps: tuple[str, ...]
+    layout: str
+    time_zone: tzinfo | None
+
+
+class _FillOptions(NamedTuple):
+    """The options, with which each system is filled."""
+
+    path: str | None
+    tables: _TableOptions
+    since: str | None
+    until: str | None
+    dry_run: bool
+    force: bool
+    prefer_fresh: bool
+    form: str
+
+
+@dataclass
+class _Filled:
+    """What *filler* has filled from *source*, or from payloads.
+
+    *returned* is the number of days that were put back into the archive, *taken* that
+    of runs of the source. *is_unexpected* is set if no slot of the range was expected.
+    """
+
+    filler: Backfiller
+    source: "Source | None"
+    fillings: list[Filling]
+    returned: int
+    taken: int = 0
+    is_unexpected: bool = False
 
 
 @click.command()
@@ -128,46 +164,56 @@ def backfill(
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
-    zone, is_text = _zone(time_zone), form == "text"
+    tables = _TableOptions(maps, layout or "", _zone(time_zone))
+    options = _FillOptions(
+        path, tables, since, until, dry_run, force, prefer_fresh, form
+    )
     attempts, code, empty = Attempts(names), ExitCode.OK, 0
     for name in names:
         with attempts.on(name):
-            _check_present(settings, name, path)
-            span = _span(settings, name, since, until)
-            now = times.clock()
-            source = path and _source(
-                settings, name, path, maps, layout, times_zone=zone, now=now
-            )
-            origin = source.folder if isinstance(source, FolderSource) else None
-            returned = return_days(settings, name, source, times, span, dry=dry_run)
-            filler = backfilling.backfiller(
-                settings, name, times, span=span, dry=dry_run, origin=origin
-            )
-            loss = LossBefore(filler.system)
-            work = (
-                filler.fill_from_source(source, force=force, prefer_fresh=prefer_fresh)
-                if source
-                else filler.fill_from_payloads()
-            )
-            fillings, taken = _fill(filler, work, form, returned), 0
-            if isinstance(source, FolderSource) and not dry_run:
-                taken = take_over_runs(settings, name, source, times, span)
-            if (since or until) and not (source or fillings):
-                empty += not _is_expected(filler, span, now)
-            if not dry_run:
-                loss.end(fillings, source or None, now)
-            if is_text and empty < len(names):
-                say(_summary(filler, fillings, source or None, taken, returned))
-                code = max(code, _report_lost_days(filler, source))
-            if rejected := {f.slot for f in fillings if f.what == MISREAD}:
-                code = ExitCode.DATA
-                lines = for_rejected(filler.committer, rejected)
-                say(remedy(lines) if lines and is_text else "")
+            filled = _backfill(settings, name, times, options)
+            empty += filled.is_unexpected
+            if form == "text" and empty < len(names):
+                say(_summary(filled))
+                code = max(code, _report_lost_days(filled))
+            code = _report_rejected(filled, form) or code
     if empty == len(names):
         raise UsageError(
             "no slot is expected in that range; see: bikecollect backfill-report"
         )
     return attempts.code or code
+
+
+def _backfill(
+    settings: Settings, name: str, times: Times, options: _FillOptions
+) -> "_Filled":
+    """Fill the missing slots of the system *name* by the options."""
+    _check_present(settings, name, options.path)
+    dry, now = options.dry_run, times.clock()
+    span = _span(settings, name, options.since, options.until)
+    source = _source(settings, name, options.path, options.tables, now)
+    origin = source.folder if isinstance(source, FolderSource) else None
+    returned = return_days(settings, name, source, times, span, dry=dry)
+    filler = backfilling.backfiller(
+        settings, name, times, span=span, dry=dry, origin=origin
+    )
+    loss = LossBefore(filler.system)
+    filled = _Filled(filler, source, [], returned)
+    work = (
+        filler.fill_from_source(
+            source, force=options.force, prefer_fresh=options.prefer_fresh
+        )
+        if source
+        else filler.fill_from_payloads()
+    )
+    _fill(filled, work, options.form)
+    if isinstance(source, FolderSource) and not dry:
+        filled.taken = take_over_runs(settings, name, source, times, span)
+    if (options.since or options.until) and not (source or filled.fillings):
+        filled.is_unexpected = not _is_expected(filler, span, now)
+    if not dry:
+        loss.end(filled.fillings, source, now)
+    return filled
 
 
 def _check_present(settings: Settings, name: str, path: str | None) -> None:
@@ -183,31 +229,34 @@ def _check_present(settings: Settings, name: str, path: str | None) -> None:
         check_not_gone(system)
 
 
-def _report_lost_days(filler: Backfiller, source: object) -> ExitCode:
+def _report_lost_days(filled: _Filled) -> ExitCode:
     """Print the archived days whose slots are not filled before `forget`.
 
-    Return a code for those that *source*, if it is a copy, did not put back.
+    Return a code for those that the source, if it is a copy, did not put back.
     """
+    filler = filled.filler
     lost = find_lost_days(filler.system)
     for damage in lost:
         say(remedy([f"not filled: {damage.text}"]))
     spans = (bounds(day, filler.system.zone) for damage in lost for day in damage.lost)
     is_asked = any(b < filler.until and filler.since < end for b, end in spans)
-    is_restore = isinstance(source, FolderSource) and not filler.dry
+    is_restore = isinstance(filled.source, FolderSource) and not filler.dry
     return ExitCode.IO if is_restore and is_asked else ExitCode.OK
 
 
-def _summary(
-    filler: Backfiller,
-    fillings: Sequence[Filling],
-    source: "Source | None" = None,
-    taken: int = 0,
-    returned: int = 0,
-) -> str:
-    """Return the text about *fillings*, and about *taken* runs of the *source*.
+def _report_rejected(filled: _Filled, form: str) -> ExitCode:
+    """Print the settings that fix payloads that were not understood; return a code."""
+    rejected = {f.slot for f in filled.fillings if f.what == MISREAD}
+    if not rejected:
+        return ExitCode.OK
+    lines = for_rejected(filled.filler.committer, rejected)
+    say(remedy(lines) if lines and form == "text" else "")
+    return ExitCode.DATA
 
-    And about the days that were *returned* to the archive.
-    """
+
+def _summary(filled: _Filled) -> str:
+    """Return the text about what was filled, and what the source lacks."""
+    filler, source = filled.filler, filled.source
     skipped = (source.bad, source.odd) if source else (0, 0)
     lacking = ""
     if isinstance(source, TableSource) and source.is_ours:
@@ -217,27 +266,22 @@ def _summary(
         lacking = f"{', '.join(some)} and {causes}" if some else causes
     return summary(
         filler.system.system_id,
-        fillings,
+        filled.fillings,
         filler.agreement,
         filler.system.zone,
         skipped=skipped,
-        taken=(taken, filler.stations.count),
-        returned=returned,
+        taken=(filled.taken, filler.stations.count),
+        returned=filled.returned,
         lacking=lacking,
     )
 
 
 def _source(
-    settings: Settings,
-    name: str,
-    path: str,
-    maps: tuple[str, ...],
-    layout: str | None,
-    *,
-    times_zone: tzinfo | None,
-    now: float,
-) -> "Source":
+    settings: Settings, name: str, path: str | None, tables: _TableOptions, now: float
+) -> "Source | None":
     """Open the archive at *path*, a mirror's address or folder, a folder or a file."""
+    if not path:
+        return None
     if is_mirror(Path(path), name):
         path = f"file://{Path(path).resolve()}"
     if is_address(path):
@@ -246,9 +290,9 @@ def _source(
         settings,
         name,
         Path(path),
-        maps,
-        layout or "",
-        times_zone=times_zone,
+        tables.maps,
+        tables.layout,
+        times_zone=tables.time_zone,
         now=now,
     )
 
@@ -273,28 +317,23 @@ def _is_expected(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> boo
     return read_account(filler.system, *span, now=now).total.expected > 0
 
 
-def _fill(
-    filler: Backfiller, work: Iterator[Filling], form: str, returned: int
-) -> Sequence[Filling]:
+def _fill(filled: _Filled, work: Iterator[Filling], form: str) -> None:
     """Do the *work*, with a progress bar on a terminal; print each slot as JSON.
 
-    If it is interrupted, the text also has the days *returned* to the archive before.
+    If it is interrupted, the text is printed before.
     """
-    fillings: list[Filling] = []
-    label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
+    system = filled.filler.system
+    label, quiet = f"{system.system_id}: slots", not sys.stderr.isatty()
     try:
         width = max(MIN_BAR, min(MAX_BAR, columns() - len(label) - BAR_TEXTS))
         with click.progressbar(
             work, label=label, width=width, file=sys.stderr, hidden=quiet
         ) as bar:
             for filling in bar:
-                fillings.append(filling)
+                filled.fillings.append(filling)
                 if form == "json":
-                    say_json(
-                        as_json(filler.system.system_id, filling, filler.system.zone)
-                    )
+                    say_json(as_json(system.system_id, filling, system.zone))
     except Interrupted:
         if form == "text":
-            say(_summary(filler, fillings, returned=returned))
+            say(_summary(replace(filled, source=None)))
         raise
-    return fillings
