@@ -292,17 +292,17 @@ class Alerter:
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger
     ) -> Signal | None:
-        grid = self.systems[run.system_id].system.grid
-        if seen is None or grid.next(seen) >= run.slot:
+        system = self.systems[run.system_id].system
+        if seen is None or system.grid.next(seen) >= run.slot:
             return None
         if run.has_estimated_slot:
             return None  # the next run with a correct clock reports them
         if ledger.begins_with(run.slot):
             return None  # the slots of a history that its owner has removed
-        filled, runs = ledger.between(seen, run.slot)
-        if not ledger.is_readable():
-            runs = [signals.reported_at(seen)]
-        return signals.missed(seen, run, grid, filled, runs)
+        from bikecollect.reports.evidence import read_missing  # a fetch seldom needs it
+
+        lost, now = signals.of_lost_runs(run), signals.as_seen(run)
+        return signals.missed(read_missing(system, seen, now, lost))
 
 
 def _without_filled(

@@ -4,8 +4,9 @@ import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of, meaning
+from bikecollect.core.causes import Cause, SeenRun, meaning
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import RUNS_LOST, Incident, Signal
 from bikecollect.core.run import Run
@@ -13,6 +14,9 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
 from bikecollect.storage.files import losses
+
+if TYPE_CHECKING:
+    from bikecollect.reports.coverage import Judged
 
 UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
@@ -263,55 +267,34 @@ def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:
     return signals
 
 
-def missed(
-    seen: Slot,
-    run: Run,
-    grid: Grid,
-    filled: Iterable[Slot],
-    runs: Sequence[SeenRun],
-) -> Signal | None:
-    """Return the signal for the empty slots between *seen* and that of *run*.
-
-    *seen* is the latest slot that was reported, *filled* are the slots with a block,
-    *runs* the runs of the slots in between and the latest one before.
-    """
-    expected = grid.between(grid.next(seen), run.slot)
-    collected = set(filled)
-    empty = [slot for slot in expected if slot not in collected]
+def missed(empty: Sequence["Judged"]) -> Signal | None:
+    """Return the signal for the *empty* slots that no run has reported."""
     if not empty:
         return None
-    known = SeenRuns([*runs, _as_seen(run)])
-    causes = [_cause(slot, known, grid.interval_at(slot)) for slot in empty]
+    causes = [item.cause for item in empty]
     words = list(dict.fromkeys(causes))
     return Signal(
         words[0] if len(words) == 1 else "several",
         "; ".join(f"{causes.count(word)} x {meaning(word) or word}" for word in words),
         lost=len(empty),
         over=True,
-        since=empty[0],
-        until=empty[-1],
+        since=empty[0].slot,
+        until=empty[-1].slot,
     )
 
 
-def reported_at(slot: Slot) -> SeenRun:
-    """Return the run of *slot* as known without a ledger: that there was one.
-
-    With it, slots after it are not those of runs that a lost ledger had: a disk that
-    cannot be read has not lost it.
-    """
-    return SeenRun(slot, float(slot), Outcome.COLLECTED.value)
+def of_lost_runs(run: Run) -> list[Incident]:
+    """Return the incident that *run* has rebuilt the ledger without its runs, if so."""
+    is_lost = any(notice.kind == RUNS_LOST for notice in run.notices)
+    incident = Incident("", "ledger", run.slot, run.slot, slots=1)
+    return [incident._replace(causes={RUNS_LOST: 1})] if is_lost else []
 
 
-def _as_seen(run: Run) -> SeenRun:
+def as_seen(run: Run) -> SeenRun:
+    """Return *run* as evidence for the causes of slots."""
     outcome = run.outcome.value if run.outcome else ""
     started, boot = run.started, (run.boot_id, run.uptime, run.awake)
     return SeenRun(run.slot, started, outcome, run.cause, *boot)
-
-
-def _cause(slot: Slot, runs: SeenRuns, interval: int) -> str:
-    """Return why *slot* has no block, as in a report."""
-    run = runs.last(slot)
-    return cause_of(run) if run else runs.unstarted(slot, interval)
 
 
 def _killed(missed: Signal | None, run: Run) -> Signal:

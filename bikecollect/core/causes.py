@@ -1,7 +1,7 @@
 """Why a slot is missing: derived from the known runs, with a meaning for people."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
@@ -63,6 +63,7 @@ CLOCK_SET = 120.0
 """Seconds by which the clock must have been set for a run to be dated otherwise."""
 OR = " or "
 """Joins two causes between which the evidence does not decide."""
+BEGINNING = Slot(0)
 NO_NETWORK = {"no-stations": Cause.FEED, "version": Cause.FEED}
 """Causes of an unavailable feed that responds: the network is not to blame."""
 MEANINGS = {cause.value: cause.meaning for cause in Cause}
@@ -105,30 +106,59 @@ class SeenRun(NamedTuple):
     awake: float = 0.0
 
 
+class KnownCause(NamedTuple):
+    """The *cause* of slots from *first* to *last* that is known without their runs."""
+
+    cause: str
+    first: Slot
+    last: Slot
+
+
 class SeenRuns:
-    """The known runs, in the order in which they started.
+    """The known runs, in the order in which they started; they decide every cause.
 
     An entry without an outcome is not a run: it only records the state of the machine.
     One that is `DOUBTED` is that of a run, in these slots or near them, whose clock may
-    have been wrong.
+    have been wrong. *first* is the first expected slot, None if none is. During
+    *failing*, runs could not write; during *silencing*, they may not even have recorded
+    themselves. Of several that span a slot, the first one counts.
     """
 
-    def __init__(self, runs: Iterable[SeenRun]) -> None:
+    def __init__(
+        self,
+        runs: Iterable[SeenRun],
+        *,
+        first: Slot | None = BEGINNING,
+        failing: Sequence[KnownCause] = (),
+        silencing: Sequence[KnownCause] = (),
+    ) -> None:
+        self._first, self._failing, self._silencing = first, failing, silencing
         every = sorted(runs, key=itemgetter(0))
         self._doubted = [run for run in every if run.outcome == DOUBTED]
         self._order = [run for run in every if run.outcome != DOUBTED]
         self._last = {run.slot: run for run in self._order if run.outcome}
         self._slots = [run.slot for run in self._order]
 
-    def last(self, slot: Slot) -> SeenRun | None:
-        """Return the last run of *slot*, None if there is none."""
-        return self._last.get(slot)
+    def cause(self, slot: Slot, interval: int) -> str:
+        """Return why *slot*, which is *interval* seconds long, has no block.
 
-    def unstarted(self, slot: Slot, interval: int) -> str:
-        """Return why *slot* has no run, derived from the runs before and after it.
-
-        The result is two causes joined by `OR` if the evidence does not decide.
+        Mails and reports name the causes of slots by this alone. The last run of a slot
+        decides; without one, the result is two causes joined by `OR` if the evidence
+        does not decide between them.
         """
+        run = self._last.get(slot)
+        if run is not None:
+            cause = cause_of(run)
+            # The first sign of a full disk is an error of the ledger.
+            known = _known_at(slot, self._failing) if cause == Cause.LEDGER else ""
+            return known or cause
+        if self._first is None or slot < self._first:
+            return Cause.NOT_COLLECTING
+        known = _known_at(slot, self._silencing)
+        return known or self._unstarted(slot, interval)
+
+    def _unstarted(self, slot: Slot, interval: int) -> str:
+        """Return why *slot* has no run, derived from the runs before and after it."""
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None
         after = self._order[high] if high < len(self._order) else None
@@ -183,6 +213,11 @@ def cause_of(run: SeenRun) -> str:
     if outcome in {"deferred", "disk", "settings"}:
         return {"ledger-busy": "lock"}.get(cause, cause) or outcome
     return outcome
+
+
+def _known_at(slot: Slot, known: Iterable[KnownCause]) -> str:
+    """Return the first cause *known* of *slot*, empty if there is none."""
+    return next((k.cause for k in known if k.first <= slot <= k.last), "")
 
 
 def _unstarted(

@@ -10,8 +10,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
-from bikecollect.core.incidents import Incident
+from bikecollect.core.causes import KnownCause, SeenRun, SeenRuns
 from bikecollect.core.slots import Slot, SlotState, local_days, state_of
 from bikecollect.core.text import count_of, percent
 from bikecollect.core.timeline.grid import Grid
@@ -37,11 +36,10 @@ class Evidence:
 
     *first* is the first expected slot. *runs* are sorted by their start and include one
     run before and one after the range; the last one may be the present moment (without
-    outcome, only a boot id and uptimes). *spare* maps slots to the folder that has a
+    outcome, only a boot id and uptimes). *failing* and *silencing* are as of
+    `SeenRuns`. *spare* maps slots to the folder that has a
     payload for them: inbox, rejected or kept; *unreadable* are slots whose payloads
-    this version cannot read, *untried* those whose payloads were not tried. *incidents*
-    are those of the disk, the ledger and the settings; during the *silencing* ones a
-    run may have been unable to record itself.
+    this version cannot read, *untried* those whose payloads were not tried.
     """
 
     first: Slot | None = None
@@ -50,8 +48,14 @@ class Evidence:
     spare: Mapping[Slot, str] = field(default_factory=dict)
     unreadable: frozenset[Slot] = frozenset()
     untried: frozenset[Slot] = frozenset()
-    incidents: Sequence[Incident] = ()
-    silencing: Sequence[Incident] = ()
+    failing: Sequence[KnownCause] = ()
+    silencing: Sequence[KnownCause] = ()
+
+    @property
+    def seen_runs(self) -> SeenRuns:
+        """The runs and incidents, which decide the causes."""
+        incidents = {"failing": self.failing, "silencing": self.silencing}
+        return SeenRuns(self.runs, first=self.first, **incidents)
 
 
 class Judged(NamedTuple):
@@ -239,31 +243,17 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
 
     These are the slots of the grid, and those of all blocks.
     """
-    runs, block_of = SeenRuns(evidence.runs), evidence.blocks.get
+    runs, block_of = evidence.seen_runs, evidence.blocks.get
     for slot in with_others(grid.between(since, until), evidence.blocks, since, until):
         block = block_of(slot)
         if block is not None:
             state = state_of(block.flags) if block.flags else SlotState.COLLECTED
             yield Judged(slot, state)
             continue
-        run = runs.last(slot)
-        if run is not None:
-            cause = cause_of(run)
-            if cause == "ledger":  # the first sign of a full disk is a ledger error
-                cause = _kind_at(slot, evidence.incidents) or cause
-        elif evidence.first is None or slot < evidence.first:
-            cause = Cause.NOT_COLLECTING
-        else:
-            cause = _kind_at(slot, evidence.silencing)
-            cause = cause or runs.unstarted(slot, grid.interval_at(slot))
+        cause = runs.cause(slot, grid.interval_at(slot))
         spare, unreadable = evidence.spare.get(slot, ""), slot in evidence.unreadable
         untried = slot in evidence.untried
         yield Judged(slot, SlotState.MISSING, cause, spare, unreadable, untried)
-
-
-def _kind_at(slot: Slot, incidents: Iterable[Incident]) -> str:
-    """Return the kind of the first of *incidents* that spans *slot*, or empty."""
-    return next((i.kind for i in incidents if i.opened <= slot <= i.last), "")
 
 
 def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:

@@ -12,9 +12,10 @@ from typing import Any
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun
-from bikecollect.core.incidents import RUNS_LOST, Incident
+from bikecollect.core.errors import BikecollectError, Outcome
+from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
-from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, state_of
+from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, SlotState, state_of
 from bikecollect.reports.coverage import (
     Account,
     Coverage,
@@ -32,17 +33,15 @@ from bikecollect.storage.data_folder import (
     PAYLOADS,
     REJECTED,
     SystemFolder,
+    is_marked,
 )
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
+from bikecollect.storage.runs import unrecorded
 
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
 AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"
-LAST = (
-    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
-    " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
-)
 COLUMNS = (
     'b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
     " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source"
@@ -63,8 +62,6 @@ BlockReader = Callable[[History, Slot, Slot], dict[Slot, Block]]
 """Returns the blocks of the slots between two."""
 SLOT, STARTED = itemgetter(0), itemgetter(1)
 """The first two fields of a `SeenRun`: a year has 100,000 runs."""
-SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
-"""Kinds of incidents during which a run may be unable to record itself."""
 
 
 def _blocks(history: History, since: Slot, until: Slot) -> dict[Slot, Block]:
@@ -81,11 +78,13 @@ def read(
     now: SeenRun | None = None,
     *,
     read_blocks: BlockReader = _blocks,
+    incidents: Sequence[Incident] = (),
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
     *now* is the present moment: its uptime shows whether the machine was off or asleep
-    since the last run. *read_blocks* reads the blocks. Raises StorageError.
+    since the last run. *read_blocks* reads the blocks. *incidents* are those that the
+    ledger does not have yet. Raises StorageError.
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
@@ -103,13 +102,7 @@ def read(
         near = since - DAY, until + DAY
         dead += map(SeenRun._make, history.select(OF_DOUBTED, *near))
         blocks = read_blocks(history, since, until)
-        every = history.incidents(since)
-        incidents = [i for i in every if i.kind in SILENCING]
-        silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
-        for cause in (Cause.OLDER_FOLDER, Cause.UNKNOWN):  # in place of their kind
-            restored = [i for i in every if i.causes.keys() == {cause}]
-            silencing += [i._replace(kind=cause) for i in restored]
-        silencing += [_runs_lost(history, i) for i in every if RUNS_LOST in i.causes]
+        failing, silencing = unrecorded.causes(history, since, incidents)
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(
@@ -117,7 +110,7 @@ def read(
         runs=sorted(runs, key=STARTED),
         blocks=blocks,
         spare={s: p[-1][0] for s, p in _payloads(folder / PAYLOADS).items()},
-        incidents=incidents,
+        failing=failing,
         silencing=silencing,
     )
 
@@ -139,30 +132,6 @@ def _states(history: History, since: Slot, until: Slot) -> dict[Slot, Block]:
             block = blocks[flags] = Block(Slot(0), flags=flags)
         blocks_by_slot[slot] = block
     return blocks_by_slot
-
-
-def _runs_lost(history: History, incident: Incident) -> Incident:
-    """Return *incident*, the rebuilding of a ledger, with the slots of the lost runs.
-
-    They are those since the last run that is known, as from the archive.
-    """
-    ((last,),) = history.select(LAST, incident.opened, incident.opened)
-    begin, end = Slot((last or 0) + 1), Slot(incident.opened - 1)
-    return incident._replace(kind=Cause.UNKNOWN, opened=begin, last=end)
-
-
-def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
-    """Return whether a bad slot of *incident* may have no run in the ledger.
-
-    An incident with relapses also spans good slots. If all its bad slots have a run, it
-    is not the cause of slots without one.
-    """
-    rows = history.run_rows(
-        ("slot", "notices"), incident.opened, Slot(incident.last + 1)
-    )
-    # Notices are JSON: within a text, quotes would be escaped.
-    recorded = {slot for slot, notices in rows if f'"{incident.kind}"' in notices}
-    return len(recorded) < incident.slots
 
 
 def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
@@ -219,6 +188,32 @@ def _without_rejected(evidence: Evidence) -> Evidence:
     rejected = {slot for slot, o in evidence.spare.items() if o == REJECTED}
     spare = {s: o for s, o in evidence.spare.items() if s not in rejected}
     return replace(evidence, spare=spare, untried=frozenset(rejected))
+
+
+def read_missing(
+    system: SystemFolder, seen: Slot, now: SeenRun, incidents: Sequence[Incident]
+) -> list[Judged]:
+    """Return the missing slots after *seen*, the last one told of, to before *now*.
+
+    Their causes are those of any report. Slots from before the first expected one are
+    left out. *incidents* are those that the ledger does not have yet. If it cannot be
+    read, or may be that of another system, all slots are taken as missing; that there
+    was a run at *seen* is known, for it was told of: such a ledger is not a lost one.
+    """
+    since, until = system.grid.next(seen), now.slot
+    history = History(system.system_id, system.path)
+    told = SeenRun(seen, float(seen), Outcome.COLLECTED.value)
+    evidence = Evidence(since, [told, now])
+    if is_marked(system.path):
+        with suppress(BikecollectError):
+            args = history, system.path, since, until, now
+            evidence = read(*args, incidents=incidents)
+    judged = judge(evidence, system.grid, since, until)
+    return [
+        item
+        for item in judged
+        if item.state == SlotState.MISSING and item.cause != Cause.NOT_COLLECTING
+    ]
 
 
 def read_account(

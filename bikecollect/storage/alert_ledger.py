@@ -107,13 +107,6 @@ class AlertLedger:
             return True
         return False
 
-    def is_readable(self) -> bool:
-        """Return whether the ledger can be read now: it may be on a disk that fails."""
-        with self._opened() as db:
-            db.execute("SELECT 1 FROM runs LIMIT 1")
-            return True
-        return False
-
     def last_run(self, before: Slot) -> Slot | None:
         """Return the newest slot in the 90 days before *before* that has a run."""
         with self._opened() as db:

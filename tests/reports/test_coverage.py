@@ -280,4 +280,4 @@ def test_the_slots_of_doubted_runs_are_told_by_a_right_clock(
     runs = SeenRuns([*seen, *(run._replace(outcome=DOUBTED) for run in seen[1:])])
     missing = map(Slot, (300, 600, 7_200, 7_500))
 
-    assert [slot for slot in missing if runs.unstarted(slot, 300) == "clock"] == slots
+    assert [slot for slot in missing if runs.cause(slot, 300) == "clock"] == slots

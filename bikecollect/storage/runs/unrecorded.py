@@ -1,0 +1,60 @@
+"""Causes of slots whose runs could not be recorded, by the incidents of a ledger."""
+
+from collections.abc import Sequence
+
+from bikecollect.core.causes import Cause, KnownCause
+from bikecollect.core.incidents import RUNS_LOST, Incident
+from bikecollect.core.slots import Slot
+from bikecollect.storage.ledger_reader import History
+
+SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
+"""Kinds of incidents during which a run may be unable to record itself."""
+LAST = (
+    "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
+    " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
+)
+
+
+def causes(
+    history: History, since: Slot, more: Sequence[Incident] = ()
+) -> tuple[list[KnownCause], list[KnownCause]]:
+    """Return the causes known since *since* of failed runs, and of unrecorded ones.
+
+    They are those of the incidents in the ledger, and of *more*. Raises StorageError.
+    """
+    every = [*history.incidents(since), *more]
+    failing = [i for i in every if i.kind in SILENCING]
+    silencing = [_by_kind(i) for i in failing if _has_unrecorded_slots(history, i)]
+    for cause in (Cause.OLDER_FOLDER, Cause.UNKNOWN):  # in place of their kind
+        restored = [i for i in every if i.causes.keys() == {cause}]
+        silencing += [KnownCause(cause, i.opened, i.last) for i in restored]
+    silencing += [_runs_lost(history, i) for i in every if RUNS_LOST in i.causes]
+    return [*map(_by_kind, failing)], silencing
+
+
+def _by_kind(incident: Incident) -> KnownCause:
+    return KnownCause(incident.kind, incident.opened, incident.last)
+
+
+def _runs_lost(history: History, incident: Incident) -> KnownCause:
+    """Return the cause of the slots whose runs were lost, for the rebuilt ledger.
+
+    They are those since the last run that is known, as from the archive.
+    """
+    ((last,),) = history.select(LAST, incident.opened, incident.opened)
+    begin, end = Slot((last or 0) + 1), Slot(incident.opened - 1)
+    return KnownCause(Cause.UNKNOWN, begin, end)
+
+
+def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
+    """Return whether a bad slot of *incident* may have no run in the ledger.
+
+    An incident with relapses also spans good slots. If all its bad slots have a run, it
+    is not the cause of slots without one.
+    """
+    rows = history.run_rows(
+        ("slot", "notices"), incident.opened, Slot(incident.last + 1)
+    )
+    # Notices are JSON: within a text, quotes would be escaped.
+    recorded = {slot for slot, notices in rows if f'"{incident.kind}"' in notices}
+    return len(recorded) < incident.slots
