@@ -77,8 +77,7 @@ class VehicleCommitter:
         """
         self.store.make_folder()
         self.ledger.open()
-        found = found_at_open(self.ledger, self.recovery.mirror)
-        notices = [Notice(kind, f"vehicles: {text}") for kind, text in found]
+        notices = found_at_open(self.ledger, self.recovery.mirror)
         loss = self._loss()
         if self._has_begun and not loss:
             log.warning("the settings have changed: vehicles are collected from now on")

@@ -38,6 +38,7 @@ from bikecollect.setup.trial import About, Target, Trial, oddities
 INTERVAL = 60
 """The interval, in seconds, whose time limits apply to a trial."""
 DEFAULTS = System()
+ALONE = "no stations: set `vehicles = true` to collect the system's vehicles"
 TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
 MAX_TRIES = 2
 MAX_ID = 60
@@ -74,6 +75,7 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
             if error.cause != "no-stations" or like.vehicles:
                 raise
             trial = _run_trial(target, replace(like, vehicles=True), get, began)
+            trial = replace(trial, oddities=(ALONE, *trial.oddities))
     if target.in_catalogue:
         return trial
     system_id, country = target.system_id, entry.country if entry else ""

@@ -149,8 +149,7 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
     """Return a sentence for everything unusual."""
     of_vehicles = _vehicle_oddities(trial.vehicles) if trial.vehicles else []
     if not trial.has_stations:
-        alone = "no stations: set `vehicles = true` to collect the system's vehicles"
-        return [alone, *payload.findings.values(), *of_vehicles]
+        return [*payload.findings.values(), *of_vehicles]
     return _station_oddities(trial, payload) + of_vehicles
 
 

@@ -194,9 +194,8 @@ class History:
 
     def block(self, slot: Slot) -> Block | None:
         """Return the block of *slot*, None if it has none."""
-        with self._opened() as db:
-            row = db.execute(BLOCK, (slot,)).fetchone()
-        return Block.from_row(row) if row else None
+        rows = self.select(BLOCK, slot)
+        return Block.from_row(rows[0]) if rows else None
 
     def newest_block(self, until: Slot = END) -> Slot | None:
         """Return the newest slot before *until* that has a block."""
@@ -274,6 +273,7 @@ class History:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the ledger for reading, or an empty one if there is none yet."""
         from bikecollect.storage.sqlite.readable_ledger import (  # `fetch` seldom reads
+            blamed,
             connect,
             readable,
             readable_or_empty,
@@ -299,9 +299,10 @@ class History:
             where = error.filename or self._path
             raise StorageError(f"cannot read {where}: {error.strerror}") from error
         except (sqlite3.Error, ValueError, TypeError) as error:
-            suspect(self._path, error)
+            path = blamed((self._path, self._place / VEHICLES / LEDGER), error)
+            suspect(path, error)
             raise StorageError(
-                f"cannot read {self._path}: {reason(error)}; if it is damaged, "
+                f"cannot read {path}: {reason(error)}; if it is damaged, "
                 "the next fetch sets it aside and rebuilds it"
             ) from error
 

@@ -18,6 +18,7 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.files.entries import has_vehicles
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
     PARTS,
@@ -79,8 +80,7 @@ class Recovery:
                 extents, is_list_changed = self.ledger.extents(), False
         absence = self.ledger.was_absent
         has_files, folder = any(sizes.values()), self.ledger.folder
-        # A system without stations has only runs in this ledger.
-        has_data = absence and (has_files or (folder / VEHICLES / LEDGER).exists())
+        has_data = absence and (has_files or has_vehicles(folder))
         if has_data and not notices:
             what = f"{folder.name}/{LEDGER} was {absence}"
             lacks = has_files and INFORMATION not in sizes

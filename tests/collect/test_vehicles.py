@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from in_process import bikecollect
 from publisher import MISSING, Publisher, publishing
+from quiet_settings import write_settings
 from served import Answer
 from vehicles import publish, station, vehicle
 
@@ -24,7 +25,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.data_folder import LEDGER, MARKER
 from bikecollect.storage.files import marker
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -438,6 +439,22 @@ def test_what_backfill_finds_in_the_file_of_vehicles_is_reported_by_the_next_run
     assert [text.count("ended in bytes of no block") for text in told] == [1, 0]
 
 
+def test_a_ledger_that_a_repair_found_damaged_is_named_as_that_of_vehicles(
+    city: Publisher,
+) -> None:
+    """By the next run, as if that had found it."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    (city.folder / "city/vehicles" / LEDGER).write_bytes(b"damaged" * 1_000)
+    config = write_settings(city.folder / "settings.toml", city.folder, "city")
+    config.write_text(f"{config.read_text('utf-8')}vehicles = true\n", "utf-8")
+    bikecollect("--config", config, "verify", "--repair", "city")
+
+    (text, _) = notices(city.fetch(), "ledger")
+
+    assert text.startswith("vehicles: the ledger was damaged ")
+
+
 def test_a_torn_tail_of_vehicles_is_written_again(
     city: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -502,11 +519,17 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(
     assert len(rows(city)) == 6
 
 
-def test_a_lost_ledger_of_a_system_without_stations_is_named(city: Publisher) -> None:
-    """Before the next run by all that reads, and by that run: its runs are lost."""
+@pytest.mark.parametrize("pattern", ["ledger*", "**/ledger*"], ids=["one", "both"])
+def test_a_lost_ledger_of_a_system_without_stations_is_named(
+    city: Publisher, pattern: str
+) -> None:
+    """Before the next run by all that reads, and by that run: its runs are lost.
+
+    The ledger of its vehicles may be lost, too.
+    """
     publish(city, [vehicle()])
     assert notices(city.fetch(), RUNS_LOST) == []
-    for path in (city.folder / "city").glob("ledger*"):
+    for path in (city.folder / "city").glob(pattern):
         path.unlink()
     system = city.settings.system_folder("city")
 
@@ -517,6 +540,29 @@ def test_a_lost_ledger_of_a_system_without_stations_is_named(city: Publisher) ->
     assert text.startswith("city/ledger.sqlite3 was missing: a new one is rebuilt")
     assert "station" not in text
     check_present(system, ledger=True)
+
+
+@pytest.mark.parametrize("stations", [[station()], []], ids=["beside", "alone"])
+def test_the_ledger_that_is_damaged_is_named(
+    city: Publisher, stations: list[dict[str, Any]]
+) -> None:
+    """Not that of the system, with which it is read; and only that one is checked."""
+    publish(city, [vehicle()], stations=stations)
+    city.fetch()
+    path = city.folder / "city/vehicles" / LEDGER
+    pages = bytearray(path.read_bytes())
+    pages[4_096:40_960] = bytes([0xAB]) * 36_864
+    path.write_bytes(pages)
+    history = History("city", city.folder / "city")
+
+    with pytest.raises(StorageError, match=f"cannot read {path}: "):
+        history.ends()
+
+    marks = [*city.folder.glob("city/**/*-check")]
+    assert marks == [path.with_name(f"{LEDGER}-check")]
+    (text, _) = notices(city.fetch(), "ledger")
+    assert text.startswith("vehicles: the ledger was damaged ")
+    assert history.ends() == (city.clock.now - 302, city.clock.now - 2)
 
 
 def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
@@ -568,6 +614,7 @@ def test_a_lost_folder_of_vehicles_is_named_until_it_is_back_or_accepted(
     assert codes() == [1, 74, 0]
     report = bikecollect("--config", config, "report", "vehicles", "city")
     assert (report.returncode, report.stderr.count(" was gone on ")) == (74, 1)
+    assert r"\x0a" not in report.stderr, "the lines of an error stay apart"
     (folder / "vehicles").rename(city.folder / "later")
     (city.folder / "earlier").rename(folder / "vehicles")
     (text,) = missing()

@@ -62,3 +62,4 @@ def test_the_doctor_knows_a_system_without_stations(
             probe.try_system("city", city.settings.systems["city"])
 
     assert trial.counts == "1 vehicle"
+    assert trial.oddities == (), "the setting is there"

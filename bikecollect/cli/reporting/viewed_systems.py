@@ -104,7 +104,8 @@ def readable(
 
 def error_of(code: ExitCode, text: str) -> BikecollectError:
     """Return the error with *text* where systems were skipped, with their *code*."""
-    return (SettingsError if code is ExitCode.SETTINGS else StorageError)(text)
+    kind = SettingsError if code is ExitCode.SETTINGS else StorageError
+    return kind(text, lines=True)
 
 
 def report_losses(

@@ -167,6 +167,14 @@ def has_days(folder: Path, part: str) -> bool:
     return any(folder.joinpath(*PARTS[part]).glob("*.csv"))
 
 
+def has_vehicles(folder: Path) -> bool:
+    """Return whether a system's *folder* has vehicles: their ledger, or daily files.
+
+    The ledger of a system without stations has only runs.
+    """
+    return (folder / VEHICLES / LEDGER).exists() or has_days(folder, VEHICLES)
+
+
 def oldest_csv(folder: Path) -> str:
     """Return the day of the oldest CSV of a system's *folder*, empty for none."""
     places = (folder.joinpath(*part) for part in PARTS.values())

@@ -121,9 +121,13 @@ def rebuilt(
 
 def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:
     """Return a notice if *ledger* was damaged when it was opened."""
+    if not ledger.trouble:
+        return []
+    is_own = ledger.folder.name == VEHICLES
+    trouble = f"vehicles: {ledger.trouble}" if is_own else ledger.trouble
     if ledger.was_replaced:
-        return [rebuilt(ledger, ledger.trouble, mirror)]
-    return [Notice("ledger", ledger.trouble)] if ledger.trouble else []
+        return [rebuilt(ledger, trouble, mirror)]
+    return [Notice("ledger", trouble)]
 
 
 def adopted(ledger: "Ledger", tail: Tail, mirror: str) -> list[Notice]:

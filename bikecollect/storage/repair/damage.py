@@ -24,6 +24,7 @@ from bikecollect.storage.files.entries import (
     VEHICLES,
     has_days,
     has_entries,
+    has_vehicles,
 )
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.files.trusted_files import quoted
@@ -127,10 +128,9 @@ def lacks_ledger(system: SystemFolder, part: str = STATIONS) -> bool:
     An empty file is none. That of stations also has the runs of a system without them.
     """
     own = system.vehicles if part == VEHICLES else system
-    has_data = has_days(system.path, part) or (
-        own is system and system.vehicles.ledger.exists()
-    )
-    return bool(absence(own.ledger)) and has_data
+    if not absence(own.ledger):
+        return False
+    return has_days(system.path, part) or (own is system and has_vehicles(own.path))
 
 
 def check_present(system: SystemFolder, *, ledger: bool) -> None:

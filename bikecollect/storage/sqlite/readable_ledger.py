@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -62,6 +62,27 @@ def readable_or_empty(path: Path) -> Iterator[str]:
 def connect(address: str) -> sqlite3.Connection:
     """Connect to the database at *address*, an URI."""
     return sqlite3.connect(address, uri=True, timeout=PATIENCE)
+
+
+def blamed(paths: Sequence[Path], error: Exception) -> Path:
+    """Return which of the ledgers at *paths*, which were read together, is damaged.
+
+    It is the first, unless *error* is that of a damaged file, and the first is sound.
+    """
+    code = getattr(error, "sqlite_errorname", "")
+    damaged = paths if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else ()
+    return next((path for path in damaged if not _is_sound(path)), paths[0])
+
+
+def _is_sound(path: Path) -> bool:
+    """Return whether the ledger at *path* can be read, and its pages fit together."""
+    with (
+        suppress(OSError, sqlite3.Error, UnicodeDecodeError),
+        readable(path) as address,
+        closing(connect(address)) as db,
+    ):
+        return db.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+    return False
 
 
 def _can_share(path: Path) -> bool:
