@@ -17,7 +17,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.files.entries import has_vehicles
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
