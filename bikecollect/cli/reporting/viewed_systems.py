@@ -103,9 +103,15 @@ def readable(
 
 
 def error_of(code: ExitCode, text: str) -> BikecollectError:
-    """Return the error with *text* where systems were skipped, with their *code*."""
-    kind = SettingsError if code is ExitCode.SETTINGS else StorageError
-    return kind(text, lines=True)
+    """Return the error with *text* where systems were skipped, with their *code*.
+
+    Further lines of it are notes of the error.
+    """
+    first, *others = text.split("\n")
+    error = (SettingsError if code is ExitCode.SETTINGS else StorageError)(first)
+    for other in others:
+        error.add_note(other)
+    return error
 
 
 def report_losses(
