@@ -5,7 +5,7 @@ from contextlib import closing
 from itertools import chain
 
 from bikecollect.archive.archived_days import ArchivedDays
-from bikecollect.collect.filling.foreign_runs import checked, checked_loss
+from bikecollect.collect.filling.foreign_runs import checked, checked_incident
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.process import Times
@@ -32,8 +32,9 @@ def take_over_runs(
     started yet, or the ledger was lost. If *source* has collected beside us, only those
     before our first run are taken: later slots are missing here for our reasons. Runs
     here that are those of *source* were taken over before, or came with its archive.
-    The archived days of the new runs are archived again. The record of slots that were
-    lost with an earlier folder is taken over, too.
+    The archived days of the new runs are archived again. Incidents are taken over, too,
+    if they are the cause of slots without a run: these were lost with an earlier folder
+    or ledger, or could not be recorded.
     """
     system = settings.system_folder(name)
     now = times.clock()
@@ -52,31 +53,32 @@ def take_over_runs(
                 ledger.open()
                 taken += ArchivedDays(ledger).add_runs(runs, system.zone)
             breathe()
-    _take_over_losses(system, source, judge, span, end)
+    _take_over_incidents(system, source, judge, span, end)
     return taken
 
 
-def _take_over_losses(
+def _take_over_incidents(
     system: SystemFolder,
     source: FolderSource,
     judge: Plausible,
     span: tuple[Slot, Slot],
     end: Slot,
 ) -> None:
-    """Write the losses in *source*, of slots before *end*, that touch *span*.
+    """Write the incidents in *source*, of slots before *end*, that touch *span*.
 
-    Without them, slots that were lost before would seem never to have been collected.
+    Without them, slots that were lost before would seem never to have been collected,
+    and those of a full disk never to have been started.
     """
     history = History(system.system_id, system.path)
     known = {incident.incident_id for incident in history.incidents(BEGINNING)}
-    rows = source.incidents()
-    losses = [loss for row in rows if (loss := checked_loss(row, judge.is_time))]
+    incidents = (checked_incident(row, judge.is_time) for row in source.incidents())
     AlertLedger(system.ledger).save(
-        loss._replace(last=min(loss.last, Slot(end - 1)))
-        for loss in losses
-        if loss.incident_id not in known
-        and loss.opened < min(end, span[1])
-        and loss.last >= span[0]
+        incident._replace(last=min(incident.last, Slot(end - 1)))
+        for incident in incidents
+        if incident is not None
+        and incident.incident_id not in known
+        and incident.opened < min(end, span[1])
+        and incident.last >= span[0]
     )
 
 

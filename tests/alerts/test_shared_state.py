@@ -682,6 +682,38 @@ def test_what_the_copy_of_a_lost_folder_lacks_is_lost_with_it(
     assert not [m for m in mailserver.mails() if "MIRROR" in m.get_content()]
 
 
+@pytest.mark.parametrize(
+    ("kind", "cause", "known"),
+    [
+        *(
+            (kind, kind, [kind] * 3)
+            for kind in ("disk", "folder", "ledger", "settings")
+        ),
+        ("ledger", "runs-lost", ["unknown"] * 2 + ["ledger"]),
+        ("fetch", "dns", ["not-started"] * 3),
+    ],
+)
+def test_slots_whose_runs_could_not_be_recorded_keep_their_cause(
+    tmp_path: Path, kind: str, cause: str, known: list[str]
+) -> None:
+    """Also in a folder that is filled from this one: cron did start these runs."""
+    world = World(tmp_path / "data", "a", "b")
+    own, other = world.folder / "a", tmp_path / "other"
+    first = Slot(BEGIN_SLOT + 600 + 600 * (cause == "runs-lost"))
+    last = Slot(BEGIN_SLOT + 1200)
+    incident = Incident("i-1", kind, first, last, last, slots=3, told=1)
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, skip=3)
+        AlertLedger(own / LEDGER).save([incident._replace(causes={cause: 3})])
+        before = causes(world, settings)
+        own.rename(other)
+        fill(world, settings, other)
+        after = causes(world, settings)
+
+    assert before == after == known
+
+
 def test_the_cause_of_slots_that_a_backup_lacks_is_known_if_people_were_told_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,9 +23,11 @@ from bikecollect.cli.render.programs import archive_json
 from bikecollect.collect.fetching.fetcher import MACHINE
 from bikecollect.collect.sources import foreign_ledger
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY
+from bikecollect.core.incidents import Incident
+from bikecollect.core.slots import DAY, Slot
 from bikecollect.setup.loader import load
-from bikecollect.storage.data_folder import INFORMATION, MARKER
+from bikecollect.storage.alert_ledger import AlertLedger
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, MARKER
 from bikecollect.storage.files.marker import mark, text_of
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.mirror import mirror_source
@@ -107,6 +109,31 @@ def test_a_new_machine_gets_all_slots_back(city: City) -> None:
     assert pushed.stdout.startswith("city: open days copied to the mirror, ")
     assert (process.returncode, len(before)) == (0, 7)
     assert rows(city) == before
+
+
+def test_a_new_machine_knows_why_slots_without_a_run_are_missing(
+    live: City, world: World
+) -> None:
+    """The disk was full, and their runs could not be recorded."""
+    world.clock.now = time.time() - 4_000
+    first, last = (world.fetch({"0001": 1}, after=after).slot for after in (0, 1_500))
+    slots = (Slot(first + 300), Slot(last - 300))
+    incident = Incident("disk-1", "disk", *slots, last, slots=4, lost=4, told=1)
+    AlertLedger(live.folder / LEDGER).save([incident])
+    assert live.run("push", "--live").returncode == 0
+    before = lost_by_disk(live)
+    shutil.rmtree(live.data)
+
+    process = live.run("backfill", "city", "--from", live.address)
+
+    assert process.returncode == 0
+    assert lost_by_disk(live) == before == 4
+
+
+def lost_by_disk(city: City) -> int:
+    """Return how many slots are missing because of the disk."""
+    report = city.run("backfill-report", "--format", "json").stdout
+    return sum(g["slots"] for g in json.loads(report)["gaps"] if g["cause"] == "disk")
 
 
 def test_days_are_restored_without_any_archive(

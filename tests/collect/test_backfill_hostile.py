@@ -23,7 +23,7 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.archive.datasets import RUNS
 from bikecollect.collect.filling import foreign_stations, taken_stations
-from bikecollect.collect.filling.foreign_runs import checked, checked_loss
+from bikecollect.collect.filling.foreign_runs import checked, checked_incident
 from bikecollect.collect.filling.foreign_stations import versions_of
 from bikecollect.collect.filling.taken_stations import TakenStations
 from bikecollect.collect.sources import foreign_ledger, table_rows, tables
@@ -440,10 +440,36 @@ def test_an_implausible_run_is_not_taken_over(change: dict[str, object]) -> None
     assert checked(list((RUN | change).values()), judge.is_time) is None
     assert (run["rows"], run["uptime"], run["http_status"]) == (0, 0.0, None)
     assert run["error"] == "a\\x0a" + "b" * 997
-    slot = int(NOON)
-    losses = [("a1", slot - 300, slot, n, '{"unknown": 2}') for n in (2, 0)]
-    lost, none = (checked_loss(row, judge.is_time) for row in losses)
-    assert (lost is None, none) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "causes", "taken"),
+    [
+        ("damage", '{"unknown": 2}', ("damage", {"unknown": 2})),
+        ("damage", '{"older-folder": 2}', ("damage", {"older-folder": 2})),
+        ("disk", '{"\x1b[2J": 9}', ("disk", {"disk": 2})),
+        ("folder", "[", ("folder", {"folder": 2})),
+        ("ledger", '{"ledger": 1}', ("ledger", {"ledger": 2})),
+        ("ledger", '{"runs-lost": 1}', ("ledger", {"runs-lost": 2})),
+        ("settings", None, ("settings", {"settings": 2})),
+        ("fetch", '{"dns": 2}', None),
+        ("\x1b[2J", '{"dns": 2}', None),
+        (b"disk", None, None),
+    ],
+)
+def test_only_incidents_that_are_the_cause_of_slots_without_a_run_are_taken_over(
+    kind: object, causes: object, taken: object
+) -> None:
+    """Of their texts nothing, and none whose slots are implausible."""
+    judge, slot = Plausible(NOON + 60), int(NOON)
+    spans = (slot - 300, slot, 2), (slot - 300, slot, 0), (slot, slot - 300, 2)
+
+    first, *others = (
+        checked_incident(("a1", kind, *span, causes), judge.is_time) for span in spans
+    )
+
+    assert (first and (first.kind, first.causes)) == taken
+    assert others == [None, None]
 
 
 def test_runs_that_cannot_be_read_do_not_keep_slots_from_being_filled(

@@ -17,14 +17,17 @@ from bikecollect.storage.data_folder import SystemFolder
 START = int(NOON)
 
 
-def record_full_disk(world: World, after: float) -> None:
-    """Record a run, *after* seconds later, that could not write its payload."""
+def record_full_disk(world: World, after: float, *, is_taken: bool = False) -> None:
+    """Record a run, *after* seconds later, that could not write its payload.
+
+    One that *is_taken* from another ledger has no notices.
+    """
     world.clock.now += after
     world.uptime += after
     run = world.begin().ended(Outcome.DISK, "ledger", "disk I/O error")
     notices = (Notice("disk", "no space left"), Notice("ledger", "disk I/O error"))
     world.ledger.open()
-    world.ledger.record([run.noticed(*notices)])
+    world.ledger.record([run if is_taken else run.noticed(*notices)])
     world.ledger.close()
 
 
@@ -47,21 +50,30 @@ def gap_causes(world: World) -> list[tuple[int, int, str]]:
 @copied
 def world(folder: Path) -> World:
     """Return a world whose disk was full in the slots 2 and 10; cron paused twice."""
+    return with_pauses(folder, is_taken=False)
+
+
+def with_pauses(folder: Path, *, is_taken: bool) -> World:
+    """Return the world in *folder*; the runs of the full disk may be *is_taken*."""
     world = World(folder / "city")
     world.fetch({"a": 1})
     world.fetch({"a": 2}, after=300)
-    record_full_disk(world, after=300)
+    record_full_disk(world, after=300, is_taken=is_taken)
     world.fetch({"a": 3}, after=300)
     world.fetch({"a": 4}, after=900)
     world.fetch({"a": 5}, after=300)
-    record_full_disk(world, after=900)
+    record_full_disk(world, after=900, is_taken=is_taken)
     world.fetch({"a": 6}, after=300)
     world.clock.now += 60
     return world
 
 
-def test_a_gap_between_two_full_disks_has_its_own_cause(world: World) -> None:
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_gap_between_two_full_disks_has_its_own_cause(
+    folder: Path, *, is_taken: bool
+) -> None:
     """Both bad slots have a run that says so: the other slots had none."""
+    world = with_pauses(folder, is_taken=is_taken)
     save_incident(world, "disk", first=2, last=10, slots=2)
 
     assert gap_causes(world) == [

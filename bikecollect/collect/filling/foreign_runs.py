@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bikecollect.archive.datasets import RUNS
-from bikecollect.core.causes import Cause
-from bikecollect.core.incidents import Incident
+from bikecollect.core.causes import Cause, meaning
+from bikecollect.core.incidents import RUNS_LOST, Incident
 from bikecollect.core.run import OUTCOMES
 from bikecollect.core.text import visible
+from bikecollect.storage.runs.unrecorded import SILENCING
 
 MAX_NUMBER = 1 << 53
 LIMITS = {"error": 999}
@@ -42,24 +43,40 @@ def checked(
     return tuple(_cell(name, kind, values[name]) for name, kind in RUNS.items())
 
 
-def checked_loss(
+def checked_incident(
     row: Sequence[Any], is_time: Callable[[float], bool]
 ) -> Incident | None:
-    """Return the incident *row* if it accounts for slots lost with a folder or ledger.
+    """Return the incident *row*, ended, if it is the cause of slots without a run.
 
+    The slots were lost with a folder or ledger, or their runs could not be recorded.
     None if it is another one, or implausible; see `checked`.
     """
-    incident_id, opened, last, slots, causes = row
+    incident_id, kind, opened, last, slots, causes = row
     if not (isinstance(incident_id, str) and RUN_ID.fullmatch(incident_id)):
         return None
-    cause = next((c for c in LOSSES if _is_only(c, causes)), None)
+    known = _known_cause(kind, causes)
     numbers = [n for n in (opened, last, slots) if isinstance(n, int)]
-    if cause is None or len(numbers) < len(row) - 2:
+    if known is None or len(numbers) < len(row) - 3:
         return None
     if not (is_time(opened) and is_time(last) and opened <= last and slots > 0):
         return None
-    lost = Incident(incident_id, "damage", opened, last, last, slots=slots, told=1)
-    return lost._replace(causes={cause.value: slots}, text=cause.meaning)
+    incident = Incident(incident_id, known[0], opened, last, last, slots=slots, told=1)
+    return incident._replace(causes={known[1]: slots}, text=meaning(known[2]))
+
+
+def _known_cause(kind: object, causes: object) -> tuple[str, str, Cause] | None:
+    """Return kind and cause of an incident, and what it means; None if it is another.
+
+    Of its JSON *causes* only those are taken that decide why slots are missing.
+    """
+    for cause in LOSSES:
+        if _is_only(cause, causes):
+            return "damage", cause.value, cause
+    if kind not in SILENCING:
+        return None
+    if kind == Cause.LEDGER and f'"{RUNS_LOST}"' in str(causes):
+        return Cause.LEDGER.value, RUNS_LOST, Cause.UNKNOWN
+    return str(kind), str(kind), next(cause for cause in Cause if cause == kind)
 
 
 def _is_only(cause: Cause, causes: object) -> bool:

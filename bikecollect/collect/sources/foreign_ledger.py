@@ -43,7 +43,7 @@ NAME = "SELECT value FROM memory WHERE key = ?"
 MAX_NAME = 64
 """Characters of the name of a machine, by POSIX."""
 INCIDENTS = (
-    "SELECT incident_id, opened, last, slots, causes FROM incidents"
+    "SELECT incident_id, kind, opened, last, slots, causes FROM incidents"
     " ORDER BY opened DESC LIMIT 10000"
 )
 GONE_FILES = "SELECT file FROM files WHERE damaged = ?"
@@ -106,7 +106,7 @@ def runs(folder: Path, scratch_folder: Path) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def incidents(folder: Path, scratch_folder: Path) -> list[tuple[Any, ...]]:
-    """Return id, span, slots and causes of the incidents in *folder*'s ledger.
+    """Return id, kind, span, slots and causes of the incidents in *folder*'s ledger.
 
     They are unchecked; see `blocks`.
     """

@@ -9,6 +9,8 @@ from bikecollect.storage.ledger_reader import History
 
 SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
+FAILED = frozenset({"deferred", "disk", "settings"})
+"""Outcomes of runs that could not write."""
 LAST = (
     "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
     " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
@@ -52,9 +54,16 @@ def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
     An incident with relapses also spans good slots. If all its bad slots have a run, it
     is not the cause of slots without one.
     """
-    rows = history.run_rows(
-        ("slot", "notices"), incident.opened, Slot(incident.last + 1)
-    )
-    # Notices are JSON: within a text, quotes would be escaped.
-    recorded = {slot for slot, notices in rows if f'"{incident.kind}"' in notices}
+    names, end = ("slot", "notices", "outcome", "cause"), Slot(incident.last + 1)
+    rows = history.run_rows(names, incident.opened, end)
+    recorded = {row[0] for row in rows if _is_of(incident.kind, *row[1:])}
     return len(recorded) < incident.slots
+
+
+def _is_of(kind: str, notices: str, outcome: str, cause: str) -> bool:
+    """Return whether a run has observed a problem of the *kind*.
+
+    Runs from another ledger have no *notices*, only their *outcome* and its *cause*.
+    """
+    # Notices are JSON: within a text, quotes would be escaped.
+    return f'"{kind}"' in notices or (outcome in FAILED and kind in {outcome, cause})
