@@ -60,7 +60,8 @@ def complete_outcome(
     """Return the outcomes of runs that begin with *incomplete*."""
     from bikecollect.core.errors import Outcome  # only for a Tab
 
-    return _matching(((outcome.value, "") for outcome in Outcome), incomplete)
+    words = [*(outcome.value for outcome in Outcome), "running"]
+    return _matching(((word, "") for word in words), incomplete)
 
 
 def complete_station(

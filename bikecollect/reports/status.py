@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.coverage import last_of
 from bikecollect.reports.disk_usage import Disk, disk_of
@@ -19,6 +20,7 @@ from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import find_damage, lacks_ledger, loss_of
+from bikecollect.storage.runs.noted import running_runs
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.waiting import MirrorStanding
@@ -33,7 +35,8 @@ class Standing:
     *inbox*, *outbox* and *rejected* are numbers of files, *slots* is the number of
     slots collected in the last 24 hours. *imported* has the first day of an import and
     the day of the first run. *scheduled* says whether a schedule that starts runs was
-    found, None if that was not checked.
+    found, None if that was not checked. *running* are the runs that have not ended,
+    newest first.
     """
 
     system_id: str
@@ -47,6 +50,7 @@ class Standing:
     slots_a_day: int
     imported: tuple[str, str] = ("", "")
     scheduled: bool | None = None
+    running: Sequence[Run] = ()
 
     @cached_property
     def disk(self) -> Disk:
@@ -105,6 +109,7 @@ def survey(
         slots_a_day=DAY // system.interval,
         imported=imported,
         scheduled=scheduled,
+        running=running_runs(folder),
     )
 
 

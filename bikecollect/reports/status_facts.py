@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
 from bikecollect.core.slots import day_of
 from bikecollect.core.text import (
     ago,
@@ -148,6 +149,7 @@ def facts(standing: Standing) -> list[Fact]:
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
     known = [
+        *(Fact("Running", tuple(_running(run, standing))) for run in standing.running),
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health), *_stale(standing))),
         Fact("Schedule", tuple(_schedule(standing))),
@@ -200,6 +202,16 @@ def _last_run(standing: Standing) -> Iterable[Part]:
     yield Part(f"{cause}, {when}, {count_of(run.rows, 'row')} in {spent}")
     if run.outcome is Outcome.RATE_LIMITED:
         yield Part(f"; {visible(run.error)}")
+
+
+def _running(run: Run, standing: Standing) -> Iterator[Part]:
+    """Yield since when *run* has been running; a person may end one that hangs."""
+    spent = max(0.0, standing.health.now - run.started)
+    since = clock_minute(run.started, standing.zone, 1)
+    yield Part(f"since {since}, for {length(spent)}")
+    if spent > standing.health.interval:
+        yield Part(", longer than a slot", Tone.BAD)
+        yield Part(f"; see: bikecollect runs show {run.run_id}")
 
 
 def _schedule(standing: Standing) -> Iterable[Part]:

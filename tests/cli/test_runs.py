@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
+import time
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+import in_process
 import pytest
 from json_shapes import documented
 from served import Answer, serving
@@ -16,12 +20,16 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment
-from bikecollect.core.errors import FeedUnavailable, PayloadError, UsageError
+from bikecollect.core.errors import FeedUnavailable, Outcome, PayloadError, UsageError
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Notice, Result, Run
 from bikecollect.core.slots import Slot
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.files.marker import text_of
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.run_notes import RunNotes
 from bikecollect.storage.runs.log_lines import log_lines
+from bikecollect.storage.runs.noted import running_runs
 
 SLOT = Slot(int(NOON))
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
@@ -75,17 +83,17 @@ def test_the_table_has_a_line_per_run_with_flags_and_a_bar(world: World) -> None
 
 def test_a_long_outcome_is_cut_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cause that fits stays whole; in a pipe everything does."""
-    result = Result(cause="x" * 40, flags=("late",))
+    result = Result(Outcome.REJECTED, cause="x" * 40, flags=("late",))
     run = Run("0000000a", "city", SLOT, NOON, result=result)
 
-    short = replace(run, result=Result(cause="x" * 16, flags=("late",)))
+    short = replace(run, result=result._replace(cause="x" * 16))
 
     piped = table([run, short])
     monkeypatch.setattr(screens, "terminal_columns", lambda: 80)
     _, line, other = table([run, short]).splitlines()
 
-    assert f"running ({'x' * 40}) [late]      -    0.00" in piped
-    assert line.startswith("2026-11-22 12:00  running (xxxxxxxxxxxxx..      -    0.00")
+    assert f"rejected ({'x' * 40}) [late]      -    0.00" in piped
+    assert line.startswith("2026-11-22 12:00  rejected (xxxxxxxxxxxx..      -    0.00")
     assert other.startswith("2026-11-22 12:00  xxxxxxxxxxxxxxxx [late]       -    0.00")
 
 
@@ -93,7 +101,10 @@ def test_no_two_slots_of_the_table_look_alike(monkeypatch: pytest.MonkeyPatch) -
     """Slots of seconds have them; the hour that occurs twice has its offset."""
     summer = 1_792_889_940  # 02:59 in Oslo, an hour before it is 02:59 again
     moments = summer, summer + 3_600, summer + 3_660
-    runs = [Run("0000000a", "city", Slot(slot), NOON) for slot in moments]
+    killed = Result(Outcome.KILLED)
+    runs = [
+        Run("0000000a", "city", Slot(slot), NOON, result=killed) for slot in moments
+    ]
     odd = replace(runs[2], slot=Slot(summer + 3_690))
     oslo: dict[str, tzinfo] = {"city": ZoneInfo("Europe/Oslo")}
 
@@ -102,19 +113,67 @@ def test_no_two_slots_of_the_table_look_alike(monkeypatch: pytest.MonkeyPatch) -
         return [line.partition("      -")[0].rstrip() for line in text.splitlines()]
 
     assert printed(*runs)[1:] == [
-        "2026-10-25 02:59 (+02:00)  running",
-        "2026-10-25 02:59 (+01:00)  running",
-        "2026-10-25 03:00           running",
+        "2026-10-25 02:59 (+02:00)  killed",
+        "2026-10-25 02:59 (+01:00)  killed",
+        "2026-10-25 03:00           killed",
     ]
     assert printed(runs[2], odd)[1:] == [
-        "2026-10-25 03:00:00  running",
-        "2026-10-25 03:00:30  running",
+        "2026-10-25 03:00:00  killed",
+        "2026-10-25 03:00:30  killed",
     ]
     monkeypatch.setattr(screens, "columns", lambda: 44)
     assert printed(runs[0], odd) == [
-        "10-25 02:59:00 (+02:00) 0000000a running",
-        "10-25 03:00:30 0000000a running",
+        "10-25 02:59:00 (+02:00) 0000000a killed",
+        "10-25 03:00:30 0000000a killed",
     ]
+
+
+def test_a_run_that_is_running_is_listed_and_shown(folder: Path) -> None:
+    """Since when, and for how long; as JSON only if it is asked for."""
+    config = settings(folder.parent, "http://127.0.0.1:9/")
+    world = World(folder.parent / "data/city")
+    (world.folder / MARKER).write_bytes(text_of("city"))
+    world.clock.now = time.time() - 400
+    world.fetch({"a": 1})
+    world.clock.now += 100
+    run = world.begin()
+    RunNotes(world.folder / "payloads/inbox").begin(run)
+    since = datetime.fromtimestamp(run.started, TAIPEI)
+    say = partial(in_process.bikecollect, "--config", config)
+
+    listed = say("runs").stdout.splitlines()
+    failed = say("runs", "--failed")
+    plain = say("runs", "--format", "json").stdout.splitlines()
+    asked = say("runs", "--outcome", "running", "--format", "json").stdout
+    shown = say("runs", "show", run.run_id).stdout
+    status = say("status", "city").stdout
+    (values,) = json.loads(say("status", "--format", "json").stdout)["running"]
+
+    assert f"running since {since:%H:%M:%S} " in listed[1]
+    assert "collected" in listed[2]
+    assert "running" not in failed.stdout
+    assert [json.loads(line)["outcome"] for line in plain] == ["collected"]
+    (line,) = documented(asked, screens.KEYS)
+    assert (line["run_id"], line["outcome"]) == (run.run_id, "running")
+    assert (line["exit_code"], line["finished"]) == (None, None)
+    assert f"running since {since:%H:%M:%S}" in shown
+    assert "exit code" not in shown
+    assert re.search(rf"Running +since {since:%F %T}, for 5 min, longer than", status)
+    assert f" runs show {run.run_id}" in " ".join(status.split())
+    assert (values["run_id"], values["running_s"] >= 300) == (run.run_id, True)
+
+
+def test_a_run_that_only_sends_its_mails_is_not_running(folder: Path) -> None:
+    """It is in the ledger: it would be listed twice."""
+    world = World(folder)
+    notes, run = RunNotes(folder / "payloads/inbox"), world.begin()
+    notes.begin(run)
+
+    before = running_runs(folder)
+    notes.update(run.ended(Outcome.COLLECTED))
+
+    assert before == [run]
+    assert running_runs(folder) == []
 
 
 def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:

@@ -30,8 +30,11 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import check_present
 from bikecollect.storage.runs.log_lines import log_lines
+from bikecollect.storage.runs.noted import running_runs
 
 RUN_ID = 8
+RUNNING = "running"
+"""The word for a run that has not ended, in place of an outcome."""
 WEEK = 7
 
 
@@ -69,7 +72,7 @@ def runs() -> None:
 @click.option(
     "--outcome",
     multiple=True,
-    help="Only this outcome; repeatable.",
+    help="Only this outcome, or running; repeatable.",
     shell_complete=complete_outcome,
 )
 @click.option("--failed", is_flag=True, help="Only failed runs.")
@@ -108,7 +111,13 @@ def listed(
             has_data = history.ends() is not None
             folder = settings.system_folder(name)
             attempts.report_loss(folder, begin, end or END, has_data=has_data)
-            runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
+            if RUNNING in outcomes or not (outcomes or form == "json"):
+                running = screens.so_far(running_runs(folder.path), now)
+                runs_found += [r for r in running if begin <= r.slot < (end or END)]
+            if outcomes != [RUNNING]:
+                runs_found += history.runs(
+                    begin, end, outcomes=outcomes, limit=limit + 1
+                )
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT
     if not runs_found and not attempts.code:
@@ -254,8 +263,10 @@ def _find(
     settings: Settings, history: History, name: str, text: str
 ) -> tuple[Slot, list[Run]]:
     """Return the slot named by *text* (a time or the id of a run) and its runs."""
+    running = screens.so_far(running_runs(settings.data / name), time.time())
     if re.fullmatch(f"[0-9a-f]{{{RUN_ID}}}", text):
         runs = history.run(text)
+        runs = runs or [run for run in running if run.run_id == text]
         return (runs[0].slot if runs else Slot(-1)), runs
     at, now, system = Slot(-1), time.time(), settings.system_folder(name)
     # A time of day may have no run yet today: search earlier days, too.
@@ -267,14 +278,15 @@ def _find(
             raise UsageError(f"{error}, or a run's id (dd46a8af)") from error
         slot = system.grid.floor(seconds)
         at = slot if day == 0 else at
-        if runs := history.runs(slot, Slot(slot + 1)):
+        active = [run for run in running if run.slot == slot]
+        if runs := [*active, *history.runs(slot, Slot(slot + 1))]:
             return slot, runs
     return at, []
 
 
 def _outcomes(words: Sequence[str], *, failed: bool) -> list[str]:
     """Return the outcomes to list; empty for all."""
-    known = [outcome.value for outcome in Outcome]
+    known = [*(outcome.value for outcome in Outcome), RUNNING]
     for word in words:
         if word not in known:
             raise UsageError(f'unknown outcome "{word}"; known: {", ".join(known)}')

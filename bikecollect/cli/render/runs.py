@@ -1,8 +1,8 @@
 """The output of `runs`: the list of runs, and one slot in full detail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from itertools import groupby
 from math import gcd
@@ -43,6 +43,7 @@ MIN_OUTCOME = 12
 FIXED = 30
 """Characters of a line without slot, outcome and system or bar, and one more."""
 LOG_LINES = 40
+DATE = len("2026-11-22 ")
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     longest = max(sum(run.seconds.values()) for run in runs)
     slots = _slots(runs, zones)
     room = max(map(len, slots))
-    width = _outcome_width(runs, room, many=many)
+    width = _outcome_width(runs, room, zones, many=many)
     head = f"{'slot':<{room}}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}"
     head = f"{head}  {'run':<8}"
     lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
     for slot, run in zip(slots, runs, strict=True):
         spent = sum(run.seconds.values())
-        outcome = click.style(f"{_short(run, width):<{width}}", fg=_colour(run))
+        outcome = click.style(f"{_short(run, zones, width):<{width}}", fg=_colour(run))
         line = f"{slot:<{room}}  {outcome} {run.rows or '-':>6} {spent:>7.2f}"
         line = f"{line}  {run.run_id:<8}"
         last = run.system_id if many else bar(spent, longest, BAR)
@@ -95,14 +96,16 @@ def _slots(runs: Sequence[Run], zones: dict[str, tzinfo]) -> list[str]:
     return [clock_minute(run.slot, zones[run.system_id], step) for run in runs]
 
 
-def _outcome_width(runs: Sequence[Run], room: int, *, many: bool) -> int:
+def _outcome_width(
+    runs: Sequence[Run], room: int, zones: dict[str, tzinfo], *, many: bool
+) -> int:
     """Return the width of the outcomes: in a pipe the longest one is complete.
 
     *room* is the width of the slots.
     """
     taken = FIXED + room + (max(len(run.system_id) for run in runs) if many else BAR)
     least = max(MIN_OUTCOME, min(OUTCOME, WIDTH - taken))
-    needed = max(least, *(len(_full(run)) for run in runs))
+    needed = max(least, *(len(_full(run, zones)) for run in runs))
     terminal = terminal_columns()
     return needed if terminal is None else max(least, min(needed, terminal - taken))
 
@@ -111,7 +114,7 @@ def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str
     """Return *runs* for a narrow terminal: time, id, outcome, and the system below."""
     lines = []
     for slot, run in zip(_slots(runs, zones), runs, strict=True):
-        outcome = _short(run, columns() - len(slot) - 7)
+        outcome = _short(run, zones, columns() - len(slot) - 7)
         lines.append(
             f"{slot[5:]} {run.run_id:<8} {click.style(outcome, fg=_colour(run))}"
         )
@@ -120,16 +123,16 @@ def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str
     return "\n".join(lines) + "\n"
 
 
-def _short(run: Run, width: int) -> str:
+def _short(run: Run, zones: dict[str, tzinfo], width: int) -> str:
     """Return the outcome of *run* and its flags, cut to *width*; the cause is kept."""
-    text = _full(run)
+    text = _full(run, zones)
     if len(text) > width >= len(run.cause) > 0:
         text = visible(f"{run.cause}{_flags(run)}")
     return text if len(text) <= width else f"{text[: width - 2]}.."
 
 
-def _full(run: Run) -> str:
-    return visible(f"{_ending(run)}{_flags(run)}")
+def _full(run: Run, zones: dict[str, tzinfo]) -> str:
+    return visible(f"{_ending(run, zones[run.system_id])}{_flags(run)}")
 
 
 def _flags(run: Run) -> str:
@@ -155,14 +158,25 @@ def as_json(run: Run, zone: tzinfo) -> str:
             for a in run.attempts
         ],
     }
+    if run.outcome is None:
+        details |= {"outcome": "running", "exit_code": None, "seconds": {}}
     return visible_json({**run_values(run, zone), **details})
+
+
+def so_far(runs: Iterable[Run], now: float) -> list[Run]:
+    """Return *runs*, which are running, with the seconds that they have taken."""
+    return [
+        replace(run, seconds={"so far": max(0.0, now - run.started)}) for run in runs
+    ]
 
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **RUN_KEYS,
+    "outcome": ("text", "[how it ended](../exit-codes.md), or running"),
+    "exit_code": ("integer", "exit code for this run", "null while it is running"),
     "run_id": ("text", "id of the run, for `runs show`"),
     "started": ("time", "when it began"),
-    "finished": ("time", "when it ended", "null if it was killed"),
+    "finished": ("time", "when it ended", "null if it was killed, or is running"),
     "accepted": ("boolean", "whether the payload was durable on disk"),
     "bytes": ("integer, bytes", "received from the feed"),
     "notices": ("list of objects", "messages for a person"),
@@ -216,10 +230,11 @@ def _place(block: Block, what: str, file: str) -> list[str]:
 
 
 def _run(run: Run, known: Slotted) -> list[str]:
-    outcome = click.style(_ending(run), fg=_colour(run), bold=True)
+    outcome = click.style(_ending(run, known.zone), fg=_colour(run), bold=True)
     started = local_minute(run.started, known.zone, known.interval)
     delay = run.started - run.slot
-    text = f"started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}"
+    text = f"started {started}, {delay:.0f} s into the slot"
+    text += f"; exit code {run.exit_code}" if run.outcome else ""
     lines = [f"{title(f'Run {run.run_id}')}: {outcome}"]
     lines += wrapped(text, "  ", "    ")
     if run.error:  # where a payload is kept is said above, if it is
@@ -295,12 +310,14 @@ def _paragraph(text: str, indent: str = "    ") -> list[str]:
     return wrapped(visible(text), indent)
 
 
-def _ending(run: Run) -> str:
-    word = run.outcome.value if run.outcome else "running"
+def _ending(run: Run, zone: tzinfo) -> str:
+    if run.outcome is None:
+        return f"running since {clock_minute(run.started, zone, 1)[DATE:]}"
+    word = run.outcome.value
     return f"{word} ({run.cause})" if run.cause and run.cause != word else word
 
 
 def _colour(run: Run) -> str:
-    if run.exit_code:
+    if run.exit_code and run.outcome is not None:
         return "red"
-    return "yellow" if run.flags else "green"
+    return "yellow" if run.flags or run.outcome is None else "green"

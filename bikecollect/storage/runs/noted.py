@@ -22,6 +22,16 @@ def killed_runs(place: Path) -> list[Run]:
     return runs
 
 
+def running_runs(place: Path) -> list[Run]:
+    """Return the runs of the system in *place* that are running now, newest first.
+
+    A run that has a result and is still sending mails is not among them.
+    """
+    runs = [run for run, is_active in _noted(place) if is_active]
+    unended = [run for run in runs if run.outcome is None]
+    return sorted(unended, key=lambda run: -run.started)
+
+
 def _noted(place: Path) -> Iterator[tuple[Run, bool]]:
     """Yield each run in *place* with a readable note, and whether it holds its lock."""
     for path in place.glob(f"{WAITING}/*.run"):

@@ -24,6 +24,7 @@ def as_json(standing: Standing, **more: object) -> str:
             "late": health.late,
             "behind_s": health.behind,
             "last_run": health.last_run and _run_values(health.last_run, zone),
+            "running": [_running_values(run, health, zone) for run in standing.running],
             "next_slot": health.next_slot and iso(health.next_slot, zone),
             "runs_24h": health.runs,
             "runs_24h_good": health.good,
@@ -76,6 +77,11 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "last_run.cause": ("text", "the reason, as a short word", "null if there is none"),
     "last_run.rows": ("integer", "rows written"),
     "last_run.spent_s": ("number, s", "time of all its stages"),
+    "running": ("list of objects", "the runs that are running now, newest first"),
+    "running[].run_id": ("text", "its id"),
+    "running[].slot": ("time", "start of its slot"),
+    "running[].started": ("time", "when it began"),
+    "running[].running_s": ("number, s", "time since then"),
     "next_slot": (
         "time",
         "start of the next slot",
@@ -152,6 +158,15 @@ def _run_values(run: Run, zone: tzinfo) -> dict[str, object]:
         "cause": run.cause or None,
         "rows": run.rows,
         "spent_s": round(sum(run.seconds.values()), 4),
+    }
+
+
+def _running_values(run: Run, health: Health, zone: tzinfo) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "slot": iso(run.slot, zone),
+        "started": iso(run.started, zone),
+        "running_s": round(max(0.0, health.now - run.started), 4),
     }
 
 
