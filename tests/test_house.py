@@ -1,11 +1,14 @@
 """The repository is in order: sizes, pages, examples."""
 
+import ast
 import configparser
 import re
 import shlex
 import subprocess
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -183,6 +186,59 @@ def recommended_calls() -> list[str]:
 def test_every_call_in_a_mail_is_a_real_one(call: str) -> None:
     """It is copied word by word."""
     assert resolved(call) in COMMANDS
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the texts that the module or template *path* may print.
+
+    In place of each value is an ``X``. Docstrings are not printed.
+    """
+    source = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        yield re.sub(r"\{\{.*?\}\}", "X", source)
+        return
+    nodes = list(ast.walk(ast.parse(source)))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    firsts = [node.body[0] for node in nodes if isinstance(node, kinds) and node.body]
+    skipped = {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+    joined = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    skipped |= {id(part) for text in joined for part in text.values}
+    yield from (
+        "".join(str(p.value) if isinstance(p, ast.Constant) else "X" for p in t.values)
+        for t in joined
+    )
+    constants = [node for node in nodes if isinstance(node, ast.Constant)]
+    yield from (str(node.value) for node in constants if id(node) not in skipped)
+
+
+def printed_calls() -> list[str]:
+    """Return the calls of bikecollect in all texts of the program.
+
+    They are in backticks or end at a sign; a word that is no command is prose, unless
+    what precedes it says that it is to be run.
+    """
+    folder = ROOT / "bikecollect"
+    files = [*MODULES, *folder.rglob("*.jinja")]
+    text = "\n".join(line for path in files for line in texts(path))
+    text = re.sub(r"\{\w*\}|%s", "X", text).replace(" --help", "")
+    text = text.replace("schedule X X", "schedule install").replace(" help", "")
+    call = r"(?<![\w./-])bikecollect ([a-z][\w-]*)((?: [^`;,:()#|<>\n&\"]*)?)"
+    calls = [
+        f"bikecollect {found[1]}{found[2]}".strip().rstrip(".")
+        for found in re.finditer(call, text)
+        if found[1] in COMMANDS
+        or re.search(r"(?:run: |see: |`)$", text[: found.start()])
+    ]
+    named = re.findall(r"`([a-z-]+)((?: [^`\n]*)?)`", text)
+    inline = [f"bikecollect {name}{rest}" for name, rest in named if name in COMMANDS]
+    return sorted({*calls, *inline})
+
+
+@pytest.mark.parametrize("call", printed_calls())
+def test_every_call_in_a_message_is_a_real_one(call: str) -> None:
+    """A remedy that does not exist helps nobody; its values may be missing."""
+    with suppress(click.BadOptionUsage):  # an option without its value
+        assert resolved(call) in COMMANDS
 
 
 def test_every_command_has_two_examples() -> None:

@@ -221,8 +221,7 @@ def _plan_text(plan: Plan) -> str:
     following = f"next:  {fires[0]}\n{times}" if fires else ""
     shown = f"{plan.text}\nstate: {state}\n{following}"
     missing = "".join(
-        f"not installed: job `{name}` "
-        f"({why or 'bikecollect schedule install adds it'})\n"
+        f"not installed: job `{name}` ({why or 'run: bikecollect schedule install'})\n"
         for name, why in plan.missing.items()
     )
     return f"{shown}{missing}{_others_text(plan.others)}"

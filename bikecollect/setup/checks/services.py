@@ -34,7 +34,7 @@ def check_feed(name: str, system: System) -> Checks:
     try:
         trial = try_system(name, system)
     except BikecollectError as error:
-        yield bad(check_name, str(error), f"bikecollect feeds try {name}")
+        yield bad(check_name, str(error), remedies.for_feed(name, error))
         return
     doubted = trial.zone_doubt
     if doubted is not None and doubted.is_wrong:
