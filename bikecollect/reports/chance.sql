@@ -7,6 +7,7 @@
 -- days_closed: days seen on which it was closed: not installed, or neither renting
 -- nor returning; days_stale: days seen in a stale slot
 -- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
+-- share_with_vehicle: with_vehicle / days_seen
 -- share_with_dock: over seen days with a known number of docks
 -- Docks that were never above 0 over a day are unknown on that day, unless they were
 -- known for less than 12 hours of it and above 0 on the day before.

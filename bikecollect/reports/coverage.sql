@@ -1,6 +1,7 @@
 -- Collected and missing slots of each day, by cause.
 -- cause: why slots are missing; empty for collected slots
 -- slots: slots with this state and cause; expected: slots of the whole day
+-- share: slots / expected
 -- reads: slots (summaries)
 WITH days AS (
     SELECT s.system_id AS system_id, s.date AS date, COUNT(*) AS expected

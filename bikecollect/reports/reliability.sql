@@ -1,6 +1,7 @@
 -- How reliably each station has a vehicle, and a free dock.
 -- slots_seen: slots with a number of vehicles
 -- slots_expected: slots between the station's first and last slot with a row
+-- share_seen: slots_seen / slots_expected
 -- share_with_vehicle, share_with_dock: share of seen slots in which the station was
 -- open and had at least one
 -- share_silent: share of rows whose last_reported is over 3,600 s before the slot, or

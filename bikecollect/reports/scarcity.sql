@@ -3,6 +3,7 @@
 -- full_stations: no dock; closed_stations: not installed, or neither renting nor
 -- returning; not counted as empty or full
 -- vehicles, docks: the sum over the stations whose number is known
+-- state: collected, stale, partial or missing
 -- A missing slot has its cause and no counts.
 -- Docks that were never above 0 over a day are unknown on that day, unless they were
 -- known for less than 12 hours of it and above 0 on the day before.

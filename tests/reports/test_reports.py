@@ -15,7 +15,7 @@ from demo_city import ended
 from in_process import bikecollect
 from keeping import compacted
 from quiet_settings import write_settings
-from reported import read_report, read_reports
+from reported import engine_for, read_report, read_reports
 from templates import copied
 from world import NOON, TAIPEI, World
 
@@ -25,7 +25,7 @@ from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import NUMBERS, REPORTS, Values, wilson
-from bikecollect.reports.runner import BatchedAnswer
+from bikecollect.reports.runner import BatchedAnswer, ask
 
 duckdb = pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-22")
@@ -62,6 +62,20 @@ def world(folder: Path) -> World:
 def config(config: Path) -> Path:
     """Return the settings of *world*'s city, which is over."""
     return ended(config)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_each_column_of_a_report_is_explained(world: World, name: str) -> None:
+    """In its own notes, or on the page of reports for all of them."""
+    with engine_for(world, REPORTS[name], VALUES) as engine:
+        columns = ask(engine, REPORTS[name], VALUES).columns
+    page = Path(__file__).parents[2] / "docs/reference/reports.md"
+    common = page.read_text("utf-8").partition("[[[cog")[0]
+    words = re.findall(r"\w+", f"{common} {' '.join(REPORTS[name].notes)}")
+    prefixes = {word for word in words if word.endswith("_")}
+
+    known = {*words, *(c for c in columns if f"{c.partition('_')[0]}_" in prefixes)}
+    assert set(columns) - known == set()
 
 
 @pytest.mark.parametrize("name", REPORTS)
