@@ -23,6 +23,7 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
+from bikecollect.feeds.reading.aliases import plain
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys
 from bikecollect.feeds.reading.values import in_language, text
 
@@ -32,6 +33,11 @@ VERSIONS = "versions"
 TRIES = 2
 """Maximum tries for documents other than the status, and for untested addresses."""
 
+_NAMES = """gbfs_versions system_information system_regions station_information
+station_status vehicle_types vehicle_status free_bike_status"""
+NAMES = {plain(name): name for name in _NAMES.split()}
+NAMES |= {"vehiclestypes": "vehicle_types"}
+"""The documents that are used, by how their names are compared."""
 OTHERS = frozenset({"stations", "bikes", "vehicles"})
 """The lists of the documents that a gbfs.json lists; no language is called so."""
 
@@ -59,8 +65,9 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         text = f"the response has no feeds but {min(other)}"
         raise PayloadError(f"{text}: url must be that of a gbfs.json")
     feeds = _feeds(data)
-    if feeds is None and isinstance(data, Mapping):
-        feeds = _by_language(data, language)
+    if not feeds:
+        listed_deeper = _by_language(_languages(data), language)
+        feeds = feeds if listed_deeper is None else listed_deeper
     if feeds is None:
         quote = f" (it has: {first_keys(data)})"
         raise PayloadError("the response has no feeds: is it a gbfs.json?", quote=quote)
@@ -120,11 +127,35 @@ def _feeds(value: Any) -> list[tuple[str, str]] | None:
         listed = [{"name": name, "url": url} for name, url in listed.items()]
     if not isinstance(listed, list):
         return None
+    fields = [{plain(k): v for k, v in f.items()} for f in listed if type(f) is dict]
     return [
-        (name.lower().removesuffix(".json"), str(feed["url"]))
-        for feed in listed
-        if (name := text(at(feed, "name"))) and text(at(feed, "url"))
+        (_document(name), str(feed["url"]))
+        for feed in fields
+        if (name := text(feed.get("name"))) and text(feed.get("url"))
     ]
+
+
+def _document(name: str) -> str:
+    """Return the document called *name*, which is known in other spellings too.
+
+    >>> _document("Station-Status.json"), _document("vehicles_types"), _document("X")
+    ('station_status', 'vehicle_types', 'x')
+    """
+    name = name.lower().removesuffix(".json")
+    return NAMES.get(plain(name), name)
+
+
+def _languages(data: Any) -> dict[str, Any]:
+    """Return the lists of feeds in *data* by language, an object or a list of them."""
+    inner = at(data, "feeds") or data
+    if isinstance(inner, Mapping):
+        return dict(inner)
+    items = [item for item in inner if isinstance(item, Mapping)]
+    languages: dict[str, Any] = {}
+    for item in items:
+        is_one = "feeds" in item
+        languages |= {str(item.get("language")): item} if is_one else item
+    return languages
 
 
 def _by_language(

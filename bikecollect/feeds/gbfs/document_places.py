@@ -257,7 +257,7 @@ def places(
     alone = alone and VEHICLES in known and not had_stations
     if STATUS not in known and not alone:
         names = ", ".join(sorted(listing.addresses)) or "nothing"
-        problem = f"{listing.document.url} lists no station_status but {names}"
+        problem = f"{listing.document.url} lists {names}, not station_status"
         if had_stations:
             raise FeedUnavailable(f"{problem}: {LOST}", cause="no-stations")
         raise without_stations(problem, known)

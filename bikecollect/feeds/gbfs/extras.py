@@ -30,6 +30,7 @@ from bikecollect.feeds.reading import (
     vehicle_reader,
     vehicle_types,
 )
+from bikecollect.feeds.reading.aliases import list_in
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
@@ -50,20 +51,26 @@ repeated once."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
-def _has_list(path: str, body: bytes) -> None:
-    """Raise PayloadError if *body* has no list at *path*."""
-    parent, _, name = path.rpartition(".")
-    data = at(decode(body), parent)
-    listed = data.get(name, 0) if isinstance(data, Mapping) else 0
+LISTS = {
+    TYPES: (vehicle_types.PATHS, vehicle_types.IDS),
+    REGIONS: (reader.REGIONS, ("region_id",)),
+}
+
+
+def _has_list(name: str, body: bytes) -> None:
+    """Raise PayloadError if *body*, a document *name*, has no list of entries."""
+    value, (paths, ids) = decode(body), LISTS[name]
+    parent, _, key = paths[0].rpartition(".")
+    data = at(value, parent)
     # Servers write an empty list as null (Go) or as an object (PHP).
-    if not isinstance(listed, list) and listed not in (None, {}):
-        raise PayloadError(f"the response has no list {path}")
+    is_null = isinstance(data, Mapping) and key in data and data[key] is None
+    if list_in(value, paths, ids) is None and not is_null:
+        raise PayloadError(f"the response has no list {paths[0]}")
 
 
-LISTS = {TYPES: "data.vehicle_types", REGIONS: "data.regions"}
 CHECKS: Mapping[str, Check] = {
     INFORMATION: reader.stations,
-    **{name: partial(_has_list, path) for name, path in LISTS.items()},
+    **{name: partial(_has_list, name) for name in LISTS},
 }
 
 
@@ -73,7 +80,7 @@ def _is_empty(name: str, body: bytes | str) -> bool:
         value = decode(body.encode() if isinstance(body, str) else body)
     except PayloadError:
         return True
-    return not at(value, LISTS[name])
+    return not list_in(value, *LISTS[name])
 
 
 def _as_text(body: bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import about
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
-from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.aliases import WHOLE, electric, list_in, with_ids
 from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
@@ -48,7 +48,7 @@ STATUS: Mapping[str, tuple[str, ...]] = {
     "is_returning": ("is_returning",),
     "last_reported": ("last_reported",),
     "by_name": ("num_bikes_available_types", "num_vehicles_available_types"),
-    "by_type": ("vehicle_types_available",),
+    "by_type": vehicle_types.DETAILS,
 }
 INFORMATION: Mapping[str, tuple[str, ...]] = {
     "station_id": ("station_id",),
@@ -63,13 +63,10 @@ INFORMATION: Mapping[str, tuple[str, ...]] = {
     "post_code": ("post_code",),
     "is_virtual_station": ("is_virtual_station",),
 }
-KNOWN_FIELDS = frozenset(
-    name
-    for table in (STATUS, INFORMATION)
-    for names in table.values()
-    for name in names
-)
+KNOWN_FIELDS = frozenset(chain(*STATUS.values(), *INFORMATION.values()))
 KNOWN_FIELDS |= {"vehicle_docks_available"}
+REGIONS = ("data.regions", "regions", "data")
+"""Where the list of regions may be."""
 NEEDED = ("station_id", "num_vehicles_available")
 NO_VALUES = StationInformation("")[1:-1]
 """The columns of a station of which only the id is known."""
@@ -99,10 +96,16 @@ def stations_or_none(body: bytes) -> list[Any]:
 
 
 def _station_list(value: Any) -> list[Any]:
-    for path in ("data.stations", "data.data.stations", "stations"):
-        listed = at(value, path)
-        if listed is not None:
-            listed = objects(listed, path)
+    data = at(value, "data")
+    # Some put the list one level deeper, for example by language.
+    names = islice(data, 9) if isinstance(data, Mapping) else ()
+    deeper = (f"data.{name}.stations" for name in names)
+    for path in ("data.stations", *deeper, "stations", "data.0.stations", *WHOLE):
+        listed, is_whole = at(value, path), path in WHOLE
+        if isinstance(listed, Mapping) and not is_whole:
+            listed = with_ids(listed, NEEDED[:1])
+        if (listed and isinstance(listed, list)) if is_whole else listed is not None:
+            listed = objects(listed, path or "the list")
             # CommonsBooking puts each station into a response: data, headers, status.
             is_wrapped = isinstance(at(listed, "0.data"), Mapping)
             return [at(s, "data") for s in listed] if is_wrapped else listed
@@ -129,7 +132,7 @@ def _stations_or_nothing(body: bytes) -> list[Any]:
 def type_ids(body: bytes) -> set[str]:
     """Return the vehicle types in a status document, none if it cannot be read."""
     listed = (s for s in _stations_or_nothing(body) if type(s) is dict)
-    counts = (station.get("vehicle_types_available") for station in listed)
+    counts = map(vehicle_types.detail, listed)
     items = chain.from_iterable(map(vehicle_types.entries, counts))
     values = (item.get("vehicle_type_id") for item in items if type(item) is dict)
     texts = {value for value in values if type(value) in {str, int, float}}
@@ -332,14 +335,12 @@ def _by_name(raw: RawCounts, _: int | None) -> Mapping[str, int]:
 def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
     """Return the names of the regions by id, empty if they cannot be read."""
     try:
-        regions = at(decode(body), "data.regions") if body is not None else None
+        value = decode(body) if body is not None else None
     except PayloadError:
-        return {}
-    if not isinstance(regions, list):
         return {}
     names = (
         (text(at(region, "region_id")), localised(at(region, "name"), language))
-        for region in regions
+        for region in list_in(value, REGIONS, ("region_id",)) or ()
     )
     return {key: name for key, name in names if key and name}
 

@@ -13,6 +13,8 @@ Table = Mapping[str, Sequence[str]]
 WHICH = ("name", "lat", "lon")
 """The columns that tell stations apart if their ids do not."""
 EMPTY = (None, "")
+WHOLE = ("data", "")
+"""Paths at which a document's list may be, and otherwise an object with the list."""
 BLANKS = " \t\r\n\ufeff\xa0"
 """Stripped from names: exports of spreadsheets have them."""
 TYPE_KEYS, COUNT_KEYS = ("type", "name", "kind", "vehicle_type"), ("count", "quantity")
@@ -88,6 +90,44 @@ class Aliases:
         if "" in values:
             return [None if value == "" else value for value in values]
         return values
+
+
+def with_ids(objects: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    """Return *objects* as a list; if none has an id, its key is its id.
+
+    *names* are the spellings of the id, of which the first is used. Keys that count the
+    objects are no ids: PHP writes a list so from which entries were removed.
+
+    >>> with_ids({"a7": {"bikes": 3}}, ["id"]), with_ids({"a7": {"ID": 7}}, ["id"])
+    ([{'id': 'a7', 'bikes': 3}], [{'ID': 7}])
+    >>> with_ids({"0": {"bikes": 3}, "2": {"bikes": 4}}, ["id"])
+    [{'bikes': 3}, {'bikes': 4}]
+    """
+    listed = list(objects.values())
+    items = [item for item in listed if type(item) is dict]
+    aliases = Aliases({"id": names}, items)
+    counts = "0" in objects or all(str(n) in objects for n in range(1, len(listed) + 1))
+    if counts or any(aliases.value(item, "id") is not None for item in items):
+        return listed
+    return [
+        {names[0]: key, **item} if type(item) is dict else item
+        for key, item in objects.items()
+    ]
+
+
+def list_in(value: Any, paths: Iterable[str], names: Sequence[str]) -> list[Any] | None:
+    """Return the list at the first of the dotted *paths* in *value* that has one.
+
+    An object in its place is a list by id, see `with_ids`; not at `WHOLE`. None if
+    there is none.
+    """
+    for path in paths:
+        listed = at(value, path)
+        if isinstance(listed, list):
+            return listed
+        if isinstance(listed, Mapping) and path not in WHOLE:
+            return with_ids(listed, names)
+    return None
 
 
 def distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:

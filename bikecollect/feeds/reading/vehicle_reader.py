@@ -10,7 +10,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import about
 from bikecollect.core.snapshot import REPORTED_SHARE, VehicleSnapshot, VehicleStatus
 from bikecollect.feeds.reading import drift, vehicle_types
-from bikecollect.feeds.reading.aliases import distinct_keys, plain
+from bikecollect.feeds.reading.aliases import WHOLE, distinct_keys, plain, with_ids
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     MAX_STATIONS,
@@ -41,6 +41,7 @@ DOCUMENT = "vehicle_status"
 LISTED_AS = (DOCUMENT, "free_bike_status")
 """The names of that document in a gbfs.json, the newest first."""
 PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
+RARE_PATHS = ("data.free_bikes", "data.free_bike_status", "data.vehicle_status")
 IDS = ("vehicle_id", "bike_id")
 TYPES = ("vehicle_type_id", "vehicle_type", "type")
 MAX_VEHICLES = MAX_STATIONS
@@ -100,9 +101,11 @@ def _type_id(vehicle: Any) -> str | None:
 
 def _listed(value: Any) -> list[Any]:
     lists = [at(value, path) for path in PATHS if _has(value, path)]
+    lists += [item for p in RARE_PATHS if (item := at(value, p)) is not None]
+    lists += [item for p in WHOLE if isinstance(item := at(value, p), list) and item]
     # Servers write an empty list as null (Go) or as an object (PHP).
     lists = [
-        list(item.values()) if isinstance(item, Mapping) else item or []
+        with_ids(item, IDS) if isinstance(item, Mapping) else item or []
         for item in lists
     ]
     vehicles = next((item for item in lists if item), lists[0] if lists else None)

@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import REPORTED_SHARE
-from bikecollect.feeds.reading.aliases import Aliases, Table, plain
+from bikecollect.feeds.reading.aliases import Aliases, Table, list_in, plain
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import SENTINELS, Counts, RawCounts, count, text
 
+DETAILS = ("vehicle_types_available", "vehicles_types_available")
+PATHS = ("data.vehicle_types", "data.vehicles_types", "vehicle_types", "data")
+"""Where a station has its counts by type, and a document its list of types."""
+IDS = ("vehicle_type_id",)
 UNTYPED = "num_untyped_vehicles_available"
 ELECTRIC = {"electric": True, "electric_assist": True}
 ELECTRIC |= {"human": False, "combustion": False, "combustion_diesel": False}
@@ -112,10 +116,10 @@ class VehicleTypes:
 def read(body: bytes | None) -> VehicleTypes | None:
     """Return the types in the vehicle_types document *body*, None if unreadable."""
     try:
-        types = at(decode(body), "data.vehicle_types") if body is not None else None
+        types = None if body is None else list_in(decode(body), PATHS, IDS)
     except PayloadError:
         return None
-    if not isinstance(types, list):
+    if types is None:
         return None
     return VehicleTypes(
         {text(at(item, "vehicle_type_id")) or "": _type(item) for item in types}
@@ -123,12 +127,26 @@ def read(body: bytes | None) -> VehicleTypes | None:
 
 
 def _type(item: Any) -> VehicleType:
-    electric = ELECTRIC.get(text(at(item, "propulsion_type")) or "")
-    form = text(at(item, "form_factor")) or ""
+    electric = ELECTRIC.get(_word(at(item, "propulsion_type")))
+    form = _word(at(item, "form_factor"))
     column = OTHERS.get(form, UNTYPED)
     if electric is not None:
         column = BICYCLES.get((form, electric), column)
     return VehicleType(electric, column)
+
+
+def _word(value: Any) -> str:
+    """Return *value* as a word of GBFS, which some publishers write otherwise.
+
+    >>> _word("Electric-Assist"), _word(None)
+    ('electric_assist', '')
+    """
+    return (text(value) or "").lower().replace("-", "_").replace(" ", "_")
+
+
+def detail(station: Mapping[str, Any]) -> Any:
+    """Return the counts by type of *station*, None if it has none."""
+    return next((station[name] for name in DETAILS if name in station), None)
 
 
 def entries(detail: Any) -> list[Any]:
@@ -172,7 +190,7 @@ def odd_counts(stations: Sequence[Any]) -> tuple[bool, dict[str, str]]:
     >>> is_odd, findings = odd_counts([{"vehicle_types_available": [{"count": -1}]}])
     """
     name, counts = "vehicle_types_available", Counts()
-    details = (s.get(name) for s in stations if type(s) is dict)
+    details = (detail(s) for s in stations if type(s) is dict)
     items = chain.from_iterable(map(entries, details))
     counts.column(name, [item.get("count") for item in items if type(item) is dict])
     number = counts.implausible[name] + counts.unread[name]
