@@ -12,6 +12,7 @@ from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import StationReader
+from bikecollect.feeds.reading.values import text
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
@@ -83,10 +84,22 @@ def _stations(documents: Documents) -> list[Any]:
     return _list_stations(documents[0].body)
 
 
+def check_network(value: Any) -> None:
+    """Raise PayloadError if *value* is the list of all networks, not one of them."""
+    if isinstance(at(value, "networks"), list):
+        first = text(at(value, "networks.0.id")) or "ID"
+        raise PayloadError(
+            "the response is CityBikes' list of all networks: url must be that of one, "
+            "with its id at the end",
+            quote=f", such as /v2/networks/{first[:50]}",
+        )
+
+
 def _list_stations(body: bytes) -> list[Any]:
     value = decode(body)
     stations = at(value, "network.stations")
     if stations is None:
-        text = "the response has no network.stations: is it a CityBikes network?"
-        raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
+        check_network(value)
+        problem = "the response has no network.stations: is it a CityBikes network?"
+        raise PayloadError(problem, quote=f" (it has: {first_keys(value)})")
     return objects(stations, "network.stations")

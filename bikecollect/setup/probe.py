@@ -16,11 +16,18 @@ from bikecollect.core.errors import (
     PayloadError,
     SettingsError,
 )
-from bikecollect.core.payload import Check, Document, Getter, Memory, Payload
+from bikecollect.core.payload import (
+    Check,
+    Document,
+    Getter,
+    Memory,
+    Payload,
+    about,
+)
 from bikecollect.core.process import Stop
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.core.text import message
-from bikecollect.feeds import Feed, registry, youbike
+from bikecollect.feeds import Feed, citybikes, registry, youbike
 from bikecollect.feeds.gbfs.discovery import addresses, ask
 from bikecollect.feeds.gbfs.document_places import STATUS, VEHICLES
 from bikecollect.feeds.http.client import Client
@@ -139,6 +146,8 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
 def _recognise(document: Document, url: str, get: Getter) -> Target:
     """Return the feed of *document*, fetched from *url*; raises PayloadError."""
     value = decode(document.body)
+    with about(document.url):
+        citybikes.check_network(value)
     if at(value, "network.stations") is not None:
         return Target(system_id_from_url(url), "citybikes", url)
     if _lists_feeds(value):

@@ -296,6 +296,17 @@ def test_a_citybikes_network_is_recognised() -> None:
     assert 'timezone = "Area/City"  # unknown to the feed' in trial["settings"]
 
 
+def test_the_list_of_citybikes_networks_is_called_so() -> None:
+    """It is no feed; the message says what the address of a network looks like."""
+    body = json.dumps({"networks": [{"id": "tiny", "name": "Tiny"}]}).encode()
+
+    code, _, message = tried(always(body), "/v2/networks")
+
+    assert code == 65
+    assert "/v2/networks is CityBikes' list of all networks" in message
+    assert "such as /v2/networks/tiny" in message
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "word"),
     [

@@ -636,6 +636,14 @@ def test_a_message_in_place_of_a_list_is_shown(feed: Feed) -> None:
         feed.fetch(get, Memory())
 
 
+def test_the_list_of_all_networks_is_no_network() -> None:
+    """The message says which address is wanted."""
+    body = json.dumps({"networks": [{"id": "tiny"}, {"id": "other"}]}).encode()
+
+    with pytest.raises(PayloadError, match=r"url must be that of one.*/networks/tiny"):
+        CityBikes("http://localhost/").read((Document("network", body),))
+
+
 @pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])
 def test_bytes_that_are_not_utf8_damage_one_text_only(name: bytes) -> None:
     """A station with a truncated name is kept; the damage is reported."""
