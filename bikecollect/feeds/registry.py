@@ -10,7 +10,7 @@ from bikecollect.core.payload import Documents
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
-from bikecollect.feeds.reading.drift import repeated
+from bikecollect.feeds.reading.drift import no_numbers, repeated
 from bikecollect.feeds.reading.json_payload import bare
 
 DIALECTS = ("youbike", "gbfs", "tdx", "citybikes", "mapped")
@@ -95,7 +95,7 @@ class _QuotingOwnHost:
         """Parse *documents*; raises PayloadError.
 
         Text around the JSON of a document is ignored and reported as a finding;
-        repeated fields are reported, too.
+        repeated fields and numbers that JSON does not have are reported, too.
         """
         with _quoting_own_host(documents, self._url):
             snapshot = self._feed.read(documents)
@@ -107,6 +107,7 @@ class _QuotingOwnHost:
         }
         for document in documents:
             findings |= repeated(document.body)
+            findings |= no_numbers(document.name, document.body)
         if not findings:
             return snapshot
         return replace(snapshot, findings={**snapshot.findings, **findings})

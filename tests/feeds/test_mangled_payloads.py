@@ -17,6 +17,7 @@ from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
+from bikecollect.feeds.registry import _QuotingOwnHost
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -146,6 +147,22 @@ def test_a_hopeless_body_is_a_payload_error(body: bytes) -> None:
     """Empty, null, NaN, too deep, too long, not UTF-8 (faults 30, 37 to 39, 43)."""
     with pytest.raises(PayloadError):
         YouBike("http://localhost/", UTC).read((Document("page-0", body),))
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_one_number_that_json_does_not_have_costs_no_station(number: bytes) -> None:
+    """It is an empty value and reported; a text with its name is none (fault 37)."""
+    stations = json.loads(dialects.youbike(City(10), 1.8e9))
+    stations[3]["latitude"] = "LATITUDE"
+    stations[4]["sna"] = "NaN Infinity"
+    body = json.dumps(stations).encode()
+    read = _QuotingOwnHost(YouBike("http://localhost/", UTC), "http://localhost/").read
+    one = read((Document("page-0", body.replace(b'"LATITUDE"', number)),))
+    none = read((Document("page-0", body.replace(b'"LATITUDE"', b"1.5")),))
+
+    assert (len(one.statuses), one.information[3].lat) == (10, None)
+    assert one.findings["no numbers page-0"].startswith(f"page-0 has {number.decode()}")
+    assert (len(none.statuses), none.findings) == (10, {})
 
 
 def test_a_byte_order_mark_is_ignored() -> None:

@@ -92,6 +92,25 @@ def repeated(body: bytes) -> dict[str, str]:
     return dict(islice(found.items(), MAX_CHANGES))
 
 
+def no_numbers(name: str, body: bytes) -> dict[str, str]:
+    """Return a finding if *body*, the document *name*, has numbers that JSON has not.
+
+    Programs in Python write NaN for what is missing. `decode` reads them as null.
+
+    >>> list(no_numbers("list", b'{"lat": NaN, "name": "Infinity"}').values())
+    ['list has NaN, which JSON does not have: it is read as an empty value']
+    >>> no_numbers("list", b'{"name": "Infinity"}')
+    {}
+    """
+    if b"NaN" not in body and b"Infinity" not in body:
+        return {}
+    match = re.search(rb'(?:"\s*:|\[)\s*(-?(?:NaN|Infinity))\s*[,}\]]', body)
+    if match is None:
+        return {}
+    text = f"{name} has {match[1].decode()}, which JSON does not have: it is read as an"
+    return {f"no numbers {name}": f"{text} empty value"}
+
+
 class Column(NamedTuple):
     """The *values* of a column by station, and the *raw* ones in its *fields*."""
 

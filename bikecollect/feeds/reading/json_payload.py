@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from bikecollect.core import process
 from bikecollect.core.errors import PayloadError
@@ -50,8 +50,8 @@ def decode(body: bytes) -> Any:
 
     The last two bodies are cached, because a fetch checks a body that the commit reads
     again: do not modify the result. Heavy bodies are not cached and may take at most
-    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts, bytes
-    that are not UTF-8, and text around the JSON (see `bare`) are tolerated.
+    `MAX_MEMORY`. NaN and Infinity are null; raw control characters in texts, bytes that
+    are not UTF-8, and text around the JSON (see `bare`) are tolerated.
     """
     try:
         return _cached(body)
@@ -193,16 +193,16 @@ def _loads(body: bytes) -> Any:
     encoding: the other stations must not be lost because of that.
     """
     try:
-        return json.loads(body, parse_constant=_reject_constant, strict=False)
+        return json.loads(body, parse_constant=_no_number, strict=False)
     except UnicodeDecodeError:
         if json.detect_encoding(body) != "utf-8":
             raise
         text = body.decode("utf-8", "replace")
-        return json.loads(text, parse_constant=_reject_constant, strict=False)
+        return json.loads(text, parse_constant=_no_number, strict=False)
 
 
-def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"the number {constant}")
+def _no_number(_: str) -> None:
+    """Return None for NaN and Infinity, which JSON does not have."""
 
 
 def at(value: Any, path: str) -> Any:
