@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.reading.aliases import top_names
+from bikecollect.feeds.reading.aliases import top_names, with_ids
 from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
 from bikecollect.feeds.reading.stamps import Stamps
@@ -102,4 +102,6 @@ def _list_stations(body: bytes) -> list[Any]:
         check_network(value)
         problem = "the response has no network.stations: is it a CityBikes network?"
         raise PayloadError(problem, quote=f" (it has: {first_keys(value)})")
+    if isinstance(stations, Mapping):
+        stations = with_ids(stations, SPELLINGS["station_id"])
     return objects(stations, "network.stations")

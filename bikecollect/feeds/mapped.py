@@ -1,16 +1,16 @@
 """Mapped: any JSON feed, by a mapping of its fields in the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Getter, Memory, Payload
-from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.snapshot import Snapshot, StationStatus
 from bikecollect.core.text import suggestion
 from bikecollect.feeds.paging import PagedList
-from bikecollect.feeds.reading.aliases import top_names
+from bikecollect.feeds.reading.aliases import top_names, with_ids
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, Dialect, check_form
 from bikecollect.feeds.reading.json_payload import (
     at,
@@ -57,8 +57,30 @@ class Mapped:
         stations = self._all(documents)
         parsed = StationReader(stations, self._dialect, stamp).snapshot()
         return replace(
-            parsed, last_updated=updated, is_stamped=True, total=total(documents[0])
+            parsed,
+            last_updated=updated,
+            is_stamped=True,
+            total=total(documents[0]),
+            findings={**parsed.findings, **self._unfilled(parsed)},
         )
+
+    def _unfilled(self, parsed: Snapshot) -> dict[str, str]:
+        """Return a finding for each optional column that no station of *parsed* has."""
+        found = {}
+        for column in self._dialect.table.keys() - {*NEEDED}:
+            has_status = column in StationStatus._fields
+            rows: Sequence[object] = (
+                parsed.statuses if has_status else parsed.information
+            )
+            # A finding about lat is about both coordinates.
+            name = "lat" if column == "lon" else column
+            is_known = any(name in key.split() for key in parsed.findings)
+            if not is_known and all(getattr(row, column) is None for row in rows):
+                found[f"mapped {column}"] = (
+                    f"no station has a value for mapping.{column} = "
+                    f'"{self._mapping[column]}": the column is empty'
+                )
+        return found
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Guess which fields of *before* were renamed in *after*."""
@@ -99,11 +121,25 @@ class Mapped:
         if stations is None:
             text = f'mapping.stations = "{path}": the response has no such key'
             raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
-        return objects(stations, f"the mapping's stations ({path or 'the root'})")
+        if isinstance(stations, Mapping):
+            stations = with_ids(stations, [self._mapping["station_id"]])
+        listed = objects(stations, f"the mapping's stations ({path or 'the root'})")
+        return [_as_object(station) for station in listed]
 
     def _updated(self, body: bytes, stamp: Stamps) -> int | None:
         path = self._mapping.get("last_updated")
         return stamp(at(decode(body), path)) if path else None
+
+
+def _as_object(station: Any) -> Any:
+    """Return *station*, a row of values, as an object by their positions.
+
+    >>> _as_object(["a", 3])
+    {'0': 'a', '1': 3}
+    """
+    if not isinstance(station, list):
+        return station
+    return {str(position): value for position, value in enumerate(station)}
 
 
 def validate(mapping: Mapping[str, str]) -> None:

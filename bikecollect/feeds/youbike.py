@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.paging import PagedList
-from bikecollect.feeds.reading.aliases import MAX_KEYS, Aliases
+from bikecollect.feeds.reading.aliases import MAX_KEYS, Aliases, plain, with_ids
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import (
     at,
@@ -22,7 +23,7 @@ from bikecollect.feeds.reading.json_payload import (
 from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import text
-from bikecollect.feeds.youbike_reader import DIALECT, snapshot
+from bikecollect.feeds.youbike_reader import DIALECT, SPELLINGS, snapshot
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
@@ -40,6 +41,9 @@ WRAPPERS = (
     "data",
     "result",
 )
+IDS = SPELLINGS["station_id"]
+MANY = 20
+"""Values of an object that are searched for a list."""
 
 
 class YouBike:
@@ -120,7 +124,7 @@ def _stations(value: Any) -> list[Any]:
         if isinstance(value, str):
             value = _unwrapped(value)
             if isinstance(value, Mapping) and not any(w in value for w in WRAPPERS):
-                return list(value.values())
+                return with_ids(value, IDS)
         if isinstance(value, list):
             return value
         if not isinstance(value, Mapping):
@@ -129,10 +133,23 @@ def _stations(value: Any) -> list[Any]:
         if inner is None:
             break
         if isinstance(inner, Mapping) and not any(w in inner for w in WRAPPERS):
-            return list(inner.values())
+            return with_ids(inner, IDS)
         value = inner
+    if (listed := _anywhere(value)) is not None:
+        return listed
     quote = f"; it has: {first_keys(value)}"
     raise PayloadError("the response has no list of stations", quote=quote)
+
+
+def _anywhere(value: Any, depth: int = 3) -> list[Any] | None:
+    """Return the first list of stations in *value*, in any wrapper, None for none."""
+    if isinstance(value, list):
+        first = [plain(key) for item in value[:1] if type(item) is dict for key in item]
+        return value if any(plain(name) in first for name in IDS) else None
+    if not depth or not isinstance(value, Mapping):
+        return None
+    inner = (_anywhere(item, depth - 1) for item in islice(value.values(), MANY))
+    return next((listed for listed in inner if listed is not None), None)
 
 
 def _unwrapped(value: str) -> Any:

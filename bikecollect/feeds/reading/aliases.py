@@ -169,6 +169,8 @@ def _occurring(
             if (path := f"{key}{dot}{rest}") not in seen:
                 seen.add(path)
                 yield path
+        if dot:  # or a field whose own name has dots
+            yield from (key for key in similar.get(plain(name), ()) if key not in seen)
 
 
 def electric(detail: Any) -> int | None:

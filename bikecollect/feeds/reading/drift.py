@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
+from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import REPORTED_SHARE
 from bikecollect.feeds.reading.aliases import EMPTY
-from bikecollect.feeds.reading.json_payload import at, excerpt
+from bikecollect.feeds.reading.json_payload import MAX_BAD, at, excerpt, shape
 from bikecollect.feeds.reading.stamps import FIRST_STAMP
 from bikecollect.feeds.reading.values import (
     SENTINELS,
@@ -226,3 +227,38 @@ def is_zero(value: Any) -> bool:
     if seconds is not None:
         return seconds < FIRST_STAMP
     return isinstance(value, str) and bool(re.match(r"\s*[01]\d{3}[-/]", value))
+
+
+def check_bad(bad: int, total: int, example: str) -> None:
+    """Raise PayloadError if more than a fifth of *total* stations are *bad*."""
+    if bad > total * MAX_BAD:
+        raise PayloadError(
+            f"{bad} of {total} stations cannot be read",
+            quote=f", such as {example[:200]}",
+        )
+
+
+def missing_column(
+    stations: Sequence[Any],
+    column: str,
+    spellings: Iterable[str],
+    known_fields: Collection[str],
+) -> PayloadError:
+    """Return the error for *column*, which is in none of *stations*.
+
+    The message lists the known *spellings*, and the fields that are not among the
+    *known_fields* of the dialect: one of them may be the new name.
+    """
+    fields = shape(stations).items()
+    unknown = [f"{name} ({kind})" for name, kind in fields if name not in known_fields]
+    return PayloadError(
+        f"no station has a known field for {column} (known: {', '.join(spellings)}); "
+        f"unknown fields: {', '.join(unknown[:20]) or 'none'}",
+        cause="drift",
+    )
+
+
+def no_objects(stations: Sequence[Any]) -> PayloadError:
+    """Return the error for *stations* none of which is an object with fields."""
+    text = "no entry of the list of stations is an object with fields"
+    return PayloadError(text, quote=f", such as {excerpt(stations[0])[:200]}")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
@@ -42,6 +42,8 @@ _LATIN_1, _BMP = bytes(range(0xC4)), bytes(range(0xF0))
 Item = TypeVar("Item")
 _WORDS = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
 _WORDS |= {dict: "object", type(None): "null"}
+_KINDS = {str: "a text", int: "a number", float: "a number", bool: "true or false"}
+_KINDS |= {list: "a list", dict: "an object"}
 _JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 
@@ -208,17 +210,35 @@ def _no_number(_: str) -> None:
 def at(value: Any, path: str) -> Any:
     """Return the item at the dotted *path* in *value*, None if there is none.
 
-    >>> at({"a": [{"b": 1}]}, "a.0.b"), at({}, "a.b")
-    (1, None)
+    Keys may have dots themselves, if there is nothing without them.
+
+    >>> at({"a": [{"b": 1}]}, "a.0.b"), at({}, "a.b"), at({"a": {"b.c": 1}}, "a.b.c")
+    (1, None, 1)
     """
-    for step in path.split(".") if path not in {"", "."} else ():
-        if isinstance(value, Mapping):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
+    steps = path.split(".") if path not in {"", "."} else []
+    found = value
+    for step in steps:
+        found = _item(found, step)
+    return _dotted(value, steps) if found is None and len(steps) > 1 else found
+
+
+def _item(value: Any, step: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(step)
+    if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        return value[int(step)]
+    return None
+
+
+def _dotted(value: Any, steps: Sequence[str]) -> Any:
+    """Return the item at the end of *steps*, of which several may be one key."""
+    for number in range(1, len(steps) + 1):
+        inner = _item(value, ".".join(steps[:number]))
+        rest = steps[number:]
+        found = _dotted(inner, rest) if rest and inner is not None else inner
+        if found is not None:
+            return found
+    return None
 
 
 def objects(stations: Any, description: str) -> list[Any]:
@@ -229,7 +249,7 @@ def objects(stations: Any, description: str) -> list[Any]:
     if isinstance(stations, Mapping):
         stations = list(stations.values())
     if not isinstance(stations, list):
-        kind = _WORDS.get(type(stations), "nothing")
+        kind = _KINDS.get(type(stations), "nothing")
         raise PayloadError(f"{description} is {kind}, not a list of stations")
     if not stations:
         raise PayloadError(f"{description} has no stations", cause="no-stations")
@@ -318,32 +338,3 @@ def first_keys(value: Any) -> str:
     if not any(isinstance(part, Mapping | list) for part in parts):
         return excerpt(value)
     return ", ".join(key[:50] for key in islice(value, 10))
-
-
-def check_bad(bad: int, total: int, example: str) -> None:
-    """Raise PayloadError if more than a fifth of *total* stations are *bad*."""
-    if bad > total * MAX_BAD:
-        raise PayloadError(
-            f"{bad} of {total} stations cannot be read",
-            quote=f", such as {example[:200]}",
-        )
-
-
-def missing_column(
-    stations: Sequence[Any],
-    column: str,
-    spellings: Iterable[str],
-    known_fields: Collection[str],
-) -> PayloadError:
-    """Return the error for *column*, which is in none of *stations*.
-
-    The message lists the known *spellings*, and the fields that are not among the
-    *known_fields* of the dialect: one of them may be the new name.
-    """
-    fields = shape(stations).items()
-    unknown = [f"{name} ({kind})" for name, kind in fields if name not in known_fields]
-    return PayloadError(
-        f"no station has a known field for {column} (known: {', '.join(spellings)}); "
-        f"unknown fields: {', '.join(unknown[:20]) or 'none'}",
-        cause="drift",
-    )

@@ -19,9 +19,7 @@ from bikecollect.feeds.reading.fields import Dialect
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     Pace,
-    check_bad,
     excerpt,
-    missing_column,
     shape,
 )
 from bikecollect.feeds.reading.stamps import Stamps
@@ -225,18 +223,20 @@ class StationReader:
 
     def _check_fields(self) -> None:
         """Raise PayloadError if no station has a field for a needed column."""
+        if self._stations and not self._objects:
+            raise drift.no_objects(self._stations)
         for column in self._dialect.needed:
             if not self._aliases.fields(column):
                 spellings = self._dialect.table[column]
                 known = self._dialect.known_fields
-                raise missing_column(self._objects, column, spellings, known)
+                raise drift.missing_column(self._objects, column, spellings, known)
 
     def _check_readable(self, bad: Sequence[Any]) -> None:
         """Raise PayloadError if too many stations cannot be read: *bad* have no id."""
         total = len(self._stations)
         if bad:
             example = excerpt(bad[0])
-            check_bad(len(bad), total, example)
+            drift.check_bad(len(bad), total, example)
             self._nameless = drift.nameless(len(bad), total, "stations", example)
         for column in self._dialect.needed:
             number = self._count.unread[column]
