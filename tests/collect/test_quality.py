@@ -39,6 +39,18 @@ def test_a_feed_with_an_unchanged_stamp_is_flagged(world: World) -> None:
     assert (first.flags, again.flags, old.flags) == ((), ("stale",), ("stale",))
 
 
+def test_a_feed_whose_own_stamp_is_in_the_future_is_reported(world: World) -> None:
+    """Its age is unknown; a server's clock that is a little ahead is no matter."""
+    near = world.fetch({"a": 1}, last_updated=int(NOON) + 600)
+    far = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) + 86_400)
+
+    assert (near.notices, far.outcome) == ((), Outcome.COLLECTED)
+    assert [notice.text for notice in far.notices] == [
+        "the feed's own stamp is in the future, 2026-11-23T04:00:00+00:00, fetched at "
+        "2026-11-22T04:05:02+00:00: only the reports of its stations tell its age"
+    ]
+
+
 def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None:
     """Of two caches one is old: never stale for long, but half of the slots are."""
     told = []

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import only, quality, station_list
+from bikecollect.collect.fetching.clock import clock_is_off
 from bikecollect.collect.only import Only
 from bikecollect.collect.reading import positions, staleness
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
+from bikecollect.core.slots import iso
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds import Feed
 from bikecollect.feeds.imported import station_rows
@@ -83,7 +86,7 @@ class PayloadReader:
         of_zone, zone_note = quality.zone_findings(
             payload, snapshot.zone, known_notes, self.interval, places
         )
-        findings = {**snapshot.findings, **of_zone}
+        findings = {**_ahead(snapshot, payload), **snapshot.findings, **of_zone}
         if quality.ZONE in of_zone:
             findings.pop(quality.AHEAD, None)
         silent = station_list.silent_note(
@@ -154,6 +157,24 @@ class PayloadReader:
                 **positions.swapped_findings(merged.information, known),
             },
         )
+
+
+def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
+    """Return a finding if the feed's own stamp is in the future.
+
+    Old data are not noticed by it then. One without an offset, whose reports are ahead
+    too, is the matter of its time zone; a wrong clock of this machine is reported as
+    such.
+    """
+    stamp, fetched_at = snapshot.last_updated, payload.fetched_at
+    is_ahead = stamp is not None and stamp > fetched_at + quality.STALE_AGE
+    if not (is_ahead and snapshot.is_stamped) or snapshot.zone is not None:
+        return {}
+    if quality.AHEAD in snapshot.findings or clock_is_off(payload):
+        return {}
+    text = f"the feed's own stamp is in the future, {iso(stamp or 0, UTC)}, fetched at "
+    text += f"{iso(fetched_at, UTC)}: only the reports of its stations tell its age"
+    return {"stamp ahead": text}
 
 
 def _is_uniform(statuses: Sequence[StationStatus]) -> bool:
