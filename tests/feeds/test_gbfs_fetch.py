@@ -116,6 +116,34 @@ def test_a_variety_of_the_language_is_preferred_to_another_one(tag: str) -> None
     assert addresses(value, "sv") == {"station_status": "https://example.org/en"}
 
 
+@pytest.mark.parametrize(
+    ("data", "language", "found"),
+    [
+        ({"de": listing(), "fr": listing()}, "it", True),
+        ({"de": listing(), "fr": listing()}, "FR", False),
+        ({"de": listing(), "fr": listing()}, "", False),
+        ({"feeds": listing()}, "it", False),
+        (listing(), "it", False),
+    ],
+)
+def test_a_language_that_is_not_offered_is_reported(
+    data: object, language: str, *, found: bool
+) -> None:
+    """The names of stations are in another one."""
+    get = Feeds({"data": data})
+
+    findings = Gbfs("http://h/gbfs.json", UTC, language).fetch(get, Memory()).findings
+
+    assert findings == (
+        {
+            "language it": 'gbfs.json has no documents in `language = "it"`, only in '
+            "de, fr: one of these is read"
+        }
+        if found
+        else {}
+    )
+
+
 def test_information_is_requested_when_its_ttl_has_expired() -> None:
     """Not in the next slot, but after ten minutes."""
     get = Feeds({"data": {"feeds": listing()}})

@@ -177,6 +177,22 @@ def _by_language(
     return next(iter((*with_status, *preferred, *lists.values())), None)
 
 
+def other_language(listing: Document | None, language: str) -> dict[str, str]:
+    """Return a finding if *listing*, a gbfs.json, has lists in others than *language*.
+
+    Without a list by language, as in version 3, there is none.
+    """
+    if listing is None or not language:
+        return {}
+    lists = _languages(at(decode(listing.body), "data"))
+    languages = {code: code for code, feeds in lists.items() if _feeds(feeds)}
+    if not languages or in_language(languages, language) is not None:
+        return {}
+    text = f'gbfs.json has no documents in `language = "{language}"`, only in '
+    text += f"{', '.join(sorted(languages)[:9])}: one of these is read"
+    return {f"language {language}": text}
+
+
 def ask(
     get: Getter,
     name: str,

@@ -85,6 +85,7 @@ class Gbfs:
         else:
             state = self._next_fetch(get, memory, places)
         extras = self._fetch_extras(get, memory, state)
+        state.findings |= discovery.other_language(state.listing, self._language)
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
