@@ -26,6 +26,11 @@ NEXT_STEPS = {
         TRY,
         "bikecollect backfill {system}   # after an upgrade or new settings",
     ),
+    "no-stations": (
+        f"{TRY}   # does it list stations now?",
+        "# if it is closed: move [systems.{system}] to a second settings file, then",
+        "echo stopped >> {folder}/.bikecollect   # until it opens",
+    ),
     "not-json": (TRY, SHOW),
     "drift": (TRY, SHOW),
     "zone": (
@@ -101,6 +106,7 @@ AFTERWARDS = {
         "bikecollect backfill {system}   # fills slots, if it understands them now",
         REPORT,
     ),
+    "no-stations": (REPORT, SHOW),
     "not-json": (REPORT, SHOW),
     "archive-lost": ("bikecollect verify {system}",),
     "folder": ("bikecollect verify {system}", REPORT),
@@ -127,6 +133,7 @@ TO_DO = {
     "fetch": "find out why the feed cannot be fetched",
     "credentials": "correct the credentials, or ask the publisher for access",
     "payload": "find out if new settings or an upgrade help; the payloads are kept",
+    "no-stations": "find out if the system is closed; if so, stop collecting it",
     "not-json": f"{NOTHING}, if it passes; else find out what the address answers with",
     "drift": "check whether the new values are right",
     "zone": "correct timezone in the settings",
@@ -167,6 +174,7 @@ TO_DO_AFTERWARDS = {
     "older-folder": f"{NOTHING}, it is over",
     "lost": f"{NOTHING}, if the earlier folder itself is back; if it was filled "
     "from a copy, find out which slots that lacks: bikecollect backfill-report",
+    "no-stations": f"{NOTHING}: the feed lists stations again",
     "not-json": f"{NOTHING}: what was not JSON cannot be read later, either",
     "payload": "run backfill: it fills the slots that are understood now",
     "zone": f"{NOTHING}, unless timezone was corrected: see below",

@@ -143,6 +143,7 @@ VARIANTS: Mapping[str, tuple[str, str]] = {
     "file-repaired": ("a data file had a strange end", "data file repaired"),
     "implausible": ("no count of the feed can be right", "all counts implausible"),
     "list-repaired": ("the list of stations was rebuilt", "list of stations repaired"),
+    "no-stations": ("the feed lists no stations", "feed has no stations"),
     "not-json": ("the feed does not answer with JSON", "feed is not JSON"),
     "obstacle": ("an entry is in the place of another", "file or folder in the way"),
     "older-copy": ("an older copy was restored", "older copy restored"),

@@ -403,6 +403,8 @@ def test_each_kind_is_explained_and_has_next_steps() -> None:
         ("payload", "shape", EventType.RECOVERED, 60, "run backfill: it fills the"),
         ("payload", "not-json", EventType.OPENED, 15, "nothing, if it passes; else"),
         ("payload", "not-json", EventType.RECOVERED, 60, "nothing: what was not JSON"),
+        ("payload", "no-stations", EventType.REMINDED, 60, "find out if the system"),
+        ("payload", "no-stations", EventType.RECOVERED, 60, "nothing: the feed lists"),
         ("ledger", "ledger", EventType.OPENED, 0, "find out why the ledger cannot"),
         ("fetch", "address", EventType.OPENED, 15, "find out why the feed cannot"),
         ("ledger", "ledger", EventType.NOTED, 0, "nothing, it is repaired"),
