@@ -42,6 +42,8 @@ p.source a {color: inherit}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] {padding-left: 0.8rem; padding-right: 0.8rem}
   [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem}
+  [data-testid="stMarkdownContainer"] :is(th, td) {
+    padding: 0.3rem 0.4rem; font-size: 0.9rem}
 }
 </style>"""
 UNREADABLE = "The data cannot be read at the moment."

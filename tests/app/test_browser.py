@@ -581,6 +581,19 @@ def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
     assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
+def test_the_next_hours_of_a_station_fit_a_phone(visit: Visit) -> None:
+    """Also with the longest weekday: what is wider than a page is cut, not scrolled."""
+    visit.page.set_viewport_size({"width": 375, "height": 800})
+    visit.go("/station?station=990000012")
+    cell = visit.page.locator("table td:last-child").first
+    cell.evaluate("cell => {cell.textContent = '4\u00a0Wednesdays'}")
+    table = visit.page.locator("table").first
+
+    right = table.evaluate("table => table.getBoundingClientRect().right")
+
+    assert right <= 375
+
+
 def test_a_port_in_use_is_reported(data: Path) -> None:
     """No traceback, and what to do."""
     with socket.socket() as taken:
