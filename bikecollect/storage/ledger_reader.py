@@ -16,13 +16,9 @@ from bikecollect.core.slots import CLOCK_FLOOR, Slot, has_flag_sql, stamp
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.ledger_schema import (
-    PACKED_RUNS,
-    STEPS,
     UNPACKED,
     VERSION,
     file_day,
-    find_version,
-    newer_schema,
 )
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
@@ -81,6 +77,7 @@ class History:
         self._place = place
         self._path = place / LEDGER
         self._session: sqlite3.Connection | None = None
+        self._lost: dict[str, Slot] | None = None
 
     def runs(
         self,
@@ -182,9 +179,18 @@ class History:
 
     def _or_archived(self, first: Slot | None) -> Slot | None:
         """Return *first*, or the end of the first day that only the archive has."""
+        return first and min([first, *self.days_lost().values()])
+
+    def days_lost(self) -> dict[str, Slot]:
+        """Return the days with slots that only the archive has, see `certified`.
+
+        A session looks for them once: that lists all certificates.
+        """
         from bikecollect.storage.facts.certified import days_lost  # not for `fetch`
 
-        return first and min([first, *days_lost(self._place, self.select).values()])
+        if self._lost is None or self._session is None:
+            self._lost = days_lost(self._place, self.select)
+        return self._lost
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and last slot with a run or a block, None if none has."""
@@ -264,6 +270,7 @@ class History:
             self._session = db
             try:
                 if outer is None:
+                    self._lost = None
                     db.execute("BEGIN")
                 yield
             finally:
@@ -277,6 +284,7 @@ class History:
             connect,
             readable,
             readable_or_empty,
+            upgraded,
         )
 
         try:
@@ -287,7 +295,7 @@ class History:
                 readable(self._path) as address,
                 readable_or_empty(self._place / VEHICLES / LEDGER) as vehicles,
                 closing(connect(address)) as db,
-                closing(_upgraded(db, self._path)) as current,
+                closing(upgraded(db, self._path)) as current,
             ):
                 for name, sql in PLAUSIBLE.items():
                     current.execute(f"CREATE TEMP VIEW {name} AS {sql}")
@@ -325,22 +333,3 @@ def _causes(text: str) -> dict[str, int]:
 def _is_recorded(db: sqlite3.Connection, run: Run) -> bool:
     sql = "SELECT 1 FROM runs WHERE run_id = ?"
     return db.execute(sql, (run.run_id,)).fetchone() is not None
-
-
-def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return *db*, or an upgraded copy in memory if its schema is older."""
-    ((number,),) = db.execute("PRAGMA user_version")
-    version = find_version(db)
-    if number > VERSION:
-        raise newer_schema(path, number)
-    if version is None:
-        raise ValueError("its tables are not those of a ledger")
-    if version == VERSION:
-        return db
-    if version == UNPACKED:
-        db.executescript(PACKED_RUNS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-        return db
-    copy = sqlite3.connect(":memory:", uri=True)
-    db.backup(copy)
-    copy.executescript("".join(STEPS[version:]))
-    return copy

@@ -24,6 +24,7 @@ from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import INFORMATION, SystemFolder
+from bikecollect.storage.facts import certified
 from bikecollect.storage.runs import left_notices
 
 pytest.importorskip("duckdb")
@@ -87,6 +88,19 @@ def test_slots_since_the_last_archived_day_are_missing_if_the_ledger_was_lost(
     assert restored[0] == []
     assert restored[1] > expected
     assert restored[2].keys() == {"unknown"}  # although the archive has earlier runs
+
+
+def test_status_looks_once_for_the_days_that_the_ledger_lacks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three years of certificates take ten milliseconds to list."""
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    look = Mock(side_effect=certified.days_lost)
+    monkeypatch.setattr(certified, "days_lost", look)
+
+    survey(system, now=world.clock.now)
+
+    assert look.call_count == 1
 
 
 def counted(world: World) -> list[tuple[int, int]]:

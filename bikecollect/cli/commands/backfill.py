@@ -186,7 +186,7 @@ def backfill(
 
 def _backfill(
     settings: Settings, name: str, times: Times, options: _FillOptions
-) -> "_Filled":
+) -> _Filled:
     """Fill the missing slots of the system *name* by the options."""
     _check_present(settings, name, options.path)
     dry, now = options.dry_run, times.clock()

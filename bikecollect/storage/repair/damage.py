@@ -17,7 +17,6 @@ from bikecollect.storage.data_folder import (
     SystemFolder,
     check_mounted,
 )
-from bikecollect.storage.facts.certified import days_lost
 from bikecollect.storage.files import losses, marker
 from bikecollect.storage.files.entries import (
     STATIONS,
@@ -61,7 +60,7 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
     known = [
         *filter(None, (lost_data(system),)),
         *_missing_ledger(system),
-        *_lacking_days(system, history),
+        *_lacking_days(history, system.system_id),
         *_linked_files(system),
         *_damaged_files(system, history),
         *(found.text for found in archived),
@@ -164,13 +163,13 @@ def _missing_ledger(system: SystemFolder, part: str = STATIONS) -> Iterator[str]
         )
 
 
-def _lacking_days(system: SystemFolder, history: History) -> Iterator[str]:
+def _lacking_days(history: History, system_id: str) -> Iterator[str]:
     """Yield a message if the ledger was lost, and lacks its archived days."""
-    if days := [*days_lost(system.path, history.select)]:
+    if days := [*history.days_lost()]:
         count = count_of(len(days), "archived day")
         yield (
             f"the ledger was lost: it lacks {count} ({days[0]} to {days[-1]}), and "
-            f"counts them as missing; run: bikecollect compact {system.system_id}"
+            f"counts them as missing; run: bikecollect compact {system_id}"
         )
 
 

@@ -10,6 +10,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bikecollect.storage.files.regular_file import is_special
+from bikecollect.storage.ledger_schema import (
+    PACKED_RUNS,
+    STEPS,
+    UNPACKED,
+    VERSION,
+    find_version,
+    newer_schema,
+)
 from bikecollect.storage.sqlite.ledger_log import has_log, is_stuck
 
 PATIENCE = 2.0
@@ -83,6 +91,25 @@ def _is_sound(path: Path) -> bool:
     ):
         return db.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
     return False
+
+
+def upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Return *db*, or an upgraded copy in memory if its schema is older."""
+    ((number,),) = db.execute("PRAGMA user_version")
+    version = find_version(db)
+    if number > VERSION:
+        raise newer_schema(path, number)
+    if version is None:
+        raise ValueError("its tables are not those of a ledger")
+    if version == VERSION:
+        return db
+    if version == UNPACKED:
+        db.executescript(PACKED_RUNS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        return db
+    copy = sqlite3.connect(":memory:", uri=True)
+    db.backup(copy)
+    copy.executescript("".join(STEPS[version:]))
+    return copy
 
 
 def _can_share(path: Path) -> bool:
