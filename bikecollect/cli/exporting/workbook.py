@@ -29,8 +29,9 @@ TIME_WIDTH = 20
 EXACT = 10**15
 """Spreadsheets round numbers of more digits, such as ids: these are texts."""
 TIME, DAY = "yyyy-mm-dd hh:mm:ss", "yyyy-mm-dd"
-PERCENT, TENTHS = "0.0%", "0.0"
-"""Formats of shares, and of means."""
+PERCENT, TENTHS = "[>=0.9995]0.0####%;[<0.0005]0.0####%;0.0%", "0.0"
+"""Formats of shares, and of means. Shares that one decimal would round to 100 % or to 0
+have more of them; a format may have two conditions (ECMA-376, part 1, 18.8.31)."""
 FILTER = 4
 """Characters that the button of the filter covers in a header."""
 OPTIONS = {
