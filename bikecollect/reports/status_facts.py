@@ -157,7 +157,7 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Runs, 24 h", (Part(_runs(health)),)),
         Fact("Coverage", tuple(_coverage(standing))),
         Fact("Waiting", (Part(_waiting(standing)),)),
-        Fact("Disk", (Part(_disk(standing)),)),
+        Fact("Disk", (_disk(standing),)),
         *mirror,
     ]
     if not health.is_lost:
@@ -276,12 +276,14 @@ def _mirror(health: Health) -> Part:
     return Part(text, Tone.BAD if health.is_mirror_behind else Tone.PLAIN)
 
 
-def _disk(standing: Standing) -> str:
+def _disk(standing: Standing) -> Part:
     disk = standing.disk
     text = f"{size(disk.used)} used, {size(disk.free)} free"
     if standing.health.is_over:
-        return text
+        return Part(text)
+    if not disk.free:
+        return Part(f"{text}: no slot can be collected", Tone.BAD)
     if disk.daily is None:
-        return f"{text}; growth not yet known"
+        return Part(f"{text}; growth not yet known")
     text = f"{text}; {size(disk.daily)} a day"
-    return f"{text}, full in {disk.time_left}" if disk.days_left else text
+    return Part(f"{text}, full in {disk.time_left}" if disk.days_left else text)

@@ -244,7 +244,7 @@ def test_a_disk_that_is_full_within_a_day_is_the_headline(
     monkeypatch.setitem(vars(standing), "disk", Disk(2_000, 0, 24_000.0))
     full = plain(standing)
     assert "city: collects, but the disk is full\n" in full
-    assert "0 B free; 24.0 kB a day\n" in full
+    assert "0 B free: no slot can be collected\n" in full
 
 
 def test_growth_of_an_empty_folder_is_not_known(tmp_path: Path, world: World) -> None:

@@ -572,7 +572,10 @@ def test_a_block_leaves_as_much_space_again_for_the_ledger(
     disk.f_bavail = reserve + 2 * len(text) - 1
     with pytest.raises(StorageError, match="reserved for the ledger"):
         store.append("station_status/2026-11-22.csv", 0, b"", text)
-    disk.f_bavail += 1
+    disk.f_bavail = 0
+    with pytest.raises(StorageError, match="no space left on the disk"):
+        store.append("station_status/2026-11-22.csv", 0, b"", text)
+    disk.f_bavail = reserve + 2 * len(text)
     store.append("station_status/2026-11-22.csv", 0, b"", text)
 
     assert store.sizes() == {"station_status/2026-11-22.csv": len(text)}

@@ -59,8 +59,9 @@ def leave_reserve(folder: Path, size: int) -> None:
         message = f"only {disk.f_favail} inodes left: remove small files (see df -i)"
         raise OSError(errno.ENOSPC, message)
     reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
-    if disk.f_bavail * disk.f_frsize < size + reserve:
-        message = f"no space left except {reserve / 1e6:.1f} MB reserved for the ledger"
+    if (free := disk.f_bavail * disk.f_frsize) < size + reserve:
+        left = f"except {reserve / 1e6:.1f} MB reserved for the ledger"
+        message = f"no space left {left if free else 'on the disk'}"
         raise OSError(errno.ENOSPC, message)
 
 
