@@ -109,7 +109,7 @@ def survey(
         slots_a_day=DAY // system.interval,
         imported=imported,
         scheduled=scheduled,
-        running=running_runs(folder),
+        running=running_runs(system.path),
     )
 
 

@@ -21,7 +21,13 @@ from bikecollect.core.payload import (
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.gbfs import document_places, reader, versions
-from bikecollect.feeds.gbfs.discovery import TRIES, Listing, check_received, listed
+from bikecollect.feeds.gbfs.discovery import (
+    TRIES,
+    Listing,
+    check_received,
+    listed,
+    other_language,
+)
 from bikecollect.feeds.gbfs.document_places import (
     GONE,
     INFORMATION,
@@ -85,7 +91,7 @@ class Gbfs:
         else:
             state = self._next_fetch(get, memory, places)
         extras = self._fetch_extras(get, memory, state)
-        state.findings |= discovery.other_language(state.listing, self._language)
+        state.findings |= other_language(state.listing, self._language)
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
