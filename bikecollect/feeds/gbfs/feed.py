@@ -20,14 +20,8 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.gbfs import document_places, reader, versions
-from bikecollect.feeds.gbfs.discovery import (
-    TRIES,
-    Listing,
-    check_received,
-    listed,
-    other_language,
-)
+from bikecollect.feeds.gbfs import discovery, document_places, reader, versions
+from bikecollect.feeds.gbfs.discovery import TRIES, Listing
 from bikecollect.feeds.gbfs.document_places import (
     GONE,
     INFORMATION,
@@ -91,7 +85,7 @@ class Gbfs:
         else:
             state = self._next_fetch(get, memory, places)
         extras = self._fetch_extras(get, memory, state)
-        state.findings |= other_language(state.listing, self._language)
+        state.findings |= discovery.other_language(state.listing, self._language)
         if (
             state.places.main == STATUS
             and INFORMATION not in state.places.addresses
@@ -133,7 +127,7 @@ class Gbfs:
         return STATUS in addresses or (self._vehicles and VEHICLES in addresses)
 
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
-        return listed(get, url, self._url, self._language, tries=tries)
+        return discovery.listed(get, url, self._url, self._language, tries=tries)
 
     def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> Fetch:
         """Return the state of the first fetch, from the gbfs.json of the settings.
@@ -324,7 +318,7 @@ class Gbfs:
         fetched_at = max((item.fetched_at for item in documents), default=0.0)
         bodies = {item.name: item.body for item in documents}
         if STATUS not in bodies:
-            check_received(documents, self._language)
+            discovery.check_received(documents, self._language)
         return reader.snapshot(bodies, self._options, fetched_at)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
