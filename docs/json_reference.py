@@ -13,8 +13,8 @@ from bikecollect.cli.render import (
 )
 from bikecollect.cli.render.programs import archive_json, status_json
 from bikecollect.cli.surveying import several
+from bikecollect.collect.reporting.run_lines import RUN_KEYS
 from bikecollect.core.logs import JSON_KEYS
-from bikecollect.core.run import RUN_KEYS
 
 TIMES = """Times (`slot`, `since`, `until` and the like) are ISO 8601 texts with their
 offset from UTC, an empty cell is `null`."""

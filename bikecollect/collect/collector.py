@@ -22,7 +22,7 @@ from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle, translated
 from bikecollect.collect.fetching.rate_limit import NOT_BEFORE, Limit, limit_of
 from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
-from bikecollect.collect.reporting.end_lines import EndLine, end_lines
+from bikecollect.collect.reporting.run_lines import EndLine, end_lines
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import logged, of_run

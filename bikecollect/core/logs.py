@@ -101,7 +101,7 @@ JSON_KEYS: Mapping[str, tuple[str, ...]] = {
     "message": ("text", "the line for people"),
     "traceback": ("text", "where in the program", "absent without one"),
 }
-"""The keys of `Json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `Json`, see `run_lines.RUN_KEYS`."""
 
 
 class RunLogs(logging.Handler):

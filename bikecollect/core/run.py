@@ -1,9 +1,8 @@
 """A run: one attempt to fill one slot, as stored in the ledger and shown."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, tzinfo
 from typing import Any, NamedTuple, Self
 
 from bikecollect.core.errors import (
@@ -14,8 +13,8 @@ from bikecollect.core.errors import (
     Outcome,
 )
 from bikecollect.core.payload import Attempt
-from bikecollect.core.slots import Slot, iso, stamp
-from bikecollect.core.text import count_of, message, visible_json
+from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.text import message
 
 MAX_NOTICES = 30
 MAX_TRIES = 40
@@ -218,97 +217,6 @@ def _bounded_int(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"integer out of range: {digits[:80]}")
     return int(digits)
-
-
-def run_json(run: Run, zone: tzinfo = UTC) -> str:
-    """Return *run* as one line of JSON, its slot in *zone*."""
-    return visible_json(run_values(run, zone))
-
-
-def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
-    """Return the values of *run* for scripts, its slot in *zone*."""
-    return {
-        "system": run.system_id,
-        "slot": iso(run.slot, zone),
-        "outcome": run.outcome.value if run.outcome else None,
-        "cause": run.cause or None,
-        "attempts": len(run.attempts),
-        "http_status": run.http_status,
-        "stations": run.stations,
-        "rows": run.rows,
-        "flags": list(run.flags),
-        "file": run.file or None,
-        "seconds": {name: round(s, 4) for name, s in run.seconds.items()},
-        "error": run.error or None,
-        "exit_code": run.exit_code,
-    }
-
-
-RUN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "system": ("text", "the system's name"),
-    "slot": ("time", "start of the slot"),
-    "outcome": ("text", "[how it ended](../exit-codes.md)"),
-    "cause": ("text", "the reason, as a short word", "null if there is none"),
-    "attempts": (
-        "integer",
-        "all requests; the log's `tries` are the most of one document",
-    ),
-    "http_status": ("integer", "HTTP status of the response", "null without one"),
-    "stations": (
-        "integer",
-        "stations in the feed, without those that `only` and `bbox` leave out",
-    ),
-    "rows": ("integer", "rows written; in a dry run those it would write"),
-    "flags": (
-        "list of texts",
-        "what is unusual, see [flags](runs.md#flags); by the payload alone if dry-run",
-    ),
-    "file": ("text", "the file that has the rows", "null if none was written"),
-    "seconds": ("object", "the time of each stage that was reached"),
-    "seconds.STAGE": ("number, s", "fetch, accept, heal, read, rows, append, ledger"),
-    "error": (
-        "text",
-        "why the slot was not filled",
-        "null if it was, or if the run was killed",
-    ),
-    "exit_code": ("integer", "exit code for this run; that of `fetch` is the highest"),
-}
-"""The keys of `run_values`: type and unit, meaning, and when the value is missing."""
-
-
-def run_line(run: Run, zone: tzinfo = UTC) -> str:
-    """Return *run* as one line for the log."""
-    outcome = run.outcome.value if run.outcome else "?"
-    duration = f"{sum(run.seconds.values()):.2f} s"
-    flags = f" [{' '.join(run.flags)}]" if run.flags else ""
-    what = f"{run.rows} rows of {run.stations} stations{flags} in {duration}"
-    if run.outcome is Outcome.DUPLICATE and not run.rows:
-        what = f"the slot was collected before{flags}; took {duration}"
-    return (
-        f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {what}; {_requests(run)}, "
-        f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
-    )
-
-
-def _requests(run: Run) -> str:
-    """Return the number of requests, retries included, and that of the documents."""
-    documents = len({attempt.url for attempt in run.attempts})
-    text = count_of(len(run.attempts), "request")
-    return f"{text} for {documents} documents" if documents > 1 else text
-
-
-def failure_line(run: Run) -> str:
-    """Return in one line why *run* did not fill its slot, and what is kept."""
-    outcome = run.outcome.value if run.outcome else "?"
-    waits = "; the payload is kept in the inbox for the next run"
-    kept = waits if run.is_waiting else ""
-    return f"{run.system_id}: {outcome} ({run.cause}): {run.error}{kept}"
-
-
-def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
-    """Return *runs*, one JSON object per line; *zones* by system id."""
-    lines = (run_json(run, zones.get(run.system_id, UTC)) for run in runs)
-    return "".join(f"{line}\n" for line in lines)
 
 
 def payload_name(run: Run) -> str:

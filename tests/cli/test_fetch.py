@@ -20,8 +20,8 @@ from json_shapes import documented
 from served import Answer, serving
 
 from bikecollect.archive.query.duckdb_engine import connect
+from bikecollect.collect.reporting.run_lines import RUN_KEYS
 from bikecollect.core.errors import StorageError
-from bikecollect.core.run import RUN_KEYS
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.ledger_reader import History

@@ -17,10 +17,10 @@ from json_shapes import documented
 from mailserver import MailServer
 from served import Answer, serving
 
-from bikecollect.collect.reporting.end_lines import end_lines
+from bikecollect.collect.reporting.run_lines import RUN_KEYS, end_lines
 from bikecollect.core.errors import Outcome
 from bikecollect.core.logs import JSON_KEYS, NAME, Json, RunLogs, Text, of_run
-from bikecollect.core.run import RUN_KEYS, Run
+from bikecollect.core.run import Run
 from bikecollect.core.secrets.redact import redactor
 from bikecollect.core.slots import Slot
 from bikecollect.setup.tables.sections import Log

@@ -13,6 +13,7 @@ from world import MINUTES, NOON, World
 
 from bikecollect.alerts.signals import of_run
 from bikecollect.collect import station_list
+from bikecollect.collect.reporting.run_lines import run_line
 from bikecollect.core.causes import SeenRun, cause_of
 from bikecollect.core.errors import (
     FeedUnavailable,
@@ -22,7 +23,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.incidents import Signal
-from bikecollect.core.run import Notice, Result, run_line
+from bikecollect.core.run import Notice, Result
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
 

@@ -16,8 +16,9 @@ from small_disk import mounted, remount
 from syncs import noted_syncs
 from world import TAIPEI, World
 
+from bikecollect.collect.reporting.run_lines import failure_line
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
-from bikecollect.core.run import Run, failure_line, payload_name
+from bikecollect.core.run import Run, payload_name
 from bikecollect.core.slots import Slot
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse

@@ -142,4 +142,4 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "left_out": ("list of texts", "kinds of shapes that have no room"),
     "problem": ("text", "why it cannot be read", "null if it can"),
 }
-"""The keys of `list` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `list` as JSON, see `run_lines.RUN_KEYS`."""

@@ -82,7 +82,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "the result"),
     "remedy": ("text", "what to do", "null if there is nothing to do"),
 }
-"""The keys of a check as JSON, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of a check as JSON, see `run_lines.RUN_KEYS`."""
 
 
 def _as_cron(

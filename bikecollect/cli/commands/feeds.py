@@ -257,7 +257,7 @@ TRIAL_KEYS: Mapping[str, tuple[str, ...]] = {
     "oddities": ("list of texts", "what is unusual"),
     "settings": ("text", "TOML to collect the feed"),
 }
-"""The keys of a trial, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of a trial, see `run_lines.RUN_KEYS`."""
 
 
 def _json(trial: Trial) -> str:

@@ -45,8 +45,8 @@ def fetch(
     settings, Taipei's YouBike. On success nothing is printed, unless it is run in a
     terminal.
     """
+    from bikecollect.collect.reporting.run_lines import run_line, runs_json
     from bikecollect.core import process
-    from bikecollect.core.run import run_line, runs_json
     from bikecollect.storage.files.renamed import RenamedError
     from bikecollect.wiring.collection import collect
 

@@ -288,7 +288,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "missing.JOB": ("text", "why it cannot be installed; empty if it can"),
     "others": ("list of texts", "settings files that have other blocks"),
 }
-"""The keys of `show` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `show` as JSON, see `run_lines.RUN_KEYS`."""
 
 
 def _start_text(why: str, path: Path | None, *, system_wide: bool) -> str:

@@ -133,7 +133,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "rows": ("integer", "rows written"),
     "why": ("text", "why it was not filled; empty if it was"),
 }
-"""The keys of `as_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `as_json`, see `run_lines.RUN_KEYS`."""
 
 
 def _origin(filling: Filling) -> str:

@@ -110,7 +110,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "stations": ("boolean", "whether it has stations", "null while unknown"),
     "list": ("text", "built-in or world"),
 }
-"""The keys of `json_lines`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `json_lines`, see `run_lines.RUN_KEYS`."""
 CSV_COLUMNS = tuple(key for key in KEYS if "." not in key)
 
 
@@ -186,4 +186,4 @@ UPDATE_KEYS: Mapping[str, tuple[str, ...]] = {
     "skipped[].line": ("integer", "line in the file"),
     "skipped[].reason": ("text", "why it cannot be used"),
 }
-"""The keys of `update_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `update_json`, see `run_lines.RUN_KEYS`."""

@@ -132,7 +132,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "gaps[].backfillable": ("integer", "slots that `backfill` can fill"),
     "gaps[].from": ("text", "from where; empty if from nowhere"),
 }
-"""The keys of `as_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `as_json`, see `run_lines.RUN_KEYS`."""
 
 
 def days_csv(accounts: Sequence[Account]) -> str:

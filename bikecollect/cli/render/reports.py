@@ -67,7 +67,7 @@ LISTED_KEYS: Mapping[str, tuple[str, ...]] = {
     "name": ("text", "the report's name"),
     "title": ("text", "what it says"),
 }
-"""The keys of `json_listing`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `json_listing`, see `run_lines.RUN_KEYS`."""
 
 
 def answer(

@@ -20,10 +20,11 @@ from bikecollect.cli.render.terminal import (
     wrapped,
 )
 from bikecollect.collect.remedy import KIND as TO_PASTE
+from bikecollect.collect.reporting.run_lines import RUN_KEYS, run_values
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import RUN_KEYS, Run, run_values
+from bikecollect.core.run import Run
 from bikecollect.core.slots import MINUTE, Slot, iso
 from bikecollect.core.text import (
     clock_minute,

@@ -28,7 +28,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         ),
     ),
 }
-"""The keys of `render` as JSON, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `render` as JSON, see `run_lines.RUN_KEYS`."""
 COLUMNS = tuple(KEYS)
 NAME = 20
 """Maximum columns of a name."""

@@ -124,7 +124,7 @@ MIRRORED_KEYS: Mapping[str, tuple[str, ...]] = {
     "first_day": ("date", "the first of them", "null if there is none"),
     "last_day": ("date", "the last of them", "null if there is none"),
 }
-"""The keys of a system of a mirror, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of a system of a mirror, see `run_lines.RUN_KEYS`."""
 
 
 def _mirrored(address: str, system: "MirroredSystem") -> SurveyedSystem:

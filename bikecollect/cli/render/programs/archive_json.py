@@ -46,7 +46,7 @@ STEP_KEYS: Mapping[str, tuple[str, ...]] = {
     "after_bytes": ("integer, bytes", "size in the archive"),
     "why": ("text", "why nothing could be done; empty if it was"),
 }
-"""The keys of `step_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `step_json`, see `run_lines.RUN_KEYS`."""
 
 
 def mirror_json(step: MirrorStep) -> str:
@@ -71,7 +71,7 @@ MIRROR_KEYS: Mapping[str, tuple[str, ...]] = {
     "bytes": ("integer, bytes", "size of what was copied"),
     "why": ("text", "why it was not copied; empty if it was"),
 }
-"""The keys of `mirror_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `mirror_json`, see `run_lines.RUN_KEYS`."""
 
 
 def certificate_json(certificate: Certificate) -> str:
@@ -96,7 +96,7 @@ CERTIFICATE_KEYS: Mapping[str, tuple[str, ...]] = {
     "sha256": ("text", "of the header and the rows in their order, as CSV"),
     "where": ("text", "where the rows were read: csv or archive"),
 }
-"""The keys of `certificate_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `certificate_json`, see `run_lines.RUN_KEYS`."""
 
 
 def certificate(line: str) -> Certificate:
@@ -126,7 +126,7 @@ FINDING_KEYS: Mapping[str, tuple[str, ...]] = {
     "where": ("text", "the file or the day"),
     "remedy": ("text", "what to do"),
 }
-"""The keys of `finding_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `finding_json`, see `run_lines.RUN_KEYS`."""
 
 
 def repair_json(system_id: str, repair: Repair) -> str:
@@ -150,4 +150,4 @@ REPAIR_KEYS: Mapping[str, tuple[str, ...]] = {
     "damaged_slots": ("integer", "slots that could not be repaired"),
     "why": ("text", "what else prevents the repair; empty if nothing does"),
 }
-"""The keys of `repair_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `repair_json`, see `run_lines.RUN_KEYS`."""

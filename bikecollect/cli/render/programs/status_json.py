@@ -146,7 +146,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "mirror.live_error": ("text", "why `push --live` failed", "null if it did not"),
 }
-"""The keys of `as_json`, see `bikecollect.core.run.RUN_KEYS`."""
+"""The keys of `as_json`, see `run_lines.RUN_KEYS`."""
 
 
 def _run_values(run: Run, zone: tzinfo) -> dict[str, object]:
