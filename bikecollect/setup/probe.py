@@ -145,8 +145,8 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
 
 def _recognise(document: Document, url: str, get: Getter) -> Target:
     """Return the feed of *document*, fetched from *url*; raises PayloadError."""
-    value = decode(document.body)
     with about(document.url):
+        value = decode(document.body)
         citybikes.check_network(value)
     if at(value, "network.stations") is not None:
         return Target(system_id_from_url(url), "citybikes", url)

@@ -296,6 +296,14 @@ def test_a_citybikes_network_is_recognised() -> None:
     assert 'timezone = "Area/City"  # unknown to the feed' in trial["settings"]
 
 
+def test_an_address_without_json_is_named() -> None:
+    """And what is there."""
+    code, _, message = tried(always(b"<html><title>Bikes</title></html>"), "/map")
+
+    assert code == 65
+    assert "/map is a web page (HTML), not JSON" in message
+
+
 def test_the_list_of_citybikes_networks_is_called_so() -> None:
     """It is no feed; the message says what the address of a network looks like."""
     body = json.dumps({"networks": [{"id": "tiny", "name": "Tiny"}]}).encode()

@@ -167,7 +167,7 @@ class Tdx:
         if not pages:
             raise PayloadError("no availability in the payload")
         stamps = self._stamps(pages[0].fetched_at)
-        with about(pages[0].name):
+        with about("the availability"):
             status = reader.read_availability(_all(documents), self._dialect, stamps)
         status = replace(status, information=(), lists_all=False, total=total(pages[0]))
         bodies = _station_bodies(documents)
