@@ -790,6 +790,26 @@ def test_stamps_that_need_no_time_zone_prove_none(tmp_path: Path) -> None:
     assert notice.text.endswith("it is stored unchanged")
 
 
+@pytest.mark.parametrize(
+    ("late", "is_named"), [(5 * HOUR, True), (5 * HOUR + 1_500, False), (240, False)]
+)
+def test_reports_that_are_always_hours_late_are_reported(
+    late: int, city: Publisher, *, is_named: bool
+) -> None:
+    """West of UTC local times as numbers look old: no setting is wrong, but the feed.
+
+    25 minutes more are of no time zone: such a feed lags.
+    """
+    texts = []
+    for _ in range(14):
+        moment = int(city.clock.now) + 302 - late
+        city.documents["/status"] = gbfs([moment - n for n in range(25)])
+        texts += [n.text for n in city.fetch().notices if "last_reported" in n.text]
+
+    begin = "last_reported is about 5 h old in each slot, although stations report"
+    assert [text[: len(begin)] for text in texts] == [begin] * is_named
+
+
 def test_a_feed_that_has_stopped_has_no_wrong_time_zone(tmp_path: Path) -> None:
     """Even if the stations are far from where the zone is used."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:

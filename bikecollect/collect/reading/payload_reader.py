@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 from bikecollect.collect import only, quality, station_list
 from bikecollect.collect.fetching.clock import clock_is_off
@@ -87,6 +88,8 @@ class PayloadReader:
             payload, snapshot.zone, known_notes, self.interval, places
         )
         findings = {**_ahead(snapshot, payload), **snapshot.findings, **of_zone}
+        if snapshot.zone is None:
+            findings |= _late(payload, known_notes, self.interval)
         if quality.ZONE in of_zone:
             findings.pop(quality.AHEAD, None)
         silent = station_list.silent_note(
@@ -175,6 +178,30 @@ def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
     text = f"the feed's own stamp is in the future, {iso(stamp or 0, UTC)}, fetched at "
     text += f"{iso(fetched_at, UTC)}: only the reports of its stations tell its age"
     return {"stamp ahead": text}
+
+
+def _late(payload: Payload, notes: Mapping[str, str], interval: int) -> dict[str, str]:
+    """Return a finding if stations report all the time, always whole hours late.
+
+    Their stamps have an offset or are numbers, so that no time zone of ours is wrong.
+    *notes* have the calibration of the reports.
+    """
+    reports = staleness.Calibration.from_note(notes[staleness.NOTE])
+    if reports is None or reports.content or reports.last <= staleness.OLD:
+        return {}
+    if reports.slot != payload.slot or clock_is_off(payload):
+        return {}
+    from bikecollect.collect.reading import zone_doubt  # rarely needed
+
+    utc = ZoneInfo("UTC")
+    doubted = zone_doubt.doubt_of_reports(utc, reports, interval, [])
+    if doubted is None:
+        return {}
+    text = (
+        f"last_reported is about {zone_doubt.span(-doubted.shift)} old in each slot, "
+    )
+    text += "although stations report all the time: the publisher's clock or time zone "
+    return {"late reports": f"{text}is wrong, or it lags; it is stored unchanged"}
 
 
 def _is_uniform(statuses: Sequence[StationStatus]) -> bool:
