@@ -23,10 +23,8 @@ MEMORY_SHARE = 0.75
 """The usable share of the available memory: the rest is left for error handling."""
 MEMORY_FLOOR = 8 * 1024 * 1024
 CGROUPS = Path("/sys/fs/cgroup")
-
 Clock = Callable[[], float]
 Value = TypeVar("Value")
-
 TWICE = 5.0
 """Seconds after a signal in which another one is the same request."""
 SLICE = 0.1
@@ -122,10 +120,9 @@ def end_in_order() -> None:
     come within `TWICE` do not disturb that: `timeout` and a shell that ends send them
     twice. A later one ends a command whose library has lost the first.
     """
-    signals = (signal.SIGTERM, signal.SIGHUP)
 
     def end(signum: int, _frame: FrameType | None) -> None:
-        if signum in signals:
+        if signum != signal.SIGINT:
             now = time.monotonic()
             if Ending.code and now < Ending.at + TWICE:
                 return
@@ -133,7 +130,7 @@ def end_in_order() -> None:
         Ending.signum = signum
         raise KeyboardInterrupt
 
-    _handle((*signals, signal.SIGINT), end)
+    _handle((signal.SIGTERM, signal.SIGHUP, signal.SIGINT), end)
 
 
 def listen(stop: Stop) -> None:
@@ -159,8 +156,9 @@ def arm(interval: int) -> None:
     """Let the kernel kill this process before a slot of *interval* seconds is over.
 
     SIGALRM keeps its default action on purpose: that ends even a run that hangs in the
-    resolver or on a dead disk, and the next run recovers its work.
+    resolver or on a dead disk, and the next run recovers its work. It can be repeated.
     """
+    disarm()
     seconds = max(ALARM_FLOOR, interval * ALARM_SHARE)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
@@ -174,6 +172,9 @@ def arm(interval: int) -> None:
 def disarm() -> None:
     """Cancel the alarm."""
     signal.setitimer(signal.ITIMER_REAL, 0)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):  # see `arm`
+            thread.cancel()
 
 
 class DeadlineError(Exception):
@@ -312,8 +313,7 @@ def _memory_limits() -> tuple[int, ...]:
 
 def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
     """Yield the limits *name* of the group *path* and its parents, if they exist."""
-    innermost = Path(path.lstrip("/"))
-    for group in (innermost, *innermost.parents):
+    for group in ((innermost := Path(path.lstrip("/"))), *innermost.parents):
         with suppress(OSError, ValueError):
             yield int((root / group / name).read_text(encoding="ascii"))
 

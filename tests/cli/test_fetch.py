@@ -20,8 +20,11 @@ from json_shapes import documented
 from served import Answer, serving
 
 from bikecollect.archive.query.duckdb_engine import connect
+from bikecollect.cli.commands.fetch import fetch
+from bikecollect.cli.options import Shared
 from bikecollect.collect.reporting.run_lines import RUN_KEYS
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage.ledger_reader import History
@@ -64,6 +67,25 @@ def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     (file,) = (tmp_path / "data/city/station_status").iterdir()
     assert len(file.read_text(encoding="utf-8").splitlines()) == 21
+
+
+def test_settings_that_cannot_be_read_in_time_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alarm is set before: they may be on a disk that hangs (fault 59)."""
+    left: list[float] = []
+    load = Shared.settings_for_cron
+
+    def noted(shared: Shared) -> Settings:
+        left.append(signal.getitimer(signal.ITIMER_REAL)[0])
+        return load(shared)
+
+    monkeypatch.setattr(Shared, "settings_for_cron", noted)
+    with pytest.raises(SettingsError):
+        fetch.main([], obj=Shared(str(tmp_path / "none.toml")), standalone_mode=False)
+
+    assert [270 < seconds < 290 for seconds in left] == [True]
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:

@@ -62,6 +62,25 @@ def test_the_kernel_ends_a_run_that_hangs(before: str, code: int) -> None:
     assert child.returncode == code
 
 
+REARM = """
+import threading
+from bikecollect.core import process
+process.arm(300)
+process.arm(3600)
+timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+print([t.interval for t in timers if not t.finished.is_set()])
+"""
+
+
+def test_an_alarm_replaces_the_one_before() -> None:
+    """Also in the first process of a container: slots may be longer than at first."""
+    container = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    command = [*container, sys.executable, "-c", REARM]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert child.stdout == "[3360.0]\n"
+
+
 HANG_UP = """
 import signal
 from bikecollect.core import process

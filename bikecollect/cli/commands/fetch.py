@@ -16,6 +16,9 @@ from bikecollect.cli.printing import is_on_terminal, mention, mention_json
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
+UNTIL_SETTINGS = 300
+"""Seconds of a slot until the settings are read, which may lie on a disk that hangs."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +53,8 @@ def fetch(
     from bikecollect.storage.files.renamed import RenamedError
     from bikecollect.wiring.collection import collect
 
+    process.arm(UNTIL_SETTINGS)
+    ctx.call_on_close(process.disarm)
     shared = ctx.ensure_object(Shared)
     settings = _settings(replace(shared, shard=shard or shared.shard))
     stop = process.Stop()
@@ -69,7 +74,6 @@ def fetch(
             local = settings.zones()
             lines = [run_line(run, local[run.system_id]) for run in runs]
             mention("".join(f"{line}\n" for line in lines))
-    process.disarm()
     return max(run.exit_code for run in runs)
 
 
