@@ -327,15 +327,13 @@ def target(
     after = f"{store.dataset}/{day}.{_number(file) + 1}.csv"
     if extent.damaged:
         return after, 0, None
-    if extent.end and store.crc(extent.last) != extent.last.crc:
+    if extent.end and (crc := store.crc(extent.last)) != extent.last.crc:
         if notices := _correct_end(file, store, ledger):
             return file, store.sizes()[file], notices[0]
         ledger.mark_damaged(file)
-        text = (
-            f"{file} was changed by another program (its last block): new rows go to "
-            f"{after}; run: {_repair(ledger)}"
-        )
-        return after, 0, Notice("damage", text)
+        reason = "cannot be read" if crc is None else "was changed by another program"
+        text = f"{file} {reason} (its last block): new rows go to {after}; run: "
+        return after, 0, Notice("damage", text + _repair(ledger))
     if extent.end and store.header(file) != header:
         return after, 0, None
     return file, extent.end, None

@@ -50,7 +50,13 @@ def test_collection_continues_in_a_new_segment(
     run = world.fetch({"a": 3}, after=300)
 
     assert run.outcome is Outcome.COLLECTED
-    assert [notice.kind for notice in run.notices] == ["damage"]
+    assert [(notice.kind, notice.text) for notice in run.notices] == [
+        (
+            "damage",
+            f"{FILE} cannot be read (its last block): new rows go to "
+            "station_status/2026-11-22.2.csv; run: bikecollect verify --repair city",
+        )
+    ]
     assert len(world.lines("station_status/2026-11-22.2.csv")) == 1
 
 
