@@ -44,7 +44,10 @@ class Cause(StrEnum):
     NETWORK = "network", "no answer from the feed"
     NOT_COLLECTING = "not-collecting", "collection had not started yet"
     NOT_MOUNTED = "not-mounted", "the data disk was not mounted"
-    NOT_STARTED = "not-started", "cron did not start a run, or it was killed at once"
+    NOT_STARTED = (
+        "not-started",
+        "cron did not start a run, or it ended before it could write anything",
+    )
     OLDER_FOLDER = "older-folder", "an older copy of the folder was put back"
     OVERLOAD = "overload", "the call had no time or thread left for this system"
     PROTOCOL = (
@@ -74,8 +77,8 @@ def meaning(cause: str) -> str:
 
     >>> meaning("rejected: drift"), meaning("http-503")
     ('the payload was not understood', 'the feed answered with an error')
-    >>> meaning("asleep or not-started")
-    'this machine was suspended, or cron did not start a run, or it was killed at once'
+    >>> meaning("asleep or disk")
+    'this machine was suspended, or the disk could not be read or written'
     """
     if OR in cause:
         return ", or ".join(map(meaning, cause.split(OR)))

@@ -598,7 +598,11 @@ def test_a_gap_has_its_cause_in_words(
 
     table = app.dataframe[-1].value
     assert table[["slots", "cause", "meaning"]].to_numpy().tolist() == [
-        [4, "not-started", "cron did not start a run, or it was killed at once"]
+        [
+            4,
+            "not-started",
+            "cron did not start a run, or it ended before it could write anything",
+        ]
     ]
     (text,) = app.dataframe[-2].value["text"]
     assert text == service.addressed(remedy) != remedy

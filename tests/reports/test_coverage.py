@@ -153,8 +153,8 @@ def test_a_feed_that_answers_is_no_cause_of_the_network() -> None:
     assert texts == ["feed: no-stations", "feed: version"]
     assert meaning(texts[0]).startswith("the feed answered")
     assert meaning("asleep or not-started") == (
-        "this machine was suspended, or cron did not start a run, or it was killed "
-        "at once"
+        "this machine was suspended, or cron did not start a run, or it ended before "
+        "it could write anything"
     )
 
 
