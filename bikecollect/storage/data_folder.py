@@ -30,6 +30,7 @@ from bikecollect.storage.files.known_folders import (
     is_place_gone,
     known_folders,
     remember,
+    warn_of_server,
 )
 
 MARKER = marker.MARKER
@@ -171,6 +172,7 @@ def prepare(
         raise StorageError(f"{problem}{remedy}") from error
     _create(folder, text)
     remember(folder)
+    warn_of_server(folder)
     return False
 
 

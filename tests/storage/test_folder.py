@@ -60,6 +60,33 @@ def test_a_folder_that_cannot_be_created_names_the_remedy(
         data_folder.prepare(tmp_path / "city")
 
 
+@pytest.mark.parametrize(
+    ("kind", "warnings"), [("nfs4", 1), ("fuse.sshfs", 1), ("ext4", 0), ("tmpfs", 0)]
+)
+def test_the_first_run_warns_of_a_disk_of_a_server(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    warnings: int,
+) -> None:
+    """Once, and not again for another system or in later runs (fault 60)."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"server:/bikes {tmp_path} {kind} rw 0 0\n")
+    monkeypatch.setattr(entries, "MOUNTS", mounts)
+    for name in ("a", "b", "a"):
+        data_folder.prepare(tmp_path / "bikes" / name)
+
+    assert (
+        caplog.messages
+        == [
+            f"the file system of {tmp_path} is {kind}: locks and syncs depend on its "
+            "server; use a local disk (ext4, xfs, btrfs)"
+        ]
+        * warnings
+    )
+
+
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     """An empty folder that had data before is rejected and stays empty (fault 57)."""
     data_folder.prepare(tmp_path / "bikes" / "city")

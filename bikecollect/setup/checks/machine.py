@@ -12,7 +12,7 @@ from bikecollect.storage.data_folder import MARKER, check_mounted, state_home
 from bikecollect.storage.files import flock, trusted_files
 from bikecollect.storage.files.durable import REMEDIES, sync_folder
 from bikecollect.storage.files.entries import mount_of
-from bikecollect.storage.files.known_folders import REMOTE
+from bikecollect.storage.files.known_folders import OF_A_SERVER, REMOTE
 from bikecollect.storage.files.trusted_files import (
     WITHOUT_MODES,
     owned_by_us,
@@ -26,8 +26,6 @@ BAD_FILE_SYSTEMS = {
     "tmpfs": "it is in memory and lost at a reboot",
     "overlay": "it may be deleted with its container",
 }
-OF_A_SERVER = "locks and syncs depend on its server"
-"""What is doubtful about all others that are `REMOTE`."""
 CRON_DAEMONS = frozenset({"cron", "crond", "cronie", "fcron"})
 KERNEL_FILE_SYSTEMS = frozenset(
     {

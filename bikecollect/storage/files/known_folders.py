@@ -4,9 +4,11 @@ A folder on it that is empty, or gone, has lost its disk or was removed. Others 
 data of systems that are not in the settings.
 """
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from bikecollect.storage.files.entries import (
     STATUS,
     VEHICLE_STATUS,
     VEHICLES,
+    Mount,
     folders_with,
     has_entries,
     mount_of,
@@ -40,7 +43,11 @@ RUNS = "payloads/inbox"
 """The folder that each run changes, also one without a reply."""
 REMOTE = ("9p", "afs", "autofs", "ceph", "cifs", "fuse", "gluster", "nfs", "smb")
 """How the types of file systems begin whose server may not answer."""
+OF_A_SERVER = "locks and syncs depend on its server"
+"""What is doubtful about a file system that is `REMOTE`."""
 SHOWN = 3
+
+log = logging.getLogger(__name__)
 
 
 class Elsewhere(NamedTuple):
@@ -77,6 +84,18 @@ def remember(folder: Path) -> None:
     """Add *folder* to the known folders; errors are ignored."""
     if not is_known(folder):
         _append(_list(), str(folder))
+
+
+def warn_of_server(folder: Path) -> None:
+    """Warn if the new *folder* is on a network disk; once for each disk."""
+    _warn_of(mount_of(folder))
+
+
+@cache
+def _warn_of(mount: Mount) -> None:
+    if mount.kind.startswith(REMOTE):
+        text = "the file system of %s is %s: %s; use a local disk (ext4, xfs, btrfs)"
+        log.warning(text, mount.folder, mount.kind, OF_A_SERVER)
 
 
 def disregard(folder: Path) -> None:
