@@ -539,7 +539,7 @@ def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
 
 @only_root
 def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
-    """A user who cannot write there gets the command that changes this."""
+    """A user who cannot write there is told whose data it is, and two ways."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         city = Path(place, "city")
@@ -550,7 +550,8 @@ def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
             try:
                 data_folder.prepare(city)
             except StorageError as error:
-                os._exit(0 if "chown -R" in str(error) else 1)
+                ways = "it belongs to root: run this as root, or run as root: chown -R"
+                os._exit(0 if f"; {ways} " in str(error) else 1)
             os._exit(2)
         _, status = os.waitpid(child, 0)
 

@@ -76,14 +76,18 @@ def check_writable(path: Path) -> None:
 
 
 def access_remedy(folder: Path, error: OSError) -> str:
-    """Return the command that gives access to *folder*, empty for other errors."""
+    """Return what gives this user access to *folder*, empty for other errors.
+
+    Data of another user are named as such: what takes them over stops that user's runs.
+    """
     if not isinstance(error, PermissionError) or os.geteuid() == ROOT:
         return ""
-    me, place = user_name(os.geteuid()), quoted(folder)
+    me, place, owner = user_name(os.geteuid()), quoted(folder), ""
     with suppress(OSError):
-        if folder.stat().st_uid == os.geteuid():
+        if (uid := folder.stat().st_uid) == os.geteuid():
             return f"; run: chmod -R u+rwX {place}"
-    return f"; {to_run(as_root(f'chown -R {me} {place}'))}"
+        owner = f"it belongs to {user_name(uid)}: run this as {user_name(uid)}, or "
+    return f"; {owner}{to_run(as_root(f'chown -R {me} {place}'))}"
 
 
 def others_read(path: Path) -> bool:
