@@ -307,7 +307,7 @@ def name_error(name: str) -> str:
     if name == ARCHIVE:
         return f'"{name}" is the folder of the archive; use another name'
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        return "a name has letters (a to z), digits, dots, dashes and underscores"
+        return "a name is 1 to 100 letters (a to z), digits, dots, dashes, underscores"
     return ""
 
 

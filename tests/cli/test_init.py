@@ -287,7 +287,7 @@ def test_a_name_can_be_chosen() -> None:
 
     assert process.returncode == 0
     assert (mine.feed, mine.timezone) == ("gbfs", "Europe/Paris")
-    assert "a name has letters (a to z)" in prompted.stdout
+    assert "a name is 1 to 100 letters (a to z)" in prompted.stdout
     assert "is the folder of the archive" in prompted.stdout
     assert list(loader.load(str(FILE)).systems) == ["small"]
 
