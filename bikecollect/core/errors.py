@@ -44,8 +44,8 @@ FULL, FEW_BYTES = "disk I/O error", 65_536
 needs even to read, and the free bytes below which that is the cause."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
-ERRNO = re.compile(r"\[Errno \d+\] (?:([^'\[]+): '([^']*)')?")
-"""What Python adds to the words of the system: a number before, the file after them."""
+ERRNO = re.compile(r"\[Errno \d+\] (?:([^'\[]+): ('([^']*)'(?: -> '[^']*')?))?")
+"""What Python adds to the words of the system: a number before, files after them."""
 
 
 def plain(text: str) -> str:
@@ -58,9 +58,9 @@ def plain(text: str) -> str:
 
 
 def _words(match: re.Match[str]) -> str:
-    words, path = match[1] or "", (match[2] or "").removesuffix(".tmp")
+    words, path = match[1] or "", (match[3] or "").removesuffix(".tmp")
     is_named = match.string.endswith(f" {path}: ", 0, match.start())
-    return words if is_named or not words else f"{words}: '{match[2]}'"
+    return words if is_named or not words else f"{words}: {match[2]}"
 
 
 def resource_hint(text: str) -> str:

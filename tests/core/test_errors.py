@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.core.errors import Interrupted, StorageError
+from bikecollect.core.errors import Interrupted, StorageError, plain
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,17 @@ def test_a_signal_is_named() -> None:
     """A person may have pressed Ctrl-C, and knows no numbers of signals."""
     assert str(Interrupted(signal.SIGINT)) == "ended by Ctrl-C (SIGINT)"
     assert str(Interrupted(signal.SIGTERM)) == "ended by SIGTERM"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/x", "Read-only file system"),
+        ("/y", "Read-only file system: '/x.tmp' -> '/x'"),
+    ],
+)
+def test_a_file_that_cannot_be_renamed_is_named_once(name: str, words: str) -> None:
+    """Python adds both of its names to the words of the system."""
+    error = OSError(30, "Read-only file system", "/x.tmp", None, "/x")
+
+    assert plain(f"cannot write {name}: {error}") == f"cannot write {name}: {words}"
