@@ -21,6 +21,7 @@ from bikecollect.storage.files.durable import (
     make_folder,
     replacing,
     sync_folder,
+    unwritten,
     write_all,
 )
 from bikecollect.storage.files.regular_file import in_words, open_plain
@@ -236,8 +237,7 @@ class Store:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             fd = os.open(path, flags | os.O_CLOEXEC, 0o640)
             try:
-                data = (header if end == 0 else b"") + text
-                write_all(fd, data)
+                write_all(fd, (header if end == 0 else b"") + text)
                 os.fsync(fd)
             except OSError:
                 _undo(fd, end)
@@ -248,7 +248,8 @@ class Store:
                 sync_folder(path.parent)
                 sync_folder(self._folder)
         except OSError as error:
-            raise StorageError(f"cannot append to {path}: {in_words(error)}") from error
+            problem = f"cannot append to {path}: {in_words(error)}"
+            raise unwritten(problem, error) from error
         start = end or len(header)
         return Span(file, start, start + len(text), zlib.crc32(text))
 

@@ -13,7 +13,7 @@ from world import MINUTES, World
 from bikecollect.collect import findings, quality
 from bikecollect.core.blocks import Block, Stations
 from bikecollect.core.errors import Outcome
-from bikecollect.storage import payload_store
+from bikecollect.storage import csv_store, payload_store
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -206,3 +206,26 @@ def test_an_unwritten_payload_names_the_remedy_of_its_error(
     (notice,) = run.notices
     assert notice.text.startswith("cannot write the payload to ")
     assert notice.text.endswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EDQUOT, "; free some space, or raise the quota of this user"),
+        (errno.EIO, "; repair the disk"),
+        (errno.EISDIR, "; move away the folder that is in the file's place"),
+        (errno.ELOOP, "; put a file in place of the link"),
+    ],
+)
+def test_an_unwritten_block_names_the_remedy_of_its_error(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """The payload was stored, and waits until somebody has done that (fault 52)."""
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(csv_store, "leave_reserve", failing_before(id, error))
+
+    run = world.fetch({"a": 3}, after=5 * MINUTES)
+
+    assert run.accepted
+    assert run.error.startswith("cannot append to ")
+    assert run.error.endswith(advice)

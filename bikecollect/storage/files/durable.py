@@ -27,6 +27,8 @@ REMEDIES = {
     errno.EPERM: "make the folder writable for the user that collects",
     errno.EEXIST: "move away what is in the folder's place",
     errno.ENOTDIR: "move away what is in the folder's place",
+    errno.EISDIR: "move away the folder that is in the file's place",
+    errno.ELOOP: "put a file in place of the link",
     errno.ENOENT: "find the program that removes files there",
     errno.EFBIG: "raise the limit on the size of files (`ulimit -f`; systemd: "
     "LimitFSIZE)",
@@ -96,7 +98,7 @@ def replacing(path: Path, size: int) -> Iterator[int]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise StorageError(f"cannot write {path}: {error}") from error
+            raise unwritten(f"cannot write {path}: {error}", error) from error
         raise
 
 
