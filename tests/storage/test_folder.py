@@ -98,6 +98,17 @@ def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bikes", "bikes/city"])
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, name: str) -> None:
+    """The system's words name what would be in it."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+
+    with pytest.raises(StorageError) as caught:
+        data_folder.prepare(tmp_path / "bikes" / "city")
+    assert str(caught.value).endswith(f"; {tmp_path / name} is a file: move it away")
+
+
+@pytest.mark.parametrize("name", ["bikes", "bikes/city"])
 def test_a_link_to_a_disk_that_is_not_mounted_is_no_obstacle_to_remove(
     tmp_path: Path, name: str
 ) -> None:

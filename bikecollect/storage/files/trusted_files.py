@@ -76,10 +76,13 @@ def check_writable(path: Path) -> None:
 
 
 def access_remedy(folder: Path, error: OSError) -> str:
-    """Return what gives this user access to *folder*, empty for other errors.
+    """Return what helps if *folder* cannot be reached, empty for other errors.
 
     Data of another user are named as such: what takes them over stops that user's runs.
     """
+    if isinstance(error, NotADirectoryError):
+        files = [path for path in (folder, *folder.parents) if path.is_file()]
+        return "".join(f"; {path} is a file: move it away" for path in files)
     if not isinstance(error, PermissionError) or os.geteuid() == ROOT:
         return ""
     me, place, owner = user_name(os.geteuid()), quoted(folder), ""
