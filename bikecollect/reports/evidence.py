@@ -12,7 +12,7 @@ from typing import Any
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun
-from bikecollect.core.errors import BikecollectError, Outcome
+from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, SlotState, state_of
@@ -265,18 +265,18 @@ def coverage_of_vehicles(
 ) -> tuple[Slot, Slot, Coverage]:
     """Return the first and the last slot of *account* with vehicles expected; coverage.
 
-    They are expected from the first to the last slot that ever had some; to the end, if
-    they are still collected.
+    Expected from the first to the last slot that had some; to the end, if collected.
     """
-    with (history := History(system.system_id, system.vehicles.path)).session():
+    ends, filled = None, frozenset[Slot]()
+    history = History(system.system_id, system.vehicles.path)
+    with suppress(StorageError), history.session():  # reported as damage
         ends, filled = history.ends(), history.slots(account.since)
     first, last = ends or (account.until, account.until)
     last = max(last, account.until) if system.has_vehicles else last
     slots = [item.slot for item in account.judged if first <= item.slot <= last]
     if not slots:
         return account.since, account.since, Coverage()
-    coverage = Coverage(len(slots), len(filled.intersection(slots)))
-    return slots[0], slots[-1], coverage
+    return slots[0], slots[-1], Coverage(len(slots), len(filled.intersection(slots)))
 
 
 def slot_rows(
@@ -288,8 +288,7 @@ def slot_rows(
 ) -> Sequence[Sequence[Any]]:
     """Return the rows of the archive's `slots` dataset from *begin* to before *end*.
 
-    Slots before the first run, and slots that have not ended yet, are not expected, nor
-    are later ones that were written while the clock was ahead.
+    Not expected are slots before the first run, those not over yet, and future ones.
     """
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)

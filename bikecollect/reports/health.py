@@ -2,10 +2,11 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
@@ -26,6 +27,14 @@ FEW, OLD = 3, 900
 """Minimum stale slots in a row, and their seconds, that are named."""
 
 
+class VehicleSlots(NamedTuple):
+    """The *filled* slots with vehicles, expected from the *first* to the *last* one."""
+
+    first: Slot = Slot(0)
+    last: Slot = Slot(-1)
+    filled: AbstractSet[Slot] = frozenset()
+
+
 @dataclass(frozen=True)
 class Past:
     """The last 31 days of a system, from its ledger.
@@ -39,7 +48,8 @@ class Past:
     are files of days, but no ledger: nothing is known then. *seen* is the latest slot
     whose run was evaluated for alerts, 0 if that is unknown. *gone* says in a few words
     that all earlier data are gone, empty if not. *ended* are the incidents that were
-    over in the last 24 hours, some of them already when they were noticed.
+    over in the last 24 hours, some of them already when they were noticed. *vehicles*
+    are the slots of single vehicles, if any are collected.
     """
 
     first: Slot | None
@@ -49,7 +59,7 @@ class Past:
     newest: Slot | None = None
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
-    older: Collection[Slot] = frozenset()
+    older: AbstractSet[Slot] = frozenset()
     is_known: bool = False
     configured: float = math.inf
     mirror: "MirrorStanding | None" = None
@@ -60,6 +70,7 @@ class Past:
     seen: Slot = Slot(0)
     gone: str = ""
     ended: Sequence[Incident] = ()
+    vehicles: VehicleSlots = VehicleSlots()
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class Health:
     a full disk, 0 if there is none. *gone* and *ended* are as in `Past`. *elsewhere*
     says that a new history has begun though the earlier data are in another folder,
     empty if not.
+    *vehicles* is like *coverage*, of single vehicles; empty if none were expected.
     """
 
     now: float
@@ -102,6 +114,7 @@ class Health:
     gone: str = ""
     elsewhere: str = ""
     ended: Sequence[Incident] = ()
+    vehicles: Mapping[str, Coverage] = field(default_factory=dict)
 
     @property
     def is_new(self) -> bool:
@@ -158,6 +171,7 @@ def judge(
     late = waited > patience or silent is not None
     if past.is_over:
         late, silent = False, None
+    counted = _expected(past, last, grid, zone, windows)
     return Health(
         now=now,
         grid=grid,
@@ -166,7 +180,7 @@ def judge(
         strip=_strip(past, last, grid),
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, last, grid, zone, windows),
+        coverage=_coverages(counted, past.blocks.keys() | past.older),
         behind=behind,
         late=late,
         silent=silent,
@@ -180,6 +194,7 @@ def judge(
         unrecorded=Slot(0) if is_recorded else past.seen,
         gone=past.gone,
         ended=past.ended,
+        vehicles=_vehicle_coverages(counted, past.vehicles),
     )
 
 
@@ -208,13 +223,13 @@ def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
     return SlotState.MISSING if slot < over else SlotState.DUE
 
 
-def _coverages(
+def _expected(
     past: Past, now: float, grid: Grid, zone: ZoneInfo, windows: Mapping[str, int]
-) -> dict[str, Coverage]:
-    """Return the coverage of today and the last days, as `backfill-report` counts it.
+) -> dict[str, list[Slot]]:
+    """Return the slots of today and the last days that `backfill-report` expects.
 
-    It begins at the first expected slot; for its end see `end_of_slots`. The first slot
-    of tomorrow, which a run may fill just before midnight, is not one of today.
+    Each begins at the first expected slot; for the end see `end_of_slots`. The first
+    slot of tomorrow, which a run may fill just before midnight, is not one of today.
     """
     # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(
@@ -230,10 +245,27 @@ def _coverages(
         begins[name] = max(math.ceil(since), end if past.first is None else past.first)
     begin = min(begins.values(), default=end)
     slots = with_others(grid.between(begin, end), filled, Slot(begin), end)
-    coverages = {}
-    for name, begin in begins.items():
-        last = len(slots) if windows[name] else bisect_left(slots, tomorrow)
-        expected = slots[bisect_left(slots, begin) : last]
-        collected = len(filled.intersection(expected))
-        coverages[name] = Coverage(len(expected), collected)
-    return coverages
+    today_end = bisect_left(slots, tomorrow)
+    return {
+        name: slots[bisect_left(slots, begin) : None if windows[name] else today_end]
+        for name, begin in begins.items()
+    }
+
+
+def _coverages(
+    expected: Mapping[str, Sequence[Slot]], filled: AbstractSet[Slot]
+) -> dict[str, Coverage]:
+    """Return the coverage of the *expected* slots of each window."""
+    return {
+        name: Coverage(len(slots), len(filled & set(slots)))
+        for name, slots in expected.items()
+    }
+
+
+def _vehicle_coverages(
+    expected: Mapping[str, Sequence[Slot]], vehicles: VehicleSlots
+) -> dict[str, Coverage]:
+    """Return the coverage of *vehicles* in the *expected* slots of each window."""
+    first, last, filled = vehicles
+    own = {n: [s for s in slots if first <= s <= last] for n, slots in expected.items()}
+    return _coverages(own, filled) if any(own.values()) else {}

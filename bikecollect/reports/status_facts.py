@@ -1,6 +1,6 @@
 """The status of a system as text: titled facts, with good, bad and neutral parts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import Enum
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from bikecollect.core.text import (
     size,
     visible,
 )
+from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
@@ -148,6 +149,7 @@ def facts(standing: Standing) -> list[Fact]:
     """Return the facts about a system's status, with the mirror if one is set."""
     health = standing.health
     mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
+    vehicles = [Fact("Vehicles", (_vehicles(standing),))] if health.vehicles else []
     known = [
         *(Fact("Running", tuple(_running(run, standing))) for run in standing.running),
         Fact("Last run", tuple(_last_run(standing))),
@@ -156,6 +158,7 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Next slot", (Part(_next_slot(standing)),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
         Fact("Coverage", tuple(_coverage(standing))),
+        *vehicles,
         Fact("Waiting", (Part(_waiting(standing)),)),
         Fact("Disk", (_disk(standing),)),
         *mirror,
@@ -249,18 +252,22 @@ def _runs(health: Health) -> str:
 
 
 def _coverage(standing: Standing) -> Iterator[Part]:
-    health = standing.health
-    labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
-    if health.is_over and health.strip:
-        labels["today"] = day_of(health.strip[-1][0], standing.zone)
-    yield Part(
-        ", ".join(
-            f"{labels[window]} {percent(coverage.ratio)}"
-            for window, coverage in health.coverage.items()
-        )
-    )
-    if health.damage:
+    yield Part(_shares(standing, standing.health.coverage))
+    if standing.health.damage:
         yield Part("; in doubt: files are missing or damaged", Tone.BAD)
+
+
+def _vehicles(standing: Standing) -> Part:
+    return Part(_shares(standing, standing.health.vehicles))
+
+
+def _shares(standing: Standing, coverages: Mapping[str, Coverage]) -> str:
+    """Return the shares of today and the last days, with the day if it is over."""
+    labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
+    strip = standing.health.strip
+    if standing.health.is_over and strip:
+        labels["today"] = day_of(strip[-1][0], standing.zone)
+    return ", ".join(f"{labels[n]} {percent(c.ratio)}" for n, c in coverages.items())
 
 
 def _waiting(standing: Standing) -> str:

@@ -12,10 +12,12 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+import click
 import pytest
 import trail
 from click.testing import CliRunner
 from in_process import bikecollect
+from json_shapes import documented
 from keeping import compactor, data_service, viewed
 from publisher import MISSING, publishing
 from quiet_settings import write_settings
@@ -28,13 +30,15 @@ from bikecollect.alerts.digest import body
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.cli import cli
-from bikecollect.cli.render import coverage_html
+from bikecollect.cli.render import coverage_html, status
 from bikecollect.cli.render.coverage import as_json, text
+from bikecollect.cli.render.programs import status_json
 from bikecollect.core import process
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY, Slot, SlotState, day_of
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.evidence import read_account, slot_rows
+from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.wiring import history
@@ -186,6 +190,14 @@ def test_missing_vehicles_are_counted_where_coverage_is(tmp_path: Path) -> None:
     dispatcher = Dispatcher(systems={}, mailer=None, period="daily")
     summary = dispatcher._summary(collecting, (TODAY, TODAY), now)
 
+    shown = survey(collecting, now=now)
+    (values,) = documented(status_json.as_json(shown), status_json.KEYS)
+
+    assert shown.health.vehicles == dict.fromkeys(WINDOWS, Coverage(2, 1))
+    assert values["vehicle_coverage"]["7d"]["collected"] == 1
+    line = "  Vehicles     today 50.0 %, 7 days 50.0 %, 30 days 50.0 %\n"
+    assert line in click.unstyle(status.screen([shown]))
+    assert survey(stopped, now=now).health.vehicles["today"] == Coverage(1, 1)
     assert (account.total.expected, account.total.collected) == (3, 3)
     assert account.vehicles == summary.vehicles == Coverage(2, 1)
     assert without.vehicles == Coverage(1, 1)
@@ -195,6 +207,8 @@ def test_missing_vehicles_are_counted_where_coverage_is(tmp_path: Path) -> None:
     assert "0 partial. Vehicles: 1 of 2 slots collected.</p>" in words
     assert "  Vehicles   1 of 2, 50.0 %\n" in body([summary], "")
     assert "Vehicles" not in body([replace(summary, vehicles=Coverage())], "")
+    collecting.vehicles.ledger.write_bytes(b"damaged" * 999)
+    assert read_account(collecting, now=now).vehicles == Coverage()  # status says why
 
 
 @pytest.mark.usefixtures("imported")

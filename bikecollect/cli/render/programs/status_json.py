@@ -29,6 +29,7 @@ def as_json(standing: Standing, **more: object) -> str:
             "runs_24h": health.runs,
             "runs_24h_good": health.good,
             "coverage": {name: _parts(c) for name, c in health.coverage.items()},
+            "vehicle_coverage": {n: _parts(c) for n, c in health.vehicles.items()},
             "slots_24h": [
                 {"slot": iso(slot, zone), "state": state.name.lower()}
                 for slot, state in health.strip
@@ -94,6 +95,18 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "coverage.SPAN.collected": ("integer", "slots with data"),
     "coverage.SPAN.expected": ("integer", "slots since the first run that are due"),
     "coverage.SPAN.coverage": (
+        "number, 0 to 1",
+        "collected / expected",
+        "null if none was expected",
+    ),
+    "vehicle_coverage": (
+        "object",
+        "the same of single vehicles; empty if none were expected",
+    ),
+    "vehicle_coverage.SPAN": ("object", "of these days"),
+    "vehicle_coverage.SPAN.collected": ("integer", "slots with vehicles"),
+    "vehicle_coverage.SPAN.expected": ("integer", "slots since the first with some"),
+    "vehicle_coverage.SPAN.coverage": (
         "number, 0 to 1",
         "collected / expected",
         "null if none was expected",
