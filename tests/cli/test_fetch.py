@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import pytest
 from command import on_terminal, run_command
 from json_shapes import documented
 from served import Answer, serving
+from small_disk import needs_namespaces
 
 from bikecollect.archive.query.duckdb_engine import connect
 from bikecollect.cli.commands.fetch import fetch
@@ -475,15 +475,27 @@ def test_output_that_cannot_be_written_changes_nothing(
     assert len(file.read_text(encoding="utf-8").splitlines()) == 21
 
 
+@needs_namespaces
 def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
     """No PATH, HOME, LANG: one row per station, in UTF-8 (fault 92).
 
-    Also in a folder whose name is not UTF-8, in which nothing can be archived.
+    Also in a folder whose name is not UTF-8, in which nothing can be archived. The home
+    in /etc/passwd is used: here that of the test, not the real one of this user.
     """
-    # The real home of this user knows the folders of an earlier run of the tests.
-    folder = Path(tempfile.mkdtemp(os.fsdecode(b"stra\xdfe"), dir=tmp_path))
+    folder = tmp_path / os.fsdecode(b"stra\xdfe")
+    folder.mkdir()
+    passwd, home = tmp_path / "passwd", tmp_path / "home"
+    home.mkdir()
+    passwd.write_text(f"root:x:0:0::{home}:/bin/sh\n", encoding="utf-8")
+    script = 'mount --bind "$1" /etc/passwd && shift && exec env -i "$@"'
     with serving(lambda _: GOOD) as url:
-        process = bikecollect("--config", settings(folder, url), "fetch", env={})
+        command = sys.executable, "-m", "bikecollect", "--config", settings(folder, url)
+        process = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", script, "sh", passwd, *command, "fetch"],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+        )
 
     assert (process.returncode, process.stderr) == (0, "")
     text = (folder / "data/city/station_information.csv").read_text(encoding="utf-8")
@@ -491,6 +503,7 @@ def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
     assert len(History("city", folder / "data/city").runs()) == 1
     with pytest.raises(StorageError, match="DuckDB requires UTF-8 in names"):
         connect(folder)
+    assert (home / ".local/state/bikecollect/folders").exists()
 
 
 @pytest.mark.parametrize(

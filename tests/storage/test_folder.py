@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 from small_disk import mounted, remount
 from syncs import noted_syncs
-from world import TAIPEI, World
+from world import NOON, TAIPEI, World
 
 from bikecollect.collect.reporting.run_lines import failure_line
 from bikecollect.core.errors import ExitCode, Outcome, SettingsError, StorageError
@@ -22,6 +22,8 @@ from bikecollect.core.run import Run, payload_name
 from bikecollect.core.slots import Slot
 from bikecollect.setup.checks.machine import not_creatable
 from bikecollect.setup.loader import parse
+from bikecollect.setup.settings import Settings
+from bikecollect.simulator.demo import Time
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.files import entries, known_folders, losses, marker
@@ -194,18 +196,22 @@ def test_a_removed_folder_is_created_again(tmp_path: Path) -> None:
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
+def collected(settings: Settings) -> list[Run]:
+    """Collect at a time of its own: a busy machine has the whole interval, too."""
+    clock = Time(NOON)
+    return collect(settings, clock=clock, monotonic=clock, stop=clock)
+
+
 def test_several_removed_folders_are_created_again(
     tmp_path: Path,
 ) -> None:
     """No system takes the others for unmounted."""
     data = {"data_dir": str(tmp_path / "bikes"), "archive": {"mirror": "s3://copy"}}
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
-    settings = parse(
-        {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
-    )
-    first = collect(settings)
+    settings = parse({**data, "systems": {f"city{n}": system for n in range(8)}})
+    first = collected(settings)
     shutil.rmtree(tmp_path / "bikes")
-    second = collect(settings)
+    second = collected(settings)
 
     assert {run.cause for run in first + second} == {"connect"}
     lost = [n.text for run in second for n in run.notices if n.kind == "lost"]
@@ -222,21 +228,20 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
     """Once, and not for the old name of a renamed system."""
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
     systems = dict.fromkeys(("city", "town", "old"), system)
-    data = {"data_dir": str(tmp_path / "bikes"), "interval": "1s"}
-    archive = {"mirror": "s3://copy"}
-    settings = parse({**data, "systems": systems, "archive": archive})
-    collect(settings)
+    data = {"data_dir": str(tmp_path / "bikes"), "archive": {"mirror": "s3://copy"}}
+    settings = parse({**data, "systems": systems})
+    collected(settings)
     shutil.rmtree(tmp_path / "bikes/city")
     SystemRename(tmp_path / "bikes", "old", "new").run(lambda: None)
     remembered = known_folders.known_folders()
 
-    city, town, old = collect(settings)
+    city, town, old = collected(settings)
 
     (notice,) = (notice for notice in city.notices if notice.kind == "lost")
     assert notice.text.startswith(f"{tmp_path}/bikes/city is gone, with all data")
     assert "bikecollect backfill city --from THE_NEW_ONE; or fill it" in notice.text
     assert "bikecollect backfill city --from s3://copy; or accept" in notice.text
-    for run in (town, old, *collect(settings)):
+    for run in (town, old, *collected(settings)):
         assert {notice.kind for notice in run.notices} == {"fetch"}
     added = known_folders.known_folders() - remembered
     assert added == {f"{tmp_path}/bikes/old"}
@@ -245,7 +250,7 @@ def test_a_system_s_folder_that_is_gone_is_begun_anew_and_reported(
     known_folders.disregard(tmp_path / "bikes/town")
     archived = tmp_path / "bikes/archive/station_status/system_id=town"
     (archived / "date=2026-11-22").mkdir(parents=True)
-    _, town, _ = collect(settings)
+    _, town, _ = collected(settings)
     assert "town is gone, with all data" in town.notices[0].text
     assert marker.lost_by(tmp_path / "bikes/town/.bikecollect") is not None
 
@@ -365,7 +370,7 @@ def test_a_system_that_was_stopped_goes_on_with_the_next_fetch(
 ) -> None:
     """Its gaps count again; other commands, such as `backfill`, leave the mark."""
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
-    values = {"data_dir": str(tmp_path), "interval": "1s", "systems": {"city": system}}
+    values = {"data_dir": str(tmp_path), "systems": {"city": system}}
     folder = tmp_path / "city"
     data_folder.prepare(folder)
     path = folder / data_folder.MARKER
@@ -373,7 +378,7 @@ def test_a_system_that_was_stopped_goes_on_with_the_next_fetch(
     data_folder.prepare(folder)
 
     assert marker.is_stopped(path)
-    collect(parse(values))
+    collected(parse(values))
     assert path.read_bytes() == marker.text_of("city") + b"begun anew: 7\n"
     assert "city is collected again" in caplog.text
 
@@ -536,13 +541,12 @@ def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
     settings = parse(
         {
             "data_dir": str(tmp_path / "bikes"),
-            "interval": "1s",
             "systems": {"a": system, "b": system},
         }
     )
-    collect(settings)
+    collected(settings)
     os.chown(tmp_path / "bikes/a", MALLORY, MALLORY)
-    first, second = collect(settings)
+    first, second = collected(settings)
 
     assert (first.exit_code, second.cause) == (78, "connect")
     assert "; run: chown -R root" in first.error
