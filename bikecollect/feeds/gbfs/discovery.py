@@ -71,7 +71,21 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
     if feeds is None:
         quote = f" (it has: {first_keys(data)})"
         raise PayloadError("the response has no feeds: is it a gbfs.json?", quote=quote)
-    return {name: joined(base, url) for name, url in feeds}
+    return {name: _absolute(url, base) for name, url in feeds}
+
+
+def _absolute(url: str, base: str) -> str:
+    """Return *url* as listed at *base*, which may lack its scheme or host.
+
+    >>> _absolute("a.org/status", "https://a.org/gbfs.json")
+    'https://a.org/status'
+    >>> _absolute("en/status", "https://a.org/x/gbfs.json")
+    'https://a.org/x/en/status'
+    """
+    scheme, sign, rest = base.partition("://")
+    host = rest.partition("/")[0]
+    is_without_scheme = host and url.strip().startswith(f"{host}/")
+    return joined(base, f"{scheme}{sign}{url.strip()}" if is_without_scheme else url)
 
 
 def listed(
