@@ -1,7 +1,7 @@
 """CityBikes: a network of the CityBikes API, version 2."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError
@@ -10,7 +10,7 @@ from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import top_names, with_ids
 from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
-from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.stamps import Stamps, of_feed
 from bikecollect.feeds.reading.station_reader import StationReader
 from bikecollect.feeds.reading.values import text
 
@@ -44,7 +44,7 @@ class CityBikes:
     """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``.
 
     *fields* are the user's fields for single columns. If *kinds*, vehicles are counted
-    by kind.
+    by kind. Reports of the source may have no offset: they are in UTC or in *zone*.
     """
 
     def __init__(
@@ -52,9 +52,10 @@ class CityBikes:
         url: str,
         fields: Mapping[str, str] | None = None,
         *,
+        zone: tzinfo = UTC,
         kinds: bool = False,
     ) -> None:
-        self._url = url
+        self._url, self._zone = url, zone
         self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
             self._dialect = self._dialect.with_bicycles()
@@ -67,17 +68,15 @@ class CityBikes:
     def read(self, documents: Documents) -> Snapshot:
         """Parse the network; raises PayloadError."""
         stations = _list_stations(documents[0].body)
-        return StationReader(stations, self._dialect, self._stamps()).snapshot()
+        stamps = of_feed(None, self._zone, documents[0].fetched_at, self._form)
+        return StationReader(stations, self._dialect, stamps).snapshot()
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Guess which fields of *before* were renamed in *after*."""
         from bikecollect.feeds.reading import renames
 
-        stamps = self._stamps()
+        stamps = Stamps(UTC, self._form)
         return renames.between(before, after, _stations, self._dialect, stamps)
-
-    def _stamps(self) -> Stamps:
-        return Stamps(UTC, self._form)
 
 
 def _stations(documents: Documents) -> list[Any]:

@@ -58,7 +58,7 @@ def build(
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # only this dialect
 
-        return _QuotingOwnHost(CityBikes(url, fields, kinds=kinds), url)
+        return _QuotingOwnHost(CityBikes(url, fields, zone=timezone, kinds=kinds), url)
     if feed == "mapped":
         from bikecollect.feeds.mapped import Mapped  # only this dialect
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.core.payload import Document
+from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs.feed import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.reading.stamps import Stamps
@@ -264,6 +265,22 @@ def test_reports_without_an_offset_are_in_the_zone_in_which_they_are_recent(
     read, _ = snapshot_of(reports, updated, zone)
 
     assert read == [1_799_999_940, 1_799_999_880]
+
+
+@pytest.mark.parametrize(
+    "report", ["2027-01-15T02:59:00", "2027-01-15T07:59:00", 1_799_999_940]
+)
+def test_reports_of_citybikes_sources_are_read_in_the_same_way(report: object) -> None:
+    """Some have the local time of their city in `extra`, without an offset."""
+    more = {"timestamp": "2027-01-15T07:59:30Z", "extra": {"last_updated": report}}
+    station = {"id": "a", "free_bikes": 3, **more}
+    body = json.dumps({"network": {"stations": [station]}}).encode()
+    document = Document("network", body, fetched_at=1.8e9)
+
+    snapshot = CityBikes("http://localhost/", zone=NEW_YORK).read((document,))
+
+    assert snapshot.statuses[0].last_reported == 1_799_999_940
+    assert snapshot.last_updated == 1_799_999_970
 
 
 def test_the_zone_of_reports_is_known_to_those_who_doubt_it() -> None:

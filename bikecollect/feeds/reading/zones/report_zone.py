@@ -6,8 +6,8 @@ from typing import Any
 
 from bikecollect.feeds.reading.stamps import AHEAD, Stamps
 
-SAMPLE = 500
-"""Distinct stamps that are looked at."""
+FIRST, SAMPLE = 20, 500
+"""Distinct stamps that are looked at; if none of the first lacks a zone, none does."""
 ERRORS = 0.05
 """Share of the newest stamps that may be errors of single clocks, at least one."""
 LATE = 10_800.0
@@ -32,15 +32,20 @@ def fitting(
     >>> fitting(["2026-01-15T02:59:00"], utc, local, 1.8e9)
     """
     texts = dict.fromkeys(value for value in reported if type(value) is str)
-    read = [(utc(text), local(text)) for text in islice(texts, SAMPLE)]
-    naive = [(u, own) for u, own in read if u is not None and own not in {None, u}]
-    if not naive:
+    if not _naive(islice(texts, FIRST), utc, local):
         return None
-    newest = _newest([u for u, _ in naive]), _newest([own or 0 for _, own in naive])
+    naive = _naive(islice(texts, SAMPLE), utc, local)
+    newest = _newest([u for u, _ in naive]), _newest([own for _, own in naive])
     recent = [-AHEAD <= fetched_at - moment <= LATE for moment in newest]
     if recent[0] == recent[1]:
         return None
     return utc if recent[0] else local
+
+
+def _naive(texts: Iterable[str], utc: Stamps, local: Stamps) -> list[tuple[int, int]]:
+    """Return both readings of those of *texts* for which they differ."""
+    read = ((utc(text), local(text)) for text in texts)
+    return [(u, own) for u, own in read if u and own and u != own]
 
 
 def _newest(moments: Sequence[int]) -> int:
