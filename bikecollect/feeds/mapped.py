@@ -17,6 +17,7 @@ from bikecollect.feeds.reading.json_payload import (
     check_weight,
     decode,
     first_keys,
+    nested,
     objects,
 )
 from bikecollect.feeds.reading.list_queries import total
@@ -119,8 +120,9 @@ class Mapped:
         value = decode(body)
         stations = at(value, path)
         if stations is None:
-            text = f'mapping.stations = "{path}": the response has no such key'
-            raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
+            raise _no_list(value, path)
+        if isinstance(stations, str) and stations.lstrip()[:1] in {"[", "{"}:
+            stations = nested(stations)  # JSON in a text in JSON
         if isinstance(stations, Mapping):
             stations = with_ids(stations, [self._mapping["station_id"]])
         listed = objects(stations, f"the mapping's stations ({path or 'the root'})")
@@ -129,6 +131,25 @@ class Mapped:
     def _updated(self, body: bytes, stamp: Stamps) -> int | None:
         path = self._mapping.get("last_updated")
         return stamp(at(decode(body), path)) if path else None
+
+
+def _no_list(value: Any, path: str) -> PayloadError:
+    """Return the error that *value* has nothing at *path*; it says from where on.
+
+    >>> str(_no_list({"a": [{"b": 1}]}, "a.b"))
+    'mapping.stations = "a.b": a is a list, of which a position is needed, such as a.0'
+    """
+    steps, text = path.split("."), f'mapping.stations = "{path}"'
+    prefixes = (".".join(steps[:length]) for length in range(len(steps), 0, -1))
+    found = next((prefix for prefix in prefixes if at(value, prefix) is not None), "")
+    inner = at(value, found)
+    if isinstance(inner, list) and found:
+        needed = f"{found} is a list, of which a position is needed, such as {found}.0"
+        return PayloadError(f"{text}: {needed}")
+    missing = path.removeprefix(found).removeprefix(".")
+    place = found or "the response"
+    quote = f" (it has: {first_keys(inner)})"
+    return PayloadError(f"{text}: {place} has no {missing}", quote=quote)
 
 
 def _as_object(station: Any) -> Any:

@@ -97,6 +97,41 @@ def test_a_text_in_place_of_the_list_is_called_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("cities.places", "cities is a list, of which a position is needed, such as"),
+        ("cities.0.racks", "cities.0 has no racks (it has: places)"),
+        ("towns.places", "the response has no towns.places (it has: cities)"),
+        ("cities.1.places", "cities is a list, of which"),
+    ],
+)
+def test_a_path_that_ends_on_the_way_is_explained_from_there(
+    path: str, message: str
+) -> None:
+    """The user sees which of its steps is wrong, and what there is."""
+    with pytest.raises(PayloadError) as caught:
+        read(mapped(path), {"cities": [{"places": [{"id": "x", "n": 3}]}]})
+
+    assert f'mapping.stations = "{path}": {message}' in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, "text"])
+def test_an_answer_without_any_of_the_path_is_explained(value: object) -> None:
+    """Whatever it is."""
+    with pytest.raises(
+        PayloadError, match=r"the response has no data\.list \(it has: "
+    ):
+        read(mapped("data.list"), value)
+
+
+def test_a_list_as_json_in_a_text_is_read() -> None:
+    """Some programs encode what they store twice."""
+    stations = json.dumps([{"id": "x", "n": 3}])
+
+    assert counts(read(mapped("data"), {"data": stations})) == {"x": 3}
+
+
+@pytest.mark.parametrize(
     "value",
     [
         {"success": True, "stations": [YOUBIKE]},
