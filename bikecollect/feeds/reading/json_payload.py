@@ -215,29 +215,31 @@ def at(value: Any, path: str) -> Any:
     >>> at({"a": [{"b": 1}]}, "a.0.b"), at({}, "a.b"), at({"a": {"b.c": 1}}, "a.b.c")
     (1, None, 1)
     """
-    steps = path.split(".") if path not in {"", "."} else []
     found = value
-    for step in steps:
+    for step in path.split(".") if path not in {"", "."} else ():
         found = _item(found, step)
-    return _dotted(value, steps) if found is None and len(steps) > 1 else found
+        if found is None:
+            return _dotted(value, path) if "." in path else None
+    return found
 
 
 def _item(value: Any, step: str) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return value.get(step)
     if isinstance(value, list) and step.isdigit() and int(step) < len(value):
         return value[int(step)]
     return None
 
 
-def _dotted(value: Any, steps: Sequence[str]) -> Any:
-    """Return the item at the end of *steps*, of which several may be one key."""
-    for number in range(1, len(steps) + 1):
-        inner = _item(value, ".".join(steps[:number]))
-        rest = steps[number:]
-        found = _dotted(inner, rest) if rest and inner is not None else inner
-        if found is not None:
-            return found
+def _dotted(value: Any, path: str) -> Any:
+    """Return the item at *path*, of which several steps may be one key."""
+    if (whole := _item(value, path)) is not None or path.count(".") == 1:
+        return whole  # the usual case must be fast: a station has no such value
+    for dot, letter in enumerate(path):
+        if letter == "." and (inner := _item(value, path[:dot])) is not None:
+            found = at(inner, path[dot + 1 :])
+            if found is not None:
+                return found
     return None
 
 
