@@ -11,6 +11,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import IsoTexts, Slot, iso
 from bikecollect.core.snapshot import (
     CAPACITY,
+    FLAGS,
     VEHICLE_KINDS,
     StationInformation,
     StationStatus,
@@ -38,6 +39,10 @@ COLUMNS: Mapping[str, str] = {
     "is_returning": "vehicles can be returned; true or false",
     "last_reported": "when the station last reported; ISO 8601 with offset",
 }
+NAMES = tuple(COLUMNS)
+ID, REPORTED = NAMES.index("station_id"), NAMES.index("last_reported")
+FLAG_PLACES = tuple(map(NAMES.index, FLAGS))
+"""The places of columns in a row."""
 INFORMATION_COLUMNS: Mapping[str, str] = {
     "valid_from": "the first slot with this version; if it left: the first without it",
     "station_id": "the publisher's id, as text",
@@ -210,10 +215,12 @@ class Format:
         times = IsoTexts(self.zone)
         base: list[list[Value]] = [[*head, *status] for status in filled]
         for row, status in zip(base, filled, strict=True):
-            row[2], row[12] = clean(status.station_id), times[status.last_reported]
+            row[ID] = clean(status.station_id)
+            row[REPORTED] = times[status.last_reported]
         troubles = self._derive(base, [kinds.get(s.station_id, {}) for s in statuses])
         for row in base:
-            row[9:12] = [FLAG_TEXTS[value] for value in row[9:12]]  # type: ignore[index]
+            for place in FLAG_PLACES:
+                row[place] = FLAG_TEXTS[row[place]]  # type: ignore[index]
         return EncodedRows(csv_text(base).encode("utf-8"), len(base), troubles)
 
     def _derive(

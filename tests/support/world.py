@@ -51,9 +51,17 @@ def noon_of_last_month() -> float:
 
 def status(station_id: str, bikes: int | None = 1) -> StationStatus:
     """Return a station with *bikes* vehicles, and no other values."""
-    return StationStatus(
-        station_id, bikes, None, 2, None, None, None, None, True, True, None
+    return silent(station_id)._replace(
+        num_vehicles_available=bikes,
+        num_docks_available=2,
+        is_renting=True,
+        is_returning=True,
     )
+
+
+def silent(station_id: str) -> StationStatus:
+    """Return a station without values."""
+    return StationStatus(station_id, *[None] * (len(StationStatus._fields) - 1))
 
 
 def body(stations: Mapping[str, int | None], **more: object) -> bytes:

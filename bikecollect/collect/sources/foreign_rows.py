@@ -11,12 +11,15 @@ from bikecollect.archive.datasets import (
 )
 from bikecollect.collect.sources import Status
 from bikecollect.collect.sources.plausible import Plausible
-from bikecollect.core.snapshot import StationStatus, VehicleStatus
+from bikecollect.core.snapshot import (
+    CAPACITY,
+    FLAGS,
+    StationStatus,
+    VehicleStatus,
+)
 from bikecollect.feeds.imported import station_rows, vehicle_rows
-from bikecollect.storage.csv_format import COLUMNS
 
-NAMES = tuple(COLUMNS)
-COUNTS, FLAGS, REPORTED = NAMES[3:9], NAMES[9:12], NAMES[12]
+COUNTS, REPORTED = StationStatus._fields[1 : CAPACITY + 1], "last_reported"
 
 
 @dataclass(frozen=True)
