@@ -89,6 +89,15 @@ def test_the_sql_is_portable(name: str) -> None:
     assert report.title.endswith(".") or report.title.endswith("?")
 
 
+@pytest.mark.parametrize("name", sorted(REPORTS.keys() - {"stations"}))
+def test_a_report_is_of_the_days_that_were_asked_for(name: str) -> None:
+    """Its SQL without their placeholders would ignore --since and --until."""
+    other = replace(VALUES, since=date(2020, 1, 1), until=date(2020, 1, 2))
+    other = replace(other, begin=1_577_836_800, end=1_577_923_200)
+
+    assert other.sql(REPORTS[name]) != VALUES.sql(REPORTS[name])
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_shared_parts_are_written_once(name: str) -> None:
     """No report repeats the rules of expected slots and of unknown docks."""
