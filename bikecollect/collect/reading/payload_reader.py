@@ -67,71 +67,76 @@ class PayloadReader:
         self, payload: Payload, snapshot: Snapshot, source: str
     ) -> Understood:
         """Return *snapshot* as rows, merged with what the ledger knows."""
-        known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
+        slot = payload.slot
+        known = self.ledger.stations(slot, station_list.ids(snapshot))
         notes = self.ledger.notes()
         quality.reject_growth(
             self.ledger,
-            payload.slot,
+            slot,
             len(snapshot.statuses),
             "stations",
             notes=notes,
             source=source,
         )
-        merged = station_list.merge(snapshot, known, notes, payload.slot)
+        merged = station_list.merge(snapshot, known, notes, slot)
         stations = {**known, **{s.station_id: s for s in merged.information}}
         snapshot = self._checked(payload, snapshot, merged, known)
-        is_stale, reports = self._judge(payload, snapshot.statuses, notes)
-        flags = _with(snapshot.flags, "stale" if is_stale else "")
-        places = stations.values()
-        known_notes = {**notes, **reports}
-        of_zone, zone_note = quality.zone_findings(
-            payload, snapshot.zone, known_notes, self.interval, places
+        snapshot, reports = self._judged(payload, snapshot, notes)
+        snapshot, zone_note = self._with_doubts(
+            payload, snapshot, {**notes, **reports}, stations
         )
-        findings = {**_ahead(snapshot, payload), **snapshot.findings, **of_zone}
-        if snapshot.zone is None:
-            findings |= _late(payload, known_notes, self.interval)
-        if quality.ZONE in of_zone:
-            findings.pop(quality.AHEAD, None)
-        silent = station_list.silent_note(
-            snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
-        )
-        snapshot = replace(snapshot, flags=flags, findings=findings)
-        snapshot = self.only.filter(snapshot, stations)
-        block = self.format.block(
-            payload.slot,
-            payload.fetched_at,
-            snapshot.statuses,
-            stations,
-            snapshot.kinds,
-        )
-        _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
+        silent = notes.get(station_list.SILENT, "")
         new_notes = {
             **merged.notes,
-            only.NOTE: note,
-            station_list.SILENT: silent,
+            only.NOTE: self.only.since(notes.get(only.NOTE, ""), slot)[1],
+            station_list.SILENT: station_list.silent_note(
+                snapshot, stations, silent, slot
+            ),
             **reports,
             quality.ZONE_NOTE: zone_note,
         }
+        snapshot = self.only.filter(snapshot, stations)
+        block = self.format.block(
+            slot, payload.fetched_at, snapshot.statuses, stations, snapshot.kinds
+        )
         return Understood(snapshot, known, block, new_notes)
 
-    def _judge(
-        self,
-        payload: Payload,
-        statuses: Sequence[StationStatus],
-        notes: Mapping[str, str],
-    ) -> tuple[bool, dict[str, str]]:
-        """Return whether *statuses* are stale, and the new notes about that."""
+    def _judged(
+        self, payload: Payload, snapshot: Snapshot, notes: Mapping[str, str]
+    ) -> tuple[Snapshot, dict[str, str]]:
+        """Return *snapshot*, flagged if it is stale, and the new notes about that."""
+        statuses = snapshot.statuses
         judge = partial(staleness.judge, ledger=self.ledger, store=self.store)
         note = notes.get(staleness.NOTE, "")
         is_stale, reports = judge(payload, statuses, note, self.interval)
         new_notes = {staleness.NOTE: reports}
-        if not _is_uniform(statuses):
-            return is_stale, new_notes
-        from bikecollect.collect.reading import uniform  # needed for such feeds only
+        if _is_uniform(statuses):
+            # Needed for such feeds only.
+            from bikecollect.collect.reading import uniform
 
-        still = partial(uniform.judge, ledger=self.ledger, store=self.store)
-        stands_still, content = still(payload, statuses, notes, self.interval)
-        return is_stale or stands_still, {**new_notes, **content}
+            still = partial(uniform.judge, ledger=self.ledger, store=self.store)
+            stands_still, content = still(payload, statuses, notes, self.interval)
+            is_stale, new_notes = is_stale or stands_still, {**new_notes, **content}
+        flags = _with(snapshot.flags, "stale" if is_stale else "")
+        return replace(snapshot, flags=flags), new_notes
+
+    def _with_doubts(
+        self,
+        payload: Payload,
+        snapshot: Snapshot,
+        notes: Mapping[str, str],
+        stations: Mapping[str, StationInformation],
+    ) -> tuple[Snapshot, str]:
+        """Return *snapshot*, with doubts of its time stamps, and the new note on them."""
+        of_zone, note = quality.zone_findings(
+            payload, snapshot.zone, notes, self.interval, stations.values()
+        )
+        findings = {**_ahead(snapshot, payload), **snapshot.findings, **of_zone}
+        if snapshot.zone is None:
+            findings |= _late(payload, notes, self.interval)
+        if quality.ZONE in of_zone:
+            findings.pop(quality.AHEAD, None)
+        return replace(snapshot, findings=findings), note
 
     def _checked(
         self,
