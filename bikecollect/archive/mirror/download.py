@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -106,6 +106,16 @@ class MirrorDownload:
         }
         for dataset in wanted:
             self._remove_others(dataset, parts)
+        self._parts(parts, objects, record)
+        return len(days)
+
+    def _parts(
+        self,
+        parts: Mapping[str, CertifiedPart],
+        objects: Mapping[str, StoredObject],
+        record: MirrorRecord,
+    ) -> None:
+        """Download *parts*, some at a time; stop at the first error."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             todo = [
                 pool.submit(self._part, path, part, objects.get(path), record)
@@ -119,7 +129,6 @@ class MirrorDownload:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return len(days)
 
     def _days(
         self, layout: DatasetLayout, record: MirrorRecord
