@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from keeping import data_service, days, slot_rows
-from world import TAIPEI, World
+from world import World
 
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.core.slots import Slot
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Duck, ask
-from bikecollect.storage.data_folder import SystemFolder
 
 pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)
@@ -34,7 +33,7 @@ def viewed_while(world: World, event: Any) -> Iterator[Any]:
         return rows
 
     shown = ViewedSystem(
-        system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
+        system=world.system,
         days=days(world),
         day_slots=slots,
     )

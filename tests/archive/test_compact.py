@@ -386,7 +386,7 @@ def test_a_lost_file_of_a_day_is_rebuilt_from_its_csv(
     archived_world: World, dataset: str, harm: str
 ) -> None:
     """`status` names it; a flipped bit is detected by the bytes, too."""
-    system = SystemFolder("city", archived_world.folder, TAIPEI, 300)
+    system = archived_world.system
     part = datasets.part(archived_world.folder.parent, dataset, "city", "2026-11-22")
     before = part.read_bytes()
     part.write_bytes(b"x" * 99) if harm == "overwrite" else part.unlink()
@@ -405,7 +405,7 @@ def test_a_day_without_csv_and_archive_is_not_said_to_be_recreated(
     archived_world: World,
 ) -> None:
     """Also if another program removed the CSV: `compact` has nothing to read."""
-    system = SystemFolder("city", archived_world.folder, TAIPEI, 300)
+    system = archived_world.system
     parent = archived_world.folder.parent
     datasets.part(parent, "station_status", "city", "2026-11-22").unlink()
     (archived_world.folder / CSV).unlink()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from in_process import bikecollect
 from keeping import compacted, findings, viewed
 from templates import copied
-from world import NOON, TAIPEI, World
+from world import NOON, World
 
 from bikecollect.archive import day_archive
 from bikecollect.archive.archived_days import ArchivedDays
@@ -23,7 +23,7 @@ from bikecollect.core.slots import DAY, slot_at
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import INFORMATION, SystemFolder
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.facts import certified
 from bikecollect.storage.runs import left_notices
 
@@ -58,7 +58,7 @@ def lose_ledger(world: World) -> None:
 
 def told(world: World) -> tuple[list[str], int, dict[str, int]]:
     """Return the damage in `status`, and in two reports the expected slots and why."""
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
     health = survey(system, now=world.clock.now).health
     account = read_account(system, now=world.clock.now)
     shown = health.coverage["30d"]
@@ -94,7 +94,7 @@ def test_status_looks_once_for_the_days_that_the_ledger_lacks(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three years of certificates take ten milliseconds to list."""
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
     look = Mock(side_effect=certified.days_lost)
     monkeypatch.setattr(certified, "days_lost", look)
 

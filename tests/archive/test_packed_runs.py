@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from keeping import compacted, findings, viewed
-from world import NOON, TAIPEI, World
+from world import NOON, World
 
 from bikecollect.archive.archived_days import AROUND, FOLLOWING
 from bikecollect.core.errors import FeedUnavailable, StorageError
@@ -15,7 +15,6 @@ from bikecollect.core.run import Notice
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
-from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import STEPS
 from bikecollect.storage.runs import packed, packer
@@ -50,16 +49,11 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def system(world: World) -> SystemFolder:
-    """Return the folder of the system."""
-    return SystemFolder("city", world.folder, TAIPEI, 300)
-
-
 def account(world: World, since: float = NOON, until: float = NEXT_DAY) -> Account:
     """Return the report on a span of the past."""
     begin, end = Slot(int(since)), Slot(int(until))
     now = world.clock.now
-    return evidence.read_account(system(world), begin, end, now=now)
+    return evidence.read_account(world.system, begin, end, now=now)
 
 
 def rows(world: World, sql: str) -> list[Any]:

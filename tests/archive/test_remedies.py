@@ -9,13 +9,12 @@ from in_process import bikecollect
 from json_shapes import documented
 from keeping import compacted, findings
 from quiet_settings import write_settings
-from world import TAIPEI, World
+from world import World
 
 from bikecollect.archive.certificates import Finding
 from bikecollect.archive.checks.remedies import remedy
 from bikecollect.cli.render.programs import archive_json
 from bikecollect.core.slots import DAY
-from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
 
@@ -112,7 +111,7 @@ def test_the_csv_of_an_archived_day_is_done_without_by_the_remedy(world: World) 
     csv.unlink()
 
     notice, *_ = world.fetch({"a": 1}).notices
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
     (damage,) = find_damage(system, History("city", world.folder))
     lines = run(world, "verify")
     run(world, "compact")
@@ -156,7 +155,7 @@ def test_an_archived_day_that_is_damaged_in_the_ledger_is_corrected_by_the_remed
 
     history = History("city", world.folder)
     assert any("compact city   (1 finding)" in line for line in lines)
-    assert find_damage(SystemFolder("city", world.folder, TAIPEI, 300), history) == []
+    assert find_damage(world.system, history) == []
     assert findings(world, deep=True) == []
 
 

@@ -9,7 +9,6 @@ from world import NOON, TAIPEI, World
 from bikecollect.core.errors import FeedUnavailable, Outcome
 from bikecollect.core.slots import DAY
 from bikecollect.reports.status import survey
-from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 
 YEAR_2038 = datetime(2038, 1, 1, tzinfo=TAIPEI).timestamp()
@@ -205,7 +204,7 @@ def test_a_collector_that_dies_is_late_although_its_clock_was_ahead(
     """The run and the block of next year do not count as recent."""
     fetch_at(world, NOON + 400 * DAY, None)
     fetch_at(world, NOON + 300, None)
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
 
     before = survey(system, now=NOON + 310).health
     after = survey(system, now=NOON + 7200).health

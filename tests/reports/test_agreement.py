@@ -51,26 +51,21 @@ MAPS = (
 TODAY = date(2026, 11, 22)
 
 
-def system(world: World) -> SystemFolder:
-    """Return the folder of *world*'s system."""
-    return SystemFolder("city", world.folder, TAIPEI, 300)
-
-
 def standing(world: World, now: float) -> Standing:
     """Return the status of *world* at *now*."""
-    return survey(system(world), now=now)
+    return survey(world.system, now=now)
 
 
 def reported(world: World, now: float) -> Coverage:
     """Return the coverage of the last week by `backfill-report --since 7d`."""
     since = Slot(int(now) - 7 * DAY)
-    return read_account(system(world), since, now=now).total
+    return read_account(world.system, since, now=now).total
 
 
 def digested(world: World, now: float) -> Coverage:
     """Return the coverage of today in a digest."""
     dispatcher = Dispatcher(systems={}, mailer=None, period="daily")
-    return dispatcher._summary(system(world), (TODAY, TODAY), now).coverage
+    return dispatcher._summary(world.system, (TODAY, TODAY), now).coverage
 
 
 def counted_by_app(world: World, now: float) -> tuple[Coverage, Coverage]:
@@ -272,7 +267,7 @@ def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def compacted(world: World) -> list[str]:
     """Let `compact` archive the days that are due, without CSV; return them."""
-    rows = partial(slot_rows, system(world), clock=world.clock)
+    rows = partial(slot_rows, world.system, clock=world.clock)
     steps = replace(compactor(world, csv_days=0), slot_rows=rows).run()
     return [step.day for step in steps if step.what == "archived"]
 
@@ -285,7 +280,7 @@ def causes(world: World) -> tuple[list[tuple[Slot, str]], list[tuple[Slot, str]]
             " AND state = 'missing' ORDER BY slot"
         ).fetchall()
     end = Slot(int(NOON) + DAY // 2)
-    account = read_account(system(world), until=end, now=world.clock())
+    account = read_account(world.system, until=end, now=world.clock())
     derived = [(s.slot, s.cause) for s in account.judged if s.cause]
     return archived, derived
 

@@ -262,7 +262,7 @@ def test_a_system_that_is_over_ends_with_its_last_slot(tmp_path: Path) -> None:
     for after in (0, 300, 600):
         world.fetch({"a": 1}, after=after)
     now = world.clock.now + 3 * 86_400 + 7
-    going_on = SystemFolder("city", world.folder, TAIPEI, 300)
+    going_on = world.system
     demo = SystemFolder("city", world.folder, TAIPEI, 300, is_demo=True)
 
     health = survey(demo, now=now).health

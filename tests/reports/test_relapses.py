@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from templates import copied
-from world import NOON, TAIPEI, World
+from world import NOON, World
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
@@ -12,7 +12,6 @@ from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import SystemFolder
 
 START = int(NOON)
 
@@ -41,7 +40,7 @@ def save_incident(world: World, kind: str, first: int, last: int, slots: int) ->
 
 def gap_causes(world: World) -> list[tuple[int, int, str]]:
     """Return the first slot, the number of slots and the cause of each gap."""
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
     account = read_account(system, now=world.clock.now)
     return [((g.start - START) // 300, g.slots, str(g.cause)) for g in account.gaps]
 

@@ -19,7 +19,6 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.storage.csv_format import DERIVED
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
@@ -320,7 +319,7 @@ def test_a_file_that_a_run_saw_changed_is_damaged_until_it_is_repaired(
     intact = path.read_bytes()
     path.write_bytes(intact.replace(b",3,", b",4,"))
     (notice,) = world.fetch({"a": 4}, after=300).notices
-    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    system = world.system
     (damage,) = find_damage(system, History("city", world.folder))
     path.write_bytes(intact)
     (repaired,) = repair(world)

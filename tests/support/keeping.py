@@ -24,7 +24,6 @@ from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.core.slots import DAY, Slot, local_days, state_of
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -71,14 +70,9 @@ def days(world: World) -> list[str]:
 def compactor(world: World, csv_days: int = 7) -> Compactor:
     """Return a compactor of *world*, as a fresh process would have it."""
     ledger, store = Ledger(world.folder / "ledger.sqlite3"), Store(world.folder)
-    data = world.folder.parent
     return Compactor(
-        system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
-        archive=Archive(
-            data,
-            SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
-            world.clock,
-        ),
+        system=world.system,
+        archive=Archive(world.folder.parent, world.system, world.clock),
         store=store,
         ledger=ledger,
         recovery=Recovery(world.payloads, store, ledger, TAIPEI),
@@ -105,7 +99,7 @@ def viewed(
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *world*; see `views.connected`."""
     shown = ViewedSystem(
-        system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
+        system=world.system,
         days=days(world),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
@@ -135,16 +129,11 @@ def data_service(world: World) -> DataService:
 
 def verifier(world: World, *, deep: bool = False) -> Verifier:
     """Return a verifier of *world*."""
-    name = world.folder.name
     return Verifier(
-        system=SystemFolder(name, world.folder, TAIPEI, 300),
-        archive=Archive(
-            world.folder.parent,
-            SystemFolder(name, world.folder, TAIPEI, 300),
-            world.clock,
-        ),
+        system=world.system,
+        archive=Archive(world.folder.parent, world.system, world.clock),
         store=Store(world.folder),
-        history=History(name, world.folder),
+        history=History(world.folder.name, world.folder),
         lock=Lock(world.folder / "lock", patience=0),
         counts=VerifiedCounts(),
         deep=deep,

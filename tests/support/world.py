@@ -31,6 +31,7 @@ from bikecollect.feeds.reading.renames import Renames
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_format import Derived, Format
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
@@ -182,6 +183,11 @@ class World:
         self.ledger = Ledger(self.folder / "ledger.sqlite3")
         if not self.folder.is_dir():
             self.folder.mkdir(parents=True)
+
+    @property
+    def system(self) -> SystemFolder:
+        """The folder of this system, as commands see it."""
+        return SystemFolder(self.folder.name, self.folder, TAIPEI, 300)
 
     def locked_files(self) -> LockedFiles:
         """Return the files of this system, as a fresh process would have them."""
