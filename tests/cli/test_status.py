@@ -46,7 +46,7 @@ MORE = f'{OTHER}timezone = "Asia/Taipei"'
 def stand(world: World, after: float = 5.0) -> Standing:
     """Return the status of the system *after* seconds."""
     now = world.clock.now + after
-    return survey(world.system, now=now)
+    return survey(SystemFolder("city", world.folder, TAIPEI, 300), now=now)
 
 
 def plain(standing: Standing) -> str:
@@ -488,7 +488,7 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(
 
 def test_a_run_that_could_not_be_recorded_is_no_silence(world: World) -> None:
     """On a full disk the ledger lacks it; the state of the alerts has its slot."""
-    system = world.system
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
     now = world.clock.now + 3_600
     silent = survey(system, now=now)
     seen = survey(system, now=now, seen=Slot(int(now) // 300 * 300 - 300))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mailserver import MailServer
 from test_fetch import bikecollect, settings
-from world import World
+from world import TAIPEI, World
 
 from bikecollect.cli.render.status import unattended
 from bikecollect.core.errors import FeedUnavailable
@@ -17,6 +17,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.loader import load
 from bikecollect.simulator.demo import Time
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.late_mail import mail_problems
 
@@ -258,5 +259,5 @@ def _failing(folder: Path, later: float) -> Standing:
     world.feed.answer = FeedUnavailable("no answer in 30 s")
     for _ in range(12):
         world.fetch(after=300)
-    system = world.system
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
     return survey(system, now=world.clock.now + later)
