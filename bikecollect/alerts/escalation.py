@@ -64,30 +64,49 @@ def step(
     current = {incident.kind: incident for incident in incidents}
     events: list[Event] = []
     for kind in KINDS:
-        before = current.get(kind)
+        before = current.pop(kind, None)
         if kind in muted:
-            current.pop(kind, None)
-            if before is not None and before.told:
-                current[kind] = before._replace(closed=before.closed or slot)
-            continue
-        after, event_type = _observed(kind, before, slot, signals, grid)
-        if after is not None and event_type in FIRST and 0 < after.lost < patience:
-            after = None if event_type is EventType.NOTED else after
-            event_type = None
-        if after is None:
-            current.pop(kind, None)
-            continue
-        if event_type is not None:
-            escalated = after.escalated or event_type is EventType.ESCALATED
-            if event_type is EventType.OPENED and not after.second:
-                escalated = _is_long(after, slot, grid)
-            told = after.told + 1
-            after = after._replace(
-                told=told, told_at=slot, again=False, escalated=escalated
-            )
+            after, event_type = _muted(before, slot), None
+        else:
+            observed = _observed(kind, before, slot, signals, grid)
+            after, event_type = _patient(*observed, patience)
+        if after is not None and event_type is not None:
+            after = _told(after, event_type, slot, grid)
             events.append(Event(event_type, after))
-        current[kind] = after
+        if after is not None:
+            current[kind] = after
     return tuple(current[kind] for kind in KINDS if kind in current), tuple(events)
+
+
+def _muted(before: Incident | None, slot: Slot) -> Incident | None:
+    """Return an incident of a muted kind as closed, None if nobody was told of it."""
+    if before is None or not before.told:
+        return None
+    return before._replace(closed=before.closed or slot)
+
+
+def _patient(
+    after: Incident | None, event_type: EventType | None, patience: int
+) -> tuple[Incident | None, EventType | None]:
+    """Return both without an event if fewer slots than *patience* are lost so far.
+
+    None of a problem that was over when it was observed.
+    """
+    if after is None or event_type not in FIRST or not 0 < after.lost < patience:
+        return after, event_type
+    return (None if event_type is EventType.NOTED else after), None
+
+
+def _told(
+    incident: Incident, event_type: EventType, slot: Slot, grid: Grid
+) -> Incident:
+    """Return *incident* once people are told of the event in *slot*."""
+    escalated = incident.escalated or event_type is EventType.ESCALATED
+    if event_type is EventType.OPENED and not incident.second:
+        escalated = _is_long(incident, slot, grid)
+    return incident._replace(
+        told=incident.told + 1, told_at=slot, again=False, escalated=escalated
+    )
 
 
 def _observed(
