@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -117,29 +117,16 @@ def verify(
     names = systems_or_why(settings, system_ids)
     attempts = Attempts(names)
     left = _repair(settings, names, form, attempts) if repair else {}
-    counts: list[VerifiedCounts] = []
-    verified: dict[str, Range] = {}
     printed = PrintedFindings(settings, form, mirror=mirror, lost=left)
     old = _read_certificates(against) if against else []
     old = [c for c in old if _is_asked(settings, c, system_ids and names, since, until)]
-    results = (
-        _verify_mirror(settings, names, since, until, counts=counts, attempts=attempts)
-        if mirror
-        else _verify(
-            settings,
-            names,
-            since,
-            until,
-            deep=deep,
-            counts=counts,
-            attempts=attempts,
-            verified=verified,
-        )
-    )
+    work = _Verification(settings, names, since, until, attempts)
+    results = work.of_mirror() if mirror else work.of_systems(deep=deep)
     new = _printed(results, printed, form, width=max(map(len, names)))
-    for system_id, verified_days in verified.items():
+    for system_id, verified_days in work.verified.items():
         printed.remember(system_id, verified_days)
-    if not (since or until or mirror) and verified.keys() >= settings.systems.keys():
+    is_all = work.verified.keys() >= settings.systems.keys()
+    if is_all and not (since or until or mirror):
         note_verified(settings.data)
     for finding in compare(new, old):
         printed.add(finding)
@@ -152,7 +139,7 @@ def verify(
             out.writelines(certificate_json(certificate) for certificate in new)
     if form == "text" and (printed.number or set(names) - attempts.skipped.keys()):
         printed.end()
-        say(verdict(counts, printed.number, tuple(attempts.skipped)))
+        say(verdict(work.counts, printed.number, tuple(attempts.skipped)))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
 
 
@@ -220,60 +207,70 @@ def _repair(
     return lost
 
 
-def _verify(
-    settings: Settings,
-    names: Sequence[str],
-    since: str | None,
-    until: str | None,
-    *,
-    deep: bool,
-    counts: list[VerifiedCounts],
-    attempts: Attempts,
-    verified: dict[str, Range],
-) -> Iterator[Finding | Certificate]:
-    """Verify the systems; add each, and its vehicles, to *verified* at its end."""
-    times = Times(time.time, time.monotonic, process.Stop())
-    for name in names:
-        with attempts.on(name):
-            data_folder.check_mounted(settings.data / name)
-            folder = settings.system_folder(name)
-            if why := lost_data(folder):
-                yield Finding(name, data_folder.MARKER, why)
-            if loss := vehicles_loss_of(folder):
-                yield Finding(name, data_folder.VEHICLES, loss.text)
-            if lacks_ledger(folder):
-                yield Finding(name, LEDGER, f"is {absence(folder.ledger)}")
-                continue
-            stations = history.verifier(settings, name, times, deep=deep)
-            vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
-            if lacks_ledger(folder, data_folder.VEHICLES):
-                what = f"is {absence(folder.vehicles.ledger)}"
-                yield Finding(VEHICLE_LAYOUT.label(name), LEDGER, what)
-                vehicles = None
-            first, end = days(since, until, history.zone(settings, name), time.time())
-            for verifier in filter(None, (stations, vehicles)):
-                counts.append(verifier.counts)
-                chosen = (first if since else "", end if until else verifier.until)
-                yield from replace(verifier, since=chosen[0], until=chosen[1]).run()
-                verified[verifier.system.system_id] = chosen
+@dataclass(frozen=True)
+class _Verification:
+    """The verification of the systems *names*; days of the range get certificates.
 
+    At its end *counts* has what was verified, and *verified* the days of each system,
+    and of its vehicles.
+    """
 
-def _verify_mirror(
-    settings: Settings,
-    names: Sequence[str],
-    since: str | None,
-    until: str | None,
-    *,
-    counts: list[VerifiedCounts],
-    attempts: Attempts,
-) -> Iterator[Finding | Certificate]:
-    for name in names:
-        with attempts.on(name):
-            first, end = days(since, until, history.zone(settings, name), time.time())
-            checked = VerifiedCounts()
-            counts.append(checked)
-            begin, end = first if since else "", end if until else "9"
-            yield from check_mirror(settings, name, begin, end, checked)
+    settings: Settings
+    names: Sequence[str]
+    since: str | None
+    until: str | None
+    attempts: Attempts
+    counts: list[VerifiedCounts] = field(default_factory=list)
+    verified: dict[str, Range] = field(default_factory=dict)
+
+    def of_systems(self, *, deep: bool) -> Iterator[Finding | Certificate]:
+        """Verify the files and the ledgers of the systems."""
+        times = Times(time.time, time.monotonic, process.Stop())
+        for name in self.names:
+            with self.attempts.on(name):
+                yield from self._of_system(name, times, deep=deep)
+
+    def of_mirror(self) -> Iterator[Finding | Certificate]:
+        """Verify the copies of the systems in the mirror."""
+        for name in self.names:
+            with self.attempts.on(name):
+                checked = VerifiedCounts()
+                self.counts.append(checked)
+                since, until = self._range(name, "9")
+                yield from check_mirror(self.settings, name, since, until, checked)
+
+    def _of_system(
+        self, name: str, times: Times, *, deep: bool
+    ) -> Iterator[Finding | Certificate]:
+        settings, folder = self.settings, self.settings.system_folder(name)
+        data_folder.check_mounted(settings.data / name)
+        if why := lost_data(folder):
+            yield Finding(name, data_folder.MARKER, why)
+        if loss := vehicles_loss_of(folder):
+            yield Finding(name, data_folder.VEHICLES, loss.text)
+        if lacks_ledger(folder):
+            yield Finding(name, LEDGER, f"is {absence(folder.ledger)}")
+            return
+        stations = history.verifier(settings, name, times, deep=deep)
+        vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
+        if lacks_ledger(folder, data_folder.VEHICLES):
+            what = f"is {absence(folder.vehicles.ledger)}"
+            yield Finding(VEHICLE_LAYOUT.label(name), LEDGER, what)
+            vehicles = None
+        for verifier in filter(None, (stations, vehicles)):
+            self.counts.append(verifier.counts)
+            chosen = self._range(name, verifier.until)
+            yield from replace(verifier, since=chosen[0], until=chosen[1]).run()
+            self.verified[verifier.system.system_id] = chosen
+
+    def _range(self, name: str, latest: str) -> Range:
+        """Return the first day and the day after the last one; by default all days.
+
+        *latest* is after all days.
+        """
+        zone = history.zone(self.settings, name)
+        first, end = days(self.since, self.until, zone, time.time())
+        return first if self.since else "", end if self.until else latest
 
 
 def _is_asked(
