@@ -7,8 +7,10 @@ import sys
 
 ROOM = 16 * 1024 * 1024
 """Bytes that the bytecode of all modules needs, with some to spare."""
-UNAVAILABLE = 69
-"""`ExitCode.UNAVAILABLE`, which may be in a module that is missing."""
+UNAVAILABLE, IO = 69, 74
+"""`ExitCode.UNAVAILABLE`, `ExitCode.IO`, which may be in a module that is missing."""
+NO_MEMORY = ("failed to map segment", "annot allocate memory")
+"""What the loader of shared libraries says if they find no room."""
 
 
 def main() -> None:
@@ -17,13 +19,23 @@ def main() -> None:
         _main()
     except KeyboardInterrupt:  # while the first modules are loaded
         os._exit(130)
-    except (ImportError, SyntaxError, FileNotFoundError) as error:
-        sys.stderr.write(
-            f"bikecollect: the installation is not complete ({error}); if it is being "
-            "upgraded, the next run will work, else install bikecollect again\n"
-        )
+    except (ImportError, SyntaxError, OSError, MemoryError) as error:
+        text, code = _unloaded(error)
+        sys.stderr.write(f"bikecollect: {text}\n")
         sys.stderr.flush()
-        os._exit(UNAVAILABLE)
+        os._exit(code)
+
+
+def _unloaded(error: Exception) -> tuple[str, int]:
+    """Return why the program cannot be loaded, and the exit code."""
+    words = str(error)
+    if isinstance(error, MemoryError) or any(lack in words for lack in NO_MEMORY):
+        hint = "raise the limit (`ulimit -v`, the container's)"
+        return f"not enough memory to load the program; {hint}", IO
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        return f"cannot load the program: {words}; check its disk", IO
+    hint = "if it is being upgraded, the next run will work, else install bikecollect"
+    return f"the installation is not complete ({words}); {hint} again", UNAVAILABLE
 
 
 def _main() -> None:

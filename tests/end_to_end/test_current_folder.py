@@ -100,6 +100,36 @@ def test_a_run_during_an_upgrade_is_one_line(tmp_path: Path) -> None:
         assert process.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            "ImportError('libsqlite3.so.0: failed to map segment from shared object')",
+            "not enough memory to load the program; raise the limit (`ulimit -v`, ",
+        ),
+        ("MemoryError()", "not enough memory to load the program; raise the limit "),
+        (
+            "OSError(5, 'Input/output error', '/x.py')",
+            "cannot load the program: [Errno 5] Input/output error: '/x.py'; check ",
+        ),
+    ],
+)
+def test_a_program_that_cannot_be_loaded_says_what_lacks(
+    tmp_path: Path, error: str, message: str
+) -> None:
+    """Another installation would not help: it was advised (fault 74)."""
+    copy = shutil.copytree(
+        Path(bikecollect.__file__).parent, tmp_path / "bikecollect", ignore=UNUSED
+    )
+    (copy / "core/slots.py").write_text(f"raise {error}\n")
+
+    process = _fetching(tmp_path, "-m", "bikecollect")
+
+    assert process.returncode == ExitCode.IO
+    assert process.stderr.startswith(f"bikecollect: {message}")
+    assert process.stderr.count("\n") == 1
+
+
 def _fetching(folder: Path, *start: str) -> subprocess.CompletedProcess[str]:
     """Run `fetch` of the copy in *folder*, begun by *start*."""
     return subprocess.run(
