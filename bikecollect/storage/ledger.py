@@ -55,12 +55,11 @@ class Ledger(LedgerFile):
 
         Its structure is checked after an unclean end, and if *check*. Returns a message
         for people if it was damaged, else an empty text. Raises SettingsError if a
-        newer bikecollect wrote it.
+        newer bikecollect wrote it. It is closed again after an error.
         """
-        with self.translated():
+        with self.closed_if_it_fails(), self.translated():
             self.was_absent = absence(self._path)
-        self.trouble = self.connect(self._identify, check=check)
-        with self.translated():
+            self.trouble = self.connect(self._identify, check=check)
             self._migrate()
             self._forget_files_of_lost_rows()
         return self.trouble
@@ -320,7 +319,6 @@ class Ledger(LedgerFile):
         ((number,),) = db.execute("PRAGMA user_version").fetchall()
         self._version = find_version(db)
         if number > VERSION:
-            self.close()
             error = newer_schema(self._path, number)
             raise SettingsError(f"{error}: until then payloads stay in the inbox")
         if self._version is None:

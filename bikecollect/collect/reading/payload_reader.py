@@ -127,7 +127,7 @@ class PayloadReader:
         notes: Mapping[str, str],
         stations: Mapping[str, StationInformation],
     ) -> tuple[Snapshot, str]:
-        """Return *snapshot* with doubts of its time stamps, and the new note on them."""
+        """Return *snapshot* with doubts of its stamps, and the new note on them."""
         of_zone, note = quality.zone_findings(
             payload, snapshot.zone, notes, self.interval, stations.values()
         )

@@ -47,6 +47,7 @@ ENVIRONMENT = (
 """Names of errors of the disk or the machine; all others are due to the content."""
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """Errors of damaged content: a message that quotes a damaged schema is not UTF-8."""
+Identify = Callable[[sqlite3.Connection | None], None]
 REASON = 120
 """Characters of an error that are shown."""
 HEADER, FORMATS = 20, frozenset({1, 2})
@@ -67,9 +68,7 @@ class LedgerFile:
         self._has_session = self._has_new_indexes = False
         self._base = ""
 
-    def connect(
-        self, identify: Callable[[sqlite3.Connection | None], None], *, check: bool
-    ) -> str:
+    def connect(self, identify: Identify, *, check: bool) -> str:
         """Open the file; replace a missing or damaged one by an empty one.
 
         Its structure is checked after an unclean end, and if *check*; its values, too,
@@ -110,6 +109,15 @@ class LedgerFile:
             with self.translated():
                 close(db)
 
+    @contextmanager
+    def closed_if_it_fails(self) -> Iterator[None]:
+        """Close the ledger if the body, which opens it, fails."""
+        try:
+            yield
+        except BaseException:
+            self._abandon()
+            raise
+
     def all(self, sql: str, *values: object) -> list[Any]:
         """Return the rows that *sql* selects."""
         with self.translated():
@@ -147,11 +155,7 @@ class LedgerFile:
             raise self._failure(error) from error
 
     def _find_damage(
-        self,
-        identify: Callable[[sqlite3.Connection | None], None],
-        *,
-        check: bool,
-        texts: bool,
+        self, identify: Identify, *, check: bool, texts: bool
     ) -> Exception | None:
         """Open the file; return the error that proves it damaged, None if it is not.
 

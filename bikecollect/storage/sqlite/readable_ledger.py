@@ -94,7 +94,10 @@ def _is_sound(path: Path) -> bool:
 
 
 def upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return *db*, or an upgraded copy in memory if its schema is older."""
+    """Return *db*, or an upgraded copy in memory if its schema is older.
+
+    Raises SettingsError if it is newer, and ValueError if it is that of no ledger.
+    """
     ((number,),) = db.execute("PRAGMA user_version")
     version = find_version(db)
     if number > VERSION:
@@ -106,9 +109,11 @@ def upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     if version == UNPACKED:
         db.executescript(PACKED_RUNS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
         return db
-    copy = sqlite3.connect(":memory:", uri=True)
-    db.backup(copy)
-    copy.executescript("".join(STEPS[version:]))
+    with ExitStack() as failed:
+        copy = failed.enter_context(closing(sqlite3.connect(":memory:", uri=True)))
+        db.backup(copy)
+        copy.executescript("".join(STEPS[version:]))
+        failed.pop_all()
     return copy
 
 
