@@ -300,6 +300,15 @@ def test_a_long_rate_limit_ends_the_run_without_another_request(header: bytes) -
     assert len(arrivals) == 1
 
 
+def test_a_retry_after_of_years_is_not_told_as_a_time_to_wait_for() -> None:
+    """It is an error of the server, and later runs do not wait for it."""
+    limited = answers(b"", "429 Slow", b"Retry-After: 99999999999\r\n")
+    get = client(Budget(), clock=lambda: 1000.0)
+    words = "HTTP 429: retry in more than a month, which ends this run only"
+    with misbehaving(limited) as (url, _), pytest.raises(RateLimited, match=words):
+        get("feed", url)
+
+
 @pytest.mark.parametrize(("interval", "passed"), [(300, [0, 1, 61, 121]), (30, [0, 1])])
 def test_a_rate_limit_without_a_pause_is_tried_a_few_times(
     interval: int, passed: list[float]

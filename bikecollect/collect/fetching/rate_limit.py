@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import RateLimited
 from bikecollect.core.text import local_minute
+from bikecollect.feeds.http.retry import PLAUSIBLE_WAIT
 
 NOT_BEFORE = "bikecollect.not_before"
 """The key of the note in the ledger."""
 MAX_WAIT = 3_600.0
 """Seconds of a Retry-After that later runs respect."""
-PLAUSIBLE_WAIT = 31 * 86_400.0
-"""A longer Retry-After is an error of the server, and costs its own slot only."""
 
 
 class Limit(NamedTuple):

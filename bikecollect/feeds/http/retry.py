@@ -9,6 +9,8 @@ from bikecollect.core.errors import FeedUnavailable, RateLimited
 from bikecollect.core.text import length
 
 TOO_MANY = 429
+PLAUSIBLE_WAIT = 31 * 86_400.0
+"""A longer Retry-After is an error of the server, and costs its own slot only."""
 POLITE = 60.0
 """Seconds between further tries if a server limits the rate and names no pause."""
 _SECONDS = r"(\d{1,13}(?:\.\d{1,9})?)\d*\s*(?:s|secs?|seconds?)?(?:,\s*[\d.]+)*"
@@ -173,6 +175,9 @@ def status_error(
     if status == TOO_MANY and wait is None:
         wait = reset_after(headers, now)
     if status == TOO_MANY and wait is not None and wait > left:
-        text = f"{place} answered HTTP {status}: retry in {length(wait)}"
+        words = f"retry in {length(wait)}"
+        if wait > PLAUSIBLE_WAIT:
+            words = "retry in more than a month, which ends this run only"
+        text = f"{place} answered HTTP {status}: {words}"
         return RateLimited(text, not_before=now + wait)
     return HttpStatusError(f"{place} answered HTTP {status}", status, wait or 0.0)
