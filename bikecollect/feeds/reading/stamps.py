@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ MAX_LENGTH = 60
 USUAL_LENGTH = len("2026-11-22 12:00:00")
 NEAR = 900.0
 """Seconds between a feed's stamp and its fetch by which its zone is guessed."""
+FEW = 20
+"""If none of so many reports lacks a zone, none does."""
 AHEAD = 120.0
 """Seconds by which a feed's clock may be ahead of ours."""
 MAX_NUMBER = 10**19
@@ -269,11 +272,12 @@ class _FeedStamps(Stamps):
 
     def of_reports(self, reported: Sequence[Any]) -> Stamps:
         """Return the stamps by which the *reported* ones without a zone are recent."""
-        if not self._fetched_at or not any(type(value) is str for value in reported):
+        utc, local = self._readings
+        texts = islice((value for value in reported if type(value) is str), FEW)
+        if not self._fetched_at or all(utc(text) == local(text) for text in texts):
             return self
         from bikecollect.feeds.reading.zones import report_zone  # rarely needed
 
-        utc, local = self._readings
         return report_zone.fitting(reported, utc, local, self._fetched_at) or self
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from bikecollect.feeds.reading.stamps import AHEAD, Stamps
 
-FIRST, SAMPLE = 20, 500
-"""Distinct stamps that are looked at; if none of the first lacks a zone, none does."""
+SAMPLE = 500
+"""Distinct stamps that are looked at."""
 ERRORS = 0.05
 """Share of the newest stamps that may be errors of single clocks, at least one."""
 LATE = 10_800.0
@@ -32,9 +32,9 @@ def fitting(
     >>> fitting(["2026-01-15T02:59:00"], utc, local, 1.8e9)
     """
     texts = dict.fromkeys(value for value in reported if type(value) is str)
-    if not _naive(islice(texts, FIRST), utc, local):
-        return None
     naive = _naive(islice(texts, SAMPLE), utc, local)
+    if not naive:
+        return None
     newest = _newest([u for u, _ in naive]), _newest([own for _, own in naive])
     recent = [-AHEAD <= fetched_at - moment <= LATE for moment in newest]
     if recent[0] == recent[1]:
