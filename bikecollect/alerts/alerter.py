@@ -51,6 +51,8 @@ class RunAlerts:
 NO_LEDGER = Path("/nonexistent")
 GRACE = 7 * DAY
 """Seconds after `csv_days` at which a CSV that was not removed becomes a signal."""
+OFF = 5 * DAY
+"""Seconds without a run after which `compact` gets a night before that signal."""
 Notification = Sequence[tuple[Event, RunAlerts]]
 """The events of one kind and type, which are reported together."""
 
@@ -267,10 +269,12 @@ class Alerter:
         if before.archive_day == day_of(run.slot, system.zone):
             return {}
         oldest = oldest_csv(system.path)
-        latest = Slot(max(0, run.slot - self.csv_days * DAY - GRACE))
-        limit = day_of(latest, system.zone)
+        latest = max(0, run.slot - self.csv_days * DAY - GRACE)
+        limit = day_of(Slot(latest), system.zone)
         if not oldest or oldest >= limit:
             return signals.of_archived(before.incidents)
+        if run.slot - (before.seen or run.slot) > OFF:
+            return {}
         text = (
             f"the CSV of {oldest} was not archived and removed after "
             f"{self.csv_days} days: `bikecollect compact` does not run or fails"
@@ -284,10 +288,9 @@ class Alerter:
         system, state = alerts.paths.system, alerts.state
         keeps_digest = alerts.run.system_id == next(iter(self.systems))
         today = day_of(alerts.run.slot, system.zone)
-        if self.digests and keeps_digest and state.digested != today:
+        if state.mail or (self.digests and keeps_digest and state.digested != today):
             return True
-        outboxes = (system.outbox, alerts.paths.spare_outbox)
-        return bool(state.mail) or any(map(may_have_entries, outboxes))
+        return any(map(may_have_entries, (system.outbox, alerts.paths.spare_outbox)))
 
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger

@@ -969,6 +969,22 @@ def test_a_compact_that_never_runs_is_reported(
     assert titles == expected
 
 
+@pytest.mark.parametrize(("nights", "count"), [(0, 0), (1, 1)])
+def test_after_weeks_off_compact_gets_a_night_before_it_is_said_not_to_run(
+    tmp_path: Path, mailserver: MailServer, nights: int, count: int
+) -> None:
+    """It could not run while the machine was off; its next time is the next night."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served(dated=True) as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings, skip=20 * 288)
+        for _ in range(nights):
+            world.slot(settings, skip=288)
+
+    titles = [s for s in mailserver.subjects() if "archived" in s]
+    assert len(titles) == count
+
+
 def test_a_csv_that_is_no_longer_too_old_ends_its_incident(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
