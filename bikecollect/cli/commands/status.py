@@ -1,8 +1,9 @@
 """``bikecollect status``: the status of each system."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import click
@@ -29,7 +30,7 @@ from bikecollect.cli.render.status import (
 from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
-from bikecollect.core.process import Times
+from bikecollect.core.process import DeadlineError, NoThreadError, Times, deadline
 from bikecollect.core.text import to_run, visible
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
@@ -39,12 +40,16 @@ from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.late_mail import mail_problems
 
+Survey = tuple[list[Standing], dict[str, BikecollectError]]
+
 TROUBLE = 1
 ALERTS = frozenset({"alert", "nagios"})
 NAMED = {".prom": "prometheus", ".json": "json"}
 """The form of an output file by its name, unless --format is given."""
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
 WATCH = 10.0
+PATIENCE = 300.0
+"""Seconds after which the data folder is taken to hang, by those who watch it."""
 ALL_READ = 0o644
 
 
@@ -175,12 +180,11 @@ def _show(
     scheduled = _is_scheduled(settings) if mode == "text" else None
     windows = {} if mode in ALERTS else WINDOWS
     waiting = nullcontext() if is_watched else progress("reading ledger and files ...")
+    look = partial(survey_systems, settings, system_ids, windows, scheduled=scheduled)
     with waiting:
-        standings, errors = survey_systems(
-            settings, system_ids, windows, scheduled=scheduled
-        )
+        standings, errors = _in_time(look, settings) if mode in ALERTS else look()
     if mode in ALERTS:
-        errors |= _state_error()
+        errors = {**_state_error(), **errors}
     is_mailed = is_mail and _is_mailed(settings, standings, errors)
     text = "" if is_mailed else _report(mode, standings, errors)
     if mode in {"text", *ALERTS} and not is_mailed:
@@ -202,6 +206,23 @@ def _show(
         for error in errors.values():
             complain(str(error))
     return _exit_code(mode, standings, errors), is_seen
+
+
+def _in_time(look: Callable[[], Survey], settings: Settings) -> Survey:
+    """Return what *look* returns, or an error if that takes longer than `PATIENCE`.
+
+    On a disk that hangs each `fetch` is killed before it can alert anybody.
+    """
+    try:
+        return deadline(look, PATIENCE)
+    except NoThreadError:
+        return look()
+    except DeadlineError:
+        text = (
+            f"{settings.data} did not answer within {PATIENCE:.0f} s: does its disk "
+            "hang? See dmesg; if it is a network disk, check its server"
+        )
+        return [], {"": StorageError(text)}
 
 
 def _show_all(
