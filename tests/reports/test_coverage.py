@@ -93,6 +93,14 @@ def test_host_off_and_not_started_are_distinguished() -> None:
     assert texts == ["", *["host-off"] * 3, *["not-started"] * 2, ""]
 
 
+def test_the_slot_that_begins_with_the_boot_is_not_one_of_the_host_s() -> None:
+    """The machine was on for all of it."""
+    back = SeenRun(Slot(1800), 1800.0, "collected", "", "b", 900.0, 900.0)
+    evidence = Evidence(Slot(0), [run(0), back], {Slot(0): block(0)})
+
+    assert causes(evidence, 300, 1800) == [*["host-off"] * 2, *["not-started"] * 3]
+
+
 def test_asleep_and_not_started_are_distinguished() -> None:
     """Boot time advanced, waking time did not."""
     back = run(1800, uptime=51_800.0, awake=50_400.0)
@@ -267,7 +275,9 @@ def test_days_follow_each_other_without_a_hole(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "slots"), [(6_900, [300, 600]), (0, [])], ids=["wrong", "right"]
+    ("wrong", "slots"),
+    [(6_900, [300, 600]), (0, []), (86_700, [])],
+    ids=["wrong", "right", "wrong by more than a day"],
 )
 def test_the_slots_of_doubted_runs_are_told_by_a_right_clock(
     wrong: int, slots: list[int]
