@@ -15,10 +15,12 @@ from keeping import data_service
 from mailserver import MailServer
 from world import TAIPEI, World
 
+from bikecollect.alerts.signals import as_seen, of_lost_runs
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.app.queries import collection
 from bikecollect.core.causes import Cause, SeenRun, meaning
 from bikecollect.core.process import Stop, Times
+from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot
 from bikecollect.reports.evidence import read_missing
 from bikecollect.setup.loader import parse
@@ -97,6 +99,23 @@ def test_a_folder_without_its_marker_is_no_evidence(world: World) -> None:
     causes = [str(item.cause) for item in own]
     assert causes == ["bug", "credentials", "disk", "ledger"]
     assert [str(item.cause) for item in others] == ["not-started"] * 4
+
+
+def test_a_run_that_rebuilds_the_ledger_tells_that_the_runs_before_are_lost(
+    world: World,
+) -> None:
+    """Its incident is not in the ledger yet when the mail is written."""
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    slot = Slot(START + 300 * (SLOTS + 2))
+    run = Run("new", "city", slot, slot + 2.0).noticed(Notice("runs-lost", "rebuilt"))
+
+    args = system, Slot(START + 300 * SLOTS), as_seen(run)
+    causes = [read_missing(*args, lost) for lost in ((), of_lost_runs(run))]
+
+    assert [[str(item.cause) for item in items] for items in causes] == [
+        ["not-started"] * 2,
+        ["unknown"] * 2,
+    ]
 
 
 def test_every_report_names_the_same_causes(

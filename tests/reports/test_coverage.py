@@ -16,6 +16,7 @@ from bikecollect.reports.coverage import (
     account,
     gaps,
     judge,
+    with_others,
 )
 
 GRID = Grid.of(300)
@@ -291,3 +292,12 @@ def test_the_slots_of_doubted_runs_are_told_by_a_right_clock(
     missing = map(Slot, (300, 600, 7_200, 7_500))
 
     assert [slot for slot in missing if runs.cause(slot, 300) == "clock"] == slots
+
+
+def test_blocks_off_the_grid_count_from_the_begin_to_before_the_end() -> None:
+    """A block that begins with the next report is counted there."""
+    filled = {Slot(100), Slot(700), Slot(99)}
+
+    slots = with_others([Slot(300), Slot(600)], filled, Slot(100), Slot(700))
+
+    assert slots == [100, 300, 600]
