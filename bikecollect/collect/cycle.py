@@ -40,6 +40,7 @@ from bikecollect.storage.repair import found_at_open
 from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 if TYPE_CHECKING:
+    from bikecollect.collect.reading.dry_run import Stored
     from bikecollect.core.blocks import Block
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.lock import Lock
@@ -53,10 +54,10 @@ class Cycle:
     """The path of one system from its feed to its files.
 
     *committer* has the parser of the stations, and that of vehicles if collected.
-    *troubles* are those of the user's columns. *working* is held while payloads are
-    read and committed, but not during the fetch. With *reports* the note of the run
-    stays open until the run was reported. *checks* are the failed checks of the clock;
-    *written* says whether the run is in the ledger, once it has ended.
+    *troubles* are those of the user's columns. *stored* reads stations for a dry run.
+    *working* is held while payloads are read and committed, but not during the fetch.
+    With *reports* the note of the run stays open until the run was reported. *checks*
+    are the failed checks of the clock; *written* says whether the run is in the ledger, once it has ended.
     """
 
     fetcher: Fetcher
@@ -72,6 +73,7 @@ class Cycle:
     troubles: tuple[str, ...] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
     newest_block: "Callable[[], Block | None]" = lambda: None
+    stored: "Stored" = dict
     reports: bool = False
     working: AbstractContextManager[object] = field(default_factory=nullcontext)
     checks: list[ClockCheck] = field(default_factory=list)
@@ -102,7 +104,8 @@ class Cycle:
             payload = self._fetch(run)
             run = replace(run, bytes=payload.size, http_status=payload.http_status)
             with self.watch("read"):
-                run = concluded(run, dry_run.read(self.committer, payload))
+                result = dry_run.read(self.committer, payload, self.stored)
+                run = concluded(run, result)
         except (BikecollectError, OSError) as error:
             run = run.failed(translated(error))
         return self._with_measurements(run)

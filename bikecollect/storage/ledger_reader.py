@@ -13,12 +13,14 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, has_flag_sql, stamp
+from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.ledger_schema import (
     UNPACKED,
     VERSION,
     file_day,
+    to_information,
 )
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
@@ -41,6 +43,7 @@ FLAGS = (
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
 """In an older schema the flags of a block are stored only with its run."""
+STATIONS = "SELECT *, max(valid_from) FROM stations GROUP BY station_id"
 SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
     f" WHERE +v.{WITHIN}"
@@ -246,6 +249,10 @@ class History:
         with self._opened() as db:
             return db.execute(sql, values).fetchall()
         return []
+
+    def stations(self) -> dict[str, StationInformation]:
+        """Return the newest version of each station."""
+        return {row[0]: to_information(row[:-1]) for row in self.select(STATIONS)}
 
     def payloads(self, slot: Slot) -> list[Path]:
         """Return the payload files of *slot*: waiting, rejected or kept."""

@@ -45,6 +45,7 @@ from bikecollect.wiring.alerting import alerter, is_of_another, pinger
 if TYPE_CHECKING:
     from bikecollect.collect.reading.trial import PayloadTrial
     from bikecollect.collect.vehicles import VehicleCommitter
+    from bikecollect.core.snapshot import StationInformation
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,15 @@ def cycle(
         reports=True,
         working=working or nullcontext(),
         newest_block=AlertLedger(folder.ledger).newest_block,
+        stored=partial(_stored_stations, folder),
     )
+
+
+def _stored_stations(folder: SystemFolder) -> "dict[str, StationInformation]":
+    """Return the stations that the ledger has, without opening it for a run."""
+    from bikecollect.storage.ledger_reader import History  # for dry runs only
+
+    return History(folder.system_id, folder.path).stations()
 
 
 def _fetcher(

@@ -1,6 +1,6 @@
 """Read a payload as a commit would, without writing anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bikecollect.collect import quality
@@ -8,16 +8,15 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Result
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.ledger_schema import to_information
 
 if TYPE_CHECKING:
     from bikecollect.collect.commit import Committer
 
-NEWEST = "SELECT *, max(valid_from) FROM stations GROUP BY station_id"
+Stored = Callable[[], Mapping[str, StationInformation]]
+"""Reads the newest version of each station that earlier runs have stored."""
 
 
-def read(committer: "Committer", payload: Payload) -> Result:
+def read(committer: "Committer", payload: Payload, stored: Stored) -> Result:
     """Return the rows and stations of *payload*, and the flags that it has by itself.
 
     The rows are those that the filter of the settings keeps. Raises PayloadError, and
@@ -33,7 +32,7 @@ def read(committer: "Committer", payload: Payload) -> Result:
         )
         return Result(Outcome.DRY, rows=listed.rows.rows, flags=flags)
     stations = reader.feed.read(payload.documents)
-    known = _known(committer) if reader.only else {}
+    known = stored() if reader.only else {}
     known = {**known, **{s.station_id: s for s in stations.information}}
     kept = reader.only.filter(stations, known)
     return Result(
@@ -42,10 +41,3 @@ def read(committer: "Committer", payload: Payload) -> Result:
         stations=len(kept.statuses) + kept.dropped,
         flags=quality.flags(payload, kept, None, reader.interval),
     )
-
-
-def _known(committer: "Committer") -> Mapping[str, StationInformation]:
-    """Return the newest version of each station that earlier runs have stored."""
-    history = History("", committer.reader.ledger.folder)
-    rows = history.select(NEWEST)
-    return {row[0]: to_information(row[:-1]) for row in rows}
