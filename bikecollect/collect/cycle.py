@@ -57,7 +57,7 @@ class Cycle:
     *troubles* are those of the user's columns. *stored* reads stations for a dry run.
     *working* is held while payloads are read and committed, but not during the fetch.
     With *reports* the note of the run stays open until the run was reported. *checks*
-    are the failed checks of the clock; *written* says whether the run is in the ledger, once it has ended.
+    are the failed checks of the clock, *written* whether the ended run is recorded.
     """
 
     fetcher: Fetcher

@@ -198,23 +198,27 @@ def _fetcher(
 ) -> Fetcher:
     """Return what requests the feed of *reader*, in at most *seconds*."""
     system = settings.systems[folder.system_id]
-    budget = feed_access.budget(system, settings.seconds)
-    client = Client(
-        budget=budget.within(seconds),
-        stop=times.stop,
-        access=feed_access.access(system),
-        clock=times.clock,
-        monotonic=times.monotonic,
-    )
     return Fetcher(
         feed=reader.feed,
-        client=client,
+        client=_client(settings, folder.system_id, times, seconds),
         ledger=reader.ledger,
         clock=times.clock,
         host=feed_access.host(system),
         machine=os.uname().nodename if folder.mirror else "",
         redact=settings.redact,
         placeholders=settings.placeholders,
+    )
+
+
+def _client(settings: Settings, name: str, times: Times, seconds: float) -> Client:
+    """Return the client of the system *name*, which ends in *seconds*."""
+    system = settings.systems[name]
+    return Client(
+        budget=feed_access.budget(system, settings.seconds).within(seconds),
+        stop=times.stop,
+        access=feed_access.access(system),
+        clock=times.clock,
+        monotonic=times.monotonic,
     )
 
 

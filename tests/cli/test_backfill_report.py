@@ -152,7 +152,6 @@ def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
         "partial": 0,
         "missing": 3,
         "coverage": 0.625,
-        "vehicles": {"expected": 0, "collected": 0},
         "days": [
             {
                 "date": "2026-11-22",

@@ -120,7 +120,7 @@ def test_a_gbfs_json_without_stations_has_its_status_in_the_run(tmp_path: Path) 
         run = publisher.fetch()
 
     assert (run.outcome, run.http_status) == (Outcome.UNAVAILABLE, 200)
-    assert "/gbfs.json lists no station_status but nothing" in run.error
+    assert "/gbfs.json lists nothing, not station_status" in run.error
 
 
 def test_the_answer_for_a_token_is_never_kept(tmp_path: Path) -> None:

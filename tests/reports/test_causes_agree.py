@@ -109,7 +109,7 @@ def test_a_run_that_rebuilds_the_ledger_tells_that_the_runs_before_are_lost(
     slot = Slot(START + 300 * (SLOTS + 2))
     run = Run("new", "city", slot, slot + 2.0).noticed(Notice("runs-lost", "rebuilt"))
 
-    args = system, Slot(START + 300 * SLOTS), as_seen(run)
+    args = system, Slot(START + 300 * (SLOTS - 1)), as_seen(run)
     causes = [read_missing(*args, lost) for lost in ((), of_lost_runs(run))]
 
     assert [[str(item.cause) for item in items] for items in causes] == [

@@ -77,17 +77,15 @@ def text(account: Account) -> str:
 
 def as_json(account: Account) -> str:
     """Return *account* as one line of JSON."""
-    zone = account.zone
+    zone, counts = account.zone, account.vehicles
+    vehicles = {"expected": counts.expected, "collected": counts.collected}
     values = {
         "system": account.system_id,
         "since": iso(account.since, zone),
         "until": iso(account.until, zone),
         "interval_s": account.intervals[-1],
         **_count(account.total),
-        "vehicles": {
-            "expected": account.vehicles.expected,
-            "collected": account.vehicles.collected,
-        },
+        **({"vehicles": vehicles} if counts.expected else {}),
         "days": [{"date": day, **_count(count)} for day, count in account.days.items()],
         "gaps": [
             {
@@ -118,8 +116,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "until": ("time", "its end"),
     "interval_s": ("integer, s", "length of a slot, at the end of the range"),
     **_COUNT_KEYS,
-    "vehicles": ("object", "the same of single vehicles"),
-    "vehicles.expected": ("integer", "slots since the first with vehicles; 0 without"),
+    "vehicles": ("object", "the same of single vehicles", "absent without any"),
+    "vehicles.expected": ("integer", "slots since the first with vehicles"),
     "vehicles.collected": ("integer", "slots with data of vehicles"),
     "days": ("list of objects", "each day with expected slots"),
     "days[].date": ("date", "the day, in the zone of the system"),

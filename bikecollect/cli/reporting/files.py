@@ -114,8 +114,11 @@ def _header(columns: Sequence[str]) -> list[str]:
 def _formats(columns: Sequence[str]) -> dict[str, str]:
     """Return the formats of those of *columns* that have fractions.
 
-    >>> _formats(["lat", "share_seen", "mean_docks", "low", "low_docks"])
-    {'share_seen': '0.0%', 'low': '0.0%', 'mean_docks': '0.0', 'low_docks': '0.0'}
+    >>> formats = _formats(["lat", "share_seen", "mean_docks", "low", "low_docks"])
+    >>> [name for name, form in formats.items() if form == workbook.PERCENT]
+    ['share_seen', 'low']
+    >>> [name for name, form in formats.items() if form == workbook.TENTHS]
+    ['mean_docks', 'low_docks']
     """
     shares = [name for name in columns if name.startswith("share") or name in SHARES]
     tenths = [name for name in columns if name.startswith(MEANS) or name in TENTHS]
