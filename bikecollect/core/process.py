@@ -22,7 +22,7 @@ ALARM_FLOOR = 30.0
 MEMORY_SHARE = 0.75
 """The usable share of the available memory: the rest is left for error handling."""
 MEMORY_FLOOR = 8 * 1024 * 1024
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, LIMIT_OF_V1 = Path("/sys/fs/cgroup"), "memory.limit_in_bytes"
 Clock = Callable[[], float]
 Value = TypeVar("Value")
 TWICE = 5.0
@@ -173,7 +173,7 @@ def disarm() -> None:
     """Cancel the alarm."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):  # see `arm`
+        if isinstance(thread, threading.Timer) and thread.function is os._exit:
             thread.cancel()
 
 
@@ -306,14 +306,14 @@ def _memory_limits() -> tuple[int, ...]:
             if number == "0":
                 limits += _group_limits(CGROUPS, path, "memory.max")
             elif "memory" in controllers.split(","):
-                name = "memory.limit_in_bytes"
-                limits += _group_limits(CGROUPS / "memory", path, name)
+                limits += _group_limits(CGROUPS / "memory", path, LIMIT_OF_V1)
     return tuple(limits)
 
 
 def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
     """Yield the limits *name* of the group *path* and its parents, if they exist."""
-    for group in ((innermost := Path(path.lstrip("/"))), *innermost.parents):
+    innermost = Path(path.lstrip("/"))
+    for group in (innermost, *innermost.parents):
         with suppress(OSError, ValueError):
             yield int((root / group / name).read_text(encoding="ascii"))
 
