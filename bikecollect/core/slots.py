@@ -2,10 +2,11 @@
 
 import re
 import time as _time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Slot = NewType("Slot", int)
 """A place on the interval's grid: the epoch second at which it begins."""
@@ -32,6 +33,18 @@ class SlotState(StrEnum):
     MISSING = "missing"
     DUE = "not over yet"
     BEFORE = "before the first run"
+
+
+class VehicleSlots(NamedTuple):
+    """The *filled* slots with vehicles, expected from the *first* to the *last* one."""
+
+    first: Slot = Slot(0)
+    last: Slot = Slot(-1)
+    filled: AbstractSet[Slot] = frozenset()
+
+    def expected_of(self, slots: Iterable[Slot]) -> list[Slot]:
+        """Return those of *slots* in which vehicles are expected."""
+        return [slot for slot in slots if self.first <= slot <= self.last]
 
 
 THIN = frozenset({"partial", "short"})

@@ -12,7 +12,7 @@ from typing import Any
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun
-from bikecollect.core.errors import BikecollectError, Outcome, StorageError
+from bikecollect.core.errors import BikecollectError, Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot, SlotState, state_of
@@ -38,6 +38,7 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.runs import unrecorded
+from bikecollect.storage.runs.vehicle_slots import vehicle_slots
 
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
@@ -263,20 +264,13 @@ def read_account(
 def coverage_of_vehicles(
     system: SystemFolder, account: Account
 ) -> tuple[Slot, Slot, Coverage]:
-    """Return the first and the last slot of *account* with vehicles expected; coverage.
-
-    Expected from the first to the last slot that had some; to the end, if collected.
-    """
-    ends, filled = None, frozenset[Slot]()
-    history = History(system.system_id, system.vehicles.path)
-    with suppress(StorageError), history.session():  # reported as damage
-        ends, filled = history.ends(), history.slots(account.since)
-    first, last = ends or (account.until, account.until)
-    last = max(last, account.until) if system.has_vehicles else last
-    slots = [item.slot for item in account.judged if first <= item.slot <= last]
+    """Return the first and last slot of *account* with vehicles expected; coverage."""
+    vehicles = vehicle_slots(system, account.since)
+    slots = vehicles.expected_of(item.slot for item in account.judged)
     if not slots:
         return account.since, account.since, Coverage()
-    return slots[0], slots[-1], Coverage(len(slots), len(filled.intersection(slots)))
+    collected = len(vehicles.filled & set(slots))
+    return slots[0], slots[-1], Coverage(len(slots), collected)
 
 
 def slot_rows(

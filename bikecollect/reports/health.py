@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, SlotState
+from bikecollect.core.slots import DAY, Slot, SlotState, VehicleSlots
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Coverage, end_of_slots, with_others
 
@@ -25,14 +25,6 @@ WINDOWS: Mapping[str, int] = {"today": 0, "7d": 7, "30d": 30}
 GOOD = frozenset({"collected", "duplicate"})
 FEW, OLD = 3, 900
 """Minimum stale slots in a row, and their seconds, that are named."""
-
-
-class VehicleSlots(NamedTuple):
-    """The *filled* slots with vehicles, expected from the *first* to the *last* one."""
-
-    first: Slot = Slot(0)
-    last: Slot = Slot(-1)
-    filled: AbstractSet[Slot] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -88,8 +80,8 @@ class Health:
     *unrecorded* is the slot of a later run than *last_run* that the ledger lacks, as on
     a full disk, 0 if there is none. *gone* and *ended* are as in `Past`. *elsewhere*
     says that a new history has begun though the earlier data are in another folder,
-    empty if not.
-    *vehicles* is like *coverage*, of single vehicles; empty if none were expected.
+    empty if not. *vehicles* is like *coverage*, of single vehicles; empty if none were
+    expected.
     """
 
     now: float
@@ -266,6 +258,5 @@ def _vehicle_coverages(
     expected: Mapping[str, Sequence[Slot]], vehicles: VehicleSlots
 ) -> dict[str, Coverage]:
     """Return the coverage of *vehicles* in the *expected* slots of each window."""
-    first, last, filled = vehicles
-    own = {n: [s for s in slots if first <= s <= last] for n, slots in expected.items()}
-    return _coverages(own, filled) if any(own.values()) else {}
+    own = {name: vehicles.expected_of(slots) for name, slots in expected.items()}
+    return _coverages(own, vehicles.filled) if any(own.values()) else {}

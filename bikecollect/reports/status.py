@@ -12,15 +12,16 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
+from bikecollect.core.slots import DAY, Slot, VehicleSlots, bounds, day_of, state_of
 from bikecollect.reports.coverage import last_of
 from bikecollect.reports.disk_usage import Disk, disk_of
-from bikecollect.reports.health import WINDOWS, Health, Past, VehicleSlots, judge
+from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, spare_outbox_path
 from bikecollect.storage.files.known_folders import is_known
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import find_damage, lacks_ledger, loss_of
 from bikecollect.storage.runs.noted import running_runs
+from bikecollect.storage.runs.vehicle_slots import vehicle_slots
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.waiting import MirrorStanding
@@ -144,7 +145,7 @@ def _past(
         final=final,
         is_lost=lacks_ledger(system),
         gone=_gone(system, damage),
-        vehicles=_vehicle_slots(system, begin) if windows else VehicleSlots(),
+        vehicles=vehicle_slots(system, begin) if windows else VehicleSlots(),
     )
 
 
@@ -194,19 +195,6 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
     known = {incident.incident_id for incident in noted}
     in_ledger = [i for i in history.incidents() if i.incident_id not in known]
     return [*(incident for incident in noted if incident.is_open), *in_ledger]
-
-
-def _vehicle_slots(system: SystemFolder, begin: Slot) -> VehicleSlots:
-    """Return the slots of the system's vehicles from *begin* on, if it has some.
-
-    They are expected as by `evidence.coverage_of_vehicles`.
-    """
-    history = History(system.system_id, system.vehicles.path)
-    ends = history.ends() if system.vehicles.ledger.exists() else None
-    if ends is None:
-        return VehicleSlots()
-    last = END if system.has_vehicles else ends[1]
-    return VehicleSlots(ends[0], last, history.slots(begin))
 
 
 def _ended_incidents(
