@@ -37,9 +37,9 @@ class Evidence:
     *first* is the first expected slot. *runs* are sorted by their start and include one
     run before and one after the range; the last one may be the present moment (without
     outcome, only a boot id and uptimes). *failing* and *silencing* are as of
-    `SeenRuns`. *spare* maps slots to the folder that has a
-    payload for them: inbox, rejected or kept; *unreadable* are slots whose payloads
-    this version cannot read, *untried* those whose payloads were not tried.
+    `SeenRuns`. *spare* maps slots to the folder that has a payload for them: inbox,
+    rejected or kept; *unreadable* are slots whose payloads this version cannot read,
+    *untried* those whose payloads were not tried.
     """
 
     first: Slot | None = None
@@ -54,8 +54,12 @@ class Evidence:
     @property
     def seen_runs(self) -> SeenRuns:
         """The runs and incidents, which decide the causes."""
-        incidents = {"failing": self.failing, "silencing": self.silencing}
-        return SeenRuns(self.runs, first=self.first, **incidents)
+        return SeenRuns(
+            self.runs,
+            first=self.first,
+            failing=self.failing,
+            silencing=self.silencing,
+        )
 
 
 class Judged(NamedTuple):

@@ -13,13 +13,11 @@ from bikecollect.storage.files.regular_file import open_plain
 
 def killed_runs(place: Path) -> list[Run]:
     """Return the runs of the system in *place* that have ended and left a note."""
-    runs = []
-    for run, is_active in _noted(place):
-        if not is_active:
-            was_killed = run.outcome is None
-            killed = run.ended(Outcome.KILLED, "killed", run.error)
-            runs.append(killed if was_killed else run)
-    return runs
+    runs = [run for run, is_active in _noted(place) if not is_active]
+    return [
+        run if run.outcome else run.ended(Outcome.KILLED, "killed", run.error)
+        for run in runs
+    ]
 
 
 def running_runs(place: Path) -> list[Run]:
