@@ -5,7 +5,7 @@ from datetime import UTC
 
 import pytest
 
-from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.errors import FeedUnavailable, PayloadError
 from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.feeds.gbfs.discovery import addresses
 from bikecollect.feeds.gbfs.feed import Gbfs
@@ -142,6 +142,25 @@ def test_a_language_that_is_not_offered_is_reported(
         if found
         else {}
     )
+
+
+def test_a_language_without_feeds_by_language_needs_no_data_around_them() -> None:
+    """Some write the feeds at the root of their gbfs.json."""
+    gbfs = Gbfs("http://h/gbfs.json", UTC, "it")
+
+    fetched = gbfs.fetch(Feeds({"feeds": listing()}), Memory())
+
+    assert fetched.findings == {}
+    assert [s.station_id for s in gbfs.read(fetched.documents).statuses] == ["7"]
+
+
+@pytest.mark.parametrize("feeds", [5, True, "x"])
+def test_feeds_that_are_no_list_are_reported(feeds: object) -> None:
+    """It is an error of the document, not of this program."""
+    get = Feeds({"data": {"feeds": feeds}})
+
+    with pytest.raises(PayloadError, match="has no feeds: is it a gbfs"):
+        GBFS.fetch(get, Memory())
 
 
 def test_information_is_requested_when_its_ttl_has_expired() -> None:

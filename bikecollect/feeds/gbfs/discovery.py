@@ -55,9 +55,7 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
 
     Relative ones are resolved against *base*, the address of the gbfs.json.
     """
-    data = at(value, "data")
-    if data is None and at(value, "feeds") is not None:
-        data = value
+    data = _data(value)
     if not isinstance(data, Mapping | list):
         text = "the response has no data: url must be that of a gbfs.json"
         raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
@@ -130,6 +128,12 @@ def check_received(documents: Documents, language: str) -> None:
                 offers(decode(item.body))
 
 
+def _data(value: Any) -> Any:
+    """Return the data in a gbfs.json, which some write at its root."""
+    data = at(value, "data")
+    return value if data is None and at(value, "feeds") is not None else data
+
+
 def _feeds(value: Any) -> list[tuple[str, str]] | None:
     """Return the names and addresses in *value*, a list or in ``feeds``.
 
@@ -164,7 +168,8 @@ def _languages(data: Any) -> dict[str, Any]:
     inner = at(data, "feeds") or data
     if isinstance(inner, Mapping):
         return dict(inner)
-    items = [item for item in inner if isinstance(item, Mapping)]
+    listed = inner if isinstance(inner, list) else []
+    items = [item for item in listed if isinstance(item, Mapping)]
     languages: dict[str, Any] = {}
     for item in items:
         is_one = "feeds" in item
@@ -198,7 +203,7 @@ def other_language(listing: Document | None, language: str) -> dict[str, str]:
     """
     if listing is None or not language:
         return {}
-    lists = _languages(at(decode(listing.body), "data"))
+    lists = _languages(_data(decode(listing.body)))
     languages = {code: code for code, feeds in lists.items() if _feeds(feeds)}
     if not languages or in_language(languages, language) is not None:
         return {}
