@@ -61,22 +61,22 @@ def checked_incident(
     if not (is_time(opened) and is_time(last) and opened <= last and slots > 0):
         return None
     incident = Incident(incident_id, known[0], opened, last, last, slots=slots, told=1)
-    return incident._replace(causes={known[1]: slots}, text=meaning(known[2]))
+    return incident._replace(causes={known[1]: slots}, text=known[2])
 
 
-def _known_cause(kind: object, causes: object) -> tuple[str, str, Cause] | None:
+def _known_cause(kind: object, causes: object) -> tuple[str, str, str] | None:
     """Return kind and cause of an incident, and what it means; None if it is another.
 
     Of its JSON *causes* only those are taken that decide why slots are missing.
     """
     for cause in LOSSES:
         if _is_only(cause, causes):
-            return "damage", cause.value, cause
+            return "damage", cause.value, cause.meaning
     if kind not in SILENCING:
         return None
     if kind == Cause.LEDGER and f'"{RUNS_LOST}"' in str(causes):
-        return Cause.LEDGER.value, RUNS_LOST, Cause.UNKNOWN
-    return str(kind), str(kind), next(cause for cause in Cause if cause == kind)
+        return Cause.LEDGER.value, RUNS_LOST, Cause.UNKNOWN.meaning
+    return str(kind), str(kind), meaning(str(kind))
 
 
 def _is_only(cause: Cause, causes: object) -> bool:
