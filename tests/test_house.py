@@ -294,7 +294,7 @@ def test_every_exit_code_has_its_line(code: ExitCode) -> None:
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_cause_of_a_gap_has_its_remedy(cause: Cause) -> None:
     """In the table of the page on gaps."""
-    page = (ROOT / "docs/how-to/know-your-gaps.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/how-to/find-gaps.md").read_text(encoding="utf-8")
     first_cells = re.findall(r"^\|([^|]*)\|", page, re.MULTILINE)
 
     assert re.search(f"`{cause.value}[`:]", " ".join(first_cells))

@@ -43,6 +43,7 @@ from bikecollect.storage.files.marker import MARKER, STOPPED
 from bikecollect.storage.files.trusted_files import quoted
 from bikecollect.storage.repair.new_history import new_histories
 
+SCHEDULING = "how-to/schedule-the-runs.md"
 RECENT_DAYS = 7
 """Days for which a change of the settings is noted."""
 
@@ -98,7 +99,7 @@ def _demos(names: Sequence[str]) -> Checks:
 def _user() -> Checks:
     if os.geteuid() == 0:
         text = "running as root: new files will belong to root"
-        remedy = f"collect as a separate user: see {page('how-to/schedule-it.md')}"
+        remedy = f"collect as a separate user: see {page(SCHEDULING)}"
         yield note("user", text, remedy)
 
 
@@ -202,5 +203,5 @@ def _facts(name: str, settings: Settings) -> Checks:
         if new.since > now - RECENT_DAYS * DAY:
             remedy = "earlier days keep their values"
             if old.timezone != new.timezone:
-                remedy += f"; if the zone was wrong: {page('how-to/schedule-it.md')}"
+                remedy += f"; if the zone was wrong: {page(SCHEDULING)}"
             yield note(f"{name}: changed", describe_change(old, new), remedy)

@@ -384,7 +384,7 @@ def test_the_first_mail_after_an_hour_goes_to_all_and_no_second_follows() -> Non
 
 def test_each_kind_is_explained_and_has_next_steps() -> None:
     """On the page about alerts, where people look up what to mute."""
-    page = Path(__file__).parents[2] / "docs/how-to/be-told.md"
+    page = Path(__file__).parents[2] / "docs/how-to/get-alerts.md"
     lines = page.read_text(encoding="utf-8").splitlines()
     rows = [line.split("|")[1] for line in lines if line.startswith("| ")]
 

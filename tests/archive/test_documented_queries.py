@@ -17,7 +17,7 @@ from bikecollect.core.slots import DAY
 from bikecollect.storage.csv_format import derived
 
 duckdb = pytest.importorskip("duckdb")
-PAGE = Path(__file__).parents[2] / "docs/how-to/ask-the-history.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/query-the-history.md"
 LINES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 QUERIES = re.findall(r'bikecollect query "(.*?)"', PAGE.read_text("utf-8"), re.DOTALL)
 

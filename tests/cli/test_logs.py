@@ -60,7 +60,7 @@ def test_each_run_leaves_one_line_with_its_numbers(tmp_path: Path) -> None:
 
 def test_the_page_about_the_log_names_its_file_and_its_limits() -> None:
     """Where it is, when the next one begins, and how many are kept."""
-    page = Path(__file__).parents[2] / "docs/how-to/see-how-things-stand.md"
+    page = Path(__file__).parents[2] / "docs/how-to/check-the-status.md"
     text = " ".join(page.read_text(encoding="utf-8").split())
 
     assert f"`<data_dir>/<system>/{NAME}`" in text

@@ -822,7 +822,7 @@ def test_the_system_wide_units_are_valid_and_little_exposed(tmp_path: Path) -> N
     assert f'ReadWritePaths="{tmp_path}/da ta"' in service
     assert "\nUser=bikecollect\n" in service
     assert f"\nLoadCredential=pass word:{tmp_path}/pass word\n" in service
-    page = (ROOT / "docs/how-to/schedule-it.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/how-to/schedule-the-runs.md").read_text(encoding="utf-8")
     drop_in = [line[1:] for line in service.splitlines() if line.startswith("#IP")]
     assert "\n".join(("[Service]", *drop_in)) in page
     assert len(drop_in) == 3

@@ -46,7 +46,7 @@ http {{
   server {{ listen 127.0.0.1:{other}; root {folder}/blog; }}
 }}
 """
-"""As in docs/how-to/serve-it.md, without TLS."""
+"""As in docs/how-to/serve-the-app.md, without TLS."""
 
 
 @contextmanager
