@@ -13,6 +13,7 @@ from bikecollect.cli.printing import Screen, is_on_terminal
 from bikecollect.core.errors import StorageError
 
 if TYPE_CHECKING:
+    from bikecollect.cli.watching.hung_disk import OnHang
     from bikecollect.setup.settings import Settings
 
 output_option = click.option(
@@ -53,22 +54,41 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shared:
-    """The options of the group, for its commands; *config* is a path or None."""
+    """The options of the group, for its commands; *config* is a path or None.
+
+    A command that asks for the settings is ended if a disk hangs: see `hung_disk`.
+    *on_hang* is called then, in place of what tells people.
+    """
 
     config: str | None = None
     log_format: str | None = None
     shard: str = ""
 
-    def settings(self) -> "Settings":
+    def settings(self, on_hang: "OnHang | None" = None) -> "Settings":
         """Return the settings; a missing settings file is reported on stderr."""
-        return self._settings(logging.WARNING)
+        return self._watched(logging.WARNING, on_hang)
 
-    def settings_for_cron(self) -> "Settings":
+    def settings_for_cron(self, on_hang: "OnHang | None" = None) -> "Settings":
         """Return the settings; a missing file is reported only on a terminal.
 
         It is for commands that print nothing on success: cron would mail every report.
         """
-        return self._settings(logging.WARNING if is_on_terminal() else logging.INFO)
+        return self._watched(_level_for_cron(), on_hang)
+
+    def settings_for_fetch(self) -> "Settings":
+        """Return the settings as for cron; `fetch` has an alarm of its own."""
+        return self._settings(_level_for_cron())
+
+    def _watched(self, level: int, on_hang: "OnHang | None") -> "Settings":
+        from bikecollect.archive.mirror.address import folder_of  # not for `fetch`
+        from bikecollect.cli.watching import hung_disk
+        from bikecollect.setup import settings_file
+
+        disks = hung_disk.watch(on_hang or hung_disk.complain_and_mail)
+        disks.places += settings_file.places(self.config)
+        disks.settings = settings = self._settings(level)
+        disks.places += [*folder_of(settings.archive.mirror), settings.data]
+        return settings
 
     def _settings(self, level: int) -> "Settings":
         from bikecollect.setup.loader import load  # not for --help
@@ -82,6 +102,10 @@ class Shared:
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
+
+
+def _level_for_cron() -> int:
+    return logging.WARNING if is_on_terminal() else logging.INFO
 
 
 def _in_shard(settings: "Settings", text: str, level: int) -> "Settings":

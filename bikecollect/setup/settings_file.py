@@ -38,6 +38,13 @@ def find(path: str | None) -> Path | None:
     return default
 
 
+def places(path: str | None) -> list[Path]:
+    """Return where `find` looks for the settings file; no disk is asked."""
+    explicit = path or os.environ.get(VARIABLE)
+    place = Path(explicit).absolute() if explicit else usual_path()
+    return [] if place is None else [place]
+
+
 def usual_path() -> Path | None:
     """Return the default path of the settings, None for a user without a home."""
     home = user_folders.config_home()

@@ -74,13 +74,13 @@ def test_settings_that_cannot_be_read_in_time_end_the_run(
 ) -> None:
     """The alarm is set before: they may be on a disk that hangs (fault 59)."""
     left: list[float] = []
-    load = Shared.settings_for_cron
+    load = Shared.settings_for_fetch
 
     def noted(shared: Shared) -> Settings:
         left.append(signal.getitimer(signal.ITIMER_REAL)[0])
         return load(shared)
 
-    monkeypatch.setattr(Shared, "settings_for_cron", noted)
+    monkeypatch.setattr(Shared, "settings_for_fetch", noted)
     with pytest.raises(SettingsError):
         fetch.main([], obj=Shared(str(tmp_path / "none.toml")), standalone_mode=False)
 

@@ -1,6 +1,5 @@
 """``bikecollect status``: its output for real folders, for people and programs."""
 
-import importlib
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -850,23 +848,3 @@ def test_a_linked_file_is_named_with_a_remedy_that_works(
     assert told == f"{file} is a link to {elsewhere}, and links are not followed"
     subprocess.run(shlex.split(remedy), check=True)
     assert not stand(world).health.damage
-
-
-@pytest.mark.parametrize(("words", "code"), [("--alert", 1), ("--nagios", 3)])
-def test_a_data_disk_that_hangs_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int
-) -> None:
-    """No `fetch` can alert then, as each hangs, too; the check would hang for ever."""
-    path = settings(tmp_path, "http://127.0.0.1:9/")
-    released = threading.Event()
-    module = importlib.import_module("bikecollect.cli.commands.status")
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
-    monkeypatch.setattr(module, "survey_systems", lambda *_, **__: released.wait(9))
-
-    result = CliRunner().invoke(
-        cli, ["--config", str(path), "status", words], standalone_mode=False
-    )
-    released.set()
-
-    assert result.return_value == code
-    assert f"{tmp_path / 'data'} did not answer within 0 s: does its" in result.stdout

@@ -1,6 +1,7 @@
 """The address of a mirror, such as ``s3://bucket/prefix``."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -60,6 +61,17 @@ class MirrorAddress(NamedTuple):
     def __str__(self) -> str:
         """Return the address as it is written in the settings."""
         return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+def folder_of(text: str) -> list[Path]:
+    """Return the folder of the mirror *text*, if it is one here, else nothing.
+
+    >>> folder_of("file:///mnt/nas"), folder_of("s3://bikes"), folder_of("")
+    ([PosixPath('/mnt/nas')], [], [])
+    """
+    if not is_address(text) or not text.startswith("file:"):
+        return []
+    return [Path("/") / MirrorAddress.parse(text).prefix]
 
 
 def is_address(text: str) -> bool:

@@ -83,7 +83,7 @@ def _settings(shared: Shared) -> "Settings":
     from bikecollect.wiring.alerting import failed_calls_path, report_settings
 
     try:
-        settings = shared.settings_for_cron()
+        settings = shared.settings_for_fetch()
     except SettingsError as error:
         from bikecollect.setup.loader import read_alert_settings
 

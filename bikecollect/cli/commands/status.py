@@ -1,7 +1,7 @@
 """``bikecollect status``: the status of each system."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
@@ -28,9 +29,10 @@ from bikecollect.cli.render.status import (
     unattended,
 )
 from bikecollect.cli.surveying.systems import survey_systems
+from bikecollect.cli.watching import hung_disk
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
-from bikecollect.core.process import DeadlineError, NoThreadError, Times, deadline
+from bikecollect.core.process import Times
 from bikecollect.core.text import to_run, visible
 from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing
@@ -40,16 +42,12 @@ from bikecollect.setup.scheduler import cron_schedule, systemd_schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.late_mail import mail_problems
 
-Survey = tuple[list[Standing], dict[str, BikecollectError]]
-
 TROUBLE = 1
 ALERTS = frozenset({"alert", "nagios"})
 NAMED = {".prom": "prometheus", ".json": "json"}
 """The form of an output file by its name, unless --format is given."""
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
 WATCH = 10.0
-PATIENCE = 300.0
-"""Seconds after which the data folder is taken to hang, by those who watch it."""
 ALL_READ = 0o644
 
 
@@ -135,12 +133,16 @@ def status(
     shared = ctx.ensure_object(Shared)
     form = form or NAMED.get(output.suffix if output else "", "text")
     mode = _mode(form, nagios=nagios, alert=alert, mail=mail)
+    tell = partial(_tell_hung, mode, form, output, is_mail=mail)
     if is_all:
         if mode in {"nagios", "prometheus"} or mail or watch:
             raise UsageError("with --all only --alert, --format json and --output work")
+        disks = hung_disk.watch(tell if mode in ALERTS else hung_disk.complain_and_mail)
+        disks.places += [Path(p) for p in system_ids if not is_address(p)]
         return _show_all(system_ids, mode, form, output)
     try:
-        settings = shared.settings() if mode == form else shared.settings_for_cron()
+        tell = partial(_tell_hung, mode, form, output, is_mail=mail)
+        settings = shared.settings() if mode == form else shared.settings_for_cron(tell)
     except BikecollectError as unreadable:
         if mode in {"text", "json"}:
             raise
@@ -180,9 +182,10 @@ def _show(
     scheduled = _is_scheduled(settings) if mode == "text" else None
     windows = {} if mode in ALERTS else WINDOWS
     waiting = nullcontext() if is_watched else progress("reading ledger and files ...")
-    look = partial(survey_systems, settings, system_ids, windows, scheduled=scheduled)
     with waiting:
-        standings, errors = _in_time(look, settings) if mode in ALERTS else look()
+        standings, errors = survey_systems(
+            settings, system_ids, windows, scheduled=scheduled
+        )
     if mode in ALERTS:
         errors = {**_state_error(), **errors}
     is_mailed = is_mail and _is_mailed(settings, standings, errors)
@@ -206,23 +209,6 @@ def _show(
         for error in errors.values():
             complain(str(error))
     return _exit_code(mode, standings, errors), is_seen
-
-
-def _in_time(look: Callable[[], Survey], settings: Settings) -> Survey:
-    """Return what *look* returns, or an error if that takes longer than `PATIENCE`.
-
-    On a disk that hangs each `fetch` is killed before it can alert anybody.
-    """
-    try:
-        return deadline(look, PATIENCE)
-    except NoThreadError:
-        return look()
-    except DeadlineError:
-        text = (
-            f"{settings.data} did not answer within {PATIENCE:.0f} s: does its disk "
-            "hang? See dmesg; if it is a network disk, check its server"
-        )
-        return [], {"": StorageError(text)}
 
 
 def _show_all(
@@ -273,6 +259,25 @@ def _is_mailed(
     problems = unattended(standings, errors, time.monotonic())
     times = Times(time.time, time.monotonic, process.Stop())
     return mail_problems(settings, problems, times)
+
+
+def _tell_hung(
+    mode: str,
+    form: str,
+    output: Path | None,
+    settings: Settings | None,
+    text: str,
+    *,
+    is_mail: bool,
+) -> int:
+    """Report *text*, about a disk that hangs; return the exit code.
+
+    On such a disk each `fetch` is killed before it can alert anybody.
+    """
+    errors: dict[str, BikecollectError] = {"": StorageError(text)}
+    if not (is_mail and settings is not None and _is_mailed(settings, [], errors)):
+        _publish(_report(mode, [], errors), form, output)
+    return _exit_code(mode, [], errors)
 
 
 def _report(

@@ -16,6 +16,7 @@ from bikecollect.cli.render.terminal import (
     wrapped,
 )
 from bikecollect.core import process
+from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState
@@ -233,7 +234,8 @@ def nagios_summary(
     """
     unread = sum(map(bool, errors))
     if not (every := len(standings) + unread):
-        return "the settings cannot be read"
+        is_of_settings = isinstance(errors.get(""), SettingsError)
+        return f"{'the settings' if is_of_settings else 'the data'} cannot be read"
     bad = sum(standing.health.in_trouble for standing in standings)
     text = f"{bad} of {count_of(every, 'system')} in trouble"
     text += f", {unread} cannot be read" if unread else ""

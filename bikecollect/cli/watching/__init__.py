@@ -1,0 +1,1 @@
+"""Ending a command that cannot go on."""

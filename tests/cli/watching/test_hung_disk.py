@@ -1,0 +1,208 @@
+"""Commands that cron calls end, and say why, if a disk does not answer (fault 59)."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import forking
+import pytest
+from mailserver import MailServer
+from test_fetch import settings
+from test_status_mail import config
+from waiting import PATIENCE, wait_until
+
+from bikecollect.cli.commands.status import _tell_hung
+from bikecollect.cli.watching import hung_disk
+from bikecollect.cli.watching.hung_disk import DiskWatch, complain_and_mail
+from bikecollect.setup.loader import load
+
+IMPATIENT = """
+from bikecollect.cli.watching import hung_disk
+hung_disk.PATIENCE, hung_disk.PAUSE, hung_disk.ANSWER = 0.4, 0.1, 0.1
+from bikecollect.__main__ import main
+main()
+"""
+COMMANDS = {
+    "compact --quiet": 74,
+    "push --quiet": 74,
+    "push --live --quiet": 74,
+    "publish -o dataset": 74,
+    "backfill-report --since 7d --mail": 74,
+    "status --alert": 1,
+    "status --nagios": 3,
+    "status --format prometheus -o bikes.prom": 74,
+    "share --live -o www": 74,
+    "verify": 74,
+    "backfill city": 74,
+}
+TEXT = "did not answer within 0 s: does its disk hang? See dmesg;"
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> "SimpleQueue[int]":
+    """Return the exit codes with which a watch ends the process; it is impatient."""
+    monkeypatch.setattr(hung_disk, "PAUSE", 0.01)
+    monkeypatch.setattr(hung_disk, "PATIENCE", 0.02)
+    monkeypatch.setattr(hung_disk, "ANSWER", 0.02)
+    monkeypatch.setattr(hung_disk, "PROGRESS", float("inf"))  # tests make some
+    return SimpleQueue()
+
+
+@pytest.fixture
+def hung_folder(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder whose file system is there, but answers nothing any more."""
+    if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("no bindfs here")
+    source, place = tmp_path / "disk", tmp_path / "mnt"
+    source.mkdir()
+    place.mkdir()
+    server = subprocess.Popen(["bindfs", "-f", source, place], stderr=subprocess.PIPE)
+    wait_until(lambda: place.is_mount() or server.poll() is not None, "mounted")
+    if server.poll() is not None:
+        pytest.skip("no FUSE here")
+    server.send_signal(signal.SIGSTOP)
+    try:
+        yield place
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(["fusermount", "-u", "-z", place], check=True)
+        server.communicate(timeout=PATIENCE)
+
+
+def test_every_command_of_cron_names_the_disk_that_hangs(
+    tmp_path: Path, hung_folder: Path
+) -> None:
+    """Each would wait for it for ever, and more of them every day."""
+    more = f'[archive]\nmirror = "file://{tmp_path}/mirror"'
+    path = settings(tmp_path, "http://127.0.0.1:9/", more=more)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"data"', f'"{hung_folder}/data"'), encoding="utf-8")
+
+    begun = {words: _begun(path, words) for words in COMMANDS}
+    ends = {words: fork.communicate() for words, fork in begun.items()}
+
+    assert {words: code for words, (code, *_) in ends.items()} == COMMANDS
+    named = f"{hung_folder}/data {TEXT}"
+    assert [words for words, end in ends.items() if named not in "".join(end[1:])] == []
+
+
+def test_settings_on_a_disk_that_hangs_are_named(hung_folder: Path) -> None:
+    """The file may lie beside the data."""
+    path = hung_folder / "bikecollect.toml"
+
+    commands = "status --alert", "compact -q", f"status --all --alert {path}"
+    begun = [_begun(path, words) for words in commands]
+    alert, compact, every = (fork.communicate() for fork in begun)
+
+    assert (alert[0], compact[0], every[0]) == (1, 74, 1)
+    assert alert[1].startswith(f"{path} {TEXT}")
+    assert every[1].startswith(f"{path} {TEXT}")
+    assert compact[2].startswith(f"bikecollect: {path} {TEXT}")
+
+
+def _begun(path: Path, words: str) -> forking.Fork:
+    program = Path("impatient.py")
+    program.write_text(IMPATIENT, encoding="utf-8")
+    arguments = ["--config", str(path), *words.split()]
+    return forking.server().fork(str(program), arguments, os.environ)
+
+
+def test_a_command_that_waits_for_a_reader_is_not_ended(
+    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its disk answers; a person may read its output in a pager for an hour."""
+    asked: SimpleQueue[Path] = SimpleQueue()
+    monkeypatch.setattr(hung_disk, "_ask", asked.put)
+    watch = DiskWatch(lambda _settings, _text: 74, ended.put)
+    watch.places.append(tmp_path)
+
+    watch.start()
+    places = [asked.get(timeout=PATIENCE) for _ in range(3)]
+    watch.stop()
+
+    assert (places, ended.empty()) == ([tmp_path] * 3, True)
+
+
+def test_a_thread_that_waits_for_a_disk_for_ever_ends_the_command(
+    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk without a cache is asked nothing by a sync of what is not changed."""
+    monkeypatch.setattr(hung_disk, "_thread_states", lambda: iter("SDS"))
+    told: list[str] = []
+
+    def tell(_settings: object, text: str) -> int:
+        told.append(text)
+        return 75
+
+    watch = DiskWatch(tell, ended.put)
+    watch.places.append(tmp_path)
+
+    watch.start()
+
+    assert ended.get(timeout=PATIENCE) == 75
+    assert told[0].startswith(f"{tmp_path} did not answer")
+
+
+def test_a_command_that_gets_on_is_not_suspected(
+    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However long it takes, and whatever it waits for in between."""
+    looks, enough = itertools.count(), threading.Event()
+    monkeypatch.setattr(hung_disk, "PROGRESS", 0.5)
+    monkeypatch.setattr(hung_disk, "_thread_states", lambda: iter("D"))
+
+    def busy() -> float:
+        look = next(looks)
+        if look == 9:
+            enough.set()
+        return float(look)
+
+    monkeypatch.setattr(time, "process_time", busy)
+    watch = DiskWatch(lambda _settings, _text: 74, ended.put)
+    watch.places.append(tmp_path)
+
+    watch.start()
+    assert enough.wait(PATIENCE)
+    watch.stop()
+
+    assert ended.empty()
+
+
+def test_people_who_cannot_be_told_do_not_keep_the_command(
+    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The mail server, or the disk of the log, may hang as well."""
+    monkeypatch.setattr(hung_disk, "_thread_states", lambda: iter("D"))
+    monkeypatch.setattr(hung_disk, "TELLING", 0.02)
+    never = threading.Event()
+    watch = DiskWatch(lambda _settings, _text: int(never.wait(PATIENCE)), ended.put)
+    watch.places.append(tmp_path)
+
+    watch.start()
+
+    assert ended.get(timeout=PATIENCE) == 74
+    never.set()
+
+
+def test_a_disk_that_hangs_is_mailed_once_a_day_by_all_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No `fetch` can; the mail is put down in the home, not in the data folder."""
+    mail = MailServer.new(tmp_path / "mail")
+    own = load(str(config(tmp_path, mail)))
+
+    with mail.up():
+        code = _tell_hung("alert", "text", None, own, "/srv hangs", is_mail=True)
+        again = complain_and_mail(own, "/srv hangs")
+
+    assert mail.subjects() == ["bikecollect: /srv hangs"]
+    assert (code, again) == (1, 74)
+    assert capsys.readouterr() == ("", "bikecollect: /srv hangs\n")
+    assert not (tmp_path / "data").exists()
