@@ -199,7 +199,46 @@ def test_a_range_before_the_first_run_is_an_error(world: World) -> None:
     process = bikecollect("--config", config(world), *words)
 
     assert process.returncode == 64
-    assert "no slot is expected in that range" in process.stderr
+    assert process.stderr == (
+        "bikecollect: no slot is expected in that range: it ends before the first run, "
+        "of slot 2026-11-22 12:00\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing"),
+    [("backfill-report", "nothing yet: 0 of 0 slots"), ("backfill", "nothing to fill")],
+)
+def test_a_range_that_is_not_over_may_have_no_slot_yet(
+    tmp_path: Path, command: str, nothing: str
+) -> None:
+    """In the first slot of a system, a weekly job has nothing to report: no error."""
+    world = World(tmp_path / "bikes/city")
+    words = ("--config", config(world), command)
+
+    whole, week = bikecollect(*words), bikecollect(*words, "--since", "7d")
+    over = bikecollect(*words, "--since", "9d", "--until", "2d")
+    future = bikecollect(*words, "--since", "2150-01-01")
+
+    assert nothing in whole.stdout
+    assert (week.returncode, week.stdout, week.stderr) == (0, whole.stdout, "")
+    assert (over.returncode, future.returncode) == (64, 64)
+    assert over.stderr.endswith("in that range: there has been no run yet\n")
+    assert future.stderr.endswith("in that range: it has not begun\n")
+
+
+def test_a_range_after_the_end_of_a_system_says_that_it_has_ended(
+    world: World,
+) -> None:
+    """It is not said to lie before the first run."""
+    (world.folder / ".bikecollect").write_bytes(marker.text_of("city") + b"stopped\n")
+
+    process = bikecollect(
+        "--config", config(world), "backfill-report", "--since", "2026-11-24"
+    )
+
+    assert process.returncode == 64
+    assert ": city ended before it, with slot 2026-11-22 12:35\n" in process.stderr
 
 
 def test_csv_has_a_line_per_day_or_gap(world: World) -> None:

@@ -20,6 +20,7 @@ from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import say, say_json
 from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
+from bikecollect.cli.reporting.empty_range import empty_range, why_empty
 from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.filling.fillings import MISREAD, Filling
@@ -79,7 +80,7 @@ class _Filled:
     """What *filler* has filled from *source*, or from payloads.
 
     *returned* is the number of days that were put back into the archive, *taken* that
-    of runs of the source. *is_unexpected* is set if no slot of the range was expected.
+    of runs of the source. *why_empty* is why no slot of the range was expected, if so.
     """
 
     filler: Backfiller
@@ -87,7 +88,7 @@ class _Filled:
     fillings: list[Filling]
     returned: int
     taken: int = 0
-    is_unexpected: bool = False
+    why_empty: str = ""
 
 
 @click.command()
@@ -168,19 +169,17 @@ def backfill(
     options = _FillOptions(
         path, tables, since, until, dry_run, force, prefer_fresh, form
     )
-    attempts, code, empty = Attempts(names), ExitCode.OK, 0
+    attempts, code, empty = Attempts(names), ExitCode.OK, list[str]()
     for name in names:
         with attempts.on(name):
             filled = _backfill(settings, name, times, options)
-            empty += filled.is_unexpected
-            if form == "text" and empty < len(names):
+            empty += [filled.why_empty] if filled.why_empty else []
+            if form == "text" and len(empty) < len(names):
                 say(_summary(filled))
                 code = max(code, _report_lost_days(filled))
             code = _report_rejected(filled, form) or code
-    if empty == len(names):
-        raise UsageError(
-            "no slot is expected in that range; see: bikecollect backfill-report"
-        )
+    if len(empty) == len(names):
+        raise empty_range(empty)
     return attempts.code or code
 
 
@@ -210,7 +209,7 @@ def _backfill(
     if isinstance(source, FolderSource) and not dry:
         filled.taken = take_over_runs(settings, name, source, times, span)
     if (options.since or options.until) and not (source or filled.fillings):
-        filled.is_unexpected = not _is_expected(filler, span, now)
+        filled.why_empty = _why_empty(filler, span, now)
     if not dry:
         loss.end(filled.fillings, source, now)
     return filled
@@ -312,9 +311,11 @@ def _span(
     return begin or BEGINNING, END if end is None else end
 
 
-def _is_expected(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> bool:
-    """Return whether any slot in the range *span* was ever expected."""
-    return read_account(filler.system, *span, now=now).total.expected > 0
+def _why_empty(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> str:
+    """Return why no slot of *span* can be expected; empty if one was, or may be."""
+    if read_account(filler.system, *span, now=now).total.expected:
+        return ""
+    return why_empty(filler.system, *span, now)
 
 
 def _fill(filled: _Filled, work: Iterator[Filling], form: str) -> None:

@@ -19,9 +19,10 @@ from bikecollect.cli.output_file import format_of, written
 from bikecollect.cli.printing import addressed, complain, emit, say_figures
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
+from bikecollect.cli.reporting.empty_range import empty_range, why_empty
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode, UsageError
+from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import clock_minute
@@ -121,10 +122,7 @@ def backfill_report(
     if not accounts:
         return attempts.code
     if (since or until) and not any(account.total.expected for account in accounts):
-        raise UsageError(
-            "no slot is expected in that range: it ends before the first run, or "
-            "has not begun"
-        )
+        _refuse_empty_range(settings, accounts, since, until)
     code = attempts.code
     if stations:
         text, skipped_days = _stations(settings, accounts, form)
@@ -144,6 +142,22 @@ def backfill_report(
         default=0.0,
     )
     return ExitCode.NO if least < (min_coverage or 0) else code
+
+
+def _refuse_empty_range(
+    settings: Settings,
+    accounts: Sequence[Account],
+    since: str | None,
+    until: str | None,
+) -> None:
+    """Raise UsageError if the range can have no slot of any of *accounts*."""
+    reasons, now = list[str](), time.time()
+    for account in accounts:
+        system = settings.system_folder(account.system_id)
+        span = slots(since, until, system.zone, now)
+        reasons.append(why_empty(system, *span, now))
+    if all(reasons):
+        raise empty_range(reasons)
 
 
 def account(
