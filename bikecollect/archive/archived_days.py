@@ -167,7 +167,7 @@ class ArchivedDays:
         for row in self._ledger.all("SELECT * FROM blocks"):
             block = Block.from_row(row)
             if is_segment(block.span.file):
-                days.setdefault(block.span.file[15:25], []).append(block)
+                days.setdefault(block.span.day, []).append(block)
         return days
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:

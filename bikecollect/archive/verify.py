@@ -27,7 +27,7 @@ from bikecollect.archive.checks.payload_files import (
 from bikecollect.archive.checks.remedies import OTHER_SLOTS, STRUCTURE, UNREADABLE
 from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Block, day_of_file
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, stamp
 from bikecollect.storage.csv_store import Store, is_segment, slot_of
@@ -188,7 +188,7 @@ class Verifier:
             self.counts.files += 1
             self.counts.blocks += len(spans) if name in sizes else 0
             file = DailyFile(name, sizes.get(name), end, bool(damaged), header, spans)
-            is_read_here = name[15:25] not in read_later
+            is_read_here = day_of_file(name) not in read_later
             for what in check_file(file, self.store, reads_blocks=is_read_here):
                 yield self._finding(name, what)
 
@@ -206,7 +206,7 @@ class Verifier:
         """Return the days that get a certificate, with their blocks in order."""
         by_day: dict[str, list[Block]] = {}
         for block in sorted(blocks, key=lambda block: block.slot):
-            by_day.setdefault(block.span.file[15:25], []).append(block)
+            by_day.setdefault(block.span.day, []).append(block)
         certified = self.archive.days()
         return [
             _Day(day, by_day.get(day, []), archived.get(day), day in certified)

@@ -17,6 +17,20 @@ class Span(NamedTuple):
     end: int
     crc: int
 
+    @property
+    def day(self) -> str:
+        """The local day in the name of the daily file."""
+        return day_of_file(self.file)
+
+
+def day_of_file(file: str) -> str:
+    """Return the local day in the name of a daily *file*, whatever its segment.
+
+    >>> day_of_file("station_status/2026-11-22.2.csv")
+    '2026-11-22'
+    """
+    return file.rpartition("/")[2].partition(".")[0]
+
 
 def is_misrecorded(recorded: int, actual: int) -> bool:
     """Return whether *recorded*, a crc32, was damaged itself, not what it is of.

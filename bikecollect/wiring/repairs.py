@@ -10,6 +10,7 @@ from bikecollect.archive.checks.payload_files import damaged_sums
 from bikecollect.archive.checks.restore import restore_blocks
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.core.blocks import day_of_file
 from bikecollect.core.errors import (
     NotInstalled,
     SettingsError,
@@ -163,7 +164,7 @@ def _days_taken(
 ) -> Iterator[tuple[str, Taken]]:
     """Take lost blocks of each day from the archive; see `_use_archive`."""
     sizes = part.store.sizes()
-    live = {file[15:25] for file in sizes}
+    live = set(map(day_of_file, sizes))
     for day, archived in archived_days.archived().items():
         if day != (only or day) or (archived.csv_gone and day not in live):
             continue

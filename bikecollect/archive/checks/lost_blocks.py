@@ -13,7 +13,7 @@ from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.datasets import SLOTS, VEHICLE_LAYOUT, of_label
 from bikecollect.archive.day_archive import MEMORY, Archive
 from bikecollect.archive.query import duckdb_engine
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Block, day_of_file
 from bikecollect.core.errors import NotInstalled, StorageError
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.csv_store import Store
@@ -206,7 +206,7 @@ def days_of_lost_files(
 ) -> list[str]:
     """Return the archived days of which a file that has blocks is missing."""
     lost = archived_days.files() - set(archived_days.removed_files()) - sizes.keys()
-    return sorted({file[15:25] for file in lost} & archived_days.archived().keys())
+    return sorted({*map(day_of_file, lost)} & archived_days.archived().keys())
 
 
 def strange_files(

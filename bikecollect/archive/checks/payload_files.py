@@ -86,7 +86,7 @@ def count_gone(system: SystemFolder, blocks: Iterable[Block]) -> int:
     there = {run_of(path.name) for path in paths}
     for folder in (INBOX, REJECTED):
         there |= {run_of(path.name) for path in payloads.glob(f"{folder}/*.*.zip")}
-    fetched = [(b.span.file[15:25], b.run_id) for b in blocks if b.source in FETCHED]
+    fetched = [(b.span.day, b.run_id) for b in blocks if b.source in FETCHED]
     oldest = min((path.parent.name for path in paths), default="9")
     return sum(day >= oldest and run_id not in there for day, run_id in fetched)
 

@@ -97,7 +97,7 @@ def restore_days_of(
     By a wrong slot a block may seem to be of another day.
     """
     removed = set(archived_days.removed_files())
-    days = {block.span.file[15:25] for block in blocks if block.span.file in removed}
+    days = {block.span.day for block in blocks if block.span.file in removed}
     if days:
         restore_blocks(archive, archived_days, store, days)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Block, day_of_file
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.incidents import EARLIER
 from bikecollect.core.slots import iso
@@ -115,7 +115,7 @@ class Forgetter:
 
     def _forget_blocks(self, item: str, lost: Sequence[Block], reason: str) -> str:
         slots = [block.slot for block in lost]
-        days = {block.span.file[15:25] for block in lost} or {item}
+        days = {block.span.day for block in lost} or {item}
         lost_days = [day for day in sorted(days) if self._is_day_lost(day)]
         note = self._note(item, reason, len(slots), sum(b.rows for b in lost))
         with self.ledger.transaction() as db:
@@ -144,7 +144,7 @@ class Forgetter:
         """
         sql = "SELECT damaged FROM files WHERE file = ?"
         if self.ledger.all(sql, file) == [(GONE,)]:
-            return blocks if self._is_day_lost(file[15:25]) else []
+            return blocks if self._is_day_lost(day_of_file(file)) else []
         size = self.store.sizes().get(file, 0)
         empty = [b for b in blocks if b.span.start == b.span.end]
         lost = [b for b in empty if size < b.span.end]
