@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from bikecollect.core.blocks import Block, Extent, Group, Span, Tail, adopted_block
+from bikecollect.core.blocks import (
+    Block,
+    Extent,
+    Group,
+    Span,
+    Tail,
+    adopted_block,
+    day_of_file,
+)
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot, stamp
@@ -17,16 +25,15 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
-from bikecollect.storage.files.entries import has_vehicles
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import (
     PARTS,
     SLOTS,
     Repair,
     adopted,
+    found_absent,
     found_at_open,
-    rebuilt,
     remedy_of_missing,
     system_of,
 )
@@ -67,35 +74,31 @@ class Recovery:
 
     def _recover_files(self) -> list[Notice]:
         sizes, extents = self.store.sizes(), self.ledger.extents()
-        notices: list[Notice] = []
-        is_list_changed = INFORMATION in extents and self._is_changed(
-            extents[INFORMATION], sizes.get(INFORMATION, 0)
+        listed = extents.get(INFORMATION)
+        is_list_changed = listed is not None and self._is_changed(
+            listed, sizes.get(INFORMATION, 0)
         )
         others = (extents[f].end != end for f, end in sizes.items() if f in extents)
+        notices: list[Notice] = []
         if is_list_changed or any(others):
-            from bikecollect.storage.repair.foreign import set_foreign_aside
+            from bikecollect.storage.repair import foreign  # seldom needed
 
-            if owner := set_foreign_aside(self.ledger, self.store, self.payloads):
-                notices = [rebuilt(self.ledger, owner, self.mirror)]
-                extents, is_list_changed = self.ledger.extents(), False
-        absence = self.ledger.was_absent
-        has_files, folder = any(sizes.values()), self.ledger.folder
-        has_data = absence and (has_files or has_vehicles(folder))
-        if has_data and not notices:
-            what = f"{folder.name}/{LEDGER} was {absence}"
-            lacks = has_files and INFORMATION not in sizes
-            notices = [rebuilt(self.ledger, what, self.mirror, lacks_list=lacks)]
+            notices = foreign.set_foreign_aside(
+                self.ledger, self.store, self.payloads, self.mirror
+            )
+        if notices:
+            extents, is_list_changed = self.ledger.extents(), False
+        elif self.ledger.was_absent:
+            notices = found_absent(self.ledger, sizes, self.mirror)
         for file in sizes.keys() - extents.keys():  # may have been archived
-            extents |= self.ledger.extents(_day(file))
-        for file, size in sorted(
-            sizes.items(), key=lambda item: item[0] == INFORMATION
-        ):
+            extents |= self.ledger.extents(day_of_file(file))
+        if is_list_changed:
+            sizes.pop(INFORMATION, None)  # it is rebuilt at the end
+        # The list of stations last: its slots have their blocks then, see `_file`.
+        for file in sorted(sizes, key=lambda file: file == INFORMATION):
             extent = extents.get(file)
-            if extent is not None and (extent.damaged or extent.end == size):
-                continue
-            if file == INFORMATION and is_list_changed:
-                continue  # rebuilt below
-            notices += self._file(file, size, extent)
+            if extent is None or not (extent.damaged or extent.end == sizes[file]):
+                notices += self._file(file, sizes[file], extent)
         notices += self._vanished(extents, sizes)
         if is_list_changed:
             notices += self.rebuild_stations()
@@ -227,14 +230,13 @@ class Recovery:
             again = set(waiting) - self.ledger.slots()
             tail = self.store.tail(file, end, again, ())
             self._adopt_information(tail)
-        else:
-            is_lost = bool(self.ledger.was_absent or self.ledger.trouble)
-            known = self.ledger.slots()
-            tail = self.store.tail(file, end, waiting, known, is_lost=is_lost)
-            notices = self._payloads_before(tail.groups)
-            self.ledger.adopt(adopted_block(group, ADOPTED) for group in tail.groups)
-            return [*notices, *self._cut(tail, size)]
-        return self._cut(tail, size)
+            return self._cut(tail, size)
+        is_lost = bool(self.ledger.was_absent or self.ledger.trouble)
+        known = self.ledger.slots()
+        tail = self.store.tail(file, end, waiting, known, is_lost=is_lost)
+        notices = self._payloads_before(tail.groups)
+        self.ledger.adopt(adopted_block(group, ADOPTED) for group in tail.groups)
+        return [*notices, *self._cut(tail, size)]
 
     def _abandon(self, file: str, reason: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
@@ -260,7 +262,7 @@ class Recovery:
         from bikecollect.storage.repair.archived_rows import archived_remedy
 
         name = system_of(self.ledger)
-        for (parts,) in self.ledger.all(PARTS, _day(file)):
+        for (parts,) in self.ledger.all(PARTS, day_of_file(file)):
             if remedy := archived_remedy(self.ledger.folder, name, file, parts):
                 text = f"{file} is missing: {left_notices.ABANDONED}; {remedy}"
                 return Notice("archived-missing", text)
@@ -318,7 +320,8 @@ def target(
     """
     extents = ledger.extents(day)
     files = sorted(
-        {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
+        {*store.segments(day), *(f for f in extents if day_of_file(f) == day)},
+        key=_number,
     )
     if not files:
         return f"{store.dataset}/{day}.csv", 0, None
@@ -337,10 +340,6 @@ def target(
     if extent.end and store.header(file) != header:
         return after, 0, None
     return file, extent.end, None
-
-
-def _day(file: str) -> str:
-    return file.rpartition("/")[2].partition(".")[0]
 
 
 def _number(file: str) -> int:

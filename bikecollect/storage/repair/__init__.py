@@ -1,6 +1,6 @@
 """Repair of files that were changed by other programs."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,7 +9,8 @@ from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import count_of
-from bikecollect.storage.data_folder import INFORMATION, KEPT, VEHICLES
+from bikecollect.storage.data_folder import INFORMATION, KEPT, LEDGER, VEHICLES
+from bikecollect.storage.files.entries import has_vehicles
 from bikecollect.storage.files.trusted_files import from_mirror
 
 if TYPE_CHECKING:
@@ -117,6 +118,21 @@ def rebuilt(
     system = system_of(ledger)
     text = f"{text}, without the runs and incidents so far{mirror_runs(system, mirror)}"
     return Notice(RUNS_LOST, text + LOST_LIST.format(system) * lacks_list)
+
+
+def found_absent(
+    ledger: "Ledger", sizes: Mapping[str, int], mirror: str
+) -> list[Notice]:
+    """Return a notice that *ledger* was absent, if its folder had data.
+
+    *sizes* are those of the daily files and of the list of stations.
+    """
+    folder, has_files = ledger.folder, any(sizes.values())
+    if not (has_files or has_vehicles(folder)):
+        return []
+    what = f"{folder.name}/{LEDGER} was {ledger.was_absent}"
+    lacks = has_files and INFORMATION not in sizes
+    return [rebuilt(ledger, what, mirror, lacks_list=lacks)]
 
 
 def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Extent
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.run import Notice
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER
 from bikecollect.storage.files import marker
 from bikecollect.storage.files.entries import folders_with
 from bikecollect.storage.payload_store import run_of
-from bikecollect.storage.repair import folder_of_system
+from bikecollect.storage.repair import folder_of_system, rebuilt
 from bikecollect.storage.sqlite.aside import set_aside
 
 if TYPE_CHECKING:
@@ -22,23 +23,26 @@ FEW = 9
 """Kept payloads, the newest ones, that tell whose runs the ledger has."""
 
 
-def set_foreign_aside(ledger: "Ledger", store: Store, payloads: "Payloads") -> str:
+def set_foreign_aside(
+    ledger: "Ledger", store: Store, payloads: "Payloads", mirror: str
+) -> list[Notice]:
     """Replace the open *ledger* by an empty one if it is another system's.
 
     That is proven if no daily file of *store* ends as it says, but one of another
     system in the same data folder does, and it has no run of the newest kept payloads.
-    Return a text for people then, else an empty one.
+    Return a notice of it then. *mirror* is the archive's copy, which may have the runs.
     """
     owner = ""
     with suppress(StorageError):  # a file that cannot be read proves nothing
         owner = _owner(ledger, store)
     newest = sorted(payloads.kept())[-FEW:] if owner else []
     if not owner or any(ledger.has_run(run_of(name)) for name in newest):
-        return ""
+        return []
     ledger.close()
     name = set_aside(ledger.folder / LEDGER, ("-wal", "-shm", ""))
     ledger.open()
-    return f"{LEDGER} was that of {owner}: renamed to {name}"
+    what = f"{LEDGER} was that of {owner}: renamed to {name}"
+    return [rebuilt(ledger, what, mirror)]
 
 
 def _owner(ledger: "Ledger", store: Store) -> str:
