@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -69,15 +69,18 @@ def collect(
     awake: Clock = process.awake,
     stop: Stop | None = None,
     dry: bool = False,
+    reached: Callable[[], object] = bool,
 ) -> list[Run]:
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
-    If *dry*, nothing is written and no alerts are sent. Raises SettingsError for an
+    If *dry*, nothing is written and no alerts are sent. *reached* is called once the
+    data folder has answered. Raises SettingsError for an
     unknown name and for a demo that is over, and RenamedError if a system has another
     name by now, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
     systems = collector(settings, system_ids, times)
+    reached()
     if dry:
         return systems.dry()
     remember_place(settings.source, settings.data)

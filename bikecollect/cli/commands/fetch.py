@@ -1,6 +1,7 @@
 """``bikecollect fetch``: collect one snapshot of each system."""
 
 import logging
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -14,10 +15,13 @@ from bikecollect.cli.options import Shared, shard_option
 from bikecollect.cli.printing import is_on_terminal, mention, mention_json
 
 if TYPE_CHECKING:
+    from bikecollect.core.errors import BikecollectError
     from bikecollect.setup.settings import Settings
 
 UNTIL_SETTINGS = 300
 """Seconds of a slot until the settings are read, which may lie on a disk that hangs."""
+HANG = 0.8
+"""Share of the time until the alarm after which the data folder is taken to hang."""
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +64,13 @@ def fetch(
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
+    hanging = _hang_timer(settings, time.time())
+    ctx.call_on_close(hanging.cancel)
     show_progress(f"fetching {', '.join(system_ids or settings.systems)} ...")
     try:
-        runs = collect(settings, system_ids, stop=stop, dry=dry_run)
+        runs = collect(
+            settings, system_ids, stop=stop, dry=dry_run, reached=hanging.cancel
+        )
     except RenamedError:
         settings = _settings(replace(shared, shard=shard or shared.shard))
         runs = collect(settings, system_ids, stop=stop, dry=dry_run)
@@ -87,7 +95,8 @@ def _settings(shared: Shared) -> "Settings":
     except SettingsError as error:
         from bikecollect.setup.loader import read_alert_settings
 
-        _note_failed_call(shared.config)
+        text = "the settings could not be used"
+        _note_failed_call(shared.config, SettingsError(text), time.time())
         ways = read_alert_settings(shared.config)
         if ways is not None:
             report_settings(ways, error)
@@ -107,13 +116,39 @@ def _settings(shared: Shared) -> "Settings":
     return settings
 
 
-def _note_failed_call(config: str | None) -> None:
-    """Note that this call failed; a later one records it for each system.
+def _hang_timer(settings: "Settings", now: float) -> threading.Timer:
+    """Return a timer, which runs, for a call at *now* whose data folder hangs.
 
-    Without the error, which may name a value that is secret.
+    The alarm ends the call then, before it can record anything there.
+    """
+    from bikecollect.core.process import ALARM_FLOOR, ALARM_SHARE
+
+    seconds = HANG * max(ALARM_FLOOR, settings.seconds * ALARM_SHARE)
+    timer = threading.Timer(seconds, _report_hang, [settings, now, seconds])
+    timer.daemon = True
+    with suppress(RuntimeError):  # no thread is left
+        timer.start()
+    return timer
+
+
+def _report_hang(settings: "Settings", now: float, seconds: float) -> None:
+    """Note for a later call, and tell people, that the data folder does not answer."""
+    from bikecollect.cli.watching.hung_disk import mail_or_complain, words
+    from bikecollect.core.errors import StorageError
+
+    error = StorageError(words(settings.data, seconds))
+    _note_failed_call(settings.source, error, now)
+    mail_or_complain(settings, str(error))
+
+
+def _note_failed_call(
+    config: str | None, error: "BikecollectError", now: float
+) -> None:
+    """Note that the call at *now* failed by *error*; a later one records it.
+
+    *error* names no value of the settings, which may be secret.
     """
     from bikecollect.core import process
-    from bikecollect.core.errors import SettingsError
     from bikecollect.core.run import Run
     from bikecollect.core.slots import Slot
     from bikecollect.setup import settings_file
@@ -122,7 +157,6 @@ def _note_failed_call(config: str | None) -> None:
 
     if (file := settings_file.find(config)) is None:
         return
-    now = time.time()
     run = Run(
         process.run_id(),
         "settings",
@@ -133,5 +167,4 @@ def _note_failed_call(config: str | None) -> None:
         finished=now,
         awake=process.awake(),
     )
-    run = run.failed(SettingsError("the settings could not be used"))
-    failed_calls.note(failed_calls_path(str(file.absolute())), run)
+    failed_calls.note(failed_calls_path(str(file.absolute())), run.failed(error))

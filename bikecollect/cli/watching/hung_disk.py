@@ -85,10 +85,7 @@ class DiskWatch:
 
     def _told(self, place: Path) -> int:
         """Tell people about *place*; return the exit code."""
-        text = (
-            f"{place} did not answer within {PATIENCE:.0f} s: does its disk "
-            "hang? See dmesg; if it is a network disk, check its server"
-        )
+        text = words(place, PATIENCE)
         # Whatever happens: the process ends.
         with suppress(Exception):
             return deadline(partial(self._on_hang, self.settings, text), TELLING)
@@ -108,15 +105,39 @@ def watch(on_hang: OnHang) -> DiskWatch:
     return disks
 
 
-def complain_and_mail(settings: Settings | None, text: str) -> int:
-    """Print *text*; mail it as `status --alert --mail` does, once a day in all."""
-    complain(text)
-    if settings is not None and settings.mail.host and not is_on_terminal():
-        from bikecollect.wiring.late_mail import mail_problems  # seldom needed
+def words(place: Path, seconds: float) -> str:
+    """Return what is said of *place*, which did not answer for some *seconds*."""
+    return (
+        f"{place} did not answer within {seconds:.0f} s: does its disk hang? "
+        "See dmesg; if it is a network disk, check its server"
+    )
 
-        times = Times(time.time, time.monotonic, process.Stop())
-        mail_problems(settings, {"": {"error": text}}, times)
+
+def complain_and_mail(settings: Settings | None, text: str) -> int:
+    """Print *text*, and mail it; return the exit code."""
+    complain(text)
+    if settings is not None and not is_on_terminal():
+        _is_mailed(settings, text)
     return ExitCode.IO
+
+
+def mail_or_complain(settings: Settings, text: str) -> None:
+    """Print *text*, which is said again in each slot, unless people have a mail."""
+    if is_on_terminal() or not _is_mailed(settings, text):
+        complain(text)
+
+
+def _is_mailed(settings: Settings, text: str) -> bool:
+    """Mail *text* as `status --alert --mail` does, once a day in all.
+
+    Returns whether people were informed.
+    """
+    if not settings.mail.host:
+        return False
+    from bikecollect.wiring.late_mail import mail_problems  # seldom needed
+
+    times = Times(time.time, time.monotonic, process.Stop())
+    return mail_problems(settings, {"": {"error": text}}, times)
 
 
 def _ask(place: Path) -> None:

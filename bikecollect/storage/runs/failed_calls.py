@@ -1,4 +1,7 @@
-"""Calls of `fetch` that had no usable settings, until a later call records them."""
+"""Calls of `fetch` that could note nothing in a folder, until a later call does.
+
+They had no usable settings, or the data folder did not answer.
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,31 +1,40 @@
 """Commands that cron calls end, and say why, if a disk does not answer (fault 59)."""
 
+import importlib
 import itertools
+import json
 import os
-import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import forking
 import pytest
+from hanging_disk import HangingDisk, hanging_disk
 from mailserver import MailServer
-from test_fetch import settings
+from served import Answer, serving
+from test_fetch import GOOD, bikecollect, settings
 from test_status_mail import config
 from waiting import PATIENCE, wait_until
 
 from bikecollect.cli.commands.status import _tell_hung
+from bikecollect.cli.options import Shared
 from bikecollect.cli.watching import hung_disk
 from bikecollect.cli.watching.hung_disk import DiskWatch, complain_and_mail
 from bikecollect.setup.loader import load
+from bikecollect.wiring.alerting import failed_calls_path
+
+fetching = importlib.import_module("bikecollect.cli.commands.fetch")
 
 IMPATIENT = """
 from bikecollect.cli.watching import hung_disk
+from bikecollect.cli.commands import fetch
+import sys
 hung_disk.PATIENCE, hung_disk.PAUSE, hung_disk.ANSWER = 0.4, 0.1, 0.1
+sys.modules["bikecollect.cli.commands.fetch"].HANG = 0.01
 from bikecollect.__main__ import main
 main()
 """
@@ -56,46 +65,33 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> "SimpleQueue[int]":
 
 
 @pytest.fixture
-def hung_folder(tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder whose file system is there, but answers nothing any more."""
-    if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.W_OK):
-        pytest.skip("no bindfs here")
-    source, place = tmp_path / "disk", tmp_path / "mnt"
-    source.mkdir()
-    place.mkdir()
-    server = subprocess.Popen(["bindfs", "-f", source, place], stderr=subprocess.PIPE)
-    wait_until(lambda: place.is_mount() or server.poll() is not None, "mounted")
-    if server.poll() is not None:
-        pytest.skip("no FUSE here")
-    server.send_signal(signal.SIGSTOP)
-    try:
-        yield place
-    finally:
-        server.send_signal(signal.SIGCONT)
-        subprocess.run(["fusermount", "-u", "-z", place], check=True)
-        server.communicate(timeout=PATIENCE)
+def disk(tmp_path: Path) -> Iterator[HangingDisk]:
+    """Yield a disk that does not hang yet."""
+    with hanging_disk(tmp_path) as disk:
+        yield disk
 
 
 def test_every_command_of_cron_names_the_disk_that_hangs(
-    tmp_path: Path, hung_folder: Path
+    tmp_path: Path, disk: HangingDisk
 ) -> None:
     """Each would wait for it for ever, and more of them every day."""
     more = f'[archive]\nmirror = "file://{tmp_path}/mirror"'
     path = settings(tmp_path, "http://127.0.0.1:9/", more=more)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"data"', f'"{hung_folder}/data"'), encoding="utf-8")
+    _collect_into(disk.place / "data", path)
+    disk.hang()
 
     begun = {words: _begun(path, words) for words in COMMANDS}
     ends = {words: fork.communicate() for words, fork in begun.items()}
 
     assert {words: code for words, (code, *_) in ends.items()} == COMMANDS
-    named = f"{hung_folder}/data {TEXT}"
+    named = f"{disk.place}/data {TEXT}"
     assert [words for words, end in ends.items() if named not in "".join(end[1:])] == []
 
 
-def test_settings_on_a_disk_that_hangs_are_named(hung_folder: Path) -> None:
+def test_settings_on_a_disk_that_hangs_are_named(disk: HangingDisk) -> None:
     """The file may lie beside the data."""
-    path = hung_folder / "bikecollect.toml"
+    path = disk.place / "bikecollect.toml"
+    disk.hang()
 
     commands = "status --alert", "compact -q", f"status --all --alert {path}"
     begun = [_begun(path, words) for words in commands]
@@ -105,6 +101,65 @@ def test_settings_on_a_disk_that_hangs_are_named(hung_folder: Path) -> None:
     assert alert[1].startswith(f"{path} {TEXT}")
     assert every[1].startswith(f"{path} {TEXT}")
     assert compact[2].startswith(f"bikecollect: {path} {TEXT}")
+
+
+def test_a_slot_lost_because_the_disk_hangs_has_that_cause(
+    tmp_path: Path, disk: HangingDisk
+) -> None:
+    """Its `fetch` is killed, and cannot note anything there; it notes it in the home.
+
+    Later fetches record it; the report would say that cron had not started them.
+    """
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        _collect_into(disk.place / "data", path)
+        assert bikecollect("--config", path, "fetch").returncode == 0
+        calls = failed_calls_path(str(path))
+
+        disk.hang()
+        hung = _begun(path, "fetch")
+        wait_until(calls.exists, "noted")
+        hung.kill()
+        disk.go_on()
+
+        call = json.loads(calls.read_text(encoding="utf-8"))
+        early = json.dumps({**call, "started": call["started"] - 60})
+        calls.write_text(f"{early}\n", encoding="utf-8")
+        assert bikecollect("--config", path, "fetch").returncode == 0
+    report = bikecollect("--config", path, "backfill-report", "--format", "json")
+    first, *_ = json.loads(report.stdout)["gaps"]
+    assert (first["slots"], first["cause"]) == (1, "disk")
+    assert call["error"].startswith(f"{disk.place}/data did not answer within ")
+
+
+def test_a_fetch_whose_disk_answers_is_not_told_to_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the feed takes: the timer ends when the data folder is read."""
+    timers: list[threading.Timer] = []
+    hang_timer = fetching._hang_timer
+
+    def noted(*arguments: Any) -> threading.Timer:
+        timers.append(hang_timer(*arguments))
+        return timers[-1]
+
+    monkeypatch.setattr(fetching, "_hang_timer", noted)
+    served: list[bool] = []
+
+    def answer(_: object) -> Answer:
+        served.append(timers[0].finished.is_set())
+        return GOOD
+
+    with serving(answer) as url:
+        path = settings(tmp_path, url)
+        fetching.fetch.main([], obj=Shared(str(path)), standalone_mode=False)
+
+    assert served == [True]
+
+
+def _collect_into(folder: Path, path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"data"', f'"{folder}"'), encoding="utf-8")
 
 
 def _begun(path: Path, words: str) -> forking.Fork:
