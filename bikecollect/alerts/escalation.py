@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from bikecollect.core.incidents import (
     KINDS,
+    LATEST_ONLY,
     STORED_TEXT,
     Event,
     EventType,
@@ -181,7 +182,7 @@ def _worse(incident: Incident, slot: Slot, signal: Signal) -> Incident:
     causes[signal.cause] = causes.get(signal.cause, 0) + max(signal.lost, 1)
     # Its text counts slots, which are not all that the incident has lost.
     is_more = incident.kind == "missed" and incident.lost
-    text = f"most recently: {signal.text}" if is_more else signal.text
+    text = f"{LATEST_ONLY}{signal.text}" if is_more else signal.text
     return incident._replace(
         last=slot if signal.until is None else signal.until,
         slots=incident.slots + max(signal.lost, 1),

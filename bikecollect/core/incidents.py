@@ -13,6 +13,8 @@ ELSEWHERE = "elsewhere"
 """The cause of an incident: earlier data are in another folder."""
 RUNS_LOST = "runs-lost"
 """The kind of a notice that a ledger is rebuilt without its runs; the cause, too."""
+LATEST_ONLY = "most recently: "
+"""How the text of an incident begins that is only about the last of its slots."""
 STORED_TEXT = 1_000
 """Characters of an incident's text that are kept between runs."""
 

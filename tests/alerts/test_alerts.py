@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -1220,3 +1221,38 @@ def test_what_happened_to_a_file_and_what_is_left_to_do_are_in_its_mail(
     assert "Kept        all versions of stations" in repaired
     assert "bikecollect backfill a   # fills what has kept payloads" in missing
     assert "Causes" not in repaired + missing  # nothing is lost that could have one
+
+
+def test_a_machine_that_was_off_while_its_disk_failed_is_so_in_mail_and_report(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """The incident of the disk spans these slots, but the mail knew better."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    folder, aside = tmp_path / "data/a", tmp_path / "aside"
+    booted = BEGIN - 9_000
+
+    def run(slots: int, skip: int = 0) -> None:
+        for number in range(slots):
+            world.clock.now += INTERVAL * (1 + (0 if number else skip))
+            clocks = partial(lambda: world.clock.now - booted)
+            world.run(settings, uptime=clocks, awake=clocks)
+
+    with world.served() as settings, mailserver.up():
+        run(2)
+        folder.rename(aside)  # unmounted
+        folder.mkdir()
+        run(3)
+        booted = world.clock.now + 4.5 * INTERVAL
+        run(2, skip=4)
+        folder.rmdir()
+        aside.rename(folder)
+        run(3)
+
+    account = read_account(settings.system_folder("a"), now=world.clock.now)
+    mails = [mail.get_content() for mail in mailserver.mails()]
+    assert ["host-off (4 slots)" in mail for mail in mails].count(True) == 1
+    assert [(gap.cause, gap.slots) for gap in account.gaps] == [
+        ("disk", 3),
+        ("host-off", 4),
+        ("disk", 2),
+    ]

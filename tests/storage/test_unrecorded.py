@@ -100,3 +100,31 @@ def test_runs_are_lost_since_the_last_one_that_is_packed(world: World) -> None:
     *_, lost = silencing(world, "ledger", {"runs-lost": 1})
 
     assert lost == KnownCause("unknown", Slot(START - 599), Slot(START - 1))
+
+
+@pytest.mark.parametrize(
+    ("by_cause", "text", "known"),
+    [
+        ({"host-off": 4}, "4 x off", [KnownCause("host-off", START, LATER)]),
+        (
+            {"asleep or not-started": 4},
+            "4 x off",
+            [KnownCause("asleep or not-started", START, LATER)],
+        ),
+        ({"host-off": 4}, "most recently: 2 x off", []),
+        ({"host-off": 4, "asleep": 2}, "6 x off", []),
+        ({"killed": 1}, "killed", []),
+    ],
+)
+def test_slots_told_to_be_without_a_run_are_not_of_the_disk(
+    world: World, by_cause: Mapping[str, int], text: str, known: list[KnownCause]
+) -> None:
+    """If these are all slots from the first to the last: others had runs."""
+    missed = Incident("m-1", "missed", START, LATER, LATER, slots=4, told=1, text=text)
+    ledger = AlertLedger(world.folder / "ledger.sqlite3")
+    assert ledger.save([missed._replace(causes=by_cause)])
+
+    assert silencing(world, "disk", {"disk": 9}, slots=9) == [
+        *known,
+        KnownCause("disk", START, LATER),
+    ]

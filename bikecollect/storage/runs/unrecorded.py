@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bikecollect.core.causes import Cause, KnownCause
-from bikecollect.core.incidents import RUNS_LOST, Incident
+from bikecollect.core.causes import OR, Cause, KnownCause
+from bikecollect.core.incidents import LATEST_ONLY, RUNS_LOST, Incident
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 
@@ -11,6 +11,8 @@ SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 FAILED = frozenset({"deferred", "disk", "settings"})
 """Outcomes of runs that could not write."""
+UNSTARTED = frozenset({Cause.HOST_OFF, Cause.ASLEEP, Cause.NOT_STARTED})
+"""Causes of slots in which no run was started."""
 LAST = (
     "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
     " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
@@ -27,6 +29,8 @@ def causes(
     every = [*history.incidents(since), *more]
     failing = [i for i in every if i.kind in SILENCING]
     silencing = [_by_kind(i) for i in failing if _has_unrecorded_slots(history, i)]
+    if silencing:
+        silencing = [*filter(None, map(_unstarted, every)), *silencing]
     for cause in (Cause.OLDER_FOLDER, Cause.UNKNOWN):  # in place of their kind
         restored = [i for i in every if i.causes.keys() == {cause}]
         silencing += [KnownCause(cause, i.opened, i.last) for i in restored]
@@ -36,6 +40,20 @@ def causes(
 
 def _by_kind(incident: Incident) -> KnownCause:
     return KnownCause(incident.kind, incident.opened, incident.last)
+
+
+def _unstarted(incident: Incident) -> KnownCause | None:
+    """Return the cause of the slots of *incident*, in which no run was started.
+
+    The run after them knew when the last one before had been, though neither could be
+    recorded. None if it is about something else, or not all its slots are known.
+    """
+    cause, *others = incident.causes or ("",)
+    if incident.kind != "missed" or others or incident.text.startswith(LATEST_ONLY):
+        return None
+    if not UNSTARTED.issuperset(cause.split(OR)):
+        return None
+    return KnownCause(cause, incident.opened, incident.last)
 
 
 def _runs_lost(history: History, incident: Incident) -> KnownCause:
