@@ -11,36 +11,26 @@ from bikecollect.core.payload import ONCE, Check, Document, Getter, Memory, Payl
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.reading.list_queries import (
-    ALL,
-    LIKELY,
-    OFFSET,
-    PAGE,
-    SIZE,
-    find_name,
+    BEYOND,
     first_page_queries,
     full_list_queries,
+    is_due,
+    is_page,
     larger_page_queries,
     linked_page,
     next_page,
-    number,
     page_sizes,
-    query_of,
     stated,
     with_query,
 )
 
 NOTE = "feeds.list"
 MAX_PAGES = 100
-LONG = 20
-"""Pages for which larger ones are requested first: Opendatasoft gives 10 stations, or
-100 if asked."""
 FEW, SHARE = 3, 0.05
 """Stations, or share of them: a list whose length changed by less was not truncated
 to a page."""
 TRIES = 2
 """Requests for a page that may be beyond the last one."""
-BEYOND = frozenset(f"http-{status}" for status in (204, 400, 404, 410, 416, 422))
-"""Causes with which servers answer a request for a page beyond the last one."""
 ListStations = Callable[[bytes], Sequence[Any]]
 
 
@@ -77,28 +67,20 @@ class PagedList:
                 raise
             query = {}
             first = get("page-0", self.url, check=self.check)
-        walk = _Walk(self, get, first, query, known)
-        if walk.is_long and not _has_asked(known, memory.now):
-            walk.ask_for_larger_pages(memory.now)
+        walk = _Walk(self, get, first, query, known, now=memory.now)
+        if walk.stated.is_long(walk.first) and is_due(known, memory.now):
+            walk.ask_for_larger_pages()
         walk.get_next_pages()
-        if not walk.why and walk.is_cut(known) and _is_due(known, walk, memory.now):
-            walk.ask_for_more(memory.now)
-        note = walk.note(known, memory.now)
+        changed = known.get("rows") != len(walk.ids)
+        if not walk.why and walk.is_cut and (changed or is_due(known, memory.now)):
+            walk.ask_for_more()
+        note = walk.note()
         return Payload(
             tuple(replace(page, next_url="") for page in walk.documents),
             notes={NOTE: json.dumps(note)} if note != known else {},
-            incomplete=walk.incomplete(known),
+            incomplete=walk.incomplete(),
+            findings=walk.findings,
         )
-
-
-def _is_due(known: Mapping[str, Any], walk: "_Walk", now: float) -> bool:
-    """Return whether to try for more: once a day, or when the length has changed."""
-    return not _has_asked(known, now) or known.get("rows") != len(walk.ids)
-
-
-def _has_asked(known: Mapping[str, Any], now: float) -> bool:
-    """Return whether more was asked for within a day, and not while *now* was ahead."""
-    return bool(0 <= now - known.get("asked", -DAY) < DAY)
 
 
 class _Walk:
@@ -111,13 +93,17 @@ class _Walk:
         first: Document,
         query: Mapping[str, str],
         known: Mapping[str, Any],
+        *,
+        now: float,
     ) -> None:
         self.paged, self.get, self.query = paged, get, dict(query)
+        self.known, self.now = known, now
         self.before = int(known.get("rows", 0))
         self.documents = [first]
         self.asked = 0.0
         self.why = ""
         self.ended = self.ignored = self.is_empty = False
+        self.refused: bool | None = None  # unless a page after the first was requested
         # Before the rows, so that only one decoded copy of a large list is in memory.
         self.stated = self.last = stated(first)
         rows = self._rows(first)
@@ -136,15 +122,8 @@ class _Walk:
 
     @property
     def total(self) -> int | None:
-        """The length of the whole list as stated, None if unknown.
-
-        A number that the first page reaches is that of the page if more are stated.
-        """
-        total, count = self.stated.total or 0, self.stated.rows or 0
-        is_paged = self.stated.next or self.stated.more or self.stated.pages > 1
-        if total and not (is_paged and total <= self.first):
-            return total
-        return count if count > self.first else None
+        """The length of the whole list as stated, None if unknown."""
+        return self.stated.length(self.first)
 
     @property
     def has_more(self) -> bool:
@@ -155,13 +134,8 @@ class _Walk:
     @property
     def size(self) -> int:
         """The number of stations on a full page, 0 if the list is not paged."""
-        query = query_of(self.address)
-        requested_size = number(query.get(find_name(SIZE, query), ""))
-        if self.has_more or (self.total is not None and self.total > self.first):
-            return self.first
-        paged = requested_size or find_name(PAGE, query) or find_name(OFFSET, query)
-        full = self.first >= requested_size > 0 or self.first in LIKELY
-        return self.first if paged and full else 0
+        has_more = self.has_more or (self.total or 0) > self.first
+        return self.first if has_more or is_page(self.address, self.first) else 0
 
     def get_next_pages(self) -> None:
         """Get the following pages, until one has no new stations."""
@@ -179,6 +153,7 @@ class _Walk:
             page = self._ask(place)
             rows = self.paged.list_stations(page.body)
         except (FeedError, PayloadError) as error:
+            self.refused = error.cause in BEYOND or self.refused
             self.ended = self._may_end and error.cause in BEYOND
             if self.ended:
                 return
@@ -186,6 +161,7 @@ class _Walk:
             return
         ids = self._ids(rows)
         self.is_empty = self.is_empty or not rows
+        self.refused = False
         if not ids - self.ids:
             first = len(self.documents) == 1
             self.ignored = first and bool(rows) and ids == self.ids
@@ -199,9 +175,33 @@ class _Walk:
 
     @property
     def _may_end(self) -> bool:
-        """Whether there are pages, and nothing says that there is another."""
+        """Whether this may be the end, and nothing says that there is another page."""
         is_stated = self.last.next or self.has_more or self.listed < (self.total or 0)
-        return len(self.documents) > 1 and not is_stated and not self._is_short
+        is_last = len(self.documents) > 1 or self._is_alone
+        return is_last and not is_stated and not self._is_short
+
+    @property
+    def _refused_since(self) -> float | None:
+        """Since when the page after a list of this length is refused, None if not."""
+        since = self.known.get("refused") if self.before == len(self.ids) else None
+        if self.refused is None:
+            return since
+        return (since or self.now) if self.refused else None
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the page after a list of this length has been refused for a day."""
+        since = self._refused_since
+        return since is not None and self.now - since >= DAY
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """A sentence if a full page is taken to be all, because there is no other."""
+        if not self._is_alone or len(self.documents) > 1:
+            return {}
+        text = f"the list has had exactly {self.first} stations for a day, and the "
+        text += "server refuses requests for more: it is taken to be complete"
+        return {"no more pages": text}
 
     @property
     def _is_short(self) -> bool:
@@ -220,19 +220,14 @@ class _Walk:
                     raise
         return self.get(name, place, check=check)
 
-    @property
-    def is_long(self) -> bool:
-        """Whether there are many pages, by the length that the first one states."""
-        return int(ALL) >= (self.total or 0) > LONG * self.first > 0
-
-    def ask_for_larger_pages(self, now: float) -> None:
+    def ask_for_larger_pages(self) -> None:
         """Try the usual query parameters, until one of them gives more on a page."""
-        self.asked = now
+        self.asked = self.now
         any(map(self._more, larger_page_queries(self.paged.url)))
 
-    def ask_for_more(self, now: float) -> None:
+    def ask_for_more(self) -> None:
         """Try the usual query parameters, until one of them gives more stations."""
-        self.asked = now
+        self.asked = self.now
         queries = full_list_queries(self.paged.url)
         if any(self._more(query) for query in queries) and not self.ignored:
             return
@@ -261,25 +256,23 @@ class _Walk:
         self.first, self.query = len(rows), dict(query)
         self.void = len(rows) - len(ids)
         del rows
-        before, self.last = self.stated, stated(page)
-        self.stated = self.last
-        if self.last.total is self.last.rows is None:
-            self.stated = self.last._replace(total=before.total, rows=before.rows)
+        self.last = stated(page)
+        self.stated = self.last.or_length_of(self.stated)
         self.ended = self.ignored = False
         self.get_next_pages()
         return True
 
-    def is_cut(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the list may be one page of a longer one."""
+    @property
+    def is_cut(self) -> bool:
+        """Whether the list may be one page of a longer one."""
         if self.total is not None:
             return self.listed < self.total
         if self.has_more:
             return True
         alone = len(self.documents) == 1 and not self.ended
-        is_page = self.first in page_sizes(self.paged.url)
-        return alone and is_page and not self._moves(known)
+        return alone and self.first in page_sizes(self.paged.url) and not self._moves
 
-    def incomplete(self, known: Mapping[str, Any]) -> str:
+    def incomplete(self) -> str:
         """Return a sentence on what is missing, empty if the list is complete."""
         if self.why:
             return self.why
@@ -291,41 +284,44 @@ class _Walk:
         twice = self.seen - self.listed
         if len(self.documents) > 1 and twice and self.total is None:
             return f"{twice} stations are on two pages: as many may be missing"
-        if self.is_cut(known) and not self._is_whole(known):
+        if self.is_cut and not self._is_whole:
             return (
                 f"exactly {self.first} stations were received, a usual page size, and "
                 "requests for more gave none: the list may be truncated"
             )
         return ""
 
-    def note(self, known: Mapping[str, Any], now: float) -> dict[str, Any]:
+    def note(self) -> dict[str, Any]:
         """Return what to remember for the next fetch.
 
         A list that lacks a page replaces a longer one only after a day.
         """
-        since = known.get("short", now)
-        if self.why and self._is_short and 0 <= now - since < DAY:
-            return {**known, "short": since}
-        note: dict[str, Any] = {"rows": len(self.ids), "url": self.paged.place}
-        if self._moves(known):
-            note["moves"] = True
-        if self._is_whole(known):
-            note["whole"] = len(self.ids)
-        if self.query:
-            note["query"] = self.query
-        requested = self.asked or known.get("asked", 0.0)
-        return {**note, "asked": requested} if requested else note
+        since = self.known.get("short", self.now)
+        if self.why and self._is_short and 0 <= self.now - since < DAY:
+            return {**self.known, "short": since}
+        note: dict[str, Any] = {
+            "refused": self._refused_since,
+            "moves": self._moves,
+            "whole": self._is_whole and len(self.ids),
+            "query": self.query,
+            "asked": self.asked or self.known.get("asked"),
+        }
+        note = {name: value for name, value in note.items() if value}
+        return {"rows": len(self.ids), "url": self.paged.place, **note}
 
-    def _moves(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the list has ever grown or shrunk a little between fetches."""
-        before = int(known.get("rows", 0))
+    @property
+    def _moves(self) -> bool:
+        """Whether the list has ever grown or shrunk a little between fetches."""
+        before = self.before
         if before == len(self.ids):
-            return bool(known.get("moves"))
+            return bool(self.known.get("moves"))
         return before > 0 and abs(before - len(self.ids)) <= max(FEW, before * SHARE)
 
-    def _is_whole(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the page after these stations was empty when last asked."""
-        return self.is_empty if self.asked else known.get("whole") == len(self.ids)
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the page after these stations was empty, or refused for a day."""
+        known = self.known.get("whole") == len(self.ids)
+        return self._is_alone or (self.is_empty if self.asked else known)
 
     def _next(self) -> str:
         """Return the address of the next page, empty if none is known."""

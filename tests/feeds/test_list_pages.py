@@ -158,6 +158,47 @@ def test_a_list_after_which_a_page_is_empty_is_complete(city: Publisher) -> None
     assert all("exactly 20 stations were received" in partial(run) for run in later)
 
 
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize("address", ["/f?rid=x", "/f?rid=x&page=1"])
+def test_a_list_after_which_pages_are_refused_for_a_day_is_complete(
+    tmp_path: Path, address: str, status: int
+) -> None:
+    """Partial on the first day, told once as complete, asked for more each day."""
+    with publishing(tmp_path, feed="youbike", path=address) as city:
+        refusal = Answer(b"{}", status)
+        city.documents["/f"] = lambda query: (
+            ALL[:20] if set(query.items()) <= {("rid", "x"), ("page", "1")} else refusal
+        )
+        before = [city.fetch(), city.fetch()]
+        after = [city.fetch(after=86_400), city.fetch(), city.fetch(after=86_400)]
+        city.documents["/f"] = ALL[:21]
+        grown = city.fetch(after=86_400)
+
+    told = [notice.text for run in after for notice in run.notices]
+    assert all(map(partial, before))
+    assert [partial(run) for run in after] == [""] * 3
+    assert [text.partition(":")[0] for text in told] == [
+        "the list has had exactly 20 stations for a day, and the server refuses "
+        "requests for more"
+    ]
+    assert (grown.rows, partial(grown)) == (21, "")
+
+
+def test_another_list_after_which_pages_are_refused_is_partial_for_a_day(
+    city: Publisher,
+) -> None:
+    """What was found out of fifty stations says nothing of twenty."""
+    refusal = Answer(b"{}", 404)
+    city.documents["/f"] = lambda query: refusal if len(query) > 2 else ALL[:50]
+    city.fetch()
+    whole = city.fetch(after=86_400)
+    city.documents["/f"] = lambda query: refusal if len(query) > 2 else ALL[:20]
+    fewer = [city.fetch(), city.fetch(), city.fetch(after=86_400)]
+
+    assert partial(whole) == ""
+    assert [bool(partial(run)) for run in fewer] == [True, True, False]
+
+
 @pytest.mark.parametrize("rows", [10, 20, 30, 50, 100, 200, 500, 1000, 2000])
 def test_usual_page_sizes_are_recognised(city: Publisher, rows: int) -> None:
     """The default differs from city to city."""

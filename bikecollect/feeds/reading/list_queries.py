@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
+from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import joined, same_origin
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count, flag
@@ -20,6 +21,11 @@ USUAL = frozenset({30, 100, 500, 1_000, 2_000, 5_000})
 LIKELY = USUAL | {10, 20, 25, 40, 50, 60, 75, 150, 200, 250, 300, 400, 1_500}
 LIKELY |= {2_500, 3_000, 10_000}
 """As `USUAL`, for an address with a query or with the path of an API."""
+BEYOND = frozenset(f"http-{status}" for status in (204, 400, 404, 410, 416, 422))
+"""Causes with which servers answer a request for a page beyond the last one."""
+LONG = 20
+"""Pages for which larger ones are requested first: Opendatasoft gives 10 stations, or
+100 if asked."""
 TOTALS = frozenset(
     [
         "hydratotalitems",
@@ -109,6 +115,26 @@ def page_sizes(url: str) -> frozenset[int]:
     place = f"{parts.hostname}{parts.path}"
     is_api = parts.query or re.search(_API, place, re.IGNORECASE)
     return LIKELY if is_api else USUAL
+
+
+def is_page(url: str, rows: int) -> bool:
+    """Return whether *rows* are a full page, by the parameters in the address *url*.
+
+    >>> is_page("http://a/f?limit=7", 7), is_page("http://a/f?p=1", 7)
+    (True, False)
+    """
+    query = query_of(url)
+    size = number(query.get(find_name(SIZE, query), ""))
+    is_paged = size or find_name(PAGE, query) or find_name(OFFSET, query)
+    return bool(is_paged) and (rows >= size > 0 or rows in LIKELY)
+
+
+def is_due(known: Mapping[str, Any], now: float) -> bool:
+    """Return whether to try other queries again, a day after the last time in *known*.
+
+    It is due, too, if the clock was ahead then.
+    """
+    return not 0 <= now - known.get("asked", -DAY) < DAY
 
 
 def full_list_queries(url: str) -> list[dict[str, str]]:
@@ -218,6 +244,27 @@ class Stated(NamedTuple):
     pages: int = 1
     next: str = ""
     more: bool = False
+
+    def is_long(self, first: int) -> bool:
+        """Return whether there are many pages, of which the *first* is so long."""
+        return int(ALL) >= (self.length(first) or 0) > LONG * first > 0
+
+    def or_length_of(self, other: "Stated") -> "Stated":
+        """Return this with the total and the rows of *other* if it states neither."""
+        if self.total is self.rows is None:
+            return self._replace(total=other.total, rows=other.rows)
+        return self
+
+    def length(self, first: int) -> int | None:
+        """Return the length of the whole list, None if unknown.
+
+        A number that the *first* page reaches is that of the page if more are stated.
+        """
+        total, count = self.total or 0, self.rows or 0
+        is_paged = self.next or self.more or self.pages > 1
+        if total and not (is_paged and total <= first):
+            return total
+        return count if count > first else None
 
 
 def stated(document: Document) -> Stated:
