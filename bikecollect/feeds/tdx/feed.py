@@ -30,6 +30,7 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.paging import MAX_PAGES, PagedList
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.list_queries import ALL, BEYOND, total
 from bikecollect.feeds.reading.stamps import Stamps
