@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from bikecollect.core.errors import SettingsError
 from bikecollect.storage.csv_format import (
     COLUMNS,
-    EXAMPLE,
     Derived,
     Row,
     Value,
@@ -40,6 +39,22 @@ RESERVED = frozenset(
 )
 """Names that the files, the archive and SQL use; SQL ignores case."""
 MAX_NAME = 64
+EXAMPLE: Row = {
+    "slot": "2026-11-22T10:05:00+08:00",
+    "fetched_at": "2026-11-22T10:05:02+08:00",
+    "station_id": "500101001",
+    "num_vehicles_available": 7,
+    "num_ebikes_available": 1,
+    "num_docks_available": 20,
+    "num_vehicles_disabled": 1,
+    "num_docks_disabled": 0,
+    "capacity": 28,
+    "is_installed": True,
+    "is_renting": True,
+    "is_returning": True,
+    "last_reported": "2026-11-22T10:04:31+08:00",
+}
+"""The row with which a user's function is tested before any network access."""
 
 
 class Chosen(NamedTuple):

@@ -1,6 +1,7 @@
 """A snapshot as rows of a daily file: the only definition of the CSV format."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -20,6 +21,8 @@ from bikecollect.core.text import clean, csv_text, suggestion
 from bikecollect.storage.rows.plain_rows import Cell, plain_rows
 
 MAX_CELL = 1 << 30
+MAX_OWN = 1_024
+"""Characters of a text in a column of the user; texts of a feed have as few bytes."""
 Value = str | int | float | bool | None
 Row = dict[str, Value]
 Derive = Callable[[Row], Mapping[str, Value]]
@@ -132,23 +135,6 @@ DERIVED: Mapping[str, Derived] = {
     )
 }
 
-EXAMPLE: Row = {
-    "slot": "2026-11-22T10:05:00+08:00",
-    "fetched_at": "2026-11-22T10:05:02+08:00",
-    "station_id": "500101001",
-    "num_vehicles_available": 7,
-    "num_ebikes_available": 1,
-    "num_docks_available": 20,
-    "num_vehicles_disabled": 1,
-    "num_docks_disabled": 0,
-    "capacity": 28,
-    "is_installed": True,
-    "is_renting": True,
-    "is_returning": True,
-    "last_reported": "2026-11-22T10:04:31+08:00",
-}
-"""The row with which a user's function is tested before any network access."""
-
 
 def derived(name: str) -> Derived:
     """Return the derived column *name*; raises SettingsError if it is unknown."""
@@ -233,7 +219,7 @@ class Format:
                 try:
                     cells = zip(COLUMNS, row, strict=False)
                     values = column.make(dict(counts if column is BY_KIND else cells))
-                    row.extend([_cell(plain(values.get(n))) for n in column.names])
+                    row.extend([_cell(_checked(values.get(n))) for n in column.names])
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - user's code
                     row.extend([None] * len(column.names))
                     message = f"{type(error).__name__}: {error}"
@@ -241,11 +227,17 @@ class Format:
         return tuple(troubles)[:5]
 
 
-def plain(value: object) -> Value:
-    """Return *value* if a cell can hold it; raises TypeError otherwise."""
+def _checked(value: object) -> Value:
+    """Return *value* if a cell can hold it; raises TypeError, ValueError otherwise."""
+    if isinstance(value, str) and len(value) > MAX_OWN:
+        raise ValueError(f"a text of {len(value):,} characters; at most {MAX_OWN:,}")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ValueError("an integer must be between -2**63 and 2**63")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number; what is unknown is None")
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"a column must be text, a number or a bool, not {value!r}")
+    raise TypeError(f"a column must be text, a number or a bool, not {value!r:.80}")
 
 
 def _cell(value: Value) -> Value:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import math
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -137,6 +139,31 @@ def test_a_users_column_that_fails_leaves_the_others(
 
     assert block.text.endswith(b",,10\n")
     assert block.troubles == (f"column fee failed: {said}",)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x" * 1_025, "ValueError: a text of 1,025 characters; at most 1,024"),
+        (10**5_000, "ValueError: an integer must be between -2**63 and 2**63"),
+        (math.nan, "ValueError: nan is no number; what is unknown is None"),
+        ([1], "TypeError: a column must be text, a number or a bool, not [1]"),
+    ],
+    ids=["long text", "large number", "nan", "list"],
+)
+def test_a_value_that_no_reader_would_take_leaves_its_cell_empty(
+    value: object, said: str
+) -> None:
+    """Python's csv module refuses long cells; a NaN would make each mean a NaN."""
+
+    def own(row: Row) -> dict[str, Any]:
+        return {"own": value, "id": row["station_id"]}
+
+    form = Format(TAIPEI, (Derived(("own", "id"), own), DERIVED["hour"]))
+    block = form.block(SLOT, SLOT, [silent("a")], {})
+
+    assert block.text.endswith(b",,,10\n")
+    assert block.troubles == (f"column own failed: {said}",)
 
 
 def test_an_unknown_derived_column_names_the_nearest() -> None:
