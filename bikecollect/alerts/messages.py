@@ -8,6 +8,7 @@ from itertools import accumulate
 from textwrap import fill
 
 from bikecollect.alerts.next_steps import NOTHING, first_line, next_steps
+from bikecollect.core.causes import slots_by_cause
 from bikecollect.core.incidents import (
     AT_TIMES,
     ELSEWHERE,
@@ -327,10 +328,8 @@ def _lost(incident: Incident) -> str:
 
 
 def _causes(incident: Incident) -> str:
-    ordered = sorted(incident.causes.items(), key=lambda item: -item[1])
-    return ", ".join(
-        f"{visible(cause)} ({count_of(count, 'slot')})" for cause, count in ordered
-    )
+    counts = slots_by_cause(incident.kind, incident.causes)
+    return ", ".join(f"{visible(c)} ({count_of(n, 'slot')})" for c, n in counts)
 
 
 def _last_good(facts: MessageFacts) -> str:

@@ -1,7 +1,8 @@
 """Why a slot is missing: derived from the known runs, with a meaning for people."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
@@ -69,6 +70,10 @@ OR = " or "
 BEGINNING = Slot(0)
 NO_NETWORK = {"no-stations": Cause.FEED, "version": Cause.FEED}
 """Causes of an unavailable feed that responds: the network is not to blame."""
+PROTOCOL_CAUSES = frozenset({"address", "redirect", "tls"})
+"""Causes of a feed that must not be fetched as it is."""
+WHOLE = frozenset({Cause.CREDENTIALS, Cause.RATE_LIMITED})
+"""Causes of a feed that is not fetched, without details."""
 MEANINGS = {cause.value: cause.meaning for cause in Cause}
 
 
@@ -216,6 +221,31 @@ def cause_of(run: SeenRun) -> str:
     if outcome in {"deferred", "disk", "settings"}:
         return {"ledger-busy": "lock"}.get(cause, cause) or outcome
     return outcome
+
+
+def slots_by_cause(kind: str, causes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the slots by cause, as in reports, of an incident of some *kind*.
+
+    The most frequent first. An incident, and the ledger, have the words of runs alone.
+
+    >>> slots_by_cause("fetch", {"tls": 1, "dns": 2})
+    [('network: dns', 2), ('protocol: tls', 1)]
+    """
+    counts: Counter[str] = Counter()
+    for cause, count in causes.items():
+        counts[_in_reports(kind, cause)] += count
+    return counts.most_common()
+
+
+def _in_reports(kind: str, cause: str) -> str:
+    if kind == "fetch" and cause not in WHOLE:
+        outcome = "protocol" if cause in PROTOCOL_CAUSES else "unavailable"
+        return cause_of(SeenRun(BEGINNING, 0, outcome, cause))
+    if kind == "payload" and cause not in {kind, "pruned"}:
+        return cause_of(SeenRun(BEGINNING, 0, "rejected", cause))
+    if kind == "disk" and cause not in MEANINGS:
+        return f"{Cause.DISK}: {cause}"
+    return Cause.LOCK if kind == "lock" else cause
 
 
 def _known_at(slot: Slot, known: Iterable[KnownCause]) -> str:

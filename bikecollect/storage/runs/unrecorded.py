@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bikecollect.core.causes import OR, Cause, KnownCause
+from bikecollect.core.causes import Cause, KnownCause
 from bikecollect.core.incidents import LATEST_ONLY, RUNS_LOST, Incident
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
@@ -11,8 +11,8 @@ SILENCING = frozenset({"disk", "folder", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 FAILED = frozenset({"deferred", "disk", "settings"})
 """Outcomes of runs that could not write."""
-UNSTARTED = frozenset({Cause.HOST_OFF, Cause.ASLEEP, Cause.NOT_STARTED})
-"""Causes of slots in which no run was started."""
+UNSTARTED = frozenset({Cause.HOST_OFF, Cause.ASLEEP})
+"""Causes of slots in which no run can have been started."""
 LAST = (
     "SELECT max(slot) FROM (SELECT max(slot) AS slot FROM runs WHERE slot < ?"
     " UNION ALL SELECT max(last) FROM packed_runs WHERE last < ?)"
@@ -51,9 +51,8 @@ def _unstarted(incident: Incident) -> KnownCause | None:
     cause, *others = incident.causes or ("",)
     if incident.kind != "missed" or others or incident.text.startswith(LATEST_ONLY):
         return None
-    if not UNSTARTED.issuperset(cause.split(OR)):
-        return None
-    return KnownCause(cause, incident.opened, incident.last)
+    is_sure = cause in UNSTARTED
+    return KnownCause(cause, incident.opened, incident.last) if is_sure else None
 
 
 def _runs_lost(history: History, incident: Incident) -> KnownCause:
