@@ -158,7 +158,7 @@ def test_a_shared_beginning_of_names_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 
     lines = in_eighty_columns(monkeypatch, "neighbours", row, other)
 
-    assert 'Each name begins with "YouBike2.0_"' in lines
+    assert 'Each name below begins with "YouBike2.0_"' in lines
     assert [line for line in lines if re.search(r"Town Hall .* Park ", line)]
     assert "  seen: slots with data" in lines
 
@@ -182,6 +182,48 @@ def test_positions_are_whole_where_names_are_shortened(
     ]
     assert lines[3].endswith("… moved   25.04300, 121.57000  318.2")
     assert lines[5] == "No room for: old; see --format csv"
+
+
+def slot_of(system_id: str, slot: int, **values: object) -> dict[str, object]:
+    """Return a row of the report `history`, of a slot that is missing."""
+    row: dict[str, object] = {"system_id": system_id, "station_id": f"99000000{slot}"}
+    row |= {"name": f"{slot}, a long name of a station", "slot": 300 * slot}
+    row |= {"state": "missing", "cause": "rejected: drift"}
+    row |= {"num_vehicles_available": None, "num_docks_available": None}
+    return row | {"is_renting": None} | values
+
+
+def test_a_history_keeps_the_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what it is for: names, for which there are ids, are left out first."""
+    counts = {"num_vehicles_available": 3, "num_docks_available": 4}
+    counts |= {"is_renting": True}
+
+    lines = in_eighty_columns(
+        monkeypatch,
+        "history",
+        slot_of("youbike-taipei", 1),
+        slot_of("youbike-taipei", 2, **counts),
+        slot_of("velib-metropole", 3),
+    )
+
+    assert len([line for line in lines if " rejected: drift " in f"{line} "]) == 3
+    assert "No room for: name, renting; see --format csv" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_list_of_stations_keeps_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The region is left out before, and since when a station is listed."""
+    row: dict[str, object] = {"system_id": "youbike-taipei", "station_id": "500101001"}
+    row |= {"name": "Town Hall", "region": "Bamboo District", "lat": -48.896559}
+    row |= {"lon": -123.31728, "capacity": 40, "since": 300, "until": None}
+    other = row | {"system_id": "velib-metropole", "station_id": "16107"}
+    other |= {"name": "Park", "region": "Paris", "since": 600}
+
+    lines = in_eighty_columns(monkeypatch, "stations", row, other)
+
+    assert [line for line in lines if " Town Ha" in line]
+    assert "No room for: region; see --format csv" in lines
+    assert max(map(len, lines)) <= 80
 
 
 def test_ids_are_whole_and_names_of_figures_are_not_broken() -> None:

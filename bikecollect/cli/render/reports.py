@@ -18,11 +18,11 @@ from bikecollect.cli.reporting.text_columns import (
     HIDDEN,
     IF_ANY,
     LOCAL,
-    NARROWER,
     NOTES,
     ORDER,
     SHORT,
-    SPARE,
+    narrower_in,
+    spare_in,
 )
 from bikecollect.core.slots import MINUTE, iso
 from bikecollect.core.text import (
@@ -197,8 +197,8 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
         cells,
         terminal_columns(),
         cut=CUT,
-        shorten=NARROWER,
-        spare=(*_empty(names, cells), *SPARE),
+        shorten=narrower_in(report.name),
+        spare=(*_empty(names, cells), *spare_in(report.name)),
     )
     lines[-1:] = [*_beginnings(screen), "", *screen.text.splitlines()]
     if screen.left_out:
@@ -244,7 +244,7 @@ def _beginnings(screen: FittedTable) -> list[str]:
     """Return a line for each beginning that was cut, not wrapped like `_common`."""
     most = columns_of_text() - 1
     texts = {
-        f'Each {column.removeprefix("its ")} begins with "{beginning}"': None
+        f'Each {column.removeprefix("its ")} below begins with "{beginning}"': None
         for column, beginning in screen.beginnings.items()
     }
     return [shortened(text, most) for text in texts]

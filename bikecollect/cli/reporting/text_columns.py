@@ -114,10 +114,29 @@ CUT = (("name", "its name"), ("system",))
 NARROWER = ("name", "its name", "region", "address", "cause", "old", "new", "system")
 """Columns that a narrow terminal shortens, the last at last."""
 SPARE = ("cause", "reported", "name", "old")
-"""Columns that a narrow terminal leaves out, after empty ones."""
+"""Columns that a narrow terminal leaves out, after empty ones, the last at last."""
+SPARE_IN = {
+    "coverage": ("expected",),
+    "history": ("name", "renting", "cause"),
+    "stations": ("region", "since", "capacity"),
+    "typical": ("name", "expected"),
+}
+"""The same in reports that are for one of `SPARE`, or have others to spare."""
+WHOLE_IN = {"coverage": {"cause"}, "history": {"cause"}}
+"""Columns of `NARROWER` that are not shortened in reports that are for them."""
 GROUPED = frozenset({"vehicles 25 %", "docks 25 %", "50 %", "75 %"})
 """Columns that are understood only beside each other: none of them is left out."""
 IF_ANY = frozenset(
     {"share_closed", "slots_stale", "days_stale", "days_closed", "until"}
     | {"is_reserved", "is_disabled"}
 )
+
+
+def spare_in(report: str) -> tuple[str, ...]:
+    """Return the columns that a narrow terminal leaves out of *report*, in order."""
+    return SPARE_IN.get(report, SPARE)
+
+
+def narrower_in(report: str) -> list[str]:
+    """Return the columns that a narrow terminal shortens in *report*, in order."""
+    return [name for name in NARROWER if name not in WHOLE_IN.get(report, ())]
