@@ -152,7 +152,7 @@ class Exporter:
         return columns
 
     def refuse_unknown_stations(self) -> None:
-        """Raise UsageError for requested stations that no system has or had."""
+        """Raise UsageError for requested stations unknown to systems that have some."""
         unknown = set(self._request.stations)
         for table in ("stations", self._request.what):
             if unknown:
@@ -162,7 +162,7 @@ class Exporter:
                 with duckdb_engine.translated("cannot read the stations"):
                     known = self._db.execute(sql, sorted(unknown)).fetchall()
                 unknown -= {station for (station,) in known}
-        if unknown:
+        if unknown and self._finds("SELECT 1 FROM stations LIMIT 1"):
             raise UsageError(
                 f"no rows of station {', '.join(sorted(unknown))}: unknown station; "
                 "see: bikecollect report stations"
@@ -171,7 +171,9 @@ class Exporter:
     def has_slots(self) -> bool:
         """Return whether any slot of the requested days was expected."""
         where, values = self._request.where()
-        sql = f"SELECT 1 FROM slots WHERE {where} LIMIT 1"
+        return self._finds(f"SELECT 1 FROM slots WHERE {where} LIMIT 1", values)
+
+    def _finds(self, sql: str, values: object = ()) -> bool:
         with duckdb_engine.translated("cannot read the history"):
             return self._db.execute(sql, values).fetchone() is not None
 

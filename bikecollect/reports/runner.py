@@ -40,6 +40,7 @@ NAMED = {"station_id": "name", "neighbour": "neighbour_name"}
 PLACED = {**NAMED, "place": "name"}
 """The same if each place is a station."""
 EVER = "SELECT s.slot AS slot FROM slots AS s LIMIT 1"
+COLLECTED = "SELECT s.slot AS slot FROM slots AS s WHERE s.state <> 'missing' LIMIT 1"
 WEEKDAYS_SEEN = (
     "SELECT DISTINCT CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) AS weekday"
     " FROM slots AS s WHERE s.date >= DATE '$since' AND s.date < DATE '$until'"
@@ -231,6 +232,8 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
         text = NO_DATA_YET
     elif not (weekdays := _weekdays(engine, values)):
         text = NO_DATA
+    elif not (report.may_be_empty or engine.query(COLLECTED)[1]):
+        text = "no slot has been collected yet, so no station is known"
     elif is_of_weekday and weekday not in weekdays:
         text = f"no slot on {weekday} in that range, only on {', '.join(weekdays)}"
     elif report.needs_moment:
@@ -293,14 +296,15 @@ def asked(
     """Return the stations to report on as (system, station, place, first, last).
 
     Stations that have rows but are in no station list are included. *first* and *last*
-    are the slots between which a station is expected, see `_lives`.
+    are the slots between which a station is expected, see `_lives`. Raises UsageError
+    for an unknown one; where none is known, there are only no data yet.
     """
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
     seen = engine.query(seen_query(values, engine.presence))[1]
     in_range = [(s, i) for s, i, _, _, is_in_range in seen if is_in_range]
     known = dict.fromkeys([*regions, *in_range])
     unknown = sorted(set(stations) - {station for _, station in known})
-    if unknown:
+    if unknown and known:
         raise UsageError(
             f"unknown station {', '.join(unknown)}; see: bikecollect report stations"
         )

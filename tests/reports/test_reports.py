@@ -22,7 +22,7 @@ from world import NOON, TAIPEI, World
 from bikecollect.cli.publishing.readme import METHODS
 from bikecollect.cli.render import reports as render
 from bikecollect.cli.render.reports import answer
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import FeedUnavailable, UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import NUMBERS, REPORTS, Values, wilson
 from bikecollect.reports.runner import BatchedAnswer, ask
@@ -805,6 +805,35 @@ def test_a_system_without_data_has_none_yet(
 
     assert process.returncode == 64
     assert f"bikecollect: {message}; see: " in process.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "chance", "--at", "Mon 08:30"),
+        ("report", "history"),
+        ("export",),
+    ],
+    ids=" ".join,
+)
+def test_a_station_is_not_unknown_where_nothing_was_collected(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """It may be the right id: it is said that there are no data yet."""
+    world, words = World(folder / "city"), (*arguments, "--station", "0001")
+    config = write_settings(tmp_path / "x.toml", folder, "city")
+
+    before = bikecollect("--config", config, *words)
+    world.feed.answer = FeedUnavailable("no answer in 30 s")
+    world.fetch()
+    after = bikecollect("--config", config, *words)
+
+    assert (before.returncode, after.returncode) == (64, 64)
+    kind = "no rows" if "export" in arguments else "no data yet"
+    assert f"bikecollect: {kind}" in before.stderr
+    kind = "no rows" if "export" in arguments else "no slot has been collected yet, so"
+    assert f"bikecollect: {kind}" in after.stderr
+    assert "unknown station" not in before.stderr + after.stderr
 
 
 def test_a_report_may_find_nothing(world: World, config: Path) -> None:
