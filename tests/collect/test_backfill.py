@@ -517,6 +517,7 @@ def test_another_table_is_mapped(world: World) -> None:
         "x",
         "7",
     ]
+    assert world.committed()[-1].flags == ""  # no row is missing
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ import pytest
 from world import MINUTES, NOON, World, status
 
 from bikecollect.collect import quality
+from bikecollect.collect.reading import staleness
+from bikecollect.collect.reading.staleness import Calibration
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Document, Payload
-from bikecollect.core.snapshot import StationStatus
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationInformation, StationStatus
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -49,6 +52,16 @@ def test_a_feed_whose_own_stamp_is_in_the_future_is_reported(world: World) -> No
         "the feed's own stamp is in the future, 2026-11-23T04:00:00+00:00, fetched at "
         "2026-11-22T04:05:02+00:00: only the reports of its stations tell its age"
     ]
+
+
+def test_a_clock_that_is_behind_puts_no_stamp_of_the_feed_in_the_future(
+    world: World,
+) -> None:
+    """The Date header tells that this machine is an hour late."""
+    world.feed.date = NOON + 3_600
+    run = world.fetch({"a": 1}, last_updated=int(NOON) + 3_600)
+
+    assert (run.flags, run.notices) == (("clock",), ())
 
 
 def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None:
@@ -97,6 +110,25 @@ def test_a_feed_that_stops_is_not_said_to_go_back(world: World) -> None:
     assert [notice.text for run in stopped for notice in run.notices] == []
 
 
+@pytest.mark.parametrize(("seconds", "flags"), [(59, ()), (60, ("stale",))])
+def test_the_stamps_of_two_servers_may_differ_by_less_than_a_minute(
+    seconds: int, flags: tuple[str, ...], world: World
+) -> None:
+    """The answer of the one that is a little behind is not old data."""
+    world.fetch({"a": 1}, last_updated=int(NOON))
+    run = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - seconds)
+
+    assert run.flags == flags
+
+
+def test_a_stamp_after_one_that_was_in_the_future_is_not_stale(world: World) -> None:
+    """The publisher has set its clock: what it published before was the error."""
+    world.fetch({"a": 1}, last_updated=int(NOON) + 600)
+    run = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) + 290)
+
+    assert run.flags == ()
+
+
 def test_a_clock_that_differs_from_the_servers_is_flagged(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +169,25 @@ def test_reports_in_the_future_are_reported() -> None:
     assert text.startswith("last_reported is in the future at 50 of 50 rows, such as")
     assert quality.ahead_findings([*fresh[1:], ahead[0]], payload) == {}
     assert quality.ahead_findings(ahead, wrong) == {}
+
+
+@pytest.mark.parametrize(("offset", "is_reported"), [(0, True), (500, False)])
+def test_a_wrong_clock_of_this_machine_puts_no_time_zone_in_doubt(
+    offset: int, *, is_reported: bool
+) -> None:
+    """Stamps that are seven hours ahead of it prove nothing."""
+    slot, reported = Slot(int(NOON)), int(NOON) + 7 * 3_600
+    known = Calibration(slot, reported, slot - 900, slot - 900, 3, -25_198.0, -25_198.0)
+    document = Document("status", b"", fetched_at=NOON + 2, date=NOON + 2 + offset)
+    found, _ = quality.zone_findings(
+        Payload((document,), slot=slot, fetched_at=NOON + 2),
+        ZoneInfo("Europe/Oslo"),
+        {staleness.NOTE: known.to_note()},
+        300,
+        [StationInformation("a", lat=25.0, lon=121.5)],
+    )
+
+    assert (quality.ZONE in found) is is_reported
 
 
 def test_zeros_at_every_open_station_are_reported(world: World) -> None:

@@ -197,6 +197,17 @@ def test_a_system_without_stations_is_collected_by_its_vehicles(
     assert not (city.folder / STATIONS).exists()
 
 
+def test_a_second_run_in_the_slot_writes_no_vehicles(city: Publisher) -> None:
+    """It is a duplicate without rows of its own, and the slot keeps its block."""
+    publish(city, [vehicle()])
+
+    first, second = city.fetch(), city.fetch(after=0)
+
+    assert (first.outcome, first.rows) == (Outcome.COLLECTED, 1)
+    assert (second.outcome, second.rows) == (Outcome.DUPLICATE, 0)
+    assert len(rows(city)) == 1
+
+
 def test_without_the_setting_the_message_names_it(tmp_path: Path) -> None:
     """A system that has vehicles only is rejected, and the error names the setting."""
     with publishing(tmp_path) as city:
@@ -406,6 +417,26 @@ def test_backfill_fills_vehicles_from_kept_payloads(city: Publisher) -> None:
     ]
     assert (city.folder / DAY).read_bytes() == before
     assert len(city.all_rows()) == 3
+
+
+def test_backfill_fills_stations_and_vehicles_of_a_slot_at_once(
+    city: Publisher,
+) -> None:
+    """It is counted once, with the rows of its stations."""
+    publish(city, [vehicle(), vehicle("v2")], stations=[station()])
+    city.fetch()
+    payload = next((city.folder / "city/payloads/kept").glob("*/*.zip"))
+    for name in ("station_status", "vehicles"):
+        shutil.rmtree(city.folder / "city" / name)
+    (city.folder / "city/ledger.sqlite3").unlink()
+    rejected = city.folder / "city/payloads/rejected"
+    rejected.mkdir()
+    payload.rename(rejected / payload.name)
+
+    (filling,) = filler_of(city).fill_from_payloads()
+
+    assert (filling.what, filling.rows, filling.is_vehicles) == ("filled", 1, False)
+    assert (len(city.all_rows()), len(rows(city))) == (1, 2)
 
 
 def test_backfill_fills_a_system_without_stations(city: Publisher) -> None:

@@ -1,6 +1,5 @@
 """The runs of another bikecollect, which is untrusted: why its slots are missing."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -91,7 +90,6 @@ def _cell(name: str, kind: str, value: Any) -> Any:
         return visible(str(value or "")[: LIMITS.get(name, SHORT)])
     if kind == "BOOLEAN":
         return int(bool(value))
-    is_number = isinstance(value, int | float) and math.isfinite(value)
-    if not is_number or not 0 <= value < MAX_NUMBER:
+    if not isinstance(value, int | float) or not 0 <= value < MAX_NUMBER:
         return None if name in OPTIONAL else 0
     return float(value) if kind == "DOUBLE" else int(value)

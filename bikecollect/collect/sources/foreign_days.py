@@ -25,7 +25,7 @@ from bikecollect.archive.datasets import (
 from bikecollect.archive.parts import is_day
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import ForeignBlock, Status
-from bikecollect.collect.sources.foreign_rows import RowReader
+from bikecollect.collect.sources.foreign_rows import RowReader, flags_of
 from bikecollect.collect.sources.plausible import MAX_STATIONS, Plausible
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot, bounds
@@ -170,7 +170,7 @@ def _day(
     blocks = _blocks(engine, certified, judge, rows)
     for block in heapq.merge(blocks, _empty(facts, certified), key=_slot):
         flags, updated, _ = facts.get(block.slot, ("", None, None))
-        yield block._replace(flags=rows.flags(flags), last_updated=judge.stamp(updated))
+        yield block._replace(flags=flags_of(flags), last_updated=judge.stamp(updated))
 
 
 def _certified(folder: Path, name: str, day: str, layout: DatasetLayout) -> _Certified:

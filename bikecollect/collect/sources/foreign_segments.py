@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, Self
 from bikecollect.archive import day_csv
 from bikecollect.archive.parts import is_day
 from bikecollect.collect.sources import ForeignBlock, Status
-from bikecollect.collect.sources.foreign_rows import REPORTED, RowReader
+from bikecollect.collect.sources.foreign_rows import REPORTED, RowReader, flags_of
 from bikecollect.collect.sources.plausible import MAX_STATIONS, Plausible
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
@@ -76,7 +76,7 @@ class Segments(Generic[Status]):
         if block is None:
             return None
         return block._replace(
-            flags=self._rows.flags(flags), last_updated=self._judge.stamp(updated)
+            flags=flags_of(flags), last_updated=self._judge.stamp(updated)
         )
 
     def _text(self, span: Span) -> bytes | None:
