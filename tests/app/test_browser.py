@@ -16,6 +16,8 @@ import pytest
 from in_process import bikecollect
 from visits import CHROMIUM, TIMEOUT, Visit, follow, violations
 
+from bikecollect.app.charts import city_scripts, heatmaps, small_weeks
+from bikecollect.core.text import percent
 from bikecollect.setup import settings_file
 from bikecollect.simulator.demo import YOUBIKE
 
@@ -51,12 +53,60 @@ pytestmark = [
 ]
 
 
+SHARES = [0, 0.0002, 0.25, 0.99996, 1]
+AREAS = """(values) => {{
+  {script}
+  const scale = {{ low: 0, high: 1, title: '', is_share: true }};
+  const figure = figureOf({{ name: 'East', values }}, scale);
+  document.body.append(figure);
+  const svg = figure.querySelector('svg');
+  const {{ left, width }} = svg.getBoundingClientRect();
+  const texts = values.map((_, hour) => {{
+    const clientX = left + ((hour + 0.5) * width) / HOURS;
+    svg.dispatchEvent(new PointerEvent('pointermove', {{ clientX }}));
+    return figure.querySelector('span').textContent;
+  }});
+  figure.remove();
+  return texts;
+}}"""
+"""What the chart of an area says where the pointer is, hour by hour."""
+STRIP = """(sums) => {{
+  {script}
+  const root = document.createElement('div');
+  root.innerHTML = '<div class="figures"></div>';
+  CityMap.prototype.figures.call({{ sums: () => sums, data: {{}}, root }});
+  return [...root.querySelectorAll('small')].map((small) => small.textContent);
+}}"""
+"""The small print of the figures above a map."""
+VEGA = """const isValid = (value) => value != null && !Number.isNaN(value);
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);"""
+"""The functions of Vega that an expression of ours uses."""
+
+
 @pytest.fixture
 def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Yield a visit, see `Visit.end`."""
     visit = Visit(tab, address)
     yield visit
     visit.end(request.node.name)
+
+
+def test_no_share_is_rounded_to_all_or_nothing(tab: Any) -> None:
+    """Only a full share is 100 %, as in texts: in areas, on the map, in tooltips."""
+    areas = AREAS.format(
+        script=small_weeks.script().replace("export default", "const mount =")
+    )
+    strip = STRIP.format(script=city_scripts.scripts())
+    sums = {"seen": 3000, "empty": 2999, "full": 1, "docks": 9, "all": 3000, "bikes": 1}
+    value = heatmaps.SHARE.format("share")
+    tip = f"(shares) => {{ {VEGA} return shares.map((share) => {value}); }}"
+
+    said, shares = tab.evaluate(areas, SHARES), tab.evaluate(strip, sums)
+    tips = tab.evaluate(tip, [*SHARES, None])
+
+    assert said == [f"Mon {h:02}:00  {percent(s)}" for h, s in enumerate(SHARES)]
+    assert shares == ["", "99.9 %", "<0.1 %", ""]
+    assert tips == [0, 0.001, 0.25, 0.999, 1, None]
 
 
 NOTED_LATE = """async (source) => {

@@ -192,6 +192,17 @@ def test_percentage_points_of_an_unknown_difference_are_unknown() -> None:
     }
 
 
+def test_each_share_in_a_tooltip_is_written_as_in_tables() -> None:
+    """So is the value of the colour, which a screen reader reads out."""
+    tips = {"hour": ("hour", "d"), "full": ("full", ".1%"), "first": ("first", ".1%")}
+
+    week = heatmaps.week("full", "full", form=".1%", tips=tips, domain=(0, 1))
+
+    assert {step["as"]: step["calculate"] for step in week["transform"]} == {
+        column: heatmaps.SHARE.format(f"datum.{column}") for column in ("full", "first")
+    }
+
+
 def test_a_band_requires_some_days() -> None:
     """Where fewer were seen it is interrupted."""
     area, *_ = timelines.band(unit="bikes", tips={}, least=4)["layer"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -10,8 +9,9 @@ import streamlit as st
 from bikecollect.app import mode, widgets
 from bikecollect.app.basemap import basemap_file
 from bikecollect.app.charts.city_scripts import (
+    SCRIPTS,
     film_data,
-    scripts,
+    joined,
     station_data,
     styles,
 )
@@ -89,7 +89,6 @@ def _nothing() -> None:
 
 @cache
 def _component() -> Any:
-    component = files(__package__).joinpath(COMPONENT).read_text("utf-8")
     return st.components.v2.component(
-        "bikecollect_city", html=HTML, css=styles(), js=f"{scripts()}\n{component}"
+        "bikecollect_city", html=HTML, css=styles(), js=joined(*SCRIPTS, COMPONENT)
     )

@@ -8,8 +8,11 @@ from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.films.usual import DAYS, MIN_DAYS
 from bikecollect.app.queries.stations import MapStation
 
+PERCENT = "percent.js"
+"""The script that writes percentages, also for other charts."""
 SCRIPTS = (
     "d3-delaunay.min.js",
+    PERCENT,
     "cityscheme.js",
     "cityland.js",
     "citytiles.js",
@@ -47,8 +50,13 @@ def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
 
 def scripts() -> str:
     """Return the map's scripts, without the part that mounts them on a page."""
+    return joined(*SCRIPTS)
+
+
+def joined(*names: str) -> str:
+    """Return the scripts of these *names* as one."""
     folder = files(__package__)
-    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS)
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 def styles() -> str:

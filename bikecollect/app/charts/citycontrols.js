@@ -57,7 +57,7 @@ Object.assign(CityMap.prototype, {
 
   figures() {
     const sums = this.sums(), strip = this.root.querySelector('.figures');
-    const share = (count) => (sums.seen ? `${((100 * count) / sums.seen).toFixed(1)} %` : '');
+    const share = (count) => (sums.seen ? percent(count / sums.seen) : '');
     const number = (value) => value.toLocaleString('en');
     // Of a slot without data nothing is known: it has no zeros.
     const count = (value) => (sums.seen ? number(value) : '-');

@@ -24,6 +24,8 @@ FEW = " || ".join(
     for tail in ("", "_first", "_second")
 )
 """The expression for an hour of which fewer than half of the slots were seen."""
+SHARE = "isValid({0}) && {0} !== 0 && {0} !== 1 ? clamp({0}, 0.001, 0.999) : {0}"
+"""The expression for a share that is not rounded to none or to all."""
 NOTHING, FAINT = "#80808026", "26"
 """The colour of no lack, or no difference; the opacity of the faintest colour."""
 NEXT = 1e-6
@@ -51,8 +53,8 @@ def week(
     """Return a heat map of a week, from the columns ``hour`` and ``weekday``.
 
     Hours of which few slots were seen are outlined. The colours of *domain* are those
-    of `_tinted`, or viridis. With *points* the *measure* is that column, which is a
-    share, in percentage points.
+    of `_tinted`, or viridis. Shares in *tips* are rounded as in tables. With *points*
+    the *measure* is that column, which is a share, in percentage points.
     """
     legend = alt.Legend(
         title=title,
@@ -89,7 +91,9 @@ def week(
         value = f"datum.{points}"
         value = f"isValid({value}) ? 100 * {value} : null"
         chart = chart.transform_calculate(**{measure: value})
-    return chart
+    shares = [column for column, (_, form) in tips.items() if form.endswith("%")]
+    clamped = {column: SHARE.format(f"datum.{column}") for column in shares}
+    return chart.transform_calculate(**clamped) if clamped else chart
 
 
 def _tinted(domain: tuple[float, float], below: str, above: str) -> alt.Scale:

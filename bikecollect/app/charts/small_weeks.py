@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from bikecollect.app.charts.city_scripts import PERCENT, joined
+
 HOURS = 168
 
 
@@ -37,17 +39,21 @@ def draw(
             "low": 0,
             "high": top,
             "tone": tone,
-            "percent": is_share,
+            "is_share": is_share,
         },
     )
 
 
+def script() -> str:
+    """Return the script of the charts."""
+    return joined(PERCENT, "weeks.js")
+
+
 @cache
 def _component() -> Any:
-    folder = files(__package__)
     return st.components.v2.component(
         "bikecollect_weeks",
         html='<div class="weeks"></div>',
-        css=folder.joinpath("weeks.css").read_text("utf-8"),
-        js=folder.joinpath("weeks.js").read_text("utf-8"),
+        css=files(__package__).joinpath("weeks.css").read_text("utf-8"),
+        js=script(),
     )

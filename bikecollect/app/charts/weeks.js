@@ -9,18 +9,18 @@ export default function ({ data, parentElement }) {
   );
 }
 
-function figureOf({ name, values }, { low, high, percent, title, tone }) {
+function figureOf({ name, values }, { low, high, is_share: isShare, title, tone }) {
   const figure = made('figure', ''), head = made('figcaption', '');
   const said = made('span', ''), plot = made('div', ''), svg = drawn('svg', {
     viewBox: `0 0 ${HOURS} 100`, preserveAspectRatio: 'none', role: 'img',
-    'aria-label': `${title} in ${name} through the week, from ${written(low, percent)} to ${written(high, percent)}`,
+    'aria-label': `${title} in ${name} through the week, from ${written(low, isShare)} to ${written(high, isShare)}`,
   });
   if (tone) figure.style.setProperty('--tone', tone);
   for (let hour = 0; hour <= HOURS; hour += 24) svg.append(drawn('path', { d: `M${hour} 0V100`, class: 'grid' }));
   svg.append(drawn('path', { d: pathOf(values, low, high), class: 'line' }));
   head.append(made('b', name), said);
   plot.className = 'plot';
-  plot.append(made('small', written(high, percent)), svg, made('small', written(low, percent)));
+  plot.append(made('small', written(high, isShare)), svg, made('small', written(low, isShare)));
   const days = made('div', '');
   days.className = 'days';
   days.append(...DAYS.map((day) => made('span', day)));
@@ -28,7 +28,7 @@ function figureOf({ name, values }, { low, high, percent, title, tone }) {
   svg.addEventListener('pointermove', (e) => {
     const box = svg.getBoundingClientRect();
     const hour = Math.min(HOURS - 1, Math.max(0, Math.floor(((e.clientX - box.left) / box.width) * HOURS)));
-    const value = values[hour] == null ? 'not seen' : written(values[hour], percent);
+    const value = values[hour] == null ? 'not seen' : written(values[hour], isShare);
     said.textContent = `${DAYS[Math.floor(hour / 24)]} ${String(hour % 24).padStart(2, '0')}:00  ${value}`;
   });
   svg.addEventListener('pointerleave', () => { said.textContent = ''; });
@@ -46,8 +46,8 @@ function pathOf(values, low, high) {
   return path;
 }
 
-function written(value, percent) {
-  return percent ? `${(100 * value).toFixed(1)} %` : value.toFixed(1);
+function written(value, isShare) {
+  return isShare ? percent(value) : value.toFixed(1);
 }
 
 function made(tag, text) {
