@@ -17,8 +17,9 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Incident, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
+from bikecollect.core.user_folders import NOWHERE
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import is_marked
+from bikecollect.storage.data_folder import LEDGER, is_marked
 from bikecollect.storage.files.entries import may_have_entries, oldest_csv
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RunAlerts:
         return replace(self, state=state, changed=changed, events=events)
 
 
-NO_LEDGER = Path("/nonexistent")
+NO_LEDGER = NOWHERE / LEDGER
 GRACE = 7 * DAY
 """Seconds after `csv_days` at which a CSV that was not removed becomes a signal."""
 OFF = 5 * DAY

@@ -9,6 +9,8 @@ from pathlib import Path
 
 OURS = "bikecollect"
 VAR_TMP = Path("/var") / "tmp"
+NOWHERE = Path(os.devnull)
+"""Stands for a folder that there is not: nothing is created below it, even by root."""
 STATE = ".state"
 """The folder in the data folder for the state of users without a home."""
 
@@ -46,6 +48,8 @@ def lasting_home() -> Path | None:
         return home
     temporary = Path(os.environ.get("TMPDIR", ""))
     temporary = temporary if temporary.is_absolute() else VAR_TMP
+    if not temporary.is_dir():
+        return None
     spare = temporary / f"{OURS}-{os.geteuid()}"
     try:
         status = spare.lstat()
@@ -91,4 +95,17 @@ def _home(variable: str, default: str) -> Path | None:
         home = Path.home()
     except RuntimeError:
         return None
-    return home / default if home.is_absolute() else None
+    return None if not home.is_absolute() or _is_missing(home) else home / default
+
+
+def _is_missing(home: Path) -> bool:
+    """Return whether there is no folder *home*, as for `nobody`: root could create it.
+
+    One that cannot be reached may be there.
+    """
+    try:
+        return not stat.S_ISDIR(home.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False

@@ -324,8 +324,8 @@ def _has_system_files(folder: Path) -> bool:
 def state_home() -> Path:
     """Return the user's folder for state that must survive without the data disk."""
     home = user_folders.state_home()
-    # Without a home, a path that is not writable: the state is optional.
-    return (home or Path("/nonexistent")) / user_folders.OURS
+    # The state is optional: without a home there is none.
+    return (home or user_folders.NOWHERE) / user_folders.OURS
 
 
 def alert_state_path(name: str, known_by: str, home: Path | None = None) -> Path:

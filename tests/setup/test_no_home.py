@@ -67,6 +67,7 @@ def test_a_read_only_home_is_like_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one whose folders do not exist."""
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     usual = data_folder.state_home()
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -77,11 +78,40 @@ def test_a_read_only_home_is_like_none(
 
 
 def test_without_home_and_data_nothing_is_written_anywhere(
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not into a folder called ~."""
+    """Not into a folder called ~, nor into a new one, which root could create."""
     monkeypatch.setenv("HOME", "relative")
-    monkeypatch.setenv("TMPDIR", "/nonexistent/tmp")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     known_folders.remember(Path("/srv/bikes/city"))
+    state = data_folder.state_home()
 
-    assert list(Path.cwd().iterdir()) == []
+    assert list(Path.cwd().iterdir()) == list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="Not a directory"):
+        state.mkdir(parents=True)
+
+
+@pytest.mark.parametrize("home", ["none", "file"])
+def test_a_home_that_does_not_exist_is_not_created(tmp_path: Path, home: str) -> None:
+    """As of `nobody`: root can create anything, and was the only one who did."""
+    settings, place = tmp_path / "b.toml", tmp_path / home
+    (tmp_path / "file").touch()
+    with serving(lambda _: Answer(dialects.youbike(City(5), time.time()))) as url:
+        settings.write_text(
+            f'data_dir = "data"\n[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
+            'timezone = "Asia/Taipei"\n'
+        )
+        env = {"HOME": str(place / "home"), "TMPDIR": str(tmp_path)}
+        fetch = bikecollect("--config", settings, "fetch", **env)
+        status = bikecollect("--config", settings, "status", "--alert", **env)
+        settings.write_text("wrong")
+        wrong = bikecollect("--config", settings, "fetch", **env)
+    bare = bikecollect("init", "--yes", **env)
+
+    assert (fetch.returncode, fetch.stderr) == (0, "")
+    assert (status.returncode, status.stdout) == (0, "")
+    assert wrong.returncode == 78
+    assert "no home folder: give the path of the file" in bare.stderr
+    assert not (tmp_path / "none").exists()
+    assert (tmp_path / "data" / ".state" / "bikecollect" / "incidents").is_dir()

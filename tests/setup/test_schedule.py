@@ -1058,7 +1058,7 @@ def _as_user(
         umask=0o027,
         cwd="/",
         check=False,
-        env={**os.environ, "HOME": "/nonexistent", **env},
+        env={**os.environ, "HOME": "/dev/null", **env},
     )
 
 

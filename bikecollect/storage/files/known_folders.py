@@ -304,5 +304,5 @@ def _append(path: Path, line: str) -> None:
 
 
 def _list() -> Path:
-    home = user_folders.lasting_home() or Path("/nonexistent")
+    home = user_folders.lasting_home() or user_folders.NOWHERE
     return home / user_folders.OURS / "folders"
