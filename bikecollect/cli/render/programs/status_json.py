@@ -53,6 +53,20 @@ def as_json(standing: Standing, **more: object) -> str:
     )
 
 
+def _coverage_keys(
+    name: str, meaning: str, *, collected: str, expected: str
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the keys of the coverages called *name*, see `_parts`."""
+    ratio = ("number, 0 to 1", "collected / expected", "null if none was expected")
+    return {
+        name: ("object", meaning),
+        f"{name}.SPAN": ("object", "of these days"),
+        f"{name}.SPAN.collected": ("integer", collected),
+        f"{name}.SPAN.expected": ("integer", expected),
+        f"{name}.SPAN.coverage": ratio,
+    }
+
+
 _INCIDENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "id": ("text", "the same until it is over"),
     "kind": ("text", "such as `fetch`, `disk`, `missed`"),
@@ -90,26 +104,17 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "runs_24h": ("integer", "runs of the last 24 hours"),
     "runs_24h_good": ("integer", "those that collected, or found the slot collected"),
-    "coverage": ("object", "coverage of `today`, `7d` and `30d`"),
-    "coverage.SPAN": ("object", "of these days"),
-    "coverage.SPAN.collected": ("integer", "slots with data"),
-    "coverage.SPAN.expected": ("integer", "slots since the first run that are due"),
-    "coverage.SPAN.coverage": (
-        "number, 0 to 1",
-        "collected / expected",
-        "null if none was expected",
+    **_coverage_keys(
+        "coverage",
+        "coverage of `today`, `7d` and `30d`",
+        collected="slots with data",
+        expected="slots since the first run that are due",
     ),
-    "vehicle_coverage": (
-        "object",
+    **_coverage_keys(
+        "vehicle_coverage",
         "the same of single vehicles; empty if none were expected",
-    ),
-    "vehicle_coverage.SPAN": ("object", "of these days"),
-    "vehicle_coverage.SPAN.collected": ("integer", "slots with vehicles"),
-    "vehicle_coverage.SPAN.expected": ("integer", "slots since the first with some"),
-    "vehicle_coverage.SPAN.coverage": (
-        "number, 0 to 1",
-        "collected / expected",
-        "null if none was expected",
+        collected="slots with vehicles",
+        expected="slots since the first with some",
     ),
     "slots_24h": ("list of objects", "the slots of the last 24 hours, oldest first"),
     "slots_24h[].slot": ("time", "start of the slot"),
