@@ -1,8 +1,8 @@
 """The archived days in the ledger, and the queries of the archive to the ledger."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -320,23 +320,11 @@ def _parts(values: Any) -> dict[str, dict[str, Any]]:
     return parts
 
 
-class OpenedDays:
-    """Holds the lock and opens the ledger, for the work on one day."""
-
-    def __init__(self, lock: Lock, ledger: Ledger, *, check: bool = False) -> None:
-        self._held = lock.held()
-        self._check = check
-        self._ledger = ledger
-
-    def __enter__(self) -> ArchivedDays:
-        self._held.__enter__()
-        try:
-            self._ledger.open(check=self._check)
-        except BaseException:
-            self._held.__exit__(None, None, None)
-            raise
-        return ArchivedDays(self._ledger)
-
-    def __exit__(self, *_: object) -> None:
-        self._ledger.close()
-        self._held.__exit__(None, None, None)
+@contextmanager
+def opened_days(
+    lock: Lock, ledger: Ledger, *, check: bool = False
+) -> Iterator[ArchivedDays]:
+    """Hold *lock* and open *ledger* for the work on one day; for *check* see `open`."""
+    with lock.held(), closing(ledger):
+        ledger.open(check=check)
+        yield ArchivedDays(ledger)

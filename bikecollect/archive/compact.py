@@ -1,15 +1,12 @@
 """Compaction: archive closed days, and remove their CSV later."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bikecollect.archive import summaries
-from bikecollect.archive.archived_days import (
-    Archived,
-    ArchivedDays,
-    OpenedDays,
-)
+from bikecollect.archive.archived_days import Archived, ArchivedDays, opened_days
 from bikecollect.archive.checks.lost_blocks import (
     days_of_lost_files,
     loss_of,
@@ -23,8 +20,9 @@ from bikecollect.archive.checks.restore import (
     restore,
     restore_days_of,
 )
-from bikecollect.archive.day_archive import Archive, Contents
+from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.day_rows import DayRows
+from bikecollect.archive.encoding.day_writer import Contents
 from bikecollect.archive.parts import needs_summaries
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
@@ -103,7 +101,7 @@ class Compactor:
 
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
-        with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
+        with opened_days(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_beside_runs()
             self.roll_forward(archived_days)
             known = archived_days.archived()
@@ -183,8 +181,8 @@ class Compactor:
             return Step(system_id, day, NOT_RENEWED, why=str(error))
         return Step(system_id, day, RENEWED, summary.rows, summary.slots)
 
-    def _open(self) -> "OpenedDays":
-        return OpenedDays(self.lock, self.ledger)
+    def _open(self) -> AbstractContextManager[ArchivedDays]:
+        return opened_days(self.lock, self.ledger)
 
     def roll_forward(self, archived_days: ArchivedDays) -> None:
         """Complete what a killed process has begun to publish or to remove."""
@@ -328,9 +326,8 @@ class Compactor:
             if file in strange:
                 self.store.keep_aside(file, self.system.rejected)
             self.store.remove(file)
-        return Step(
-            self.system.system_id, day, "let go", archived.summary.rows, before=before
-        )
+        rows = archived.summary.rows
+        return Step(self.system.system_id, day, "let go", rows, before=before)
 
     def _check(self, archived_days: ArchivedDays, archived: Archived) -> None:
         """Raise StorageError if the archive does not have all rows of the CSV."""

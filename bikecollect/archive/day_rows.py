@@ -41,9 +41,10 @@ class DayRows(NamedTuple):
         archived = archived_days.archived().get(day)
         if archived and len(live) < len(blocks):
             self.archive.raise_if_damaged(archived.only(self.archive.layout.rows))
-            headers.insert(0, self.archive.columns(day))
+            columns = self.archive.columns(day)
+            headers.insert(0, columns)
             slots = {block.slot for block in live}
-            old = self.archive.pieces(day, ZoneInfo(archived.timezone))
+            old = self.archive.pieces(day, ZoneInfo(archived.timezone), columns)
             others = (piece for piece in old if piece.slot not in slots)
             pieces = heapq.merge(pieces, others, key=lambda piece: piece.slot)
         return day_csv.union(headers or [self.archive.layout.columns]), pieces

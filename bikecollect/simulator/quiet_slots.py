@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bikecollect import __version__
-from bikecollect.archive.archived_days import OpenedDays
-from bikecollect.archive.day_archive import Archive, Contents
+from bikecollect.archive.archived_days import opened_days
+from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.encoding.day_writer import Contents
 from bikecollect.core import process
 from bikecollect.core.payload import Attempt, Document, Payload
 from bikecollect.core.process import Times
@@ -163,7 +164,7 @@ class DayArchiver:
         days = compactor(settings, name, times)
         sizes = days.store.sizes()
         size = sum(sizes.get(file, 0) for file in days.store.segments(day))
-        with OpenedDays(days.lock, days.ledger) as archived_days:
+        with opened_days(days.lock, days.ledger) as archived_days:
             contents = days.contents(archived_days, day, size)
             # The other process gets the rows, because their readers cannot be sent.
             contents = contents._replace(pieces=list(contents.pieces))

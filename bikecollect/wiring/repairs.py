@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bikecollect.archive.archived_days import ArchivedDays, OpenedDays
+from bikecollect.archive.archived_days import ArchivedDays, opened_days
 from bikecollect.archive.checks.lost_blocks import Taken, use_archive
 from bikecollect.archive.checks.payload_files import damaged_sums
 from bikecollect.archive.checks.restore import restore_blocks
@@ -124,7 +124,7 @@ def _restore_blocks(settings: Settings, name: str, times: Times) -> int:
     count = 0
     stations = compactor(settings, name, times)
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
-        with OpenedDays(part.lock, part.ledger) as archived_days:
+        with opened_days(part.lock, part.ledger) as archived_days:
             count += restore_blocks(part.archive, archived_days, part.store)
     return count
 
@@ -153,7 +153,7 @@ def _use_archive(
         return
     stations = compactor(settings, name, times)
     for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
-        with OpenedDays(part.lock, part.ledger) as archived_days:
+        with opened_days(part.lock, part.ledger) as archived_days:
             part.roll_forward(archived_days)
             for day, taken in _days_taken(part, archived_days, only):
                 yield f"{part.archive.layout.rows}/{day}", taken

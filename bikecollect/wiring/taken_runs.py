@@ -1,10 +1,9 @@
 """Take over the runs of another bikecollect: the causes of missing slots."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from itertools import chain
 
-from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.archived_days import opened_days
 from bikecollect.collect.filling.foreign_runs import checked, checked_incident
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.plausible import Plausible
@@ -49,9 +48,8 @@ def take_over_runs(
         runs = [run for run in runs if span[0] <= run[1] < min(end, span[1])]
         runs = [run for run in runs if run[0] not in ours and run[1] not in own]
         if runs:
-            with system_lock(system, times).held(), closing(ledger):
-                ledger.open()
-                taken += ArchivedDays(ledger).add_runs(runs, system.zone)
+            with opened_days(system_lock(system, times), ledger) as archived_days:
+                taken += archived_days.add_runs(runs, system.zone)
             breathe()
     _take_over_incidents(system, source, judge, span, end)
     return taken

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count as counting
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,9 +27,10 @@ from templates import copied
 from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets, parquet
-from bikecollect.archive.archived_days import ArchivedDays, OpenedDays
+from bikecollect.archive.archived_days import ArchivedDays, opened_days
 from bikecollect.archive.compact import Step
 from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.parts import needs_summaries
 from bikecollect.cli.render.archive import step_line
 from bikecollect.core.slots import DAY
@@ -110,6 +111,11 @@ def test_a_day_with_a_waiting_payload_is_not_called_archived(world: World) -> No
     assert done.stdout == "Nothing to do: every closed day is in the archive.\n"
 
 
+def _pieces(world: World) -> Iterator[Piece]:
+    archive = compactor(world).archive
+    return archive.pieces("2026-11-22", TAIPEI, archive.columns("2026-11-22"))
+
+
 def test_an_open_day_is_not_archived(world: World) -> None:
     """Until an hour after midnight, a late slot may still come."""
     world.clock.now = NOON + 12.5 * 3600
@@ -126,8 +132,7 @@ def test_the_csv_is_removed_when_it_is_old(archived_world: World) -> None:
 
     assert step.what == "let go"
     assert not (archived_world.folder / CSV).exists()
-    archive = compactor(archived_world).archive
-    texts = [piece.text.decode() for piece in archive.pieces("2026-11-22", TAIPEI)]
+    texts = [piece.text.decode() for piece in _pieces(archived_world)]
     assert sorted("".join(texts).splitlines()) == sorted(lines)
 
 
@@ -161,8 +166,7 @@ def test_a_late_slot_of_a_compacted_day_is_archived(archived_world: World) -> No
 
     assert [step.what for step in late] == ["archived", "let go"]
     assert (late[0].rows, late[0].slots) == (11, 4)
-    archive = compactor(archived_world).archive
-    slots = [piece.slot for piece in archive.pieces("2026-11-22", TAIPEI)]
+    slots = [piece.slot for piece in _pieces(archived_world)]
     assert slots == [NOON + 300, NOON + 600, NOON + 900, NOON + 1500]
     assert not (archived_world.folder / "station_status/2026-11-22.2.csv").exists()
 
@@ -199,9 +203,9 @@ def test_days_without_blocks_are_as_if_each_were_archived_alone(
     alone = {}
     for day in ("2026-11-23", "2026-11-24", "2026-11-25"):
         one = compactor(world)
-        with OpenedDays(one.lock, one.ledger) as archived_days:
+        with opened_days(one.lock, one.ledger) as archived_days:
             alone[day] = one.archive.prepare(one.contents(archived_days, day, 0)).parts
-    with OpenedDays(one.lock, one.ledger) as archived_days:
+    with opened_days(one.lock, one.ledger) as archived_days:
         together = {d: a.parts for d, a in archived_days.archived().items()}
     assert written == 2  # for a day with rows, and for all without
     assert together == together | alone

@@ -1,32 +1,29 @@
 """The certificate of an archived day: compared, and written again if it is lost."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from bikecollect import __version__
-from bikecollect.archive import datasets, day_csv, parquet, summaries
-from bikecollect.archive.day_csv import DaySummary
+from bikecollect.archive import datasets, summaries
+from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.parts import damaged_parts, move_part
-from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.duckdb_engine import parquet
 from bikecollect.archive.query.own_columns import csv_names
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
+from bikecollect.storage.csv_store import Store
 from bikecollect.storage.files.durable import make_folder, write_file
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.recovery import ADOPTED
 
 if TYPE_CHECKING:
-    from bikecollect.archive.archived_days import Archived, ArchivedDays
     from bikecollect.archive.day_archive import Archive
-    from bikecollect.storage.csv_store import Store
 
 DIFFER = "certificate and ledger differ"
 
 
-def uncertified(archive: "Archive", archived: "Archived") -> str:
+def uncertified(archive: "Archive", archived: Archived) -> str:
     """Return what is wrong with the certificate of *archived*, empty if nothing."""
     try:
         certified = archive.certified(archived.day)
@@ -35,7 +32,7 @@ def uncertified(archive: "Archive", archived: "Archived") -> str:
     return "" if is_of(certified, archived) else DIFFER
 
 
-def is_of(certified: "Archived", archived: "Archived") -> bool:
+def is_of(certified: Archived, archived: Archived) -> bool:
     """Return whether the day as *certified* is the one *archived* in the ledger."""
     is_same = certified._replace(csv_gone=archived.csv_gone, parts={}) == (
         archived._replace(parts={})
@@ -43,7 +40,7 @@ def is_of(certified: "Archived", archived: "Archived") -> bool:
     return is_same and archived.parts.items() <= certified.parts.items()
 
 
-def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
+def damage_of(archive: "Archive", archived: Archived) -> list[str]:
     """Return what is wrong with the files of *archived*; empty if nothing."""
     why = uncertified(archive, archived)
     if why == DIFFER and is_another_state(archive, archived):
@@ -52,7 +49,7 @@ def damage_of(archive: "Archive", archived: "Archived") -> list[str]:
     return [*damage, why] if why else damage
 
 
-def is_rebuildable(archive: "Archive", archived: "Archived") -> bool:
+def is_rebuildable(archive: "Archive", archived: Archived) -> bool:
     """Return whether files of a day without CSV are damaged, but not its rows.
 
     The other files are rebuilt from the ledger. Summaries are renewed in any case.
@@ -64,7 +61,7 @@ def is_rebuildable(archive: "Archive", archived: "Archived") -> bool:
     return not archive.damage(archived.only(rows))
 
 
-def is_another_state(archive: "Archive", archived: "Archived") -> bool:
+def is_another_state(archive: "Archive", archived: Archived) -> bool:
     """Return whether the files are those of the certificate, and not of *archived*.
 
     Both must differ, see `uncertified`.
@@ -77,7 +74,7 @@ def is_another_state(archive: "Archive", archived: "Archived") -> bool:
     return is_sound and bool(_damage(archive, archived.day, archived.parts))
 
 
-def has_rows_of_certificate(archive: "Archive", archived: "Archived") -> bool:
+def has_rows_of_certificate(archive: "Archive", archived: Archived) -> bool:
     """Return whether the archived rows are those of the certificate, not of *archived*.
 
     They are read back. The ledger is damaged then. Raises StorageError if they cannot
@@ -88,13 +85,12 @@ def has_rows_of_certificate(archive: "Archive", archived: "Archived") -> bool:
     if certified.summary == archived.summary:
         return False
     archive.raise_if_damaged(certified.only(archive.layout.rows))
-    return certified.summary == _summary(
-        archive, day, ZoneInfo(certified.timezone), _columns(archive, day)
-    )
+    zone, columns = ZoneInfo(certified.timezone), _columns(archive, day)
+    return certified.summary == archive.summary(day, zone, columns)
 
 
 def has_all_rows(
-    archive: "Archive", archived_days: "ArchivedDays", store: "Store", day: str
+    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
 ) -> bool:
     """Return whether the CSV of *day* has as many slots and rows as the archive had."""
     summary = archive.certified(day).summary
@@ -117,41 +113,42 @@ def _damage(
     return damaged_parts(archive.data, archive.system.system_id, day, parts)
 
 
-def recertify(archive: "Archive", day: str, known: "Archived | None") -> None:
-    """Write the certificate of *day* again; *known* is the day in the ledger.
+def recertify(archive: "Archive", known: Archived) -> None:
+    """Write the certificate of *known*, a day in the ledger, again.
 
-    The rows must have the sha256 in the ledger. Without it, there must be as many as
-    the day's file of slots says, if that exists. Raises StorageError if they differ, or
-    if their file is damaged or missing; other files may be missing, or with the ledger
-    damaged: they are rebuilt.
+    Raises StorageError if its rows have not the sha256 in the ledger, or their file is
+    damaged or missing. Other files may be missing: they are rebuilt.
     """
-    system = archive.system
-    timezone = known.timezone if known else system.zone_on(day)
-    parts = known.parts if known else _parts(archive, day)
-    needed = known.only(archive.layout.rows).parts if known else {}
-    if damage := _damage(archive, day, needed):
+    day = known.day
+    if damage := _damage(archive, day, known.only(archive.layout.rows).parts):
         raise StorageError("; ".join(damage), cause="archive")
     columns = _columns(archive, day)
-    summary = _summary(archive, day, ZoneInfo(timezone), columns)
+    if archive.summary(day, ZoneInfo(known.timezone), columns) != known.summary:
+        raise _changed(day)
+    _write(archive, known, columns)
+
+
+def recertify_unknown(archive: "Archive", day: str) -> None:
+    """Write the certificate of *day*, which the ledger does not know, again.
+
+    Raises StorageError if it has not as many rows as its file of slots says, if that
+    exists, or if its rows cannot be read. Other files may be missing or damaged: they
+    are rebuilt.
+    """
+    parts, timezone = _parts(archive, day), archive.system.zone_on(day)
+    columns = _columns(archive, day)
+    summary = archive.summary(day, ZoneInfo(timezone), columns)
     has_slots = bool(parts[archive.layout.slots]["bytes"])
-    expected = known.summary[:2] if known else summary[:2]
-    if not known and has_slots:
-        expected = _counts(archive, day)
-    if summary[:2] != expected or (known and summary != known.summary):
-        what = f"the certificate of {day} is lost, and its rows have changed"
-        raise StorageError(f"{what}; restore it from a backup", cause="archive")
-    values = {
-        "system_id": system.system_id,
-        "date": day,
-        "timezone": timezone,
-        "interval_s": system.interval_on(day),
-        "columns": list(columns),
-        **summary._asdict(),
-        "parts": parts,
-        "made": int(known.archived_at if known else archive.clock()),
-        "version": __version__,
-    }
-    _write(archive, day, values)
+    if has_slots and summary[:2] != _counts(archive, day):
+        raise _changed(day)
+    now = int(archive.clock())
+    found = Archived(day, summary, timezone, now, csv_gone=True, parts=parts)
+    _write(archive, found, columns)
+
+
+def _changed(day: str) -> StorageError:
+    what = f"the certificate of {day} is lost, and its rows have changed"
+    return StorageError(f"{what}; restore it from a backup", cause="archive")
 
 
 def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
@@ -162,7 +159,7 @@ def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
     """
     parts = {}
     for dataset in archive.layout.datasets:
-        path = datasets.part(archive.data, dataset, archive.system.system_id, day)
+        path = archive.part(dataset, day)
         try:
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         except FileNotFoundError:
@@ -175,30 +172,13 @@ def _parts(archive: "Archive", day: str) -> dict[str, dict[str, Any]]:
 
 def _columns(archive: "Archive", day: str) -> tuple[str, ...]:
     """Return the columns that the CSV of *day* had, by those of its file."""
-    layout, system_id = archive.layout, archive.system.system_id
-    part = datasets.part(archive.data, layout.rows, system_id, day)
-    source = duckdb_engine.parquet(part)
-    with (
-        archive.engine(layout.work_folder(archive.data, system_id)) as db,
-        duckdb_engine.translated(f"{part} cannot be read"),
-    ):
-        names = [name for name, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
+    part = archive.part(archive.layout.rows, day)
     shown = [
         datasets.OCCUPANCY if name == datasets.OCCUPANCY_DERIVED else name
-        for name in names
+        for name, *_ in archive.query(part, f"DESCRIBE FROM {parquet(part)}")
         if name not in datasets.ADDED and name != datasets.VERBATIM
     ]
     return csv_names(shown)
-
-
-def _summary(
-    archive: "Archive", day: str, zone: ZoneInfo, columns: tuple[str, ...]
-) -> DaySummary:
-    layout, system_id = archive.layout, archive.system.system_id
-    part = datasets.part(archive.data, layout.rows, system_id, day)
-    with archive.engine(layout.work_folder(archive.data, system_id)) as db:
-        pieces = parquet.pieces(db, part, zone, columns)
-        return day_csv.total(day_csv.lines(pieces, columns))
 
 
 def _counts(archive: "Archive", day: str) -> tuple[int, int]:
@@ -208,14 +188,12 @@ def _counts(archive: "Archive", day: str) -> tuple[int, int]:
     return sum(filter(None, rows)), sum(map(bool, rows))
 
 
-def _write(archive: "Archive", day: str, values: Mapping[str, Any]) -> None:
-    layout, system_id = archive.layout, archive.system.system_id
-    text = json.dumps(values, ensure_ascii=False, indent=1)
-    final = layout.certificate(archive.data, system_id, day)
-    new = layout.work_folder(archive.data, system_id) / f"{day}.certificate"
+def _write(archive: "Archive", archived: Archived, columns: Sequence[str]) -> None:
+    final = archive.certificate_path(archived.day)
+    new = archive.work / f"{archived.day}.certificate"
     try:
         make_folder(new.parent)
-        write_file(new, text.encode("utf-8"))
+        write_file(new, archive.certificate(archived, columns))
         move_part(new, final)
     except OSError as error:
         raise StorageError(f"cannot write {final}: {error}") from error

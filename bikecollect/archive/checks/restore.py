@@ -15,6 +15,7 @@ from bikecollect.archive.checks.recertify import (
     has_rows_of_certificate,
     is_another_state,
     recertify,
+    recertify_unknown,
     shorter,
     uncertified,
 )
@@ -128,7 +129,7 @@ def _agree(
                 certified = archive.certified(archived.day)
                 archived_days.save(certified._replace(csv_gone=True))
             else:
-                recertify(archive, archived.day, archived)
+                recertify(archive, archived)
 
 
 def _is_whole(
@@ -172,7 +173,7 @@ def _restore_day(
         archived = archive.certified(day)
     except StorageError as error:
         try:
-            recertify(archive, day, None)
+            recertify_unknown(archive, day)
         except StorageError as reason:
             raise _lost(archive, day, f"{error}, and {reason}") from reason
         archived = archive.certified(day)
