@@ -50,16 +50,14 @@ class CityBikes:
     def __init__(
         self,
         url: str,
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] = {},
         *,
         zone: tzinfo = UTC,
         kinds: bool = False,
     ) -> None:
         self._url, self._zone = url, zone
-        self._dialect = DIALECT.with_fields(fields or {})
-        if kinds:
-            self._dialect = self._dialect.with_bicycles()
-        self._form = (fields or {}).get(STAMP_FORMAT, "")
+        self._dialect = DIALECT.with_fields(fields, kinds=kinds)
+        self._form = fields.get(STAMP_FORMAT, "")
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the network."""

@@ -27,43 +27,47 @@ def build(
     version: str,
     interval: int,
     kinds: bool,
-    vehicles: bool = False,
+    vehicles: bool,
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
     Errors of its `read` quote documents only if they are from the host of *url*.
     """
-    if feed == "youbike":
-        from bikecollect.feeds.youbike import YouBike  # only this dialect
+    dialect: Feed
+    match feed:  # only the dialect in use is imported
+        case "youbike":
+            from bikecollect.feeds.youbike import YouBike
 
-        return _QuotingOwnHost(YouBike(url, timezone, fields, kinds=kinds), url)
-    if feed == "gbfs":
-        from bikecollect.feeds.gbfs.feed import Gbfs  # only this dialect
+            dialect = YouBike(url, timezone, fields, kinds=kinds)
+        case "gbfs":
+            from bikecollect.feeds.gbfs.feed import Gbfs
 
-        gbfs = Gbfs(
-            url,
-            timezone,
-            language,
-            fields,
-            pin=version,
-            interval=interval,
-            kinds=kinds,
-            vehicles=vehicles,
-        )
-        return _QuotingOwnHost(gbfs, url)
-    if feed == "tdx":
-        from bikecollect.feeds.tdx.feed import Tdx  # only this dialect
+            dialect = Gbfs(
+                url,
+                timezone,
+                language,
+                fields,
+                pin=version,
+                interval=interval,
+                kinds=kinds,
+                vehicles=vehicles,
+            )
+        case "tdx":
+            from bikecollect.feeds.tdx.feed import Tdx
 
-        return _QuotingOwnHost(Tdx(url, timezone, fields, kinds=kinds), url)
-    if feed == "citybikes":
-        from bikecollect.feeds.citybikes import CityBikes  # only this dialect
+            dialect = Tdx(url, timezone, fields, kinds=kinds)
+        case "citybikes":
+            from bikecollect.feeds.citybikes import CityBikes
 
-        return _QuotingOwnHost(CityBikes(url, fields, zone=timezone, kinds=kinds), url)
-    if feed == "mapped":
-        from bikecollect.feeds.mapped import Mapped  # only this dialect
+            dialect = CityBikes(url, fields, zone=timezone, kinds=kinds)
+        case "mapped":
+            from bikecollect.feeds.mapped import Mapped
 
-        return _QuotingOwnHost(Mapped(url, timezone, mapping), url)
-    raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')
+            dialect = Mapped(url, timezone, mapping)
+        case _:
+            known = ", ".join(DIALECTS)
+            raise SettingsError(f'feed = "{feed}": choose one of {known}')
+    return _QuotingOwnHost(dialect, url)
 
 
 def vehicle_reader(

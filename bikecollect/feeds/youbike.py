@@ -57,16 +57,14 @@ class YouBike:
         self,
         url: str,
         zone: tzinfo,
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] = {},
         *,
         kinds: bool = False,
     ) -> None:
         self._url = url
         self._zone = zone
-        self._dialect = DIALECT.with_fields(fields or {})
-        if kinds:
-            self._dialect = self._dialect.with_bicycles()
-        self._form = (fields or {}).get(STAMP_FORMAT, "")
+        self._dialect = DIALECT.with_fields(fields, kinds=kinds)
+        self._form = fields.get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:

@@ -313,4 +313,5 @@ def gbfs_feed() -> Feed:
         version="",
         interval=300,
         kinds=False,
+        vehicles=False,
     )

@@ -45,7 +45,7 @@ def gbfs(
         "vehicle_types": {"data": {"vehicle_types": TYPES}},
     }
     values |= {"station_information": about} if about is not None else {}
-    return Gbfs("http://localhost/gbfs.json", UTC, fields=fields).read(
+    return Gbfs("http://localhost/gbfs.json", UTC, fields=fields or {}).read(
         tuple(
             Document(name, json.dumps(value).encode(), fetched_at=1_800_000_000.0)
             for name, value in values.items()

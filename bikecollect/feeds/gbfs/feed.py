@@ -56,7 +56,7 @@ class Gbfs:
         url: str,
         zone: tzinfo,
         language: str = "",
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] = {},
         *,
         pin: str = "",
         interval: int = 300,
@@ -68,7 +68,7 @@ class Gbfs:
         self._extras = partial(
             ExtrasFetcher, interval=interval, language=language, vehicles=vehicles
         )
-        self._options = reader.ReadOptions(zone, language, fields or {}, kinds)
+        self._options = reader.ReadOptions(zone, language, fields, kinds)
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the status first, then the other documents that are due.

@@ -44,23 +44,25 @@ class Dialect:
     vehicles: Callable[[RawCounts], int | None] = lambda _: None
     kinds: Callable[[RawCounts, int | None], Mapping[str, int]] | None = None
 
-    def with_fields(self, fields: Mapping[str, str]) -> "Dialect":
+    def with_fields(
+        self, fields: Mapping[str, str], *, kinds: bool = False
+    ) -> "Dialect":
         """Return this dialect with the *fields* of the settings, by column.
 
-        They are tried before the known spellings.
+        They are tried before the known spellings. If *kinds*, vehicles are counted by
+        kind: bicycles, e-bikes.
         """
         named = {
             column: (name, *self.table.get(column, ()))
             for column, name in fields.items()
             if column != STAMP_FORMAT
         }
-        return replace(self, table={**self.table, **named})
-
-    def with_bicycles(self) -> "Dialect":
-        """Return this dialect with the kinds of vehicles counted: bicycles, e-bikes."""
+        dialect = replace(self, table={**self.table, **named})
+        if not kinds:
+            return dialect
         from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely used
 
-        return replace(self, kinds=bicycles)
+        return replace(dialect, kinds=bicycles)
 
 
 def validate(fields: Mapping[str, str], place: str) -> None:

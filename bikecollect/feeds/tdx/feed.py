@@ -60,16 +60,14 @@ class Tdx:
         self,
         url: str,
         zone: tzinfo,
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] = {},
         *,
         kinds: bool = False,
     ) -> None:
         self._url, self._stations_url = addresses(url)
-        self._zone, self._fields = zone, fields or {}
-        self._dialect = reader.availability_dialect(self._fields)
-        self._stations_dialect = reader.stations_dialect(self._fields)
-        if kinds:
-            self._dialect = self._dialect.with_bicycles()
+        self._zone, self._form = zone, fields.get(STAMP_FORMAT, "")
+        self._dialect = reader.availability_dialect(fields, kinds=kinds)
+        self._stations_dialect = reader.stations_dialect(fields)
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the availability, then the stations if they are due.
@@ -186,8 +184,7 @@ class Tdx:
         return counts + between(_stations, self._stations_dialect, self._stamps())
 
     def _stamps(self, fetched_at: float = 0.0) -> Stamps:
-        form = self._fields.get(STAMP_FORMAT, "")
-        return Stamps(self._zone, form, fetched_at=fetched_at)
+        return Stamps(self._zone, self._form, fetched_at=fetched_at)
 
 
 def addresses(url: str) -> tuple[str, str]:

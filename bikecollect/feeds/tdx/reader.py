@@ -80,11 +80,11 @@ def station_id(station: Any) -> str | None:
     return identifier(station.get(ID)) if isinstance(station, dict) else None
 
 
-def availability_dialect(fields: Mapping[str, str]) -> Dialect:
-    """Return the dialect of the availability; *fields* are the user's."""
+def availability_dialect(fields: Mapping[str, str], *, kinds: bool) -> Dialect:
+    """Return the dialect of the availability; see `Dialect.with_fields`."""
     needed = ("station_id", "num_vehicles_available")
     dialect = Dialect(AVAILABILITY, needed, KNOWN_FIELDS, flag=is_active, ebikes=ebikes)
-    return dialect.with_fields(fields)
+    return dialect.with_fields(fields, kinds=kinds)
 
 
 def stations_dialect(fields: Mapping[str, str]) -> Dialect:
