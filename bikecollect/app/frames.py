@@ -247,8 +247,15 @@ def _standing(
 
 
 def standing(name: str) -> Standing:
-    """Return the status of the system *name*, which may be cached for a moment."""
-    return _standing(data_service(), data_service().state(name), name)
+    """Return the status of the system *name*, as of this slot or a little before."""
+    return _standing(data_service(), status_state(name), name)
+
+
+def status_state(name: str) -> tuple[object, ...]:
+    """Return a value that also changes when a run of the system *name* begins."""
+    service = data_service()
+    running = tuple(run.run_id for run in service.running(name))
+    return (*service.state(name), running)
 
 
 @st.cache_data(max_entries=2_000, show_spinner=False)

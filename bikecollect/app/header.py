@@ -1,6 +1,7 @@
 """The header of a page: its title, the system, and the age of the newest data."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from html import escape
@@ -15,7 +16,6 @@ from bikecollect.app.queries import current
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import clock_minute, count_of
-from bikecollect.reports.status import Standing
 from bikecollect.setup.catalogue.publishers import Publisher
 
 TITLES = {
@@ -26,6 +26,8 @@ TITLES = {
     "systems": "Systems",
 }
 """The title of each page, by the last part of its address."""
+STATUS_PAGE = "collection"
+"""The page that shows the runs that are running now."""
 EMBEDDED = """<style>
 .st-key-head, [data-testid="stHeader"], [data-testid="stAlert"] {display: none}
 [data-testid="stMainBlockContainer"] {padding: 0.4rem}
@@ -50,7 +52,8 @@ def head(name: str) -> str:
         _age(system)
     entitle(TITLES[name], system)
     _warn(system)
-    _watch(system, widgets.service().state(system))
+    state = frames.status_state if name == STATUS_PAGE else widgets.service().state
+    _watch(system, state, state(system))
     return system
 
 
@@ -210,7 +213,7 @@ def note(page: str, key: str, value: str) -> None:
 
 def _age(name: str) -> None:
     """Show the age of the newest data, which the browser keeps counting."""
-    health = standing(name).health
+    health = frames.standing(name).health
     if health.behind is None:
         return
     newest, zone = health.now - health.behind, frames.zone(name)
@@ -238,7 +241,7 @@ def _component(name: str, html: str = "") -> Any:
 
 def _warn(name: str) -> None:
     """Warn of a system without data, and of files that could not be read."""
-    health = standing(name).health
+    health = frames.standing(name).health
     if health.behind is None and not health.damage:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
     skipped = widgets.service().skipped(name)
@@ -257,13 +260,12 @@ def _warn(name: str) -> None:
         st.warning(widgets.plain(widgets.service().addressed(left_out)))
 
 
-def standing(name: str) -> Standing:
-    """Return the status of the system *name*, as of this slot or a little before."""
-    return frames.standing(name)
-
-
 @st.fragment(run_every=LOOK_AGAIN)
-def _watch(name: str, state: tuple[object, ...]) -> None:
-    """Draw the page again when the system *name* has new data since *state*."""
-    if widgets.service().state(name) != state:
+def _watch(
+    name: str,
+    state: Callable[[str], tuple[object, ...]],
+    shown: tuple[object, ...],
+) -> None:
+    """Draw the page again when the *state* of the system *name* is not as *shown*."""
+    if state(name) != shown:
         st.rerun()

@@ -24,6 +24,7 @@ from bikecollect.cli.sharing import map_data
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
 from bikecollect.storage.files import marker
+from bikecollect.storage.run_notes import RunNotes
 from bikecollect.wiring import history
 
 pytest.importorskip("duckdb")
@@ -533,6 +534,22 @@ def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
     assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
     assert "12 of 12 runs were good (100 %)." in said(app)
     assert app.success[0].value == "No slot is missing in this range."
+
+
+def test_the_collection_page_shows_a_run_that_is_running(
+    show: Show, world: World
+) -> None:
+    """As `status` does: it began, and ended, after the page was drawn last."""
+    show("collection")
+    run, notes = world.begin(), RunNotes(world.folder / "payloads/inbox")
+    notes.begin(run)
+
+    (meanwhile, *_) = show("collection").markdown[1:]
+    notes.end(run, written=True)
+    (later, *_) = show("collection").markdown[1:]
+
+    assert "| Running | since 2026-11-22 13" in meanwhile.value
+    assert "Running" not in later.value
 
 
 def test_a_lost_day_is_not_said_to_be_uncollected(show: Show, world: World) -> None:

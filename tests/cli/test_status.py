@@ -383,6 +383,19 @@ def test_metrics_are_in_prometheus_form(world: World) -> None:
     assert [line for line in lines if not re.fullmatch(sample, line)] == []
 
 
+def test_the_metrics_have_the_runs_that_are_running(world: World) -> None:
+    """An alert can tell a run that hangs from none."""
+    standing, run = stand(world), world.begin()
+    runs = [run, replace(run, started=run.started - 60)]
+
+    none, two = metrics([standing]), metrics([replace(standing, running=runs)])
+
+    assert 'bikecollect_running_runs{system="city"} 0\n' in none
+    assert 'bikecollect_running_seconds{system="city"} 0\n' in none
+    assert 'bikecollect_running_runs{system="city"} 2\n' in two
+    assert 'bikecollect_running_seconds{system="city"} 65\n' in two
+
+
 def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None:
     """A fresh slot: 0 and nothing; then an incident: 1 and a line."""
     with serving(lambda _: GOOD) as url:

@@ -30,7 +30,7 @@ OPEN_DAYS = 3
 def page() -> None:
     """Draw the page."""
     name = header.head("collection")
-    standing = header.standing(name)
+    standing = frames.standing(name)
     if mode.is_public():
         _calendar(name)
         _gaps(name)

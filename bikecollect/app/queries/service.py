@@ -30,6 +30,7 @@ from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.files.losses import EarlierLoss
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import loss_of
+from bikecollect.storage.runs.noted import running_runs
 from bikecollect.wiring import history
 
 if TYPE_CHECKING:
@@ -254,6 +255,10 @@ class DataService:
     def runs(self, name: str, since: Slot) -> list[Run]:
         """Return the runs of the slots from *since* on, the newest first."""
         return History(name, self.settings.data / name).runs(since)
+
+    def running(self, name: str) -> list[Run]:
+        """Return the runs of the system *name* that are running now."""
+        return running_runs(self.settings.data / name)
 
     def incidents(self, name: str, days: int = 30) -> list[Incident]:
         """Return the incidents that are open, or were in the last *days*."""

@@ -15,6 +15,8 @@ FAMILIES = {
     "last_run_exit_code": "Exit code of the newest run.",
     "last_run_duration_seconds": "Duration of the newest run.",
     "last_run_rows": "Rows written by the newest run.",
+    "running_runs": "Runs that are running now.",
+    "running_seconds": "For how long the oldest of them has been running.",
     "late": "1 if the newest block is too old.",
     "runs_good_ratio": "Share of good runs in the last 24 hours.",
     "coverage_ratio": "Collected of expected slots.",
@@ -55,6 +57,7 @@ def metrics(
             if health.behind is None
             else health.now - health.behind,
             **(_last_values(run) if run else {}),
+            **_running_values(standing.running, health.now),
             "late": int(health.late),
             "runs_good_ratio": health.good / health.runs if health.runs else None,
             "data_damaged": int(bool(health.damage)),
@@ -84,6 +87,11 @@ def _last_values(run: Run) -> dict[str, float | None]:
         "last_run_duration_seconds": sum(run.seconds.values()),
         "last_run_rows": run.rows,
     }
+
+
+def _running_values(runs: Sequence[Run], now: float) -> dict[str, float | None]:
+    spent = [max(0.0, now - run.started) for run in runs]
+    return {"running_runs": len(runs), "running_seconds": max(spent, default=0.0)}
 
 
 def _mirror_values(health: Health) -> dict[str, float | None]:
