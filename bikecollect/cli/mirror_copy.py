@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import click
-
-from bikecollect.cli.printing import Screen, say, say_json
+from bikecollect.cli.printing import say_step
 from bikecollect.cli.render.archive import mirror_line
 from bikecollect.cli.render.programs.archive_json import mirror_json
 from bikecollect.core.errors import ExitCode, SettingsError, UsageError
@@ -48,12 +46,8 @@ def copy_to_mirror(
     try:
         for step in copying.run():
             days += not step.why
-            if form == "json":
-                say_json(mirror_json(step))
-            elif step.why:
-                click.echo(Screen.person(mirror_line(step)), err=True, nl=False)
-            elif not quiet:
-                say(mirror_line(step))
+            line, json = mirror_line(step), mirror_json(step)
+            say_step(line, json, form, is_error=bool(step.why), quiet=quiet)
     finally:
         times.stop.raise_if_set()
     report = report_live_push if live else report_push

@@ -102,6 +102,19 @@ def say_figures(text: str) -> bool:
     return _print(_echo, _shown(text))
 
 
+def say_step(line: str, json: str, form: str, *, is_error: bool, quiet: bool) -> None:
+    """Print a step of a long command: its *line*, to stderr if it *is_error*.
+
+    If *form* is json, its *json* is printed in any case; with *quiet* only errors are.
+    """
+    if form == "json":
+        say_json(json)
+    elif is_error:
+        click.echo(Screen.person(line), err=True, nl=False)
+    elif not quiet:
+        say(line)
+
+
 def emit(data: str) -> bool:
     """Print *data* (CSV or HTML) like `say`; escape it only on a terminal.
 

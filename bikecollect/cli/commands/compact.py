@@ -12,7 +12,7 @@ from bikecollect.cli.forms import lines_option
 from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Shared
-from bikecollect.cli.printing import Screen, complain, say, say_json
+from bikecollect.cli.printing import complain, say, say_step
 from bikecollect.cli.render.archive import nothing_to_do, step_line
 from bikecollect.cli.render.programs.archive_json import step_json
 from bikecollect.core import process
@@ -75,7 +75,8 @@ def compact(
                 if is_failed:
                     errors[name] = errors[name] or f"{step.day}: {step.why}"
                 did_something = True
-                _print_step(step, form, quiet=quiet)
+                line, json = step_line(step), step_json(step)
+                say_step(line, json, form, is_error=bool(step.why), quiet=quiet)
                 process.raise_if_ending()  # a library may have lost the exception
             for lost in find_lost_days(settings.system_folder(name)):
                 code = max(code, ExitCode.IO)
@@ -118,12 +119,3 @@ def _steps(
     except OSError as error:
         message = f"cannot read {error.filename or settings.data / name}"
         raise StorageError(f"{message}: {error.strerror}") from error
-
-
-def _print_step(step: Step, form: str, *, quiet: bool) -> None:
-    if form == "json":
-        say_json(step_json(step))
-    elif step.why:
-        click.echo(Screen.person(step_line(step)), err=True, nl=False)
-    elif not quiet:
-        say(step_line(step))

@@ -2,14 +2,12 @@
 
 import re
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from functools import partial
-from itertools import chain, count
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
@@ -19,31 +17,24 @@ from bikecollect.archive.query.open_rows import fail_for
 from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.exporting import workbook
+from bikecollect.cli.exporting.query_result import BATCH, QueryResult
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, mirror_option, output_option
-from bikecollect.cli.output_file import format_of, placed, text_file
-from bikecollect.cli.printing import complain, say_figures
-from bikecollect.cli.printing import output as standard
-from bikecollect.cli.render.table import fitted
-from bikecollect.cli.render.terminal import terminal_columns, wrapped
+from bikecollect.cli.output_file import format_of, placed
+from bikecollect.cli.printing import complain
 from bikecollect.cli.reporting.viewed_systems import SkippedDays, viewed
 from bikecollect.core.errors import (
     BikecollectError,
     StorageError,
     UsageError,
 )
-from bikecollect.core.text import csv_text, visible_json
 from bikecollect.setup.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
     from duckdb import DuckDBPyConnection
 
-SHOWN = 100
-BATCH = 10_000
-TOO_WIDE = "too wide for a table: select fewer columns, or see --format csv"
 ZONED = re.compile(
     r"slot_time|to_timestamp|timestamptz|timestamp with time"
     r"|select\s+(distinct\s+)?(\w+\.)?\*|^\s*from\b",
@@ -57,14 +48,6 @@ GUESS = re.compile(r'(?<=does not exist!)\n *Did you mean "[^"]*"\?')
 TABLES = """
   The tables: station_status, slots, coverage, profile, runs, stations;
   of vehicles: vehicle_status, vehicle_slots"""
-
-
-class QueryForm(NamedTuple):
-    """The format of the result, its open file or None, and the zones of its times."""
-
-    form: str
-    fd: int | None
-    zones: Mapping[str, tzinfo]
 
 
 @click.command()
@@ -151,8 +134,9 @@ def query(
         if unrestricted or _touches_lost(data, shown, text, tables, skipped):
             skipped.warn()
         shown_in = _check_zones(settings, names, text)
-        shape = QueryForm(form, fd, dict.fromkeys(shown_in, ZoneInfo(zone)))
-        _answer(connection, text, shape, restricted=not unrestricted)
+        zones = dict.fromkeys(shown_in, ZoneInfo(zone))
+        text = text.strip().rstrip(";") if unrestricted else checked(connection, text)
+        _answer(connection, text, form, fd, zones)
     return code or skipped.code
 
 
@@ -200,48 +184,32 @@ def _touches_lost(
 
 
 def _answer(
-    db: "DuckDBPyConnection", sql: str, shape: QueryForm, *, restricted: bool
+    db: "DuckDBPyConnection",
+    sql: str,
+    form: str,
+    fd: int | None,
+    zones: Mapping[str, tzinfo],
 ) -> None:
-    import duckdb
+    """Print the result of *sql*, or write it to the file *fd*.
 
-    form, fd, zones = shape
+    *zones* are those of its times, by system.
+    """
+    import duckdb  # an extra, and heavy
 
-    sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
         if form == "parquet" and fd is not None:
             duckdb_engine.copy_into(fd, db, sql, duckdb_engine.PARQUET)
             return
         with progress("running the query ..."):
-            cursor = db.execute(sql)
-        names = _distinct([column[0] for column in cursor.description or ()])
+            result = QueryResult(db.execute(sql))
         if fd is None:
-            _print(cursor, names, form)
-            return
-        if form == "xlsx":
-            workbook.write(fd, "query", names, _typed(cursor), zones=zones, formats={})
-            return
-        with text_file(fd) as out:
-            out.writelines(_parts(cursor, names, form))
+            result.print(form)
+        else:
+            result.write(fd, form, zones)
     except duckdb.Error as error:
         raise _failure(error) from error
     except AttributeError as error:
         raise UsageError("the query gives no rows to write") from error
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """Return *names* with a number after those that came before, as DuckDB does.
-
-    An object of JSON would have only the last of them.
-
-    >>> _distinct(["date", "vehicles", "Date", "date_1"])
-    ['date', 'vehicles', 'Date_1', 'date_1_1']
-    """
-    known = dict[str, str]()
-    for name in names:
-        numbered = chain([name], (f"{name}_{n}" for n in count(1)))
-        new = next(text for text in numbered if text.casefold() not in known)
-        known[new.casefold()] = new
-    return [*known.values()]
 
 
 def _failure(error: "duckdb.Error") -> BikecollectError:
@@ -259,57 +227,3 @@ def _failure(error: "duckdb.Error") -> BikecollectError:
     if isinstance(error, duckdb.IOException) and NO_FILES not in message:
         return StorageError(message)
     return UsageError(message, lines=True)
-
-
-def _print(cursor: Any, names: Sequence[str], form: str) -> None:
-    if form != "table":
-        with standard() as out:
-            out.writelines(_parts(cursor, names, form))
-        return
-
-    rows = _fetch(cursor, SHOWN + 1)
-    screen = fitted(names, rows[:SHOWN], terminal_columns())
-    say_figures(screen.text)
-    if screen.is_per_value and len(rows) > 1:
-        click.echo("\n".join(wrapped(TOO_WIDE, "")), err=True)
-    if names and not rows:
-        text = "no rows: nothing matches, or it was not collected; see: "
-        complain(f"{text}bikecollect backfill-report")
-    if len(rows) > SHOWN:
-        click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
-
-
-def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
-    """Yield the rows as text, in batches."""
-    if form == "csv":
-        yield csv_text([names])
-    while rows := _fetch(cursor, BATCH):
-        if form == "csv":
-            yield csv_text([_flag_text(value) for value in row] for row in rows)
-        else:
-            records = (dict(zip(names, map(_json, row), strict=True)) for row in rows)
-            yield "".join(visible_json(r, default=str) + "\n" for r in records)
-
-
-def _typed(cursor: Any) -> Iterator[Sequence[object]]:
-    """Yield the rows, with timestamps in the zone of the session."""
-    while rows := cursor.fetchmany(BATCH):
-        yield from rows
-
-
-def _fetch(cursor: Any, count: int) -> list[Sequence[object]]:
-    """Return the next *count* rows; timestamps become ISO 8601 with their offset."""
-    return [[_time_text(value) for value in row] for row in cursor.fetchmany(count)]
-
-
-def _time_text(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _json(value: object) -> object:
-    """Return *value*, None for a number that JSON does not have."""
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def _flag_text(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
