@@ -1,8 +1,9 @@
 """Mapped: any JSON feed, by a mapping of its fields in the settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
@@ -165,12 +166,25 @@ def _as_object(station: Any) -> Any:
 
 def validate(mapping: Mapping[str, str]) -> None:
     """Raise SettingsError if *mapping* has an unknown key or lacks a required one."""
+    for check in checks(mapping):
+        check()
+
+
+def checks(mapping: Mapping[str, str]) -> Iterator[Callable[[], None]]:
+    """Yield the checks of the keys of *mapping*, which raise SettingsError."""
     for key in mapping:
-        if key not in KEYS:
-            hint = suggestion(key, KEYS)
-            raise SettingsError(f'unknown column "{key}" in mapping{hint}')
-    for key in NEEDED:
-        if key not in mapping:
-            raise SettingsError(f"a mapped feed requires mapping.{key}")
+        yield partial(_check_key, key)
+    yield partial(_check_needed, mapping)
     if STAMP_FORMAT in mapping:
-        check_form(mapping[STAMP_FORMAT], f"mapping.{STAMP_FORMAT}")
+        yield partial(check_form, mapping[STAMP_FORMAT], f"mapping.{STAMP_FORMAT}")
+
+
+def _check_key(key: str) -> None:
+    if key not in KEYS:
+        hint = suggestion(key, KEYS)
+        raise SettingsError(f'unknown column "{key}" in mapping{hint}')
+
+
+def _check_needed(mapping: Mapping[str, str]) -> None:
+    if missing := [f"mapping.{key}" for key in NEEDED if key not in mapping]:
+        raise SettingsError(f"a mapped feed requires {' and '.join(missing)}")

@@ -1,7 +1,8 @@
 """Build a system's feed from its settings: the dialect, the access and the limits."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import chain
@@ -139,40 +140,49 @@ def size(text: str) -> int:
 
 def check(name: str, system: System) -> None:
     """Raise SettingsError for feed settings of the system *name* that cannot work."""
+    for check_one in checks(name, system):
+        check_one()
+
+
+def checks(name: str, system: System) -> Iterator[Callable[[], object]]:
+    """Yield the checks of feed settings of the system *name*, each of some keys.
+
+    They raise SettingsError. Whatever fails says nothing of the other ones.
+    """
     place = f"systems.{name}"
-    fields.validate(system.fields, f"{place}.fields")
-    only.from_settings(system.only, system.bbox, f"{place}.")
-    _check_dialect(place, system)
-    if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):
-        raise SettingsError(f'{place}.version must be a version, such as "2.3"')
-    check_address(f"{place}.url", system.url)
-    if system.proxy:
-        proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"
-        check_address(f"{place}.proxy", re.sub(PROXIES, "http://", proxy))
-        if proxy.startswith("socks") and not find_spec("socks"):
-            raise SettingsError(
-                f"{place}.proxy: a socks proxy requires PySocks: "
-                "pip install 'requests[socks]'"
-            )
-    if system.redirects not in REDIRECTS:
-        words = f'true, false or "{SAME_SITE}"'
-        raise SettingsError(f"{place}.redirects must be {words}")
+    for key, path in system.fields.items():
+        yield partial(fields.validate, {key: path}, f"{place}.fields")
+    for key, texts in system.only.items():
+        yield partial(only.from_settings, {key: texts}, (), f"{place}.")
+    yield partial(only.from_settings, {}, system.bbox, f"{place}.")
+    yield partial(_check_dialect, place, system)
+    yield partial(_check_version, place, system)
+    yield partial(_check_addresses, place, system)
+    yield partial(_check_proxy, f"{place}.proxy", system.proxy)
+    yield partial(_check_redirects, f"{place}.redirects", system.redirects)
     for header, value in system.headers.items():
-        _check_header(f"{place}.headers", header, value)
-    _check_oauth2(place, system)
+        yield partial(_check_header, f"{place}.headers", header, value)
     for key in ("credential_hosts", "private_hosts"):
-        for host in getattr(system, key):
-            check_host(f"{place}.{key}", host)
-    try:
-        size(system.max_body)
-    except SettingsError as error:
-        raise SettingsError(f"{place}.max_body: {error}") from error
+        for host_name in getattr(system, key):
+            yield partial(check_host, f"{place}.{key}", host_name)
+    yield partial(_check_size, f"{place}.max_body", system.max_body)
 
 
 def _check_dialect(place: str, system: System) -> None:
     """Raise SettingsError for settings that the system's dialect does not have."""
     if system.fields and system.feed == "mapped":
         raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
+    if system.vehicles and system.feed != "gbfs":
+        raise SettingsError(f'{place}.vehicles requires feed = "gbfs"')
+
+
+def _check_version(place: str, system: System) -> None:
+    if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):
+        raise SettingsError(f'{place}.version must be a version, such as "2.3"')
+
+
+def _check_addresses(place: str, system: System) -> None:
+    """Raise SettingsError for addresses of the feed that cannot be requested."""
     if system.feed == "tdx":
         from bikecollect.feeds.tdx.feed import addresses  # needed for TDX only
 
@@ -180,8 +190,30 @@ def _check_dialect(place: str, system: System) -> None:
             addresses(system.url)
         except SettingsError as error:
             raise SettingsError(f"{place}: {error}") from error
-    if system.vehicles and system.feed != "gbfs":
-        raise SettingsError(f'{place}.vehicles requires feed = "gbfs"')
+    check_address(f"{place}.url", system.url)
+    _check_oauth2(place, system)
+
+
+def _check_proxy(key: str, text: str) -> None:
+    if not text:
+        return
+    proxy = text if "://" in text else f"http://{text}"
+    check_address(key, re.sub(PROXIES, "http://", proxy))
+    if proxy.startswith("socks") and not find_spec("socks"):
+        words = "a socks proxy requires PySocks: pip install 'requests[socks]'"
+        raise SettingsError(f"{key}: {words}")
+
+
+def _check_redirects(key: str, value: object) -> None:
+    if value not in REDIRECTS:
+        raise SettingsError(f'{key} must be true, false or "{SAME_SITE}"')
+
+
+def _check_size(key: str, text: str) -> None:
+    try:
+        size(text)
+    except SettingsError as error:
+        raise SettingsError(f"{key}: {error}") from error
 
 
 def _check_oauth2(place: str, system: System) -> None:

@@ -162,16 +162,20 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
     problems = Problems()
     top = checked(Settings, values, "", problems)
     systems: dict[str, System] = {}
+    sound: dict[str, System] = {}
     for name, table in table_of(values, "systems").items():
+        before = len(problems)
         with problems:
             systems[name] = _system(name, table, problems)
+        if len(problems) == before:
+            sound[name] = systems[name]
     sections = {
         name: cls(**checked(cls, table_of(values, name), f"{name}.", problems))
         for name, cls in SECTIONS.items()
     }
     settings = Settings(**{**top, **sections, "systems": systems, "folder": folder})
     if len(problems):
-        problems.note(possible_checks(settings, values))
+        problems.note(possible_checks(settings, values, sound))
     problems.refuse()
     complete = settings.with_absolute_paths()
     if not complete.systems:

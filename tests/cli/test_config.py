@@ -328,7 +328,7 @@ def test_a_mapped_feed_without_a_mapping_is_not_valid(tmp_path: Path) -> None:
     assert process.returncode == 78
     assert process.stderr == (
         f"bikecollect: {file}: systems.bergen: a mapped feed requires "
-        "mapping.station_id\n"
+        "mapping.station_id and mapping.num_vehicles_available\n"
     )
 
 
@@ -443,6 +443,61 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     assert "7min" in values[1]
     assert values[2].startswith("  systems.youbike-taipei.timezone: unknown time zone")
     assert values[3:] == ["  keep.csv_days must not be negative"]
+
+
+def test_errors_of_one_table_do_not_hide_each_other(tmp_path: Path) -> None:
+    """Each was found only after the one before it had been corrected."""
+    file = tmp_path / "b.toml"
+    feed = 'feed = "mapped"\nurl = "x"\ntimezone = "Asia/Taipeh"\nversion = "z"\n'
+    mapping = 'mapping = {station_id = "a", foo = "b", stamp_format = "%d.%m."}\n'
+    mail = '[mail]\nhost = "h"\ndigest = "x"\nto = ["bad"]\n'
+    file.write_text(
+        f'[systems.a]\n{feed}max_body = "12"\n{mapping}{mail}'
+        '[systems.b]\nfeed = "gbfs"\nurl = "https://x"\ntimezone = "UTC"\n'
+        'fields = {foo = "x"}\nheaders = {"a b" = "c"}\n',
+        encoding="utf-8",
+    )
+    first, *errors = bikecollect("--config", file, "config", "check").stderr.split("\n")
+    file.write_text(f"wrong = 1\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    beside = bikecollect("--config", file, "config", "check").stderr
+
+    assert first == f"bikecollect: {file}: 12 errors"
+    assert [" ".join(error.split()[:4]) for error in errors] == [
+        "systems.a.timezone: unknown time zone",
+        "systems.a.version must be a",
+        "systems.a.url is not an",
+        'systems.a.max_body: "12" is not',
+        'unknown column "foo" in',
+        "systems.b.headers: 'a b' is",
+        "mail.digest must be daily",
+        "mail.sender is missing: it",
+        'mail.to: "bad" is not',
+        'systems.a: unknown column "foo"',
+        "systems.a: a mapped feed",
+        'systems.a: mapping.stamp_format = "%d.%m."',
+        "",
+    ]
+    own = [error for error in errors if "mail." not in error]
+    assert [error for error in own if error not in beside] == []
+
+
+def test_files_and_mappings_are_checked_together(tmp_path: Path) -> None:
+    """Of several systems, too; the only error is told as before."""
+    file = tmp_path / "b.toml"
+    table = '[systems.{}]\nfeed = "mapped"\nurl = "https://x/"\ntimezone = "UTC"\n'
+    mapped = table + 'mapping = {{station_id = "a"}}\n'
+    file.write_text(mapped.format("a"), encoding="utf-8")
+    one = bikecollect("--config", file, "config", "check").stderr
+    text = mapped.format("a") + mapped.format("b") + 'columns = ["nope"]\n'
+    file.write_text(f'{text}ca_bundle = "none.pem"\n', encoding="utf-8")
+    several = bikecollect("--config", file, "config", "check").stderr.splitlines()
+
+    lack = "a mapped feed requires mapping.num_vehicles_available"
+    assert one == f"bikecollect: {file}: systems.a: {lack}\n"
+    assert several[0] == "bikecollect: 4 errors"
+    assert [lack in line for line in several].count(True) == 2
+    assert ["none.pem" in line for line in several].count(True) == 1
+    assert ["nope" in line for line in several].count(True) == 1
 
 
 def test_a_time_zone_that_cannot_be_read_is_not_called_unknown(

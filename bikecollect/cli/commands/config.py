@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,9 +15,10 @@ from bikecollect.cli.render import settings as screens
 from bikecollect.collect.derived_columns import of_system
 from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible_json
-from bikecollect.feeds import mapped
 from bikecollect.setup import loader, settings_file
 from bikecollect.setup.checks.idle_settings import idle_mail, idle_settings
+from bikecollect.setup.tables.checking import Problems
+from bikecollect.setup.tables.values import checks_of_mapping
 
 NONE = 1
 EDITORS = ("VISUAL", "EDITOR")
@@ -72,28 +73,23 @@ def check(ctx: click.Context) -> None:
     folders and mail.
     """
     settings = ctx.ensure_object(Shared).settings()
-    loader.check_files(settings)
-    loader.check_certificates(settings)
+    problems = Problems()
+    problems.note([partial(loader.check_files, settings)])
+    problems.note([partial(loader.check_certificates, settings)])
     for name, system in settings.systems.items():
         place = f"{settings.source}: systems.{name}"
         if system.feed == "mapped":
-            _check_mapping(place, system.mapping)
-        columns = of_system(name, system.columns, settings.source, settings.folder)
-        for trouble in columns.troubles:
-            raise SettingsError(f"{place}.columns: {trouble}")
+            problems.note(checks_of_mapping(place, system.mapping))
+        with problems:
+            own = of_system(name, system.columns, settings.source, settings.folder)
+            problems.add(f"{place}.columns: {trouble}" for trouble in own.troubles)
+    problems.refuse()
     if settings.source:
         names = ", ".join(settings.systems)
         default = " (default)" if settings.is_default_system else ""
         say(f"{settings.source} is valid; systems: {names}{default}\n")
     for text, remedy in (*idle_settings(settings), *idle_mail(settings.mail)):
         say(f"Note: {text}; {remedy}\n")
-
-
-def _check_mapping(place: str, mapping: Mapping[str, str]) -> None:
-    try:
-        mapped.validate(mapping)
-    except SettingsError as error:
-        raise SettingsError(f"{place}: {error}") from error
 
 
 @config.command()

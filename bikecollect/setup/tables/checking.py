@@ -31,7 +31,7 @@ EXAMPLES: dict[object, str] = {
     str: '["a", "b"]',
     int | float: "[121.4, 24.9, 121.6, 25.1]",
 }
-Check = Callable[[], None]
+Check = Callable[[], object]
 """Raises SettingsError for a wrong value."""
 
 
@@ -59,6 +59,10 @@ class Problems:
         for check in checks:
             with self:
                 check()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Note an error for each of *texts*."""
+        self._errors += map(SettingsError, texts)
 
     def refuse(self) -> None:
         """Raise SettingsError if an error was noted; several become a line each."""

@@ -1,6 +1,7 @@
 """Check the values of the settings: they have the right type, but may be invalid."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,22 +27,33 @@ NUMBERS = (
 def check_values(settings: Settings) -> None:
     """Raise SettingsError for invalid values of the right type."""
     problems = Problems()
-    checks: list[Check] = [
-        partial(_check_interval, settings),
-        *(partial(_check_system, *item) for item in settings.systems.items()),
-        partial(_check_app, settings.app),
-        partial(_check_mail, settings.mail),
-    ]
-    problems.note([*checks, *_independent_checks(settings)])
+    problems.note(
+        [
+            partial(_check_interval, settings),
+            *(c for item in settings.systems.items() for c in _of_system(*item)),
+            partial(_check_app, settings.app),
+            *_checks_of_mail(settings.mail),
+            *_independent_checks(settings),
+        ]
+    )
+    if len(problems):
+        problems.note(_all_of_mappings(settings.systems))
     problems.refuse()
 
 
-def possible_checks(settings: Settings, values: Mapping[str, Any]) -> list[Check]:
-    """Return the checks that are possible although some *values* have wrong types."""
+def possible_checks(
+    settings: Settings, values: Mapping[str, Any], sound: Mapping[str, System]
+) -> list[Check]:
+    """Return the checks that are possible although some *values* have wrong types.
+
+    The systems *sound* have no wrong ones.
+    """
     return [
         partial(_check_interval, settings),
         *_checks_of_zones(values),
+        *(c for item in sound.items() for c in _of_feed(*item)),
         *_independent_checks(settings),
+        *_all_of_mappings(sound),
     ]
 
 
@@ -70,13 +82,43 @@ def _check_interval(settings: Settings) -> None:
     _ = settings.seconds
 
 
-def _check_system(name: str, system: System) -> None:
-    check_zone(f"systems.{name}.timezone", system.timezone)
-    feed_access.check(name, system)
+def _of_system(name: str, system: System) -> Iterator[Check]:
+    yield partial(check_zone, f"systems.{name}.timezone", system.timezone)
+    yield from _of_feed(name, system)
+
+
+def _of_feed(name: str, system: System) -> Iterator[Check]:
+    """Yield the checks of the system *name*, but for that of its time zone."""
+    yield from feed_access.checks(name, system)
     if system.publisher:
         from bikecollect.setup.catalogue import publishers  # not for a fetch
 
-        publishers.check(name, system)
+        for key, text in system.publisher.items():
+            one = replace(system, publisher={key: text})
+            yield partial(publishers.check, name, one)
+
+
+def _all_of_mappings(systems: Mapping[str, System]) -> Iterator[Check]:
+    """Yield the checks of all mappings, for a file that has an error in any case.
+
+    An error in a mapping is one of its system only: others are collected.
+    """
+    for name, system in systems.items():
+        if system.feed == "mapped":
+            yield from checks_of_mapping(f"systems.{name}", system.mapping)
+
+
+def checks_of_mapping(place: str, mapping: Mapping[str, str]) -> Iterator[Check]:
+    """Yield the checks of *mapping*, that of the system at *place*."""
+    from bikecollect.feeds import mapped  # only for a mapped feed
+
+    def placed(check: Check) -> None:
+        try:
+            check()
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}") from error
+
+    return (partial(placed, check) for check in mapped.checks(mapping))
 
 
 def _check_app(app: App) -> None:
@@ -119,28 +161,42 @@ def _check_mirror(address: str) -> None:
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _check_mail(mail: Mail) -> None:
-    """Raise SettingsError if no mail can be sent safely by *mail*."""
+def _checks_of_mail(mail: Mail) -> Iterator[Check]:
+    """Yield the checks whether mails can be sent, and safely, by *mail*."""
+    yield partial(_check_security, mail)
+    yield partial(_check_digest, mail.digest)
+    yield partial(_check_server, mail)
+    lists = {"sender": [mail.sender], "to": mail.to, "escalate_to": mail.escalate_to}
+    for key, addresses in lists.items() if mail.host else ():
+        yield partial(_check_addresses, f"mail.{key}", addresses)
+
+
+def _check_security(mail: Mail) -> None:
     if mail.security not in {"starttls", "tls", "none"}:
         raise SettingsError("mail.security must be starttls, tls or none")
-    if mail.digest not in {"", "daily", "weekly"}:
-        raise SettingsError("mail.digest must be daily or weekly")
-    if problem := mail.server_problem:
-        raise SettingsError(problem)
-    if not mail.host:
-        return
-    for key in ("sender", "to"):
-        if not getattr(mail, key):
-            raise SettingsError(f"mail.{key} is missing: it is required with mail.host")
-    lists = {"sender": [mail.sender], "to": mail.to, "escalate_to": mail.escalate_to}
-    for key, addresses in lists.items():
-        for error in filter(None, map(mail_address_error, addresses)):
-            raise SettingsError(f"mail.{key}: {error}")
-    if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
+    is_open = mail.security == "none" and mail.host not in LOOPBACK
+    if mail.host and mail.user and is_open:
         raise SettingsError(
             'mail.security = "none" would send the password unencrypted; '
             "use starttls or tls"
         )
+
+
+def _check_digest(digest: str) -> None:
+    if digest not in {"", "daily", "weekly"}:
+        raise SettingsError("mail.digest must be daily or weekly")
+
+
+def _check_server(mail: Mail) -> None:
+    if problem := mail.server_problem:
+        raise SettingsError(problem)
+
+
+def _check_addresses(key: str, addresses: Sequence[str]) -> None:
+    if not any(addresses) and not key.endswith("escalate_to"):
+        raise SettingsError(f"{key} is missing: it is required with mail.host")
+    for error in filter(None, map(mail_address_error, addresses)):
+        raise SettingsError(f"{key}: {error}")
 
 
 def _check_mail_times(mail: Mail) -> None:
