@@ -495,6 +495,27 @@ def test_what_is_put_into_place_meanwhile_is_not_replaced(
     assert [*tmp_path.iterdir()] == [folder]
 
 
+def test_editions_of_one_day_have_different_versions(
+    dataset: Path, config: Path, folder: Path
+) -> None:
+    """Only if their tables differ; each document of one has the same version."""
+    same, shorter = folder / "same", folder / "shorter"
+    publish(config, *CITED, "-o", same)
+    publish(config, *CITED, "--since", "2026-11-23", "-o", shorter)
+
+    (version,), (again,), (other,) = map(_versions, (dataset, same, shorter))
+
+    mark, same_mark, other_mark = (v.split("+")[1] for v in (version, again, other))
+    assert mark == same_mark != other_mark
+
+
+def _versions(place: Path) -> set[str]:
+    documents = (place / "datapackage.json", place / ".zenodo.json")
+    found = {json.loads(path.read_text("utf-8"))["version"] for path in documents}
+    citation = (place / "CITATION.cff").read_text("utf-8")
+    return found | set(re.findall(r'^version: "(.*)"$', citation, re.MULTILINE))
+
+
 def test_force_replaces_a_dataset_and_nothing_else(
     dataset: Path, config: Path, folder: Path
 ) -> None:

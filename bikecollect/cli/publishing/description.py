@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -31,6 +32,8 @@ CFF_LICENSES = frozenset(
     }
 )
 """SPDX ids of licences of data that the Citation File Format 1.2.0 knows."""
+MARK = 8
+"""Digits of the mark that tells editions of one day apart."""
 RESOLVER = "https://doi.org/"
 KEYWORDS = ("bike sharing", "station availability", "GBFS", "mobility", "time series")
 
@@ -72,6 +75,16 @@ class Dataset:
         )
 
     @property
+    def version(self) -> str:
+        """The day of its creation, with a mark of its tables: ``2026-11-29+0c4f93d1``.
+
+        A corrected edition of the same day has another one, the same tables have not.
+        """
+        hashes = (f"{table.path} {table.resource['hash']}\n" for table in self.tables)
+        mark = sha256("".join(sorted(hashes)).encode("utf-8")).hexdigest()[:MARK]
+        return f"{self.created}+{mark}"
+
+    @property
     def summary(self) -> str:
         """The description in catalogues."""
         return (
@@ -92,7 +105,7 @@ class Dataset:
             "profile": "data-package",
             "title": self.title,
             "description": self.summary,
-            "version": self.created,
+            "version": self.version,
             "created": f"{self.created}T00:00:00Z",
             "keywords": list(KEYWORDS),
             "contributors": [
@@ -130,7 +143,7 @@ class Dataset:
                 lines.append(f"    orcid: https://orcid.org/{writer.orcid}")
         if self.doi:
             lines.append(f"doi: {_quoted(self.doi)}")
-        lines += [f"date-released: {self.created}", f"version: {_quoted(self.created)}"]
+        lines += [f"date-released: {self.created}", f"version: {_quoted(self.version)}"]
         if self.publisher.license in CFF_LICENSES:
             lines.append(f"license: {self.publisher.license}")
         elif self.publisher.license_url:
@@ -153,7 +166,7 @@ class Dataset:
             ],
             "keywords": list(KEYWORDS),
             "publication_date": self.created,
-            "version": self.created,
+            "version": self.version,
             "notes": escape(
                 f"Source: {self._source}. Collected with bikecollect {__version__}; "
                 f"{proofs} are in the dataset.",
