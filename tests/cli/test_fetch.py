@@ -380,6 +380,17 @@ def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:
     assert "\n" not in last
 
 
+def test_the_reason_of_a_retry_fits_the_line(tmp_path: Path) -> None:
+    """The end of it is what was wrong."""
+    path = settings(
+        tmp_path, "http://127.0.0.1:9/a/long/way/to/gbfs.json", interval="9s"
+    )
+
+    text = on_terminal("--config", path, "fetch")
+
+    assert re.search(r"left: cannot connect: connection refused\x1b", text)
+
+
 def test_a_dumb_terminal_gets_no_control_sequences(tmp_path: Path) -> None:
     """TERM=dumb is set by editors that cannot show them."""
     path = settings(tmp_path, "http://127.0.0.1:9/", interval="2s")

@@ -162,7 +162,7 @@ class Client:
             asked = asked or POLITE
         wait = max(asked, backoff(number, self._random))
         pause, remaining = min(wait, left), self._remaining()
-        reason = str(failure.error).replace(url.plain, "the feed")  # fits a line
+        reason = _short(str(failure.error), url.plain)
         text = f"retry {number} in {pause:.0f} s, {remaining:.0f} s left: {reason}"
         values = (number, pause, remaining, failure.error)
         log_text = "try %d failed, next in %.0f s, %.0f s left: %s"
@@ -227,6 +227,19 @@ class Client:
             raise FeedUnavailable(
                 f"{url.plain} timed out after {seconds:.0f} s", cause="timeout"
             ) from None
+
+
+def _short(reason: str, address: str) -> str:
+    """Return *reason* without the *address* that it names: it is to fit a line.
+
+    >>> _short("cannot connect to http://a.org/: connection refused", "http://a.org/")
+    'cannot connect: connection refused'
+    >>> _short("http://a.org/ answered HTTP 503", "http://a.org/")
+    'the feed answered HTTP 503'
+    """
+    for place in (f" to {address}", f" of {address}"):
+        reason = reason.replace(place, "")
+    return reason.replace(address, "the feed")
 
 
 def _checked(
