@@ -57,6 +57,7 @@ class Cause(StrEnum):
     )
     RATE_LIMITED = "rate-limited", "the feed limits the rate of requests"
     REJECTED = "rejected", "the payload was not understood"
+    RUNNING = "running", "its run has not ended yet"
     SETTINGS = "settings", "the settings could not be used"
     UNKNOWN = "unknown", "the ledger that recorded the runs was lost"
 

@@ -38,6 +38,7 @@ from bikecollect.storage.data_folder import (
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.runs import unrecorded
+from bikecollect.storage.runs.noted import running_runs
 from bikecollect.storage.runs.vehicle_slots import vehicle_slots
 
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
@@ -61,6 +62,8 @@ MAX_TRIED = 600
 """Maximum slots whose payloads are read for a report: two days, half a minute."""
 BlockReader = Callable[[History, Slot, Slot], dict[Slot, Block]]
 """Returns the blocks of the slots between two."""
+UNTOLD = frozenset({Cause.NOT_COLLECTING, Cause.RUNNING})
+"""Causes of missing slots of which nobody is told by a later run."""
 SLOT, STARTED = itemgetter(0), itemgetter(1)
 """The first two fields of a `SeenRun`: a year has 100,000 runs."""
 
@@ -87,10 +90,14 @@ def read(
     since the last run. *read_blocks* reads the blocks. *incidents* are those that the
     ledger does not have yet. Raises StorageError.
     """
-    dead = [
+    noted = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
         for r in history.killed_runs()
         if r.outcome is not None
+    ]
+    noted += [
+        SeenRun(r.slot, r.started, Cause.RUNNING, "", r.boot_id, r.uptime, r.awake)
+        for r in running_runs(folder)
     ]
     with history.session():
         rows = [
@@ -101,11 +108,11 @@ def read(
         rows += history.packed_runs(since, until, SeenRun._fields)
         recorded = [*map(SeenRun._make, rows)]
         near = since - DAY, until + DAY
-        dead += map(SeenRun._make, history.select(OF_DOUBTED, *near))
+        noted += map(SeenRun._make, history.select(OF_DOUBTED, *near))
         blocks = read_blocks(history, since, until)
         failing, silencing = unrecorded.causes(history, since, incidents)
         first = history.first_collected()
-    runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
+    runs = [*_within(recorded, since, until), *noted, *([now] if now else [])]
     return Evidence(
         first=first,
         runs=sorted(runs, key=STARTED),
@@ -197,9 +204,10 @@ def read_missing(
     """Return the missing slots after *seen*, the last one told of, to before *now*.
 
     Their causes are those of any report. Slots from before the first expected one are
-    left out. *incidents* are those that the ledger does not have yet. If it cannot be
-    read, or may be that of another system, all slots are taken as missing; that there
-    was a run at *seen* is known, for it was told of: such a ledger is not a lost one.
+    left out, and those whose run has not ended: it reports them itself. *incidents* are
+    those that the ledger does not have yet. If it cannot be read, or may be that of
+    another system, all slots are taken as missing; that there was a run at *seen* is
+    known, for it was told of: such a ledger is not a lost one.
     """
     since, until = system.grid.next(seen), now.slot
     history = History(system.system_id, system.path)
@@ -213,7 +221,7 @@ def read_missing(
     return [
         item
         for item in judged
-        if item.state == SlotState.MISSING and item.cause != Cause.NOT_COLLECTING
+        if item.state == SlotState.MISSING and item.cause not in UNTOLD
     ]
 
 

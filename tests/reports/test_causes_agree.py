@@ -22,10 +22,11 @@ from bikecollect.core.causes import Cause, SeenRun, meaning
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot
-from bikecollect.reports.evidence import read_missing
+from bikecollect.reports.evidence import UNTOLD, read_account, read_missing
 from bikecollect.setup.loader import parse
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.run_notes import RunNotes
 from bikecollect.wiring.alerting import alerter
 
 pytest.importorskip("duckdb")
@@ -101,6 +102,29 @@ def test_a_folder_without_its_marker_is_no_evidence(world: World) -> None:
     assert [str(item.cause) for item in others] == ["not-started"] * 4
 
 
+def test_a_slot_whose_run_still_runs_is_told_of_by_that_run_alone(
+    folder: Path,
+) -> None:
+    """One that was begun late, by hand, retries into the next slot."""
+    world = World(folder / "city")
+    (world.folder / ".bikecollect").touch()
+    world.fetch({"a": 1})
+    world.clock.now += 300
+    late = world.begin()
+    notes = RunNotes(world.folder / "payloads/inbox")
+    notes.begin(late)
+    world.fetch({"a": 1}, after=300)
+    system, seen = SystemFolder("city", world.folder, TAIPEI, 300), Slot(START)
+    now = SeenRun(Slot(START + 600), START + 602.0)
+
+    told = read_missing(system, seen, now, ())
+    causes = read_account(system, now=START + 610.0).causes
+    notes.end(late, written=True)
+
+    assert told == []
+    assert causes == {"running": 1}
+
+
 def test_a_run_that_rebuilds_the_ledger_tells_that_the_runs_before_are_lost(
     world: World,
 ) -> None:
@@ -172,7 +196,7 @@ def _counted(pairs: Iterable[tuple[str, object]]) -> Counter[str]:
 
 
 def test_the_world_has_every_cause() -> None:
-    """But that of slots before the first run, which no report counts."""
+    """But those of slots before the first run, and of one whose run has not ended."""
     named = {word.partition(":")[0] for words in COUNTS for word in words.split(" or ")}
 
-    assert named - {"http-503"} == {*Cause} - {Cause.NOT_COLLECTING}
+    assert named - {"http-503"} == {*Cause} - UNTOLD
