@@ -23,6 +23,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, LEDGER, MARKER, SystemFolder
 from bikecollect.storage.files import marker
+from bikecollect.storage.files.entries import has_vehicles
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.ledger_schema import ARCHIVED_DAYS
@@ -83,7 +84,7 @@ def _all_files(
     for layout in LAYOUTS:
         folder = system.vehicles if layout is VEHICLE_LAYOUT else system
         is_lost = accepts_loss and marker.lost_by(folder.path / MARKER) is not None
-        if layout is not VEHICLE_LAYOUT or folder.ledger.exists() or is_lost:
+        if layout is not VEHICLE_LAYOUT or has_vehicles(system.path) or is_lost:
             store, ledger = Store(folder.path, layout.rows), Ledger(folder.ledger)
             every.append(_Files(system, folder, layout, store, ledger))
     return every

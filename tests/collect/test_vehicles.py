@@ -575,6 +575,29 @@ def test_a_lost_ledger_of_a_system_without_stations_is_named(
 
 
 @pytest.mark.parametrize("stations", [[station()], []], ids=["beside", "alone"])
+@pytest.mark.parametrize("pattern", ["vehicles/ledger*", "**/ledger*"])
+def test_a_repair_builds_every_lost_ledger_from_its_files(
+    city: Publisher, stations: list[Any], pattern: str
+) -> None:
+    """That of stations only was built; the vehicles had none until the next fetch."""
+    publish(city, [vehicle(), vehicle("v2")], stations=stations)
+    city.fetch()
+    city.fetch()
+    before = (city.folder / DAY).read_bytes()
+    for path in (city.folder / "city").glob(pattern):
+        path.unlink()
+    path = write_settings(city.folder / "settings.toml", city.folder, "city")
+
+    repaired = bikecollect("--config", path, "verify", "--repair", "city")
+    again = bikecollect("--config", path, "verify", "city")
+
+    assert (repaired.returncode, again.returncode) == (0, 0), repaired.stdout
+    assert "city/vehicles 2026-11-22 2 slots 4 rows" in " ".join(again.stdout.split())
+    assert damage(city) == []
+    assert (city.folder / DAY).read_bytes() == before
+
+
+@pytest.mark.parametrize("stations", [[station()], []], ids=["beside", "alone"])
 def test_the_ledger_that_is_damaged_is_named(
     city: Publisher, stations: list[dict[str, Any]]
 ) -> None:
