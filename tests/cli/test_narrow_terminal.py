@@ -14,12 +14,14 @@ from templates import copied
 from world import World
 
 from bikecollect.cli import cli
+from bikecollect.cli.commands import doctor
 from bikecollect.cli.render import reports
 from bikecollect.cli.render.table import fitted
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS
 from bikecollect.reports.runner import BatchedAnswer
+from bikecollect.setup.checks.check import Check, Verdict
 
 TAIL = ("--until", "2026-11-22T12:40")
 WHOLE = re.compile(r"https?://|/|bikecollect |sudo ")
@@ -122,6 +124,36 @@ def in_eighty_columns(
     zones = dict.fromkeys({str(row["system_id"]) for row in rows}, UTC)
     text = "".join(reports.answer(REPORTS[name], result, zones, "text", None))
     return click.unstyle(text).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("remedy", "lines"),
+    [
+        (
+            f"mount its disk; for a new folder: touch /srv/{'a' * 60}",
+            ["      -> mount its disk; for a new folder:", f"touch /srv/{'a' * 60}"],
+        ),
+        (f"sudo chown -R me {'a' * 70}", [f"      -> sudo chown -R me {'a' * 70}"]),
+        (
+            "set the clock of this machine; check url, and ca_bundle if one is set, in "
+            "[systems.city]",
+            [
+                "      -> set the clock of this machine; check url, and ca_bundle"
+                " if one is set,",
+                "in [systems.city]",
+            ],
+        ),
+    ],
+    ids=["command at its end", "command", "text"],
+)
+def test_a_remedy_fits_eighty_columns_but_for_a_command(
+    remedy: str, lines: list[str]
+) -> None:
+    """A command is a line of its own, so that it can be copied."""
+    shown = doctor._line(Check("city", Verdict.BAD, "odd", remedy))
+
+    first, *others = lines
+    assert shown.splitlines()[1:] == [first, *(f"{' ' * 9}{line}" for line in others)]
 
 
 def test_scarcity_is_a_table_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:

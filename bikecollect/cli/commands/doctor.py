@@ -14,7 +14,7 @@ from bikecollect.cli.completion import systems_argument
 from bikecollect.cli.forms import lines_option
 from bikecollect.cli.options import Shared
 from bikecollect.cli.printing import Screen, say, say_json
-from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
+from bikecollect.cli.render.terminal import columns, wrapped
 from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.checks.check import Check, Verdict
@@ -25,9 +25,10 @@ TROUBLE = 1
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
 INDENT = " " * 6
 COMMAND = re.compile(
-    r"/|\b(sudo|bikecollect|chmod|chown|crontab|df|mkdir|mount|rm|systemctl|touch)\b"
+    r"(?:^|(?<=: ))(?:[~/]|mount -|(?:sudo|bikecollect|chmod|chown|crontab|df|loginctl"
+    r"|ls|mkdir|pgrep|pip|rm|systemctl|touch) )"
 )
-"""Matches remedies that are commands, which are kept on one line for copying."""
+"""The beginning of a command or a path in a remedy: a line of its own, to be copied."""
 
 
 @click.command()
@@ -129,7 +130,15 @@ def _line(check: Check) -> str:
 
 
 def _remedy(text: str) -> str:
-    """Return a remedy; on a narrow terminal it is wrapped unless it is a command."""
-    is_text = columns() < WIDTH and not COMMAND.search(text)
-    lines = wrapped(text, f"{INDENT}-> ", f"{INDENT}   ") if is_text else []
-    return "".join(f"{line}\n" for line in lines or [f"{INDENT}-> {text}"])
+    """Return a remedy on one line, or on several if it is too long for the screen.
+
+    A command or a path at its end is not broken, so that it can be copied.
+    """
+    head = f"{INDENT}-> "
+    if len(head) + len(text) < columns():
+        return f"{head}{text}\n"
+    at = match.start() if (match := COMMAND.search(text)) else len(text)
+    lines = wrapped(text[:at], head, " " * len(head)) if at else []
+    if command := text[at:]:
+        lines.append(f"{' ' * len(head) if lines else head}{command}")
+    return "".join(f"{line}\n" for line in lines)
