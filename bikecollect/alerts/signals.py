@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bikecollect.core.causes import Cause, SeenRun, meaning
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import RUNS_LOST, Incident, Signal
-from bikecollect.core.run import Run
+from bikecollect.core.run import THEN_RUN, Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import MARKER, SystemFolder, is_marked
@@ -248,8 +248,10 @@ def _of_notices(run: Run) -> dict[str, Signal]:
 
 
 def _remedy(run: Run) -> str:
-    """Return the settings that *run* proposes, one per line."""
-    return "".join(f"\n{n.text}" for n in run.notices if n.kind == "fields")
+    """Return the settings that *run* proposes, one per line; then, apart, a command."""
+    texts = [n.text for n in run.notices if n.kind == "fields"]
+    apart = (f"\n{text}" if text.startswith(THEN_RUN) else text for text in texts)
+    return "".join(f"\n{text}" for text in apart)
 
 
 def _of_flags(run: Run, muted: Collection[str]) -> dict[str, Signal]:

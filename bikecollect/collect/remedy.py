@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bikecollect.core.payload import Payload
-from bikecollect.core.run import Notice
+from bikecollect.core.run import THEN_RUN, Notice
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import local_minute, visible_toml
 from bikecollect.storage.data_folder import REJECTED
@@ -61,36 +61,39 @@ def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
 
 
 def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list[str]:
-    """Return an explanation of *renames*, and the lines to paste into the settings.
+    """Return an explanation of *renames*, the lines to paste, and the command to run.
 
-    *fields* are the fields that the settings already have.
+    Runs of earlier versions have the command at the end of the explanation. *fields*
+    are the fields that the settings already have.
 
     >>> from bikecollect.feeds.reading.renames import Rename, Renames
-    >>> lines("city", {}, Renames((Rename("capacity", "tot", "size"),)))[2:]
-    ['[systems.city.fields]', 'capacity = "size"']
+    >>> lines("a", {}, Renames((Rename("capacity", "tot", "size"),)))[2:]
+    ['[systems.a.fields]', 'capacity = "size"', 'then run: bikecollect backfill a']
     """
     texts = [*_explanations(renames)]
     if renames.renames:
         new = {rename.column: rename.after for rename in renames.renames}
         merged = {**fields, **new}
-        texts.append(
-            "to continue, put these lines at the end of the settings file"
-            f"{' in place of that table' if fields else ''}, then run: bikecollect "
-            f"backfill {system_id}"
-        )
-        texts += _table(system_id, merged)
+        put = f"to continue, put these lines {_place(fields)}:"
+        texts += [put, *_table(system_id, merged), _then(system_id)]
     elif renames.unexplained and renames.unknown:
         only = _only_candidate(renames)
         merged = {**fields, **dict.fromkeys(renames.unexplained, only or BLANK)}
         condition = f"{only} is its new name" if only else "one of them is the new name"
         where = "" if only else f", with it in place of {BLANK},"
-        texts.append(
-            f"if {condition}, put these lines{where} at the end of the settings file"
-            f"{' in place of that table' if fields else ''}, then run: bikecollect "
-            f"backfill {system_id}"
-        )
-        texts += _table(system_id, merged)
+        put = f"if {condition}, put these lines{where} {_place(fields)}:"
+        texts += [put, *_table(system_id, merged), _then(system_id)]
     return texts
+
+
+def _place(fields: Mapping[str, str]) -> str:
+    """Return where the lines go in the settings, which may have *fields* already."""
+    instead = " in place of that table" if fields else ""
+    return f"at the end of the settings file{instead}"
+
+
+def _then(system_id: str) -> str:
+    return f"{THEN_RUN}bikecollect backfill {system_id}"
 
 
 def _only_candidate(renames: "Renames") -> str:
@@ -112,7 +115,7 @@ def _explanations(renames: "Renames") -> Iterator[str]:
         yield f"most likely a field was renamed: {', '.join(names)}"
     if renames.unexplained and renames.unknown:
         lost, unknown = ", ".join(renames.unexplained), ", ".join(renames.unknown)
-        yield f"no new field matches {lost}; unread fields: {unknown}"
+        yield f"it is unclear which field is now {lost}; unread fields: {unknown}"
 
 
 def _rename_text(rename: "Rename") -> str:

@@ -20,6 +20,8 @@ MAX_NOTICES = 30
 MAX_TRIES = 40
 """Maximum stored attempts of a run: the first and the last ones."""
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+THEN_RUN = "then run: "
+"""Precedes the command in a notice about renamed fields, after the lines to paste."""
 MAX_DIGITS = 16
 """Maximum digits of an integer in a stored run: integers of SQLite have 64 bits."""
 

@@ -14,6 +14,7 @@ from bikecollect.collect.filling.fillings import (
 )
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.errors import ExitCode
+from bikecollect.core.run import THEN_RUN
 from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of, local_minute, percent, visible, visible_json
 
@@ -31,8 +32,6 @@ MAX_TIMES = 6
 UNTRIED = frozenset({"there", "left", *STALE})
 """The results for payloads that were not tried."""
 KEPT = "; the payload is kept"
-THEN_RUN = "then run: "
-"""Precedes the command in a line about renamed fields."""
 
 
 def summary(
@@ -88,21 +87,26 @@ def summary(
 
 
 def remedy(lines: Sequence[str]) -> str:
-    """Return *lines* about renamed fields, those to paste after a blank line.
+    """Return *lines* about renamed fields, those to paste between blank lines.
 
-    They are not wrapped, nor is the command: it is a line of its own.
+    Neither they nor the command, a line of its own, are wrapped. In lines of earlier
+    versions it stands before those to paste.
     """
     table_at = next((n for n, line in enumerate(lines) if line[:1] == "["), len(lines))
-    texts = [part for line in lines[:table_at] for part in _explained(visible(line))]
-    pasted = ["", *lines[table_at:]] if lines[table_at:] else []
-    return "".join(f"{line}\n" for line in ("", *texts, *pasted))
-
-
-def _explained(line: str) -> list[str]:
-    text, run, command = line.partition(THEN_RUN)
-    if not run:
-        return wrapped(line, "  ")
-    return [*wrapped(text + run.rstrip(), "  "), f"    {command}"]
+    texts, commands = list[str](), list[str]()
+    pasted = list[str]()
+    for n, line in enumerate(lines):
+        text, is_run, command = line.rpartition(THEN_RUN)
+        if is_run:
+            commands += ["", f"  {THEN_RUN.strip()}", f"    {visible(command)}"]
+            text = text.rstrip(", ")
+            texts += wrapped(f"{visible(text)}:", "  ") if text else []
+        elif n < table_at:
+            texts += wrapped(visible(line), "  ")
+        else:
+            pasted.append(line)
+    blank = [""] if pasted else []
+    return "".join(f"{line}\n" for line in ("", *texts, *blank, *pasted, *commands))
 
 
 def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
