@@ -1,7 +1,8 @@
 """Shared by commands: their options, and the settings that these choose."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import click
 
 from bikecollect.cli.forms import FunctionT
 from bikecollect.cli.printing import Screen, is_on_terminal
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import BikecollectError, StorageError
 
 if TYPE_CHECKING:
     from bikecollect.cli.watching.hung_disk import OnHang
@@ -139,6 +140,23 @@ def _report_defaults(level: int) -> None:
     arguments = click.get_current_context().command_path.split()[1:]
     text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s %s"
     log.warning(text, path, program.command_line(path), " ".join(arguments))
+
+
+@contextmanager
+def words_in_order(
+    settings: "Settings", words: Sequence[str], right: str
+) -> Iterator[None]:
+    """Add to an error of the context that the arguments are exchanged, if so.
+
+    That is if any of *words*, which stand where no system belongs, is one; then the
+    command is *right*.
+    """
+    try:
+        yield
+    except BikecollectError as error:
+        if any(word in settings.systems for word in words):
+            error.add_note(f"the order of the words is: bikecollect {right}")
+        raise
 
 
 def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from functools import partial
@@ -19,6 +20,7 @@ from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World
 
 from bikecollect.cli.render import runs as screens
+from bikecollect.cli.render.backfill import remedy
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import FeedUnavailable, Outcome, PayloadError, UsageError
 from bikecollect.core.payload import Attempt
@@ -228,6 +230,27 @@ def test_a_rejected_payload_is_shown(world: World) -> None:
     assert text.count("Payload: ") == text.count("Reason for its rejection: ") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        ("runs show 10:05 city", "runs show city 10:05"),
+        ("rename town city", "rename city town"),
+        ("forget 2026-11-22 city", "forget city 2026-11-22"),
+        ("report city days", "report days city"),
+    ],
+)
+def test_words_in_the_wrong_order_get_the_right_one(
+    tmp_path: Path, words: str, right: str
+) -> None:
+    """Of each command with a system and another argument."""
+    config = settings(tmp_path, "http://127.0.0.1:9/")
+
+    process = in_process.bikecollect("--config", config, *words.split())
+
+    assert process.returncode in {64, 78}
+    assert f" {right}\n" in process.stderr.partition("the order of the words is: ")[2]
+
+
 def test_lines_for_the_settings_are_shown_as_they_are_pasted(world: World) -> None:
     """And a payload that a restore did not bring back is not said to be kept."""
     run = Run("0000000a", "city", SLOT, NOON)
@@ -246,6 +269,34 @@ def test_lines_for_the_settings_are_shown_as_they_are_pasted(world: World) -> No
     assert "is kept" not in text
     world.fetch({"a": 1})
     assert "put these" not in shown(world, SLOT)  # the slot is filled
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("put these:", "[systems.x]", 'a = "b"', "then run: bikecollect backfill x"),
+        ("put these, then run: bikecollect backfill x", "[systems.x]", 'a = "b"'),
+    ],
+    ids=["now", "of earlier versions"],
+)
+def test_the_command_stands_after_the_lines_that_it_is_about(
+    lines: Sequence[str],
+) -> None:
+    """They are pasted first, and only they."""
+    assert remedy(lines) == (
+        '\n  put these:\n\n[systems.x]\na = "b"\n\n'
+        "  then run:\n    bikecollect backfill x\n"
+    )
+
+
+def test_a_slot_whose_run_still_runs_is_not_said_to_be_missing(world: World) -> None:
+    """Nor is its run said to have accepted nothing."""
+    runs = screens.so_far([world.begin()], NOON + 9)
+
+    text = screens.show(screens.Slotted("city", SLOT, TAIPEI, 300, runs, None))
+
+    assert text.splitlines()[1] == "No block yet."
+    assert "accepted" not in text
 
 
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:

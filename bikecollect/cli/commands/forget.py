@@ -7,7 +7,7 @@ import click
 
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.options import Shared
+from bikecollect.cli.options import Shared, words_in_order
 from bikecollect.cli.printing import say
 from bikecollect.core import process
 from bikecollect.core.errors import UsageError
@@ -36,7 +36,9 @@ def forget(
     """
     settings = ctx.ensure_object(Shared).settings()
     more = tuple(takewhile(settings.systems.__contains__, whats[:-1]))
-    names = settings.chosen((system_id, *more))
+    right = f"forget {whats[-1]} {system_id}"
+    with words_in_order(settings, whats[-1:], right):
+        names = settings.chosen((system_id, *more))
     times = Times(time.time, time.monotonic, process.Stop())
     attempts = Attempts(names, UsageError)
     for name in names:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.options import Shared
+from bikecollect.cli.options import Shared, words_in_order
 from bikecollect.cli.printing import say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_toml
@@ -35,7 +35,8 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
     file = settings_file.find(shared.config)
     if file is None:
         raise SettingsError("no settings file; create one: bikecollect init")
-    settings.chosen((old,))
+    with words_in_order(settings, (new,), f"rename {new} {old}"):
+        settings.chosen((old,))
     if new in settings.systems:
         raise SettingsError(f'the settings already have a system "{new}"')
     renaming = SystemRename(settings.data, old, new)

@@ -16,7 +16,7 @@ from bikecollect.cli.completion import (
     systems_argument,
 )
 from bikecollect.cli.forms import Forms
-from bikecollect.cli.options import Shared, output_option
+from bikecollect.cli.options import Shared, output_option, words_in_order
 from bikecollect.cli.output_file import ENDINGS, format_of
 from bikecollect.cli.printing import say_figures
 from bikecollect.cli.render.reports import json_listing, listing
@@ -164,10 +164,12 @@ def report(
     if name is None:
         say_figures(_listing(form))
         return ExitCode.OK
-    chosen = _chosen(name, at)
+    settings = ctx.ensure_object(Shared).settings()
+    first = next(iter((*system_ids, *system)), "NAME")
+    with words_in_order(settings, (name,), f"report {first} {name}"):
+        chosen = _chosen(name, at)
     given = {"at": bool(at), "least": least > 1, "station": bool(station)}
     _warn_of_unused(chosen, by or chosen.places[0], names=bool(names), **given)
-    settings = ctx.ensure_object(Shared).settings()
     ids = settings.chosen((*system_ids, *system))
     values = values_in(settings, ids, since, until, at)
     values = replace(values, least=least, without_stale=without_stale)

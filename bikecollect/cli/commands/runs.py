@@ -17,7 +17,7 @@ from bikecollect.cli.completion import (
 )
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import lines_option
-from bikecollect.cli.options import Shared
+from bikecollect.cli.options import Shared, words_in_order
 from bikecollect.cli.printing import complain, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import TIME_OF_DAY, moment, slots
@@ -203,7 +203,8 @@ def show(
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = settings.zones(), list[screens.Slotted]()
-    names = settings.chosen((*system_ids, *system))
+    with words_in_order(settings, (slot,), f"runs show {slot} {' '.join(system_ids)}"):
+        names = settings.chosen((*system_ids, *system))
     attempts = Attempts(names)
     for name in names:
         with attempts.on(name):

@@ -207,7 +207,8 @@ def _block(known: Slotted) -> list[str]:
     block, vehicles = known.block, known.vehicles
     lines = []
     if block is None:
-        lines = ["No block: this slot is missing."]
+        is_running = any(run.outcome is None for run in known.runs)
+        lines = ["No block yet." if is_running else "No block: this slot is missing."]
     elif block != vehicles:  # vehicles alone account for a slot, too
         lines = _place(block, "Block", block.span.file)
     if isinstance(vehicles, Block):
@@ -240,7 +241,7 @@ def _run(run: Run, known: Slotted) -> list[str]:
     lines += wrapped(text, "  ", "    ")
     if run.error:  # where a payload is kept is said above, if it is
         lines += _paragraph(run.error.partition(KEPT)[0])
-    lines += _numbers(run)
+    lines += _numbers(run) if run.outcome else []
     lines += _stages(run)
     lines += _attempts(run)
     for notice in run.notices:
