@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
-STATE_HOME = "XDG_STATE_HOME"
+STATE_HOME, STATE = "XDG_STATE_HOME", ".state"
+"""The variable for the folder of state, and that folder of a demo."""
 YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
 
 
@@ -60,7 +61,7 @@ def state_in(folder: Path) -> Iterator[None]:
     Incidents of a simulated feed must not be mixed with the user's own.
     """
     before = os.environ.get(STATE_HOME)
-    os.environ[STATE_HOME] = str(folder / ".state")
+    os.environ[STATE_HOME] = str(folder / STATE)
     try:
         yield
     finally:

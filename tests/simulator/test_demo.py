@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from in_process import bikecollect
 
 from bikecollect.cli.commands.demo import forget_earlier, reading, steps
 from bikecollect.core.errors import StorageError
@@ -109,6 +111,30 @@ def test_a_demo_ends_at_the_first_failure_of_the_disk(
         demo.collect_a_day(tmp_path, stations=1, seed=1, step=bool)
 
 
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("november.csv", "november.csv"),
+        ("bikecollect.toml", "bikecollect.toml, which was edited,"),
+    ],
+)
+def test_a_second_demo_removes_nothing_of_the_users(
+    tmp_path: Path, name: str, named: str
+) -> None:
+    """A file that was put beside the first one, or its settings once edited."""
+    folder = tmp_path / "demo-data"
+    folder.mkdir()
+    (folder / "bikecollect.toml").write_text("", encoding="utf-8")
+    (folder / DEMO_MARKER).write_text(sha256(b"").hexdigest(), encoding="utf-8")
+    (folder / name).write_text("# mine\n", encoding="utf-8")
+
+    process = bikecollect("demo", "--folder", folder)
+
+    assert process.returncode == 78
+    assert f"files that are not of a demo: {named}; move them away" in process.stderr
+    assert (folder / name).read_text(encoding="utf-8") == "# mine\n"
+
+
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     """Neither half a city, which the app would show, nor a traceback.
 
@@ -131,7 +157,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
 
     printed += process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 130
-    assert f"replacing the demo in {folder}, and all that" in replaced
+    assert replaced == f"bikecollect: replacing the demo in {folder}\n"
     assert "  10 %\n" in printed
     assert not any("Traceback" in line for line in printed)
     assert not folder.exists()

@@ -1,6 +1,7 @@
 """``bikecollect demo``: collect a simulated city, from feed to report."""
 
 import gc
+import hashlib
 import logging
 import shutil
 import sys
@@ -28,10 +29,13 @@ from bikecollect.setup.program import extra_command
 from bikecollect.setup.settings import DEMO_MARKER
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month, terrain
-from bikecollect.simulator.demo import GBFS, YOUBIKE, ZONE, DemoResult
+from bikecollect.simulator.demo import GBFS, STATE, YOUBIKE, ZONE, DemoResult
+from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.known_folders import disregard, known_folders
 
 SLOTS = 288
+OWN = frozenset({DEMO_MARKER, STATE, settings_file.FILE, ARCHIVE, YOUBIKE, GBFS})
+"""What a demo has in its folder."""
 DEPTH = 3
 """Levels of the folder whose files are listed; deeper ones, payloads, are counted."""
 
@@ -42,7 +46,8 @@ DEPTH = 3
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-data"),
     show_default=True,
-    help="Folder for the files; an earlier demo in it is removed first.",
+    help="Folder for the files; an earlier demo in it is removed first, but no other "
+    "file.",
 )
 @click.option(
     "--days",
@@ -69,6 +74,8 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # summarised at the end
     try:
         _collect(folder, days, stations, seed)
+        settings = folder / settings_file.FILE
+        (folder / DEMO_MARKER).write_text(_sha256(settings), encoding="utf-8")
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)  # nobody wants half a demo
         raise
@@ -138,17 +145,36 @@ def _add_basemap(folder: Path, name: str) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove an earlier demo from *folder*; raises SettingsError for other files."""
+    """Remove an earlier demo from *folder*; raises SettingsError for other files.
+
+    Such as those that a user has put there, or settings that were edited.
+    """
     if not folder.exists():
         return
-    mine = folder / DEMO_MARKER
-    if any(folder.iterdir()) and not mine.exists():
+    if others := sorted(_others(folder)):
+        more = f" and {len(others) - 1} more" if others[1:] else ""
         raise SettingsError(
-            f"{folder} has files that are not of a demo; choose another --folder"
+            f"{folder} has files that are not of a demo: {others[0]}{more}; move them "
+            "away, or choose another --folder"
         )
-    if mine.exists():
-        complain(f"replacing the demo in {folder}, and all that was added to it")
+    if any(folder.iterdir()):
+        complain(f"replacing the demo in {folder}")
     shutil.rmtree(folder)
+
+
+def _others(folder: Path) -> Iterator[str]:
+    """Yield the names of what is not of a demo in *folder*."""
+    marker, settings = folder / DEMO_MARKER, folder / settings_file.FILE
+    own = OWN if marker.exists() else frozenset()
+    yield from (path.name for path in folder.iterdir() if path.name not in own)
+    if own and settings.exists():
+        written = marker.read_text(encoding="utf-8")  # empty in earlier versions
+        if written and written != _sha256(settings):
+            yield f"{settings.name}, which was edited,"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def forget_earlier(folder: Path) -> None:
