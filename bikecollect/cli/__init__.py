@@ -92,9 +92,13 @@ class LazyGroup(click.Group):
             click.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
         if args[0] not in COMMANDS:
-            from bikecollect.core.text import suggestion, visible  # only for an error
+            # Only for an error.
+            from bikecollect.core.text import suggestion, visible
+            from bikecollect.reports.registry import REPORTS
 
-            hint = suggestion(args[0], COMMANDS) or "; see: bikecollect help"
+            of_report = f', did you mean "report {args[0]}"?' * (args[0] in REPORTS)
+            hint = of_report or suggestion(args[0], COMMANDS)
+            hint = hint or "; see: bikecollect help"
             ctx.fail(f'unknown command "{visible(args[0])}"{hint}')
         return super().resolve_command(ctx, args)
 

@@ -244,18 +244,24 @@ def test_a_history_keeps_the_causes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_list_of_stations_keeps_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The region is left out before, and since when a station is listed."""
+    """They are whole: since when a station is listed is left out before.
+
+    If the ids leave no room, they are shortened.
+    """
     row: dict[str, object] = {"system_id": "youbike-taipei", "station_id": "500101001"}
-    row |= {"name": "Town Hall", "region": "Bamboo District", "lat": -48.896559}
+    row |= {"name": "Town Hall Square", "region": "Bamboo", "lat": -48.896559}
     row |= {"lon": -123.31728, "capacity": 40, "since": 300, "until": None}
     other = row | {"system_id": "velib-metropole", "station_id": "16107"}
     other |= {"name": "Park", "region": "Paris", "since": 600}
 
     lines = in_eighty_columns(monkeypatch, "stations", row, other)
+    long = {"station_id": "66db237e-0aca-11e7-82f6-3863bb44ef7c"}
+    narrow = in_eighty_columns(monkeypatch, "stations", row | long, other)
 
-    assert [line for line in lines if " Town Ha" in line]
-    assert "No room for: region; see --format csv" in lines
-    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if " Town Hall Square " in line]
+    assert "No room for: since; see --format csv" in lines
+    assert [line for line in narrow if " Town Ha… " in line]
+    assert max(map(len, [*lines, *narrow])) <= 80
 
 
 def test_ids_are_whole_and_names_of_figures_are_not_broken() -> None:
@@ -373,6 +379,7 @@ def test_every_system_and_station_completes() -> None:
         ("feeds serch oslo", "Did you mean 'search'"),
         ("status --watc 5", "Did you mean"),
         ("report houres", 'did you mean "hours"'),
+        ("typical oslo", 'did you mean "report typical"'),
         ("export --what stationstatus", "station_status"),
         ("runs --outcome colected", "collected"),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from itertools import islice
 from sys import maxsize
 from typing import Any
@@ -18,6 +19,7 @@ from bikecollect.cli.reporting.text_columns import (
     HIDDEN,
     IF_ANY,
     LOCAL,
+    NARROWER,
     NOTES,
     ORDER,
     SHORT,
@@ -192,14 +194,7 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
         lines[-1:] = [shortened(f"{t[0].upper()}{t[1:]}", most) for t in texts] + [""]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     cells = [_cells(columns, row, shown, zones) for row in rows]
-    screen = fitted(
-        names,
-        cells,
-        terminal_columns(),
-        cut=CUT,
-        shorten=narrower_in(report.name),
-        spare=(*_empty(names, cells), *spare_in(report.name)),
-    )
+    screen = _fitted(report, names, cells)
     lines[-1:] = [*_beginnings(screen), "", *screen.text.splitlines()]
     if screen.left_out:
         left_out = ", ".join(screen.left_out)
@@ -215,6 +210,16 @@ def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> s
     if notes := _notes([columns[n] for n in shown], zones):
         lines += ["", *notes]
     return "\n".join([*lines, ""])
+
+
+def _fitted(
+    report: Report, names: Sequence[str], cells: Sequence[Sequence[Any]]
+) -> FittedTable:
+    """Return the table for the terminal; if possible, what it is for is not cut."""
+    spare = (*_empty(names, cells), *spare_in(report.name))
+    fit = partial(fitted, names, cells, terminal_columns(), cut=CUT, spare=spare)
+    screen = fit(shorten=narrower_in(report.name))
+    return fit(shorten=NARROWER) if screen.is_per_value else screen
 
 
 def _common(overview: _Overview, shown: Sequence[str]) -> dict[str, str]:

@@ -122,8 +122,8 @@ SPARE_IN = {
     "typical": ("name", "expected"),
 }
 """The same in reports that are for one of `SPARE`, or have others to spare."""
-WHOLE_IN = {"coverage": {"cause"}, "history": {"cause"}}
-"""Columns of `NARROWER` that are not shortened in reports that are for them."""
+WHOLE_IN = {"coverage": {"cause"}, "history": {"cause"}, "stations": {"name"}}
+"""Columns of `NARROWER` that are shortened at last in reports that are for them."""
 GROUPED = frozenset({"vehicles 25 %", "docks 25 %", "50 %", "75 %"})
 """Columns that are understood only beside each other: none of them is left out."""
 IF_ANY = frozenset(
@@ -138,5 +138,5 @@ def spare_in(report: str) -> tuple[str, ...]:
 
 
 def narrower_in(report: str) -> list[str]:
-    """Return the columns that a narrow terminal shortens in *report*, in order."""
+    """Return the columns that a narrow terminal shortens first in *report*."""
     return [name for name in NARROWER if name not in WHOLE_IN.get(report, ())]
