@@ -19,7 +19,7 @@ from mailserver import BOSS, ME, MailServer
 from ports import free_port
 from syncs import noted_syncs
 
-from bikecollect.alerts.mail import headers, smtp
+from bikecollect.alerts.mail import envelope, headers, smtp
 from bikecollect.alerts.mail.envelope import Audience
 from bikecollect.alerts.mail.mailer import Mailer
 from bikecollect.alerts.mail.outbox import Outbox
@@ -501,6 +501,19 @@ def test_corrected_settings_take_effect_on_waiting_mails(
     assert second["From"] == "new@example.org"
     assert second["To"] == f"{ME}, you@example.org"
     assert second[headers.SETTINGS] is None
+
+
+def test_a_mail_is_readdressed_once_for_new_settings() -> None:
+    """It is tried at once then; a pause that follows is kept."""
+    old = Audience("bikes@example.org", [ME], fingerprint="old")
+    new = Audience("new@example.org", [ME], fingerprint="new")
+    mail = envelope.mail(letter(), old, host="h", now=NOW)
+
+    readdressed = envelope.readdressed(mail, new)
+    paused = envelope.paused(readdressed, NOW + 600)
+
+    assert headers.read(readdressed)["From"] == "new@example.org"
+    assert envelope.readdressed(paused, new) == paused
 
 
 def test_a_paused_mail_is_tried_at_once_with_new_settings(

@@ -151,6 +151,20 @@ def files(world: World) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in there if p.name[-4:] not in {"-shm", "-wal"}}
 
 
+def test_a_waiting_payload_of_a_filled_slot_is_left_to_the_next_fetch(
+    world: World,
+) -> None:
+    """It was left by a killed run, after its commit: backfill has nothing to do."""
+    world.fetch({"a": 1})
+    (kept,) = (world.folder / "payloads/kept").glob("*/*.zip")
+    kept.rename(world.folder / "payloads/inbox" / kept.name)
+
+    text = fill(world)
+
+    assert "already" not in text
+    assert world.inbox() == [kept.name]
+
+
 def test_a_dry_run_writes_nothing(world: World) -> None:
     """It prints what would be filled."""
     world.feed.answer = youbike({"a": 2})
@@ -766,6 +780,24 @@ def test_blocks_of_another_interval_are_moved_to_our_grid(
     assert process.returncode == 0, process.stderr
     assert [line.split(",")[3] for line in world.lines()] == ["1", "3"]
     assert {block.slot % 600 for block in world.committed()} == {0}
+
+
+def test_of_two_blocks_in_a_slot_of_ours_the_first_with_rows_is_used(
+    world: World, other: World
+) -> None:
+    """The only row of that at 12:00 has a damaged id."""
+    for bikes in (1, 2):
+        other.fetch({"a": bikes}, after=300 * (bikes > 1))
+    path = other.folder / CSV
+    path.write_bytes(path.read_bytes().replace(b",a,1,", b",,1,"))
+    (other.folder / "ledger.sqlite3").unlink()
+    config = toml(world.folder.parents[1])
+    config.write_text('interval = "10min"\n' + config.read_text())
+
+    process = bikecollect("--config", config, "backfill", "--from", other.folder)
+
+    assert process.returncode == 0, process.stderr
+    assert [line.split(",")[2:4] for line in world.lines()] == [["a", "2"]]
 
 
 def test_a_torn_group_of_a_folder_without_ledger_is_skipped(

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import hashlib
 import json
 import lzma
 import os
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -164,14 +166,21 @@ def test_a_ledger_with_views_in_place_of_tables_is_refused(
         slots(other)
 
 
-def test_files_as_a_recursive_view_is_refused(other: World) -> None:
-    """The same for the table of files."""
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIEW files AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1"
+        " FROM r) SELECT n AS file, 2 AS damaged FROM r",
+        "CREATE VIRTUAL TABLE files USING fts5(file, damaged)",
+    ],
+)
+def test_a_view_in_place_of_the_table_of_files_is_refused(
+    other: World, sql: str
+) -> None:
+    """Nor is a virtual table, which needs no key."""
     with ledger(other) as db:
         db.execute("ALTER TABLE files RENAME TO old")
-        db.execute(
-            "CREATE VIEW files AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT"
-            " n + 1 FROM r) SELECT n AS file, 2 AS damaged FROM r"
-        )
+        db.execute(sql)
     db.close()
 
     with pytest.raises(StorageError, match="files is not a table of a ledger"):
@@ -413,6 +422,7 @@ def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
     for path in other.folder.glob("ledger*"):
         path.unlink()
     with (other.folder / CSV).open("ab") as out:
+        out.write(b"noon,a,1\nnoon,b,2\n")
         out.write(b"x" * 400_000)
 
     assert slots(other) == [1, 2]
@@ -517,7 +527,7 @@ def archived(other: World, tmp_path: Path) -> Path:
     return three_archived_slots(tmp_path).folder.parent / "archive"
 
 
-def certificate(archive: Path, change: Callable[[dict[str, object]], object]) -> None:
+def certificate(archive: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change values in the certificate of the day."""
     (path,) = (archive / "certificates/system_id=city").glob("2026-11-22.json")
     values = json.loads(path.read_text(encoding="utf-8"))
@@ -572,6 +582,32 @@ def test_a_day_with_an_invalid_certificate_is_skipped(
     path.write_text(text, encoding="utf-8")
 
     assert slots(other) == []
+
+
+@pytest.mark.parametrize("name", ["2026-11-22.json.tmp", "city-notes.json"])
+def test_only_a_certificate_by_its_name_makes_a_day_archived(
+    other: World, name: str
+) -> None:
+    """What a killed `compact` left keeps no rows of the CSV from being read."""
+    folder = other.folder.parent / "archive/certificates/system_id=city"
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+    source = FolderSource(other.folder, Grid.of(300), LATER)
+
+    assert len(list(source.snapshots())) == 3
+    assert source.bad == 0
+
+
+def test_an_archived_file_of_slots_that_is_none_costs_the_flags_only(
+    other: World, archived: Path
+) -> None:
+    """Its size and sha256 are certified, and it is no Parquet."""
+    (path,) = (archived / "slots/system_id=city").glob("*-22/part.parquet")
+    path.write_bytes(b"none")
+    part = {"bytes": 4, "sha256": hashlib.sha256(b"none").hexdigest()}
+    certificate(archived, lambda values: values["parts"].update(slots=part))
+
+    assert slots(other) == [1, 2, 3]
 
 
 @PLANTED

@@ -386,11 +386,11 @@ def test_a_field_that_is_gone_or_new_is_named(world: World) -> None:
 
 
 def test_files_of_others_do_not_stop_the_pruning(world: World) -> None:
-    """A `.DS_Store` among the kept payloads remains; old payloads are removed."""
+    """A file of the name of a day, and a `.DS_Store`, remain; payloads are removed."""
     world.fetch({"a": 1})
     kept = world.folder / "payloads/kept"
-    for path in (kept / ".DS_Store", kept / "2026-11-22/.DS_Store"):
-        path.touch()
+    for name in (".DS_Store", "2026-11-22/.DS_Store", "2026-11-01"):
+        (kept / name).touch()
     (kept / "2026-11-22/notes").mkdir()
     for bikes in range(8):
         run = world.fetch({"a": bikes}, after=1440 * MINUTES)

@@ -17,6 +17,7 @@ import pytest
 from command import bikecollect
 from world import NOON, TAIPEI, World
 
+from bikecollect.collect.sources.tabular.times import RepeatedHours
 from bikecollect.storage.data_folder import INFORMATION
 
 MAPS = ("time=at", "station_id=id", "num_vehicles_available=bikes")
@@ -203,6 +204,21 @@ def test_archives_that_follow_each_other_are_not_shifted(
     assert "12 slots filled" in stdout
 
 
+def test_values_that_come_again_an_hour_later_do_not_shift_what_agrees(
+    world: World, tmp_path: Path
+) -> None:
+    """A shift is named only if it fits far better than the times as they are."""
+    for number in (0, 6, 12, 18):
+        world.clock.now = NOON + number * 300
+        world.fetch(counts(number % 12))
+    path = table(tmp_path / "b.csv", [0, 6, 30])
+
+    code, stdout, _ = fill(world, path)
+
+    assert code == 0
+    assert "1 slot filled" in stdout
+
+
 def youbike(
     begin: datetime,
     collected: datetime,
@@ -348,6 +364,18 @@ def test_the_order_of_rows_tells_the_passes_of_a_repeated_hour(
     step = minutes // 15
     assert found == {(quarter, quarter) for quarter in range(0, 12, step)}
     assert "left out" not in stderr
+
+
+def test_a_moment_is_near_a_repeated_hour_of_any_year() -> None:
+    """A table of two years has two of them; reports beside them may be of either."""
+    vienna = ZoneInfo("Europe/Vienna")
+    hours = RepeatedHours(vienna)
+    hours.note("2025-10-26 02:15:00", "a")
+    hours.note("2026-10-25 02:15:00", "a")
+    days = [(2025, 10, 25), (2026, 5, 1), (2026, 10, 25)]
+    moments = [datetime(*day, 12, tzinfo=vienna).timestamp() for day in days]
+
+    assert [hours.is_near(moment) for moment in moments] == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.storage.run_notes import RunNotes
+from bikecollect.storage.runs.noted import running_runs
 
 DEADLY = """
 import os, signal
@@ -125,3 +126,20 @@ def test_a_note_that_becomes_shorter_is_read(tmp_path: Path) -> None:
     world.run_notes.end(run.ended(Outcome.DISK, "disk", "full"), written=False)
 
     assert [noted.error for noted in world.run_notes.unreported()] == ["full"]
+
+
+def test_runs_that_are_running_are_listed_newest_first(tmp_path: Path) -> None:
+    """A run of the slot before may still wait for a slow disk."""
+    world = World(tmp_path / "city")
+    runs = [world.begin()]
+    world.clock.now += 300
+    runs.append(world.begin())
+    for run in runs:
+        world.run_notes.begin(run)
+
+    names = [run.run_id for run in running_runs(world.folder)]
+    for run in runs:
+        world.run_notes.end(run, written=True)
+
+    assert names == ["00000002", "00000001"]
+    assert running_runs(world.folder) == []

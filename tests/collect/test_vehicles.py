@@ -4,8 +4,10 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from vehicles import publish, station, vehicle
 from bikecollect.alerts.signals import of_run
 from bikecollect.cli.render.backfill import summary
 from bikecollect.collect.backfill import Backfiller
+from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Outcome, StorageError
 from bikecollect.core.incidents import RUNS_LOST
 from bikecollect.core.process import Times
@@ -197,6 +200,31 @@ def test_a_system_without_stations_is_collected_by_its_vehicles(
     assert not (city.folder / STATIONS).exists()
 
 
+@pytest.mark.parametrize(("vehicles", "stations"), [(True, []), (False, [station()])])
+def test_stations_and_vehicles_are_read_in_bounded_memory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stations: list[Any],
+    *,
+    vehicles: bool,
+) -> None:
+    """If that is not enough for a payload, it is kept, and the run ends."""
+
+    @contextmanager
+    def exhausted(most: float = inf) -> Iterator[None]:
+        if most == inf:  # else it is that of the feed's JSON
+            raise MemoryError
+        yield
+
+    monkeypatch.setattr(process, "bounded_memory", exhausted)
+    with publishing(tmp_path, vehicles=vehicles) as city:
+        publish(city, [vehicle()], stations=stations)
+        run = city.fetch()
+
+    assert (run.outcome, run.exit_code) == (Outcome.BUG, ExitCode.SOFTWARE)
+    assert len([*(tmp_path / "city/payloads/rejected").glob("*.zip")]) == 1
+
+
 def test_a_second_run_in_the_slot_writes_no_vehicles(city: Publisher) -> None:
     """It is a duplicate without rows of its own, and the slot keeps its block."""
     publish(city, [vehicle()])
@@ -358,6 +386,24 @@ def test_vehicles_that_cannot_be_fetched_cost_no_station(city: Publisher) -> Non
     ]
     assert "vehicle_status failed" in notices(runs[0], "drift")[0]
     assert "no vehicles in this slot" in notices(runs[1], "partial")[0]
+
+
+@pytest.mark.parametrize("document", ["station_information", "vehicle_types"])
+def test_a_missing_document_beside_is_no_trouble_of_the_vehicles(
+    city: Publisher, document: str
+) -> None:
+    """The slot is partial for the stations, and complete for the vehicles."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents[f"/{document}.json"] = MISSING
+
+    run = city.fetch()
+
+    with closing(Ledger(city.folder / "city/vehicles" / LEDGER)) as ledger:
+        ledger.open()
+        block = ledger.block(run.slot)
+    assert "partial" in run.flags
+    assert block is not None
+    assert "partial" not in block.flags.split()
 
 
 def test_vehicles_of_another_name_are_found_in_the_same_slot(city: Publisher) -> None:
@@ -549,6 +595,18 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(
     assert "vehicles are collected from now on" not in caplog.text
     assert (city.folder / DAY).read_bytes().startswith(before)
     assert len(rows(city)) == 6
+
+
+def test_a_lost_ledger_of_vehicles_is_named_before_the_next_run(
+    city: Publisher,
+) -> None:
+    """Without stations, it alone accounts for the slots of the system."""
+    publish(city, [vehicle()])
+    city.fetch()
+    (city.folder / "city/vehicles" / LEDGER).unlink()
+
+    with pytest.raises(StorageError, match=r"vehicles/ledger.sqlite3 is missing"):
+        check_present(city.settings.system_folder("city"), ledger=True)
 
 
 @pytest.mark.parametrize("pattern", ["ledger*", "**/ledger*"], ids=["one", "both"])

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from world import NOON, TAIPEI, World
 
+from bikecollect.collect.fetching.clock import clock_was_set
 from bikecollect.core.errors import FeedUnavailable, Outcome
+from bikecollect.core.payload import Document, Payload
 from bikecollect.core.slots import DAY
 from bikecollect.reports.status import survey
 from bikecollect.storage.ledger_reader import History
@@ -35,6 +37,18 @@ def fetch_at(world: World, shown: float, date: float | None, **more: int) -> Out
 def days(world: World) -> list[str]:
     """Return the names of the daily files."""
     return sorted(p.name for p in (world.folder / "station_status").iterdir())
+
+
+@pytest.mark.parametrize(("boot", "was_set"), [("boot", True), ("", False)])
+def test_times_since_boot_are_compared_within_one_boot(
+    world: World, boot: str, *, was_set: bool
+) -> None:
+    """Where it is unknown which boot that was, only the server's Date counts."""
+    (block,) = world.committed()
+    document = Document("status", b"", fetched_at=NOON, date=NOON)
+    payload = Payload((document,), slot=block.slot, boot_id=boot, uptime=9_000.0)
+
+    assert clock_was_set(payload, block._replace(boot_id=boot), 300) is was_set
 
 
 @pytest.mark.parametrize("shown", [YEAR_2038, YEAR_1970, NOON + 3 * DAY])

@@ -1,6 +1,7 @@
 """The process as a whole: its alarm and its umask."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -40,6 +41,30 @@ def _a_command_has_run() -> None:
 def test_a_process_of_the_tests_can_be_terminated() -> None:
     """A command that a fixture of a module runs leaves no handlers to the tests."""
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("before", "most"),
+    [(resource.RLIM_INFINITY, 1 << 40), (MIB, MIB)],
+    ids=["none", "small"],
+)
+def test_memory_is_bounded_for_a_while_and_never_above_the_limit_before(
+    before: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit the kernel would kill the run; that of the user stays."""
+    limits = [before]
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limits[-1], unlimited))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both[0]))
+
+    with process.bounded_memory(32 * MIB):
+        during = limits[-1]
+
+    assert 0 < during <= most
+    assert limits == [before, during, before]
 
 
 @pytest.mark.parametrize(

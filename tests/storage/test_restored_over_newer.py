@@ -54,9 +54,12 @@ def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
     older = world.folder.with_name("yesterday")
     shutil.copytree(older, world.folder, dirs_exist_ok=True)
 
+    world.feed.answer = b"no JSON"
+    rejected = world.fetch(after=300)
     run = world.fetch({"a": 8}, after=300)
     after = world.fetch({"a": 9}, after=300)
 
+    assert [notice.kind for notice in rejected.notices] == ["payload"]
     (notice,) = run.notices
     assert notice.kind == "older-copy"  # its other text is mailed beside other damage
     (found,) = findings(world)
@@ -67,7 +70,7 @@ def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
     assert "kept payloads of 4 slots are newer (to 20261122T043500Z)" in notice.text
     assert run.outcome is after.outcome is Outcome.COLLECTED
     assert after.notices == ()
-    assert slots(world) == [1, 2, 3, 8, 9]
+    assert slots(world) == [1, 2, 3, 9, 10]
 
 
 def test_a_slot_that_a_person_forgot_is_not_lacking(world: World) -> None:

@@ -57,6 +57,5 @@ class MissingSnapshots:
                     what = STALE_HERE if is_fresh else STALE_THERE
                     self.differing.append((slot, what))
                 continue
-            self.filled.add(slot)
             self.taken.add(slot)
             yield foreign

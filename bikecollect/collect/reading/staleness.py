@@ -107,7 +107,7 @@ class Calibration:
     def from_note(cls, note: str) -> Self | None:
         """Return the calibration in *note*, None if there is none."""
         try:
-            values = json.loads(note or "{}")
+            values = json.loads(note)
             if all(type(value) in {int, float} for value in values.values()):
                 return cls(**values)
         except (ValueError, TypeError, AttributeError):
