@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bikecollect.setup import settings_file
@@ -66,6 +67,17 @@ def command_line(
         words += ["--config", str(settings.absolute())]
     words += ["--shard", shard] if shard else []
     return shlex.join(_shorten(word, near) for word in words)
+
+
+def settings_in(words: Sequence[str]) -> str | None:
+    """Return the settings path in *words*, a command line, None if it has none.
+
+    >>> settings_in(["bikecollect", "--config", "/srv/b.toml", "fetch"])
+    '/srv/b.toml'
+    """
+    if "--config" not in words[:-1]:
+        return None
+    return words[words.index("--config") + 1]
 
 
 def _shorten(word: str, near: Path | None) -> str:

@@ -381,6 +381,20 @@ def test_the_doctor_goes_by_the_settings_of_the_lines(
     )
 
 
+@pytest.mark.parametrize("path", ['/a"b.toml', "/it's.toml", "/a b/50%.toml"])
+def test_the_settings_of_a_unit_are_found_whatever_their_path(path: str) -> None:
+    """Else an installation would not know its own units, and write others beside."""
+    command = ["/x/bikecollect", "--config", path, "fetch"]
+    unit = systemd.service(systemd.ServiceConfig(command, "/srv/bikes", 300))
+
+    assert systemd.settings_of(unit) == path
+
+
+def test_a_unit_with_an_open_quote_is_that_of_no_settings() -> None:
+    """A person may have written a `bikecollect.service`: the doctor goes on."""
+    assert systemd.settings_of("ExecStart=/bin/echo it's --config /a.toml x") == ""
+
+
 def test_units_for_other_settings_are_kept(tmp_path: Path) -> None:
     """The second file's units have other names."""
     folder = Path("~/.config/systemd/user").expanduser()

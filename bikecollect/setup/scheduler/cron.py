@@ -11,6 +11,7 @@ from enum import Enum
 from typing import IO
 
 from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
+from bikecollect.setup.program import settings_in
 
 BEGIN = "# >>> bikecollect >>>"
 OPEN, CLOSE = "# >>> bikecollect ", " >>>"
@@ -209,12 +210,15 @@ def _settings_of(block: bytes) -> str:
     mark, *lines = os.fsdecode(block).splitlines()
     if mark.strip() != BEGIN:
         return mark.strip().removeprefix(OPEN).removesuffix(CLOSE)
-    for row in lines:
-        with suppress(ValueError):
-            words = shlex.split(row.replace("\\%", "%"), comments=True)
-            if "--config" in words[:-1]:
-                return words[words.index("--config") + 1]
-    return ""
+    paths = (settings_in(words_of(row)) for row in lines)
+    return next(filter(None, paths), "")
+
+
+def words_of(row: str) -> list[str]:
+    """Return the words of a *row* of a crontab, none if it has an open quote."""
+    with suppress(ValueError):
+        return shlex.split(row.replace("\\%", "%"), comments=True)
+    return []
 
 
 def _blocks(crontab: bytes) -> list[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import LockBusy
 from bikecollect.setup import settings_file
-from bikecollect.setup.program import NAME, program
+from bikecollect.setup.program import NAME, program, settings_in
 from bikecollect.setup.scheduler import cron, jobs
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
@@ -213,19 +212,15 @@ def _fetches(crontab: str) -> Iterator[tuple[str, str]]:
     """
     usual = ""
     for line in crontab.splitlines():
-        words: list[str] = []
-        with suppress(ValueError):
-            words = shlex.split(line.replace("\\%", "%"), comments=True)
-        words = [part for word in words for part in word.split("=", 1)]
+        words = [part for word in cron.words_of(line) for part in word.split("=", 1)]
         if words[:1] == [settings_file.VARIABLE]:
             usual = words[-1]
         name = settings_file.VARIABLE
         own = words[words.index(name) + 1] if name in words[:-1] else usual
         names = [word.rpartition("/")[2] for word in words]
         if NAME in names and FETCH.words[0] in words[names.index(NAME) :]:
-            is_given = "--config" in words[:-1]
-            given = words[words.index("--config") + 1] if is_given else own
-            yield line, os.path.expandvars(given)
+            given = settings_in(words)
+            yield line, os.path.expandvars(own if given is None else given)
 
 
 def stray_variable(settings: Settings) -> str:
@@ -270,9 +265,7 @@ def _installed(blocks: Sequence[str]) -> set[str]:
 
 def _job_of(line: str) -> Job | None:
     """Return our job that *line* of a crontab runs, None if there is none."""
-    words: list[str] = []
-    with suppress(ValueError):
-        words = shlex.split(line.replace("\\%", "%"), comments=True)
+    words = cron.words_of(line)
     return next((job for job in jobs.JOBS if job.words[0] in words), None)
 
 

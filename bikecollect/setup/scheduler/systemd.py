@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import lcm
@@ -12,6 +13,7 @@ from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.slots import DAY, HOUR, MINUTE
 from bikecollect.core.timeline.grid import Grid
+from bikecollect.setup.program import settings_in
 from bikecollect.storage.files import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
@@ -94,9 +96,8 @@ def settings_of(service: str) -> str:
         name, _, command = line.partition("=")
         if name == "ExecStart":
             plain = command.replace("%%", "%").replace("$$", "$")
-            words = shlex.split(plain) if plain.count('"') % 2 == 0 else []
-            if "--config" in words[:-1]:
-                return words[words.index("--config") + 1]
+            with suppress(ValueError):  # it has an open quote
+                return settings_in(shlex.split(plain)) or ""
     return ""
 
 
