@@ -30,6 +30,8 @@ PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 
 EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
 """A placeholder to fill in; the secret's file is beside the settings, mode 0600."""
+FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
+"""Words in an address, and the dialects that they stand for."""
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -129,9 +131,7 @@ def guess_system(query: str, client: Mapping[str, str] = {}) -> NewSystem:
         return with_client(from_entry(entry), client)
     if not is_address(query):
         raise lookup.unknown(query)
-    feed = next(
-        (name for word, name in _FEED_WORDS.items() if word in query), "youbike"
-    )
+    feed = next((name for word, name in FEED_WORDS.items() if word in query), "youbike")
     zone = probe.TAIWAN if feed == "youbike" else ""
     system = System(feed=feed, url=query, timezone=zone)
     return NewSystem(_unreserved_name(probe.system_id_from_url(query)), system)
@@ -174,9 +174,6 @@ def free_name(name: str, taken: Collection[str]) -> str:
 def name_error(name: str, taken: Collection[str]) -> str:
     """Return why *name* cannot be used for a new system, empty if it can."""
     return f'"{name}" already exists' if name in taken else data_folder.name_error(name)
-
-
-_FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
 def from_entry(entry: Entry, timezone: str = "") -> NewSystem:
@@ -250,21 +247,26 @@ def system_table(new: NewSystem) -> str:
     [systems.youbike-taipei]
     """
     system = new.system
-    key = new.system_id if "." not in new.system_id else quoted(new.system_id)
+    key = new.system_id if "." not in new.system_id else visible_toml(new.system_id)
     lines = [f"[systems.{key}]"]
     if system.feed:
-        lines += [f"feed = {quoted(system.feed)}", f"url = {quoted(system.url)}"]
-        zone = quoted(system.timezone or UNKNOWN_ZONE)
+        lines += [
+            f"feed = {visible_toml(system.feed)}",
+            f"url = {visible_toml(system.url)}",
+        ]
+        zone = visible_toml(system.timezone or UNKNOWN_ZONE)
         note = "" if system.timezone else "  # unknown to the feed: fill it in"
         lines.append(f"timezone = {zone}{note}")
     if system.vehicles:
         lines.append("vehicles = true")
     if system.headers:
-        pairs = ", ".join(f'{quoted(name)} = "..."' for name in system.headers)
+        pairs = ", ".join(f'{visible_toml(name)} = "..."' for name in system.headers)
         lines.append(f"headers = {{{pairs}}}  # fill in, then chmod 600 this file")
     if system.oauth2:
         lines += ["", f"[systems.{key}.oauth2]"]
-        lines += [f"{name} = {quoted(text)}" for name, text in system.oauth2.items()]
+        lines += [
+            f"{name} = {visible_toml(text)}" for name, text in system.oauth2.items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -281,33 +283,24 @@ def settings_text(
     return "\n".join([*parts, KEEP])
 
 
-def quoted(text: str) -> str:
-    r"""Return *text* as a TOML string.
-
-    >>> quoted('a "b" \\')
-    '"a \\"b\\" \\\\"'
-    """
-    return visible_toml(text)
-
-
 def _folder(data_dir: str) -> str:
     if not data_dir:
         return DEFAULT_FOLDER
-    return f"# The folder of the data.\ndata_dir = {quoted(data_dir)}\n"
+    return f"# The folder of the data.\ndata_dir = {visible_toml(data_dir)}\n"
 
 
 def _mail(mail: Mail) -> str:
     lines = [
         "# Recipients of mails about lost slots.",
         "[mail]",
-        f"host = {quoted(mail.host)}",
+        f"host = {visible_toml(mail.host)}",
         f"port = {mail.port}",
-        f"security = {quoted(mail.security)}          # starttls, tls or none",
+        f"security = {visible_toml(mail.security)}          # starttls, tls or none",
     ]
     if mail.user:
-        lines.append(f"user = {quoted(mail.user)}")
+        lines.append(f"user = {visible_toml(mail.user)}")
     if mail.password_file:
-        lines.append(f"password_file = {quoted(mail.password_file)}  # mode 0600")
-    lines.append(f"sender = {quoted(mail.sender)}")
-    lines.append(f"to = [{', '.join(map(quoted, mail.to))}]")
+        lines.append(f"password_file = {visible_toml(mail.password_file)}  # mode 0600")
+    lines.append(f"sender = {visible_toml(mail.sender)}")
+    lines.append(f"to = [{', '.join(map(visible_toml, mail.to))}]")
     return "\n".join(lines) + "\n"

@@ -323,12 +323,9 @@ class Settings:
                 secrets[key] = of_header(header, value)
         return {key: texts for key, texts in secrets.items() if texts}
 
-    def secrets(self) -> list[str]:
-        """Return all texts that must not appear in logs, mails and ledgers."""
-        return self._secrets
-
     @cached_property
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
+        """All texts that must not appear in logs, mails and ledgers."""
         secrets = [text for texts in self.secrets_by_key.values() for text in texts]
         with suppress(SettingsError):
             secrets += of_login(self.mail.user, self.password())
@@ -340,9 +337,9 @@ class Settings:
     @cached_property
     def redact(self) -> Redact:
         """The function that removes secrets from a text."""
-        return redactor(self.secrets())
+        return redactor(self.secrets)
 
     @cached_property
     def placeholders(self) -> Placeholders:
         """Placeholders for secrets in notes for the next run."""
-        return Placeholders(self.secrets())
+        return Placeholders(self.secrets)

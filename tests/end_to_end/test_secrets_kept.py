@@ -186,7 +186,7 @@ def test_settings_with_a_secret_must_not_be_readable_by_others(
     with pytest.raises(SettingsError, match=rf"\({key}\).*chmod 600 {path}"):
         loader.load(str(path))
     path.chmod(0o600)
-    assert loader.load(str(path)).secrets() != []
+    assert loader.load(str(path)).secrets != []
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_settings_without_a_secret_may_be_read_by_all(
     path.write_text(PLAIN + more, encoding="utf-8")
     path.chmod(0o644)
 
-    assert loader.load(str(path)).secrets() == []
+    assert loader.load(str(path)).secrets == []
 
 
 @pytest.mark.parametrize(

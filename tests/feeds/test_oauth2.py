@@ -143,7 +143,7 @@ def test_a_refused_secret_is_sent_once_a_minute(own: Platform) -> None:
 
 def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
     """The rejection of the old one does not apply to it."""
-    own.settings.secrets()
+    _ = own.settings.secrets
     own.secret_file.write_text("wrong\n")
     own.fetch()
     own.secret_file.write_text(f"{SECRET}\n")
@@ -153,7 +153,7 @@ def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
 
 def test_a_secret_that_cannot_be_read_costs_only_its_system(own: Platform) -> None:
     """The slot is in its ledger with the reason; nothing is sent."""
-    own.settings.secrets()
+    _ = own.settings.secrets
     own.secret_file.write_text("two\nlines\n")
 
     run = own.fetch()

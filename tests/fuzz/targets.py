@@ -201,7 +201,7 @@ def target_settings(data: bytes) -> None:
         loader.read_alert_settings(str(path))
         with suppress(SettingsError):
             settings = loader.load(str(path))
-            assert all(isinstance(secret, str) for secret in settings.secrets())
+            assert all(isinstance(secret, str) for secret in settings.secrets)
             assert settings.seconds > 0
             assert settings.data.is_absolute()
 

@@ -80,7 +80,7 @@ def publisher_in(settings: Settings, name: str) -> Publisher:
 
 
 def publisher_of(
-    name: str, system: System, stated: Mapping[str, str] | None = None
+    name: str, system: System, stated: Mapping[str, str] = {}
 ) -> Publisher:
     """Return the publisher of the system *name*.
 
@@ -98,7 +98,7 @@ def publisher_of(
         license=license_id,
         license_url=license_url,
     )
-    of_feed = {key: text for key, text in (stated or {}).items() if key in KEYS}
+    of_feed = {key: text for key, text in stated.items() if key in KEYS}
     if entry:
         of_feed.pop("title", None)
     if of_feed.keys() & {"license", "license_url"}:

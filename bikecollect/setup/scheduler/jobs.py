@@ -1,7 +1,7 @@
 """The jobs of a schedule: what each runs, when, and why."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from bikecollect.setup import program
@@ -107,11 +107,7 @@ def _mailed(job: Job, mail: Mail) -> Job:
     """Return *job* with the option that sends its mails, if *mail* is configured."""
     if job not in {ALERT, REPORT} or not _is_complete(mail):
         return job
-    words = (*job.words, "--mail")
-    silenced = job is REPORT
-    return Job(
-        job.name, words, job.purpose, job.fields, job.calendar, is_silenced=silenced
-    )
+    return replace(job, words=(*job.words, "--mail"), is_silenced=job is REPORT)
 
 
 def _is_complete(mail: Mail) -> bool:

@@ -22,6 +22,8 @@ NUMBERS = (
     "collect.workers",
 )
 """Settings that must not be negative."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Mail servers on this machine, to which a password may go unencrypted."""
 
 
 def check_values(settings: Settings) -> None:
@@ -156,9 +158,6 @@ def _check_mirror(address: str) -> None:
         MirrorAddress.parse(address)
     except SettingsError as error:
         raise SettingsError(f"archive.mirror: {error}") from error
-
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _checks_of_mail(mail: Mail) -> Iterator[Check]:

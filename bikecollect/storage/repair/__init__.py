@@ -139,8 +139,8 @@ def found_at_open(ledger: "Ledger", mirror: str) -> list[Notice]:
     """Return a notice if *ledger* was damaged when it was opened."""
     if not ledger.trouble:
         return []
-    is_own = ledger.folder.name == VEHICLES
-    trouble = f"vehicles: {ledger.trouble}" if is_own else ledger.trouble
+    is_vehicles = ledger.folder.name == VEHICLES
+    trouble = f"vehicles: {ledger.trouble}" if is_vehicles else ledger.trouble
     if ledger.was_replaced:
         return [rebuilt(ledger, trouble, mirror)]
     return [Notice("ledger", trouble)]
