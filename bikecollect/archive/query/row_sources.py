@@ -80,23 +80,18 @@ class RowSources:
         layout: DatasetLayout,
     ) -> None:
         self._db = db
-        self._data, self._layout = source.data, layout
-        self._aside = aside
-        self._systems = systems = source.systems
-        self._settled = source.settled
-        self._fails_on = source.fails_on
-        self._tables, self._since = source.tables, source.compared_since
+        self._aside, self._source, self._layout = aside, source, layout
+        self._systems, self._tables = source.systems, source.tables
         self._failing: list[LostRows] = []
-        self._on_skip = source.on_skip
         self.files: list[Path] = []
         self._schemas = ArchivedSchemas(db)
         self._needed = needed(layout, source.tables)
         self.histories = {
-            s.system_id: History(s.system_id, s.folder(layout)) for s in systems
+            s.system_id: History(s.system_id, s.folder(layout)) for s in self._systems
         }
         self._checked: dict[str, CheckedParts] = {}
         self._open = dict.fromkeys(self.histories, OpenDays({}, Slot(0)))
-        for system in systems if self._needed else ():
+        for system in self._systems if self._needed else ():
             self._read_system(system)
         self._schemas.read_ahead(
             (self._closed(dataset), dataset != layout.rows)
@@ -110,12 +105,13 @@ class RowSources:
         Read *again* if any is damaged: `compact` may be replacing it.
         """
         name, rows = system.system_id, self._layout.rows
+        data, since = self._source.data, self._source.compared_since
         history = self.histories[name]
-        parts = list_parts(self._data, name, self._needed)
+        parts = list_parts(data, name, self._needed)
         with history.session():
-            certificate = partial(self._layout.certificate, self._data, name)
+            certificate = partial(self._layout.certificate, data, name)
             checked = check_parts(
-                self._db, history, parts, rows, certificate, since=self._since
+                self._db, history, parts, rows, certificate, since=since
             )
             self._checked[name] = checked
             vehicles = system.system.vehicles.path
@@ -124,7 +120,7 @@ class RowSources:
             open_ = open_days(history, system.days, checked.sound, self._needed)
             self._open[name] = open_
         if checked.damaged and not again:
-            wait_for_compact(self._layout.work_folder(self._data, name))
+            wait_for_compact(self._layout.work_folder(data, name))
             self._read_system(system, again=True)
             return
         closed = checked.damaged.keys() - open_.days.keys()
@@ -303,11 +299,11 @@ class RowSources:
         newest = day >= max(system.days, default="")
         folder = system.folder(self._layout)
         for header, path in segments(blocks, folder, aside, lost, newest=newest):
-            if not self._settled:
+            if not self._source.settled:
                 yield RowsFile(name, day, path, header)
                 continue
             try:
-                folder = self._settled / self._layout.rows / name
+                folder = self._source.settled / self._layout.rows / name
                 yield RowsFile(name, day, settled(self._db, folder, header, path))
             except StorageError as error:
                 real = system.folder(self._layout) / self._layout.rows
@@ -327,7 +323,7 @@ class RowSources:
             besides = [block.slot for block in blocks]
             yield RowsFile(name, day, part.path, besides=besides)
             return
-        why = checked.damaged.get(day) or missing(self._data, rows, name, day)
+        why = checked.damaged.get(day) or missing(self._source.data, rows, name, day)
         self._failing += self._lost(name, day, ARCHIVE, [Loss(why)])
 
     def _lost(
@@ -335,7 +331,7 @@ class RowSources:
     ) -> Iterator[LostRows]:
         """Log what cannot be read of *day*, or yield it if queries fail for it."""
         for loss in losses:
-            if kind in self._fails_on:
+            if kind in self._source.fails_on:
                 yield LostRows(name, day, f"{name}: {day} {UNREADABLE} {loss.why}")
             else:
-                self._on_skip(name, day, loss)
+                self._source.on_skip(name, day, loss)

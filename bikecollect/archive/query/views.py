@@ -7,7 +7,7 @@ the committed rows.
 import logging
 import re
 from collections.abc import Container, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from bikecollect.archive.query.view_source import (
     warn,
 )
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
+from bikecollect.core.slots import EARLIEST, LATEST, from_iso
 from bikecollect.core.text import clean, count_of
 from bikecollect.storage.data_folder import INFORMATION, VEHICLE_STATUS
 from bikecollect.storage.files.scratch import scratch
@@ -133,18 +133,16 @@ def _viewed(
         yield db, files
 
 
-@contextmanager
-def _locked(source: ViewSource) -> Iterator[None]:
+def _locked(source: ViewSource) -> AbstractContextManager[None]:
     """Keep compaction from removing files meanwhile, because a query may take long.
 
     It has no effect for callers that connect repeatedly, which would always prevent it.
     """
     systems = source.systems if source.settled is None else ()
     layouts = datasets.LAYOUTS
-    with shared_locks(
+    return shared_locks(
         s.folder(layout) / layout.rows for s in systems for layout in layouts
-    ):
-        yield
+    )
 
 
 class _Views:
@@ -155,7 +153,6 @@ class _Views:
     ) -> None:
         self._db, self._systems = db, source.systems
         self._tables = source.tables
-        self._has_slots = False
         self._is_kept = source.settled is not None
         self._stations = RowSources(db, aside, source, datasets.STATION_LAYOUT)
         self._vehicles = RowSources(db, aside, source, datasets.VEHICLE_LAYOUT)
@@ -167,8 +164,11 @@ class _Views:
             # Before the rows: a block that is committed meanwhile has rows but no slot
             # and is not shown, while the newest slot never lacks its rows.
             self._load_slots()
-        for create in (self._create_rows, self._create_slots, self._create_runs):
-            create()
+        self._create_rows()
+        if "slots" in self._tables:
+            self._stations.create_view("slots", "FROM day_slots")
+        if "runs" in self._tables:
+            self._create_runs()
         if "stations" in self._tables:
             self._create_stations()
         self._create_vehicles()
@@ -202,9 +202,6 @@ class _Views:
 
     def _load_slots(self) -> None:
         """Load the slots of open days."""
-        if self._has_slots:
-            return
-        self._has_slots = True
         slots = (
             (system.system_id, day, *row)
             for system, day in self._stations.days()
@@ -212,18 +209,14 @@ class _Views:
         )
         duckdb_engine.load(self._db, "day_slots", KEYS | datasets.SLOTS, slots)
 
-    def _create_slots(self) -> None:
-        if "slots" in self._tables:
-            self._load_slots()
-            self._stations.create_view("slots", "FROM day_slots")
-
     def _create_runs(self) -> None:
-        if "runs" not in self._tables:
-            return
+        columns = tuple(datasets.RUNS)
         runs = (
             (system.system_id, day, *row)
             for system, day in self._stations.days()
-            for row in self._runs(system, *system.bounds(day))
+            for row in self._histories[system.system_id].run_rows(
+                columns, *system.bounds(day)
+            )
         )
         duckdb_engine.load(self._db, "day_runs", KEYS | datasets.RUNS, runs)
         self._stations.create_view("runs", "FROM day_runs")
@@ -243,10 +236,6 @@ class _Views:
         columns = KEYS | datasets.SLOTS
         duckdb_engine.load(self._db, "open_vehicle_slots", columns, own_slots)
         vehicles.create_view(datasets.VEHICLE_SLOTS, "FROM open_vehicle_slots")
-
-    def _runs(self, system: ViewedSystem, begin: Slot, end: Slot) -> list[Any]:
-        history = self._histories[system.system_id]
-        return history.run_rows(tuple(datasets.RUNS), begin, end)
 
     def _create_stations(self) -> None:
         """Create the table of station versions from station_information.csv."""
