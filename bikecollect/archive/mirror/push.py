@@ -28,7 +28,7 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.record import MirrorRecord, replaced_path
 from bikecollect.archive.mirror.store.object_store import ObjectStore, StoredObject
-from bikecollect.archive.parts import CANNOT_READ, OTHER_BYTES
+from bikecollect.archive.parts import damage_of_file
 from bikecollect.core.errors import (
     MirrorDenied,
     MirrorUnavailable,
@@ -36,7 +36,6 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import INFORMATION
-from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 
 AT_ONCE = 4
@@ -306,13 +305,8 @@ class MirrorPush:
 
     def _check_local(self, path: Path, sha256: str) -> None:
         """Raise StorageError if the file *path* is damaged: damage is not copied."""
-        try:
-            if sha256_of(path) == sha256:
-                return
-            what = f"{path}{OTHER_BYTES}"
-        except OSError as error:
-            what = f"{CANNOT_READ}{path}: {error.strerror}"
-        raise StorageError(f"{what}; run: bikecollect verify", cause="archive")
+        if damage := damage_of_file(path, sha256):
+            raise StorageError(f"{damage}; run: bikecollect verify", cause="archive")
 
     def _keep_aside(self, stored: StoredObject | None) -> None:
         """Copy *stored*, which will be replaced, to a path named after its content."""
