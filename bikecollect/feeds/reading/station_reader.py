@@ -160,12 +160,18 @@ class StationReader:
         status = (vehicles, ebikes, *others, capacity, installed, renting, returning)
         rows = zip(ids, *status, reported, strict=True)
         self._statuses = {row[0]: StationStatus._make(row) for row in rows}
-        texts = [self._texts(name, column(name)) for name in TEXTS]
+        read: dict[str, Sequence[Any]] = {"station_id": ids, "capacity": capacity}
+        read["is_virtual_station"] = virtual
+        self._describe(column, read)
+
+    def _describe(
+        self, column: Callable[[str], Sequence[Any]], read: Mapping[str, Sequence[Any]]
+    ) -> None:
+        """Read the names and places of the stations; other columns are *read*."""
         lat, lon = zip(*map(place, column("lat"), column("lon")), strict=True)
-        by_name: dict[str, Sequence[Any]] = dict(zip(TEXTS, texts, strict=True))
-        by_name |= {"station_id": ids, "lat": lat, "lon": lon, "capacity": capacity}
-        by_name["is_virtual_station"] = virtual
-        by_name["is_listed"] = [True] * len(ids)
+        texts = {name: self._texts(name, column(name)) for name in TEXTS}
+        by_name = {**read, **texts, "lat": lat, "lon": lon}
+        by_name["is_listed"] = [True] * len(lat)
         rows = zip(*(by_name[name] for name in StationInformation._fields), strict=True)
         self._information = list(map(StationInformation._make, rows))
 
