@@ -126,10 +126,10 @@ class ArchivedDays:
         rows = self._ledger.all("SELECT DISTINCT file FROM blocks")
         return {file for (file,) in rows if is_segment(file)}
 
-    def removed_files(self) -> list[str]:
+    def removed_files(self) -> set[str]:
         """Return the files that were archived and removed."""
         rows = self._ledger.all("SELECT file FROM files WHERE damaged = ?", GONE)
-        return [file for (file,) in rows]
+        return {file for (file,) in rows}
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return the number of slots and rows of each day, by its name."""
@@ -160,6 +160,11 @@ class ArchivedDays:
         rows = self._ledger.all(sql, begin, end)
         blocks = (Block.from_row(row) for row in rows)
         return [block for block in blocks if is_segment(block.span.file)]
+
+    def live_blocks(self, begin: Slot, end: Slot) -> list[Block]:
+        """Return those of the `blocks` of such slots whose CSV was not removed."""
+        removed = self.removed_files()
+        return [b for b in self.blocks(begin, end) if b.span.file not in removed]
 
     def blocks_by_day(self) -> dict[str, list[Block]]:
         """Return all blocks by the day of their file, whatever slot the ledger says."""

@@ -15,11 +15,7 @@ from bikecollect.archive.checks.lost_blocks import (
     strange_files,
     try_archive,
 )
-from bikecollect.archive.checks.restore import (
-    report_lost_list,
-    restore,
-    restore_days_of,
-)
+from bikecollect.archive.checks.restore import Restorer, report_lost_list
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.day_rows import DayRows
 from bikecollect.archive.encoding.day_writer import Contents
@@ -105,7 +101,7 @@ class Compactor:
             self.recovery.recover_beside_runs()
             self.roll_forward(archived_days)
             known = archived_days.archived()
-            failed = restore(self.archive, archived_days, self.store)
+            failed = self.restorer(archived_days).restore()
             restored = archived_days.other_than(known)
             if any(archived.day not in known for archived in restored):
                 report_lost_list(self.archive)
@@ -184,11 +180,15 @@ class Compactor:
     def _open(self) -> AbstractContextManager[ArchivedDays]:
         return opened_days(self.lock, self.ledger)
 
+    def restorer(self, archived_days: ArchivedDays) -> Restorer:
+        """Return what restores days of the archive in the ledger of *archived_days*."""
+        return Restorer(self.archive, archived_days, self.store)
+
     def roll_forward(self, archived_days: ArchivedDays) -> None:
         """Complete what a killed process has begun to publish or to remove."""
         for day in self.archive.ready():
             self._publish(archived_days, day)
-        for file in set(archived_days.removed_files()) & set(self.store.sizes()):
+        for file in archived_days.removed_files() & self.store.sizes().keys():
             self.store.remove(file)
 
     def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
@@ -250,7 +250,7 @@ class Compactor:
             what, why = self._loss(archived_days.find(day), lost)
             return Step(name, day, what, before=before, why=why)
         try_archive(self.archive, archived_days, self.store, day, sizes)
-        restore_days_of(self.archive, archived_days, self.store, blocks)
+        self.restorer(archived_days).restore_days_of(blocks)
         if self.skip_damaged:
             self._skip_lost(archived_days, day)
         try:
@@ -275,11 +275,9 @@ class Compactor:
         Their loss is accepted. The files are repaired then: the other blocks have
         perhaps changed their place.
         """
-        blocks = archived_days.blocks(*bounds(day, self.system.zone))
-        removed = set(archived_days.removed_files())
+        live = archived_days.live_blocks(*bounds(day, self.system.zone))
         place, aside = self.ledger.folder, self.system.rejected
         repairer = Repairer(place, self.store, self.ledger, aside)
-        live = [block for block in blocks if block.span.file not in removed]
         if repairer.changed(live):
             if lost := repairer.lost(live):
                 values = {"what": day, "slots": len(lost), "reason": SKIPPED}

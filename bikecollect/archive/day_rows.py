@@ -31,7 +31,7 @@ class DayRows(NamedTuple):
 
         A block whose CSV was removed is read from the archive, any other from its file.
         """
-        removed = set(archived_days.removed_files())
+        removed = archived_days.removed_files()
         blocks = archived_days.blocks(*bounds(day, self.archive.system.zone))
         live = [block for block in blocks if block.span.file not in removed]
         files = sorted({block.span.file for block in live})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.archived_days import ArchivedDays
-from bikecollect.archive.checks.restore import report_lost_list, restore
+from bikecollect.archive.checks.restore import Restorer, report_lost_list
 from bikecollect.archive.day_archive import Archive
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
@@ -27,7 +27,6 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import VEHICLES, SystemFolder
 from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.scratch import scratch
@@ -142,20 +141,19 @@ def _restorer(
     known = {day for (day,) in history.select(ARCHIVED_DAYS)}
     if known.issuperset(archive.days()):
         return None
-    return partial(_restore, archive, ArchivedDays(reader.ledger), reader.store, origin)
+    restorer = Restorer(archive, ArchivedDays(reader.ledger), reader.store)
+    return partial(_restore, restorer, has_list=origin is not None)
 
 
-def _restore(
-    archive: Archive, archived_days: ArchivedDays, store: Store, origin: Path | None
-) -> None:
+def _restore(restorer: Restorer, *, has_list: bool) -> None:
     """Copy archived days into the ledger; log what cannot be restored.
 
-    The folder *origin* may have the list of stations.
+    If not *has_list*, nothing that is filled from can have the list of stations.
     """
-    for day, why in restore(archive, archived_days, store).items():
+    for day, why in restorer.restore().items():
         log.warning("%s: %s", day, why)
-    if origin is None:
-        report_lost_list(archive)
+    if not has_list:
+        report_lost_list(restorer.archive)
 
 
 def source(

@@ -115,25 +115,36 @@ def vehicle_compactor(
 ) -> Compactor | None:
     """Return the compactor of the vehicles of *name*, None if it has none."""
     system = settings.system_folder(name)
-    own = _labelled(system)
+    vehicles = _vehicles_of(system)
     days = replace(archive(settings, name, times), layout=VEHICLE_LAYOUT).days()
-    if not (own.ledger.exists() or days):
+    if not (vehicles.ledger.exists() or days):
         return None
     stations = compactor(settings, name, times, csv_days=csv_days)
-    make_folder(own.path)
-    ledger, store = Ledger(own.ledger), Store(own.path, VEHICLE_STATUS)
+    make_folder(vehicles.path)
+    ledger, store = Ledger(vehicles.ledger), Store(vehicles.path, VEHICLE_STATUS)
     return replace(
         stations,
-        system=own,
+        system=vehicles,
         archive=replace(stations.archive, layout=VEHICLE_LAYOUT),
         store=store,
         ledger=ledger,
-        recovery=Recovery(stations.payloads, store, ledger, own.zone, own.mirror),
-        slot_rows=partial(vehicle_slots, own),
+        recovery=Recovery(
+            stations.payloads, store, ledger, vehicles.zone, vehicles.mirror
+        ),
+        slot_rows=partial(vehicle_slots, vehicles),
     )
 
 
-def _labelled(system: SystemFolder) -> SystemFolder:
+def compactors(
+    settings: Settings, name: str, times: Times, *, csv_days: int | None = None
+) -> list[Compactor]:
+    """Return the compactors of *name*: of its stations, and of its vehicles, if any."""
+    stations = compactor(settings, name, times, csv_days=csv_days)
+    vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)
+    return [stations, vehicles] if vehicles else [stations]
+
+
+def _vehicles_of(system: SystemFolder) -> SystemFolder:
     """Return the folder of the vehicles of *system*, under a separate name."""
     return replace(system.vehicles, system_id=VEHICLE_LAYOUT.label(system.system_id))
 
@@ -159,13 +170,16 @@ def vehicle_verifier(
     system = settings.system_folder(name)
     if not system.vehicles.path.is_dir():
         return None
-    stations, own = verifier(settings, name, times, deep=deep), _labelled(system)
+    stations, vehicles = (
+        verifier(settings, name, times, deep=deep),
+        _vehicles_of(system),
+    )
     return replace(
         stations,
-        system=own,
+        system=vehicles,
         archive=replace(stations.archive, layout=VEHICLE_LAYOUT),
-        store=Store(own.path, VEHICLE_STATUS),
-        history=History(name, own.path),
+        store=Store(vehicles.path, VEHICLE_STATUS),
+        history=History(name, vehicles.path),
         counts=VerifiedCounts(),
     )
 

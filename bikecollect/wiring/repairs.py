@@ -1,13 +1,12 @@
 """Build the parts that repair the files of a system, or accept that they are lost."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from bikecollect.archive.archived_days import ArchivedDays, opened_days
 from bikecollect.archive.checks.lost_blocks import Taken, use_archive
 from bikecollect.archive.checks.payload_files import damaged_sums
-from bikecollect.archive.checks.restore import restore_blocks
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import LAYOUTS, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.core.blocks import day_of_file
@@ -35,10 +34,9 @@ from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.lost_days import is_half_replaced
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.history import (
-    compactor,
+    compactors,
     prepare,
     system_lock,
-    vehicle_compactor,
 )
 
 SUMS = "SELECT run_id, sha256 FROM blocks"
@@ -60,13 +58,10 @@ class _Files(NamedTuple):
         recovery = Recovery(
             payloads, self.store, self.ledger, self.system.zone, self.system.mirror
         )
-        with system_lock(self.system, times).held():
+        with system_lock(self.system, times).held(), closing(self.ledger):
             self.ledger.open()
-            try:
-                recovery.recover_beside_runs()
-                yield recovery
-            finally:
-                self.ledger.close()
+            recovery.recover_beside_runs()
+            yield recovery
 
 
 def _all_files(
@@ -123,10 +118,9 @@ def _restore_blocks(settings: Settings, name: str, times: Times) -> int:
     if not History(name, settings.data / name).select(ARCHIVED_DAYS):
         return 0
     count = 0
-    stations = compactor(settings, name, times)
-    for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
+    for part in compactors(settings, name, times):
         with opened_days(part.lock, part.ledger) as archived_days:
-            count += restore_blocks(part.archive, archived_days, part.store)
+            count += part.restorer(archived_days).restore_blocks()
     return count
 
 
@@ -152,8 +146,7 @@ def _use_archive(
     has_days = History(name, system.path).select(ARCHIVED_DAYS)
     if not has_days and not is_half_replaced(archive, name):
         return
-    stations = compactor(settings, name, times)
-    for part in filter(None, (stations, vehicle_compactor(settings, name, times))):
+    for part in compactors(settings, name, times):
         with opened_days(part.lock, part.ledger) as archived_days:
             part.roll_forward(archived_days)
             for day, taken in _days_taken(part, archived_days, only):
@@ -218,8 +211,8 @@ def forget(settings: Settings, name: str, times: Times, item: str, reason: str) 
     for files in lost:
         with files.recovered(times):
             message = _forgetter(settings, files, times).forget(item, reason)
-            is_own = files.layout is VEHICLE_LAYOUT
-            messages.append(f"vehicles: {message}" if is_own else message)
+            is_vehicles = files.layout is VEHICLE_LAYOUT
+            messages.append(f"vehicles: {message}" if is_vehicles else message)
     return "; ".join(messages)
 
 

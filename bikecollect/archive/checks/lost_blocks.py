@@ -60,12 +60,10 @@ def use_archive(
     archived = archived_days.find(day)
     if archived is None:
         return Taken()
-    removed = set(archived_days.removed_files())
-    blocks = archived_days.blocks(*bounds(day, ZoneInfo(archived.timezone)))
-    live = [block for block in blocks if block.span.file not in removed]
+    begin, end = bounds(day, ZoneInfo(archived.timezone))
     lost = [
         block
-        for block in live
+        for block in archived_days.live_blocks(begin, end)
         if block.span.file not in sizes or store.crc(block.span) != block.span.crc
     ]
     if not lost:
@@ -112,7 +110,7 @@ def lost_files(
     archived_days: ArchivedDays, blocks: Iterable[Block], sizes: Mapping[str, int]
 ) -> list[str]:
     """Return the files that have *blocks* but are missing."""
-    removed = set(archived_days.removed_files())
+    removed = archived_days.removed_files()
     files = sorted({block.span.file for block in blocks} - removed)
     return [file for file in files if file not in sizes]
 
@@ -205,7 +203,7 @@ def days_of_lost_files(
     archived_days: ArchivedDays, sizes: Mapping[str, int]
 ) -> list[str]:
     """Return the archived days of which a file that has blocks is missing."""
-    lost = archived_days.files() - set(archived_days.removed_files()) - sizes.keys()
+    lost = archived_days.files() - archived_days.removed_files() - sizes.keys()
     return sorted({*map(day_of_file, lost)} & archived_days.archived().keys())
 
 

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets, summaries
-from bikecollect.archive.archived_days import Archived, ArchivedDays
+from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.parts import damaged_parts, move_part
 from bikecollect.archive.query.duckdb_engine import parquet
 from bikecollect.archive.query.own_columns import csv_names
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
-from bikecollect.storage.csv_store import Store
 from bikecollect.storage.files.durable import make_folder, write_file
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.recovery import ADOPTED
@@ -87,15 +86,6 @@ def has_rows_of_certificate(archive: "Archive", archived: Archived) -> bool:
     archive.raise_if_damaged(certified.only(archive.layout.rows))
     zone, columns = ZoneInfo(certified.timezone), _columns(archive, day)
     return certified.summary == archive.summary(day, zone, columns)
-
-
-def has_all_rows(
-    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
-) -> bool:
-    """Return whether the CSV of *day* has as many slots and rows as the archive had."""
-    summary = archive.certified(day).summary
-    counts = archived_days.counts().get(day)
-    return bool(store.segments(day)) and counts == (summary.slots, summary.rows)
 
 
 def shorter(archived: Iterable[Block], known: Iterable[Block]) -> list[Slot]:

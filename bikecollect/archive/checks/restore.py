@@ -4,14 +4,13 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.checks.lost_blocks import ROWS, otherwise_archived
 from bikecollect.archive.checks.recertify import (
     DIFFER,
-    has_all_rows,
     has_rows_of_certificate,
     is_another_state,
     recertify,
@@ -36,71 +35,150 @@ NO_BLOCK = frozenset({"", SlotState.MISSING.value})
 """The states of slots without a block; a block without rows lists no vehicle."""
 
 
-def restore(
-    archive: Archive, archived_days: ArchivedDays, store: Store
-) -> Mapping[str, str]:
-    """Copy the days of *archive* into a ledger that was lost.
+class Restorer(NamedTuple):
+    """Restores days of *archive* in the ledger; *store* has their CSV, if any."""
 
-    Slots whose rows are in the *store* keep their blocks; the others are recorded as
-    blocks of a removed file of their day. So are those of a day that the ledger knows
-    in another state. Lost certificates of days whose CSV was removed are written again.
-    Return why days could not be restored. They must not be archived: that would replace
-    rows that the ledger lacks.
-    """
-    failed = {}
-    known = archived_days.archived()
-    for day in sorted({*known, *archive.days()}):
+    archive: Archive
+    archived_days: ArchivedDays
+    store: Store
+
+    def restore(self) -> Mapping[str, str]:
+        """Copy the days of *archive* into a ledger that was lost.
+
+        Slots whose rows are in the *store* keep their blocks; the others are recorded
+        as blocks of a removed file of their day. So are those of a day that the ledger
+        knows in another state. Lost certificates of days whose CSV was removed are
+        written again. Return why days could not be restored. They must not be archived:
+        that would replace rows that the ledger lacks.
+        """
+        failed = {}
+        known = self.archived_days.archived()
+        for day in sorted({*known, *self.archive.days()}):
+            try:
+                if day in known:
+                    self._agree(known[day])
+                else:
+                    self._restore_day(day)
+            except StorageError as error:
+                if day in known or not self._is_whole(day):
+                    failed[day] = str(error)
+        for day in self.archived_days.days_of_damaged_runs():
+            with suppress(StorageError):  # `verify` reports it
+                self.archived_days.restore_runs(
+                    day, self.archive.rows("runs", day, RUNS)
+                )
+        return failed
+
+    def restore_blocks(self, only: Collection[str] | None = None) -> int:
+        """Restore the blocks of archived days of which the ledger has others.
+
+        Their CSV was removed. Return the number of blocks; see `otherwise_archived`. If
+        *only* is given, those of these days.
+        """
+        removed = self.archived_days.removed_files()
+        by_day = self.archived_days.blocks_by_day()
+        known = {d: a for d, a in self.archived_days.archived().items() if a.csv_gone}
+        chosen = known.keys() if only is None else only
+        blocks = {
+            day: by_day[day] for day in known.keys() & by_day.keys() & set(chosen)
+        }
+        count = 0
+        for day in otherwise_archived(self.archive, blocks, removed):
+            with suppress(StorageError):  # `verify` reports it
+                self.archive.raise_if_damaged(known[day])
+                gone = [b.slot for b in blocks[day] if b.span.file in removed]
+                self.archived_days.forget(gone)
+                self._restore_day(day)
+                count += len(gone)
+        return count
+
+    def restore_days_of(self, blocks: Iterable[Block]) -> None:
+        """Call `restore_blocks` for the days of *blocks*, whose slots are used next.
+
+        By a wrong slot a block may seem to be of another day.
+        """
+        removed = self.archived_days.removed_files()
+        days = {block.span.day for block in blocks if block.span.file in removed}
+        if days:
+            self.restore_blocks(days)
+
+    def _agree(self, archived: Archived) -> None:
+        """Bring ledger and certificate of a day into agreement, if they are not."""
+        why = uncertified(self.archive, archived)
+        if why == DIFFER and is_another_state(self.archive, archived):
+            self._adopt(archived)
+        elif why and archived.csv_gone:
+            with suppress(StorageError):  # `verify` reports it
+                if why == DIFFER and has_rows_of_certificate(self.archive, archived):
+                    certified = self.archive.certified(archived.day)
+                    self.archived_days.save(certified._replace(csv_gone=True))
+                else:
+                    recertify(self.archive, archived)
+
+    def _is_whole(self, day: str) -> bool:
+        """Return whether the CSV of *day* has all its rows: it is archived again."""
+        with suppress(StorageError):
+            summary = self.archive.certified(day).summary
+            counts = self.archived_days.counts().get(day)
+            known = (summary.slots, summary.rows)
+            return bool(self.store.segments(day)) and counts == known
+        return False
+
+    def _adopt(self, known: Archived) -> None:
+        """Copy a day into a ledger that has another state of it: *known*.
+
+        The ledger is older: it was restored from a backup. Nothing is done if the
+        archive is the older one: it lacks slots whose CSV was removed, or it was made
+        before the state that the ledger knows.
+        """
+        removed = self.archived_days.removed_files()
+        day = known.day
+        certified = self.archive.certified(day)
+        zone = ZoneInfo(certified.timezone)
+        gone = {
+            block.slot
+            for block in self.archived_days.blocks(*bounds(day, zone))
+            if block.rows and block.span.file in removed
+        }
+        there = {
+            row[0]
+            for row in self.archive.rows(self.archive.layout.slots, day, SLOTS)
+            if row[5]
+        }
+        is_older = certified.archived_at < known.archived_at
+        if gone <= there and not (gone and is_older):
+            self.archived_days.forget(gone)
+            self._restore_day(day)
+
+    def _restore_day(self, day: str) -> None:
         try:
-            if day in known:
-                _agree(archive, archived_days, store, known[day])
-            else:
-                _restore_day(archive, archived_days, store, day)
+            archived = self.archive.certified(day)
         except StorageError as error:
-            if day in known or not _is_whole(archive, archived_days, store, day):
-                failed[day] = str(error)
-    for day in archived_days.days_of_damaged_runs():
-        with suppress(StorageError):  # `verify` reports it
-            archived_days.restore_runs(day, archive.rows("runs", day, RUNS))
-    return failed
-
-
-def restore_blocks(
-    archive: Archive,
-    archived_days: ArchivedDays,
-    store: Store,
-    only: Collection[str] | None = None,
-) -> int:
-    """Restore the blocks of archived days of which the ledger has others.
-
-    Their CSV was removed. Return the number of blocks; see `otherwise_archived`. If
-    *only* is given, those of these days.
-    """
-    removed, by_day = set(archived_days.removed_files()), archived_days.blocks_by_day()
-    known = {d: a for d, a in archived_days.archived().items() if a.csv_gone}
-    chosen = known.keys() if only is None else only
-    blocks = {day: by_day[day] for day in known.keys() & by_day.keys() & set(chosen)}
-    count = 0
-    for day in otherwise_archived(archive, blocks, removed):
-        with suppress(StorageError):  # `verify` reports it
-            archive.raise_if_damaged(known[day])
-            gone = [b.slot for b in blocks[day] if b.span.file in removed]
-            archived_days.forget(gone)
-            _restore_day(archive, archived_days, store, day)
-            count += len(gone)
-    return count
-
-
-def restore_days_of(
-    archive: Archive, archived_days: ArchivedDays, store: Store, blocks: Iterable[Block]
-) -> None:
-    """Call `restore_blocks` for the days of *blocks*, whose slots are about to be used.
-
-    By a wrong slot a block may seem to be of another day.
-    """
-    removed = set(archived_days.removed_files())
-    days = {block.span.day for block in blocks if block.span.file in removed}
-    if days:
-        restore_blocks(archive, archived_days, store, days)
+            try:
+                recertify_unknown(self.archive, day)
+            except StorageError as reason:
+                raise _lost(self.archive, day, f"{error}, and {reason}") from reason
+            archived = self.archive.certified(day)
+        archive, layout = self.archive, self.archive.layout
+        rows = _slots(archive, archived)
+        has_runs = "runs" in layout.datasets and not _is_lost(archive, archived, "runs")
+        runs = archive.rows("runs", day, RUNS) if has_runs else []
+        live = self.store.segments(day)
+        file = f"{layout.rows}/{day}.csv"
+        if file in live:
+            file = f"{layout.rows}/{day}.0.csv"
+        blocks = [_block(file, row) for row in rows if row[5] or row[3] not in NO_BLOCK]
+        ends = bounds(day, ZoneInfo(archived.timezone))
+        self.archived_days.forget(shorter(blocks, self.archived_days.blocks(*ends)))
+        slots = self.archived_days.slots()
+        lost = [
+            block
+            for block in blocks
+            if block.slot not in slots and layout.accounts_for(block.flags)
+        ]
+        removed = [file] if lost or not live else []
+        there = [block for block in blocks if block.slot in slots]
+        self.archived_days.restore(archived, lost, runs, removed, there)
 
 
 def report_lost_list(archive: Archive) -> None:
@@ -114,89 +192,6 @@ def report_lost_list(archive: Archive) -> None:
             *(system.system_id, INFORMATION, system.system_id),
             quoted(system.mirror) if system.mirror else "MIRROR",
         )
-
-
-def _agree(
-    archive: Archive, archived_days: ArchivedDays, store: Store, archived: Archived
-) -> None:
-    """Bring ledger and certificate of a day into agreement, if they are not."""
-    why = uncertified(archive, archived)
-    if why == DIFFER and is_another_state(archive, archived):
-        _adopt(archive, archived_days, store, archived)
-    elif why and archived.csv_gone:
-        with suppress(StorageError):  # `verify` reports it
-            if why == DIFFER and has_rows_of_certificate(archive, archived):
-                certified = archive.certified(archived.day)
-                archived_days.save(certified._replace(csv_gone=True))
-            else:
-                recertify(archive, archived)
-
-
-def _is_whole(
-    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
-) -> bool:
-    """Return whether the CSV of *day* has all its rows: it is archived again."""
-    with suppress(StorageError):
-        return has_all_rows(archive, archived_days, store, day)
-    return False
-
-
-def _adopt(
-    archive: Archive, archived_days: ArchivedDays, store: Store, known: Archived
-) -> None:
-    """Copy a day into a ledger that has another state of it: *known*.
-
-    The ledger is older: it was restored from a backup. Nothing is done if the archive
-    is the older one: it lacks slots whose CSV was removed, or it was made before the
-    state that the ledger knows.
-    """
-    removed = set(archived_days.removed_files())
-    day = known.day
-    certified = archive.certified(day)
-    zone = ZoneInfo(certified.timezone)
-    gone = {
-        block.slot
-        for block in archived_days.blocks(*bounds(day, zone))
-        if block.rows and block.span.file in removed
-    }
-    there = {row[0] for row in archive.rows(archive.layout.slots, day, SLOTS) if row[5]}
-    is_older = certified.archived_at < known.archived_at
-    if gone <= there and not (gone and is_older):
-        archived_days.forget(gone)
-        _restore_day(archive, archived_days, store, day)
-
-
-def _restore_day(
-    archive: Archive, archived_days: ArchivedDays, store: Store, day: str
-) -> None:
-    try:
-        archived = archive.certified(day)
-    except StorageError as error:
-        try:
-            recertify_unknown(archive, day)
-        except StorageError as reason:
-            raise _lost(archive, day, f"{error}, and {reason}") from reason
-        archived = archive.certified(day)
-    layout = archive.layout
-    rows = _slots(archive, archived)
-    has_runs = "runs" in layout.datasets and not _is_lost(archive, archived, "runs")
-    runs = archive.rows("runs", day, RUNS) if has_runs else []
-    live = store.segments(day)
-    file = f"{layout.rows}/{day}.csv"
-    if file in live:
-        file = f"{layout.rows}/{day}.0.csv"
-    blocks = [_block(file, row) for row in rows if row[5] or row[3] not in NO_BLOCK]
-    ends = bounds(day, ZoneInfo(archived.timezone))
-    archived_days.forget(shorter(blocks, archived_days.blocks(*ends)))
-    slots = archived_days.slots()
-    lost = [
-        block
-        for block in blocks
-        if block.slot not in slots and layout.accounts_for(block.flags)
-    ]
-    removed = [file] if lost or not live else []
-    there = [block for block in blocks if block.slot in slots]
-    archived_days.restore(archived, lost, runs, removed, there)
 
 
 def _slots(archive: Archive, archived: Archived) -> list[tuple[Any, ...]]:

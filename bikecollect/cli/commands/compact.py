@@ -23,7 +23,7 @@ from bikecollect.storage.data_folder import ARCHIVE, check_mounted
 from bikecollect.storage.payload_store import list_files
 from bikecollect.storage.repair.lost_days import find_lost_days, missing_archive
 from bikecollect.wiring.archive_alerts import report_compact
-from bikecollect.wiring.history import compactor, prepare_lost, vehicle_compactor
+from bikecollect.wiring.history import compactors, prepare_lost
 
 
 @click.command()
@@ -112,9 +112,7 @@ def _steps(
         check_mounted(settings.data / name)
         prepare_lost(settings, name)
         if (settings.data / name).is_dir():
-            stations = compactor(settings, name, times, csv_days=csv_days)
-            vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)
-            for dataset in filter(None, (stations, vehicles)):
+            for dataset in compactors(settings, name, times, csv_days=csv_days):
                 yield from replace(dataset, skip_damaged=skip_damaged).run()
     except OSError as error:
         message = f"cannot read {error.filename or settings.data / name}"
