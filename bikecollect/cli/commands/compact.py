@@ -1,7 +1,7 @@
 """``bikecollect compact``: move closed days to the archive."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import click
@@ -64,23 +64,18 @@ def compact(
     code, did_something = ExitCode.OK, False
     errors: dict[str, str] = {}
     for name in settings.chosen(system_ids):
-        errors[name] = ""
         try:
             steps = _steps(
                 settings, name, times, csv_days=csv_days, skip_damaged=skip_damaged
             )
-            for step in awaited(steps, f"{name}: archiving closed days"):
-                is_failed = step.why and step.what != LOST  # `status` reports losses
-                code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
-                if is_failed:
-                    errors[name] = errors[name] or f"{step.day}: {step.why}"
-                did_something = True
-                line, json = step_line(step), step_json(step)
-                say_step(line, json, form, is_error=bool(step.why), quiet=quiet)
-                process.raise_if_ending()  # a library may have lost the exception
-            for lost in find_lost_days(settings.system_folder(name)):
-                code = max(code, ExitCode.IO)
+            steps = awaited(steps, f"{name}: archiving closed days")
+            number, errors[name] = _print_steps(steps, form, quiet=quiet)
+            did_something = did_something or number > 0
+            lost_days = find_lost_days(settings.system_folder(name))
+            for lost in lost_days:
                 complain(f"{name}: {lost.text}")
+            if errors[name] or lost_days:
+                code = max(code, ExitCode.IO)
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
             errors[name] = str(error)
@@ -117,3 +112,16 @@ def _steps(
     except OSError as error:
         message = f"cannot read {error.filename or settings.data / name}"
         raise StorageError(f"{message}: {error.strerror}") from error
+
+
+def _print_steps(steps: Iterable[Step], form: str, *, quiet: bool) -> tuple[int, str]:
+    """Print *steps* as they are done; return their number, and the first error."""
+    number, error = 0, ""
+    for step in steps:
+        number += 1
+        if step.why and step.what != LOST:  # `status` reports losses
+            error = error or f"{step.day}: {step.why}"
+        line, json = step_line(step), step_json(step)
+        say_step(line, json, form, is_error=bool(step.why), quiet=quiet)
+        process.raise_if_ending()  # a library may have lost the exception
+    return number, error
