@@ -40,6 +40,17 @@ class _Choice(NamedTuple):
     force: bool
 
 
+class _Shared(NamedTuple):
+    """The pages written for a system, what they lack, and the code for that.
+
+    Without stations there are no pages.
+    """
+
+    paths: Sequence[Path]
+    remarks: Sequence[str]
+    code: ExitCode = ExitCode.OK
+
+
 @click.command()
 @systems_argument
 @click.option("--day", help="The day of the map: 2026-11-22; default: the newest.")
@@ -78,30 +89,19 @@ def share(
     names = settings.chosen(system_ids)
     service = DataService(settings)
     attempts, begun = Attempts(names, UsageError), time.monotonic()
-    paths: list[Path] = []
-    remarks: list[str] = []
-    unseen: list[str] = []
-    choice = _Choice(day, week, live, force)
-    front = f"../{INDEX}" if len(names) > 1 else ""
+    choice, shared = _Choice(day, week, live, force), dict[str, _Shared]()
     with closing(service), pages_folder.complete(folder):
         for name in names:
             place = folder / name if len(names) > 1 else folder
             with attempts.on(name), pages_folder.complete(place):
-                system = settings.system_folder(name)
-                check_present(system, ledger=True)
-                # Live pages show the newest; from cron, a mail every time is too much.
-                begin = Slot(int(time.time()) if live else 0)
-                has_runs = service.days(name) is not None
-                attempts.report_loss(system, begin, has_data=has_runs)
+                _check(service, name, attempts, live=live)
                 if len(names) > 1 and not _has_stations(service, name):
-                    unseen.append(name)
+                    shared[name] = _Shared([], [])
                     continue
-                written, end = _write(service, name, place, choice, front)
-                paths += written
-                if not live:
-                    remarks += _remarks(service, name)
-                    skipped = _warn_of_skipped(service, name, end)
-                    attempts.code = attempts.code or skipped
+                front = f"../{INDEX}" if len(names) > 1 else ""
+                shared[name] = _share(service, name, place, choice, front)
+        paths = [path for pages in shared.values() for path in pages.paths]
+        unseen = [name for name, pages in shared.items() if not pages.paths]
         if len(names) > 1 and paths:
             pages_folder.prepare(folder, force=force)
             shown = {name: name in unseen for name in names}
@@ -111,28 +111,36 @@ def share(
     summary = _summary(folder, paths, time.monotonic() - begun)
     if not live:
         say(f"{summary}\n" if paths else "")
-        _report(unseen, remarks)
+        _report(unseen, [text for pages in shared.values() for text in pages.remarks])
     elif is_on_terminal():  # else cron would mail it
         _report(unseen, ())
         complain(summary if paths else "nothing was written")
-    return attempts.code
+    skipped = (pages.code for pages in shared.values())
+    return attempts.code or next(filter(None, skipped), ExitCode.OK)
 
 
-def _write(
+def _check(service: DataService, name: str, attempts: Attempts, *, live: bool) -> None:
+    """Raise an error if the system *name* has no data; report a loss of them."""
+    system = service.settings.system_folder(name)
+    check_present(system, ledger=True)
+    # Live pages show the newest; from cron, a mail every time is too much.
+    begin = Slot(int(time.time()) if live else 0)
+    attempts.report_loss(system, begin, has_data=service.days(name) is not None)
+
+
+def _share(
     service: DataService, name: str, place: Path, choice: _Choice, front: str
-) -> tuple[list[Path], date]:
-    """Write the pages of the system *name* to *place*; return them and their last day.
-
-    They link to *front*.
-    """
+) -> _Shared:
+    """Write the pages of the system *name* to *place*; they link to *front*."""
     last, ended = _last_days(service, name, choice.day)
     pages_folder.prepare(place, force=choice.force)
     if choice.live:
-        return pages_folder.write_live(service, name, place, front=front), last
+        return _Shared(pages_folder.write_live(service, name, place, front=front), [])
     days = pages_folder.last_days(last) if choice.week else [last]
     end = None if choice.day else service.last_day(name, ended)
     paths = pages_folder.write_days(service, name, place, days, last=end, front=front)
-    return paths, end or last
+    remarks = list(_remarks(service, name))
+    return _Shared(paths, remarks, _warn_of_skipped(service, name, end or last))
 
 
 def _warn_of_skipped(service: DataService, name: str, end: date) -> ExitCode:
