@@ -45,6 +45,14 @@ def places(path: str | None) -> list[Path]:
     return [] if place is None else [place]
 
 
+def required(path: str | None) -> Path:
+    """Return the settings file as `find` does; raises SettingsError if none exists."""
+    file = find(path)
+    if file is None:
+        raise SettingsError("no settings file; create one: bikecollect init")
+    return file
+
+
 def usual_path() -> Path | None:
     """Return the default path of the settings, None for a user without a home."""
     home = user_folders.config_home()

@@ -100,9 +100,7 @@ def edit(ctx: click.Context) -> None:
     The editor gets a copy, which replaces the file only if it is valid.
     """
     shared = ctx.ensure_object(Shared)
-    file = settings_file.find(shared.config)
-    if file is None:
-        raise SettingsError("no settings file; create one: bikecollect init")
+    file = settings_file.required(shared.config)
     target = file.resolve()
     before = settings_file.read(file)
     text = _edit(target, before)

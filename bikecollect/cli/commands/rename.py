@@ -32,9 +32,7 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()
-    file = settings_file.find(shared.config)
-    if file is None:
-        raise SettingsError("no settings file; create one: bikecollect init")
+    file = settings_file.required(shared.config)
     with words_in_order(settings, (new,), f"rename {new} {old}"):
         settings.chosen((old,))
     if new in settings.systems:
