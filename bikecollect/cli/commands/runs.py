@@ -10,7 +10,6 @@ import click
 from click.core import ParameterSource
 
 from bikecollect.cli.completion import (
-    complete_configured,
     complete_outcome,
     system_option,
     systems_argument,
@@ -179,12 +178,7 @@ def _chosen(
 @runs.command("show")
 @systems_argument
 @click.argument("slot")
-@click.option(
-    "--system",
-    multiple=True,
-    help="Same as SYSTEM; repeatable; default: all.",
-    shell_complete=complete_configured,
-)
+@system_option
 @lines_option
 @click.pass_context
 def show(
