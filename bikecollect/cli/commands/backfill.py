@@ -30,7 +30,7 @@ from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.slots import bounds
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
@@ -189,7 +189,8 @@ def _backfill(
     """Fill the missing slots of the system *name* by the options."""
     _check_present(settings, name, options.path)
     dry, now = options.dry_run, times.clock()
-    span = _span(settings, name, options.since, options.until)
+    begin, end = slots(options.since, options.until, history.zone(settings, name), now)
+    span = begin or BEGINNING, END if end is None else end
     source = _source(settings, name, options.path, options.tables, now)
     origin = source.folder if isinstance(source, FolderSource) else None
     returned = return_days(settings, name, source, times, span, dry=dry)
@@ -301,14 +302,6 @@ def _zone(name: str | None) -> tzinfo | None:
     if name is not None and not is_zone(name):
         raise UsageError(f'--time-zone {name}: unknown time zone; try "Asia/Taipei"')
     return ZoneInfo(name) if name else None
-
-
-def _span(
-    settings: Settings, name: str, since: str | None, until: str | None
-) -> tuple[Slot, Slot]:
-    zone, now = history.zone(settings, name), time.time()
-    begin, end = slots(since, until, zone, now)
-    return begin or BEGINNING, END if end is None else end
 
 
 def _why_empty(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> str:

@@ -112,12 +112,7 @@ def backfill_report(
     attempts, accounts = Attempts(names), list[Account]()
     for name in names:
         with attempts.on(name):
-            system = settings.system_folder(name)
-            check_present(system, ledger=True)
-            begin, end = slots(since, until, system.zone, time.time())
-            has_data = system.path.exists()
-            ends = begin or Slot(0), end or END
-            attempts.report_loss(system, *ends, has_data=has_data)
+            _report_loss(settings, name, since, until, attempts)
             accounts.append(account(settings, name, since, until))
     if not accounts:
         return attempts.code
@@ -137,10 +132,8 @@ def backfill_report(
             out.write(click.unstyle(text))
     if mail:
         _send(settings, accounts, attempts)
-    least = min(
-        (a.total.ratio for a in accounts if a.total.ratio is not None),
-        default=0.0,
-    )
+    ratios = [a.total.ratio for a in accounts if a.total.ratio is not None]
+    least = min(ratios, default=0.0)
     return ExitCode.NO if least < (min_coverage or 0) else code
 
 
@@ -158,6 +151,21 @@ def _refuse_empty_range(
         reasons.append(why_empty(system, *span, now))
     if all(reasons):
         raise empty_range(reasons)
+
+
+def _report_loss(
+    settings: Settings,
+    name: str,
+    since: str | None,
+    until: str | None,
+    attempts: Attempts,
+) -> None:
+    """Raise an error if the system *name* has no data; report a loss in the range."""
+    system = settings.system_folder(name)
+    check_present(system, ledger=True)
+    begin, end = slots(since, until, system.zone, time.time())
+    ends, has_data = (begin or Slot(0), end or END), system.path.exists()
+    attempts.report_loss(system, *ends, has_data=has_data)
 
 
 def account(

@@ -121,22 +121,9 @@ def init(
         options = {"to": to, "host": mail_host, "port": mail_port}
         options |= {"security": mail_security, "user": mail_user}
         missing = [name for name, value in options.items() if not value]
-        steps = [
-            partial(systems.ask, queries),
-            partial(_ask_mail, plan, missing),
-            *([] if data_dir else [partial(_ask_folder, plan)]),
-        ]
-        ask_in_order(steps)
-    first_run.write(
-        path,
-        first_run.NewSettings(systems.systems, plan.data_dir, plan.mail, plan.password),
-        force=force,
-    )
-    say(f"\nWritten: {path}\n")
-    with suppress(SettingsError):  # no home: `fetch` says so
-        folder = plan.data_dir or str(Settings().data)
-        if error := questions.unwritable_folder(folder):
-            complain(error)
+        steps = [partial(systems.ask, queries), partial(_ask_mail, plan, missing)]
+        ask_in_order(steps if data_dir else [*steps, partial(_ask_folder, plan)])
+    _write(plan, systems, force=force)
     _schedule(path, cron=cron, ask=not yes)
 
 
@@ -191,6 +178,18 @@ def _ask_folder(plan: _Plan) -> None:
     default = str(Settings().data)
     answer = questions.ask("Folder of the data", default, questions.folder_error)
     plan.data_dir = "" if answer == default else _absolute(answer)
+
+
+def _write(plan: _Plan, systems: SystemQuestions, *, force: bool) -> None:
+    """Write the settings; report on stderr if the data folder cannot be written."""
+    answers = plan.data_dir, plan.mail, plan.password
+    new = first_run.NewSettings(systems.systems, *answers)
+    first_run.write(plan.path, new, force=force)
+    say(f"\nWritten: {plan.path}\n")
+    with suppress(SettingsError):  # no home: `fetch` says so
+        folder = plan.data_dir or str(Settings().data)
+        if error := questions.unwritable_folder(folder):
+            complain(error)
 
 
 def _absolute(path: str) -> str:

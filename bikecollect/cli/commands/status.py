@@ -196,12 +196,7 @@ def _show(
             text += "".join(f"{s.system_id}: cannot be read\n" for s in unread)
         text += noted({system: stored_incidents(system) for system in unread})
     if mode == "text":
-        text += f"\n{_source(settings)}\n"
-        if left := settings.unowned():
-            names = ", ".join(visible(folder.name) for folder in left)
-            text += f"not in the settings, but in {settings.data}: {names}\n"
-        text += "".join(f"{line}\n" for line in mentions(settings))
-        text += "".join(map(elsewhere, standings))
+        text += _about_settings(settings) + "".join(map(elsewhere, standings))
     if is_watched and output is None:
         click.clear()
     is_seen = _publish(text, form, output)
@@ -317,9 +312,13 @@ def _exit_code(
     return max((error.exit_code for error in errors.values()), default=0)
 
 
-def _source(settings: "Settings") -> str:
-    """Return a line with the settings file in use."""
-    return f"settings: {settings.source or 'no file; using defaults'}"
+def _about_settings(settings: Settings) -> str:
+    """Return lines about the settings file in use: what it lacks, or names in vain."""
+    lines = ["", f"settings: {settings.source or 'no file; using defaults'}"]
+    if left := settings.unowned():
+        names = ", ".join(visible(folder.name) for folder in left)
+        lines.append(f"not in the settings, but in {settings.data}: {names}")
+    return "".join(f"{line}\n" for line in (*lines, *mentions(settings)))
 
 
 def _is_scheduled(settings: Settings) -> bool | None:
