@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import covered_spool
 import hypothesis
 import pytest
 import trail
@@ -202,9 +203,23 @@ def _home_of_fixtures(homes: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def no_crontab(homes: Path) -> Path:
+    """Return a folder with a program `crontab` whose user has none, and keeps none.
+
+    The lines that a developer has installed would be found by `status` and `doctor`.
+    """
+    program = homes / covered_spool.NO_CRONTAB / "crontab"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho no crontab for a test >&2\nexit 1\n")
+    program.chmod(0o755)
+    return program.parent
+
+
 @pytest.fixture(autouse=True)
-def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the test an empty home, and none of the machine's settings."""
+def _home(homes: Path, no_crontab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test an empty home and crontab, and none of the machine's settings."""
+    monkeypatch.setenv("PATH", str(no_crontab), prepend=os.pathsep)
     home = Path(tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("HOME", str(home))
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):

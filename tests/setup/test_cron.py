@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cron_daemon import first_lines
+from cron_daemon import ALONE, first_lines
 
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
@@ -27,7 +27,7 @@ set -e
 mkdir -p /root/.local /root/.config /var/spool/cron
 mount -t tmpfs none /var/spool/cron
 mkdir -m 1730 /var/spool/cron/crontabs
-mount -t tmpfs none /run
+{alone}
 mount --bind {home}/.local /root/.local
 mount --bind {home}/.config /root/.config
 crontab {crontab}
@@ -57,7 +57,7 @@ def test_the_example_line_fills_a_slot_under_a_real_cron(tmp_path: Path) -> None
         )
         lines = first_lines(
             home / ".local/share/bikecollect/city/station_status",
-            SCRIPT.format(home=home, crontab=crontab, cron=CRON),
+            SCRIPT.format(alone=ALONE, home=home, crontab=crontab, cron=CRON),
         )
 
     assert len(lines) == 30

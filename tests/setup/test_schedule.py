@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 from command import bikecollect as in_own_process
 from command import forked
-from cron_daemon import first_lines
+from cron_daemon import ALONE, first_lines
 from in_process import bikecollect
 from json_shapes import documented
 from waiting import wait_until
@@ -51,7 +51,7 @@ CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
 ANALYZE = shutil.which("systemd-analyze")
 OTHERS = b"MAILTO=me@example.org\n# mine\n0 4 * * *   /usr/bin/backup 50\\% \n"
 # The machine's own crontabs are covered in a mount namespace.
-COVERED = 'mount --bind "$0" /var/spool/cron && exec "$@"'
+COVERED = 'mount --bind "$0" /var/spool/cron && PATH=${PATH#*/no-crontab:} exec "$@"'
 
 
 @pytest.fixture
@@ -542,6 +542,7 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
     folder = tmp_path / "it's 100% mine"
     folder.mkdir()
     path = folder / "bikecollect.toml"
+    install(spool, tmp_path, f"HOME={tmp_path}\n".encode())  # not that of this user
     with LiveFeed(City(29), clock=time.time) as feed:
         path.write_text(
             f'data_dir = "data"\ninterval = "1min"\n[systems.city]\n'
@@ -549,13 +550,14 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
             f'timezone = "Asia/Taipei"\n',
             encoding="utf-8",
         )
-        install = scheduled(spool, "--config", path, "schedule", "install")
-        script = f"mount -t tmpfs none /run && {COVERED}"
+        line = scheduled(spool, "--config", path, "schedule", "install")
+        script = f"set -e\n{ALONE}{COVERED}"
         status = folder / "data/city/station_status"
         lines = first_lines(status, script, spool, CRON, "-f")
 
-    assert install.returncode == 0
+    assert line.returncode == 0
     assert len(lines) == 30
+    assert (tmp_path / ".local/state/bikecollect/folders").is_file()
 
 
 def test_an_interval_beyond_cron_is_an_error(tmp_path: Path) -> None:
