@@ -13,6 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from bikecollect.app import environment, frames, inputs, mode, widgets
 from bikecollect.app.queries import current
+from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import clock_minute, count_of
@@ -52,7 +53,7 @@ def head(name: str) -> str:
         _age(system)
     entitle(TITLES[name], system)
     _warn(system)
-    state = frames.status_state if name == STATUS_PAGE else widgets.service().state
+    state = frames.status_state if name == STATUS_PAGE else data_service().state
     _watch(system, state, state(system))
     return system
 
@@ -85,7 +86,7 @@ def _watch_settings(stamp: current.Stamp) -> None:
 def source() -> None:
     """Show the source and the licence of the data, at the end of a page."""
     name = kept("system")
-    if not name or name not in widgets.service().settings.systems:
+    if not name or name not in data_service().settings.systems:
         return
     publisher = frames.publisher(name)
     text = escape(f"{publisher.credit}.")
@@ -109,7 +110,7 @@ def stations(name: str) -> dict[str, Known]:
     """Return all stations of the system *name*, by their ids; stop without any."""
     known = frames.stations(name, widgets.days(name)[1])
     if not known:
-        if widgets.service().settings.systems[name].vehicles:
+        if data_service().settings.systems[name].vehicles:
             st.info("No station has been seen: Live shows the vehicles of this system.")
         else:
             st.info("No station has been seen yet; see Collection for the reason.")
@@ -122,7 +123,7 @@ def has_several() -> bool:
     with suppress(BikecollectError):  # shown by the page
         return (
             not os.environ.get(environment.SYSTEM)
-            and len(widgets.service().settings.systems) > 1
+            and len(data_service().settings.systems) > 1
         )
     return False
 
@@ -157,7 +158,7 @@ def has_link(name: str) -> bool:
 def _system(page: str) -> str:
     """Return the system in the address, else the one that was shown last."""
     only = os.environ.get(environment.SYSTEM)
-    names = list(widgets.service().settings.systems)
+    names = list(data_service().settings.systems)
     if only and only not in names:
         st.error(f'The system "{widgets.plain(only)}" is no longer in the settings.')
         st.stop()
@@ -220,7 +221,7 @@ def _age(name: str) -> None:
     _component("age", '<div class="age"></div>')(
         key="age",
         data={
-            "age": widgets.service().clock() - newest,
+            "age": data_service().clock() - newest,
             "when": f"{clock_minute(newest, zone, health.interval)} in {zone.key}",
             "late": health.late,
             "trouble": health.in_trouble and not mode.is_public(),
@@ -244,9 +245,9 @@ def _warn(name: str) -> None:
     health = frames.standing(name).health
     if health.behind is None and not health.damage:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
-    skipped = widgets.service().skipped(name)
+    skipped = data_service().skipped(name)
     # Without any data, the page itself says so.
-    loss = widgets.service().loss(name) if health.behind is not None else None
+    loss = data_service().loss(name) if health.behind is not None else None
     if mode.is_public():
         if loss:
             when = loss.when(frames.zone(name))
@@ -257,7 +258,7 @@ def _warn(name: str) -> None:
         return
     for text in [*([loss.text] if loss else []), *skipped]:
         left_out = f"Missing in all figures: {text}"
-        st.warning(widgets.plain(widgets.service().addressed(left_out)))
+        st.warning(widgets.plain(data_service().addressed(left_out)))
 
 
 @st.fragment(run_every=LOOK_AGAIN)

@@ -12,7 +12,6 @@ import streamlit as st
 from bikecollect.app import mode
 from bikecollect.app.frames import without_offsets
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import count_of, disarmed, percent, visible
 from bikecollect.reports.coverage import HOURS
@@ -94,11 +93,6 @@ def run(page: Callable[[], None]) -> bool:
         st.error(UNREADABLE if mode.is_public() else plain(str(error)))
         return False
     return True
-
-
-def service() -> DataService:
-    """Return the data service of the pages."""
-    return data_service()
 
 
 def days(name: str) -> tuple[date, date]:

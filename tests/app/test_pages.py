@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trail
-from app_pages import page_script, run_lightly, said
+from app_pages import page_script, run_lightly, said, show_data_of
 from keeping import data_service
 from world import FakeClock, World
 
@@ -36,10 +36,6 @@ PLACES = {
     "c": [25.1, 121.6, "West"],
 }
 NAMES = {"a": "New Mill", "b": "Quay", "c": "Old Mill"}
-MODULES = (
-    *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
-    *("pages.collection", "pages.systems", "charts.city_map"),
-)
 ORANGE, BLUE = encodings.VERMILLION, encodings.BLUE
 PAGES = ("now", "station", "city", "collection")
 Show = Callable[..., Any]
@@ -95,9 +91,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[DataService]:
 def show(service: DataService, monkeypatch: pytest.MonkeyPatch) -> Show:
     """Return what runs a page with an address, and returns what is on it."""
     run_lightly(monkeypatch)
-    for name in MODULES:
-        module = importlib.import_module(f"bikecollect.app.{name}")
-        monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
+    show_data_of(service, monkeypatch)
 
     def shown(page: str, **address: str) -> Any:
         app = testing.AppTest.from_function(

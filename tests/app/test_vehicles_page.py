@@ -1,6 +1,5 @@
 """The page of the newest slot shows vehicles, with or without stations."""
 
-import importlib
 import json
 from collections.abc import Callable
 from datetime import date
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_pages import page_script, run_lightly, said
+from app_pages import page_script, run_lightly, said, show_data_of
 from publisher import publishing
 from vehicles import publish, station, vehicle
 
@@ -30,11 +29,7 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             publish(city, vehicles, stations=stations)
             city.fetch()
             service = DataService(city.settings, clock=city.clock)
-            for name in ("frames", "widgets", f"pages.{page}"):
-                module = importlib.import_module(f"bikecollect.app.{name}")
-                monkeypatch.setattr(
-                    module, "data_service", lambda: service, raising=False
-                )
+            show_data_of(service, monkeypatch)
             streamlit.cache_data.clear()
             run_lightly(monkeypatch)
             app = testing.AppTest.from_function(

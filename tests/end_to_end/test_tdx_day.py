@@ -1,12 +1,12 @@
 """A simulated day of a city by TDX: collected, compacted, verified, exported, shown."""
 
 import csv
-import importlib
 import io
 import json
 from pathlib import Path
 
 import pytest
+from app_pages import page_script, said, show_data_of
 from in_process import bikecollect
 from tokens import BEGIN, Platform, platform
 
@@ -88,23 +88,15 @@ def test_the_app_shows_the_stations_of_the_newest_slot(
     """The page is run by Streamlit's own AppTest."""
     testing = pytest.importorskip("streamlit.testing.v1")
     service = DataService(day.settings, clock=day.clock)
-    for name in ("frames", "widgets", "pages.now"):
-        module = importlib.import_module(f"bikecollect.app.{name}")
-        monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
+    show_data_of(service, monkeypatch)
 
-    page = testing.AppTest.from_function(_page, default_timeout=60).run()
+    page = testing.AppTest.from_function(
+        page_script, args=("now",), default_timeout=60
+    ).run()
     service.close()
 
     assert list(page.exception) == []
-    assert any(
-        caption.value.startswith("15 of 15 stations shown") for caption in page.caption
-    )
-
-
-def _page() -> None:
-    from bikecollect.app.pages import now  # in a run of Streamlit's own
-
-    now.page()
+    assert "15 of 15 stations shown" in said(page)
 
 
 def test_token_and_secret_are_in_no_file_of_the_day(day: Platform) -> None:

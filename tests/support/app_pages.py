@@ -1,5 +1,6 @@
 """Pages of the data app, run by Streamlit's own AppTest."""
 
+import sys
 import time
 from functools import cache
 from importlib import import_module
@@ -8,8 +9,20 @@ from typing import Any
 
 import pytest
 
+from bikecollect.app.queries.service import DataService
+
+PAGES = ("now", "station", "city", "collection", "systems")
 POLL = 0.01
 """Seconds between two looks at whether a page is drawn."""
+
+
+def show_data_of(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all pages, and what they share, show the data of *service*."""
+    for page in PAGES:
+        import_module(f"bikecollect.app.pages.{page}")
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("bikecollect.app.") and hasattr(module, "data_service"):
+            monkeypatch.setattr(module, "data_service", lambda: service)
 
 
 def run_lightly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def draw(
     picked = _mounted(data, key)
     problem = basemap_file.problem_of(settings.data / name) if name else ""
     if problem and not mode.is_public():
-        st.caption(widgets.plain(widgets.service().addressed(f"{name}: {problem}")))
+        st.caption(widgets.plain(data_service().addressed(f"{name}: {problem}")))
     return picked
 
 

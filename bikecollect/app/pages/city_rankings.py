@@ -81,21 +81,15 @@ def view(name: str) -> None:
     table = frames.frame(answer, frames.zone(name))
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
-    usual = table["share_silent"].median()
     column = ORDERS[order]
     ranked = table[rankable(answer.records())].dropna(subset=[column])
     ranked = ranked.sort_values([column, "station_id"], ascending=[False, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
     left_out = HAVING if column in LACKING else LACKING
     columns = [name for name in RANKED if name not in left_out]
-    # Those that never lacked any are in no order, and have no number; nor have those
-    # at the top if they are too many to be told apart.
     lacking = ranked[ranked[column] > 0]
     values = list(lacking[column])
-    equal = without_order(values, MAPPED)
-    number = pd.Series(range(1, len(lacking) + 1), lacking.index, "Int64")
-    number = number.where(number > equal)
-    shown = ranked.assign(number=number)
+    shown = ranked.assign(number=_numbers(lacking.index, values))
     with_map = st.container(horizontal=True, gap="medium")
     with_map.dataframe(
         widgets.percents(
@@ -108,20 +102,35 @@ def view(name: str) -> None:
         alt=f"Stations, {order.lower()} first",
         width="stretch",
     )
-    first = [] if equal else list(lacking["station_id"][:MAPPED])
+    is_tied = without_order(values, MAPPED)
+    first = [] if is_tied else list(lacking["station_id"][:MAPPED])
     with with_map.container(width=MAP_WIDTH):
         _draw_map(known, first, order, column)
     summed = widgets.summed(ranked, widgets.STATION_SLOTS)
-    text = f"{summed} {least_basis(answer.records())} {RULE}"
-    if tie := tied(values, MAPPED):
-        text += f" {tie}"
-    if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
-        text += (
-            f" Half of the stations are unchanged in {percent(float(usual))} of slots "
-            "or more: in this feed, the time of a station's last report may change "
-            "only with its counts."
-        )
-    widgets.foot(ranked, f"{name}-rankings", text)
+    notes = tied(values, MAPPED), _often_unchanged(table["share_silent"].median())
+    texts = [summed, least_basis(answer.records()), RULE, *filter(None, notes)]
+    widgets.foot(ranked, f"{name}-rankings", " ".join(texts))
+
+
+def _numbers(stations: pd.Index, values: Sequence[float]) -> pd.Series:
+    """Return the number of each of the *stations* that have lacked any, by *values*.
+
+    The others are in no order, and have none. Nor have those at the top if they are too
+    many to be told apart.
+    """
+    number = pd.Series(range(1, len(values) + 1), stations, "Int64")
+    return number.where(number > without_order(values, MAPPED))
+
+
+def _often_unchanged(share: float) -> str:
+    """Return why half of the stations are unchanged in this *share* of the slots."""
+    if pd.isna(share) or share < OFTEN_UNCHANGED:
+        return ""
+    return (
+        f"Half of the stations are unchanged in {percent(float(share))} of slots or "
+        "more: in this feed, the time of a station's last report may change only with "
+        "its counts."
+    )
 
 
 def _draw_map(

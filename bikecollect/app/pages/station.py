@@ -1,8 +1,9 @@
 """The page of a station: its past, its typical week, its times empty or full."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
+import pandas as pd
 import streamlit as st
 
 from bikecollect.app import frames, header, inputs, widgets
@@ -23,6 +24,15 @@ OF = {"bikes": "vehicles", "docks": "docks"}
 LACKING = {"a bike": encodings.VERMILLION, "a dock": encodings.BLUE}
 """The colours of never a bike, and never a dock, as on the maps."""
 SHUT = " While the station was closed, it had neither a bike nor a dock for riders."
+TYPICAL_TIPS = {
+    "time": ("time", "%H:%M"),
+    "that_day": ("that day", "d"),
+    "low": ("lower quartile", widgets.COUNT),
+    "mid": ("median", widgets.COUNT),
+    "high": ("upper quartile", widgets.COUNT),
+    "days_seen": ("days seen", "d"),
+    "days_expected": ("days expected", "d"),
+}
 ENOUGH = 3
 """The least days behind a band of quartiles: those of 28 days beside the chosen one."""
 
@@ -173,29 +183,27 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     that_day = frames.answer(name, "history", one, stations=(station,))
     both = chart_rows.overlaid(typical, that_day, day, OF[measure])
     table = frames.frame(both, frames.zone(name))
-    tips = {
-        "time": ("time", "%H:%M"),
-        "that_day": ("that day", "d"),
-        "low": ("lower quartile", widgets.COUNT),
-        "mid": ("median", widgets.COUNT),
-        "high": ("upper quartile", widgets.COUNT),
-        "days_seen": ("days seen", "d"),
-        "days_expected": ("days expected", "d"),
-    }
-    low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
-    seen = f"{low} to {high}" if low < high else f"{low}"
     widgets.figure(
         timelines.band(
             unit="free docks" if measure == "docks" else "bikes",
-            tips=tips,
+            tips=TYPICAL_TIPS,
             least=ENOUGH,
         ),
         table,
         f"{station}-typical",
+        _basis_of_typical(table, day, when),
+        "The typical day of the station as a band, and the chosen day as a line",
+    )
+
+
+def _basis_of_typical(table: pd.DataFrame, day: date, when: Span) -> str:
+    """Return which days the band of *table* is made of; the line is of *day*."""
+    low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
+    seen = f"{low} to {high}" if low < high else f"{low}"
+    return (
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
         f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour; {day} "
-        f"itself is left out. {_band(low, high)} Dashed: {day}.",
-        "The typical day of the station as a band, and the chosen day as a line",
+        f"itself is left out. {_band(low, high)} Dashed: {day}."
     )
 
 

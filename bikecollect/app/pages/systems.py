@@ -1,11 +1,13 @@
 """The page of all systems, one per row, those in trouble first."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.systems import NewestCounts, rows_of
+from bikecollect.app.queries.systems import SystemRow, rows_of
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import ago, count_of
 
@@ -70,21 +72,8 @@ def page() -> None:
         f"**{count_of(number, 'system')}, {bad} in trouble.** "
         "Click a row's box to open it."
     )
-    table = pd.DataFrame(
-        {
-            "system": [(BAD if row.in_trouble else GOOD) + row.system for row in rows],
-            "newest": ["-" if row.newest is None else ago(row.newest) for row in rows],
-            "week": [row.week for row in rows],
-            "status": [row.status for row in rows],
-            "hours": [list(row.hours) for row in rows],
-            **{
-                column: [getattr(row.counts, column) for row in rows]
-                for column in NewestCounts._fields
-            },
-        }
-    )
     event = st.dataframe(
-        widgets.percents(table, ["week"]),
+        widgets.percents(_table(rows), ["week"]),
         hide_index=True,
         placeholder="-",
         alt="Systems",
@@ -99,3 +88,19 @@ def page() -> None:
         name = rows[chosen[0]].system
         header.keep("system", name)
         st.switch_page(header.link("now"), query_params={"system": name})
+
+
+def _table(rows: Sequence[SystemRow]) -> pd.DataFrame:
+    """Return *rows* with the columns of `COLUMNS`."""
+    cells = [
+        {
+            "system": f"{BAD if row.in_trouble else GOOD}{row.system}",
+            "newest": "-" if row.newest is None else ago(row.newest),
+            "week": row.week,
+            "status": row.status,
+            "hours": list(row.hours),
+            **row.counts._asdict(),
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(cells, columns=[*COLUMNS])
