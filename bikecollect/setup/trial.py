@@ -7,6 +7,7 @@ from itertools import chain
 from bikecollect.collect.reading.positions import beyond_findings
 from bikecollect.collect.reading.staleness import read_reports
 from bikecollect.collect.reading.zone_doubt import ZoneDoubt, doubt
+from bikecollect.collect.reading.zone_places import mirrored_findings
 from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import (
     Snapshot,
@@ -167,7 +168,9 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts = [*snapshot.oddities, *snapshot.findings.values()]
     texts += filter(None, (payload.incomplete, payload.beside, snapshot.incomplete))
     texts += payload.findings.values()
-    texts += beyond_findings(snapshot.information, "stations").values()
+    of_places = beyond_findings(snapshot.information, "stations")
+    of_places |= mirrored_findings(snapshot.information, trial.target.timezone)
+    texts += list(of_places.values())[:1]
     stations = snapshot.statuses
     if snapshot.duplicates:
         repeated = count_of(snapshot.duplicates, "station")

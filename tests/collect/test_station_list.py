@@ -425,6 +425,106 @@ def test_exchanged_coordinates_are_reported_once(
     assert [float(city.stations()[-1][name]) for name in ("lat", "lon")] == [*later]
 
 
+def spread(lat: float = 48.1, lon: float = 16.3, number: int = 24) -> dict[str, Any]:
+    """Return a list of *number* stations around a place."""
+    return listed(
+        *(
+            {**NAMES, "station_id": f"s{n}", "name": f"Stop {n}"}
+            | {"lat": lat + n / 1000, "lon": lon + n / 1000}
+            for n in range(number)
+        )
+    )
+
+
+def told_of(city: Publisher, *lists: object) -> list[str]:
+    """Return what is told in slots with these *lists* of stations."""
+    rows = ({**STATUS, "station_id": f"s{n}"} for n in range(24))
+    city.documents["/station_status"] = listed(*rows)
+    texts: list[str] = []
+    for stations in lists:
+        city.documents["/station_information"] = stations
+        texts += [notice.text for notice in city.fetch().notices]
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("zone", "place", "told"),
+    [
+        ("Europe/Vienna", (48.1, 16.3), ""),
+        ("Europe/Vienna", (16.3, 48.1), "lat and lon are exchanged at the stations"),
+        ("Europe/Madrid", (-3.7, 40.4), "lat and lon are exchanged at the stations"),
+        ("Europe/Madrid", (39.6, 2.65), ""),
+        ("Africa/Cairo", (31.2, 29.9), ""),
+        ("America/New_York", (40.7, 74.0), "lon has the wrong sign at the stations"),
+        ("Australia/Sydney", (33.9, 151.2), "lat has the wrong sign at the stations"),
+        ("Asia/Shanghai", (43.8, 87.6), ""),
+        ("Asia/Taipei", (48.1, 16.3), ""),
+        ("UTC", (16.3, 48.1), ""),
+        ("Asia/Taipei", (121.5, 25.0), "lat is empty at every station: no value of"),
+    ],
+)
+def test_the_first_list_is_compared_with_the_place_of_its_time_zone(
+    city: Publisher, zone: str, place: tuple[float, float], told: str
+) -> None:
+    """Mirrored places are told once, from the first slot on, and stored unchanged."""
+    city.more = {**city.more, "timezone": zone}
+    texts = told_of(city, spread(*place), spread(*place))
+
+    assert [text[: len(told)] for text in texts] == [told] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("places", "guess"),
+    [((121.5, 25.0), "both may be exchanged"), ((4.81e7, 1.63e7), "parts of a degree")],
+)
+def test_what_unreadable_coordinates_may_be_is_guessed(
+    city: Publisher, places: tuple[float, float], guess: str
+) -> None:
+    """Coordinates that are none on earth are empty; the notice says why."""
+    lat, lon = places
+
+    assert guess in "".join(told_of(city, spread(lat=lat, lon=lon)))
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (spread(41.4, 2.2), "24 of 24 stations are far from where they were, such as"),
+        (spread(48.15, 16.35), ""),
+        (listed(*spread(41.4, 2.2, 9)["data"]["stations"]), ""),
+    ],
+)
+def test_stations_that_are_elsewhere_at_once_are_reported(
+    city: Publisher, later: dict[str, Any], told: str
+) -> None:
+    """It may be the list of another city, with the same numbers for its stations."""
+    others = spread()["data"]["stations"][9:]
+    fewer = [*later["data"]["stations"], *others][:24]
+    texts = told_of(city, spread(), listed(*fewer), listed(*fewer))
+
+    assert [text[: len(told)] for text in texts] == [told] * bool(told)
+
+
+def test_places_that_stations_share_are_reported_once(city: Publisher) -> None:
+    """All at one place, or each listed twice; a few that share a place are possible."""
+    rows = spread()["data"]["stations"]
+    copies = [{**row, "station_id": f"copy of {row['station_id']}"} for row in rows]
+    usual = told_of(city, spread())
+    one = listed(*({**row, "lat": 48.1, "lon": 16.3} for row in rows))
+    same = told_of(city, one, one)
+    twice = told_of(city, *[listed(*rows, *copies)] * 2)
+    few = told_of(city, listed(*rows, *copies[:2]))
+
+    assert (usual, few) == ([], [])
+    assert [text.partition(",")[0] for text in same] == [
+        "24 of 24 stations are at one place"
+    ]
+    assert [text.partition(":")[0] for text in twice] == [
+        "24 of 48 stations have the name and place of another one, such as s0 and "
+        "copy of s0"
+    ]
+
+
 def test_exchanged_places_beside_the_counts_are_not_reported_if_a_list_has_others(
     city: Publisher,
 ) -> None:

@@ -162,9 +162,22 @@ class PayloadReader:
                 **quality.zero_findings(statuses),
                 **quality.renumbering_findings(statuses, known, snapshot.information),
                 **quality.ahead_findings(statuses, payload, snapshot.zone),
-                **positions.swapped_findings(merged.information, known),
+                **self._of_places(merged.information, known),
             },
         )
+
+    def _of_places(
+        self,
+        stations: Sequence[StationInformation],
+        known: Mapping[str, StationInformation],
+    ) -> dict[str, str]:
+        """Return findings about the places of *stations*, and *known* ones before."""
+        findings = positions.findings(stations, known)
+        if known or positions.BEYOND.format("stations") in findings or not stations:
+            return findings
+        from bikecollect.collect.reading import zone_places  # for the first list only
+
+        return zone_places.mirrored_findings(stations, str(self.format.zone))
 
 
 def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:

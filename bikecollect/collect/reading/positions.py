@@ -1,5 +1,6 @@
-"""Findings about places: latitude and longitude that have changed places."""
+"""Findings about places: exchanged coordinates, moved stations, and shared places."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -11,6 +12,12 @@ DIAGONAL = 0.1
 """Degrees between latitude and longitude; if both are nearer, they look alike."""
 FEW = 3
 """Minimum places that have changed."""
+MOVED = 0.2
+"""Degrees by which no station moves: twenty kilometres."""
+MANY = 20
+"""So many stations are not all at one place, nor are as many listed twice by chance."""
+BEYOND = "{} beyond towns"
+"""The key of the finding that most rows of a unit are in no town."""
 SOUTH, NORTH = -57.0, 79.0
 """The degrees of latitude between which there are towns."""
 
@@ -29,23 +36,63 @@ class Placed(Protocol):
         ...
 
 
-def swapped_findings(
+def findings(
     stations: Sequence[StationInformation], known: Mapping[str, StationInformation]
 ) -> dict[str, str]:
-    """Return a finding if latitude and longitude of most *stations* are exchanged.
+    """Return findings if the places of most *stations* cannot be right.
 
-    Compared with the places that were *known* before, and with any town on earth.
+    Compared with the places that were *known* before, with each other, and with any
+    town on earth.
     """
-    findings = beyond_findings(stations, "stations")
-    pairs = [(known.get(station.station_id), station) for station in stations]
-    moved = [
-        station for before, station in pairs if before and _is_swapped(before, station)
+    found = beyond_findings(stations, "stations") | _shared_findings(stations)
+    pairs = [
+        (before, station)
+        for station in stations
+        if (before := known.get(station.station_id)) and before != station
     ]
-    if len(moved) >= FEW and len(moved) * 2 > len(stations):
-        number = f"{len(moved)} of {len(stations)} stations"
-        text = f"lat and lon were exchanged at {number}, such as {_shown(moved[0])}"
-        findings["exchanged places"] = f"{text}: they are stored unchanged"
-    return findings
+    swapped = [after for before, after in pairs if _is_swapped(before, after)]
+    moved = [pair for pair in pairs if _has_moved(*pair)]
+    if _are_most(swapped, stations):
+        number = f"{len(swapped)} of {len(stations)} stations"
+        text = f"lat and lon were exchanged at {number}, such as {_shown(swapped[0])}"
+        found["exchanged places"] = f"{text}: they are stored unchanged"
+    elif _are_most(moved, stations):
+        before, after = moved[0]
+        text = f"{len(moved)} of {len(stations)} stations are far from where they were,"
+        text += f" such as {after.station_id}: at {_shown(after)}, before at "
+        text += f"{_shown(before)}; this may be the list of another city"
+        found["moved places"] = text
+    return found
+
+
+def _are_most(rows: Sequence[object], stations: Sequence[object]) -> bool:
+    return len(rows) >= FEW and len(rows) * 2 > len(stations)
+
+
+def _shared_findings(stations: Sequence[StationInformation]) -> dict[str, str]:
+    """Return a finding if most *stations* are at one place, or are listed twice."""
+    places = [(s.lat, s.lon) for s in stations if s.lat is not None]
+    if len(places) < MANY or len(set(places)) * 4 > len(places) * 3:
+        return {}
+    (place, number), *_ = Counter(places).most_common(1)
+    if number * 2 > len(places):
+        text = f"{number} of {len(places)} stations are at one place, {place[0]}, "
+        return {"one place": f"{text}{place[1]}: it cannot be that of each of them"}
+    known: dict[tuple[object, ...], str] = {}
+    twice = [
+        (first, s.station_id)
+        for s in stations
+        if s.name
+        and (first := known.setdefault((s.name, s.lat, s.lon), s.station_id))
+        != s.station_id
+    ]
+    if len(twice) * 4 < len(stations):
+        return {}
+    text = (
+        f"{len(twice)} of {len(stations)} stations have the name and place of another"
+    )
+    text += f" one, such as {twice[0][0]} and {twice[0][1]}: the publisher lists them "
+    return {"listed twice": f"{text}twice, and counts of all stations count them twice"}
 
 
 def beyond_findings(rows: Sequence[Placed], unit: str) -> dict[str, str]:
@@ -59,7 +106,7 @@ def beyond_findings(rows: Sequence[Placed], unit: str) -> dict[str, str]:
         f"{_shown(beyond[0])} (lat, lon): both may be exchanged; they are stored "
         "unchanged"
     )
-    return {f"{unit} beyond towns": text}
+    return {BEYOND.format(unit): text}
 
 
 def _beyond(rows: Iterable[Placed]) -> Iterable[Placed]:
@@ -73,6 +120,13 @@ def _is_swapped(before: StationInformation, after: StationInformation) -> bool:
         return False
     is_same = abs(lat - new_lon) < SAME and abs(lon - new_lat) < SAME
     return is_same and abs(lat - lon) > DIAGONAL
+
+
+def _has_moved(before: StationInformation, after: StationInformation) -> bool:
+    lat, lon, new_lat, new_lon = before.lat, before.lon, after.lat, after.lon
+    if lat is None or lon is None or new_lat is None or new_lon is None:
+        return False
+    return abs(lat - new_lat) > MOVED or abs(lon - new_lon) > MOVED
 
 
 def _shown(row: Placed) -> str:

@@ -18,6 +18,7 @@ from bikecollect.feeds.reading.values import (
     degrees,
     is_nothing,
     number,
+    place,
 )
 
 MAX_CHANGES = 12
@@ -146,6 +147,7 @@ def unread(columns: Mapping[str, Column]) -> dict[str, str]:
                 read |= fields
                 text = f"no value of {' or '.join(column.fields)} can be read, such as "
                 text = f"{name} is empty at every station: {text}{excerpt(bad[0])}"
+                text += _guess(bad[0]) if name == "lat" else ""
                 found[f"unread {name}"] = text
         elif bad and seen.isdisjoint(fields):
             bad = [raw for raw in bad if not _is_absent(name, raw)]
@@ -156,6 +158,20 @@ def unread(columns: Mapping[str, Column]) -> dict[str, str]:
                 )
         seen |= fields
     return found
+
+
+def _guess(raw: Any) -> str:
+    """Return what the pair *raw*, latitude and longitude, may be instead.
+
+    >>> _guess((121.5, 25.0)), _guess(("48100000", "16300000")), _guess((0, 0))
+    ('; both may be exchanged', '; they may be in parts of a degree', '')
+    """
+    lat, lon = map(degrees, raw)
+    if lat is None or lon is None or not (lat or lon):
+        return ""
+    if place(lon, lat) != (None, None):
+        return "; both may be exchanged"
+    return "; they may be in parts of a degree" if lat.is_integer() else ""
 
 
 def rivals(

@@ -1,0 +1,84 @@
+"""The place of a time zone, by which stations in mirrored places are recognised."""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from statistics import median
+from typing import NamedTuple
+
+from bikecollect.core.snapshot import StationInformation
+
+TABLE = "zone.tab"
+"""The table of the package tzdata with the place of each zone's largest city."""
+FAR, FARTHER = 5.0, 20.0
+"""Degrees from the zone's place by which stations are elsewhere. No country extends by
+`FARTHER` on both sides of the equator, or of the meridian of Greenwich."""
+NEARER = 3.0
+"""The factor by which the mirrored place must be nearer to the zone's place."""
+
+
+class Place(NamedTuple):
+    """A place: latitude and longitude in degrees."""
+
+    lat: float
+    lon: float
+
+    def distance(self, other: "Place") -> float:
+        """Return the larger difference of both coordinates, in degrees."""
+        around = abs(self.lon - other.lon)
+        return max(abs(self.lat - other.lat), min(around, 360 - around))
+
+    def __str__(self) -> str:
+        return f"{self.lat:.1f}, {self.lon:.1f}"
+
+
+def place_of(zone: str) -> Place | None:
+    """Return the place of the time zone called *zone*, None if it has none.
+
+    >>> print(place_of("Europe/Vienna"), place_of("America/New_York"), place_of("UTC"))
+    48.2, 16.3 40.7, -74.0 None
+    """
+    table = files("tzdata.zoneinfo").joinpath(TABLE).read_text(encoding="utf-8")
+    row = re.search(rf"^\S+\t(\S+)\t{re.escape(zone)}(?:\t|$)", table, re.MULTILINE)
+    if row is None:
+        return None
+    lat, lon = re.findall(r"[+-]\d+", row[1])
+    return Place(_degrees(lat, 2), _degrees(lon, 3))
+
+
+def _degrees(text: str, digits: int) -> float:
+    """Return the degrees in *text*: a sign, so many *digits*, then minutes."""
+    minutes = text[1 + digits : 3 + digits]
+    value = int(text[1 : 1 + digits]) + int(minutes) / 60
+    return -value if text[0] == "-" else value
+
+
+def mirrored_findings(
+    stations: Sequence[StationInformation], zone: str
+) -> dict[str, str]:
+    """Return a finding if the *stations* are near the place of *zone* only if mirrored.
+
+    Latitude and longitude may be exchanged, or have lost their sign. That is said only
+    of stations far from where their time zone is, and never by the counts of degrees
+    that a zone may extend.
+    """
+    places = [(s.lat, s.lon) for s in stations if s.lat is not None]
+    longitudes = [lon for _, lon in places if lon is not None]
+    home = place_of(zone)
+    if home is None or not longitudes:
+        return {}
+    middle = Place(median(lat for lat, _ in places), median(longitudes))
+    mirrored = {
+        "lat and lon are exchanged": (Place(middle.lon, middle.lat), FAR),
+        "lon has the wrong sign": (Place(middle.lat, -middle.lon), FARTHER),
+        "lat has the wrong sign": (Place(-middle.lat, middle.lon), FARTHER),
+    }
+    apart = middle.distance(home)
+    for what, (place, far) in mirrored.items():
+        if apart >= far and place.distance(home) * NEARER <= apart:
+            text = (
+                f"{what} at the stations, as it seems: their middle is {middle}, and "
+                f"{zone} is at {home}; they are stored unchanged"
+            )
+            return {"mirrored places": text}
+    return {}
