@@ -30,7 +30,7 @@ from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import bounds
+from bikecollect.core.slots import Slot, bounds
 from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
