@@ -91,13 +91,9 @@ def read(
     ledger does not have yet. Raises StorageError.
     """
     noted = [
-        SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
-        for r in history.killed_runs()
-        if r.outcome is not None
-    ]
-    noted += [
-        SeenRun(r.slot, r.started, Cause.RUNNING, "", r.boot_id, r.uptime, r.awake)
-        for r in running_runs(folder)
+        SeenRun(r.slot, r.started, outcome, r.cause, r.boot_id, r.uptime, r.awake)
+        for r in (*history.killed_runs(), *running_runs(folder))
+        for outcome in [r.outcome.value if r.outcome else Cause.RUNNING.value]
     ]
     with history.session():
         rows = [

@@ -19,6 +19,7 @@ from bikecollect.alerts.signals import as_seen, of_lost_runs
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.app.queries import collection
 from bikecollect.core.causes import Cause, SeenRun, meaning
+from bikecollect.core.errors import Outcome
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import Slot
@@ -123,6 +124,21 @@ def test_a_slot_whose_run_still_runs_is_told_of_by_that_run_alone(
 
     assert told == []
     assert causes == {"running": 1}
+
+
+def test_a_run_that_could_not_be_recorded_yet_has_the_cause_of_its_end(
+    folder: Path,
+) -> None:
+    """Such as the lock that another process held: nobody killed it."""
+    world = World(folder / "city")
+    world.fetch({"a": 1})
+    world.clock.now += 300
+    run, notes = world.begin(), RunNotes(world.folder / "payloads/inbox")
+    notes.begin(run)
+    notes.end(run.ended(Outcome.DEFERRED, "lock"), written=False)
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+
+    assert read_account(system, now=START + 610.0).causes == {"lock": 1}
 
 
 def test_a_run_that_rebuilds_the_ledger_tells_that_the_runs_before_are_lost(
