@@ -19,8 +19,9 @@ from world import NOON, World
 
 from bikecollect.cli.render import coverage, station_coverage
 from bikecollect.cli.render.coverage_html import page
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports import evidence
+from bikecollect.reports.coverage import Gap
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
@@ -77,6 +78,25 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
     assert lines[-1] == why
     assert re.fullmatch(r"    \S*bikecollect --config \S+ backfill --dry-run", command)
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_long_cause_and_several_sources_leave_a_table(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty gaps of five lines each would be no overview."""
+    monkeypatch.setattr(coverage, "terminal_columns", lambda: 80)
+    account = read_account(
+        SystemFolder("city", world.folder, ZoneInfo("Asia/Taipei"), 300), now=NOON
+    )
+    end = Slot(int(NOON) + DAY)
+    gap = Gap(Slot(int(NOON)), end, 288, "asleep or not-started", 12, "inbox, kept")
+
+    text = click.unstyle(coverage.text(replace(account, gaps=[gap])))
+
+    (line,) = (line for line in text.splitlines() if "2026-11-22 12:00" in line)
+    assert "2026-11-23 12:00" in line
+    assert "  asleep or not-" in line
+    assert len(line) <= 80
 
 
 def test_the_intervals_are_those_of_the_range(world: World) -> None:

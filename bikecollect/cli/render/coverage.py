@@ -297,7 +297,8 @@ def _gaps(account: Account) -> list[str]:
     ]
     names = ("from", "to", "slots", "cause", "can be filled")
     width = terminal_columns()
-    text = fitted(names, rows, width and width - 2).text
+    cut = ("can be filled", "cause")  # causes stand below in full
+    text = fitted(names, rows, width and width - 2, shorten=cut).text
     lines = [f"  {line}".rstrip() for line in text.splitlines()]
     if len(account.gaps) > GAPS:
         more = len(account.gaps) - GAPS
