@@ -324,8 +324,8 @@ def not_json(body: bytes, error: Exception) -> str:
     ...         return not_json(body, error)
     >>> described(b"<!-- v2 --> <HTML><body>"), described(b"<kml>")
     ('a web page (HTML), not JSON', 'XML, not JSON')
-    >>> described(b'{"bikes": 3,}')
-    'not JSON (expecting property name enclosed in double quotes, line 1, column 13)'
+    >>> described(b'{"bikes": undefined}')
+    'not JSON (expecting value, line 1, column 11)'
     >>> described(b'{"bikes": [3, 4'), described(b"PK\x03\x04 stations.json")
     ('not JSON (it ends in the middle, line 1, column 16)', 'a ZIP file, not JSON')
     """
