@@ -1,6 +1,5 @@
-"""Findings about places: exchanged coordinates, moved stations, and shared places."""
+"""Findings about places: exchanged, far from where they were, or listed twice."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -14,8 +13,8 @@ FEW = 3
 """Minimum places that have changed."""
 MOVED = 0.2
 """Degrees by which no station moves: twenty kilometres."""
-MANY = 20
-"""So many stations are not all at one place, nor are as many listed twice by chance."""
+MANY = 10
+"""So many stations are not listed twice by chance."""
 BEYOND = "{} beyond towns"
 """The key of the finding that most rows of a unit are in no town."""
 SOUTH, NORTH = -57.0, 79.0
@@ -44,7 +43,7 @@ def findings(
     Compared with the places that were *known* before, with each other, and with any
     town on earth.
     """
-    found = beyond_findings(stations, "stations") | _shared_findings(stations)
+    found = beyond_findings(stations, "stations") | _twice_findings(stations)
     pairs = [
         (before, station)
         for station in stations
@@ -69,29 +68,23 @@ def _are_most(rows: Sequence[object], stations: Sequence[object]) -> bool:
     return len(rows) >= FEW and len(rows) * 2 > len(stations)
 
 
-def _shared_findings(stations: Sequence[StationInformation]) -> dict[str, str]:
-    """Return a finding if most *stations* are at one place, or are listed twice."""
-    places = [(s.lat, s.lon) for s in stations if s.lat is not None]
-    if len(places) < MANY or len(set(places)) * 4 > len(places) * 3:
-        return {}
-    (place, number), *_ = Counter(places).most_common(1)
-    if number * 2 > len(places):
-        text = f"{number} of {len(places)} stations are at one place, {place[0]}, "
-        return {"one place": f"{text}{place[1]}: it cannot be that of each of them"}
+def _twice_findings(stations: Sequence[StationInformation]) -> dict[str, str]:
+    """Return a finding if many *stations* have the name and place of another one."""
     known: dict[tuple[object, ...], str] = {}
     twice = [
         (first, s.station_id)
         for s in stations
         if s.name
+        and s.lat is not None
         and (first := known.setdefault((s.name, s.lat, s.lon), s.station_id))
         != s.station_id
     ]
-    if len(twice) * 4 < len(stations):
+    # Where a name and a place stand for many stations, they tell nothing of them.
+    if len(twice) < MANY or not len(twice) <= len(known) <= len(twice) * 3:
         return {}
-    text = (
-        f"{len(twice)} of {len(stations)} stations have the name and place of another"
-    )
-    text += f" one, such as {twice[0][0]} and {twice[0][1]}: the publisher lists them "
+    number, (first, second) = f"{len(twice)} of {len(stations)}", twice[0]
+    text = f"{number} stations have the name and place of another one, such as "
+    text += f"{first} and {second}: the publisher lists them "
     return {"listed twice": f"{text}twice, and counts of all stations count them twice"}
 
 
