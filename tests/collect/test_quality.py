@@ -1,11 +1,12 @@
 """Unusual snapshots are committed and flagged."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from publisher import publishing
 from world import MINUTES, NOON, World, status
 
 from bikecollect.collect import quality
@@ -62,6 +63,44 @@ def test_a_clock_that_is_behind_puts_no_stamp_of_the_feed_in_the_future(
     run = world.fetch({"a": 1}, last_updated=int(NOON) + 3_600)
 
     assert (run.flags, run.notices) == (("clock",), ())
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (3, ["the feed's own stamp is in the future"]),
+        (1, []),
+        (0, []),
+        (
+            -2,
+            ["the feed's own stamp is about 2 h old, although it moves from slot to "],
+        ),
+        (-1 / 3, []),
+    ],
+)
+def test_a_stamp_without_an_offset_that_is_new_in_no_zone_is_reported(
+    tmp_path: Path, hours: float, told: list[str]
+) -> None:
+    """Neither UTC nor the time zone fits, and stations report no time of their own."""
+    with publishing(tmp_path, timezone="Europe/Vienna") as city:
+        city.documents["/gbfs.json"] = {
+            "data": {
+                "en": {"feeds": [{"name": "station_status", "url": "BASE/status"}]}
+            }
+        }
+
+        def stamped(_: object) -> object:
+            stamp = datetime.fromtimestamp(city.clock.now + hours * 3_600, UTC)
+            row = {"station_id": "a", "name": "A", "num_bikes_available": 3}
+            text = stamp.replace(tzinfo=None).isoformat()
+            return {"last_updated": text, "data": {"stations": [row]}}
+
+        city.documents["/status"] = stamped
+        runs = [city.fetch() for _ in range(4)]
+
+    texts = [n.text for run in runs for n in run.notices if "no station_" not in n.text]
+    assert [text[: len(told[0])] for text in texts] == told
+    assert {"stale" in run.flags for run in runs} == {hours < 0}
 
 
 def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None:

@@ -131,9 +131,15 @@ class PayloadReader:
         of_zone, note = quality.zone_findings(
             payload, snapshot.zone, notes, self.interval, stations.values()
         )
-        findings = {**_ahead(snapshot, payload), **snapshot.findings, **of_zone}
+        findings = {**snapshot.findings, **of_zone}
+        if not of_zone:
+            findings = {**_ahead(snapshot, payload), **findings}
         if snapshot.zone is None:
             findings |= _late(payload, notes, self.interval)
+        before = self.ledger.block_before(payload.slot)
+        if before is not None and before.last_updated is not None:
+            apart = payload.slot - before.slot, before.last_updated
+            findings |= _late_stamp(snapshot, payload, *apart)
         if quality.ZONE in of_zone:
             findings.pop(quality.AHEAD, None)
         return replace(snapshot, findings=findings), note
@@ -163,6 +169,7 @@ class PayloadReader:
                 **quality.renumbering_findings(statuses, known, snapshot.information),
                 **quality.ahead_findings(statuses, payload, snapshot.zone),
                 **self._of_places(merged.information, known),
+                **(_nameless(snapshot) if not known else {}),
             },
         )
 
@@ -180,22 +187,65 @@ class PayloadReader:
         return zone_places.mirrored_findings(stations, str(self.format.zone))
 
 
+def _nameless(snapshot: Snapshot) -> dict[str, str]:
+    """Return a finding if no station on a list of its own has a name or a place."""
+    if not (snapshot.is_listed_apart and snapshot.information):
+        return {}
+    told = {word for key in snapshot.findings for word in key.split()}
+    lacking = [
+        name
+        for column, name in {"name": "a name", "lat": "a place (lat, lon)"}.items()
+        if column not in told
+        and all(getattr(s, column) is None for s in snapshot.information)
+    ]
+    text = f"no station on the list of stations has {' or '.join(lacking)}: "
+    text += "the publisher leaves it out, or calls it otherwise"
+    return {"nameless": text} if lacking else {}
+
+
 def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
     """Return a finding if the feed's own stamp is in the future.
 
-    Old data are not noticed by it then. One without an offset, whose reports are ahead
-    too, is the matter of its time zone; a wrong clock of this machine is reported as
+    Old data are not noticed by it then. A wrong clock of this machine is reported as
     such.
     """
     stamp, fetched_at = snapshot.last_updated, payload.fetched_at
     is_ahead = stamp is not None and stamp > fetched_at + quality.STALE_AGE
-    if not (is_ahead and snapshot.is_stamped) or snapshot.zone is not None:
+    if not (is_ahead and snapshot.is_stamped):
         return {}
     if quality.AHEAD in snapshot.findings or clock_is_off(payload):
         return {}
     text = f"the feed's own stamp is in the future, {iso(stamp or 0, UTC)}, fetched at "
     text += f"{iso(fetched_at, UTC)}: only the reports of its stations tell its age"
     return {"stamp ahead": text}
+
+
+def _late_stamp(
+    snapshot: Snapshot, payload: Payload, apart: int, before: int
+) -> dict[str, str]:
+    """Return a finding if the feed's own stamp is whole hours old, and yet moves.
+
+    Only that of a feed whose stations report no time, which would tell more. In the
+    block *apart* seconds ago, it was *before*.
+    """
+    stamp = snapshot.last_updated
+    has_reports = any(status.last_reported for status in snapshot.statuses)
+    if stamp is None or not snapshot.is_stamped or has_reports or clock_is_off(payload):
+        return {}
+    age = payload.fetched_at - stamp
+    if age <= staleness.OLD or abs(stamp - before - apart) > apart / 2:
+        return {}
+    from bikecollect.collect.reading import zone_doubt  # rarely needed
+
+    doubted = zone_doubt.doubt(ZoneInfo("UTC"), age, payload.fetched_at, [])
+    if doubted is None:
+        return {}
+    text = (
+        f"the feed's own stamp is about {zone_doubt.span(-doubted.shift)} old, "
+        "although it moves from slot to slot: the publisher's clock or time zone is "
+        "wrong, or it lags"
+    )
+    return {"late stamp": text}
 
 
 def _late(payload: Payload, notes: Mapping[str, str], interval: int) -> dict[str, str]:
