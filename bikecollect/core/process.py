@@ -17,8 +17,7 @@ from typing import NamedTuple, TypeVar
 from bikecollect.core.errors import Interrupted
 
 STDERR = 2
-ALARM_SHARE = 14 / 15
-ALARM_FLOOR = 30.0
+ALARM_SHARE, ALARM_FLOOR = 14 / 15, 30.0
 MEMORY_SHARE = 0.75
 """The usable share of the available memory: the rest is left for error handling."""
 MEMORY_FLOOR = 8 * 1024 * 1024
@@ -291,9 +290,11 @@ def address_space_left() -> float:
 
 
 def _statm() -> list[int]:
-    """Return the sizes of this process in bytes; see proc(5), ``/proc/PID/statm``."""
-    text = Path("/proc/self/statm").read_text(encoding="ascii")
-    return [int(pages) * resource.getpagesize() for pages in text.split()]
+    """Return the sizes of this process in bytes (proc(5), statm); zeros if unknown."""
+    with suppress(OSError):
+        text = Path("/proc/self/statm").read_text(encoding="ascii")
+        return [int(pages) * resource.getpagesize() for pages in text.split()]
+    return [0] * 7
 
 
 @lru_cache(maxsize=1)
@@ -312,8 +313,7 @@ def _memory_limits() -> tuple[int, ...]:
 
 def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
     """Yield the limits *name* of the group *path* and its parents, if they exist."""
-    innermost = Path(path.lstrip("/"))
-    for group in (innermost, *innermost.parents):
+    for group in (inner := Path(path.lstrip("/")), *inner.parents):
         with suppress(OSError, ValueError):
             yield int((root / group / name).read_text(encoding="ascii"))
 

@@ -611,3 +611,42 @@ def test_damage_that_was_repaired_is_reported_once(tmp_path: Path) -> None:
     assert process.returncode == quiet.returncode == 0
     assert "the ledger was damaged" in process.stderr
     assert quiet.stderr == ""
+
+
+@needs_namespaces
+def test_a_machine_whose_proc_is_not_mounted_collects(tmp_path: Path) -> None:
+    """As in a chroot: how much memory is used is unknown (faults 74, 92)."""
+    script = 'mount -t tmpfs none /proc && exec "$@"'
+    with serving(lambda _: GOOD) as url:
+        command = sys.executable, "-m", "bikecollect", "--config"
+        words = *command, settings(tmp_path, url), "fetch"
+        process = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", script, "sh", *words],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+        )
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert len(History("city", tmp_path / "data/city").runs()) == 1
+
+
+def test_a_machine_without_a_thread_left_for_the_watch_collects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watches of hanging disks are not needed (faults 59, 74)."""
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if isinstance(thread, threading.Timer) or "_watch" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        collected = in_process.bikecollect("--config", path, "fetch")
+        shown = in_process.bikecollect("--config", path, "backfill-report")
+
+    assert (collected.returncode, shown.returncode) == (0, 0)
+    assert "No gaps" in shown.stdout
