@@ -37,6 +37,15 @@ def state_home() -> Path | None:
     return _beside[-1] if _beside else home
 
 
+def place_of_state() -> Path:
+    """Return where the user's state is, if it is there; no disk is asked."""
+    own = Path(os.environ.get("XDG_STATE_HOME", ""))
+    try:
+        return own if own.is_absolute() else Path.home()
+    except RuntimeError:
+        return NOWHERE
+
+
 def lasting_home() -> Path | None:
     """Return the folder for what must be known without the data disk.
 

@@ -86,9 +86,11 @@ class DiskWatch:
     def _told(self, place: Path) -> int:
         """Tell people about *place*; return the exit code."""
         text = words(place, PATIENCE)
-        # Whatever happens: the process ends.
+        # Whatever happens: the process ends. What tells people may hang, too.
         with suppress(Exception):
             return deadline(partial(self._on_hang, self.settings, text), TELLING)
+        with suppress(Exception):
+            deadline(partial(complain, text), ANSWER)
         return ExitCode.IO
 
 

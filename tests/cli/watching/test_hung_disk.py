@@ -34,6 +34,7 @@ from bikecollect.cli.watching import hung_disk
 from bikecollect.cli.commands import fetch
 import sys
 hung_disk.PATIENCE, hung_disk.PAUSE, hung_disk.ANSWER = 0.4, 0.1, 0.1
+hung_disk.TELLING = 1.0
 sys.modules["bikecollect.cli.commands.fetch"].HANG = 0.01
 from bikecollect.__main__ import main
 main()
@@ -51,6 +52,10 @@ COMMANDS = {
     "verify": 74,
     "backfill city": 74,
 }
+WORDS = (
+    "did not answer within 0 s: does its disk hang? See dmesg; if it is a network "
+    "disk, check its server"
+)
 TEXT = "did not answer within 0 s: does its disk hang? See dmesg;"
 
 
@@ -101,6 +106,19 @@ def test_settings_on_a_disk_that_hangs_are_named(disk: HangingDisk) -> None:
     assert alert[1].startswith(f"{path} {TEXT}")
     assert every[1].startswith(f"{path} {TEXT}")
     assert compact[2].startswith(f"bikecollect: {path} {TEXT}")
+
+
+def test_a_home_that_hangs_is_named_though_no_mail_can_be_written(
+    tmp_path: Path, disk: HangingDisk
+) -> None:
+    """The data folder is not to blame; a mail is put down in the home first."""
+    path = config(tmp_path, MailServer.new(tmp_path / "mail"))
+    disk.hang()
+
+    begun = _begun(path, "status --alert --mail", HOME=str(disk.place))
+    code, _, stderr = begun.communicate()
+
+    assert (code, stderr) == (74, f"bikecollect: {disk.place} {WORDS}\n")
 
 
 def test_a_slot_lost_because_the_disk_hangs_has_that_cause(
@@ -162,11 +180,11 @@ def _collect_into(folder: Path, path: Path) -> None:
     path.write_text(text.replace('"data"', f'"{folder}"'), encoding="utf-8")
 
 
-def _begun(path: Path, words: str) -> forking.Fork:
+def _begun(path: Path, words: str, **env: str) -> forking.Fork:
     program = Path("impatient.py")
     program.write_text(IMPATIENT, encoding="utf-8")
     arguments = ["--config", str(path), *words.split()]
-    return forking.server().fork(str(program), arguments, os.environ)
+    return forking.server().fork(str(program), arguments, {**os.environ, **env})
 
 
 def test_a_command_that_waits_for_a_reader_is_not_ended(
@@ -231,9 +249,12 @@ def test_a_command_that_gets_on_is_not_suspected(
 
 
 def test_people_who_cannot_be_told_do_not_keep_the_command(
-    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ended: "SimpleQueue[int]",
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The mail server, or the disk of the log, may hang as well."""
+    """The mail server, or the disk of the log, may hang as well: cron mails then."""
     monkeypatch.setattr(hung_disk, "_thread_states", lambda: iter("D"))
     monkeypatch.setattr(hung_disk, "TELLING", 0.02)
     never = threading.Event()
@@ -243,6 +264,7 @@ def test_people_who_cannot_be_told_do_not_keep_the_command(
     watch.start()
 
     assert ended.get(timeout=PATIENCE) == 74
+    assert f"{tmp_path} did not answer" in capsys.readouterr().err
     never.set()
 
 
