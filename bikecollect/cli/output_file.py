@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bikecollect.cli.options import check_parent
-from bikecollect.cli.printing import complain
+from bikecollect.cli.printing import complain, is_on_terminal
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.storage.files import flock
 
@@ -47,6 +47,12 @@ def written(path: Path, mode: int = 0) -> Iterator[TextIO]:
     """Yield a file for text, see `placed`."""
     with placed(path, mode) as fd, text_file(fd) as out:
         yield out
+
+
+def say_written(path: Path) -> None:
+    """Print on a terminal that *path* was written, and its size."""
+    if is_on_terminal() and not is_stream(path):
+        complain(f"{path.stat().st_size:,} bytes: {path}")
 
 
 def text_file(fd: int) -> TextIO:

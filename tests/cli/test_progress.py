@@ -58,6 +58,26 @@ def test_a_wait_is_shown_on_a_terminal(config: Path, command: tuple[str, ...]) -
     assert piped.stderr == ""
 
 
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    "command",
+    ["backfill-report", "export", "report days --system city", "query FROM stations"],
+)
+def test_a_person_is_told_which_file_was_written(
+    config: Path, tmp_path: Path, command: str
+) -> None:
+    """And how large it is; a script that writes one is told nothing."""
+    pytest.importorskip("duckdb")
+    words = ["--config", config, *command.split(" ", 1 if "FROM" in command else -1)]
+    out = tmp_path / "rows.csv"
+
+    shown = on_terminal(*words, "-o", out)
+    piped = bikecollect(*words, "-o", out)
+
+    assert f"{out.stat().st_size:,} bytes: {out}\n" in shown
+    assert piped.stderr == ""
+
+
 def test_the_number_of_results_is_shown_while_the_next_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

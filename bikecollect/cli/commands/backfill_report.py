@@ -15,7 +15,7 @@ from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
-from bikecollect.cli.output_file import format_of, written
+from bikecollect.cli.output_file import format_of, say_written, written
 from bikecollect.cli.printing import addressed, complain, emit, say_figures
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
@@ -130,6 +130,7 @@ def backfill_report(
     else:
         with written(output) as out:
             out.write(click.unstyle(text))
+        say_written(output)
     if mail:
         _send(settings, accounts, attempts)
     ratios = [a.total.ratio for a in accounts if a.total.ratio is not None]

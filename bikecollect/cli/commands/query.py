@@ -21,7 +21,7 @@ from bikecollect.cli.exporting.query_result import BATCH, QueryResult
 from bikecollect.cli.forms import Forms
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, mirror_option, output_option
-from bikecollect.cli.output_file import format_of, placed
+from bikecollect.cli.output_file import format_of, placed, say_written
 from bikecollect.cli.printing import complain
 from bikecollect.cli.reporting.viewed_systems import SkippedDays, viewed
 from bikecollect.core.errors import (
@@ -137,6 +137,8 @@ def query(
         zones = dict.fromkeys(shown_in, ZoneInfo(zone))
         text = text.strip().rstrip(";") if unrestricted else checked(connection, text)
         _answer(connection, text, form, fd, zones)
+    if output is not None:
+        say_written(output)
     return code or skipped.code
 
 

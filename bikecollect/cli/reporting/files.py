@@ -10,7 +10,7 @@ from typing import Any
 
 from bikecollect.cli.exporting import workbook
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.output_file import placed, text_file
+from bikecollect.cli.output_file import placed, say_written, text_file
 from bikecollect.cli.printing import emit, say_figures
 from bikecollect.cli.render.reports import WORDS, answer, machine_rows
 from bikecollect.cli.reporting.results import Results
@@ -50,13 +50,24 @@ def give(
             columns, first = next(results)
         batches = chain([first], (rows for _, rows in results))
         result = BatchedAnswer(columns, batches)
-        if fd is not None:
+        if fd is None:
+            _print(report, result, zones, output)
+        else:
             write(fd, report, result, zones, output)
-            return
-        print_text = emit if output.form == "csv" else say_figures
-        for text in answer(report, result, zones, output.form, output.limit):
-            if not print_text(text):
-                break
+    if output.path is not None:
+        say_written(output.path)
+
+
+def _print(
+    report: Report,
+    result: BatchedAnswer,
+    zones: Mapping[str, tzinfo],
+    output: Output,
+) -> None:
+    print_text = emit if output.form == "csv" else say_figures
+    for text in answer(report, result, zones, output.form, output.limit):
+        if not print_text(text):
+            break
 
 
 def write(
