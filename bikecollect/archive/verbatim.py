@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 
 from bikecollect.archive.datasets import KEY, VERBATIM
 from bikecollect.archive.encoding.copying import copy
-from bikecollect.archive.parquet import (
-    OPTIONS,
-    any_time,
-    as_rows,
-    cell,
-    grouped,
-    line_of,
-)
+from bikecollect.archive.encoding.csv_cells import any_time, cell, line_of
+from bikecollect.archive.parquet import OPTIONS, as_rows, grouped
 from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError

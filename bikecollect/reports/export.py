@@ -7,6 +7,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, parquet
+from bikecollect.archive.encoding import csv_cells
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.own_columns import csv_names
 from bikecollect.core.errors import UsageError
@@ -272,7 +273,7 @@ class Exporter:
         ]
         rows, values = self._select(name, ", ".join(times) or "NULL", day)
         with duckdb_engine.translated("cannot read the history"):
-            return parquet.text_of_times(
+            return csv_cells.text_of_times(
                 self._db, zone, times, f"({rows}) AS times", values
             )
 
@@ -337,8 +338,8 @@ class Exporter:
         if kind != "VARCHAR":
             return f"coalesce(CAST({duckdb_engine.name(column)} AS VARCHAR), '')"
         if not self._request.excel_safe:
-            return parquet.quoted(duckdb_engine.name(column))
-        return parquet.quoted(_disarmed(duckdb_engine.name(column)), QUOTED)
+            return csv_cells.quoted(duckdb_engine.name(column))
+        return csv_cells.quoted(_disarmed(duckdb_engine.name(column)), QUOTED)
 
 
 def _disarmed(cell: str) -> str:

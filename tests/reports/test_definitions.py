@@ -12,7 +12,8 @@ from reported import read_report, read_reports
 from templates import copied
 from world import NOON, World
 
-from bikecollect.archive import parquet, summaries
+from bikecollect.archive import summaries
+from bikecollect.archive.encoding import csv_cells
 from bikecollect.archive.parts import list_parts
 from bikecollect.cli import main
 from bikecollect.core.slots import DAY, Slot, iso
@@ -417,7 +418,7 @@ def test_a_heavy_report_is_computed_for_some_stations_at_a_time(
 def test_times_of_a_century_need_a_branch_for_each_offset_only(zone: str) -> None:
     """DuckDB plans 150 changes of a clock as fast as one; the text is Python's."""
     century = ZoneInfo(zone)
-    sql = parquet.iso_text(century, 1_000_000_000, 4_102_444_800)
+    sql = csv_cells.iso_text(century, 1_000_000_000, 4_102_444_800)
     changes = [since for since, _ in steps(century, 1_600_000_000, 1_800_000_000)]
     moments = [moment + step for moment in changes for step in (-1, 0, 1)]
 
@@ -439,7 +440,7 @@ def test_times_of_all_ages_are_written_with_few_offsets(zone: str) -> None:
     table = "(SELECT unnest(?) AS t, NULL AS u) AS times"
 
     with duckdb.connect() as db:
-        sql = parquet.text_of_times(db, zone_info, ["t", "u"], table, [moments])
+        sql = csv_cells.text_of_times(db, zone_info, ["t", "u"], table, [moments])
         texts = db.execute(f"SELECT {sql.format('t')} FROM {table}", [moments])
 
         assert [text for (text,) in texts.fetchall()] == [
@@ -454,7 +455,7 @@ def test_times_that_are_none_are_written_as_nothing(value: str) -> None:
     table = f"(SELECT {value} AS t) AS times"
 
     with duckdb.connect() as db:
-        sql = parquet.text_of_times(db, ZoneInfo("Europe/Vienna"), ["t"], table)
+        sql = csv_cells.text_of_times(db, ZoneInfo("Europe/Vienna"), ["t"], table)
 
         written = sql.format("TRY_CAST(t AS BIGINT)")
         assert db.execute(f"SELECT {written} FROM {table}").fetchone() == (None,)

@@ -14,7 +14,7 @@ from in_process import bikecollect
 from templates import copied
 from world import World
 
-from bikecollect.archive.parquet import quoted
+from bikecollect.archive.encoding.csv_cells import quoted
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import disarmed
 from bikecollect.reports.export import QUOTED, _disarmed
