@@ -96,36 +96,18 @@ def lines(pieces: Iterable[Piece], columns: Sequence[str]) -> Iterator[bytes]:
             yield sorted_text(piece, tuple(columns))
 
 
-class Summing:
-    """Computes the summary of a day's sorted CSV from its texts, header first."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self._rows = self._slots = -1
-
-    def add(self, text: bytes) -> None:
-        """Add the next text: first the header, then the rows of one slot at a time."""
-        self._digest.update(text)
-        self._rows += text.count(b"\n")
-        self._slots += 1
-
-    @property
-    def summary(self) -> DaySummary:
-        """The summary of all texts so far."""
-        rows, slots = max(self._rows, 0), max(self._slots, 0)
-        return DaySummary(rows, slots, self._digest.hexdigest())
-
-
 def total(texts: Iterable[bytes]) -> DaySummary:
-    r"""Return the summary of *texts*, a day's sorted CSV.
+    r"""Return the summary of *texts*: the header, then the rows of a slot at a time.
 
     >>> total([b"slot\n", b"1\n"]).rows
     1
     """
-    summing = Summing()
+    digest, rows, slots = hashlib.sha256(), -1, -1  # the header is neither
     for text in texts:
-        summing.add(text)
-    return summing.summary
+        digest.update(text)
+        rows += text.count(b"\n")
+        slots += 1
+    return DaySummary(max(rows, 0), max(slots, 0), digest.hexdigest())
 
 
 def sorted_text(piece: Piece, columns: tuple[str, ...]) -> bytes:

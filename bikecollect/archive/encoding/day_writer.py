@@ -1,10 +1,10 @@
 """Write a day's files, and check that its rows read back from them unchanged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
@@ -36,12 +36,16 @@ class Contents(NamedTuple):
 
 def write_sheet(contents: Contents, folder: Path) -> day_csv.DaySummary:
     """Write the day's sorted CSV into *folder*; return its summary."""
-    summing = day_csv.Summing()
+    texts = day_csv.lines(contents.pieces, contents.columns)
     with (folder / SHEET).open("wb") as out:
-        for text in day_csv.lines(contents.pieces, contents.columns):
-            summing.add(text)
-            out.write(text)
-    return summing.summary
+        return day_csv.total(_written(texts, out))
+
+
+def _written(texts: Iterable[bytes], out: BinaryIO) -> Iterator[bytes]:
+    """Yield each of *texts* after it was written to *out*."""
+    for text in texts:
+        out.write(text)
+        yield text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
