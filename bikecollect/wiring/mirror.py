@@ -94,7 +94,8 @@ def mirrored_views(
 
     store = mirror_store(settings)
     folder, systems = _local_copy(str(store.address)), []
-    datasets, lacking = _datasets_for(tables), list[str]()
+    datasets = {dataset for layout in LAYOUTS for dataset in needed(layout, tables)}
+    lacking = list[str]()
     for name in names:
         days = MirrorDownload(store, folder, name).run(datasets)
         if not days and datasets.intersection(STATION_LAYOUT.datasets):
@@ -112,19 +113,13 @@ def mirrored_views(
     return folder, systems
 
 
-def _datasets_for(tables: Collection[str]) -> set[str]:
-    """Return the datasets that *tables* need, including the sources of summaries."""
-    return {dataset for layout in LAYOUTS for dataset in needed(layout, tables)}
-
-
 def _local_copy(address: str) -> Path:
     from bikecollect.archive.mirror.download import copy_folder
 
     home = user_folders.cache_home()
     if home is None:
-        raise StorageError(
-            "no home folder for a copy of the mirror: set XDG_CACHE_HOME"
-        )
+        what = "no home folder for a copy of the mirror: set XDG_CACHE_HOME"
+        raise StorageError(what)
     return copy_folder(home / user_folders.OURS, address)
 
 
@@ -236,6 +231,12 @@ def _for_others(name: str, error: BikecollectError) -> BikecollectError:
     return type(error)(f"not tried, because {name} could not be copied: {reason}")
 
 
+def _failed(name: str, why: str) -> "MirrorStep":
+    from bikecollect.archive.mirror.push import MirrorStep
+
+    return MirrorStep(name, "", FAILED, why=why)
+
+
 class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
@@ -263,27 +264,28 @@ class MirrorCopying:
 
     def run(self) -> Iterator["MirrorStep"]:
         """Yield a step per day or per system; errors are yielded as steps."""
-        from bikecollect.archive.mirror.push import MirrorStep
-
         for name in self._names:
-            if not (self._settings.data / name).is_dir():
-                if lost := lost_data(self._settings.system_folder(name)):
-                    self._fail(name, StorageError(lost))
-                    del self.errors[name]  # `fetch` tells people
-                    yield MirrorStep(name, "", FAILED, why=lost)
-                continue
-            try:
-                for step in self._steps(name):
-                    if step.why:
-                        self._fail(name, StorageError(f"{step.day}: {step.why}"))
-                    yield step
-            except (StorageError, NotInstalled, SettingsError) as error:
-                is_first = self._unusable is None
-                if is_first and isinstance(error, UNUSABLE):
+            if (self._settings.data / name).is_dir():
+                yield from self._copied(name)
+            elif lost := lost_data(self._settings.system_folder(name)):
+                self._fail(name, StorageError(lost))
+                del self.errors[name]  # `fetch` tells people
+                yield _failed(name, lost)
+
+    def _copied(self, name: str) -> Iterator["MirrorStep"]:
+        """Yield the steps of a system; an error of all systems is one only once."""
+        is_usable = self._unusable is None
+        try:
+            for step in self._steps(name):
+                if step.why:
+                    self._fail(name, StorageError(f"{step.day}: {step.why}"))
+                yield step
+        except (StorageError, NotInstalled, SettingsError) as error:
+            self._fail(name, error)
+            if is_usable:
+                if isinstance(error, UNUSABLE):
                     self._unusable = _for_others(name, error)
-                self._fail(name, error)
-                if is_first:
-                    yield MirrorStep(name, "", FAILED, why=str(error))
+                yield _failed(name, str(error))
 
     def _steps(self, name: str) -> Iterator["MirrorStep"]:
         """Yield the steps of a system; record the error if the push cannot begin."""
