@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sqlite3
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import duckdb
 import forking
 from command_driver import client_of, stations
 from driver import INTERVAL
+from harness import ledger_violations
 from interception import Fault, run_traced, run_with_fault, run_with_pauses
 from same_process import run_here
 from world import NOON
@@ -198,7 +198,8 @@ class Site:
                 bad.append(f"{slot} is lost")
             elif slot in rows and sorted(rows[slot]) != texts.get(slot):
                 bad.append(f"{slot} has other rows than were fetched")
-        return bad + _ledger(folder, set(rows)) + self._leftovers(folder.name)
+        bad += ledger_violations(folder, len(rows))
+        return bad + self._leftovers(folder.name)
 
     def age(self) -> None:
         """Make temporary files old, so that the next command may remove them."""
@@ -259,19 +260,3 @@ def _parquet_rows(data: Path, system: str) -> dict[str, list[tuple[str, str]]]:
 def _engine() -> duckdb.DuckDBPyConnection:
     """Return a DuckDB that keeps no files in memory; to start it takes long."""
     return duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
-
-
-def _ledger(folder: Path, slots: set[str]) -> list[str]:
-    db = sqlite3.connect(folder / "ledger.sqlite3")
-    blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
-    db.close()
-    bad = [
-        f"the ledger's range {start}-{end} of {file} differs"
-        for file, start, end, crc in blocks
-        if (folder / file).exists()
-        and zlib.crc32((folder / file).read_bytes()[start:end]) != crc
-    ]
-    count = len(blocks)
-    return bad + (
-        [] if count == len(slots) else [f"{count} blocks, {len(slots)} slots"]
-    )

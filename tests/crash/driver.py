@@ -74,7 +74,8 @@ def mutate(name: str) -> None:
         )
 
 
-if __name__ == "__main__":
+def main(run: Callable[[argparse.Namespace], Run]) -> None:
+    """Do the *run* that the arguments say, and end this process as the program ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("number", type=int)
@@ -87,8 +88,10 @@ if __name__ == "__main__":
     if options.traced:
         wait_for_tracer(options.traced, options.call)
     process.prepare()
-    ended = run(
-        options.folder, options.number, options.slot, options.mutant, options.deadly
-    )
+    ended = run(options)
     sys.stderr.flush()
-    os._exit(ended.exit_code)  # as the program ends
+    os._exit(ended.exit_code)
+
+
+if __name__ == "__main__":
+    main(lambda o: run(o.folder, o.number, o.slot, o.mutant, o.deadly))

@@ -2,8 +2,6 @@
 
 import csv
 import shutil
-import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -64,22 +62,9 @@ def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
         for slot, rows in groups.items():
             if {row[2]: row[3] for row in rows} not in runs:
                 problems.append(f"{slot} in {dataset} is not what a run fetched")
-        problems += _ledger(folder / Path(dataset).parent, len(groups))
+        own = folder / Path(dataset).parent
+        problems += harness.ledger_violations(own, len(groups))
     return problems
-
-
-def _ledger(folder: Path, slots: int) -> list[str]:
-    db = sqlite3.connect(folder / "ledger.sqlite3")
-    blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
-    db.close()
-    problems = [
-        f"the ledger's range {start}-{end} of {file} differs"
-        for file, start, end, crc in blocks
-        if zlib.crc32((folder / file).read_bytes()[start:end]) != crc
-    ]
-    return problems + (
-        [] if len(blocks) == slots else [f"{len(blocks)} blocks, {slots}"]
-    )
 
 
 def heal(folder: Path) -> list[str]:

@@ -1,8 +1,6 @@
 """One run of a system with stations and vehicles, in a separate process."""
 
-import argparse
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +9,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from driver import INTERVAL
-from readiness import wait_for_tracer
+from driver import INTERVAL, main
 from world import NOON
 
-from bikecollect.core import process
 from bikecollect.core.payload import Check, Document
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
@@ -106,17 +102,4 @@ def run(folder: Path, number: int, slot: int) -> Run:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("number", type=int)
-    parser.add_argument("slot", type=int)
-    parser.add_argument("--mutant", default="")
-    parser.add_argument("--traced", default="")
-    parser.add_argument("--call", default="")
-    options = parser.parse_args()
-    if options.traced:
-        wait_for_tracer(options.traced, options.call)
-    process.prepare()
-    ended = run(options.folder, options.number, options.slot)
-    sys.stderr.flush()
-    os._exit(ended.exit_code)  # as the program ends
+    main(lambda options: run(options.folder, options.number, options.slot))
