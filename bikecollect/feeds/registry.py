@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from bikecollect.core.errors import PayloadError, SettingsError
-from bikecollect.core.payload import Documents
+from bikecollect.core.payload import Document, Documents
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
@@ -112,9 +112,21 @@ class _QuotingOwnHost:
         for document in documents:
             findings |= repeated(document.body)
             findings |= no_numbers(document.name, document.body)
+            findings |= _commas(document)
         if not findings:
             return snapshot
         return replace(snapshot, findings={**snapshot.findings, **findings})
+
+
+def _commas(document: Document) -> dict[str, str]:
+    """Return a finding if *document* has commas that JSON does not have."""
+    if not any(
+        mark in document.body for mark in (b",]", b",}", b",\n", b", ]", b", }")
+    ):
+        return {}
+    from bikecollect.feeds.reading.defects import commas  # rarely needed
+
+    return commas.findings(document.name, document.body)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
 from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.reading.aliases import Aliases, electric
+from bikecollect.feeds.reading.defects import commas
 from bikecollect.feeds.reading.json_payload import (
     Pace,
     decode,
@@ -179,7 +180,13 @@ def letters() -> None:
     electric("a" * 300_000)
 
 
-@pytest.mark.parametrize("work", [stamps, letters])
+def quotes() -> None:
+    """Look for commas in texts of which none ends."""
+    commas.without(b'"' + b'\\"' * 400_000)
+    commas.without(b'"\\' * 400_000)
+
+
+@pytest.mark.parametrize("work", [stamps, letters, quotes])
 def test_slow_inputs_are_read_quickly(work: Callable[[], None]) -> None:
     """Numbers with equal hashes, and a text over which a pattern backtracks."""
     run_alone(work)

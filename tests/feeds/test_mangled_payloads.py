@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -130,8 +131,32 @@ def test_bytes_that_are_no_json_are_a_payload_error(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace("}]", "},]"),
+        lambda text: text.replace("}", ",\n }"),
+        lambda text: f"callback({text.replace('}]', '}, ]')});",
+    ],
+)
+def test_commas_after_the_last_item_cost_no_payload(
+    spell: Callable[[str], str],
+) -> None:
+    """Programs that write JSON by hand leave them; those within a text are its own."""
+    row = {"sno": "1", "sna": "A,]", "sbi": 3, "bemp": 4, "tot": 7}
+    url = "http://localhost/"
+    document = Document("page-0", spell(json.dumps([row])).encode(), url=url)
+    snapshot = _QuotingOwnHost(YouBike(url, UTC), url).read((document,))
+
+    assert [station.name for station in snapshot.information] == ["A,]"]
+    assert "commas page-0" in snapshot.findings
+
+
+@pytest.mark.parametrize(
     "body",
     [
+        b"[1, 2,, 3]",
+        b"[,]",
+        b'{"a": 1,',
         b"",
         b"null",
         b"{}",

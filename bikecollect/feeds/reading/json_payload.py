@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
@@ -18,6 +19,8 @@ MAX_BAD = 0.2
 MAX_STATIONS = 100_000
 MAX_FIELDS, MAX_FIELD_NAME = 200, 500
 """Maximum fields of a shape, and characters of a field's name."""
+ERRORS = frozenset({"error", "Error", "errors", "exception", "fault"})
+"""Fields in which a response says what is wrong."""
 MAX_SHOWN = 3
 """Maximum entries or items in an excerpt."""
 MIB = 1024 * 1024
@@ -53,7 +56,7 @@ def decode(body: bytes) -> Any:
     The last two bodies are cached, because a fetch checks a body that the commit reads
     again: do not modify the result. Heavy bodies are not cached and may take at most
     `MAX_MEMORY`. NaN and Infinity are null; raw control characters in texts, bytes that
-    are not UTF-8, and text around the JSON (see `bare`) are tolerated.
+    are not UTF-8, text around the JSON (see `bare`) and commas at an end are tolerated.
     """
     try:
         return _cached(body)
@@ -165,7 +168,7 @@ def bare(body: bytes) -> bytes:
     (b'[1, 2, 3, 4]', b'[1, 2, 3]', b'Error [500]')
     """
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
-    if text[:1] in _OPEN and text[-1:] in _CLOSE:
+    if (text[:1] in _OPEN and text[-1:] in _CLOSE) or text[:1] == text[-1:] == b'"':
         return body
     begin = min((i for i in map(text.find, _OPEN) if i >= 0), default=0)
     json_text = text[begin : max(map(text.rfind, _CLOSE)) + 1]
@@ -180,11 +183,12 @@ def _loads_bare(body: bytes) -> Any:
     Errors are those of decoding the whole body.
     """
     json_text = bare(body)
-    if json_text is not body:
-        try:
-            return _loads(json_text)
-        except ValueError:
-            pass
+    with suppress(ValueError):
+        return _loads(json_text)
+    from bikecollect.feeds.reading.defects import commas  # for broken JSON only
+
+    with suppress(ValueError):
+        return _loads(commas.without(json_text))
     return _loads(body)
 
 
@@ -331,11 +335,15 @@ def excerpt(value: Any, depth: int = 2) -> str:
 def first_keys(value: Any) -> str:
     """Return the first keys of *value* if it is an object, else an excerpt.
 
-    An object without any object or list is a message, and is shown too.
+    An object without any object or list is a message, and is shown too; so is an error.
 
-    >>> first_keys({"error": "rate limit"}), first_keys({"ttl": 0, "data": {}})
-    ("{'error': 'rate limit'}", 'ttl, data')
+    >>> first_keys({"message": "rate limit"}), first_keys({"ttl": 0, "data": {}})
+    ("{'message': 'rate limit'}", 'ttl, data')
+    >>> first_keys({"id": 1, "error": {"code": 429, "message": "rate limit"}})
+    "{'error': {'code': 429, 'message': 'rate limit'}}"
     """
+    if isinstance(value, Mapping) and (errors := ERRORS.intersection(value)):
+        return excerpt({key: value[key] for key in sorted(errors)})
     parts = value.values() if isinstance(value, Mapping) else ()
     if not any(isinstance(part, Mapping | list) for part in parts):
         return excerpt(value)

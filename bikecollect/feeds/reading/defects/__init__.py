@@ -1,0 +1,1 @@
+"""Defects of a publisher's JSON that are mended before it is decoded."""
