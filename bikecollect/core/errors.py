@@ -44,6 +44,8 @@ FULL, FEW_BYTES = "disk I/O error", 65_536
 needs even to read, and the free bytes below which that is the cause."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
+NO_SERVER = ("Transport endpoint is not connected", "Stale file handle")
+"""Errors of a disk whose server has ended, or has other files now (FUSE, NFS)."""
 ERRNO = re.compile(r"\[Errno \d+\] (?:([^'\[]+): ('([^']*)'(?: -> '[^']*')?))?")
 """What Python adds to the words of the system: a number before, files after them."""
 
@@ -66,12 +68,11 @@ def _words(match: re.Match[str]) -> str:
 def resource_hint(text: str) -> str:
     """Return a hint to append to the error *text*, empty if there is none.
 
-    It names a cause that *text* does not: the limit of open files or of the size of
-    a file, a disk that has free space and no free inodes, or none for SQLite.
-
-    >>> resource_hint("No space left on device")
-    ''
+    It names a cause that *text* does not: a limit of open files or of a file's size, a
+    disk that has free space and no inodes, or none for SQLite, or whose server is gone.
     """
+    if any(words in text for words in NO_SERVER) and "umount" not in text:
+        return "; its server is gone: unmount it (umount -l), and mount it again"
     return _disk_hint(text) or _open_files_hint(text) or _size_hint(text)
 
 
@@ -94,9 +95,8 @@ def _open_files_hint(text: str) -> str:
     if HINT in text or not (is_named or any(word in text for word in NOT_OPENED)):
         return ""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if not is_named and not 0 <= limit < FEW_FILES:
-        return ""
-    return f"; {HINT}: the limit is {limit}, raise `ulimit -n` (systemd: LimitNOFILE)"
+    hint = f"; {HINT}: the limit is {limit}, raise `ulimit -n` (systemd: LimitNOFILE)"
+    return hint if is_named or 0 <= limit < FEW_FILES else ""
 
 
 def _size_hint(text: str) -> str:
@@ -107,8 +107,8 @@ def _size_hint(text: str) -> str:
     for path in re.findall(r"/[^\s:'\"]+", text) if FULL in text else ():
         with suppress(OSError):
             is_near |= limit < Path(path).stat().st_size + FEW_BYTES
-    hint = f"a file may have {limit} bytes: raise `ulimit -f` (systemd: LimitFSIZE)"
-    return f"; {hint}" if is_near else ""
+    hint = f"; a file may have {limit} bytes: raise `ulimit -f` (systemd: LimitFSIZE)"
+    return hint if is_near else ""
 
 
 class ExitCode(IntEnum):

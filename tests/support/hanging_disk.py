@@ -22,6 +22,11 @@ class HangingDisk:
         """Let it answer nothing any more."""
         self._server.send_signal(signal.SIGSTOP)
 
+    def die(self) -> None:
+        """End its server, as a lost connection does: each call fails at once."""
+        self._server.kill()
+        self._server.wait()
+
     def go_on(self) -> None:
         """Let it answer again, also what it was asked meanwhile."""
         self._server.send_signal(signal.SIGCONT)

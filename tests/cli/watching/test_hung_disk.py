@@ -121,6 +121,21 @@ def test_a_home_that_hangs_is_named_though_no_mail_can_be_written(
     assert (code, stderr) == (74, f"bikecollect: {disk.place} {WORDS}\n")
 
 
+def test_a_disk_whose_server_is_gone_is_named_with_what_to_do(
+    tmp_path: Path, disk: HangingDisk
+) -> None:
+    """Each call fails at once; what helps is not to repair the disk (fault 60)."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    _collect_into(disk.place / "data", path)
+    disk.die()
+
+    ends = [bikecollect("--config", path, words) for words in ("fetch", "verify")]
+
+    helps = "its server is gone: unmount it (umount -l), and mount it again"
+    assert [end.returncode for end in ends] == [74, 74]
+    assert [end.stderr.count(helps) for end in ends] == [1, 1]
+
+
 def test_a_slot_lost_because_the_disk_hangs_has_that_cause(
     tmp_path: Path, disk: HangingDisk
 ) -> None:
