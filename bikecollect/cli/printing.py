@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from bikecollect.core.secrets.redact import Redact, redacted_json, unredacted
-from bikecollect.core.text import visible
+from bikecollect.core.text import PATH, visible
 
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 """The colours that are used; no other escape sequence is printed on a terminal."""
@@ -163,7 +163,7 @@ def _users(text: str) -> str:
 
     It is empty if the file is this user's, or *text* says something else.
     """
-    paths = re.findall(r"/[^\s:'\"]+", text) if DENIED in text else []
+    paths: list[str] = PATH.findall(text) if DENIED in text else []
     denied = next((path for path in paths if not os.access(path, os.R_OK)), "")
     for place in (Path(denied), *Path(denied).parents) if denied else ():
         with suppress(OSError, KeyError):

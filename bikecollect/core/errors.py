@@ -31,7 +31,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Self
 
-from bikecollect.core.text import message, to_run
+from bikecollect.core.text import PATH, message, to_run
 
 FEW_FILES = 64
 """With a lower limit of open files SQLite and DuckDB fail without naming the cause."""
@@ -80,7 +80,7 @@ def _disk_hint(text: str) -> str:
     is_known = "inodes are left" in text or "space is left" in text
     if is_known or not any(words in text for words in (*NO_FILE, FULL)):
         return ""
-    for path in map(Path, re.findall(r"/[^\s:'\"]+", text)):
+    for path in map(Path, PATH.findall(text)):
         with suppress(OSError):
             disk = os.statvfs(next(p for p in (path, *path.parents) if p.is_dir()))
             if FULL in text and disk.f_bavail * disk.f_frsize < FEW_BYTES:
@@ -104,7 +104,7 @@ def _size_hint(text: str) -> str:
     if limit < 0 or "ulimit -f" in text:
         return ""
     is_near = "File too large" in text
-    for path in re.findall(r"/[^\s:'\"]+", text) if FULL in text else ():
+    for path in PATH.findall(text) if FULL in text else ():
         with suppress(OSError):
             is_near |= limit < Path(path).stat().st_size + FEW_BYTES
     hint = f"; a file may have {limit} bytes: raise `ulimit -f` (systemd: LimitFSIZE)"

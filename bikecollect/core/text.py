@@ -25,6 +25,8 @@ MAX_MESSAGE = 1_000
 Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+PATH = re.compile(r"/[^:;'\"\n]+")
+"""A path in a message, which may have spaces: a colon follows, or the end."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 MAIL_ADDRESS = re.compile(r"""("[^"]+"|[^\s<>,;:@"]+)@[^\s<>,;@"]+""")

@@ -57,11 +57,12 @@ def test_a_limit_on_the_size_of_files_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, count: int
 ) -> None:
     """For SQLite, which calls it a broken disk, if its file is that large."""
-    limit = 100_000
+    limit, disk = 100_000, tmp_path / "My Passport"
+    disk.mkdir()
     monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
-    (tmp_path / "ledger.sqlite3").write_bytes(bytes(limit - 50_000))
-    (tmp_path / "small.sqlite3").write_bytes(bytes(9_000))
-    text = f"cannot write {tmp_path}/{what}"
+    (disk / "ledger.sqlite3").write_bytes(bytes(limit - 50_000))
+    (disk / "small.sqlite3").write_bytes(bytes(9_000))
+    text = f"cannot write {disk}/{what}"
     hint = "; a file may have 100000 bytes: raise `ulimit -f` (systemd: LimitFSIZE)"
 
     error = str(StorageError(text))

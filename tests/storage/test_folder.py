@@ -74,7 +74,8 @@ def test_the_first_run_warns_of_a_disk_of_a_server(
 ) -> None:
     """Once, and not again for another system or in later runs (fault 60)."""
     mounts = tmp_path / "mounts"
-    mounts.write_text(f"server:/bikes {tmp_path} {kind} rw 0 0\n")
+    place = str(tmp_path).replace(" ", "\\040")
+    mounts.write_text(f"server:/bikes {place} {kind} rw 0 0\n", encoding="utf-8")
     monkeypatch.setattr(entries, "MOUNTS", mounts)
     for name in ("a", "b", "a"):
         data_folder.prepare(tmp_path / "bikes" / name)
