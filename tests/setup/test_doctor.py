@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_the_doctor_checks_the_environment_of_cron(tmp_path: Path) -> None:
     process = bikecollect(*words, MARK="here")
     assert process.returncode == 1
     assert f"settings: {config}" in process.stdout.replace("\n      ", " ")
+
+
+def test_cron_has_no_place_to_start_commands_of_a_user_without_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of `nobody`, whose home is named but not there (fault 92)."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text("[systems.velib-paris]\n", encoding="utf-8")
+    user = pwd.struct_passwd(("nobody", "x", 1, 1, "", str(tmp_path / "none"), "sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: user)
+
+    process = bikecollect("--config", config, "doctor", "--as-cron")
+
+    assert process.returncode == 78
+    assert f"home of nobody, and there is no folder {tmp_path}/none" in process.stderr
 
 
 def test_the_doctor_names_what_others_may_change(

@@ -43,6 +43,7 @@ def hanging_disk(folder: Path) -> Iterator[HangingDisk]:
     server = subprocess.Popen(["bindfs", "-f", source, place], stderr=subprocess.PIPE)
     wait_until(lambda: place.is_mount() or server.poll() is not None, "mounted")
     if server.poll() is not None:
+        server.communicate()
         pytest.skip("no FUSE here")
     disk = HangingDisk(place, server)
     try:

@@ -108,6 +108,11 @@ def _as_cron(
             f"user {os.geteuid()} has no entry in /etc/passwd, so cron cannot run "
             "commands for it; use another scheduler, and doctor without --as-cron"
         ) from error
+    if not Path(user.pw_dir).is_dir():
+        raise SettingsError(
+            f"cron starts commands in the home of {user.pw_name}, and there is no "
+            f"folder {user.pw_dir}; use another scheduler, or a user with a home"
+        )
     environment = {
         "HOME": user.pw_dir,
         "LOGNAME": user.pw_name,
