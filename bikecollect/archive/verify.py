@@ -94,11 +94,8 @@ class Verifier:
 
     def _look(self, names: Collection[str] | None) -> Iterator[Finding | Certificate]:
         """Verify the files and days called *names*; all of them if it is None."""
-        if names is not None:
-            again = replace(self, counts=VerifiedCounts())
-            yield from again._verify(Names(names))  # noqa: SLF001 - of this class
-        else:
-            yield from self._verify(Names(None))
+        verifier = self if names is None else replace(self, counts=VerifiedCounts())
+        yield from verifier._verify(Names(names))  # noqa: SLF001 - of this class
 
     def _verify(self, names: Names) -> Iterator[Finding | Certificate]:
         if LEDGER in names and (damage := list(self._structure())):

@@ -177,22 +177,14 @@ class BatchSummaries:
     ) -> None:
         self._db, self._aside = db, aside
         self._number = 0
-        self._sql = {
-            name: sql
-            for name, sql in (
-                ("coverage", summaries.coverage(interval, "batch_rows", "batch_slots")),
-                ("profile", summaries.profile("batch_rows", "batch_slots")),
-                (
-                    datasets.STATION_DAYS,
-                    summaries.station_days("batch_rows", "batch_slots"),
-                ),
-                (
-                    datasets.PRESENCE,
-                    summaries.presence("batch_rows", "batch_slots"),
-                ),
-            )
-            if name in tables
+        of_batch = "batch_rows", "batch_slots"
+        queries_of = {
+            "coverage": summaries.coverage(interval, *of_batch),
+            "profile": summaries.profile(*of_batch),
+            datasets.STATION_DAYS: summaries.station_days(*of_batch),
+            datasets.PRESENCE: summaries.presence(*of_batch),
         }
+        self._sql = {name: sql for name, sql in queries_of.items() if name in tables}
         is_light = self._sql.keys() == {datasets.PRESENCE}
         self._columns = PLACE if is_light else SUMMED_COLUMNS
         names = (*datasets.DATASETS, *datasets.EXTRACTS)
@@ -224,21 +216,20 @@ class BatchSummaries:
 
     def _keep(self, batch: Sequence[RowsFile]) -> None:
         """Read the rows of *batch* once, into a file with the view `batch_rows`."""
-        columns = datasets.COLUMNS[datasets.STATUS]
-        rows = union(queries(self._db, batch), columns)
         order = "ORDER BY system_id, date, station_id, slot"
-        path = self._copy(f"{rows} {order}", datasets.STATUS)
+        path = self._copy(f"{self._rows(batch)} {order}", datasets.STATUS)
         self._db.execute(
             f"CREATE VIEW batch_rows AS FROM {duckdb_engine.parquet(path)}"
         )
 
     def _load(self, batch: Sequence[RowsFile]) -> None:
         """Load the columns of *batch* that summaries need, as the view `batch_rows`."""
-        columns = datasets.COLUMNS[datasets.STATUS]
-        rows = union(queries(self._db, batch), columns)
-        names = ", ".join([*KEYS, *self._columns])
+        names, rows = ", ".join([*KEYS, *self._columns]), self._rows(batch)
         self._db.execute(f"CREATE TABLE batch_table AS SELECT {names} FROM ({rows})")
         self._db.execute("CREATE VIEW batch_rows AS FROM batch_table")
+
+    def _rows(self, batch: Sequence[RowsFile]) -> str:
+        return union(queries(self._db, batch), datasets.COLUMNS[datasets.STATUS])
 
     def _copy(self, sql: str, dataset: str) -> Path:
         path = self._aside / f"{dataset}-{self._number}.parquet"
