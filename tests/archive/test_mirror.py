@@ -14,7 +14,6 @@ from mirrored import (
     CERTIFICATE,
     PART,
     City,
-    after_push,
     local_files,
     mirrored,
     mirrored_city,
@@ -48,20 +47,20 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror whose prefix no other test uses."""
-    return mirrored_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world.folder, config, s3_proxy, tmp_path)
 
 
 @pytest.fixture
 def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its days archived, and with such a mirror, still empty."""
     world = renewed(archived_past_days, folder)
-    return mirrored_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world.folder, config, s3_proxy, tmp_path)
 
 
 @pytest.fixture
 def pushed(archived: City) -> City:
     """Return the world with its days archived, in such a mirror."""
-    return after_push(archived)
+    return archived.pushed()
 
 
 def test_compact_copies_the_archive(

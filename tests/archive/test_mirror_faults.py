@@ -11,7 +11,7 @@ import lasting_requests
 import pytest
 from command import begun
 from keeping import archived_past_days, two_past_days
-from mirrored import City, after_push, local_files, mirrored, mirrored_city, renewed
+from mirrored import City, local_files, mirrored, mirrored_city, renewed
 from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
 from waiting import wait_until
 from world import World
@@ -31,13 +31,13 @@ def world(folder: Path) -> World:
 def archived(folder: Path, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its days archived, and with an empty mirror."""
     world = renewed(archived_past_days, folder)
-    return mirrored_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world.folder, config, s3_proxy, tmp_path)
 
 
 @pytest.fixture
 def pushed(archived: City) -> City:
     """Return the world with its days archived, in a mirror."""
-    return after_push(archived)
+    return archived.pushed()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_mirror_that_lost_its_data_is_filled_again(
     s3_server = S3Server()
     s3_server.start()
     with faulty(s3_server) as s3_proxy:
-        city = mirrored_city(world, config, s3_proxy, tmp_path)
+        city = mirrored_city(world.folder, config, s3_proxy, tmp_path)
 
         def stop(method: str, path: str) -> Fault | None:
             if method == "PUT" and "2024-06-06" in path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from json_shapes import documented
 from keeping import archived_past_days, two_past_days
-from mirrored import CERTIFICATE, City, mirrored_city, pushed_city, renewed
+from mirrored import CERTIFICATE, City, mirrored_city, renewed
 from s3server import BUCKET, Fault, Proxy, S3Server
 from world import TAIPEI, World
 
@@ -46,7 +46,7 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its past days in the mirror, and two slots of today."""
-    city = pushed_city(world, config, s3_proxy, tmp_path)
+    city = mirrored_city(world.folder, config, s3_proxy, tmp_path).pushed()
     fetch_twice(world)
     return city
 
@@ -55,7 +55,7 @@ def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
 def live(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return `city` with nothing in the mirror: only today's slots matter."""
     fetch_twice(world)
-    return mirrored_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world.folder, config, s3_proxy, tmp_path)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def unarchived_city(
     unarchived: World, config: Path, s3_proxy: Proxy, tmp_path: Path
 ) -> City:
     """Return `unarchived` with nothing in the mirror."""
-    return mirrored_city(unarchived, config, s3_proxy, tmp_path)
+    return mirrored_city(unarchived.folder, config, s3_proxy, tmp_path)
 
 
 def fetch_twice(world: World) -> None:

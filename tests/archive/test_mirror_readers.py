@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from keeping import archived_past_days
-from mirrored import CERTIFICATE, PART, City, pushed_city
+from mirrored import CERTIFICATE, PART, City, mirrored_city
 from s3server import BUCKET, Proxy, S3Server, environment
 from world import World
 
@@ -51,7 +51,7 @@ def reader(world: World, config: Path, s3_proxy: Proxy, prefix: str) -> City:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror of its own that has its two days."""
-    return pushed_city(world, config, s3_proxy, tmp_path)
+    return mirrored_city(world.folder, config, s3_proxy, tmp_path).pushed()
 
 
 def test_verify_reads_every_file_of_the_mirror(reader: City) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command import begun
-from mirrored import City, mirrored_folder
+from mirrored import City, mirrored_city
 from publisher import BEGIN, Publisher, publishing
 from s3server import Fault, Proxy, environment
 from vehicles import publish, station, vehicle
@@ -47,7 +47,7 @@ def city(publisher: Publisher, s3_proxy: Proxy, tmp_path: Path) -> City:
         f'url = "{publisher.base}/gbfs.json"\ntimezone = "Asia/Taipei"\n'
         "vehicles = true\n"
     )
-    return mirrored_folder(publisher.folder / "city", config, s3_proxy, tmp_path)
+    return mirrored_city(publisher.folder / "city", config, s3_proxy, tmp_path)
 
 
 def fetch(publisher: Publisher, slots: int = 4, *, stations: bool = True) -> None:

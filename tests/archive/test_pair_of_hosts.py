@@ -33,7 +33,7 @@ def host(folder: Path, s3_proxy: Proxy, outages: set[int]) -> City:
         'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
         encoding="utf-8",
     )
-    return mirrored_city(world, config, s3_proxy, folder)
+    return mirrored_city(world.folder, config, s3_proxy, folder)
 
 
 def vehicles(city: City) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ import pytest
 from in_process import bikecollect
 from json_shapes import documented
 from keeping import two_past_days
-from mirrored import City, archived_city
+from mirrored import City, mirrored_city
 from s3server import Proxy
 from served import serving
 from test_fetch import GOOD, settings
@@ -121,7 +121,9 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror that has its two days."""
-    return archived_city(world, config, s3_proxy, tmp_path)
+    city = mirrored_city(world.folder, config, s3_proxy, tmp_path)
+    city.run("compact", "--csv-days", "0")
+    return city
 
 
 def test_the_systems_of_a_mirror_are_shown(city: City) -> None:

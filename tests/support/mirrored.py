@@ -36,6 +36,12 @@ class City:
         more = {name: value for name, value in more.items() if value}
         return bikecollect("--config", self.config, *arguments, **more)
 
+    def pushed(self) -> "City":
+        """Return this city after its archived days were pushed."""
+        process = self.run("push")
+        assert process.returncode == 0, process.stderr
+        return self
+
     def store(self, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
         """Return the mirror, as the program opens it."""
         for name, value in environment(self.proxy.url).items():
@@ -43,34 +49,10 @@ class City:
         return ObjectStore(MirrorAddress.parse(self.address))
 
 
-def mirrored_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
-    """Return *world* with a mirror whose prefix only *folder* uses."""
-    return mirrored_folder(world.folder, config, proxy, folder)
-
-
-def mirrored_folder(system: Path, config: Path, proxy: Proxy, folder: Path) -> City:
+def mirrored_city(system: Path, config: Path, proxy: Proxy, folder: Path) -> City:
     """Return the folder of a *system* with a mirror whose prefix only *folder* uses."""
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return City(system, config, proxy, f"{mark}/history")
-
-
-def archived_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
-    """Return `mirrored_city`, its days archived and pushed."""
-    city = mirrored_city(world, config, proxy, folder)
-    city.run("compact", "--csv-days", "0")
-    return city
-
-
-def pushed_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
-    """Return `mirrored_city`, the archived days of *world* pushed."""
-    return after_push(mirrored_city(world, config, proxy, folder))
-
-
-def after_push(city: City) -> City:
-    """Return *city* after its archived days were pushed."""
-    process = city.run("push")
-    assert process.returncode == 0, process.stderr
-    return city
 
 
 def renewed(build: Callable[[Path], World], folder: Path) -> World:
