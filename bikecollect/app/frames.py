@@ -1,9 +1,10 @@
 """The data of the pages as pandas frames, cached until new data are committed."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -12,7 +13,7 @@ import streamlit as st
 from bikecollect.app.queries.coverage_days import Day, days_of
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.films.day_film import Film
-from bikecollect.app.queries.service import DataService
+from bikecollect.app.queries.service import DataService, State
 from bikecollect.app.queries.station_names import (
     StationTexts,
     area_names,
@@ -37,6 +38,17 @@ OFFSET = "_utc_offset"
 ENGLISH, OWN = "en", "own"
 """The languages of names in the address: in English, and the publisher's."""
 Span = tuple[date, date]
+Station = TypeVar("Station", MapStation, Known)
+
+
+def _key(name: str) -> tuple[DataService, State, str]:
+    """Return the arguments of a function whose value for *name* is cached.
+
+    The state and the name are the cache's key; the service is not, as the name of its
+    parameter begins with an underscore.
+    """
+    service = data_service()
+    return service, service.state(name), name
 
 
 def zone(name: str) -> ZoneInfo:
@@ -47,7 +59,7 @@ def zone(name: str) -> ZoneInfo:
 @st.cache_data(max_entries=60, show_spinner="Reading the history ...")
 def _asked(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     question: tuple[str, str, date, date],
     **more: Any,
 ) -> Answer:
@@ -59,9 +71,8 @@ def answer(name: str, report: str, when: Span, **more: Any) -> Answer:
 
     *more* are parameters of `DataService.ask`.
     """
-    return _asked(
-        data_service(), data_service().state(name), (name, report, *when), **more
-    )
+    service, state, _ = _key(name)
+    return _asked(service, state, (name, report, *when), **more)
 
 
 def frame(answer: Answer, zone: ZoneInfo) -> pd.DataFrame:
@@ -101,7 +112,7 @@ def _local(seconds: Any, zone: ZoneInfo) -> tuple[Any, Any]:
 @st.cache_data(max_entries=4, show_spinner="Reading the stations ...")
 def _texts(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
 ) -> dict[str, StationTexts]:
     return _service.texts(name)
@@ -109,7 +120,7 @@ def _texts(
 
 def texts(name: str) -> dict[str, StationTexts]:
     """Return the texts about each station, by its id."""
-    return _texts(data_service(), data_service().state(name), name)
+    return _texts(*_key(name))
 
 
 def is_english(name: str) -> bool:
@@ -124,7 +135,7 @@ def is_english(name: str) -> bool:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _display_names(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
     *,
     english: bool,
@@ -135,7 +146,7 @@ def _display_names(
 @st.cache_data(max_entries=100, show_spinner=False)
 def _publisher(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
 ) -> Publisher:
     return publisher_in(_service.settings, name)
@@ -143,13 +154,12 @@ def _publisher(
 
 def publisher(name: str) -> Publisher:
     """Return the publisher of the system *name*."""
-    return _publisher(data_service(), data_service().state(name), name)
+    return _publisher(*_key(name))
 
 
 def names(name: str) -> dict[str, tuple[str | None, str | None]]:
     """Return the displayed name and area of each station, by its id."""
-    service = data_service()
-    return _display_names(service, service.state(name), name, english=is_english(name))
+    return _display_names(*_key(name), english=is_english(name))
 
 
 def areas(name: str) -> dict[str, str]:
@@ -159,15 +169,8 @@ def areas(name: str) -> dict[str, str]:
 
 def snapshot(name: str, newest: date) -> list[MapStation]:
     """Return all stations in the newest slot, which is on the day *newest*."""
-    shown = names(name)
-    stations = places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
-    return [
-        station._replace(name=called, region=region)
-        for station in stations
-        for called, region in [
-            shown.get(station.station_id, (station.name, station.region))
-        ]
-    ]
+    rows = answer(name, "snapshot", (newest - DAY, newest + DAY)).rows
+    return _displayed(name, places(rows))
 
 
 def vehicles(name: str, newest: date) -> Answer:
@@ -178,20 +181,25 @@ def vehicles(name: str, newest: date) -> Answer:
 def stations(name: str, newest: date) -> dict[str, Known]:
     """Return all stations, present and removed, by their ids."""
     rows = answer(name, "stations", (newest - DAY, newest + DAY)).rows
+    return {station.station_id: station for station in _displayed(name, known(rows))}
+
+
+def _displayed(name: str, stations: Iterable[Station]) -> list[Station]:
+    """Return *stations* of the system *name* with their displayed names and areas."""
     shown = names(name)
-    return {
-        station.station_id: station._replace(name=called, region=region)
-        for station in known(rows)
+    return [
+        station._replace(name=called, region=region)
+        for station in stations
         for called, region in [
             shown.get(station.station_id, (station.name, station.region))
         ]
-    }
+    ]
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the day ...")
 def _film(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
     day: date,
 ) -> Film:
@@ -200,13 +208,13 @@ def _film(
 
 def film(name: str, day: date) -> Film:
     """Return the film of *day*, cached until new data are committed."""
-    return _film(data_service(), data_service().state(name), name, day)
+    return _film(*_key(name), day)
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the last day ...")
 def _last_hours(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
 ) -> Film:
     return _service.last_hours(name)
@@ -214,13 +222,13 @@ def _last_hours(
 
 def last_hours(name: str) -> Film:
     """Return the film of the 24 hours that end with the newest slot."""
-    return _last_hours(data_service(), data_service().state(name), name)
+    return _last_hours(*_key(name))
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the ledger ...")
 def _account(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
     when: Span,
 ) -> Account:
@@ -229,7 +237,7 @@ def _account(
 
 def account(name: str, when: Span) -> Account:
     """Return the account of the days of *when*, without its slots."""
-    return _account(data_service(), data_service().state(name), name, when)
+    return _account(*_key(name), when)
 
 
 def calendar(name: str, when: Span) -> pd.DataFrame:
@@ -240,7 +248,7 @@ def calendar(name: str, when: Span) -> pd.DataFrame:
 @st.cache_data(max_entries=2_000, show_spinner=False)
 def _standing(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
 ) -> Standing:
     return _service.standing(name)
@@ -251,7 +259,7 @@ def standing(name: str) -> Standing:
     return _standing(data_service(), status_state(name), name)
 
 
-def status_state(name: str) -> tuple[object, ...]:
+def status_state(name: str) -> State:
     """Return a value that also changes when a run of the system *name* begins."""
     service = data_service()
     running = tuple(run.run_id for run in service.running(name))
@@ -261,7 +269,7 @@ def status_state(name: str) -> tuple[object, ...]:
 @st.cache_data(max_entries=2_000, show_spinner=False)
 def _counts(
     _service: DataService,
-    state: tuple[object, ...],  # part of the cache's key
+    state: State,
     name: str,
 ) -> NewestCounts:
     return newest_counts(_service.settings.system_folder(name))
@@ -269,7 +277,7 @@ def _counts(
 
 def counts(name: str) -> NewestCounts:
     """Return the counts of the newest slot of the system *name*."""
-    return _counts(data_service(), data_service().state(name), name)
+    return _counts(*_key(name))
 
 
 def warm() -> None:

@@ -14,6 +14,7 @@ from streamlit.navigation.page import StreamlitPage
 from bikecollect.app import environment, frames, inputs, mode, widgets
 from bikecollect.app.queries import current
 from bikecollect.app.queries.current import data_service
+from bikecollect.app.queries.service import State
 from bikecollect.app.queries.stations import Known
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import clock_minute, count_of
@@ -264,8 +265,8 @@ def _warn(name: str) -> None:
 @st.fragment(run_every=LOOK_AGAIN)
 def _watch(
     name: str,
-    state: Callable[[str], tuple[object, ...]],
-    shown: tuple[object, ...],
+    state: Callable[[str], State],
+    shown: State,
 ) -> None:
     """Draw the page again when the *state* of the system *name* is not as *shown*."""
     if state(name) != shown:

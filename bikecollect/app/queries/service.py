@@ -18,7 +18,7 @@ from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, HOUR, Slot, bounds, day_of
+from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.reports import evidence, runner
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.registry import REPORTS, Values
@@ -208,11 +208,11 @@ class DataService:
         zone = history.zone(self.settings, name)
         return self._run(name, lambda db: film(db, values, zone))
 
-    def last_hours(self, name: str, hours: int = 24) -> Film:
-        """Return all stations in the last *hours* that end with the newest slot."""
+    def last_hours(self, name: str) -> Film:
+        """Return all stations in the 24 hours that end with the newest slot."""
         zone, seconds = history.zone(self.settings, name), self.settings.seconds
         newest = History(name, self.settings.data / name).newest_block() or Slot(0)
-        begin = Slot(newest - hours * HOUR + seconds)
+        begin = Slot(newest - DAY + seconds)
         since, last = (date.fromisoformat(day_of(s, zone)) for s in (begin, newest))
         values = Values(
             since=since,
