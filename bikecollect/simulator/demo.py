@@ -74,7 +74,6 @@ def state_in(folder: Path) -> Iterator[None]:
 class DemoResult:
     """The result of the demo: all *runs* by system, and their gaps."""
 
-    folder: Path
     day: str
     runs: Mapping[str, list[Run]]
 
@@ -123,7 +122,7 @@ def collect_a_day(
         others = process.apply_async(_collect, (folder, GBFS, city, midnight))
         runs = {YOUBIKE: _collect(folder, YOUBIKE, city, midnight, step)}
         runs[GBFS] = others.get()
-    return DemoResult(folder, day.isoformat(), runs)
+    return DemoResult(day.isoformat(), runs)
 
 
 def _collect(

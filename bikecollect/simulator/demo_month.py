@@ -83,7 +83,8 @@ def collect_days(
             if (slot - begin) % DAY == COMPACTED and slot - begin > DAY:
                 month.end_span()
                 times = Times(partial(float, slot), time, time)
-                archiver.add(settings, YOUBIKE, _day_before(slot), times)
+                day = day_of(Slot(slot - DAY), ZoneInfo(ZONE))
+                archiver.add(settings, YOUBIKE, day, times)
                 if archiver.waiting == AT_ONCE:
                     archiver.finish()
                     _compact(settings, slot)
@@ -153,10 +154,6 @@ def _is_quiet(slot: int, at: Mapping[str, float], slots: Sequence[int]) -> bool:
         begin - INTERVAL <= slot < begin + DURATIONS.get(name, 0) + BESIDE
         for name, begin in at.items()
     )
-
-
-def _day_before(slot: int) -> str:
-    return day_of(Slot(slot - DAY), ZoneInfo(ZONE))
 
 
 def _compact(settings: Settings, now: float) -> None:

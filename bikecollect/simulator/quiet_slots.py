@@ -125,7 +125,7 @@ class StraightWriter:
 
 
 class DayArchiver:
-    """Prepares closed days of the system *name* for the archive, in a second process.
+    """Prepares closed days for the archive, in a second process.
 
     The next compaction publishes them.
     """

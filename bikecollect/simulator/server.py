@@ -14,7 +14,6 @@ from bikecollect.simulator.city import City
 HTML = b"<html><body>Scheduled maintenance</body></html>"
 POLL = 0.02
 """Maximum seconds until the server notices that it has to end."""
-KINDS = ("outage", "renamed", "garbage", "empty")
 
 
 @dataclass(frozen=True)
