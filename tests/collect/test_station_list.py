@@ -459,6 +459,7 @@ def told_of(city: Publisher, *lists: object) -> list[str]:
         ("Australia/Sydney", (33.9, 151.2), "lat has the wrong sign at the stations"),
         ("Asia/Shanghai", (43.8, 87.6), ""),
         ("Asia/Taipei", (48.1, 16.3), ""),
+        ("America/New_York", (25.0, 121.0), ""),
         ("UTC", (16.3, 48.1), ""),
         ("Asia/Taipei", (121.5, 25.0), "lat is empty at every station: no value of"),
     ],

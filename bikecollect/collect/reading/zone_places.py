@@ -59,8 +59,8 @@ def mirrored_findings(
     """Return a finding if the *stations* are near the place of *zone* only if mirrored.
 
     Latitude and longitude may be exchanged, or have lost their sign. That is said only
-    of stations far from where their time zone is, and never by the counts of degrees
-    that a zone may extend.
+    of stations that are farther from their time zone than one may extend, and are in it
+    otherwise.
     """
     places = [(s.lat, s.lon) for s in stations if s.lat is not None]
     longitudes = [lon for _, lon in places if lon is not None]
@@ -75,7 +75,7 @@ def mirrored_findings(
     }
     apart = middle.distance(home)
     for what, (place, far) in mirrored.items():
-        if apart >= far and place.distance(home) * NEARER <= apart:
+        if apart >= far and place.distance(home) <= min(FARTHER, apart / NEARER):
             text = (
                 f"{what} at the stations, as it seems: their middle is {middle}, and "
                 f"{zone} is at {home}; they are stored unchanged"
