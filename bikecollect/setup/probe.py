@@ -32,6 +32,7 @@ from bikecollect.feeds.gbfs.discovery import addresses, ask
 from bikecollect.feeds.gbfs.document_places import STATUS, VEHICLES
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
+from bikecollect.feeds.reading.aliases import gbfs_document
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.vehicle_reader import LISTED_AS
 from bikecollect.setup import feed_access
@@ -247,7 +248,8 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
         return About(str(network.get("id", "")), _plain_text(network.get("name")))
     if system.feed != "gbfs":
         return About()
-    bodies = {document.name: decode(document.body) for document in payload.documents}
+    documents = payload.documents
+    bodies = {item.name: gbfs_document(item.body) for item in documents}
     version = _plain_text(at(bodies.get("station_status"), "version")) or "1.0"
     has_vehicles = False
     try:
@@ -256,7 +258,7 @@ def _read_about(system: System, payload: Payload, get: Getter) -> About:
         has_vehicles = not listed.keys().isdisjoint(LISTED_AS)
         url = listed["system_information"]
         document, _ = ask(get, "system_information", url, system.url)
-        data = at(decode(document.body), "data")
+        data = at(gbfs_document(document.body), "data")
     except (FeedError, PayloadError, KeyError, StopIteration):
         return About(version=version, lists_vehicles=has_vehicles)
     zone = str(at(data, "timezone") or "")

@@ -1,11 +1,14 @@
 """GBFS documents of other shapes and names than the specification's are read alike."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from publisher import Publisher, publishing
+from served import Answer
 
 STATIONS = [
     {
@@ -100,6 +103,88 @@ def test_stations_are_found_wherever_their_list_is(
     assert collected(city) == ALL
 
 
+def respelt(value: Any, spell: Callable[[str], str], depth: int = 9) -> Any:
+    """Return *value* with the keys of *depth* levels of objects spelt otherwise."""
+    if isinstance(value, list):
+        return [respelt(item, spell, depth) for item in value]
+    if not isinstance(value, dict) or not depth:
+        return value
+    return {spell(key): respelt(item, spell, depth - 1) for key, item in value.items()}
+
+
+def pascal(key: str) -> str:
+    """Return *key* as `LastUpdated` is written."""
+    return re.sub(r"(?:^|_)(\w)", lambda match: match[1].upper(), key)
+
+
+def camel(key: str) -> str:
+    """Return *key* as `lastUpdated` is written."""
+    return key[:1] + pascal(key)[1:]
+
+
+def in_time(
+    city: Publisher, around: Callable[[Any], object], document: object
+) -> Callable[[object], object]:
+    """Return a document that is stamped before something is put *around* it."""
+
+    def answer(_: object) -> object:
+        text = json.dumps(document).replace('"NOW"', str(int(city.clock.now)))
+        return around(json.loads(text.replace("BASE", city.base)))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda document: {"result": document},
+        lambda document: {"code": 0, "message": "ok", "response": {"x": document}},
+        lambda document: {"data": {**document, "ttl": 60}},
+        lambda document: [document],
+        json.dumps,
+        lambda document: {"statusCode": 200, "body": json.dumps(document)},
+        lambda document: {**document, "data": json.dumps(document["data"])},
+        lambda document: respelt(document, pascal),
+        lambda document: respelt(document, camel),
+        lambda document: respelt(document, str.upper, 3),
+    ],
+    ids=[
+        "object",
+        "objects",
+        "data",
+        "list",
+        "text",
+        "lambda",
+        "data-text",
+        "pascal",
+        "camel",
+        "upper",
+    ],
+)
+def test_documents_are_found_inside_what_a_gateway_puts_around_them(
+    city: Publisher, around: Callable[[Any], object]
+) -> None:
+    """Objects, a list, a text of JSON, or other spellings: all documents alike."""
+    for path, document in city.documents.items():
+        city.documents[path] = in_time(city, around, document)
+    stations, run = collected(city), city.fetch()
+
+    assert stations == ALL
+    assert vehicles(city)[0].startswith("v,1.5,2.5")
+    assert [station["name"] for station in city.stations()] == ["A"]
+    assert run.notices == ()
+
+
+def test_an_error_is_shown_where_a_document_should_be(city: Publisher) -> None:
+    """Its own words say more than the names of its fields."""
+    city.fetch()
+    refusal = {"id": 7, "error": {"code": 429, "message": "quota exceeded"}}
+    city.documents["/station_status"] = Answer(json.dumps(refusal).encode())
+    (notice,) = city.fetch().notices
+
+    assert "(it has: {'error': {'code': 429, 'message': 'quota" in notice.text
+
+
 def test_positions_in_a_list_are_no_ids(city: Publisher) -> None:
     """PHP writes a list from which entries were removed as an object."""
     stations = dict(zip("02", BY_ID.values(), strict=True))
@@ -187,3 +272,43 @@ def test_vehicles_are_found_wherever_their_list_is(
     city.documents["/free_bike_status"] = {"last_updated": "NOW", "data": data}
 
     assert vehicles(city) == ["v,1.5,2.5,ebicycle,,,,,,"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"lat": 1.5, "lng": 2.5},
+        {"latitude": "1,5", "longitude": "2,5"},
+        {"location": {"lat": 1.5, "lon": 2.5}},
+        {"location": {"type": "Point", "coordinates": [2.5, 1.5]}},
+    ],
+)
+def test_places_are_found_in_other_fields(
+    city: Publisher, place: dict[str, object]
+) -> None:
+    """As other dialects call them, or as GeoJSON writes them."""
+    row = {"station_id": "a", "name": "A", **place}
+    city.documents["/station_information"] = {"data": {"stations": [row]}}
+    city.fetch()
+
+    assert [(s["lat"], s["lon"]) for s in city.stations()] == [("1.5", "2.5")]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"name": "A", "where": [1, 2]}, "has a place (lat, lon): the publisher"),
+        ({"title": "A", "lat": 1.5, "lon": 2.5}, "has a name: the publisher"),
+        ({"title": "A"}, "has a name or a place (lat, lon): the publisher"),
+        ({"name": "A", "lat": 1.5, "lon": 2.5}, ""),
+    ],
+)
+def test_a_list_without_names_or_places_is_reported_once(
+    city: Publisher, row: dict[str, object], told: str
+) -> None:
+    """From the first slot on: later there would be nothing to compare it with."""
+    listed = [{"station_id": f"s{n}", **row} for n in range(10)]
+    city.documents["/station_information"] = {"data": {"stations": listed}}
+    texts = [notice.text for _ in "abc" for notice in city.fetch().notices]
+
+    assert [told in text for text in texts] == [True] * bool(told)

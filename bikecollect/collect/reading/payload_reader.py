@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 
+FEW = 10
+"""Stations of which one should have a name and a place."""
 MANY, AT_ONCE = 20, 60
 """At least MANY stations that report within AT_ONCE seconds do not report themselves.
 """
@@ -189,7 +191,7 @@ class PayloadReader:
 
 def _nameless(snapshot: Snapshot) -> dict[str, str]:
     """Return a finding if no station on a list of its own has a name or a place."""
-    if not (snapshot.is_listed_apart and snapshot.information):
+    if not snapshot.is_listed_apart or len(snapshot.information) < FEW:
         return {}
     told = {word for key in snapshot.findings for word in key.split()}
     lacking = [

@@ -23,7 +23,7 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.reading.aliases import plain
+from bikecollect.feeds.reading.aliases import gbfs_document, plain, unwrapped
 from bikecollect.feeds.reading.json_payload import at, decode, first_keys
 from bikecollect.feeds.reading.values import in_language, text
 
@@ -55,7 +55,7 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
 
     Relative ones are resolved against *base*, the address of the gbfs.json.
     """
-    data = _data(value)
+    data = _data(unwrapped(value))
     if not isinstance(data, Mapping | list):
         text = "the response has no data: url must be that of a gbfs.json"
         raise PayloadError(text, quote=f" (it has: {first_keys(value)})")
@@ -96,7 +96,7 @@ def listed(
     document, _ = ask(get, GBFS, url, base, check=decode, tries=tries)
     try:
         with about(document.url or url):
-            value = decode(document.body)
+            value = gbfs_document(document.body)
             listed = addresses(value, language, document.url or url)
     except PayloadError as error:
         raise RefusedDocumentsError(error, document) from error
@@ -125,7 +125,7 @@ def check_received(documents: Documents, language: str) -> None:
             if item.name == GBFS:
                 addresses(decode(item.body), language)
             if item.name == VERSIONS:
-                offers(decode(item.body))
+                offers(gbfs_document(item.body))
 
 
 def _data(value: Any) -> Any:
@@ -203,7 +203,7 @@ def other_language(listing: Document | None, language: str) -> dict[str, str]:
     """
     if listing is None or not language:
         return {}
-    lists = _languages(_data(decode(listing.body)))
+    lists = _languages(_data(gbfs_document(listing.body)))
     languages = {code: code for code, feeds in lists.items() if _feeds(feeds)}
     if not languages or in_language(languages, language) is not None:
         return {}

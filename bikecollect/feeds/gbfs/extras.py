@@ -30,7 +30,7 @@ from bikecollect.feeds.reading import (
     vehicle_reader,
     vehicle_types,
 )
-from bikecollect.feeds.reading.aliases import list_in
+from bikecollect.feeds.reading.aliases import gbfs_document, list_in
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
@@ -59,7 +59,7 @@ LISTS = {
 
 def _has_list(name: str, body: bytes) -> None:
     """Raise PayloadError if *body*, a document *name*, has no list of entries."""
-    value, (paths, ids) = decode(body), LISTS[name]
+    value, (paths, ids) = gbfs_document(body), LISTS[name]
     parent, _, key = paths[0].rpartition(".")
     data = at(value, parent)
     # Servers write an empty list as null (Go) or as an object (PHP).
@@ -77,7 +77,7 @@ CHECKS: Mapping[str, Check] = {
 def _is_empty(name: str, body: bytes | str) -> bool:
     """Return whether the list in *body*, a document *name*, has no entries."""
     try:
-        value = decode(body.encode() if isinstance(body, str) else body)
+        value = gbfs_document(body.encode() if isinstance(body, str) else body)
     except PayloadError:
         return True
     return not list_in(value, *LISTS[name])
@@ -299,7 +299,7 @@ class ExtrasFetcher:
         extras.notes[NOTE] = json.dumps(
             {
                 "at": self._now,
-                "ttl": max(0.0, number(at(decode(body), "ttl")) or 0.0),
+                "ttl": max(0.0, number(at(gbfs_document(body), "ttl")) or 0.0),
                 "digest": digest,
                 "unknown": still,
                 "asked": self._now if by_id else known.get("asked", 0.0),

@@ -12,15 +12,14 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import about
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
-from bikecollect.feeds.reading.aliases import WHOLE, electric, list_in, with_ids
-from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
-from bikecollect.feeds.reading.json_payload import (
-    MAX_BAD,
-    at,
-    decode,
-    first_keys,
-    objects,
+from bikecollect.feeds.reading.aliases import (
+    WHOLE,
+    electric,
+    gbfs_document,
+    with_ids,
 )
+from bikecollect.feeds.reading.fields import STAMP_FORMAT, Dialect
+from bikecollect.feeds.reading.json_payload import MAX_BAD, at, first_keys, objects
 from bikecollect.feeds.reading.list_queries import USUAL
 from bikecollect.feeds.reading.stamps import Stamps, of_feed, other_reading, stamp_of
 from bikecollect.feeds.reading.station_reader import StationReader
@@ -55,8 +54,8 @@ INFORMATION: Mapping[str, tuple[str, ...]] = {
     "name": ("name",),
     "name_en": ("name",),
     "short_name": ("short_name",),
-    "lat": ("lat",),
-    "lon": ("lon",),
+    "lat": ("lat", "latitude", "location.lat", "location.coordinates.1"),
+    "lon": ("lon", "lng", "longitude", "location.lon", "location.coordinates.0"),
     "capacity": ("capacity",),
     "address": ("address",),
     "region": ("region_id",),
@@ -81,7 +80,7 @@ def stations(body: bytes) -> list[Any]:
 
     Raises PayloadError if there are none.
     """
-    return _station_list(decode(body))
+    return _station_list(gbfs_document(body))
 
 
 def stations_or_none(body: bytes) -> list[Any]:
@@ -89,7 +88,7 @@ def stations_or_none(body: bytes) -> list[Any]:
 
     Raises PayloadError if there is no list.
     """
-    value = decode(body)
+    value = gbfs_document(body)
     data = at(value, "data")
     is_listed = isinstance(data, Mapping) and "stations" in data
     return _station_list(value) if at(data, "stations") or not is_listed else []
@@ -175,7 +174,9 @@ def snapshot(
     # Each decoded document is freed before the next one: those of a country are large.
     types = vehicle_types.read(bodies.get("vehicle_types"))
     with about("station_status"):
-        snapshot = _status(decode(bodies["station_status"]), options, fetched_at, types)
+        snapshot = _status(
+            gbfs_document(bodies["station_status"]), options, fetched_at, types
+        )
     information = bodies.get("station_information")
     if information is None:
         return snapshot
@@ -333,16 +334,11 @@ def _by_name(raw: RawCounts, _: int | None) -> Mapping[str, int]:
 
 
 def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
-    """Return the names of the regions by id, empty if they cannot be read."""
-    try:
-        value = decode(body) if body is not None else None
-    except PayloadError:
+    if body is None:
         return {}
-    names = (
-        (text(at(region, "region_id")), localised(at(region, "name"), language))
-        for region in list_in(value, REGIONS, ("region_id",)) or ()
-    )
-    return {key: name for key, name in names if key and name}
+    from bikecollect.feeds.gbfs import regions  # few systems have them
+
+    return regions.names(body, REGIONS, language)
 
 
 def _region(value: Any, names: Mapping[str, str]) -> str | None:

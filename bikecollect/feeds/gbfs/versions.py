@@ -31,6 +31,7 @@ from bikecollect.feeds.gbfs.document_places import (
 from bikecollect.feeds.gbfs.extras import BODIES
 from bikecollect.feeds.gbfs.reader import ReadOptions
 from bikecollect.feeds.http.urls import joined
+from bikecollect.feeds.reading.aliases import gbfs_document
 from bikecollect.feeds.reading.json_payload import decode
 
 UNSUPPORTED = (4, 0)  # and all higher versions
@@ -129,7 +130,7 @@ def offered(
     offer, _ = ask(get, VERSIONS, place, url, check=decode, tries=tries)
     try:
         with about(offer.url):
-            versions = offers(decode(offer.body))
+            versions = offers(gbfs_document(offer.body))
     except PayloadError as error:
         raise RefusedDocumentsError(error, listing.document, offer) from error
     return {number: joined(offer.url, address) for number, address in versions}

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.feeds.reading.json_payload import at, nested
+from bikecollect.feeds.reading.json_payload import at, decode, nested
+from bikecollect.feeds.reading.stamps import UPDATED
 from bikecollect.feeds.reading.values import count
 
 Table = Mapping[str, Sequence[str]]
@@ -17,6 +18,13 @@ WHOLE = ("data", "")
 """Paths at which a document's list may be, and otherwise an object with the list."""
 BLANKS = " \t\r\n\ufeff\xa0"
 """Stripped from names: exports of spreadsheets have them."""
+LISTS = frozenset({"data", "stations", "vehicles", "bikes"})
+"""The parts of a GBFS document by which it is recognised inside another object."""
+_PARTS = """data stations vehicles bikes feeds versions regions vehicle_types
+last_updated ttl version"""
+DEPTH, MAX_PARTS = 3, 40
+"""Levels of objects around a document, and of those in it whose parts may be in other
+spellings; and the maximum parts of one: an object with more has stations by id."""
 TYPE_KEYS, COUNT_KEYS = ("type", "name", "kind", "vehicle_type"), ("count", "quantity")
 MAX_KEYS = 2_000
 """Distinct field names over all stations."""
@@ -130,6 +138,72 @@ def list_in(value: Any, paths: Iterable[str], names: Sequence[str]) -> list[Any]
     return None
 
 
+def gbfs_document(body: bytes) -> Any:
+    """Return the GBFS document in *body*, see `unwrapped`; raises PayloadError."""
+    return unwrapped(decode(body))
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the GBFS document in *value*, with its parts in their usual spelling.
+
+    Gateways put it into another object, into a list, or into a text of JSON. *value* is
+    returned as it is if it has no document.
+
+    >>> unwrapped({"code": 0, "result": '{"Data": {"Stations": []}, "TTL": 60}'})
+    {'data': {'stations': []}, 'ttl': 60}
+    >>> unwrapped({"data": {"en": {"feeds": []}}}), unwrapped({"error": "x"})
+    ({'data': {'en': {'feeds': []}}}, {'error': 'x'})
+    """
+    return _named(_inner(value, DEPTH) or value, DEPTH)
+
+
+def _inner(value: Any, depth: int) -> Any:
+    """Return the document in *value*, or itself if it is one, None for neither."""
+    if isinstance(value, str):
+        value = _from_text(value)
+    if isinstance(value, list):
+        return _inner(value[0], depth - 1) if depth and len(value) == 1 else None
+    if not isinstance(value, Mapping) or len(value) > MAX_PARTS:
+        return None
+    keys = {plain(key): key for key in value}
+    if LISTS.isdisjoint(keys):
+        inner = (_inner(item, depth - 1) for item in value.values() if depth)
+        return next(filter(None, inner), None)
+    data = value.get(keys.get("data"))
+    is_around = isinstance(data, Mapping) and {"data", "ttl"} <= set(map(plain, data))
+    return _inner(data, depth - 1) if depth and is_around else value
+
+
+def _from_text(text: str) -> Any:
+    """Return the JSON in *text*, None if there is none."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return None
+    try:
+        return nested(text)
+    except PayloadError:
+        return None
+
+
+def _named(value: Any, depth: int) -> Any:
+    """Return the object *value* with the usual names of the parts of a document."""
+    if not depth or not isinstance(value, Mapping) or len(value) > MAX_PARTS:
+        return value
+    parts = ((_usual(key, value), item) for key, item in value.items())
+    return {name: _named(_part(name, item), depth - 1) for name, item in parts}
+
+
+def _usual(key: str, value: Mapping[str, Any]) -> str:
+    """Return the usual spelling of *key*, unless *value* has another field of it."""
+    name = PARTS.get(plain(key), key)
+    return key if key in UPDATED or name in value else name
+
+
+def _part(name: str, item: Any) -> Any:
+    """Return *item*, the part *name* of a document, which may be a text of JSON."""
+    is_text = isinstance(item, str) and name in LISTS
+    return _from_text(item) or item if is_text else item
+
+
 def distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     """Return the distinct keys of *stations*; raises PayloadError for too many."""
     keys: dict[str, None] = {}
@@ -155,6 +229,10 @@ def plain(name: str) -> str:
     """
     bare = name.replace("_", "").replace("-", "").strip(BLANKS)
     return bare.casefold()
+
+
+PARTS = {plain(name): name for name in _PARTS.split()}
+"""The parts of a document whose spelling may differ, by how names are compared."""
 
 
 def _occurring(

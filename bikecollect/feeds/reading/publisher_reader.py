@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bikecollect.core.text import message
-from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.aliases import gbfs_document
+from bikecollect.feeds.reading.json_payload import at
 from bikecollect.feeds.reading.values import in_language
 
 DOCUMENT = "system_information"
@@ -39,7 +40,7 @@ def publisher(body: bytes, language: str = "") -> dict[str, str]:
     >>> publisher(b'{"data": {"name": "Velo", "license_id": "CC0-1.0"}}')
     {'title': 'Velo', 'license': 'CC0-1.0'}
     """
-    data = at(decode(body), "data")
+    data = at(gbfs_document(body), "data")
 
     def first(*names: str) -> str:
         texts = (_text(at(data, name), language) for name in names)

@@ -10,13 +10,18 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import about
 from bikecollect.core.snapshot import REPORTED_SHARE, VehicleSnapshot, VehicleStatus
 from bikecollect.feeds.reading import drift, vehicle_types
-from bikecollect.feeds.reading.aliases import WHOLE, distinct_keys, plain, with_ids
+from bikecollect.feeds.reading.aliases import (
+    WHOLE,
+    distinct_keys,
+    gbfs_document,
+    plain,
+    with_ids,
+)
 from bikecollect.feeds.reading.json_payload import (
     MAX_BAD,
     MAX_STATIONS,
     Pace,
     at,
-    decode,
     excerpt,
     first_keys,
     shape,
@@ -83,7 +88,7 @@ def vehicles(body: bytes) -> list[Any]:
 
     An empty list is valid: at night all vehicles may be in use.
     """
-    return _listed(decode(body))
+    return _listed(gbfs_document(body))
 
 
 def type_ids(body: bytes) -> set[str]:
@@ -161,7 +166,7 @@ def snapshot(
     """
     types = vehicle_types.read(bodies.get("vehicle_types"))
     with about(DOCUMENT):
-        return _snapshot(decode(bodies[DOCUMENT]), types, zone, fetched_at)
+        return _snapshot(gbfs_document(bodies[DOCUMENT]), types, zone, fetched_at)
 
 
 def _snapshot(

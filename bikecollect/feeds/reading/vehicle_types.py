@@ -7,8 +7,13 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import REPORTED_SHARE
-from bikecollect.feeds.reading.aliases import Aliases, Table, list_in, plain
-from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.aliases import (
+    Aliases,
+    Table,
+    gbfs_document,
+    list_in,
+    plain,
+)
 from bikecollect.feeds.reading.values import SENTINELS, Counts, RawCounts, count, text
 
 DETAILS = ("vehicle_types_available", "vehicles_types_available")
@@ -116,19 +121,26 @@ class VehicleTypes:
 def read(body: bytes | None) -> VehicleTypes | None:
     """Return the types in the vehicle_types document *body*, None if unreadable."""
     try:
-        types = None if body is None else list_in(decode(body), PATHS, IDS)
+        types = None if body is None else list_in(gbfs_document(body), PATHS, IDS)
     except PayloadError:
         return None
     if types is None:
         return None
     return VehicleTypes(
-        {text(at(item, "vehicle_type_id")) or "": _type(item) for item in types}
+        {text(_field(item, "vehicle_type_id")) or "": _type(item) for item in types}
     )
 
 
+def _field(item: Any, name: str) -> Any:
+    """Return the field *name* of *item* in any spelling, None if there is none."""
+    if type(item) is not dict or name in item:
+        return item[name] if type(item) is dict else None
+    return next((item[key] for key in item if plain(key) == plain(name)), None)
+
+
 def _type(item: Any) -> VehicleType:
-    electric = ELECTRIC.get(_word(at(item, "propulsion_type")))
-    form = _word(at(item, "form_factor"))
+    electric = ELECTRIC.get(_word(_field(item, "propulsion_type")))
+    form = _word(_field(item, "form_factor"))
     column = OTHERS.get(form, UNTYPED)
     if electric is not None:
         column = BICYCLES.get((form, electric), column)
@@ -165,12 +177,12 @@ def entries(detail: Any) -> list[Any]:
 
 def _type_count(item: Any) -> tuple[str, int | None]:
     """Return the type id and the count of *item*, an entry of the counts by type."""
-    return text(at(item, "vehicle_type_id")) or "", _number(item)
+    return text(_field(item, "vehicle_type_id")) or "", _number(item)
 
 
 def _number(item: Any) -> int | None:
     """Return the count of *item*, an entry of the counts by type."""
-    number = count(item.get("count") if type(item) is dict else None)
+    number = count(_field(item, "count"))
     return None if number in SENTINELS else number
 
 

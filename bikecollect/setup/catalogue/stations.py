@@ -12,6 +12,7 @@ from typing import NamedTuple
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.gbfs.discovery import addresses
+from bikecollect.feeds.reading.aliases import gbfs_document
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup.catalogue import world
 from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, requires_key
@@ -85,7 +86,7 @@ def has_stations(entry: Entry, *, home: System) -> bool | None:
             document = get(
                 "station_information", listed["station_information"], tries=1
             )
-            stations = at(decode(document.body), "data.stations")
+            stations = at(gbfs_document(document.body), "data.stations")
     except BikecollectError:
         return None
     return bool(stations) if isinstance(stations, list) else None
