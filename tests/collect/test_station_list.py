@@ -1,7 +1,7 @@
 """The list of stations keeps values that a document no longer has."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -436,6 +436,9 @@ def spread(lat: float = 48.1, lon: float = 16.3, number: int = 24) -> dict[str, 
     )
 
 
+SPREAD: list[dict[str, Any]] = spread()["data"]["stations"]
+
+
 def told_of(city: Publisher, *lists: object) -> list[str]:
     """Return what is told in slots with these *lists* of stations."""
     rows = ({**STATUS, "station_id": f"s{n}"} for n in range(24))
@@ -504,6 +507,35 @@ def test_stations_that_are_elsewhere_at_once_are_reported(
     texts = told_of(city, spread(), listed(*fewer), listed(*fewer))
 
     assert [text[: len(told)] for text in texts] == [told] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("spell", "example"),
+    [
+        (lambda i: f"00{i}" if int(i) % 2 else i, "00101 for 101"),
+        (lambda i: f"VIE:Station:{i}", "VIE:Station:100 for 100"),
+        (lambda i: f"{i}.0", "100.0 for 100"),
+        (lambda i: f"{int(i) + 700}", ""),
+    ],
+)
+def test_ids_in_another_spelling_are_reported_once(
+    city: Publisher, spell: Callable[[str], str], example: str
+) -> None:
+    """The stations are new ones then: the publisher must be told, or the settings."""
+    rows = [{**row, "station_id": f"{100 + n}"} for n, row in enumerate(SPREAD)]
+    texts: list[str] = []
+    for name in (str, spell, spell):
+        ids = [name(row["station_id"]) for row in rows]
+        city.documents["/station_status"] = listed(
+            *({**STATUS, "station_id": i} for i in ids)
+        )
+        city.documents["/station_information"] = listed(
+            *({**row, "station_id": i} for row, i in zip(rows, ids, strict=True))
+        )
+        texts += [notice.text for notice in city.fetch().notices]
+
+    told = [text for text in texts if "in another spelling" in text]
+    assert [example in text for text in told] == [True] * bool(example)
 
 
 def test_stations_that_are_listed_twice_are_reported_once(city: Publisher) -> None:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 
-FEW = 10
-"""Stations of which one should have a name and a place."""
+FEW, AT_LEAST = 10, 3
+"""Stations of which one should have a name and a place, and new ones at once that may
+be known ones with other ids."""
 MANY, AT_ONCE = 20, 60
 """At least MANY stations that report within AT_ONCE seconds do not report themselves.
 """
@@ -171,7 +172,8 @@ class PayloadReader:
                 **quality.renumbering_findings(statuses, known, snapshot.information),
                 **quality.ahead_findings(statuses, payload, snapshot.zone),
                 **self._of_places(merged.information, known),
-                **(_nameless(snapshot) if not known else {}),
+                **_respelt(statuses, known, snapshot.information),
+                **({} if known else _nameless(snapshot)),
             },
         )
 
@@ -187,6 +189,26 @@ class PayloadReader:
         from bikecollect.collect.reading import zone_places  # for the first list only
 
         return zone_places.mirrored_findings(stations, str(self.format.zone))
+
+
+def _respelt(
+    statuses: Sequence[StationStatus],
+    known: Mapping[str, StationInformation],
+    listed: Sequence[StationInformation],
+) -> dict[str, str]:
+    """Return a finding if stations have *known* ids in another spelling.
+
+    If none is known yet, the ids are compared with those *listed*: other ones from the
+    start are no change, and their finding has no text.
+    """
+    ids = [status.station_id for status in statuses]
+    before = known.keys() or {station.station_id for station in listed}
+    if not before or sum(i not in before for i in ids) < AT_LEAST:
+        return {}
+    from bikecollect.collect.reading import respelt_ids  # rarely needed
+
+    found = respelt_ids.respelt_findings(ids, before)
+    return found if known else dict.fromkeys(found, "")
 
 
 def _nameless(snapshot: Snapshot) -> dict[str, str]:
