@@ -77,7 +77,10 @@ def test_the_first_remedy_for_a_lost_day_is_the_mirror(
         command = text[start:end].partition(": ")[2]
         assert command.endswith(f" backfill city --from file://{nas}")
     shown = bikecollect("--config", config, "doctor", "--offline", "city").stdout
-    assert f"-> restore it from the mirror: {command}; else restore " in shown
+    assert (
+        f"-> restore it from the mirror:\n         {command}\n         else res"
+        in shown
+    )
     subprocess.run(["/bin/sh", "-c", command], check=True)
 
     after = bikecollect("--config", config, "export", "city").stdout.splitlines()

@@ -135,15 +135,22 @@ def _line(check: Check) -> str:
 
 
 def _remedy(text: str) -> str:
-    """Return a remedy on one line, or on several if it is too long for the screen.
-
-    A command or a path at its end is not broken, so that it can be copied.
-    """
+    """Return a remedy on one line, or on several if it is too long for the screen."""
     head = f"{INDENT}-> "
-    if len(head) + len(text) < columns():
-        return f"{head}{text}\n"
+    is_short = len(head) + len(text) < columns()
+    first, *others = [text] if is_short else _parts(text, columns() - len(head) - 1)
+    below = (f"{' ' * len(head)}{line}\n" for line in others)
+    return "".join([f"{head}{first}\n", *below])
+
+
+def _parts(text: str, width: int) -> list[str]:
+    """Return a remedy as lines; a command or a path is one, so that it can be copied.
+
+    >>> _parts("restore it: bikecollect backfill a; else wait, or ask", 15)
+    ['restore it:', 'bikecollect backfill a', 'else wait, or', 'ask']
+    """
     at = match.start() if (match := COMMAND.search(text)) else len(text)
-    lines = wrapped(text[:at], head, " " * len(head)) if at else []
-    if command := text[at:]:
-        lines.append(f"{' ' * len(head) if lines else head}{command}")
-    return "".join(f"{line}\n" for line in lines)
+    lines = wrapped(text[:at], width=width) if at else []
+    command, _, rest = text[at:].partition("; ")
+    lines += [command] if command else []
+    return [*lines, *_parts(rest, width)] if rest else lines
