@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bikecollect.alerts.escalation import step
 from bikecollect.alerts.messages import MessageFacts, body, short, subject
 from bikecollect.alerts.next_steps import NEXT_STEPS, TO_DO
-from bikecollect.alerts.signals import of_run
+from bikecollect.alerts.signals import CLOCK, of_run
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import (
     KINDS,
@@ -211,6 +211,15 @@ def test_a_disk_that_is_nearly_full_at_times_is_a_few_mails() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["zone", "lost", "space", "archive", "mirror"])
+def test_what_can_wait_for_a_day_is_reminded_of_once_a_day(kind: str) -> None:
+    """Nor does it escalate after an hour: no slot is lost meanwhile."""
+    events = play([True] * (2 * WHOLE_DAY + HOUR), kind, Signal("cause", "text"))
+
+    words = [event.what.name for _, event in events]
+    assert words == ["OPENED", "REMINDED", "REMINDED"]
+
+
 def told(bad: Iterable[bool | None], sign: Signal = BAD) -> list[str]:
     """Return the subjects of the mails about slots that are *bad* or good."""
     zone = ZoneInfo("UTC")
@@ -307,6 +316,17 @@ def test_trouble_that_returns_within_half_an_hour_is_not_reported_at_once() -> N
     events = play([True, *[False] * 4, True, *[False] * 3 * HOUR])
     assert words(events) == [(0, "OPENED"), (10, "RECOVERED"), (145, "RECOVERED")]
     assert events[-1][1].incident.lost == 2
+
+
+@pytest.mark.parametrize(("pause", "number"), [(3, 0), (8, 1)])
+def test_a_long_outage_that_comes_back_is_told_half_an_hour_after_its_end(
+    pause: int, number: int
+) -> None:
+    """If it is over before that, the next recovery tells of both."""
+    day = [*[True] * 3 * HOUR, *[False] * pause, True, *[False] * 3 * HOUR]
+    names = [what for _, what in words(play(day))]
+
+    assert (names.count("RETURNED"), names.count("RECOVERED")) == (number, 2)
 
 
 def test_trouble_that_is_over_when_detected_is_one_mail() -> None:
@@ -557,6 +577,19 @@ def test_a_slot_that_a_later_run_collects_is_taken_back_once() -> None:
     assert incident.until(Slot(BEGIN)).filled(Slot(BEGIN)).lost == 2
     (again,), _ = step([incident.filled(slot)], slot, {"fetch": BAD}, GRID)
     assert again.filled(slot).lost == 1
+
+
+def test_a_clock_that_differs_from_the_servers_is_an_incident_until_it_is_set() -> None:
+    """Minutes are enough; the stamps of such a slot prove no time zone."""
+    begun = Run("0000000a", "a", Slot(BEGIN), float(BEGIN))
+    run = begun.ended(Outcome.COLLECTED)
+    off = replace(run, result=run.result._replace(flags=("clock",)))
+
+    observed = of_run(off, None)
+
+    assert observed["clock"] == Signal("clock", CLOCK)
+    assert "zone" not in observed
+    assert of_run(run, None).get("clock", "unobserved") is None
 
 
 def test_missed_slots_end_before_that_of_a_killed_run_whose_payload_waits() -> None:

@@ -117,6 +117,17 @@ def test_rejected_payloads_are_filled_when_they_are_understood(world: World) -> 
     ]
 
 
+def test_a_rejected_payload_without_its_reason_is_filled(world: World) -> None:
+    """A person has deleted the text beside it."""
+    world.feed.answer = youbike({"a": 2})
+    refuse(world)
+    world.fetch()
+    (reason,) = (world.folder / "payloads/rejected").glob("*.reason.txt")
+    reason.unlink()
+
+    assert "1 slot filled" in fill(world)
+
+
 def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> None:
     """Exit code 65, and the payload is not moved."""
     world.feed.answer = b'{"stations": []}'

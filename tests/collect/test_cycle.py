@@ -23,9 +23,11 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.incidents import Signal
+from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.payload_store import read_payload
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -57,14 +59,31 @@ def test_an_accepted_payload_moves_on_to_the_kept_ones(world: World) -> None:
     assert [path.name for path in kept.iterdir()] == ["20261122T040000Z.00000001.zip"]
 
 
+def test_the_address_of_a_document_is_stored_without_its_secrets(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Payloads are given away, such as with a report of a bug."""
+    address = "http://127.0.0.1/?key=s3cret"
+    document = Document("status", b'{"stations": {}}', url=address, fetched_at=NOON)
+    monkeypatch.setattr(world.feed, "fetch", lambda *_: Payload((document,)))
+    cycle = world.cycle()
+    fetcher = replace(cycle.fetcher, redact=lambda text: text.replace("s3cret", "***"))
+
+    replace(cycle, fetcher=fetcher).run(world.begin())
+
+    (path,) = (world.folder / "payloads").glob("**/*.zip")
+    assert read_payload(path).documents[0].url == "http://127.0.0.1/?key=***"
+
+
 def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
     """A feed that does not answer writes no rows, and its run is recorded."""
-    world.feed.answer = FeedUnavailable("no answer in 30 s", cause="timeout")
+    error = FeedUnavailable("no answer in 30 s", cause="timeout", http_status=504)
+    world.feed.answer = error
 
     run = world.fetch()
 
     assert run.outcome is Outcome.UNAVAILABLE
-    assert run.exit_code == 69
+    assert (run.exit_code, run.http_status) == (69, 504)
     assert not (world.folder / DAY_FILE).exists()
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     rows = db.execute("SELECT outcome, cause, error FROM runs").fetchall()
@@ -183,11 +202,13 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
     world.fetch({"a": 3})
     world.fetch({"a": 4}, after=5 * MINUTES)
     before = (world.folder / DAY_FILE).read_bytes()
+    fetched = [block.fetched_at for block in world.committed()]
     for path in world.folder.glob("ledger.sqlite3*"):
         path.unlink()
     run = world.fetch({"a": 5}, after=5 * MINUTES)
 
     assert (world.folder / DAY_FILE).read_bytes().startswith(before)
+    assert [block.fetched_at for block in world.committed()][:2] == fetched
     assert [block.source for block in world.committed()] == [
         "adopted",
         "adopted",
@@ -265,16 +286,20 @@ def test_a_shortened_file_is_kept_and_a_new_segment_begun(world: World) -> None:
     assert second.notices == ()
 
 
-def test_foreign_bytes_at_the_end_are_kept_aside(world: World) -> None:
-    """A line that is no row is copied to rejected/ before it is cut (fault 96)."""
+@pytest.mark.parametrize("tail", [b"hello from another program\n", bytes(90)])
+def test_foreign_bytes_at_the_end_are_kept_aside(world: World, tail: bytes) -> None:
+    """A line that is no row is copied to rejected/ before it is cut (fault 96).
+
+    So are zeros, which a file system may leave there after a power cut.
+    """
     world.fetch({"a": 3})
     path = world.folder / DAY_FILE
     with path.open("ab") as opened:
-        opened.write(b"hello from another program\n")
+        opened.write(tail)
     world.fetch({"a": 4}, after=5 * MINUTES)
 
     aside = next((world.folder / "payloads/rejected").glob("*.tail"))
-    assert aside.read_bytes() == b"hello from another program\n"
+    assert aside.read_bytes() == tail
     assert len(world.lines()) == 2
     assert world.agrees()
 

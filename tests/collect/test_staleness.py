@@ -494,9 +494,9 @@ def test_content_that_stands_still_is_stale_in_a_feed_without_reports() -> None:
 
 
 def test_the_order_of_what_stands_still_does_not_matter() -> None:
-    """Rows in another order are the same content; slots without a fetch end it."""
+    """Rows in another order are the same; two slots without a fetch end it, not one."""
     notes = [""]
-    for slot, rows in ((0, "ab"), (300, "ba"), (600, "ba"), (1800, "ab")):
+    for slot, rows in ((0, "ab"), (300, "ba"), (900, "ba"), (1800, "ab")):
         payload = Payload((), slot=Slot(slot), fetched_at=slot)
         notes.append(judge_content(rows, payload, notes[-1], 300)[1])
 

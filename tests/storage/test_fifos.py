@@ -12,7 +12,7 @@ from bikecollect.archive.checks.certified_files import LocalArchive
 from bikecollect.archive.datasets import STATION_LAYOUT
 from bikecollect.core import user_folders
 from bikecollect.storage.files import known_folders
-from bikecollect.storage.files.regular_file import sha256_of
+from bikecollect.storage.files.regular_file import open_below, sha256_of
 
 SETTINGS = """data_dir = "bikes"
 [systems.city]
@@ -92,3 +92,16 @@ def test_no_file_that_bikecollect_wrote_is_waited_for(
     assert not place.certificates(STATION_LAYOUT, "city")
     with pytest.raises(OSError, match="not a regular file"):
         sha256_of(certificate)
+
+
+def test_a_file_below_a_folder_leaves_no_folder_open(tmp_path: Path) -> None:
+    """An archive that is imported has thousands of them."""
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day/part").write_bytes(b"rows")
+    before = sorted(Path("/proc/self/fd").iterdir())
+
+    os.close(open_below(tmp_path, "day/part"))
+    with pytest.raises(FileNotFoundError):
+        open_below(tmp_path, "day/gone")
+
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.files import entries, known_folders, losses, marker
 from bikecollect.storage.files.durable import leave_reserve, unwritten
+from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.repair.rename import SystemRename
@@ -157,6 +159,22 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="touch"):
         data_folder.prepare(tmp_path / "photos")
+
+
+@pytest.mark.parametrize("lost", ["station_status", "payloads", "ledger.sqlite3"])
+def test_a_folder_that_has_lost_more_than_its_marker_is_refused(
+    tmp_path: Path, lost: str
+) -> None:
+    """With the rest of a system it is taken for that system's; else it may not be."""
+    city = tmp_path / "city"
+    for name in {"station_status", "payloads"} - {lost}:
+        (city / name).mkdir(parents=True)
+    if lost != "ledger.sqlite3":
+        with closing(Ledger(city / "ledger.sqlite3")) as ledger:
+            ledger.open()
+
+    with pytest.raises(SettingsError, match="touch"):
+        data_folder.prepare(city)
 
 
 def test_names_that_differ_in_case_do_not_share_a_folder(

@@ -245,6 +245,7 @@ def test_the_ledger_of_another_system_is_set_aside(
     run = world.fetch({"a": 1, "b": 3}, after=300)
 
     named = [n for n in run.notices if f"{LEDGER} was that of town" in n.text]
+    assert run.outcome is Outcome.COLLECTED
     assert (len(named), len(list(aside))) == ((0, 0) if is_copy else (1, 1))
     if not is_copy:
         assert len(world.committed()) == 3
