@@ -239,24 +239,18 @@ def _compare(name: str) -> None:
 def _difference(name: str, answer: Answer, measure: str) -> None:
     """Draw the difference of *measure* between two periods, from the rows of both."""
     table = frames.frame(answer, frames.zone(name))
-    caption = " ".join(
-        f"{title} period: "
-        f"{widgets.summed(table, widgets.STATION_SLOTS, f'_{title.lower()}')}".replace(
-            "Basis: ", ""
-        )
-        for title in ("First", "Second")
-    )
+    caption = _basis_of_both(table)
     if table["difference"].isna().all():
         st.info("No hour of the week was seen in both periods.")
         st.caption(caption)
         return
     column, form = MEASURES[measure]
     is_share = form.endswith("%")
-    signed = "+.1f" if is_share else f"+{form}"
-    shown = "points" if is_share else "difference"
-    title = "difference, percentage points" if is_share else "difference"
+    shown, title, signed = "difference", "difference", f"+{form}"
     end = scales.top_of(table["difference"].dropna().abs(), LEAST_CHANGE[form])
-    end *= 100 if is_share else 1
+    if is_share:
+        shown, title, signed = "points", "difference, percentage points", "+.1f"
+        end *= 100
     # Fewer bikes are orange, fewer docks are blue, as on the maps.
     below, above = encodings.BLUE, encodings.VERMILLION
     if column in FULLER:
@@ -287,6 +281,16 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
         f"{CLOSED if is_share else ''}",
         f"Difference of {measure} between the periods, by weekday and hour",
     )
+
+
+def _basis_of_both(table: pd.DataFrame) -> str:
+    """Return the basis of each of the two periods of *table*."""
+    texts = (
+        widgets.summed(table, widgets.STATION_SLOTS, tail)
+        for tail in ("_first", "_second")
+    )
+    first, second = (text.removeprefix("Basis: ") for text in texts)
+    return f"First period: {first} Second period: {second}"
 
 
 def periods(first: date, newest: date) -> tuple[frames.Span, frames.Span]:
