@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bikecollect.core import process
+from bikecollect.core.errors import Interrupted
 from bikecollect.storage.ledger import Ledger
 
 READ = """
@@ -233,3 +234,15 @@ def test_work_waits_for_a_free_thread(
     refusals = iter([True])
     with pytest.raises(process.DeadlineError):
         process.deadline(lambda: "work", 0)
+
+
+def test_a_wait_for_work_ends_when_a_stop_is_requested() -> None:
+    """The work itself may hang until its deadline; its thread is abandoned."""
+    answer = threading.Event()
+
+    def check() -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        process.deadline(lambda: answer.wait(60), 1.0, check=check)
+    answer.set()
