@@ -216,7 +216,7 @@ def test_a_digest_has_the_whole_day_of_each_system(
     """
     zones = {"b": "America/Los_Angeles"}
     mail = mailserver.settings(digest="daily")
-    mute = {"mute": ["fetch", "missed", "stale"]}
+    mute = {"mute": ["fetch", "missed", "stale", "drift"]}
     world = World(tmp_path / "data", "a", "b", mail=mail, tell=mute, zones=zones)
     with world.served() as settings, mailserver.up():
         for hour in range(48):

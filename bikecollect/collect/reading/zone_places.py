@@ -1,9 +1,8 @@
 """The place of a time zone, by which stations in mirrored places are recognised."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from statistics import median
 from typing import NamedTuple
 
 from bikecollect.core.snapshot import StationInformation
@@ -67,7 +66,7 @@ def mirrored_findings(
     home = place_of(zone)
     if home is None or not longitudes:
         return {}
-    middle = Place(median(lat for lat, _ in places), median(longitudes))
+    middle = Place(_middle(lat for lat, _ in places), _middle(longitudes))
     mirrored = {
         "lat and lon are exchanged": (Place(middle.lon, middle.lat), FAR),
         "lon has the wrong sign": (Place(middle.lat, -middle.lon), FARTHER),
@@ -82,3 +81,9 @@ def mirrored_findings(
             )
             return {"mirrored places": text}
     return {}
+
+
+def _middle(values: Iterable[float]) -> float:
+    """Return the median of *values*; `statistics` takes 5 ms to import."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
