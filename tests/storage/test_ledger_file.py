@@ -13,6 +13,7 @@ from world import MINUTES, World
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.sqlite import ledger_file
+from bikecollect.storage.sqlite.structure import structural_damage
 
 LEDGER = "ledger.sqlite3"
 DAY = "station_status/2026-11-22.csv"
@@ -267,3 +268,22 @@ def _fail(_: object) -> None:
 
 def _unreadable(_: object) -> None:
     raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "damage"),
+    [
+        (["ok"], ""),
+        (["wrong # of entries in index runs_by_slot"], ""),
+        (["wrong # of entries in index i", "NULL value in runs.slot"], "NULL value"),
+        (["*** in database main ***\nTree 2 page 2: 2nd reference"], "*** in database"),
+    ],
+)
+def test_an_index_that_sqlite_counts_is_no_damage_of_the_file(
+    verdicts: list[str], damage: str
+) -> None:
+    """SQLite 3.46 names it, 3.40 does not: the ledger is kept with both."""
+    db = Mock(sqlite3.Connection, execute=lambda _: [(each,) for each in verdicts])
+
+    assert structural_damage(db).startswith(damage)
+    assert bool(structural_damage(db)) == bool(damage)

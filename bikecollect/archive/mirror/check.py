@@ -37,6 +37,7 @@ from bikecollect.core.errors import (
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, VEHICLES
 from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.sqlite.structure import structural_damage
 
 NOT_THERE = "is not in the mirror"
 AT_ONCE = 8
@@ -188,7 +189,7 @@ class MirrorCheck:
             self.store.download(path, folder / LEDGER)
             try:
                 with closing(sqlite3.connect(folder / LEDGER)) as db:
-                    return db.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+                    return not structural_damage(db)
             except (sqlite3.DatabaseError, UnicodeDecodeError):
                 return False
 

@@ -237,9 +237,10 @@ def too_long(path: Path) -> str:
 
 
 def _check_structure(db: sqlite3.Connection) -> None:
-    verdict = db.execute("PRAGMA quick_check(1)").fetchall()
-    if verdict != [("ok",)]:
-        raise sqlite3.DatabaseError(str(verdict[0][0]))
+    from bikecollect.storage.sqlite.structure import structural_damage
+
+    if damage := structural_damage(db):
+        raise sqlite3.DatabaseError(damage)
 
 
 def _rebuild_indexes(db: sqlite3.Connection) -> bool:

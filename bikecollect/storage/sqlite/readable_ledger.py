@@ -84,12 +84,14 @@ def blamed(paths: Sequence[Path], error: Exception) -> Path:
 
 def _is_sound(path: Path) -> bool:
     """Return whether the ledger at *path* can be read, and its pages fit together."""
+    from bikecollect.storage.sqlite.structure import structural_damage
+
     with (
         suppress(OSError, sqlite3.Error, UnicodeDecodeError),
         readable(path) as address,
         closing(connect(address)) as db,
     ):
-        return db.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+        return not structural_damage(db)
     return False
 
 

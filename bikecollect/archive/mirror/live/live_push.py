@@ -35,6 +35,7 @@ from bikecollect.storage.files.regular_file import sha256_of
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.sqlite.ledger_file import reason, suspect
+from bikecollect.storage.sqlite.structure import structural_damage
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
@@ -152,9 +153,8 @@ class LivePush:
                 ledger.backup(copy)
                 # A single file, without a write-ahead log.
                 copy.execute("PRAGMA journal_mode = DELETE")
-                ((verdict,),) = copy.execute("PRAGMA quick_check(1)")
-                if verdict != "ok":  # the one there may be sound
-                    raise sqlite3.DatabaseError(verdict)
+                if damage := structural_damage(copy):  # the one there may be sound
+                    raise sqlite3.DatabaseError(damage)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             suspect(path, error)
             what = f"cannot copy {path} to {target}: {reason(error)}"
