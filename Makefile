@@ -97,7 +97,7 @@ clean:  ## remove everything that make has created
 .venv/bin/python: | in-place
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 \
 	or later is needed, $(PYTHON) is %d.%d; name another: make $(MAKECMDGOALS) \
-	PYTHON=python3.12" % sys.version_info[:2])'
+	PYTHON=python3.13" % sys.version_info[:2])'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # The programs of .venv name the folder in which it was made.

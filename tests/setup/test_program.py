@@ -242,7 +242,7 @@ mkdir -p .venv/bin && touch .venv/bin/python && echo no ensurepip >&2; exit 1
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        (OLD, "is 3.10; name another: make .venv/bin/python PYTHON=python3.12\n"),
+        (OLD, "is 3.10; name another: make .venv/bin/python PYTHON=python3.13\n"),
         (WITHOUT_ENSUREPIP, "no ensurepip\n"),
     ],
 )
