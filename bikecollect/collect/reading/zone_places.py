@@ -1,7 +1,7 @@
 """The place of a time zone, by which stations in mirrored places are recognised."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -61,12 +61,13 @@ def mirrored_findings(
     of stations that are farther from their time zone than one may extend, and are in it
     otherwise.
     """
-    places = [(s.lat, s.lon) for s in stations if s.lat is not None]
-    longitudes = [lon for _, lon in places if lon is not None]
+    latitudes = sorted(s.lat for s in stations if s.lat is not None)
+    longitudes = sorted(s.lon for s in stations if s.lon is not None)
     home = place_of(zone)
-    if home is None or not longitudes:
+    if home is None or not latitudes or not longitudes:
         return {}
-    middle = Place(_middle(lat for lat, _ in places), _middle(longitudes))
+    # Not by the module statistics, which takes long to import.
+    middle = Place(latitudes[len(latitudes) // 2], longitudes[len(longitudes) // 2])
     mirrored = {
         "lat and lon are exchanged": (Place(middle.lon, middle.lat), FAR),
         "lon has the wrong sign": (Place(middle.lat, -middle.lon), FARTHER),
@@ -81,9 +82,3 @@ def mirrored_findings(
             )
             return {"mirrored places": text}
     return {}
-
-
-def _middle(values: Iterable[float]) -> float:
-    """Return the median of *values*; `statistics` takes 5 ms to import."""
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
