@@ -9,8 +9,8 @@ from pathlib import Path
 
 OURS = "bikecollect"
 VAR_TMP = Path("/var") / "tmp"
-NOWHERE = Path(os.devnull)
-"""Stands for a folder that there is not: nothing is created below it, even by root."""
+NOWHERE = Path("/proc/nowhere")
+"""Stands for a folder that does not exist, and that not even root can create."""
 STATE = ".state"
 """The folder in the data folder for the state of users without a home."""
 

@@ -21,6 +21,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """Return a platform whose city was collected for a day, and a slot of the next."""
     folder = tmp_path_factory.mktemp("tdx")
     with pytest.MonkeyPatch.context() as patch:
+        (folder / "home").mkdir()
         patch.setenv("HOME", str(folder / "home"))
         with platform(folder, city=City(15), interval="30min", lifetime=7_200) as own:
             for slot in range(49):

@@ -88,7 +88,7 @@ def test_without_home_and_data_nothing_is_written_anywhere(
     state = data_folder.state_home()
 
     assert list(Path.cwd().iterdir()) == list(tmp_path.iterdir()) == []
-    with pytest.raises(OSError, match="Not a directory"):
+    with pytest.raises(OSError, match="No such file"):
         state.mkdir(parents=True)
 
 

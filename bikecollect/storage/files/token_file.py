@@ -62,4 +62,5 @@ class TokenFile:
                 os.close(fd)
             new.replace(self._path)
         except OSError:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
