@@ -145,18 +145,21 @@ def _report_defaults(level: int) -> None:
 
 @contextmanager
 def words_in_order(
-    settings: "Settings", words: Sequence[str], right: str
+    settings: "Settings", words: Sequence[str], right: Sequence[str]
 ) -> Iterator[None]:
     """Add to an error of the context that the arguments are exchanged, if so.
 
     That is if any of *words*, which stand where no system belongs, is one; then the
-    command is *right*.
+    words of the command are *right*.
     """
     try:
         yield
     except BikecollectError as error:
         if any(word in settings.systems for word in words):
-            error.add_note(f"the order of the words is: bikecollect {right}")
+            import shlex  # not for `fetch`
+
+            words_there = shlex.join(["bikecollect", *right])
+            error.add_note(f"the order of the words is: {words_there}")
         raise
 
 

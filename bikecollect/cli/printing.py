@@ -164,6 +164,10 @@ def _users(text: str) -> str:
     It is empty if the file is this user's, or *text* says something else.
     """
     paths: list[str] = PATH.findall(text) if DENIED in text else []
+    # What stands between two paths, without a colon, is not of the first.
+    paths.sort(
+        key=lambda path: not (os.path.lexists(path) or Path(path).parent.is_dir())
+    )
     denied = next((path for path in paths if not os.access(path, os.R_OK)), "")
     for place in (Path(denied), *Path(denied).parents) if denied else ():
         with suppress(OSError, KeyError):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BLANK = "NEW_NAME"
 """Stands for a name that could not be guessed: no feed has such a field."""
+EXPLAINED = 3
+"""Renamed fields that are explained, with the share of equal values."""
 KIND = "fields"
 """Kind of the notices that hold lines for the settings, one line each."""
 
@@ -111,8 +113,11 @@ def _table(system_id: str, fields: Mapping[str, str]) -> list[str]:
 
 def _explanations(renames: "Renames") -> Iterator[str]:
     if renames.renames:
-        names = dict.fromkeys(_rename_text(rename) for rename in renames.renames)
-        yield f"most likely a field was renamed: {', '.join(names)}"
+        names = [*dict.fromkeys(map(_rename_text, renames.renames))]
+        # The lines to paste name them all, and must not be cut.
+        more = f", and {len(names) - EXPLAINED} more" if names[EXPLAINED:] else ""
+        shown = ", ".join(names[:EXPLAINED])
+        yield f"most likely a field was renamed: {shown}{more}"
     if renames.unexplained and renames.unknown:
         lost, unknown = ", ".join(renames.unexplained), ", ".join(renames.unknown)
         yield f"it is unclear which field is now {lost}; unread fields: {unknown}"

@@ -40,12 +40,12 @@ HINT = "too many open files"
 FEW_INODES = 16
 """With fewer free inodes a disk counts as full."""
 FULL, FEW_BYTES = "disk I/O error", 65_536
-"""SQLite's error when it cannot extend its file of 32 KiB beside a ledger, which it
-needs even to read, and the free bytes below which that is the cause."""
+"""SQLite's error if it lacks 32 KiB beside a ledger, even to read; free bytes then."""
 NO_FILE = ("No space left on device", "unable to open database file")
 """Errors when a file cannot be created: SQLite needs one even to read a ledger."""
-NO_SERVER = ("Transport endpoint is not connected", "Stale file handle")
-"""Errors of a disk whose server has ended, or has other files now (FUSE, NFS)."""
+NO_SERVER = re.compile("Transport endpoint is not connected|Stale file handle")
+OTHER = re.compile("umount|(?<!file)://")
+"""Errors of a disk whose server is gone (FUSE, NFS), unless of a connection."""
 ERRNO = re.compile(r"\[Errno \d+\] (?:([^'\[]+): ('([^']*)'(?: -> '[^']*')?))?")
 """What Python adds to the words of the system: a number before, files after them."""
 
@@ -71,7 +71,7 @@ def resource_hint(text: str) -> str:
     It names a cause that *text* does not: a limit of open files or of a file's size, a
     disk that has free space and no inodes, or none for SQLite, or whose server is gone.
     """
-    if any(words in text for words in NO_SERVER) and "umount" not in text:
+    if NO_SERVER.search(text) and not OTHER.search(text):
         return "; its server is gone: unmount it (umount -l), and mount it again"
     return _disk_hint(text) or _open_files_hint(text) or _size_hint(text)
 

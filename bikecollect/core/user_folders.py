@@ -10,7 +10,7 @@ from pathlib import Path
 OURS = "bikecollect"
 VAR_TMP = Path("/var") / "tmp"
 NOWHERE = Path("/proc/nowhere")
-"""Stands for a folder that does not exist, and that not even root can create."""
+"""Stands for a folder that does not exist; in proc(5) not even root can create one."""
 STATE = ".state"
 """The folder in the data folder for the state of users without a home."""
 

@@ -239,8 +239,10 @@ def test_a_range_that_is_not_over_may_have_no_slot_yet(
     whole, week = bikecollect(*words), bikecollect(*words, "--since", "7d")
     over = bikecollect(*words, "--since", "9d", "--until", "2d")
     future = bikecollect(*words, "--since", "2150-01-01")
+    checked = bikecollect(*words[:2], "backfill-report", "--min-coverage", 0.9)
 
     assert nothing in whole.stdout
+    assert checked.returncode == 0, "no slot is missing yet"
     assert (week.returncode, week.stdout, week.stderr) == (0, whole.stdout, "")
     assert (over.returncode, future.returncode) == (64, 64)
     assert over.stderr.endswith("in that range: there has been no run yet\n")
@@ -258,7 +260,9 @@ def test_a_range_after_the_end_of_a_system_says_that_it_has_ended(
     )
 
     assert process.returncode == 64
-    assert ": city ended before it, with slot 2026-11-22 12:35\n" in process.stderr
+    assert (
+        ": the system ended before it, with slot 2026-11-22 12:35\n" in process.stderr
+    )
 
 
 def test_csv_has_a_line_per_day_or_gap(world: World) -> None:

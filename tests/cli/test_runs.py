@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -237,6 +238,8 @@ def test_a_rejected_payload_is_shown(world: World) -> None:
         ("rename town city", "rename city town"),
         ("forget 2026-11-22 city", "forget city 2026-11-22"),
         ("report city days", "report days city"),
+        ("report city --system town", "report NAME city"),
+        ("runs show '2026-11-22 10:05' city", "runs show city '2026-11-22 10:05'"),
     ],
 )
 def test_words_in_the_wrong_order_get_the_right_one(
@@ -245,7 +248,7 @@ def test_words_in_the_wrong_order_get_the_right_one(
     """Of each command with a system and another argument."""
     config = settings(tmp_path, "http://127.0.0.1:9/")
 
-    process = in_process.bikecollect("--config", config, *words.split())
+    process = in_process.bikecollect("--config", config, *shlex.split(words))
 
     assert process.returncode in {64, 78}
     assert f" {right}\n" in process.stderr.partition("the order of the words is: ")[2]

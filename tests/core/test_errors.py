@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.core.errors import Interrupted, StorageError, plain
+from bikecollect.core.errors import Interrupted, StorageError, plain, resource_hint
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,18 @@ def test_a_file_that_cannot_be_renamed_is_named_once(name: str, words: str) -> N
     error = OSError(30, "Read-only file system", "/x.tmp", None, "/x")
 
     assert plain(f"cannot write {name}: {error}") == f"cannot write {name}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("place", "is_disk"),
+    [
+        ("cannot write /srv/bikes/a.csv", True),
+        ("cannot reach file:///mnt/nas", True),
+        ("cannot reach s3://bucket/bikes", False),
+    ],
+)
+def test_only_a_disk_is_to_be_mounted_again(place: str, *, is_disk: bool) -> None:
+    """A socket that is not connected has the same words as a dead mount."""
+    text = f"{place}: Transport endpoint is not connected"
+
+    assert ("umount" in resource_hint(text)) == is_disk

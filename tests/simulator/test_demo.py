@@ -115,7 +115,7 @@ def test_a_demo_ends_at_the_first_failure_of_the_disk(
     ("name", "named"),
     [
         ("november.csv", "november.csv"),
-        ("bikecollect.toml", "bikecollect.toml, which was edited,"),
+        ("bikecollect.toml", "bikecollect.toml (edited)"),
     ],
 )
 def test_a_second_demo_removes_nothing_of_the_users(
@@ -131,7 +131,7 @@ def test_a_second_demo_removes_nothing_of_the_users(
     process = bikecollect("demo", "--folder", folder)
 
     assert process.returncode == 78
-    assert f"files that are not of a demo: {named}; move them away" in process.stderr
+    assert f"has what is not of a demo: {named}; move it away" in process.stderr
     assert (folder / name).read_text(encoding="utf-8") == "# mine\n"
 
 

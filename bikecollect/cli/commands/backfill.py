@@ -169,11 +169,12 @@ def backfill(
     options = _FillOptions(
         path, tables, since, until, dry_run, force, prefer_fresh, form
     )
-    attempts, code, empty = Attempts(names), ExitCode.OK, list[str]()
+    attempts, code, empty = Attempts(names), ExitCode.OK, dict[str, str]()
     for name in names:
         with attempts.on(name):
             filled = _backfill(settings, name, times, options)
-            empty += [filled.why_empty] if filled.why_empty else []
+            if filled.why_empty:
+                empty[name] = filled.why_empty
             if form == "text" and len(empty) < len(names):
                 say(_summary(filled))
                 code = max(code, _report_lost_days(filled))

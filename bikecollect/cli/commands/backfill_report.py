@@ -134,8 +134,8 @@ def backfill_report(
     if mail:
         _send(settings, accounts, attempts)
     ratios = [a.total.ratio for a in accounts if a.total.ratio is not None]
-    least = min(ratios, default=0.0)
-    return ExitCode.NO if least < (min_coverage or 0) else code
+    is_low = any(ratio < (min_coverage or 0) for ratio in ratios)
+    return ExitCode.NO if is_low else code
 
 
 def _refuse_empty_range(
@@ -145,12 +145,12 @@ def _refuse_empty_range(
     until: str | None,
 ) -> None:
     """Raise UsageError if the range can have no slot of any of *accounts*."""
-    reasons, now = list[str](), time.time()
+    reasons, now = dict[str, str](), time.time()
     for account in accounts:
         system = settings.system_folder(account.system_id)
         span = slots(since, until, system.zone, now)
-        reasons.append(why_empty(system, *span, now))
-    if all(reasons):
+        reasons[account.system_id] = why_empty(system, *span, now)
+    if all(reasons.values()):
         raise empty_range(reasons)
 
 

@@ -46,8 +46,8 @@ DEPTH = 3
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-data"),
     show_default=True,
-    help="Folder for the files; an earlier demo in it is removed first, but no other "
-    "file.",
+    help="Folder for the files; an earlier demo in it is removed first, unless files "
+    "of yours are beside its folders.",
 )
 @click.option(
     "--days",
@@ -154,8 +154,8 @@ def _empty(folder: Path) -> None:
     if others := sorted(_others(folder)):
         more = f" and {len(others) - 1} more" if others[1:] else ""
         raise SettingsError(
-            f"{folder} has files that are not of a demo: {others[0]}{more}; move them "
-            "away, or choose another --folder"
+            f"{folder} has what is not of a demo: {others[0]}{more}; move it away, or "
+            "choose another --folder"
         )
     if any(folder.iterdir()):
         complain(f"replacing the demo in {folder}")
@@ -170,7 +170,7 @@ def _others(folder: Path) -> Iterator[str]:
     if own and settings.exists():
         written = marker.read_text(encoding="utf-8")  # empty in earlier versions
         if written and written != _sha256(settings):
-            yield f"{settings.name}, which was edited,"
+            yield f"{settings.name} (edited)"
 
 
 def _sha256(path: Path) -> str:

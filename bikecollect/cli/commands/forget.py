@@ -36,8 +36,7 @@ def forget(
     """
     settings = ctx.ensure_object(Shared).settings()
     more = tuple(takewhile(settings.systems.__contains__, whats[:-1]))
-    right = f"forget {whats[-1]} {system_id}"
-    with words_in_order(settings, whats[-1:], right):
+    with words_in_order(settings, whats[-1:], ("forget", whats[-1], system_id)):
         names = settings.chosen((system_id, *more))
     times = Times(time.time, time.monotonic, process.Stop())
     attempts = Attempts(names, UsageError)

@@ -33,7 +33,7 @@ def rename(ctx: click.Context, *, old: str, new: str) -> None:
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()
     file = settings_file.required(shared.config)
-    with words_in_order(settings, (new,), f"rename {new} {old}"):
+    with words_in_order(settings, (new,), ("rename", new, old)):
         settings.chosen((old,))
     if new in settings.systems:
         raise SettingsError(f'the settings already have a system "{new}"')

@@ -165,8 +165,8 @@ def report(
         say_figures(_listing(form))
         return ExitCode.OK
     settings = ctx.ensure_object(Shared).settings()
-    first = next(iter((*system_ids, *system)), "NAME")
-    with words_in_order(settings, (name,), f"report {first} {name}"):
+    right = next((word for word in system_ids if word in REPORTS), "NAME")
+    with words_in_order(settings, (name,), ("report", right, name)):
         chosen = _chosen(name, at)
     given = {"at": bool(at), "least": least > 1, "station": bool(station)}
     _warn_of_unused(chosen, by or chosen.places[0], names=bool(names), **given)

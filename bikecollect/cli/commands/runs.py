@@ -197,7 +197,7 @@ def show(
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = settings.zones(), list[screens.Slotted]()
-    with words_in_order(settings, (slot,), f"runs show {slot} {' '.join(system_ids)}"):
+    with words_in_order(settings, (slot,), ("runs", "show", slot, *system_ids)):
         names = settings.chosen((*system_ids, *system))
     attempts = Attempts(names)
     for name in names:

@@ -1,6 +1,6 @@
 """Why a range of slots has no expected one, as commands with a range say it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot
@@ -9,11 +9,15 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 
 
-def empty_range(reasons: Iterable[str]) -> UsageError:
-    """Return the error for a range without an expected slot, for these *reasons*."""
-    return UsageError(
-        f"no slot is expected in that range: {'; '.join(dict.fromkeys(reasons))}"
-    )
+def empty_range(reasons: Mapping[str, str]) -> UsageError:
+    """Return the error for a range without an expected slot, for *reasons* by system.
+
+    A reason that all systems share is named once.
+    """
+    texts = dict.fromkeys(reasons.values())
+    if len(texts) > 1:
+        texts = dict.fromkeys(f"{name}: {text}" for name, text in reasons.items())
+    return UsageError(f"no slot is expected in that range: {'; '.join(texts)}")
 
 
 def why_empty(
@@ -31,7 +35,7 @@ def why_empty(
     if begin > now:
         return "it has not begun"
     if system.is_over and ends is not None and begin > ends[1]:
-        return f"{system.system_id} ended before it, with slot {_of(ends[1], system)}"
+        return f"the system ended before it, with slot {_of(ends[1], system)}"
     if end > now:
         return ""
     if first is None:
