@@ -66,7 +66,7 @@ class Shared:
     shard: str = ""
 
     def settings(self, on_hang: "OnHang | None" = None) -> "Settings":
-        """Return the settings; a missing settings file is reported on stderr."""
+        """Return the settings; on stderr, say if they are missing or name no system."""
         return self._watched(logging.WARNING, on_hang)
 
     def settings_for_cron(self, on_hang: "OnHang | None" = None) -> "Settings":
@@ -99,6 +99,9 @@ class Shared:
         Screen.redact = settings.redact
         if not settings.source:
             _report_defaults(level)
+        elif settings.is_default_system:
+            text = "%s has no system; using Taipei's YouBike, as [systems.%s] does"
+            log.log(level, text, settings.source, *settings.systems)
         if self.shard:
             settings = _in_shard(settings, self.shard, level)
         if self.log_format is None:

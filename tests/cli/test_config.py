@@ -232,6 +232,19 @@ def test_an_editor_that_cannot_be_started_is_named(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_settings_without_a_system_stand_for_taipei_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    """As after the only system was moved to other settings, to stop it."""
+    path = tmp_path / "b.toml"
+    path.write_text(f'data_dir = "{tmp_path}/data"\n', encoding="utf-8")
+
+    process = bikecollect("--config", path, "runs")
+
+    said = "has no system; using Taipei's YouBike, as [systems.youbike-taipei] does\n"
+    assert process.stderr.startswith(f"bikecollect: {path} {said}")
+
+
 def test_a_command_that_has_no_settings_says_so() -> None:
     """All commands but those that cron calls."""
     reported = bikecollect("runs")

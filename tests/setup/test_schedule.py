@@ -563,7 +563,8 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
 def test_an_interval_beyond_cron_is_an_error(tmp_path: Path) -> None:
     """30 s: the error names the alternative."""
     path = tmp_path / "bikecollect.toml"
-    path.write_text('interval = "30s"\n', encoding="utf-8")
+    text = 'interval = "30s"\n[systems.youbike-taipei]\n'
+    path.write_text(text, encoding="utf-8")
 
     process = bikecollect("--config", path, "schedule", "install", PATH="/nowhere")
 
