@@ -138,7 +138,12 @@ def _report_hang(settings: "Settings", now: float, seconds: float) -> None:
 
     error = StorageError(words(settings.data, seconds))
     _note_failed_call(settings.source, error, now)
-    mail_or_complain(settings, str(error))
+    mail_or_complain(settings, str(error), _left(seconds) / 2)
+
+
+def _left(seconds: float) -> float:
+    """Return the seconds until the alarm, *seconds* after it was set."""
+    return seconds * (1 - HANG) / HANG
 
 
 def _note_failed_call(

@@ -141,7 +141,6 @@ def status(
         disks.places += [Path(p) for p in system_ids if not is_address(p)]
         return _show_all(system_ids, mode, form, output)
     try:
-        tell = partial(_tell_hung, mode, form, output, is_mail=mail)
         settings = shared.settings() if mode == form else shared.settings_for_cron(tell)
     except BikecollectError as unreadable:
         if mode in {"text", "json"}:
@@ -267,10 +266,12 @@ def _tell_hung(
 ) -> int:
     """Report *text*, about a disk that hangs; return the exit code.
 
-    On such a disk each `fetch` is killed before it can alert anybody.
+    A `fetch` that waits for the data folder alerts people, too; one that does not
+    start, or whose home hangs as well, cannot.
     """
     errors: dict[str, BikecollectError] = {"": StorageError(text)}
-    if not (is_mail and settings is not None and _is_mailed(settings, [], errors)):
+    own = settings if is_mail else None
+    if own is None or not hung_disk.is_mailed(own, text, hung_disk.MAILING):
         _publish(_report(mode, [], errors), form, output)
     return _exit_code(mode, [], errors)
 

@@ -26,7 +26,9 @@ PAUSE = 15.0
 ANSWER = 20.0
 """Seconds in which a disk that is suspected has to answer."""
 TELLING = 60.0
-"""Seconds for telling people, by a mail server that may hang, too."""
+"""Seconds for telling people, by an output that may hang, too."""
+MAILING = 40.0
+"""Seconds of these for mailing, by a home or a mail server that may hang, too."""
 PROGRESS = 0.005
 """Seconds of CPU within a pause that count as progress."""
 STUCK = "D"
@@ -119,23 +121,34 @@ def complain_and_mail(settings: Settings | None, text: str) -> int:
     """Print *text*, and mail it; return the exit code."""
     complain(text)
     if settings is not None and not is_on_terminal():
-        _is_mailed(settings, text)
+        is_mailed(settings, text, MAILING)
     return ExitCode.IO
 
 
-def mail_or_complain(settings: Settings, text: str) -> None:
-    """Print *text*, which is said again in each slot, unless people have a mail."""
-    if is_on_terminal() or not _is_mailed(settings, text):
+def mail_or_complain(settings: Settings, text: str, seconds: float) -> None:
+    """Print *text*, which is said again in each slot, unless people have a mail.
+
+    They have none if mailing takes more than *seconds*.
+    """
+    if is_on_terminal() or not is_mailed(settings, text, seconds):
         complain(text)
 
 
-def _is_mailed(settings: Settings, text: str) -> bool:
+def is_mailed(settings: Settings, text: str, seconds: float) -> bool:
     """Mail *text* as `status --alert --mail` does, once a day in all.
 
-    Returns whether people were informed.
+    Returns whether people were informed: not if that fails, or takes more than
+    *seconds*.
     """
     if not settings.mail.host:
         return False
+    with suppress(Exception):  # whatever it is: the caller says it in another way
+        return deadline(partial(_mail, settings, text), seconds)
+    return False
+
+
+def _mail(settings: Settings, text: str) -> bool:
+    """Mail *text*; return whether people were informed."""
     from bikecollect.wiring.late_mail import mail_problems  # seldom needed
 
     times = Times(time.time, time.monotonic, process.Stop())

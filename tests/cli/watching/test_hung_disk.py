@@ -25,6 +25,7 @@ from bikecollect.cli.options import Shared
 from bikecollect.cli.watching import hung_disk
 from bikecollect.cli.watching.hung_disk import DiskWatch, complain_and_mail
 from bikecollect.setup.loader import load
+from bikecollect.wiring import late_mail
 from bikecollect.wiring.alerting import failed_calls_path
 
 fetching = importlib.import_module("bikecollect.cli.commands.fetch")
@@ -34,7 +35,7 @@ from bikecollect.cli.watching import hung_disk
 from bikecollect.cli.commands import fetch
 import sys
 hung_disk.PATIENCE, hung_disk.PAUSE, hung_disk.ANSWER = 0.4, 0.1, 0.1
-hung_disk.TELLING = 1.0
+hung_disk.TELLING, hung_disk.MAILING = 2.0, 0.5
 sys.modules["bikecollect.cli.commands.fetch"].HANG = 0.01
 from bikecollect.__main__ import main
 main()
@@ -111,14 +112,43 @@ def test_settings_on_a_disk_that_hangs_are_named(disk: HangingDisk) -> None:
 def test_a_home_that_hangs_is_named_though_no_mail_can_be_written(
     tmp_path: Path, disk: HangingDisk
 ) -> None:
-    """The data folder is not to blame; a mail is put down in the home first."""
+    """The data folder is not to blame; a mail is put down in the home first.
+
+    What watches the collector gets the exit code that it knows.
+    """
     path = config(tmp_path, MailServer.new(tmp_path / "mail"))
     disk.hang()
 
-    begun = _begun(path, "status --alert --mail", HOME=str(disk.place))
-    code, _, stderr = begun.communicate()
+    options = "--alert --mail", "--alert --nagios --mail"
+    begun = [_begun(path, f"status {o}", HOME=str(disk.place)) for o in options]
+    alert, nagios = (fork.communicate() for fork in begun)
 
-    assert (code, stderr) == (74, f"bikecollect: {disk.place} {WORDS}\n")
+    assert alert == (1, f"{disk.place} {WORDS}\n", "")
+    assert (nagios[0], nagios[2]) == (3, "")
+    assert nagios[1].endswith(f"\n{disk.place} {WORDS}\n")
+
+
+def test_a_mail_server_that_hangs_too_lets_a_disk_be_named_once(
+    ended: "SimpleQueue[int]",
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The text was printed before; printed again, it looks like two disks."""
+    never = threading.Event()
+    monkeypatch.setattr(hung_disk, "_thread_states", lambda: iter("D"))
+    monkeypatch.setattr(hung_disk, "TELLING", 0.5)
+    monkeypatch.setattr(hung_disk, "MAILING", 0.02, raising=False)
+    monkeypatch.setattr(late_mail, "mail_problems", lambda *_: never.wait(PATIENCE))
+    watch = DiskWatch(complain_and_mail, ended.put)
+    watch.places.append(tmp_path)
+    watch.settings = load(str(config(tmp_path, MailServer.new(tmp_path / "mail"))))
+
+    watch.start()
+
+    assert ended.get(timeout=PATIENCE) == 74
+    assert capsys.readouterr().err.count("did not answer") == 1
+    never.set()
 
 
 def test_a_disk_whose_server_is_gone_is_named_with_what_to_do(
