@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -66,6 +67,7 @@ def fetch(
     process.arm(settings.seconds)
     hanging = _hang_timer(settings, time.time())
     ctx.call_on_close(hanging.cancel)
+    _hand_over_failed_calls(settings)
     show_progress(f"fetching {', '.join(system_ids or settings.systems)} ...")
     try:
         runs = collect(
@@ -88,7 +90,7 @@ def fetch(
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; alerts report when they become unusable or usable again."""
     from bikecollect.core.errors import SettingsError
-    from bikecollect.wiring.alerting import failed_calls_path, report_settings
+    from bikecollect.wiring.alerting import report_settings
 
     try:
         settings = shared.settings_for_fetch()
@@ -103,17 +105,25 @@ def _settings(shared: Shared) -> "Settings":
         raise
     if settings.source:
         report_settings(settings, None)
-        if (calls := failed_calls_path(settings.source)).exists():
-            from bikecollect.storage.runs import failed_calls
-
-            now, names = time.time(), settings.collectable(())
-            failed_calls.hand_over(
-                calls, [settings.system_folder(name, now) for name in names]
-            )
     if settings.mail_error:
         level = logging.WARNING if is_on_terminal() else logging.INFO
         log.log(level, "no mails can be sent: %s", settings.mail_error)
     return settings
+
+
+def _hand_over_failed_calls(settings: "Settings") -> None:
+    """Leave a note of each earlier call that failed in the folders of the systems.
+
+    The data folder may still hang: it is not touched before the timer runs.
+    """
+    from bikecollect.wiring.alerting import failed_calls_path
+
+    if settings.source and (calls := failed_calls_path(settings.source)).exists():
+        from bikecollect.storage.runs import failed_calls
+
+        now, names = time.time(), settings.collectable(())
+        systems = [settings.system_folder(name, now) for name in names]
+        failed_calls.hand_over(calls, systems)
 
 
 def _hang_timer(settings: "Settings", now: float) -> threading.Timer:
@@ -135,10 +145,12 @@ def _report_hang(settings: "Settings", now: float, seconds: float) -> None:
     """Note for a later call, and tell people, that the data folder does not answer."""
     from bikecollect.cli.watching.hung_disk import mail_or_complain, words
     from bikecollect.core.errors import StorageError
+    from bikecollect.core.process import deadline
 
-    error = StorageError(words(settings.data, seconds))
-    _note_failed_call(settings.source, error, now)
-    mail_or_complain(settings, str(error), _left(seconds) / 2)
+    error, part = StorageError(words(settings.data, seconds)), _left(seconds) / 3
+    with suppress(Exception):  # the home may hang, too: people are told all the same
+        deadline(partial(_note_failed_call, settings.source, error, now), part)
+    mail_or_complain(settings, str(error), part)
 
 
 def _left(seconds: float) -> float:

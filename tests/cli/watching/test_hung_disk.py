@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +194,44 @@ def test_a_slot_lost_because_the_disk_hangs_has_that_cause(
     first, *_ = json.loads(report.stdout)["gaps"]
     assert (first["slots"], first["cause"]) == (1, "disk")
     assert call["error"].startswith(f"{disk.place}/data did not answer within ")
+
+
+def test_each_slot_that_is_lost_because_the_disk_hangs_is_noted(
+    tmp_path: Path, disk: HangingDisk
+) -> None:
+    """A note of the first is handed over by later ones, and waits for the disk, too."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    _collect_into(disk.place / "data", path)
+    calls = failed_calls_path(str(path))
+    disk.hang()
+
+    hung = [_begun(path, "fetch")]
+    wait_until(calls.exists, "noted")
+    hung.append(_begun(path, "fetch"))
+    wait_until(lambda: len(calls.read_bytes().splitlines()) == 2, "noted again")
+
+    assert [fork.kill() for fork in hung] == [-signal.SIGKILL] * 2
+
+
+def test_a_fetch_that_can_note_nothing_in_a_home_that_hangs_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The alarm comes soon: neither a note nor a mail may keep back the message."""
+    never, waited = threading.Event(), list[bool]()
+
+    def note(*_: object) -> None:
+        waited.append(never.wait(PATIENCE))
+
+    monkeypatch.setattr(fetching, "_note_failed_call", note)
+    own = load(str(settings(tmp_path, "http://127.0.0.1:9/")))
+
+    fetching._report_hang(own, 0.0, 0.1)
+
+    assert f"{tmp_path}/data did not answer within 0 s" in capsys.readouterr().err
+    assert waited == []
+    never.set()
 
 
 def test_a_fetch_whose_disk_answers_is_not_told_to_hang(
