@@ -47,6 +47,10 @@ class Fork:
             (ended,) = fork_server.WORD.unpack(status.read(fork_server.WORD.size))
         return os.waitstatus_to_exitcode(ended), stdout, stderr
 
+    def complaint(self) -> str:
+        """Wait for standard error; return what there is, empty if it was closed."""
+        return os.read(self._outputs[1], 65_536).decode("utf-8")
+
     def kill(self) -> int:
         """Kill the process, unless it has ended; return its exit code."""
         with suppress(ProcessLookupError):

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -61,7 +62,10 @@ def fetch(
     process.arm(UNTIL_SETTINGS)
     ctx.call_on_close(process.disarm)
     shared = ctx.ensure_object(Shared)
+    reading = _timer(UNTIL_SETTINGS, partial(_report_hung_settings, shared.config))
+    ctx.call_on_close(reading.cancel)
     settings = _settings(replace(shared, shard=shard or shared.shard))
+    reading.cancel()
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
@@ -131,14 +135,37 @@ def _hang_timer(settings: "Settings", now: float) -> threading.Timer:
 
     The alarm ends the call then, before it can record anything there.
     """
+    return _timer(settings.seconds, partial(_report_hang, settings, now))
+
+
+def _timer(interval: int, report: Callable[[float], object]) -> threading.Timer:
+    """Return a timer, which runs, for a call with the alarm of *interval* seconds.
+
+    *report* is called some time before the alarm, with the seconds since now.
+    """
     from bikecollect.core.process import ALARM_FLOOR, ALARM_SHARE
 
-    seconds = HANG * max(ALARM_FLOOR, settings.seconds * ALARM_SHARE)
-    timer = threading.Timer(seconds, _report_hang, [settings, now, seconds])
+    seconds = HANG * max(ALARM_FLOOR, interval * ALARM_SHARE)
+    timer = threading.Timer(seconds, report, [seconds])
     timer.daemon = True
     with suppress(RuntimeError):  # no thread is left
         timer.start()
     return timer
+
+
+def _report_hung_settings(config: str | None, seconds: float) -> None:
+    """Tell people that the disk of the settings or of the home does not answer.
+
+    Nothing can be mailed: the settings are not known, or the home keeps the mails.
+    """
+    from bikecollect.cli.printing import complain
+    from bikecollect.cli.watching.hung_disk import hung_place, words
+    from bikecollect.core.user_folders import place_of_state
+    from bikecollect.setup import settings_file
+
+    place = hung_place([*settings_file.places(config), place_of_state()])
+    if place is not None:
+        complain(words(place, seconds))
 
 
 def _report_hang(settings: "Settings", now: float, seconds: float) -> None:

@@ -6,7 +6,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -76,13 +76,8 @@ class DiskWatch:
 
         Without a cache in a disk, nothing is asked of it: the state of a thread tells.
         """
-        for place in self.places:
-            try:
-                deadline(partial(_ask, place), ANSWER)
-            except NoThreadError:
-                continue
-            except DeadlineError:
-                return place
+        if (place := hung_place(self.places)) is not None:
+            return place
         return self.places[-1] if STUCK in _thread_states() else None
 
     def _told(self, place: Path) -> int:
@@ -107,6 +102,18 @@ def watch(on_hang: OnHang) -> DiskWatch:
     disks.start()
     ctx.call_on_close(disks.stop)
     return disks
+
+
+def hung_place(places: Iterable[Path]) -> Path | None:
+    """Return the first of *places* whose disk does not answer, None if all do."""
+    for place in places:
+        try:
+            deadline(partial(_ask, place), ANSWER)
+        except NoThreadError:
+            continue
+        except DeadlineError:
+            return place
+    return None
 
 
 def words(place: Path, seconds: float) -> str:

@@ -37,7 +37,8 @@ from bikecollect.cli.commands import fetch
 import sys
 hung_disk.PATIENCE, hung_disk.PAUSE, hung_disk.ANSWER = 0.4, 0.1, 0.1
 hung_disk.TELLING, hung_disk.MAILING = 2.0, 0.5
-sys.modules["bikecollect.cli.commands.fetch"].HANG = 0.01
+fetch = sys.modules["bikecollect.cli.commands.fetch"]
+fetch.HANG, fetch.UNTIL_SETTINGS = 0.01, 1
 from bikecollect.__main__ import main
 main()
 """
@@ -232,6 +233,21 @@ def test_a_fetch_that_can_note_nothing_in_a_home_that_hangs_says_so(
     assert f"{tmp_path}/data did not answer within 0 s" in capsys.readouterr().err
     assert waited == []
     never.set()
+
+
+def test_a_fetch_whose_settings_or_home_hang_says_so(
+    tmp_path: Path, disk: HangingDisk
+) -> None:
+    """It touches both before the data folder, and the alarm ends it without a word."""
+    own = settings(tmp_path, "http://127.0.0.1:9/")
+    path = disk.place / "bikecollect.toml"
+    disk.hang()
+
+    hung = [_begun(own, "fetch", HOME=str(disk.place)), _begun(path, "fetch")]
+    said = [fork.complaint() for fork in hung]
+
+    assert said == [f"bikecollect: {p} {WORDS}\n" for p in (disk.place, path)]
+    assert [fork.kill() for fork in hung] == [-signal.SIGKILL] * 2
 
 
 def test_a_fetch_whose_disk_answers_is_not_told_to_hang(
