@@ -553,6 +553,19 @@ def test_stations_that_are_listed_twice_are_reported_once(city: Publisher) -> No
     ]
 
 
+def test_the_first_list_has_stations_twice_and_in_mirrored_places(
+    city: Publisher,
+) -> None:
+    """One finding about places does not hide the other one."""
+    city.more = {**city.more, "timezone": "Europe/Vienna"}
+    rows = spread(16.3, 48.1)["data"]["stations"]
+    copies = [{**row, "station_id": f"copy of {row['station_id']}"} for row in rows]
+    told = told_of(city, listed(*rows, *copies))
+
+    assert any("have the name and place of another one" in text for text in told)
+    assert any("lat and lon are exchanged" in text for text in told)
+
+
 def test_exchanged_places_beside_the_counts_are_not_reported_if_a_list_has_others(
     city: Publisher,
 ) -> None:

@@ -188,7 +188,8 @@ class PayloadReader:
             return findings
         from bikecollect.collect.reading import zone_places  # for the first list only
 
-        return zone_places.mirrored_findings(stations, str(self.format.zone))
+        mirrored = zone_places.mirrored_findings(stations, str(self.format.zone))
+        return {**findings, **mirrored}
 
 
 def _respelt(
