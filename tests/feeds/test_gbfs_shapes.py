@@ -10,6 +10,10 @@ import pytest
 from publisher import Publisher, publishing
 from served import Answer
 
+from bikecollect.feeds.gbfs import reader
+from bikecollect.feeds.reading import vehicle_reader
+from bikecollect.feeds.reading.aliases import unwrapped
+
 STATIONS = [
     {
         "station_id": name,
@@ -173,6 +177,53 @@ def test_documents_are_found_inside_what_a_gateway_puts_around_them(
     assert vehicles(city)[0].startswith("v,1.5,2.5")
     assert [station["name"] for station in city.stations()] == ["A"]
     assert run.notices == ()
+
+
+ONE = {"station_id": "a", "num_bikes_available": 3}
+
+
+@pytest.mark.parametrize(
+    ("document", "station"),
+    [
+        ([{**ONE, "vehicles": [{"type": "x"}]}], {**ONE, "vehicles": [{"type": "x"}]}),
+        ([{**ONE, "data": {}, "ttl": 5}], {}),
+        ([{"data": ONE, "headers": {}, "status": 200}], ONE),
+        ({"data": {"stations": [ONE]}, "Data": "x"}, ONE),
+        ({"meta": {"data": {"x": 1}}, "result": {"stations": [ONE]}}, ONE),
+        (
+            {"meta": {"data": {"x": 1}}, "body": {"data": {"en": {"stations": [ONE]}}}},
+            ONE,
+        ),
+        ({"status": {"data": None}, "x": {"data": {"stations": [ONE]}}}, ONE),
+        ({"data": {"stations": {"TTL": {"n": 1}}}}, {"station_id": "TTL", "n": 1}),
+    ],
+    ids=["one", "own-data", "wrapped", "twice", "meta", "meta-en", "null", "ids"],
+)
+def test_what_is_no_document_is_not_taken_for_one(
+    document: object, station: object
+) -> None:
+    """A list of one station, an object about the response, and ids like a part."""
+    assert reader.stations(json.dumps(document).encode()) == [station]
+
+
+@pytest.mark.parametrize(
+    ("body", "vehicle"),
+    [
+        ([{"bike_id": "1", "data": {}}], {"bike_id": "1", "data": {}}),
+        ({"data": {"bikes": {"Bikes": {"lat": 1}}}}, {"vehicle_id": "Bikes", "lat": 1}),
+    ],
+)
+def test_a_list_of_one_vehicle_is_the_list(body: object, vehicle: object) -> None:
+    """Also if the vehicle has a field like a part of a document, or such an id."""
+    assert vehicle_reader.vehicles(json.dumps(body).encode()) == [vehicle]
+
+
+@pytest.mark.parametrize("name", ["regions", "vehicle_types", "feeds", "versions"])
+def test_a_list_at_the_root_of_a_document_is_its_list(name: str) -> None:
+    """Whatever the fields of its entries are called."""
+    document = {name: {"a": {"data": {"stations": []}}}, "x": {"bikes": [1]}}
+
+    assert unwrapped(document) == document
 
 
 def test_an_error_is_shown_where_a_document_should_be(city: Publisher) -> None:

@@ -19,7 +19,7 @@ WHOLE = ("data", "")
 BLANKS = " \t\r\n\ufeff\xa0"
 """Stripped from names: exports of spreadsheets have them."""
 LISTS = frozenset({"data", "stations", "vehicles", "bikes"})
-"""The parts of a GBFS document by which it is recognised inside another object."""
+"""The parts of a GBFS document that may be a text of JSON."""
 _PARTS = """data stations vehicles bikes feeds versions regions vehicle_types
 last_updated ttl version"""
 DEPTH, MAX_PARTS = 3, 40
@@ -162,16 +162,49 @@ def _inner(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         value = _from_text(value)
     if isinstance(value, list):
-        return _inner(value[0], depth - 1) if depth and len(value) == 1 else None
+        is_around = depth and len(value) == 1 and _is_around(value[0])
+        return _inner(value[0], depth - 1) if is_around else None
     if not isinstance(value, Mapping) or len(value) > MAX_PARTS:
         return None
-    keys = {plain(key): key for key in value}
-    if LISTS.isdisjoint(keys):
+    if not any(plain(key) in OF_DOCUMENT and _is_part(value[key]) for key in value):
         inner = (_inner(item, depth - 1) for item in value.values() if depth)
-        return next(filter(None, inner), None)
-    data = value.get(keys.get("data"))
-    is_around = isinstance(data, Mapping) and {"data", "ttl"} <= set(map(plain, data))
+        found = [document for document in inner if document is not None]
+        return next((d for d in found if _has_list(d, DEPTH)), next(iter(found), None))
+    data = _data_of(value)
+    is_around = {"data", "ttl"} <= data.keys() and ENTRIES.isdisjoint(data)
     return _inner(data, depth - 1) if depth and is_around else value
+
+
+def _data_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of *value* by plain name, empty if they are no object."""
+    parts = {plain(key): value[key] for key in sorted(value)}  # `data` after `Data`
+    data = parts.get("data")
+    return {plain(k): item for k, item in data.items()} if type(data) is dict else {}
+
+
+def _is_part(item: Any) -> bool:
+    """Return whether *item* may be the list of a document, or have it."""
+    is_text = isinstance(item, str) and _from_text(item) is not None
+    return is_text or isinstance(item, list | Mapping)
+
+
+def _has_list(value: Any, depth: int) -> bool:
+    """Return whether *value* has a list of a document: others have only data."""
+    if isinstance(value, str):
+        value = _from_text(value)
+    if not depth or not isinstance(value, Mapping) or len(value) > MAX_PARTS:
+        return False
+    is_list = any(plain(key) in ENTRIES and _is_part(value[key]) for key in value)
+    return is_list or any(_has_list(item, depth - 1) for item in value.values())
+
+
+def _is_around(item: Any) -> bool:
+    """Return whether *item*, alone in a list, is a document and no station."""
+    if not isinstance(item, Mapping):
+        return isinstance(item, str)
+    keys = set(map(plain, item))
+    is_document = not keys.isdisjoint({"data", "ttl", "lastupdated"})
+    return is_document and IDS.isdisjoint(keys | _data_of(item).keys())
 
 
 def _from_text(text: str) -> Any:
@@ -189,7 +222,10 @@ def _named(value: Any, depth: int) -> Any:
     if not depth or not isinstance(value, Mapping) or len(value) > MAX_PARTS:
         return value
     parts = ((_usual(key, value), item) for key, item in value.items())
-    return {name: _named(_part(name, item), depth - 1) for name, item in parts}
+    return {
+        name: item if name in ENTRIES else _named(item, depth - 1)
+        for name, item in ((name, _part(name, item)) for name, item in parts)
+    }
 
 
 def _usual(key: str, value: Mapping[str, Any]) -> str:
@@ -233,6 +269,13 @@ def plain(name: str) -> str:
 
 PARTS = {plain(name): name for name in _PARTS.split()}
 """The parts of a document whose spelling may differ, by how names are compared."""
+IDS = frozenset({"stationid", "bikeid", "vehicleid", "vehicletypeid", "regionid", "id"})
+"""Fields of entries: a list with an entry is the list itself, nothing around one."""
+ENTRIES = frozenset(PARTS) - {"data", "lastupdated", "ttl", "version"}
+ENTRIES |= {name for key, name in PARTS.items() if key in ENTRIES}
+"""The lists of documents, as they are spelt and compared; keys in them may be ids."""
+OF_DOCUMENT = ENTRIES | {"data"}
+"""The parts of a document by which it is recognised inside another object."""
 
 
 def _occurring(
