@@ -236,6 +236,13 @@ def test_an_error_is_shown_where_a_document_should_be(city: Publisher) -> None:
     assert "(it has: {'error': {'code': 429, 'message': 'quota" in notice.text
 
 
+def test_an_empty_error_does_not_hide_the_keys(city: Publisher) -> None:
+    """Many interfaces always write one: null, an empty list or an empty text."""
+    city.documents["/station_status"] = {"error": None, "errors": [], "items": []}
+
+    assert "(it has: error, errors, items)" in str(city.fetch().error)
+
+
 def test_positions_in_a_list_are_no_ids(city: Publisher) -> None:
     """PHP writes a list from which entries were removed as an object."""
     stations = dict(zip("02", BY_ID.values(), strict=True))

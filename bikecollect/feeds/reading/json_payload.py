@@ -342,9 +342,9 @@ def first_keys(value: Any) -> str:
     >>> first_keys({"id": 1, "error": {"code": 429, "message": "rate limit"}})
     "{'error': {'code': 429, 'message': 'rate limit'}}"
     """
-    if isinstance(value, Mapping) and (errors := ERRORS.intersection(value)):
-        return excerpt({key: value[key] for key in sorted(errors)})
-    parts = value.values() if isinstance(value, Mapping) else ()
-    if not any(isinstance(part, Mapping | list) for part in parts):
+    parts = value if isinstance(value, Mapping) else {}
+    if errors := {key: parts[key] for key in sorted(ERRORS) if parts.get(key)}:
+        return excerpt(errors)
+    if not any(isinstance(part, Mapping | list) for part in parts.values()):
         return excerpt(value)
     return ", ".join(key[:50] for key in islice(value, 10))
