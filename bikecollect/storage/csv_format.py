@@ -2,6 +2,7 @@
 
 import csv
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -94,8 +95,7 @@ def _share(vehicles: Value, capacity: Value) -> float | None:
 
 
 def _weekday(row: Row) -> Row:
-    day = datetime.fromisoformat(str(row["slot"])).isoweekday()
-    return {"weekday": day}
+    return {"weekday": datetime.fromisoformat(str(row["slot"])).isoweekday()}
 
 
 def _hour(row: Row) -> Row:
@@ -219,12 +219,22 @@ class Format:
                 try:
                     cells = zip(COLUMNS, row, strict=False)
                     values = column.make(dict(counts if column is BY_KIND else cells))
-                    row.extend([_cell(_checked(values.get(n))) for n in column.names])
+                    found = [values.get(name) for name in column.names]
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - user's code
                     row.extend([None] * len(column.names))
-                    message = f"{type(error).__name__}: {error}"
-                    troubles[f"column {column.names[0]} failed: {message}"[:300]] = None
+                    troubles[_failed(column.names[0], error)] = None
+                    continue
+                for name, value in zip(column.names, found, strict=True):
+                    try:
+                        row.append(_cell(_checked(value)))
+                    except (TypeError, ValueError) as error:
+                        row.append(None)
+                        troubles[_failed(name, error)] = None
         return tuple(troubles)[:5]
+
+
+def _failed(name: str, error: BaseException) -> str:
+    return f"column {name} failed: {type(error).__name__}: {error}"[:300]
 
 
 def _checked(value: object) -> Value:
@@ -237,14 +247,13 @@ def _checked(value: object) -> Value:
         raise ValueError(f"{value} is no number; what is unknown is None")
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"a column must be text, a number or a bool, not {value!r:.80}")
+    shown = reprlib.repr(value)[:80]  # its own repr may fail
+    raise TypeError(f"a column must be text, a number or a bool, not {shown}")
 
 
 def _cell(value: Value) -> Value:
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if value is True or value is False:
+        return FLAG_TEXTS[value]
     if isinstance(value, str):
         return clean(value)
     return value

@@ -141,6 +141,14 @@ def test_a_users_column_that_fails_leaves_the_others(
     assert block.troubles == (f"column fee failed: {said}",)
 
 
+class Unprintable:
+    """A value of a user's function that cannot be shown."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise LookupError
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -148,22 +156,30 @@ def test_a_users_column_that_fails_leaves_the_others(
         (10**5_000, "ValueError: an integer must be between -2**63 and 2**63"),
         (math.nan, "ValueError: nan is no number; what is unknown is None"),
         ([1], "TypeError: a column must be text, a number or a bool, not [1]"),
+        (
+            Unprintable(),
+            "TypeError: a column must be text, a number or a bool, not <Unprintable in",
+        ),
     ],
-    ids=["long text", "large number", "nan", "list"],
+    ids=["long text", "large number", "nan", "list", "unprintable"],
 )
 def test_a_value_that_no_reader_would_take_leaves_its_cell_empty(
     value: object, said: str
 ) -> None:
-    """Python's csv module refuses long cells; a NaN would make each mean a NaN."""
+    """Python's csv module refuses long cells; a NaN would make each mean a NaN.
+
+    The other columns of the same function are kept.
+    """
 
     def own(row: Row) -> dict[str, Any]:
-        return {"own": value, "id": row["station_id"]}
+        return {"id": row["station_id"], "own": value}
 
-    form = Format(TAIPEI, (Derived(("own", "id"), own), DERIVED["hour"]))
+    form = Format(TAIPEI, (Derived(("id", "own"), own), DERIVED["hour"]))
     block = form.block(SLOT, SLOT, [silent("a")], {})
 
-    assert block.text.endswith(b",,,10\n")
-    assert block.troubles == (f"column own failed: {said}",)
+    assert block.text.endswith(b",a,,10\n")
+    (trouble,) = block.troubles
+    assert trouble.partition("stance at")[0] == f"column own failed: {said}"
 
 
 def test_an_unknown_derived_column_names_the_nearest() -> None:
