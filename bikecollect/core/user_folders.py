@@ -37,13 +37,14 @@ def state_home() -> Path | None:
     return _beside[-1] if _beside else home
 
 
+def place_of_settings() -> Path:
+    """Return the folder for the user's settings, or NOWHERE; no disk is asked."""
+    return _place("XDG_CONFIG_HOME", ".config")
+
+
 def place_of_state() -> Path:
     """Return where the user's state is, if it is there; no disk is asked."""
-    own = Path(os.environ.get("XDG_STATE_HOME", ""))
-    try:
-        return own if own.is_absolute() else Path.home()
-    except RuntimeError:
-        return NOWHERE
+    return _place("XDG_STATE_HOME")
 
 
 def lasting_home() -> Path | None:
@@ -92,6 +93,14 @@ def _can_be_made(folder: Path) -> bool:
         return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     except OSError:
         return False
+
+
+def _place(variable: str, default: str = "") -> Path:
+    own = Path(os.environ.get(variable, ""))
+    try:
+        return own if own.is_absolute() else Path.home() / default
+    except RuntimeError:
+        return NOWHERE
 
 
 def _home(variable: str, default: str) -> Path | None:

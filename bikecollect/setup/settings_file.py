@@ -41,8 +41,9 @@ def find(path: str | None) -> Path | None:
 def places(path: str | None) -> list[Path]:
     """Return where `find` looks for the settings file; no disk is asked."""
     explicit = path or os.environ.get(VARIABLE)
-    place = Path(explicit).absolute() if explicit else usual_path()
-    return [] if place is None else [place]
+    if explicit:
+        return [Path(explicit).absolute()]
+    return [user_folders.place_of_settings() / user_folders.OURS / FILE]
 
 
 def required(path: str | None) -> Path:

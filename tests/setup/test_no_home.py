@@ -10,6 +10,7 @@ from served import Answer, serving
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
+from bikecollect.setup import settings_file
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.storage import data_folder
@@ -115,3 +116,22 @@ def test_a_home_that_does_not_exist_is_not_created(tmp_path: Path, home: str) ->
     assert "no home folder: give the path of the file" in bare.stderr
     assert not (tmp_path / "none").exists()
     assert (tmp_path / "data" / ".state" / "bikecollect" / "incidents").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "folder"),
+    [("HOME", "/home/a", "/home/a/.config"), ("XDG_CONFIG_HOME", "/etc/a", "/etc/a")],
+)
+def test_no_disk_is_asked_for_the_place_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, folder: str
+) -> None:
+    """The home may be on the very disk that hangs."""
+    asked: list[Path] = []
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv(settings_file.VARIABLE, raising=False)
+    monkeypatch.setenv(name, value)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", asked.append)
+        places = settings_file.places(None)
+
+    assert (asked, places) == ([], [Path(folder) / "bikecollect" / "bikecollect.toml"])
