@@ -151,6 +151,20 @@ def test_commas_after_the_last_item_cost_no_payload(
     assert "commas page-0" in snapshot.findings
 
 
+@pytest.mark.parametrize("blanks", ["", " ", "   ", "\n", "\r\n", "\t", " \n"])
+def test_commas_after_the_last_item_are_reported_whatever_blanks_follow(
+    blanks: str,
+) -> None:
+    """A payload is never mended without a word."""
+    row = {"sno": "1", "sna": "A", "sbi": 3, "bemp": 4, "tot": 7}
+    url = "http://localhost/"
+    body = json.dumps([row]).replace("}]", f"}},{blanks}]").encode()
+    document = Document("page-0", body, url=url)
+    snapshot = _QuotingOwnHost(YouBike(url, UTC), url).read((document,))
+
+    assert "commas page-0" in snapshot.findings
+
+
 @pytest.mark.parametrize(
     "body",
     [
