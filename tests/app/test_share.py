@@ -276,18 +276,20 @@ def test_an_older_folder_keeps_its_pages(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
+@pytest.mark.parametrize("name", ["index.html", "week.html", "2026-11-22.html"])
 def test_a_page_of_another_program_is_not_overwritten(
-    config: Path, tmp_path: Path
+    config: Path, tmp_path: Path, name: str
 ) -> None:
     """The folder may be another web site."""
-    index = tmp_path / "index.html"
-    index.write_text("<h1>My site</h1>", encoding="utf-8")
+    page, index = tmp_path / name, tmp_path / "index.html"
+    page.write_text("<h1>My site</h1>", encoding="utf-8")
 
     process = bikecollect("--config", config, "share", "-o", tmp_path)
 
     assert process.returncode == 64
+    assert f"{page} already exists" in process.stderr
     assert "use --force to overwrite" in process.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
     share(config, "--force", "-o", tmp_path)
     assert "Simport" in index.read_text("utf-8")
 

@@ -23,6 +23,7 @@ READABLE = 0o644
 DAYS = 7
 MARK = f'<meta name="generator" content="{pages.GENERATOR}'
 BEGINNING = 4_096
+DAY_PAGES = "[0-9]*-[0-9][0-9]-[0-9][0-9].html"
 
 
 @contextmanager
@@ -50,12 +51,15 @@ def prepare(folder: Path, *, force: bool) -> None:
         make_listable(folder)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
-    index = folder / INDEX
-    if index.exists() and not force and not _is_ours(index):
-        raise UsageError(
-            f"{index} already exists and was not written by bikecollect "
-            "(use --force to overwrite)"
-        )
+    fixed = (INDEX, pages.WEEK, pages.RANKINGS, pages.COVERAGE)
+    for path in (
+        () if force else (*(folder / name for name in fixed), *folder.glob(DAY_PAGES))
+    ):
+        if path.exists() and not _is_ours(path):
+            raise UsageError(
+                f"{path} already exists and was not written by bikecollect "
+                "(use --force to overwrite)"
+            )
 
 
 def _is_ours(path: Path) -> bool:
