@@ -51,15 +51,20 @@ def prepare(folder: Path, *, force: bool) -> None:
         make_listable(folder)
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
-    fixed = (INDEX, pages.WEEK, pages.RANKINGS, pages.COVERAGE)
-    for path in (
-        () if force else (*(folder / name for name in fixed), *folder.glob(DAY_PAGES))
-    ):
-        if path.exists() and not _is_ours(path):
+    for path in _pages_in(folder):
+        if not (force or _is_ours(path)):
             raise UsageError(
                 f"{path} already exists and was not written by bikecollect "
                 "(use --force to overwrite)"
             )
+
+
+def _pages_in(folder: Path) -> Iterator[Path]:
+    """Yield the files in *folder* with names of pages."""
+    for name in (INDEX, pages.WEEK, pages.RANKINGS, pages.COVERAGE):
+        if (folder / name).exists():
+            yield folder / name
+    yield from folder.glob(DAY_PAGES)
 
 
 def _is_ours(path: Path) -> bool:
