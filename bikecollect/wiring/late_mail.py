@@ -3,10 +3,16 @@
 import os
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bikecollect import __version__
-from bikecollect.alerts.mail.late_problems import is_recent, keys, read, write
+from bikecollect.alerts.mail.late_problems import (
+    is_recent,
+    keys,
+    read,
+    still_known,
+    write,
+)
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.text import shortened, visible
@@ -30,13 +36,19 @@ DOCTOR = "bikecollect doctor"
 
 
 def mail_problems(
-    settings: Settings, problems: Mapping[str, Mapping[str, str]], times: Times
+    settings: Settings,
+    problems: Mapping[str, Mapping[str, str]],
+    times: Times,
+    *,
+    judged: Collection[str],
 ) -> bool:
     """Mail *problems* (by system, texts by kind); return if people were informed.
 
-    A problem of the same kind is mailed once a day, so is each damage. A mail that
-    cannot be sent waits in the outbox for the next run of `fetch` or of this command.
-    If that is because the password is missing, people are not informed.
+    A problem of the same kind is mailed once a day, so is each damage. One that a
+    system of *judged* has no more is over, and mailed again if it comes again; for a
+    disk that hangs see `still_known`. A mail that cannot be sent waits in the outbox
+    for the next run of `fetch` or of this command. If that is because the password is
+    missing, people are not informed.
     """
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter
@@ -50,7 +62,7 @@ def mail_problems(
         for kind, text in kinds.items()
         for key in keys(name, kind, text)
     }
-    mailed = {key: at for key, at in read(path).items() if key in current}
+    mailed = still_known(read(path), current, judged, now)
     new = {key for key in current if not is_recent(mailed, key, now)}
     # Not in the data folder, which may be unusable.
     first = next(iter(settings.systems), OTHER)

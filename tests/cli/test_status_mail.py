@@ -164,6 +164,36 @@ def test_another_damage_of_a_system_is_mailed_within_the_day(
     assert lines[2:4] == [f"city: {first}", f"city: {other}"]
 
 
+def test_the_status_of_one_system_repeats_no_mail_about_another(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """Only the systems that were asked for can be found to be well."""
+    path = config(tmp_path, mail)
+    text = path.read_text(encoding="utf-8")
+    other = '[systems.town]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
+    other += 'timezone = "Asia/Taipei"\n'
+    path.write_text(f"{text}\n{other}", encoding="utf-8")
+    World(tmp_path / "data/city").fetch({"a": 1})
+
+    with mail.up():
+        for systems in ([], ["town"], []):
+            bikecollect("--config", path, "status", *systems, "--alert", "--mail")
+
+    (subject,) = mail.subjects()
+    assert subject.startswith("city: no run for ")
+
+
+def test_a_problem_that_comes_again_is_mailed_again(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """It was over in between."""
+    _mail_hourly(
+        tmp_path, mail, *({"run": "no run"} if n % 2 else {} for n in (1, 2, 3))
+    )
+
+    assert mail.subjects() == ["city: no run"] * 2
+
+
 def test_a_subject_has_no_remedies_and_no_long_problem(
     tmp_path: Path, mail: MailServer
 ) -> None:
@@ -173,7 +203,8 @@ def test_a_subject_has_no_remedies_and_no_long_problem(
     long = f"days are missing: {'2026-11-21, ' * 20}; restore them"
     problems = {"a": {"damage": long}, "b": {"run": "no run for 20 min"}}
     with mail.up():
-        mail_problems(settings, problems, Times(clock, clock, Stop()))
+        times = Times(clock, clock, Stop())
+        mail_problems(settings, problems, times, judged=problems)
 
     (subject,) = mail.subjects()
     assert subject.startswith("a and 1 more: days are missing: 2026-11-21, ")
@@ -225,7 +256,8 @@ def test_an_incident_whose_text_was_mailed_opens_without_a_mail(
 
     with mail.up():
         settings = load(str(path))
-        mail_problems(settings, {"city": {"damage": "2 days are lost; run: a"}}, times)
+        lost = {"city": {"damage": "2 days are lost; run: a"}}
+        mail_problems(settings, lost, times, judged=lost)
         before = mail.subjects()
         clock.now += later
         report_compact(settings, {"city": error}, times)
@@ -248,7 +280,7 @@ def _mail_hourly(folder: Path, mail: MailServer, *found: dict[str, str]) -> None
     times = Times(clock, clock, Stop())
     with mail.up():
         for problems in found:
-            assert mail_problems(settings, {"city": problems}, times)
+            assert mail_problems(settings, {"city": problems}, times, judged={"city"})
             clock.now += 3_600
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bikecollect.core.errors import StorageError
@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 DAMAGE = "damage"
 """The kind of the problems that are known by their text."""
+HANG = "hang"
+"""The kind of the problem that a disk hangs: only who waits for it sees that."""
 
 
 def keys(name: str, kind: str, text: str) -> set[str]:
@@ -35,6 +37,33 @@ def read(path: Path) -> dict[str, float]:
         return {name: float(at) for name, at in times.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
+
+
+def still_known(
+    mailed: Mapping[str, float],
+    current: Collection[str],
+    judged: Collection[str],
+    now: float,
+) -> dict[str, float]:
+    """Return what of *mailed* is known on: problems of *current*, or perhaps not over.
+
+    A problem of the systems *judged* is over if it is not in *current*. Those of others
+    are kept for a day; so is a disk that hangs, which may do so again and again.
+
+    >>> mailed = {"a run": 900.0, "b run": 900.0, "c run": 900.0, " hang": 900.0}
+    >>> still_known(mailed, {"a run"}, {"", "a", "b"}, now=1000.0)
+    {'a run': 900.0, 'c run': 900.0, ' hang': 900.0}
+    """
+    return {
+        key: at
+        for key, at in mailed.items()
+        if key in current or (_may_last(key, judged) and is_recent(mailed, key, now))
+    }
+
+
+def _may_last(key: str, judged: Collection[str]) -> bool:
+    name, _, kind = key.partition(" ")
+    return name not in judged or kind == HANG
 
 
 def write(path: Path, mailed: Mapping[str, float]) -> None:

@@ -252,7 +252,8 @@ def _is_mailed(
     """Mail problems that only this command reports; return if people were informed."""
     problems = unattended(standings, errors, time.monotonic())
     times = Times(time.time, time.monotonic, process.Stop())
-    return mail_problems(settings, problems, times)
+    judged = {"", *errors, *(standing.system_id for standing in standings)}
+    return mail_problems(settings, problems, times, judged=judged)
 
 
 def _tell_hung(

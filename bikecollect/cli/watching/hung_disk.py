@@ -156,10 +156,11 @@ def is_mailed(settings: Settings, text: str, seconds: float) -> bool:
 
 def _mail(settings: Settings, text: str) -> bool:
     """Mail *text*; return whether people were informed."""
-    from bikecollect.wiring.late_mail import mail_problems  # seldom needed
+    from bikecollect.alerts.mail.late_problems import HANG  # seldom needed
+    from bikecollect.wiring.late_mail import mail_problems
 
     times = Times(time.time, time.monotonic, process.Stop())
-    return mail_problems(settings, {"": {"error": text}}, times)
+    return mail_problems(settings, {"": {HANG: text}}, times, judged=())
 
 
 def _ask(place: Path) -> None:

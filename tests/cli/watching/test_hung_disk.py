@@ -25,7 +25,9 @@ from bikecollect.cli.commands.status import _tell_hung
 from bikecollect.cli.options import Shared
 from bikecollect.cli.watching import hung_disk
 from bikecollect.cli.watching.hung_disk import DiskWatch, complain_and_mail
+from bikecollect.core.process import Stop, Times
 from bikecollect.setup.loader import load
+from bikecollect.simulator.demo import Time
 from bikecollect.wiring import late_mail
 from bikecollect.wiring.alerting import failed_calls_path
 
@@ -206,12 +208,11 @@ def test_each_slot_that_is_lost_because_the_disk_hangs_is_noted(
     calls = failed_calls_path(str(path))
     disk.hang()
 
-    hung = [_begun(path, "fetch")]
-    wait_until(calls.exists, "noted")
-    hung.append(_begun(path, "fetch"))
-    wait_until(lambda: len(calls.read_bytes().splitlines()) == 2, "noted again")
+    said = [_killed(_begun(path, "fetch")) for _ in range(2)]
 
-    assert [fork.kill() for fork in hung] == [-signal.SIGKILL] * 2
+    named = f"bikecollect: {disk.place}/data did not answer within "
+    assert [text.startswith(named) for text in said] == [True, True]
+    assert len(calls.read_bytes().splitlines()) == 2
 
 
 def test_a_fetch_that_can_note_nothing_in_a_home_that_hangs_says_so(
@@ -243,11 +244,11 @@ def test_a_fetch_whose_settings_or_home_hang_says_so(
     path = disk.place / "bikecollect.toml"
     disk.hang()
 
-    hung = [_begun(own, "fetch", HOME=str(disk.place)), _begun(path, "fetch")]
-    said = [fork.complaint() for fork in hung]
+    home = _killed(_begun(own, "fetch", HOME=str(disk.place)))
+    file = _killed(_begun(path, "fetch"))
 
-    assert said == [f"bikecollect: {p} {WORDS}\n" for p in (disk.place, path)]
-    assert [fork.kill() for fork in hung] == [-signal.SIGKILL] * 2
+    assert home == f"bikecollect: {disk.place} {WORDS}\n"
+    assert file == f"bikecollect: {path} {WORDS}\n"
 
 
 def test_a_fetch_whose_disk_answers_is_not_told_to_hang(
@@ -285,6 +286,16 @@ def _begun(path: Path, words: str, **env: str) -> forking.Fork:
     program.write_text(IMPATIENT, encoding="utf-8")
     arguments = ["--config", str(path), *words.split()]
     return forking.server().fork(str(program), arguments, {**os.environ, **env})
+
+
+def _killed(fork: forking.Fork) -> str:
+    """Kill *fork* when it has complained, as the alarm does; return what it said.
+
+    Others are begun later: in one folder of such a disk, all wait for the first.
+    """
+    said = fork.complaint()
+    assert fork.kill() == -signal.SIGKILL
+    return said
 
 
 def test_a_command_that_waits_for_a_reader_is_not_ended(
@@ -383,3 +394,26 @@ def test_a_disk_that_hangs_is_mailed_once_a_day_by_all_commands(
     assert (code, again) == (1, 74)
     assert capsys.readouterr() == ("", "bikecollect: /srv hangs\n")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_disk_that_hangs_again_and_again_is_one_mail_and_repeats_no_other(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hang says nothing of the systems, and they say nothing of the disk."""
+    mail = MailServer.new(tmp_path / "mail")
+    own, clock = load(str(config(tmp_path, mail))), Time(1_795_276_800.0)
+    monkeypatch.setattr(time, "time", clock)
+    late = {"city": {"run": "no run for 2 h"}}
+
+    with mail.up():
+        for _ in range(2):
+            times = Times(clock, clock, Stop())
+            late_mail.mail_problems(own, late, times, judged={"", "city"})
+            clock.now += 60.0
+            complain_and_mail(own, "/srv hangs")
+            clock.now += 60.0
+
+    assert mail.subjects() == ["city: no run for 2 h", "bikecollect: /srv hangs"]
+    assert capsys.readouterr().err == "bikecollect: /srv hangs\n" * 2
