@@ -78,7 +78,8 @@ class DiskWatch:
         """
         if (place := hung_place(self.places)) is not None:
             return place
-        return self.places[-1] if STUCK in _thread_states() else None
+        last = self.places[-1] if self.places else None
+        return last if STUCK in _thread_states() else None
 
     def _told(self, place: Path) -> int:
         """Tell people about *place*; return the exit code."""

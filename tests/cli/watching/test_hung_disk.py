@@ -334,6 +334,27 @@ def test_a_thread_that_waits_for_a_disk_for_ever_ends_the_command(
     assert told[0].startswith(f"{tmp_path} did not answer")
 
 
+def test_a_command_without_a_place_on_a_disk_is_not_ended(
+    ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `status --all s3://...`; its watch does not end by an error, either."""
+    looks: SimpleQueue[None] = SimpleQueue()
+
+    def states() -> Iterator[str]:
+        looks.put(None)
+        return iter("D")
+
+    monkeypatch.setattr(hung_disk, "_thread_states", states)
+    watch = DiskWatch(lambda _settings, _text: 74, ended.put)
+
+    watch.start()
+    for _ in range(3):
+        looks.get(timeout=PATIENCE)
+    watch.stop()
+
+    assert ended.empty()
+
+
 def test_a_command_that_gets_on_is_not_suspected(
     ended: "SimpleQueue[int]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
