@@ -74,9 +74,11 @@ def collect(
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
     If *dry*, nothing is written and no alerts are sent. *reached* is called once the
-    data folder has answered. Raises SettingsError for an
-    unknown name and for a demo that is over, and RenamedError if a system has another
-    name by now, before any network access.
+    data folder has answered. The kernel's cache may have answered for a disk that hangs:
+    the alarm ends such a call without a word; one that asks the disk itself tells people.
+
+    Raises SettingsError for an unknown name and for a demo that is over, and
+    RenamedError if a system has another name by now, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
     systems = collector(settings, system_ids, times)
