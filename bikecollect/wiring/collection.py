@@ -74,8 +74,8 @@ def collect(
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
     If *dry*, nothing is written and no alerts are sent. *reached* is called once the
-    data folder has answered. The kernel's cache may have answered for a disk that hangs:
-    the alarm ends such a call without a word; one that asks the disk itself tells people.
+    data folder has answered. If only the kernel's cache has, the alarm ends a call
+    whose disk hangs without a word; a later one that asks the disk itself tells people.
 
     Raises SettingsError for an unknown name and for a demo that is over, and
     RenamedError if a system has another name by now, before any network access.
