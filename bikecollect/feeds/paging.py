@@ -14,6 +14,7 @@ from bikecollect.feeds.reading.list_queries import (
     BEYOND,
     first_page_queries,
     full_list_queries,
+    is_beyond,
     is_due,
     is_page,
     larger_page_queries,
@@ -103,7 +104,8 @@ class _Walk:
         self.asked = 0.0
         self.why = ""
         self.ended = self.ignored = self.is_empty = False
-        self.refused: bool | None = None  # unless a page after the first was requested
+        self.refused: bool | None = None  # until the newest request tells
+        self.accepted = self.address
         # Before the rows, so that only one decoded copy of a large list is in memory.
         self.stated = self.last = stated(first)
         rows = self._rows(first)
@@ -153,8 +155,9 @@ class _Walk:
             page = self._ask(place)
             rows = self.paged.list_stations(page.body)
         except (FeedError, PayloadError) as error:
-            self.refused = error.cause in BEYOND or self.refused
-            self.ended = self._may_end and error.cause in BEYOND
+            known = place if len(self.documents) > 1 else self.accepted
+            self.refused = is_beyond(error.cause, place, known) or None
+            self.ended = self._may_end and bool(self.refused)
             if self.ended:
                 return
             self.why = f"page {len(self.documents)} failed: {error}"
@@ -181,18 +184,19 @@ class _Walk:
         return is_last and not is_stated and not self._is_short
 
     @property
-    def _refused_since(self) -> float | None:
-        """Since when the page after a list of this length is refused, None if not."""
-        since = self.known.get("refused") if self.before == len(self.ids) else None
+    def _refusals(self) -> Sequence[float]:
+        """When the page after a list of this length was refused: first and last."""
+        first = self.known.get("refused") if self.before == len(self.ids) else None
+        times = [] if first is None else [first, self.known.get("refused_last", first)]
+        times = [time for time in times if time <= self.now]  # the clock was ahead
         if self.refused is None:
-            return since
-        return (since or self.now) if self.refused else None
+            return times
+        return [*times[:1], self.now] if self.refused else []
 
     @property
     def _is_alone(self) -> bool:
         """Whether the page after a list of this length has been refused for a day."""
-        since = self._refused_since
-        return since is not None and self.now - since >= DAY
+        return max(self._refusals, default=0) - min(self._refusals, default=0) >= DAY
 
     @property
     def findings(self) -> dict[str, str]:
@@ -253,7 +257,7 @@ class _Walk:
         if not alike or len(ids) <= len(self.ids):
             return False
         self.documents, self.seen, self.ids = [page], len(rows), ids
-        self.first, self.query = len(rows), dict(query)
+        self.first, self.query, self.accepted = len(rows), dict(query), place
         self.void = len(rows) - len(ids)
         del rows
         self.last = stated(page)
@@ -300,7 +304,7 @@ class _Walk:
         if self.why and self._is_short and 0 <= self.now - since < DAY:
             return {**self.known, "short": since}
         note: dict[str, Any] = {
-            "refused": self._refused_since,
+            **dict(zip(("refused", "refused_last"), self._refusals, strict=False)),
             "moves": self._moves,
             "whole": self._is_whole and len(self.ids),
             "query": self.query,

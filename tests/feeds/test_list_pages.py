@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from publisher import Publisher, publishing
 from served import Answer
 
 from bikecollect.alerts import signals
-from bikecollect.core.errors import Outcome
+from bikecollect.core.errors import FeedUnavailable, Outcome
+from bikecollect.core.payload import Document, Memory
 from bikecollect.core.run import Run
+from bikecollect.feeds.paging import PagedList
 
 Query = Mapping[str, str]
 ROWS = 73
@@ -158,8 +161,11 @@ def test_a_list_after_which_a_page_is_empty_is_complete(city: Publisher) -> None
     assert all("exactly 20 stations were received" in partial(run) for run in later)
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
-@pytest.mark.parametrize("address", ["/f?rid=x", "/f?rid=x&page=1"])
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [("/f?rid=x", 404), ("/f?rid=x", 410)]
+    + [("/f?rid=x&page=1", status) for status in (400, 404, 422)],
+)
 def test_a_list_after_which_pages_are_refused_for_a_day_is_complete(
     tmp_path: Path, address: str, status: int
 ) -> None:
@@ -182,6 +188,63 @@ def test_a_list_after_which_pages_are_refused_for_a_day_is_complete(
         "requests for more"
     ]
     assert (grown.rows, partial(grown)) == (21, "")
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_list_whose_server_refuses_unknown_parameters_is_never_complete(
+    city: Publisher, status: int
+) -> None:
+    """It may page by a parameter of another name, which nobody can guess."""
+    known = {"rid", "format", "seite"}
+    city.documents["/f"] = lambda query: (
+        ALL[:20] if query.keys() <= known else Answer(b"{}", status)
+    )
+    runs = [city.fetch(after=day * 86_400) for day in (0, 1, 1, 1)]
+
+    assert all("exactly 20 stations were received" in partial(run) for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_whole"),
+    [
+        ((404, 503, 503), False),
+        ((404, 503, 404), True),
+        ((404, 404, 503), True),
+    ],
+)
+def test_a_list_is_complete_if_its_next_page_is_refused_a_day_later_too(
+    city: Publisher, statuses: tuple[int, ...], *, is_whole: bool
+) -> None:
+    """A server that is down does not say that there are no more pages."""
+    runs = []
+    for day, status in enumerate(statuses):
+        refusal = Answer(b"{}", status)
+        city.documents["/f"] = lambda query, refusal=refusal: (
+            ALL[:20] if query.keys() <= {"rid", "format"} else refusal
+        )
+        runs += [city.fetch(after=86_400 * min(day, 1))]
+    runs += [city.fetch()]
+
+    assert [bool(partial(run)) for run in runs[-2:]] == [not is_whole] * 2
+
+
+def test_refusals_that_were_noted_while_the_clock_was_ahead_do_not_count() -> None:
+    """Of two, a day apart, the list is complete: not only when that time comes."""
+
+    def get(name: str, url: str, **_: object) -> Document:
+        if "offset" in url or "page" in url:
+            raise FeedUnavailable("refused", cause="http-404")
+        return Document(name, json.dumps(ALL[:20]).encode(), url)
+
+    paged_list = PagedList("http://a/f?x=1", json.loads, itemgetter("sno"), json.loads)
+    memory, missing = Memory(), []
+    for day in (365, 0, 1, 2):
+        memory = memory._replace(now=1.8e9 + day * 86_400)
+        payload = paged_list.fetch(get, memory)
+        memory = memory._replace(notes={**memory.notes, **payload.notes})
+        missing.append(bool(payload.incomplete))
+
+    assert missing == [True, True, False, False]
 
 
 def test_another_list_after_which_pages_are_refused_is_partial_for_a_day(

@@ -23,6 +23,8 @@ LIKELY |= {2_500, 3_000, 10_000}
 """As `USUAL`, for an address with a query or with the path of an API."""
 BEYOND = frozenset(f"http-{status}" for status in (204, 400, 404, 410, 416, 422))
 """Causes with which servers answer a request for a page beyond the last one."""
+UNKNOWN = frozenset({"http-400", "http-422"})
+"""Those of them with which servers also refuse a parameter that they do not know."""
 LONG = 20
 """Pages for which larger ones are requested first: Opendatasoft gives 10 stations, or
 100 if asked."""
@@ -199,6 +201,20 @@ def next_page(url: str, pages: int, stations: int) -> str:
         default = "$skip" if odata else "offset"
         query[find_name(OFFSET, query) or default] = str(stations)
     return _replaced(url, urlencode(query, safe="$:,"))
+
+
+def is_beyond(cause: str, place: str, accepted: str) -> bool:
+    """Return whether *cause* says that there is no page at the address *place*.
+
+    It may say that a parameter is unknown, unless that is in the address *accepted*.
+
+    >>> is_beyond("http-400", "http://a/f?page=2", "http://a/f?page=1")
+    True
+    >>> is_beyond("http-400", "http://a/f?page=2", "http://a/f")
+    False
+    """
+    is_guess = not query_of(place).keys() <= query_of(accepted).keys()
+    return cause in (BEYOND - UNKNOWN if is_guess else BEYOND)
 
 
 def linked_page(url: str, query: Mapping[str, str], link: str) -> str:
