@@ -458,8 +458,16 @@ def told_of(city: Publisher, *lists: object) -> list[str]:
         ("Europe/Madrid", (-3.7, 40.4), "lat and lon are exchanged at the stations"),
         ("Europe/Madrid", (39.6, 2.65), ""),
         ("Africa/Cairo", (31.2, 29.9), ""),
-        ("America/New_York", (40.7, 74.0), "lon has the wrong sign at the stations"),
-        ("Australia/Sydney", (33.9, 151.2), "lat has the wrong sign at the stations"),
+        (
+            "America/New_York",
+            (40.7, 74.0),
+            "lon has the wrong sign at the stations, or timezone is wrong: ",
+        ),
+        (
+            "Australia/Sydney",
+            (33.9, 151.2),
+            "lat has the wrong sign at the stations, or timezone is wrong: ",
+        ),
         ("Asia/Shanghai", (43.8, 87.6), ""),
         ("Asia/Taipei", (48.1, 16.3), ""),
         ("America/New_York", (25.0, 121.0), ""),

@@ -57,9 +57,9 @@ def mirrored_findings(
 ) -> dict[str, str]:
     """Return a finding if the *stations* are near the place of *zone* only if mirrored.
 
-    Latitude and longitude may be exchanged, or have lost their sign. That is said only
-    of stations that are farther from their time zone than one may extend, and are in it
-    otherwise.
+    Latitude and longitude may be exchanged, or have lost their sign; or *zone* is that
+    of a city on the other side. That is said only of stations that are farther from
+    their time zone than one may extend, and are in it otherwise.
     """
     latitudes = sorted(s.lat for s in stations if s.lat is not None)
     longitudes = sorted(s.lon for s in stations if s.lon is not None)
@@ -69,16 +69,25 @@ def mirrored_findings(
     # Not by the module statistics, which takes long to import.
     middle = Place(latitudes[len(latitudes) // 2], longitudes[len(longitudes) // 2])
     mirrored = {
-        "lat and lon are exchanged": (Place(middle.lon, middle.lat), FAR),
-        "lon has the wrong sign": (Place(middle.lat, -middle.lon), FARTHER),
-        "lat has the wrong sign": (Place(-middle.lat, middle.lon), FARTHER),
+        "lat and lon are exchanged at the stations, as it seems": (
+            Place(middle.lon, middle.lat),
+            FAR,
+        ),
+        "lon has the wrong sign at the stations, or timezone is wrong": (
+            Place(middle.lat, -middle.lon),
+            FARTHER,
+        ),
+        "lat has the wrong sign at the stations, or timezone is wrong": (
+            Place(-middle.lat, middle.lon),
+            FARTHER,
+        ),
     }
     apart = middle.distance(home)
     for what, (place, far) in mirrored.items():
         if apart >= far and place.distance(home) <= min(FARTHER, apart / NEARER):
             text = (
-                f"{what} at the stations, as it seems: their middle is {middle}, and "
-                f"{zone} is at {home}; they are stored unchanged"
+                f"{what}: their middle is {middle}, and {zone} is at {home}; they are "
+                "stored unchanged"
             )
             return {"mirrored places": text}
     return {}
