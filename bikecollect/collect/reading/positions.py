@@ -84,8 +84,8 @@ def _twice_findings(stations: Sequence[StationInformation]) -> dict[str, str]:
         return {}
     number, (first, second) = f"{len(twice)} of {len(stations)}", twice[0]
     text = f"{number} stations have the name and place of another one, such as "
-    text += f"{first} and {second}: the publisher lists them "
-    return {"listed twice": f"{text}twice, and counts of all stations count them twice"}
+    text += f"{first} and {second}: they may be listed twice, and sums over all "
+    return {"listed twice": f"{text}stations may then count their vehicles twice"}
 
 
 def beyond_findings(rows: Sequence[Placed], unit: str) -> dict[str, str]:
