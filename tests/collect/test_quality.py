@@ -51,7 +51,7 @@ def test_a_feed_whose_own_stamp_is_in_the_future_is_reported(world: World) -> No
     assert (near.notices, far.outcome) == ((), Outcome.COLLECTED)
     assert [notice.text for notice in far.notices] == [
         "the feed's own stamp is in the future, 2026-11-23T04:00:00+00:00, fetched at "
-        "2026-11-22T04:05:02+00:00: only the reports of its stations tell its age"
+        "2026-11-22T04:05:02+00:00: it is not known how old its data are"
     ]
 
 
@@ -101,6 +101,38 @@ def test_a_stamp_without_an_offset_that_is_new_in_no_zone_is_reported(
     texts = [n.text for run in runs for n in run.notices if "no station_" not in n.text]
     assert [text[: len(told[0])] for text in texts] == told
     assert {"stale" in run.flags for run in runs} == {hours < 0}
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "form", "end"),
+    [
+        ("Asia/Taipei", 9, "%FT%T", ': timezone = "Asia/Taipei" may be wrong'),
+        ("Asia/Taipei", 7, "%FT%T", ', or timezone = "Asia/Taipei" is wrong'),
+        ("Asia/Taipei", 1, "%FT%TZ", ": it is not known how old its data are"),
+        ("Asia/Taipei", -1, "%FT%TZ", "clock or time zone is wrong, or it lags"),
+    ],
+)
+def test_a_stamp_that_was_read_in_the_time_zone_of_the_settings_puts_that_in_doubt(
+    tmp_path: Path, zone: str, hours: int, form: str, end: str
+) -> None:
+    """It is not blamed where the stamp has an offset of its own."""
+    with publishing(tmp_path, timezone=zone) as city:
+
+        def stamped(_: object) -> object:
+            stamp = datetime.fromtimestamp(city.clock.now + hours * 3_600, UTC)
+            row = {"station_id": "a", "name": "A", "num_bikes_available": 3}
+            return {"last_updated": stamp.strftime(form), "data": {"stations": [row]}}
+
+        city.documents["/gbfs.json"] = {
+            "data": {
+                "en": {"feeds": [{"name": "station_status", "url": "BASE/status"}]}
+            }
+        }
+        city.documents["/status"] = stamped
+        texts = [n.text for _ in range(3) for n in city.fetch().notices]
+
+    (text,) = [text for text in texts if "the feed's own stamp" in text]
+    assert text.endswith(end)
 
 
 def test_a_feed_that_goes_back_again_and_again_is_reported(world: World) -> None:

@@ -224,7 +224,7 @@ def _nameless(snapshot: Snapshot) -> dict[str, str]:
         and all(getattr(s, column) is None for s in snapshot.information)
     ]
     text = f"no station on the list of stations has {' or '.join(lacking)}: "
-    text += "the publisher leaves it out, or calls it otherwise"
+    text += "the publisher leaves it out, or names it differently"
     return {"nameless": text} if lacking else {}
 
 
@@ -241,7 +241,14 @@ def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
     if quality.AHEAD in snapshot.findings or clock_is_off(payload):
         return {}
     text = f"the feed's own stamp is in the future, {iso(stamp or 0, UTC)}, fetched at "
-    text += f"{iso(fetched_at, UTC)}: only the reports of its stations tell its age"
+    text += f"{iso(fetched_at, UTC)}: "
+    has_reports = any(status.last_reported for status in snapshot.statuses)
+    known = "only the reports of its stations tell its age"
+    text += known if has_reports else "it is not known how old its data are"
+    if snapshot.zone is not None and not has_reports:
+        text += (
+            f'; it has no offset from UTC: timezone = "{snapshot.zone}" may be wrong'
+        )
     return {"stamp ahead": text}
 
 
@@ -270,6 +277,8 @@ def _late_stamp(
         "although it moves from slot to slot: the publisher's clock or time zone is "
         "wrong, or it lags"
     )
+    if snapshot.zone is not None:
+        text += f', or timezone = "{snapshot.zone}" is wrong'
     return {"late stamp": text}
 
 
