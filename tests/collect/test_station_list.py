@@ -523,6 +523,7 @@ def test_stations_that_are_elsewhere_at_once_are_reported(
         (lambda i: f"00{i}" if int(i) % 2 else i, "00101 for 101"),
         (lambda i: f"VIE:Station:{i}", "VIE:Station:100 for 100"),
         (lambda i: f"{i}.0", "100.0 for 100"),
+        (lambda i: f"https://a.org/{i}/", "https://a.org/100/ for 100"),
         (lambda i: f"{int(i) + 700}", ""),
     ],
 )
@@ -544,6 +545,34 @@ def test_ids_in_another_spelling_are_reported_once(
 
     told = [text for text in texts if "in another spelling" in text]
     assert [example in text for text in told] == [True] * bool(example)
+
+
+@pytest.mark.parametrize(
+    ("spell", "later"),
+    [
+        ("bonn:{}", "ulm:{}"),
+        ("https://a.org/{}/", "https://b.org/{}/"),
+        ("{}", "x:{}"),
+        ("{}", "0{}"),
+    ],
+)
+def test_ids_of_other_stations_are_no_other_spelling(
+    city: Publisher, spell: str, later: str
+) -> None:
+    """Of a city that left and one that came, with other names, at other places."""
+    texts: list[str] = []
+    for name, rows in ((spell, SPREAD), (later, spread(50.1, 8.6)["data"]["stations"])):
+        stations = [
+            {**row, "station_id": name.format(n), "name": f"{name} {n}"}
+            for n, row in enumerate(rows, 100)
+        ]
+        city.documents["/station_status"] = listed(
+            *({**STATUS, "station_id": row["station_id"]} for row in stations)
+        )
+        city.documents["/station_information"] = listed(*stations)
+        texts += [notice.text for notice in city.fetch().notices]
+
+    assert [text for text in texts if "in another spelling" in text] == []
 
 
 def test_stations_that_are_listed_twice_are_reported_once(city: Publisher) -> None:

@@ -208,7 +208,8 @@ def _respelt(
         return {}
     from bikecollect.collect.reading import respelt_ids  # rarely needed
 
-    found = respelt_ids.respelt_findings(ids, before)
+    stations = {station.station_id: station for station in listed}
+    found = respelt_ids.respelt_findings(ids, known or stations, stations)
     return found if known else dict.fromkeys(found, "")
 
 
