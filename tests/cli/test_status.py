@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,15 +23,24 @@ from templates import copied
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body, noon_of_last_month
 
+from bikecollect.alerts.signals import of_run
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.cli import cli
 from bikecollect.cli.render import status
 from bikecollect.cli.render.programs import status_json
 from bikecollect.cli.render.programs.metrics import metrics
-from bikecollect.core.errors import FeedUnavailable, RateLimited, StorageError
+from bikecollect.collect.remedy import lines
+from bikecollect.core.errors import (
+    FeedUnavailable,
+    Outcome,
+    RateLimited,
+    StorageError,
+)
 from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Notice, Result, Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.timeline.grid import Grid, Period
+from bikecollect.feeds.reading.renames import Rename, Renames
 from bikecollect.reports.disk_usage import Disk
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
@@ -183,6 +193,33 @@ def test_an_open_incident_is_shown_with_its_lost_slots(world: World) -> None:
     assert plain(standing).startswith("city: disk unusable since 12:00\n")
     (tomorrow,) = overview([stand(world, after=86_400)])
     assert tomorrow.verdict.text == "late and disk unusable since 2026-11-22"
+
+
+def test_lines_for_the_settings_can_be_pasted_from_the_screen(world: World) -> None:
+    """They are valid TOML, below what explains them and above the command."""
+    rename = Rename("num_vehicles_available", "tot", "bikes")
+    texts = lines("city", {}, Renames((rename,), ("lat",), ("x",)))
+    result = Result(
+        Outcome.REJECTED,
+        cause="drift",
+        error="no field is known; the payload is kept: /a.zip",
+        notices=tuple(Notice("fields", text) for text in texts),
+    )
+    run = Run("0000000a", "city", Slot(int(NOON)), NOON, result=result)
+    signal = of_run(run, None)["payload"]
+    assert signal is not None
+    known = Incident("i", "payload", run.slot, run.slot, text=signal.text)
+    standing = stand(world)
+    health = replace(standing.health, incidents=[known])
+
+    screen = plain(replace(standing, health=health))
+
+    head, pasted, command, *_ = screen.partition("    no field")[2].split("\n\n")
+    assert "kept: /a.zip\n    most likely a field was renamed: tot" in head
+    assert tomllib.loads(pasted) == {
+        "systems": {"city": {"fields": {"num_vehicles_available": "bikes"}}}
+    }
+    assert command.rstrip() == "    then run:\n      bikecollect backfill city"
 
 
 def test_a_stopped_cron_is_reported(world: World) -> None:

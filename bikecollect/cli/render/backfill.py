@@ -86,11 +86,11 @@ def summary(
     return "\n".join([*lines, ""])
 
 
-def remedy(lines: Sequence[str]) -> str:
+def remedy(lines: Sequence[str], indent: str = "  ") -> str:
     """Return *lines* about renamed fields, those to paste between blank lines.
 
-    Neither they nor the command, a line of its own, are wrapped. In lines of earlier
-    versions it stands before those to paste.
+    Neither they nor the command, a line of its own, are wrapped; all but those to paste
+    begin with *indent*. In lines of earlier versions it stands before those to paste.
     """
     table_at = next((n for n, line in enumerate(lines) if line[:1] == "["), len(lines))
     texts, commands = list[str](), list[str]()
@@ -98,11 +98,12 @@ def remedy(lines: Sequence[str]) -> str:
     for n, line in enumerate(lines):
         text, is_run, command = line.rpartition(THEN_RUN)
         if is_run:
-            commands += ["", f"  {THEN_RUN.strip()}", f"    {visible(command)}"]
+            first = f"{indent}{THEN_RUN.strip()}"
+            commands += ["", first, f"{indent}  {visible(command)}"]
             text = text.rstrip(", ")
-            texts += wrapped(f"{visible(text)}:", "  ") if text else []
+            texts += wrapped(f"{visible(text)}:", indent) if text else []
         elif n < table_at:
-            texts += wrapped(visible(line), "  ")
+            texts += wrapped(visible(line), indent)
         else:
             pasted.append(line)
     blank = [""] if pasted else []

@@ -7,6 +7,7 @@ from enum import IntEnum
 import click
 
 from bikecollect.alerts.messages import LOST
+from bikecollect.cli.render.backfill import remedy
 from bikecollect.cli.render.terminal import (
     WIDTH,
     beside,
@@ -48,6 +49,8 @@ VERDICT = 28
 CELL = 300
 ENDED = 5
 """Maximum incidents shown that are over."""
+TO_PASTE = "[systems."
+"""Begins the lines of an incident that are for the settings."""
 HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
@@ -255,7 +258,7 @@ def _system(standing: Standing) -> str:
     for incident in health.incidents:
         text = _incident(incident, standing.zone, health.grid)
         lines += ["", *beside("  ! ", text)]
-        lines += wrapped(incident.text, "    ")
+        lines += _explained(incident.text)
     for text in _untold(health):
         lines += ["", *beside("  ! ", text)]
     if health.ended:
@@ -276,6 +279,14 @@ def _incident(incident: Incident, zone: tzinfo, grid: Grid) -> str:
     last = local_minute(incident.last, zone, interval)
     seen = f", last seen {last}" if incident.good else ""  # it is about to close
     return f"{incident.title(interval)}, since {since}{seen}; slots lost: {lost}"
+
+
+def _explained(text: str) -> list[str]:
+    """Return the *text* of an incident; lines for the settings can be pasted."""
+    lines = [line for line in text.split("\n") if line]
+    if any(line.startswith(TO_PASTE) for line in lines):
+        return remedy(lines, "    ").splitlines()[1:]
+    return [part for line in lines for part in wrapped(line, "    ")]
 
 
 def _ended(standing: Standing) -> Iterator[str]:
