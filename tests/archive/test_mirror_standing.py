@@ -211,6 +211,7 @@ def test_the_last_live_copy_is_shown(config: Path, nas: Path) -> None:
     assert (values["error"], values["behind"]) == (None, False)
     assert values["live_copied"] is not None
     assert "cannot" in values["live_error"]
+    assert mirror_checks(config)["city: mirror"] == "bad"
 
 
 @pytest.mark.usefixtures("archived")

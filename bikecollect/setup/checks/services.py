@@ -87,6 +87,9 @@ def check_mirror(settings: Settings, *, network: bool) -> Checks:
         if standing.is_behind(now):
             remedy = f"{first}bikecollect push {name}"
             yield bad(f"{name}: mirror", standing.text(now), remedy)
+        elif standing.live and standing.live.error:
+            remedy = f"{first}bikecollect push --live {name}"
+            yield bad(f"{name}: mirror", standing.text(now), remedy)
         elif standing.waiting:
             text = standing.text(now)
             yield note(f"{name}: mirror", text, "the next `compact` copies them")
