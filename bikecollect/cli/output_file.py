@@ -32,8 +32,12 @@ ENDINGS = {
 """Formats of tables by the extension of a file's name."""
 PLAIN = frozenset({"txt", "text", "dat", "out"})
 SHEETS = frozenset({"xlsx", "xls", "xlsm", "xlsb", "ods", "fods", "numbers"})
-FOREIGN = SHEETS | frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
-"""Extensions of workbooks and archives: other programs expect these there."""
+DOCUMENTS = frozenset({"pdf", "ps", "doc", "docx", "odt", "rtf", "ppt", "pptx", "epub"})
+IMAGES = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp"})
+ARCHIVES = frozenset({"gz", "bz2", "xz", "zst", "zip", "7z", "tar", "tgz"})
+DATABASES = frozenset({"sqlite", "sqlite3", "db", "duckdb", "arrow", "feather"})
+FOREIGN = SHEETS | DOCUMENTS | IMAGES | ARCHIVES | DATABASES
+"""Extensions of formats that no command writes: other programs expect these there."""
 PART = re.compile(r"\.[0-9a-f]{8}\.part")
 NEW = 60.0
 """Seconds for which an empty temporary file may be new and not locked yet."""

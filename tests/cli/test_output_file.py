@@ -418,11 +418,15 @@ def test_a_page_is_named_like_one(config: Path) -> None:
     answer(config, "backfill-report -o page.html")
     answer(config, "backfill-report -o gaps.md")
     refused = answer(config, "backfill-report -o gaps.parquet")
+    document = answer(config, "backfill-report -o gaps.pdf")
 
     assert Path("page.html").read_text("utf-8").startswith("<!doctype html>")
     assert Path("gaps.md").read_text("utf-8").startswith("city: ")
     assert refused.returncode == 64
     assert "cannot write .parquet, but .txt, .csv" in refused.stderr
+    assert document.returncode == 64
+    assert "cannot write .pdf, but .txt, .csv" in document.stderr
+    assert not Path("gaps.pdf").exists()
 
 
 def test_the_format_of_a_query_follows_the_file_name(
