@@ -81,7 +81,7 @@ class System:
         kind=bool,
     )
     language: str = key("language of a GBFS feed; default: the first offered", "")
-    version: str = key("version of a GBFS feed to pin, such as 2.3", "")
+    version: str = key('version of a GBFS feed to pin, such as "2.3"', "")
     mapping: dict[str, str] = key(
         "for a mapped feed: path of the stations, path of each column", {}, kind=dict
     )

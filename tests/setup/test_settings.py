@@ -83,6 +83,8 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ("[bergen]\nfeed = 'gbfs'", r"did you mean \[systems.bergen\]\?"),
         ("[systems.a.b]\nfeed = 'gbfs'", r'a dot, write \[systems."a.b"\]'),
         ("[systems.x]\nURL = 'https://x'", 'did you mean "url"'),
+        ("[systems.youbike-taipei]\nversion = 2.3", 'not 2.3; write "2.3"$'),
+        ("[systems.youbike-taipei]\nfeed = 3", "must be a text, not 3$"),
         ("interval = 00:05:00", "interval must be a text, not 00:05:00"),
         (r'data_dir = "a\u0000"', "data_dir must not have a zero byte"),
         ('[tell]\ncommand = ["a\\u0000"]', "tell.command must not have a zero byte"),

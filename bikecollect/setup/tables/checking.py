@@ -16,6 +16,8 @@ MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webho
 """Settings that may hold a secret: errors do not quote their values."""
 TOP_LEVEL = frozenset({"data_dir", "interval"})
 """Settings above the tables; a line that is added at the end lies in the last table."""
+LIKE_NUMBERS = frozenset({"version"})
+"""Settings that are texts, but look like numbers: without quotes TOML reads one."""
 WORDS: dict[object, str] = {
     str: "a text",
     int: "a whole number",
@@ -176,7 +178,9 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
 
 
 def _remedy(name: str, value: object, kind: Kind, items: Kind, place: str) -> str:
-    """Return how to write a list or a table, empty for another *kind*."""
+    """Return how to write a list, a table or a text; empty for another *kind*."""
+    if name in LIKE_NUMBERS:
+        return quote_hint(value)
     if kind is list:
         is_shown = isinstance(value, str) and shown(name, value) == repr(value)
         if items is str and is_shown:
