@@ -78,7 +78,22 @@ def test_a_mapped_column_that_cannot_be_read_is_reported_once() -> None:
     """As unreadable, not as missing too."""
     stations = [{"id": str(n), "n": 3, "y": "north", "x": "east"} for n in range(3)]
 
-    assert list(read(mapped(lat="y", lon="x"), stations).findings) == ["unread lat"]
+    findings = read(mapped(lat="y", lon="x"), stations).findings
+
+    text = "no value of y can be read, such as lat 'north', lon 'east'"
+    assert findings == {"unread lat": f"lat is empty at every station: {text}"}
+
+
+def test_the_coordinate_that_no_station_has_is_named() -> None:
+    """Not the other one, whose path in the settings is right."""
+    stations = [{"id": str(n), "n": 3, "p": {"y": 50.0, "x": 14}} for n in range(3)]
+
+    no_lon = read(mapped(lat="p.y", lon="p.xx"), stations).findings
+    no_lat = read(mapped(lat="p.yy", lon="p.x"), stations).findings
+
+    text = "lat and lon are empty: no station has a value for"
+    assert no_lon == {"unread lat": f"{text} lon (p.xx), only for lat (p.y)"}
+    assert no_lat == {"unread lat": f"{text} lat (p.yy), only for lon (p.x)"}
 
 
 @pytest.mark.parametrize("entries", [[1, 2], ["a"], {"bikes": 3, "docks": 4}])

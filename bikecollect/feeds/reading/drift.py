@@ -24,6 +24,7 @@ from bikecollect.feeds.reading.values import (
 MAX_CHANGES = 12
 BEGINNING = 4_096
 """Bytes in which repeated fields are looked for."""
+PLACE = ("lat", "lon")
 FEW = 1
 """Unreadable values at more stations than these are reported."""
 
@@ -114,18 +115,22 @@ def no_numbers(name: str, body: bytes) -> dict[str, str]:
 
 
 class Column(NamedTuple):
-    """The *values* of a column by station, and the *raw* ones in its *fields*."""
+    """The *values* of a column by station, and the *raw* ones in its *fields*.
+
+    The raw values of ``lat`` are pairs of both coordinates; *of_lon* are the fields of
+    the other one.
+    """
 
     values: Sequence[Any]
     raw: Sequence[Any]
     fields: Sequence[str]
+    of_lon: Sequence[str] = ()
 
 
 def unread(columns: Mapping[str, Column]) -> dict[str, str]:
     """Return a sentence for each of *columns* with unreadable values, by a key.
 
-    If several columns are in one field, the first decides. The raw values of ``lat``
-    are pairs of both coordinates.
+    If several columns are in one field, the first decides.
 
     >>> columns = {"name": Column([None, None, "b"], [["a"], ["a"], "b"], ["sna"])}
     >>> unread(columns)["unreadable name"]
@@ -146,18 +151,47 @@ def unread(columns: Mapping[str, Column]) -> dict[str, str]:
             if bad and read.isdisjoint(fields):
                 read |= fields
                 text = f"no value of {' or '.join(column.fields)} can be read, such as "
-                text = f"{name} is empty at every station: {text}{excerpt(bad[0])}"
+                text = f"{name} is empty at every station: {text}{_shown(bad[0])}"
                 text += _guess(bad[0]) if name == "lat" else ""
-                found[f"unread {name}"] = text
+                half = _half(column, bad) if name == "lat" else ""
+                found[f"unread {name}"] = half or text
         elif bad and seen.isdisjoint(fields):
             bad = [raw for raw in bad if not _is_absent(name, raw)]
             if len(bad) > FEW and len(bad) >= total * REPORTED_SHARE:
                 found[f"unreadable {name}"] = (
                     f"{name} cannot be read at {len(bad)} of {total} stations, such as "
-                    f"{excerpt(bad[0])}: it is empty there"
+                    f"{_shown(bad[0])}: it is empty there"
                 )
         seen |= fields
     return found
+
+
+def _shown(raw: Any) -> str:
+    """Return *raw*, a value or the pair of both coordinates, for a message.
+
+    >>> _shown("x"), _shown((50.0, None))
+    ("'x'", 'lat 50.0, lon null')
+    """
+    if not isinstance(raw, tuple):
+        return excerpt(raw)
+    return ", ".join(f"{n} {excerpt(v)}" for n, v in zip(PLACE, raw, strict=True))
+
+
+def _half(column: Column, bad: Sequence[tuple[Any, Any]]) -> str:
+    """Return a sentence if all *bad* pairs lack the same coordinate, else nothing.
+
+    >>> print(_half(Column([None], [], ["p.la"], ["p.xx"]), [(50.0, None)]))
+    lat and lon are empty: no station has a value for lon (p.xx), only for lat (p.la)
+    """
+    names = (column.fields, column.of_lon)
+    texts = [
+        f"{n} ({' or '.join(f)})" if f else n for n, f in zip(PLACE, names, strict=True)
+    ]
+    for lost, other in ((0, 1), (1, 0)):
+        if all(pair[lost] is None for pair in bad):
+            text = f"no station has a value for {texts[lost]}, only for {texts[other]}"
+            return f"lat and lon are empty: {text}"
+    return ""
 
 
 def _guess(raw: Any) -> str:

@@ -333,7 +333,9 @@ class StationReader:
             read = raw(name) if None in values else values
             if name == "lat" and read is not values:
                 read = list(zip(read, raw("lon"), strict=True))
-            columns[name] = drift.Column(values, read, self._aliases.fields(name))
+            of_lon = self._aliases.fields("lon")
+            fields = self._aliases.fields(name)
+            columns[name] = drift.Column(values, read, fields, of_lon)
         return drift.unread(columns)
 
 
