@@ -232,6 +232,26 @@ def dry_run(path: Path) -> dict[str, Any]:
     return run
 
 
+def test_a_dry_run_names_a_mapped_column_that_no_station_has(tmp_path: Path) -> None:
+    """It may be misspelt; a first run names it, too, but has stored the stations."""
+    stations = [{"id": str(number), "n": 3} for number in range(3)]
+    mapping = '{station_id = "id", num_vehicles_available = "n", name = "nmae"}'
+    path = tmp_path / "bikecollect.toml"
+    with serving(lambda _: Answer(json.dumps(stations).encode())) as url:
+        path.write_text(
+            f'data_dir = "data"\n[systems.any]\nfeed = "mapped"\nurl = "{url}/"\n'
+            f'timezone = "UTC"\nmapping = {mapping}\n',
+            encoding="utf-8",
+        )
+        tried = in_process.bikecollect("--config", path, "fetch", "--dry-run")
+        run = in_process.bikecollect("--config", path, "fetch")
+
+    text = 'any: drift: no station has a value for mapping.name = "nmae"'
+    assert text in tried.stderr
+    assert "any: drift" not in tried.stdout
+    assert text in run.stderr
+
+
 def test_a_dry_run_that_fails_has_the_requests_that_it_made(tmp_path: Path) -> None:
     """Their number, the status of the last one, and the time that they took."""
     with serving(lambda _: Answer(b"", 404)) as url:
