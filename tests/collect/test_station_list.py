@@ -487,15 +487,24 @@ def test_the_first_list_is_compared_with_the_place_of_its_time_zone(
 
 @pytest.mark.parametrize(
     ("places", "guess"),
-    [((121.5, 25.0), "both may be exchanged"), ((4.81e7, 1.63e7), "parts of a degree")],
+    [
+        ((121.5, 25.0), "both may be exchanged"),
+        ((4.81e7, 1.63e7), "they may be in parts of a degree"),
+        ((4.81e8, 1.63e8), "they may be in parts of a degree"),
+        ((5_340_000, 1_820_000), ""),
+        ((999, 999), ""),
+        ((99_999_999, 99_999_999), ""),
+    ],
 )
 def test_what_unreadable_coordinates_may_be_is_guessed(
     city: Publisher, places: tuple[float, float], guess: str
 ) -> None:
     """Coordinates that are none on earth are empty; the notice says why."""
     lat, lon = places
+    (told,) = told_of(city, spread(lat=lat, lon=lon))
 
-    assert guess in "".join(told_of(city, spread(lat=lat, lon=lon)))
+    assert told.startswith("lat is empty at every station")
+    assert told.partition("; ")[2] == guess
 
 
 @pytest.mark.parametrize(

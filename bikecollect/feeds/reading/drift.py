@@ -25,6 +25,10 @@ MAX_CHANGES = 12
 BEGINNING = 4_096
 """Bytes in which repeated fields are looked for."""
 PLACE = ("lat", "lon")
+FARTHEST = 21_000_000
+"""Larger than any coordinate in metres."""
+PARTS_OF_DEGREE = (1_000_000, 10_000_000)
+"""In so many parts of a degree, coordinates larger than `FARTHEST` are a place."""
 FEW = 1
 """Unreadable values at more stations than these are reported."""
 
@@ -199,13 +203,17 @@ def _guess(raw: Any) -> str:
 
     >>> _guess((121.5, 25.0)), _guess(("48100000", "16300000")), _guess((0, 0))
     ('; both may be exchanged', '; they may be in parts of a degree', '')
+    >>> _guess((999, 999)), _guess((5_340_000, 1_820_000)), _guess((99999999, 99999999))
+    ('', '', '')
     """
     lat, lon = map(degrees, raw)
     if lat is None or lon is None or not (lat or lon):
         return ""
     if place(lon, lat) != (None, None):
         return "; both may be exchanged"
-    return "; they may be in parts of a degree" if lat.is_integer() else ""
+    is_in_parts = lat != lon and max(abs(lat), abs(lon)) > FARTHEST
+    is_place = any(place(lat / n, lon / n) != (None, None) for n in PARTS_OF_DEGREE)
+    return "; they may be in parts of a degree" if is_in_parts and is_place else ""
 
 
 def rivals(
