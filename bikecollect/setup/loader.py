@@ -169,13 +169,17 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
             systems[name] = _system(name, table, problems)
         if len(problems) == before:
             sound[name] = systems[name]
-    sections = {
-        name: cls(**checked(cls, table_of(values, name), f"{name}.", problems))
-        for name, cls in SECTIONS.items()
-    }
+    sections: dict[str, Any] = {}
+    sound_tables: set[str] = set()
+    for name, cls in SECTIONS.items():
+        before = len(problems)
+        table = table_of(values, name)
+        sections[name] = cls(**checked(cls, table, f"{name}.", problems))
+        if len(problems) == before:
+            sound_tables.add(name)
     settings = Settings(**{**top, **sections, "systems": systems, "folder": folder})
     if len(problems):
-        problems.note(possible_checks(settings, values, sound))
+        problems.note(possible_checks(settings, values, sound, sound_tables))
     problems.refuse()
     complete = settings.with_absolute_paths()
     if not complete.systems:

@@ -490,8 +490,23 @@ def test_errors_of_one_table_do_not_hide_each_other(tmp_path: Path) -> None:
         'systems.a: mapping.stamp_format = "%d.%m."',
         "",
     ]
-    own = [error for error in errors if "mail." not in error]
-    assert [error for error in own if error not in beside] == []
+    assert [error for error in errors if error not in beside] == []
+
+
+def test_a_wrong_type_in_a_table_hides_only_what_may_follow_from_it(
+    tmp_path: Path,
+) -> None:
+    """Recipients that are no list are not said to be missing; others are checked."""
+    file = tmp_path / "b.toml"
+    mail = '[mail]\nhost = "h"\nto = "a@b.org"\n'
+    file.write_text(f"[app]\ntiles = 7\n{mail}after = 0\n", encoding="utf-8")
+    _, *errors = bikecollect("--config", file, "config", "check").stderr.splitlines()
+
+    assert [error.split()[0] for error in errors] == [
+        "mail.to",
+        "app.tiles",
+        "mail.after",
+    ]
 
 
 def test_files_and_mappings_are_checked_together(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Check the values of the settings: they have the right type, but may be invalid."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -44,13 +44,18 @@ def check_values(settings: Settings) -> None:
 
 
 def possible_checks(
-    settings: Settings, values: Mapping[str, Any], sound: Mapping[str, System]
+    settings: Settings,
+    values: Mapping[str, Any],
+    sound: Mapping[str, System],
+    sound_tables: Collection[str],
 ) -> list[Check]:
     """Return the checks that are possible although some *values* have wrong types.
 
-    The systems *sound* have no wrong ones.
+    The systems *sound* have no wrong ones, nor have the *sound_tables*.
     """
     return [
+        *([partial(_check_app, settings.app)] if "app" in sound_tables else ()),
+        *(_checks_of_mail(settings.mail) if "mail" in sound_tables else ()),
         partial(_check_interval, settings),
         *_checks_of_zones(values),
         *(c for item in sound.items() for c in _of_feed(*item)),
