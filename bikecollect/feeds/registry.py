@@ -1,6 +1,5 @@
 """Registry of the dialects; each is imported only when it is used."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,8 @@ from bikecollect.feeds.http.urls import same_origin
 from bikecollect.feeds.reading.drift import no_numbers, repeated
 from bikecollect.feeds.reading.json_payload import bare
 
+MARKS = (b"\n", b"\r", b"\t", b"  ", b",]", b",}", b", ]", b", }")
+"""One of these is in each document with a comma before the end of a list or object."""
 DIALECTS = ("youbike", "gbfs", "tdx", "citybikes", "mapped")
 
 
@@ -121,7 +122,7 @@ class _QuotingOwnHost:
 
 def _commas(document: Document) -> dict[str, str]:
     """Return a finding if *document* has commas that JSON does not have."""
-    if not re.search(rb",\s*[}\]]", document.body):
+    if not any(mark in document.body for mark in MARKS):
         return {}
     from bikecollect.feeds.reading.defects import commas  # rarely needed
 

@@ -19,7 +19,7 @@ def without(body: bytes) -> bytes:
 
 def findings(name: str, body: bytes) -> dict[str, str]:
     """Return a finding if *body*, the document *name*, has such commas."""
-    if without(body) == body:
+    if not re.search(rb",\s*[}\]]", body) or without(body) == body:
         return {}
     text = f"{name} has commas before the end of a list or an object, which JSON does "
     return {f"commas {name}": f"{text}not have: they are ignored"}
