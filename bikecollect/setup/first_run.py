@@ -2,8 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from bikecollect.setup.catalogue.entry import (
 )
 from bikecollect.setup.settings import SECRET_FILE, System
 from bikecollect.setup.tables.sections import Mail
+from bikecollect.setup.tables.toml_values import toml_value
 from bikecollect.setup.time_zones import zone_of_country
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
@@ -32,6 +33,8 @@ EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
 """A placeholder to fill in; the secret's file is beside the settings, mode 0600."""
 FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 """Words in an address, and the dialects that they stand for."""
+WRITTEN = frozenset({"feed", "url", "timezone", "vehicles", "headers", "oauth2"})
+"""Keys of a system that its table has in a form of their own."""
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -241,7 +244,7 @@ def _unreserved_name(system_id: str) -> str:
 
 
 def system_table(new: NewSystem) -> str:
-    """Return the TOML table of a system.
+    """Return the TOML table of a system: what differs from the defaults.
 
     >>> print(system_table(NewSystem("youbike-taipei")), end="")
     [systems.youbike-taipei]
@@ -262,12 +265,23 @@ def system_table(new: NewSystem) -> str:
     if system.headers:
         pairs = ", ".join(f'{visible_toml(name)} = "..."' for name in system.headers)
         lines.append(f"headers = {{{pairs}}}  # fill in, then chmod 600 this file")
+    lines += _others(system)
     if system.oauth2:
         lines += ["", f"[systems.{key}.oauth2]"]
         lines += [
             f"{name} = {visible_toml(text)}" for name, text in system.oauth2.items()
         ]
     return "\n".join(lines) + "\n"
+
+
+def _others(system: System) -> Iterator[str]:
+    """Yield a line for each other key of *system* that has not its default."""
+    default = System()
+    for key in fields(System):
+        value = getattr(system, key.name)
+        is_other = key.metadata["doc"] and key.name not in WRITTEN
+        if is_other and value != getattr(default, key.name):
+            yield f"{key.name} = {toml_value(value)}"
 
 
 def settings_text(

@@ -19,6 +19,7 @@ from bikecollect.cli.render import catalogue
 from bikecollect.setup import first_run, loader
 from bikecollect.setup.catalogue import lookup
 from bikecollect.setup.catalogue.entry import WORLD, Entry
+from bikecollect.setup.tables.toml_values import toml_value
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -147,6 +148,34 @@ def test_the_printed_settings_are_valid(tmp_path: Path) -> None:
 
     assert settings.systems["tiny-town"].url == trial["url"]
     assert settings.systems["tiny-town"].timezone == "Europe/Oslo"
+
+
+def test_the_printed_settings_of_a_configured_system_are_complete(
+    tmp_path: Path,
+) -> None:
+    """Pasted in place of its table, they collect the same columns and stations."""
+    stations = [{"id": str(number), "n": 3, "size": 9} for number in range(3)]
+    path = tmp_path / "bikecollect.toml"
+    with serving(lambda _: Answer(json.dumps(stations).encode())) as url:
+        table = {
+            "feed": "mapped",
+            "url": f"{url}/",
+            "timezone": "UTC",
+            "columns": ["weekday"],
+            "only": {"station_id": ["1", "2"]},
+            "mapping": {"station_id": "id", "num_vehicles_available": "n"},
+            "max_body": "1MiB",
+            "trust_env": True,
+        }
+        lines = (f"{key} = {toml_value(value)}\n" for key, value in table.items())
+        path.write_text(f"[systems.any]\n{''.join(lines)}", encoding="utf-8")
+        words = ("--config", path, "feeds", "try", "any")
+        process = bikecollect(*words, "--format", "json")
+        shown = bikecollect(*words).stdout
+
+    printed = json.loads(process.stdout)["settings"]
+    assert tomllib.loads(printed) == {"systems": {"any": table}}
+    assert shown.endswith(printed)
 
 
 @pytest.mark.parametrize(

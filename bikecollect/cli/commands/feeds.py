@@ -179,7 +179,7 @@ def try_(
 
     ADDRESS is a gbfs.json or any other file of a GBFS feed, a YouBike list, or a
     CityBikes network. Prints the settings to collect it. The ID of a configured
-    system is fetched exactly as by `fetch`.
+    system is fetched exactly as by `fetch`, and all its settings are printed.
     """
     stop = process.Stop()
     process.listen(stop)
@@ -197,9 +197,9 @@ def try_(
         like = replace(like, feed=feed or system.feed, oauth2=oauth2 or system.oauth2)
         trial = probe.try_system(query, like, stop=stop)
     if form == "json":
-        say_json(_json(trial))
+        say_json(_json(trial, system))
     else:
-        say(_trial_text(trial))
+        say(_trial_text(trial, system))
 
 
 def _facts(trial: Trial) -> dict[str, Any]:
@@ -260,15 +260,19 @@ TRIAL_KEYS: Mapping[str, tuple[str, ...]] = {
 """The keys of a trial, see `run_lines.RUN_KEYS`."""
 
 
-def _json(trial: Trial) -> str:
-    return visible_json({**_facts(trial), "settings": _settings(trial)}) + "\n"
+def _json(trial: Trial, like: System | None) -> str:
+    return visible_json({**_facts(trial), "settings": _settings(trial, like)}) + "\n"
 
 
-def _settings(trial: Trial) -> str:
+def _settings(trial: Trial, like: System | None) -> str:
+    """Return the table of the feed of *trial*, with the other keys of *like*."""
+    like = like or System()
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
-    vehicles = not trial.has_stations
-    system = System(headers=headers, oauth2=trial.oauth2, vehicles=vehicles)
-    if not target.in_catalogue:
+    vehicles = like.vehicles or not trial.has_stations
+    system = replace(like, headers=headers, oauth2=trial.oauth2, vehicles=vehicles)
+    if target.in_catalogue:
+        system = replace(system, feed="", url="", timezone="")
+    else:
         zone = trial.fitting_zone
         system = replace(system, feed=target.feed, url=target.url, timezone=zone)
     return system_table(NewSystem(target.system_id, system))
@@ -296,7 +300,7 @@ def _vehicles(trial: Trial) -> str:
     return str(len(trial.vehicles.statuses) or "")
 
 
-def _trial_text(trial: Trial) -> str:
+def _trial_text(trial: Trial, like: System | None = None) -> str:
     facts = _facts(trial)
     dialect = " ".join(filter(None, (facts["feed"], facts["version"])))
     age = facts["age_s"]
@@ -317,4 +321,5 @@ def _trial_text(trial: Trial) -> str:
     lines = [f"{name + ':':<22}{visible(value)}" for name, value in rows if value]
     for oddity in facts["oddities"]:
         lines += wrapped(visible(oddity), "note: ", "      ")
-    return "\n".join([*lines, "", "The settings to collect it:", "", _settings(trial)])
+    table = _settings(trial, like)
+    return "\n".join([*lines, "", "The settings to collect it:", "", table])

@@ -10,6 +10,7 @@ from bikecollect.core.secrets.redact import STARS, redacted_values
 from bikecollect.core.text import visible_toml
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import SECTIONS
+from bikecollect.setup.tables.toml_values import toml_value
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def _documented(section: Any) -> list[str]:
     lines = []
     for key in _keys(section):
         lines += wrapped(key.metadata["doc"], "# ")
-        lines += [f"{key.name} = {_toml(getattr(section, key.name))}", ""]
+        lines += [f"{key.name} = {toml_value(getattr(section, key.name))}", ""]
     return lines
 
 
@@ -77,15 +78,4 @@ def _lines(effective: Mapping[str, Any], section: Any) -> Iterator[str]:
     for key in _keys(section):
         is_default = getattr(section, key.name) == getattr(defaults, key.name)
         mark = "  # default" if is_default else ""
-        yield f"{key.name} = {_toml(effective[key.name])}{mark}"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, dict):
-        pairs = (f"{visible_toml(n)} = {_toml(v)}" for n, v in value.items())
-        return f"{{ {', '.join(pairs)} }}" if value else "{}"
-    return visible_toml(value) if isinstance(value, str) else str(value)
+        yield f"{key.name} = {toml_value(effective[key.name])}{mark}"
