@@ -467,6 +467,33 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     assert listed.stderr == f"bikecollect: {last}\n"
 
 
+def test_a_slot_that_was_missed_is_shown_with_its_cause(tmp_path: Path) -> None:
+    """The cause of `backfill-report`; a slot before the first run was not expected."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", more="")
+    now = int(time.time()) // 300 * 300
+    missed = datetime.fromtimestamp(now - 1_200, TAIPEI)
+    before = datetime.fromtimestamp(now - 7_200, TAIPEI)
+    world = World(tmp_path / "data" / "city")
+    world.clock.now = now - 3_595.0
+    world.fetch({"a": 1, "b": 2})
+    world.fetch({"a": 1, "b": 2}, after=3_000)
+
+    shown = bikecollect("--config", path, "runs", "show", missed.isoformat())
+    early = bikecollect("--config", path, "runs", "show", before.isoformat())
+    report = bikecollect("--config", path, "backfill-report", "--what", "gaps")
+
+    assert shown.returncode == 0
+    head, block, run, cause = shown.stdout.splitlines()[:4]
+    assert head == f"city, slot {missed.isoformat()}"
+    assert block == "No block: this slot is missing."
+    assert run == "No run of this slot is recorded."
+    word = cause.removeprefix("Cause: ").partition(":")[0]
+    assert word == "not-started"
+    assert word in report.stdout
+    assert early.returncode == 64
+    assert "no run found for" in early.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

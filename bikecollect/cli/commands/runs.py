@@ -25,6 +25,7 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError, UsageE
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.core.text import suggestion
+from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import END, History
 from bikecollect.storage.repair.damage import check_present
@@ -193,7 +194,8 @@ def show(
 
     SLOT is a time (2026-11-22T10:05, 10:05, 10:05:30) or a run's id. A time of day is
     that of its latest run in the last week. Shows the runs with their stages, requests,
-    notices and log lines; the blocks of stations and vehicles; the payloads.
+    notices and log lines; the blocks of stations and vehicles; the payloads; of a slot
+    that was missed, the cause.
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, shown = settings.zones(), list[screens.Slotted]()
@@ -203,7 +205,7 @@ def show(
     for name in names:
         with attempts.on(name):
             known = _slotted(settings, name, zones[name], slot)
-            if known.runs or known.block or known.payloads:
+            if known.runs or known.block or known.payloads or known.cause:
                 shown.append(known)
     if not shown:
         for name in names:
@@ -229,19 +231,32 @@ def _slotted(
     """Return what is known of the *slot* of the system *name*."""
     history = _history(settings, name)
     at, slot_runs = _find(settings, history, name, slot)
+    block, payloads = history.block(at), history.payloads(at)
+    is_empty = not (slot_runs or block or payloads)
     return screens.Slotted(
         system_id=name,
         slot=at,
         zone=zone,
         interval=settings.system_folder(name).grid.interval_at(at),
         runs=slot_runs,
-        block=history.block(at),
+        block=block,
         vehicles=_vehicles(settings, name, at),
-        payloads=history.payloads(at),
+        payloads=payloads,
+        cause=_cause(settings, name, at) if is_empty else "",
         logs={
             run.run_id: log_lines(settings.data / name, run.run_id) for run in slot_runs
         },
     )
+
+
+def _cause(settings: Settings, name: str, slot: Slot) -> str:
+    """Return why the expected *slot*, of which no run is known, is missing.
+
+    Empty if it was not expected, such as one before the first run.
+    """
+    system, end = settings.system_folder(name), Slot(slot + 1)
+    account = read_account(system, slot, end, now=time.time())
+    return next((item.cause for item in account.judged if item.slot == slot), "")
 
 
 def _vehicles(settings: Settings, name: str, slot: Slot) -> Block | str:

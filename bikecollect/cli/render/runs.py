@@ -22,6 +22,7 @@ from bikecollect.cli.render.terminal import (
 from bikecollect.collect.remedy import KIND as TO_PASTE
 from bikecollect.collect.reporting.run_lines import RUN_KEYS, run_values
 from bikecollect.core.blocks import Block
+from bikecollect.core.causes import meaning
 from bikecollect.core.errors import Outcome
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run
@@ -51,7 +52,8 @@ DATE = len("2026-11-22 ")
 class Slotted:
     """All facts about one slot of one system.
 
-    *vehicles* is their block, or the text to show in its place.
+    *vehicles* is their block, or the text to show in its place. *cause* is why it is
+    missing, if nothing else is known of it.
     """
 
     system_id: str
@@ -62,6 +64,7 @@ class Slotted:
     block: Block | None
     vehicles: Block | str = ""
     payloads: Sequence[Path] = ()
+    cause: str = ""
     logs: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -198,6 +201,8 @@ def show(known: Slotted) -> str:
     lines = [title(f"{known.system_id}, slot {moment}"), *_block(known)]
     if not known.runs:
         lines.append("No run of this slot is recorded.")
+    if known.cause:
+        lines += wrapped(f"Cause: {known.cause}: {meaning(known.cause)}.")
     for run in known.runs:
         lines += ["", *_run(run, known)]
     return "\n".join(lines) + "\n"
