@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
-from bikecollect.collect.reading.positions import beyond_findings
+from bikecollect.collect.reading import positions
 from bikecollect.collect.reading.staleness import read_reports
 from bikecollect.collect.reading.zone_doubt import ZoneDoubt, doubt
 from bikecollect.collect.reading.zone_places import mirrored_findings
@@ -118,7 +118,7 @@ class Trial:
     @property
     def places(self) -> list[tuple[float, float]]:
         """The places of the stations: latitude, longitude; none if no town is there."""
-        if beyond_findings(self.snapshot.information, "stations"):
+        if positions.beyond_findings(self.snapshot.information, "stations"):
             return []
         return [
             (station.lat, station.lon)
@@ -155,7 +155,7 @@ def oddities(trial: Trial, payload: Payload) -> list[str]:
 
 
 def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
-    beyond = beyond_findings(vehicles.statuses, "vehicles")
+    beyond = positions.beyond_findings(vehicles.statuses, "vehicles")
     texts = [*vehicles.findings.values(), *beyond.values()]
     if vehicles.duplicates:
         repeated = count_of(vehicles.duplicates, "vehicle")
@@ -168,9 +168,10 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts = [*snapshot.oddities, *snapshot.findings.values()]
     texts += filter(None, (payload.incomplete, payload.beside, snapshot.incomplete))
     texts += payload.findings.values()
-    of_places = beyond_findings(snapshot.information, "stations")
-    of_places |= mirrored_findings(snapshot.information, trial.target.timezone)
-    texts += list(of_places.values())[:1]
+    of_places = positions.findings(snapshot.information, {})
+    if positions.BEYOND.format("stations") not in of_places:
+        of_places |= mirrored_findings(snapshot.information, trial.target.timezone)
+    texts += of_places.values()
     stations = snapshot.statuses
     if snapshot.duplicates:
         repeated = count_of(snapshot.duplicates, "station")

@@ -140,6 +140,26 @@ def test_places_without_towns_give_no_time_zone(
     ]
 
 
+def test_stations_under_two_ids_are_odd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the first run, which would report it."""
+    listed = [
+        {
+            "station_id": f"{kind}{n}",
+            "name": f"S{n}",
+            "lat": 59.9,
+            "lon": 10.7 + n / 100,
+        }
+        for kind in "ab"
+        for n in range(12)
+    ]
+    monkeypatch.setitem(FILES, "station_information", {"stations": listed})
+
+    _, trial, _ = tried(gbfs(), "/gbfs.json")
+
+    start = "12 of 24 stations have the name and place of another one"
+    assert [text.startswith(start) for text in trial["oddities"]].count(True) == 1
+
+
 def test_the_printed_settings_are_valid(tmp_path: Path) -> None:
     """Pasted into a file, they are read, and collect that feed."""
     _, trial, _ = tried(gbfs(), "/gbfs.json")
