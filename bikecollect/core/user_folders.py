@@ -96,24 +96,32 @@ def _can_be_made(folder: Path) -> bool:
 
 
 def _place(variable: str, default: str = "") -> Path:
-    own = Path(os.environ.get(variable, ""))
-    try:
-        return own if own.is_absolute() else Path.home() / default
-    except RuntimeError:
-        return NOWHERE
+    if (own := _own(variable)) is not None:
+        return own
+    home = _user_home()
+    return NOWHERE if home is None else home / default
 
 
 def _home(variable: str, default: str) -> Path | None:
+    if (own := _own(variable)) is not None:
+        return own
+    home = _user_home()
+    return None if home is None or _is_missing(home) else home / default
+
+
+def _own(variable: str) -> Path | None:
     # "If an implementation encounters a relative path it should consider the path
     # invalid and ignore it": it would be relative to the current folder.
-    folder = Path(os.environ.get(variable, ""))
-    if folder.is_absolute():
-        return folder
+    own = Path(os.environ.get(variable, ""))
+    return own if own.is_absolute() else None
+
+
+def _user_home() -> Path | None:
     try:
         home = Path.home()
     except RuntimeError:
         return None
-    return None if not home.is_absolute() or _is_missing(home) else home / default
+    return home if home.is_absolute() else None
 
 
 def _is_missing(home: Path) -> bool:

@@ -1,7 +1,6 @@
 """``bikecollect demo``: collect a simulated city, from feed to report."""
 
 import gc
-import hashlib
 import logging
 import shutil
 import sys
@@ -32,6 +31,7 @@ from bikecollect.simulator import demo_month, terrain
 from bikecollect.simulator.demo import GBFS, STATE, YOUBIKE, ZONE, DemoResult
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.known_folders import disregard, known_folders
+from bikecollect.storage.files.regular_file import sha256_of
 
 SLOTS = 288
 OWN = frozenset({DEMO_MARKER, STATE, settings_file.FILE, ARCHIVE, YOUBIKE, GBFS})
@@ -75,7 +75,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     try:
         _collect(folder, days, stations, seed)
         settings = folder / settings_file.FILE
-        (folder / DEMO_MARKER).write_text(_sha256(settings), encoding="utf-8")
+        (folder / DEMO_MARKER).write_text(sha256_of(settings), encoding="utf-8")
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)  # nobody wants half a demo
         raise
@@ -169,12 +169,8 @@ def _others(folder: Path) -> Iterator[str]:
     yield from (path.name for path in folder.iterdir() if path.name not in own)
     if own and settings.exists():
         written = marker.read_text(encoding="utf-8")  # empty in earlier versions
-        if written and written != _sha256(settings):
+        if written and written != sha256_of(settings):
             yield f"{settings.name} (edited)"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def forget_earlier(folder: Path) -> None:
