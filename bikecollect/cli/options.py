@@ -83,11 +83,9 @@ class Shared:
     def _watched(self, level: int, on_hang: "OnHang | None") -> "Settings":
         from bikecollect.archive.mirror.address import folder_of  # not for `fetch`
         from bikecollect.cli.watching import hung_disk
-        from bikecollect.core.user_folders import place_of_state
-        from bikecollect.setup import settings_file
 
         disks = hung_disk.watch(on_hang or hung_disk.complain_and_mail)
-        disks.places += [*settings_file.places(self.config), place_of_state()]
+        disks.places += hung_disk.places_of_user(self.config)
         disks.settings = settings = self._settings(level)
         disks.places += [*folder_of(settings.archive.mirror), settings.data]
         return settings

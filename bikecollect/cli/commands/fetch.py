@@ -159,11 +159,9 @@ def _report_hung_settings(config: str | None, seconds: float) -> None:
     Nothing can be mailed: the settings are not known, or the home keeps the mails.
     """
     from bikecollect.cli.printing import complain
-    from bikecollect.cli.watching.hung_disk import hung_place, words
-    from bikecollect.core.user_folders import place_of_state
-    from bikecollect.setup import settings_file
+    from bikecollect.cli.watching.hung_disk import hung_place, places_of_user, words
 
-    place = hung_place([*settings_file.places(config), place_of_state()])
+    place = hung_place(places_of_user(config))
     if place is not None:
         complain(words(place, seconds))
 

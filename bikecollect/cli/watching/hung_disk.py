@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.printing import complain, is_on_terminal
-from bikecollect.core import process
+from bikecollect.core import process, user_folders
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import DeadlineError, NoThreadError, Times, deadline
+from bikecollect.setup import settings_file
 from bikecollect.setup.settings import Settings
 
 PATIENCE = 300.0
@@ -103,6 +104,11 @@ def watch(on_hang: OnHang) -> DiskWatch:
     disks.start()
     ctx.call_on_close(disks.stop)
     return disks
+
+
+def places_of_user(config: str | None) -> list[Path]:
+    """Return where any command looks: for the settings, see *config*, and the state."""
+    return [*settings_file.places(config), user_folders.place_of_state()]
 
 
 def hung_place(places: Iterable[Path]) -> Path | None:
