@@ -139,13 +139,41 @@ class PayloadReader:
             findings = {**_ahead(snapshot, payload), **findings}
         if snapshot.zone is None:
             findings |= _late(payload, notes, self.interval)
-        before = self.ledger.block_before(payload.slot)
-        if before is not None and before.last_updated is not None:
-            apart = payload.slot - before.slot, before.last_updated
-            findings |= _late_stamp(snapshot, payload, *apart)
+        findings |= self._late_stamp(snapshot, payload)
         if quality.ZONE in of_zone:
             findings.pop(quality.AHEAD, None)
         return replace(snapshot, findings=findings), note
+
+    def _late_stamp(self, snapshot: Snapshot, payload: Payload) -> dict[str, str]:
+        """Return a finding if the feed's own stamp is whole hours old, and yet moves.
+
+        Only that of a feed whose stations report no time, which would tell more.
+        """
+        stamp = snapshot.last_updated
+        if stamp is None or not snapshot.is_stamped or _has_reports(snapshot):
+            return {}
+        age = payload.fetched_at - stamp
+        if age <= staleness.OLD or clock_is_off(payload):
+            return {}
+        before = self.ledger.block_before(payload.slot)
+        if before is None or before.last_updated is None:
+            return {}
+        apart = payload.slot - before.slot
+        if abs(stamp - before.last_updated - apart) > apart / 2:
+            return {}
+        from bikecollect.collect.reading import zone_doubt  # rarely needed
+
+        doubted = zone_doubt.doubt(ZoneInfo("UTC"), age, payload.fetched_at, [])
+        if doubted is None:
+            return {}
+        text = (
+            f"the feed's own stamp is about {zone_doubt.span(-doubted.shift)} old, "
+            "although it moves from slot to slot: the publisher's clock or time zone "
+            "is wrong, or it lags"
+        )
+        if snapshot.zone is not None:
+            text += f', or timezone = "{snapshot.zone}" is wrong'
+        return {"late stamp": text}
 
     def _checked(
         self,
@@ -243,7 +271,7 @@ def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
         return {}
     text = f"the feed's own stamp is in the future, {iso(stamp or 0, UTC)}, fetched at "
     text += f"{iso(fetched_at, UTC)}: "
-    has_reports = any(status.last_reported for status in snapshot.statuses)
+    has_reports = _has_reports(snapshot)
     known = "only the reports of its stations tell its age"
     text += known if has_reports else "it is not known how old its data are"
     if snapshot.zone is not None and not has_reports:
@@ -253,34 +281,8 @@ def _ahead(snapshot: Snapshot, payload: Payload) -> dict[str, str]:
     return {"stamp ahead": text}
 
 
-def _late_stamp(
-    snapshot: Snapshot, payload: Payload, apart: int, before: int
-) -> dict[str, str]:
-    """Return a finding if the feed's own stamp is whole hours old, and yet moves.
-
-    Only that of a feed whose stations report no time, which would tell more. In the
-    block *apart* seconds ago, it was *before*.
-    """
-    stamp = snapshot.last_updated
-    has_reports = any(status.last_reported for status in snapshot.statuses)
-    if stamp is None or not snapshot.is_stamped or has_reports or clock_is_off(payload):
-        return {}
-    age = payload.fetched_at - stamp
-    if age <= staleness.OLD or abs(stamp - before - apart) > apart / 2:
-        return {}
-    from bikecollect.collect.reading import zone_doubt  # rarely needed
-
-    doubted = zone_doubt.doubt(ZoneInfo("UTC"), age, payload.fetched_at, [])
-    if doubted is None:
-        return {}
-    text = (
-        f"the feed's own stamp is about {zone_doubt.span(-doubted.shift)} old, "
-        "although it moves from slot to slot: the publisher's clock or time zone is "
-        "wrong, or it lags"
-    )
-    if snapshot.zone is not None:
-        text += f', or timezone = "{snapshot.zone}" is wrong'
-    return {"late stamp": text}
+def _has_reports(snapshot: Snapshot) -> bool:
+    return any(status.last_reported for status in snapshot.statuses)
 
 
 def _late(payload: Payload, notes: Mapping[str, str], interval: int) -> dict[str, str]:
