@@ -7,7 +7,7 @@ from itertools import chain
 from bikecollect.collect.reading import positions
 from bikecollect.collect.reading.staleness import read_reports
 from bikecollect.collect.reading.zone_doubt import ZoneDoubt, doubt
-from bikecollect.collect.reading.zone_places import mirrored_findings
+from bikecollect.collect.reading.zone_places import first_findings
 from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import (
     Snapshot,
@@ -168,10 +168,8 @@ def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     texts = [*snapshot.oddities, *snapshot.findings.values()]
     texts += filter(None, (payload.incomplete, payload.beside, snapshot.incomplete))
     texts += payload.findings.values()
-    of_places = positions.findings(snapshot.information, {})
-    if positions.BEYOND.format("stations") not in of_places:
-        of_places |= mirrored_findings(snapshot.information, trial.target.timezone)
-    texts += of_places.values()
+    places = first_findings(snapshot.information, trial.target.timezone)
+    texts += places.values()
     stations = snapshot.statuses
     if snapshot.duplicates:
         repeated = count_of(snapshot.duplicates, "station")

@@ -211,13 +211,11 @@ class PayloadReader:
         known: Mapping[str, StationInformation],
     ) -> dict[str, str]:
         """Return findings about the places of *stations*, and *known* ones before."""
-        findings = positions.findings(stations, known)
-        if known or positions.BEYOND.format("stations") in findings or not stations:
-            return findings
+        if known or not stations:
+            return positions.findings(stations, known)
         from bikecollect.collect.reading import zone_places  # for the first list only
 
-        mirrored = zone_places.mirrored_findings(stations, str(self.format.zone))
-        return {**findings, **mirrored}
+        return zone_places.first_findings(stations, str(self.format.zone))
 
 
 def _respelt(

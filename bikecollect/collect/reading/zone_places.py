@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from bikecollect.collect.reading import positions
 from bikecollect.core.snapshot import StationInformation
 
 TABLE = "zone.tab"
@@ -50,6 +51,14 @@ def _degrees(text: str, digits: int) -> float:
     minutes = text[1 + digits : 3 + digits]
     value = int(text[1 : 1 + digits]) + int(minutes) / 60
     return -value if text[0] == "-" else value
+
+
+def first_findings(stations: Sequence[StationInformation], zone: str) -> dict[str, str]:
+    """Return findings about the places of the first list of a system in *zone*."""
+    found = positions.findings(stations, {})
+    if positions.BEYOND.format("stations") in found:
+        return found
+    return {**found, **mirrored_findings(stations, zone)}
 
 
 def mirrored_findings(
