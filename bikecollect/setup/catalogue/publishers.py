@@ -124,14 +124,12 @@ set in the settings: [systems.city] publisher = {name = "...", license = "..."}
     )
 
 
-def check(name: str, system: System) -> None:
-    """Raise SettingsError for an unknown key or an invalid address."""
-    place = f"systems.{name}.publisher"
-    for key, text in system.publisher.items():
-        if key not in KEYS:
-            hint = suggestion(key, KEYS, "") or f"known: {', '.join(KEYS)}"
-            raise SettingsError(f'unknown setting "{place}.{key}"; {hint}')
-        if key.endswith("url") and not is_web_address(text):
-            raise SettingsError(
-                f"{place}.{key} must be an address such as https://example.org/"
-            )
+def check(place: str, key: str, text: str) -> None:
+    """Raise SettingsError for an unknown *key* at *place*, or an invalid address."""
+    if key not in KEYS:
+        hint = suggestion(key, KEYS, "") or f"known: {', '.join(KEYS)}"
+        raise SettingsError(f'unknown setting "{place}.{key}"; {hint}')
+    if key.endswith("url") and not is_web_address(text):
+        raise SettingsError(
+            f"{place}.{key} must be an address such as https://example.org/"
+        )

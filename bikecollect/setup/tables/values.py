@@ -1,7 +1,6 @@
 """Check the values of the settings: they have the right type, but may be invalid."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -100,9 +99,8 @@ def _of_feed(name: str, system: System) -> Iterator[Check]:
     if system.publisher:
         from bikecollect.setup.catalogue import publishers  # not for a fetch
 
-        for key, text in system.publisher.items():
-            one = replace(system, publisher={key: text})
-            yield partial(publishers.check, name, one)
+        for item in system.publisher.items():
+            yield partial(publishers.check, f"systems.{name}.publisher", *item)
 
 
 def _all_of_mappings(systems: Mapping[str, System]) -> Iterator[Check]:
