@@ -50,7 +50,7 @@ def findings(
         if (before := known.get(station.station_id)) and before != station
     ]
     swapped = [after for before, after in pairs if _is_swapped(before, after)]
-    moved = [pair for pair in pairs if _has_moved(*pair)]
+    moved = [pair for pair in pairs if (apart(*pair) or 0.0) > MOVED]
     if _are_most(swapped, stations):
         number = f"{len(swapped)} of {len(stations)} stations"
         text = f"lat and lon were exchanged at {number}, such as {_shown(swapped[0])}"
@@ -115,11 +115,11 @@ def _is_swapped(before: StationInformation, after: StationInformation) -> bool:
     return is_same and abs(lat - lon) > DIAGONAL
 
 
-def _has_moved(before: StationInformation, after: StationInformation) -> bool:
-    lat, lon, new_lat, new_lon = before.lat, before.lon, after.lat, after.lon
-    if lat is None or lon is None or new_lat is None or new_lon is None:
-        return False
-    return abs(lat - new_lat) > MOVED or abs(lon - new_lon) > MOVED
+def apart(one: Placed, other: Placed) -> float | None:
+    """Return the larger difference of both coordinates in degrees, None if unknown."""
+    if one.lat is None or one.lon is None or other.lat is None or other.lon is None:
+        return None
+    return max(abs(one.lat - other.lat), abs(one.lon - other.lon))
 
 
 def _shown(row: Placed) -> str:

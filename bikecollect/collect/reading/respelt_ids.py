@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
+from bikecollect.collect.reading import positions
 from bikecollect.core.snapshot import StationInformation
 
 FEW = 3
@@ -57,15 +58,11 @@ def _are_alike(old: str, new: str, known: Stations, listed: Stations) -> bool:
     """Return whether *old* and *new* are one station, by name, place or prefix."""
     one, other = known.get(old), listed.get(new)
     if one and other and (one.name or one.lat) and (other.name or other.lat):
-        return (one.name is not None and one.name == other.name) or _is_near(one, other)
+        distance = positions.apart(one, other)
+        is_named = one.name is not None and one.name == other.name
+        return is_named or (distance is not None and distance < NEAR)
     prefixes = {_prefix(old), _prefix(new)}
     return len(prefixes) == 1 or "" in prefixes  # others may be of two cities
-
-
-def _is_near(one: StationInformation, other: StationInformation) -> bool:
-    if one.lat is None or one.lon is None or other.lat is None or other.lon is None:
-        return False
-    return abs(one.lat - other.lat) < NEAR and abs(one.lon - other.lon) < NEAR
 
 
 def _prefix(station_id: str) -> str:
