@@ -4,7 +4,6 @@ import errno
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
@@ -84,10 +83,11 @@ def zone_of_country(code: str) -> str:
     >>> zone_of_country("FR"), zone_of_country("US")
     ('Europe/Paris', '')
     """
-    table = files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    from bikecollect.collect.reading.zone_places import table  # not for a fetch
+
     zones = [
         line.split("\t")[2]
-        for line in table.splitlines()
+        for line in table().splitlines()
         if line.startswith(f"{code}\t") and len(code) == 2  # noqa: PLR2004 - ISO 3166
     ]
     return zones[0].split()[0] if len(zones) == 1 else ""

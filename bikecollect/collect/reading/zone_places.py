@@ -8,8 +8,6 @@ from typing import NamedTuple
 from bikecollect.collect.reading import positions
 from bikecollect.core.snapshot import StationInformation
 
-TABLE = "zone.tab"
-"""The table of the package tzdata with the place of each zone's largest city."""
 FAR, FARTHER = 5.0, 20.0
 """Degrees from the zone's place by which stations are elsewhere. No country extends by
 `FARTHER` on both sides of the equator, or of the meridian of Greenwich."""
@@ -32,14 +30,21 @@ class Place(NamedTuple):
         return f"{self.lat:.1f}, {self.lon:.1f}"
 
 
+def table() -> str:
+    """Return tzdata's table: a country, the place and the name of a zone in each row.
+
+    The place is that of the zone's largest city.
+    """
+    return files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+
+
 def place_of(zone: str) -> Place | None:
     """Return the place of the time zone called *zone*, None if it has none.
 
     >>> print(place_of("Europe/Vienna"), place_of("America/New_York"), place_of("UTC"))
     48.2, 16.3 40.7, -74.0 None
     """
-    table = files("tzdata.zoneinfo").joinpath(TABLE).read_text(encoding="utf-8")
-    row = re.search(rf"^\S+\t(\S+)\t{re.escape(zone)}(?:\t|$)", table, re.MULTILINE)
+    row = re.search(rf"^\S+\t(\S+)\t{re.escape(zone)}(?:\t|$)", table(), re.MULTILINE)
     if row is None:
         return None
     lat, lon = re.findall(r"[+-]\d+", row[1])
